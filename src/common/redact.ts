@@ -1,0 +1,9 @@
+/** Bot tokens as they stand in URLs and texts: `123456:AA…`. */
+const BOT_TOKEN = /\b\d{3,}:[A-Za-z0-9_-]{8,}/g;
+const CREDENTIAL_PARAMETER =
+  /((?:access_token|refresh_token|client_secret|application_token|auth|AUTH_ID|REFRESH_ID|code|secret|state)=)[^&\s"]+/gi;
+
+/** A text from outside, safe for logs and for the history: bot tokens and credential parameters are blanked. */
+export function redact(text: string): string {
+  return text.replace(BOT_TOKEN, '[bot token]').replace(CREDENTIAL_PARAMETER, '$1[secret]');
+}

@@ -1,0 +1,251 @@
+import { createHash } from 'node:crypto';
+import { plainToInstance, Transform } from 'class-transformer';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsOptional,
+  IsPositive,
+  IsUrl,
+  Matches,
+  Max,
+  Min,
+  validateSync,
+} from 'class-validator';
+
+const text = () =>
+  Transform(({ value }) => (typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined));
+const number = () => Transform(({ value }) => (value === undefined || value === '' ? undefined : Number(value)));
+const flag = () =>
+  Transform(({ value }: { value: unknown }) => {
+    const written = typeof value === 'string' ? value.trim().toLowerCase() : value;
+    if (written === undefined || written === '') return undefined;
+    if (written === '1' || written === 'true' || written === 'yes' || written === 'on') return true;
+    if (written === '0' || written === 'false' || written === 'no' || written === 'off') return false;
+    return written;
+  });
+const url = (protocols: string[], what: string) =>
+  IsUrl({ protocols, require_protocol: true, require_tld: false }, { message: what });
+
+/** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
+export const OFFICIAL_OAUTH_ORIGINS = ['https://oauth.bitrix24.tech', 'https://oauth.bitrix.info'] as const;
+
+/**
+ * Everything the program is told from outside. Each property is one environment variable; every missing or bad
+ * one is reported at once, by name, by {@link readEnvironment}.
+ */
+export class Environment {
+  @text()
+  @IsOptional()
+  @IsIn(['production', 'development', 'test'], { message: 'must be production, development or test' })
+  NODE_ENV?: 'production' | 'development' | 'test';
+
+  @number()
+  @IsOptional()
+  @IsInt({ message: 'must be a port number' })
+  @Min(0, { message: 'must be a port number' })
+  @Max(65535, { message: 'must be a port number' })
+  PORT: number = 8000;
+
+  @text()
+  @IsOptional()
+  HOST: string = '0.0.0.0';
+
+  @text()
+  @IsOptional()
+  @url(['http', 'https'], 'must be an absolute URL such as https://bridge.example.com')
+  PUBLIC_URL?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^postgres(ql)?:\/\//, { message: 'must start with postgresql://' })
+  DATABASE_URL?: string;
+
+  @text()
+  @IsOptional()
+  DATA_DIR: string = './.data';
+
+  @text()
+  @IsOptional()
+  @Transform(({ value }) => value)
+  @Matches(/^[A-Za-z0-9+/=_-]+(\s*,\s*[A-Za-z0-9+/=_-]+)*$/, {
+    message: 'must be base64 of 32 bytes (openssl rand -base64 32), several separated by commas',
+  })
+  ENCRYPTION_KEY?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^\S+$/, { message: 'must not contain spaces' })
+  ADMIN_API_KEY?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^(https?:\/\/)?[A-Za-z0-9.-]+(:\d+)?\/?$/, {
+    message: 'must be a portal host such as acme.bitrix24.com (a scheme and port may be given)',
+  })
+  B24_DOMAIN?: string;
+
+  @text()
+  @IsOptional()
+  B24_CLIENT_ID?: string;
+
+  @text()
+  @IsOptional()
+  B24_CLIENT_SECRET?: string;
+
+  @text()
+  @IsOptional()
+  @url(['http', 'https'], 'must be an absolute URL ending in /b24/oauth/callback')
+  B24_REDIRECT_URI?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^\d+$/, { message: 'must be the number of an open line' })
+  B24_LINE_ID?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^\S+$/, { message: 'must not contain spaces' })
+  B24_HANDLER_SECRET?: string;
+
+  @text()
+  @IsOptional()
+  @Matches(/^[a-z0-9_]{1,50}$/, { message: 'must be lower-case letters, digits and _ only' })
+  B24_CONNECTOR_ID?: string;
+
+  @text()
+  @IsOptional()
+  B24_CONNECTOR_NAME: string = 'Telegram';
+
+  @text()
+  @IsOptional()
+  @url(['http', 'https'], 'must be an origin such as https://oauth.bitrix24.tech')
+  B24_OAUTH_URL?: string;
+
+  @number()
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number' })
+  @IsPositive({ message: 'must be above 0' })
+  B24_REQUESTS_PER_SECOND: number = 2;
+
+  @number()
+  @IsOptional()
+  @IsInt({ message: 'must be a whole number' })
+  @Min(1, { message: 'must be at least 1' })
+  B24_BURST: number = 50;
+
+  @text()
+  @IsOptional()
+  @Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'must look like 123456:AA…, as @BotFather gave it' })
+  TG_BOT_TOKEN?: string;
+
+  @flag()
+  @IsOptional()
+  @IsBoolean({ message: 'must be 1 (polling) or 0 (webhook)' })
+  TG_USE_POLLING: boolean = true;
+
+  @text()
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9_-]{1,256}$/, { message: 'must be 1-256 of A-Z a-z 0-9 _ -' })
+  TG_WEBHOOK_SECRET?: string;
+
+  @text()
+  @IsOptional()
+  @url(['http', 'https'], 'must be an origin such as https://api.telegram.org')
+  TG_API_ROOT: string = 'https://api.telegram.org';
+
+  @text()
+  @IsOptional()
+  @url(['http', 'https', 'socks5', 'socks5h', 'socks'], 'must be http://host:port or socks5://host:port')
+  TG_PROXY_URL?: string;
+
+  @text()
+  @IsOptional()
+  @IsIn(['hold', 'resend'], { message: 'must be hold or resend' })
+  UNCERTAIN_POLICY: 'hold' | 'resend' = 'hold';
+
+  @text()
+  @IsOptional()
+  @IsIn(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+    message: 'must be a pino level: fatal, error, warn, info, debug, trace or silent',
+  })
+  LOG_LEVEL: string = 'info';
+
+  @flag()
+  @IsOptional()
+  @IsBoolean({ message: 'must be 1 or 0' })
+  DOCS_ENABLED: boolean = true;
+
+  get production(): boolean {
+    return this.NODE_ENV === 'production';
+  }
+
+  /** Base of every URL handed to Bitrix24, Telegram or a browser, without a trailing slash; undefined when unknown. */
+  get publicUrl(): string | undefined {
+    if (this.PUBLIC_URL) return this.PUBLIC_URL.replace(/\/+$/, '');
+    return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
+  }
+
+  /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */
+  get portalOrigin(): string | undefined {
+    if (!this.B24_DOMAIN) return undefined;
+    return new URL(/^https?:/.test(this.B24_DOMAIN) ? this.B24_DOMAIN : `https://${this.B24_DOMAIN}`).origin;
+  }
+
+  /** Frozen in Bitrix24 once registered: unique to the application, lower case, no dot. */
+  get connectorId(): string {
+    if (this.B24_CONNECTOR_ID) return this.B24_CONNECTOR_ID;
+    return `tg_${createHash('sha256')
+      .update(this.B24_CLIENT_ID ?? '')
+      .digest('hex')
+      .slice(0, 8)}`;
+  }
+
+  /** With B24_OAUTH_URL set (a box, a test) portals on loopback and without TLS may install. */
+  get oauthOrigin(): string | undefined {
+    return this.B24_OAUTH_URL ? new URL(this.B24_OAUTH_URL).origin : undefined;
+  }
+}
+
+/** Thrown at start: one line per variable that is missing or bad. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError';
+  constructor(readonly problems: string[]) {
+    super(
+      `The environment is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}\nSee .env.example for what each variable means.`,
+    );
+  }
+}
+
+const REQUIRED_IN_PRODUCTION: [keyof Environment & string, string][] = [
+  ['DATABASE_URL', 'postgresql://user:password@host:5432/database'],
+  ['ENCRYPTION_KEY', 'make one with: openssl rand -base64 32'],
+  ['ADMIN_API_KEY', 'make one with: openssl rand -hex 24'],
+];
+
+/** Reads and checks every variable; throws {@link EnvironmentError} that names all problems at once. */
+export function readEnvironment(variables: Record<string, unknown>): Environment {
+  const known: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (!(typeof value === 'string' && value.trim() === '')) known[name] = value;
+  }
+  const environment = plainToInstance(Environment, known, { exposeDefaultValues: true });
+  const problems = validateSync(environment, { skipMissingProperties: false, whitelist: false }).flatMap((error) =>
+    Object.values(error.constraints ?? {})
+      .slice(0, 1)
+      .map((message) => `${error.property} ${message}`),
+  );
+  for (const key of (environment.ENCRYPTION_KEY ?? '').split(',').filter(Boolean)) {
+    if (Buffer.from(key.trim(), 'base64').length !== 32)
+      problems.push('ENCRYPTION_KEY must be base64 of exactly 32 bytes (openssl rand -base64 32)');
+  }
+  if (environment.production) {
+    for (const [name, hint] of REQUIRED_IN_PRODUCTION) {
+      if (environment[name] === undefined)
+        problems.push(`${name} is missing (required with NODE_ENV=production): ${hint}`);
+    }
+  }
+  if (problems.length > 0) throw new EnvironmentError(problems);
+  return environment;
+}
