@@ -1,0 +1,161 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService, type Queryable } from './database.service.js';
+import type { Bot, BotMode, BotState } from './prisma/client.js';
+
+/** What a new bot needs; `token` and `webhookSecret` are already encrypted. */
+export interface NewBot {
+  key: string;
+  telegramId: bigint;
+  token: string;
+  webhookSecret: string | null;
+  mode: BotMode;
+  username?: string;
+  name?: string;
+  portalId?: bigint;
+  lineId?: string;
+  isDefault?: boolean;
+}
+
+/** The table `bots`: each bot serves at most one line, each line has at most one bot. */
+@Injectable()
+export class BotsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  list(): Promise<Bot[]> {
+    return this.db.prisma.bot.findMany({ orderBy: { id: 'asc' } });
+  }
+
+  find(id: bigint): Promise<Bot | null> {
+    return this.db.prisma.bot.findUnique({ where: { id } });
+  }
+
+  findByKey(key: string): Promise<Bot | null> {
+    return this.db.prisma.bot.findUnique({ where: { key } });
+  }
+
+  findByTelegramId(telegramId: bigint): Promise<Bot | null> {
+    return this.db.prisma.bot.findUnique({ where: { telegramId } });
+  }
+
+  findByLine(portalId: bigint, lineId: string): Promise<Bot | null> {
+    return this.db.prisma.bot.findUnique({ where: { portalId_lineId: { portalId, lineId } } });
+  }
+
+  listByPortal(portalId: bigint): Promise<Bot[]> {
+    return this.db.prisma.bot.findMany({ where: { portalId }, orderBy: { id: 'asc' } });
+  }
+
+  /** The bot of TG_BOT_TOKEN, else the only one there is. */
+  async findDefault(): Promise<Bot | null> {
+    const [first, second] = await this.db.prisma.bot.findMany({
+      orderBy: [{ isDefault: 'desc' }, { id: 'asc' }],
+      take: 2,
+    });
+    return first && (first.isDefault || !second) ? first : null;
+  }
+
+  /** Creates the bot together with its endpoint, so that a replica can start to drive it. */
+  async create(bot: NewBot): Promise<Bot> {
+    return this.db.prisma.$transaction(async (tx) => {
+      const created = await tx.bot.create({ data: bot });
+      await tx.endpoint.create({ data: { id: `bot:${created.id}` } });
+      return created;
+    });
+  }
+
+  async update(
+    id: bigint,
+    change: Partial<Pick<Bot, 'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault'>>,
+  ): Promise<Bot> {
+    return this.db.prisma.bot.update({ where: { id }, data: change });
+  }
+
+  async setState(id: bigint, state: BotState, reason: string | null): Promise<void> {
+    await this.db.query(
+      `UPDATE bots SET state = $2::"BotState", state_reason = $3, updated_at = now()
+        WHERE id = $1 AND (state, state_reason) IS DISTINCT FROM ($2::"BotState", $3)`,
+      [id, state, reason],
+    );
+  }
+
+  /** Marks one bot as the default and no other. */
+  async setDefault(id: bigint): Promise<void> {
+    await this.db.query(`UPDATE bots SET is_default = (id = $1) WHERE is_default IS DISTINCT FROM (id = $1)`, [id]);
+  }
+
+  /**
+   * Gives the bot a line (or takes it away). Its chats and everything they still wait for follow in the same
+   * transaction. Throws the unique violation of (portal, line) when another bot serves that line.
+   */
+  async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {
+    await this.db.transaction((connection) => assignLine(connection, id, line));
+  }
+
+  /**
+   * The bot of this line; a line without one adopts the default bot (else the only unassigned bot), if that bot
+   * serves no line yet. Null when there is none to adopt.
+   */
+  async adoptUnassigned(portalId: bigint, lineId: string): Promise<Bot | null> {
+    const id = await this.db.transaction(async (connection) => {
+      const { rows: serving } = await connection.query<{ id: bigint }>(
+        `SELECT id FROM bots WHERE portal_id = $1 AND line_id = $2`,
+        [portalId, lineId],
+      );
+      if (serving[0]) return serving[0].id;
+      const { rows } = await connection.query<{ id: bigint; is_default: boolean }>(
+        `SELECT id, is_default FROM bots WHERE line_id IS NULL AND state <> 'disabled'
+          ORDER BY is_default DESC, id LIMIT 2 FOR UPDATE`,
+      );
+      const [candidate, other] = rows;
+      if (!candidate || (!candidate.is_default && other)) return null;
+      await assignLine(connection, candidate.id, { portalId, lineId });
+      return candidate.id;
+    });
+    return id === null ? null : this.find(id);
+  }
+
+  /** Removes the bot with its chats and their history. */
+  async remove(id: bigint): Promise<void> {
+    await this.db.transaction(async (connection) => {
+      await connection.query(
+        `WITH gone AS (DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.bot_id = $1 RETURNING lanes.id)
+         DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
+        [id],
+      );
+      await connection.query(`DELETE FROM bots WHERE id = $1`, [id]);
+      await connection.query(`DELETE FROM endpoints WHERE id = 'bot:' || $1`, [id.toString()]);
+    });
+  }
+}
+
+async function assignLine(
+  connection: Queryable,
+  botId: bigint,
+  line: { portalId: bigint; lineId: string } | null,
+): Promise<void> {
+  await connection.query(`UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now() WHERE id = $1`, [
+    botId,
+    line?.portalId ?? null,
+    line?.lineId ?? null,
+  ]);
+  // A dialog belongs to one portal: what Bitrix24 said about it is worthless in another.
+  await connection.query(
+    `UPDATE chat_links
+        SET portal_id = $2,
+            bitrix_chat_id = CASE WHEN portal_id = $2 THEN bitrix_chat_id END,
+            bitrix_user_id = CASE WHEN portal_id = $2 THEN bitrix_user_id END,
+            bitrix_session_id = CASE WHEN portal_id = $2 THEN bitrix_session_id END
+      WHERE bot_id = $1 AND portal_id IS DISTINCT FROM $2`,
+    [botId, line?.portalId ?? null],
+  );
+  await connection.query(
+    `UPDATE lanes SET endpoint = $2, due_at = now()
+       FROM chat_links c
+      WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
+    [botId, line ? `portal:${line.portalId}` : ''],
+  );
+  await connection.query(
+    `UPDATE messages SET portal_id = $2 WHERE bot_id = $1 AND portal_id IS NULL AND state = 'queued'`,
+    [botId, line?.portalId ?? null],
+  );
+}
