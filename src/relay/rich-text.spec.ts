@@ -225,7 +225,7 @@ describe('split', () => {
 
   it('stays within the limit and loses nothing but white space', () => {
     fc.assert(
-      fc.property(rich, fc.integer({ min: 2, max: 40 }), (input, limit) => {
+      fc.property(rich, fc.integer({ min: 8, max: 40 }), (input, limit) => {
         const parts = split(input, limit);
         for (const part of parts) {
           expect(part.text.length).toBeLessThanOrEqual(limit);

@@ -266,7 +266,7 @@ function protectedSpans(text: string, marks: Mark[], limit: number): [number, nu
   const marked = marks
     .filter((mark) => mark.type === 'link')
     .map((mark): [number, number] => [mark.offset, mark.offset + mark.length]);
-  const written = [...text.slice(0, limit * 2).matchAll(/\b(?:https?|tg):\/\/\S+/gi)].map((match): [number, number] => [
+  const written = [...text.slice(0, limit * 2).matchAll(/(?:https?|tg):\/\/\S+/gi)].map((match): [number, number] => [
     match.index,
     match.index + match[0].length,
   ]);
