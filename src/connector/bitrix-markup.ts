@@ -381,7 +381,7 @@ class BBCodeReader {
       return;
     }
     const target = linkTarget(url);
-    if (label.trim() === '') this.append(url);
+    if (label === '') this.append(url);
     else if (!target && label !== url) this.append(` (${url})`);
     if (target) this.mark('link', tag.start, target);
   }

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   concat,
@@ -139,8 +139,8 @@ describe('normalise', () => {
         const { text, marks } = normalise(input);
         for (let at = 0; at < text.length; at++) {
           const inCode = covers(marks, 'code', at) || covers(marks, 'pre', at);
-          expect(covers(marks, 'quote', at)).toBe(covers(input.marks, 'quote', at));
-          if (!inCode) expect(covers(marks, 'bold', at)).toBe(covers(input.marks, 'bold', at));
+          if (covers(input.marks, 'quote', at)) expect(covers(marks, 'quote', at)).toBe(true);
+          if (covers(input.marks, 'bold', at) && !inCode) expect(covers(marks, 'bold', at)).toBe(true);
         }
       }),
     );

@@ -77,7 +77,7 @@ export function slice(rich: RichText, start: number, end: number = rich.text.len
       const from = Math.max(mark.offset, start);
       return { ...mark, offset: from - start, length: Math.min(mark.offset + mark.length, to) - from };
     });
-  return { text: rich.text.slice(start, to), marks };
+  return normalise({ text: rich.text.slice(start, to), marks });
 }
 
 /** Without white space at both ends. */
@@ -99,18 +99,19 @@ export function isOpenableLink(url: string | undefined): url is string {
 /**
  * The canonical form: marks are clipped to the text, empty ones dropped, equal ones that touch merged, partial
  * overlaps closed and reopened, so that the result is sorted and properly nested. Code holds no other marks (true in
- * both networks) and gives way to a link. NUL and halves of surrogate pairs, which neither PostgreSQL nor UTF-8 can
+ * both networks) and gives way to a link; a quote is never inside another mark. NUL and halves of surrogate pairs, which neither PostgreSQL nor UTF-8 can
  * carry, become U+FFFD. Applying it twice changes nothing more.
  */
 export function normalise(rich: RichText): RichText {
   const text = wellFormed(rich.text);
-  const runs = mergeRuns(rich.marks.flatMap((mark) => toRun(mark, text.length)));
+  const runs = mergeRuns(rich.marks.flatMap((mark) => toRun(mark, text)));
   const links = runs.filter((run) => run.type === 'link');
   const codes = runs.filter(isCode).flatMap((run) => subtract(run, links));
   const rest = runs.filter((run) => !isCode(run) && run.type !== 'link' && run.type !== 'quote');
   const quotes = runs.filter((run) => run.type === 'quote');
   const styles = rest.flatMap((run) => subtract(run, codes));
-  return { text, marks: nest([...quotes, ...links, ...codes, ...styles]) };
+  const inner = [...links, ...codes, ...styles].flatMap((run) => cutAtEdges(run, quotes));
+  return { text, marks: nest([...quotes, ...inner]) };
 }
 
 /**
@@ -150,11 +151,14 @@ function isCode(run: Run): boolean {
   return run.type === 'code' || run.type === 'pre';
 }
 
-function toRun({ length, ...mark }: Mark, bound: number): Run[] {
+/** In bounds and never from or to the middle of a surrogate pair. */
+function toRun({ length, ...mark }: Mark, text: string): Run[] {
   if (!Number.isInteger(mark.offset) || !Number.isInteger(length)) return [];
-  const offset = Math.max(0, mark.offset);
-  const end = Math.min(bound, mark.offset + length);
-  if (offset >= end) return [];
+  const start = Math.max(0, mark.offset);
+  const stop = Math.min(text.length, mark.offset + length);
+  if (start >= stop) return [];
+  const offset = isInsidePair(text, start) ? start - 1 : start;
+  const end = isInsidePair(text, stop) ? stop + 1 : stop;
   return [{ ...mark, ...(mark.url === undefined ? {} : { url: wellFormed(mark.url) }), offset, end }];
 }
 
@@ -193,6 +197,14 @@ function subtract(run: Run, holes: Run[]): Run[] {
   }
   if (offset < run.end) left.push({ ...run, offset });
   return left;
+}
+
+/** The run in pieces, none of which reaches over the edge of a quote. */
+function cutAtEdges(run: Run, quotes: Run[]): Run[] {
+  const inside = quotes
+    .map((quote) => ({ ...run, offset: Math.max(run.offset, quote.offset), end: Math.min(run.end, quote.end) }))
+    .filter((piece) => piece.offset < piece.end);
+  return [...subtract(run, quotes), ...inside];
 }
 
 /** Where two runs overlap in part, the later one is closed at the end of the earlier and opened again behind it. */
@@ -287,7 +299,10 @@ function isCharacterBoundary(text: string, at: number): boolean {
 function characterBoundary(text: string, at: number): number {
   const start = characters.segment(text).containing(at)?.index ?? text.length;
   if (start > 0) return start;
-  const insidePair = (text.codePointAt(at - 1) ?? 0) > 0xffff;
-  if (!insidePair) return at;
+  if (!isInsidePair(text, at)) return at;
   return at > 1 ? at - 1 : 2;
+}
+
+function isInsidePair(text: string, at: number): boolean {
+  return (text.codePointAt(at - 1) ?? 0) > 0xffff;
 }
