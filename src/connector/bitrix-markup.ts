@@ -127,7 +127,8 @@ interface Block {
 function blocks(rich: RichText): Block[] {
   const found: Block[] = [];
   let at = 0;
-  for (const { offset, end } of quoteSpans(rich)) {
+  for (const { offset, length } of rich.marks.filter((mark) => mark.type === 'quote')) {
+    const end = offset + length;
     if (offset > at) {
       const before = rich.text[offset - 1] === '\n' ? offset - 1 : offset;
       found.push({ rich: slice(rich, at, before), quoted: false });
@@ -138,17 +139,6 @@ function blocks(rich: RichText): Block[] {
   const endsInQuote = at === rich.text.length && found.length > 0 && rich.text.at(-1) !== '\n';
   if (!endsInQuote) found.push({ rich: slice(rich, at), quoted: false });
   return found;
-}
-
-/** Quotes without the line breaks at their ends. */
-function quoteSpans({ text, marks }: RichText): { offset: number; end: number }[] {
-  const quotes = marks.filter((mark) => mark.type === 'quote');
-  return quotes.flatMap(({ offset, length }) => {
-    const words = text.slice(offset, offset + length);
-    const start = offset + /^\n*/.exec(words)![0].length;
-    const end = start + words.replace(/^\n+|\n+$/g, '').length;
-    return start < end ? [{ offset: start, end }] : [];
-  });
 }
 
 function renderQuote(rich: RichText): string {

@@ -99,7 +99,8 @@ export function isOpenableLink(url: string | undefined): url is string {
 /**
  * The canonical form: marks are clipped to the text, empty ones dropped, equal ones that touch merged, partial
  * overlaps closed and reopened, so that the result is sorted and properly nested. Code holds no other marks (true in
- * both networks) and gives way to a link; a quote is never inside another mark. NUL and halves of surrogate pairs, which neither PostgreSQL nor UTF-8 can
+ * both networks) and gives way to a link; a quote is never inside
+ * another mark and has no line breaks at its ends. NUL and halves of surrogate pairs, which neither PostgreSQL nor UTF-8 can
  * carry, become U+FFFD. Applying it twice changes nothing more.
  */
 export function normalise(rich: RichText): RichText {
@@ -108,7 +109,7 @@ export function normalise(rich: RichText): RichText {
   const links = runs.filter((run) => run.type === 'link');
   const codes = runs.filter(isCode).flatMap((run) => subtract(run, links));
   const rest = runs.filter((run) => !isCode(run) && run.type !== 'link' && run.type !== 'quote');
-  const quotes = runs.filter((run) => run.type === 'quote');
+  const quotes = runs.filter((run) => run.type === 'quote').flatMap((run) => withoutEdgeBreaks(run, text));
   const styles = rest.flatMap((run) => subtract(run, codes));
   const inner = [...links, ...codes, ...styles].flatMap((run) => cutAtEdges(run, quotes));
   return { text, marks: nest([...quotes, ...inner]) };
@@ -197,6 +198,13 @@ function subtract(run: Run, holes: Run[]): Run[] {
   }
   if (offset < run.end) left.push({ ...run, offset });
   return left;
+}
+
+function withoutEdgeBreaks(run: Run, text: string): Run[] {
+  let { offset, end } = run;
+  while (offset < end && text[offset] === '\n') offset++;
+  while (end > offset && text[end - 1] === '\n') end--;
+  return offset < end ? [{ ...run, offset, end }] : [];
 }
 
 /** The run in pieces, none of which reaches over the edge of a quote. */
