@@ -313,3 +313,26 @@ describe('round trips', () => {
     );
   });
 });
+
+describe('hostile texts', () => {
+  it.each([
+    '[b]',
+    '[code]',
+    '[url=',
+    '[',
+    '-',
+    ':aa',
+    '&',
+    '<img data-code=',
+    '[quote]',
+    '[list][*]',
+    '>>[b]a\n',
+    '[icon=a title=" ',
+  ])('reads, writes and cuts 20,000 characters of %j quickly', (unit) => {
+    const text = unit.repeat(BITRIX_TEXT_LIMIT / unit.length);
+    const started = performance.now();
+    splitForBitrix(fromBBCode(text));
+    toBBCode(plain(text));
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});

@@ -54,7 +54,7 @@ const ENCODED = new RegExp(
     '&#(?<decimal>\\d{2,6});',
     '&#x(?<hexadecimal>[0-9a-f]{2,5});',
     ':(?<emoji>(?:[0-9a-f]{2}){4,}):',
-    '<img\\b(?<smile>[^>]*\\bdata-code=[^>]*)>',
+    '<img\\b(?<smile>[^<>]*)>',
   ].join('|'),
   'gi',
 );
@@ -250,7 +250,7 @@ function decode(text: string): string {
     if (decimal) return String.fromCodePoint(Number(decimal));
     if (hexadecimal) return String.fromCodePoint(parseInt(hexadecimal, 16));
     if (emoji) return decodeEmoji(emoji) ?? whole;
-    return decodeSmile(smile ?? '');
+    return decodeSmile(smile ?? '') ?? whole;
   });
 }
 
@@ -259,10 +259,12 @@ function decodeEmoji(hexadecimal: string): string | undefined {
   return /^[^\p{ASCII}\uFFFD]+$/u.test(emoji) ? emoji : undefined;
 }
 
-function decodeSmile(attributes: string): string {
+/** An image that stands for a smile; others are somebody's words. */
+function decodeSmile(attributes: string): string | undefined {
   const attribute = (name: string) =>
-    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('') ?? '';
+    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('');
   const code = attribute('data-code');
+  if (code === undefined) return undefined;
   const emoji = /^:?([0-9a-f]{8,}):?$/i.exec(code)?.[1];
   return (emoji && decodeEmoji(emoji)) || attribute('alt') || code;
 }
