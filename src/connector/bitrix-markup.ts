@@ -30,8 +30,11 @@ const STYLES: ReadonlyMap<string, MarkType> = new Map([
   ['s', 'strikethrough'],
 ]);
 const BARE = 'b|i|u|s|like|dislike|\\*';
-const VALUED = 'url|quote|user|chat|img|size|color|font|list|put|send|call|context|dialog|pch';
+const OPTIONAL_VALUE = 'url|quote|img|list|put|send|call';
+const VALUED = `${OPTIONAL_VALUE}|user|chat|size|color|font|context|dialog|pch`;
 const VOID = 'icon|disk|attach|timestamp|rating';
+const NEEDS_VALUE = /^(?:user|chat|size|color|font|context|dialog|pch)$/;
+const NEEDS_CLOSING = /^(?:img|put|send|call)$/;
 const CODE = '\\[code\\]([\\s\\S]*?)(?:\\[\\/code\\]|(?![\\s\\S]))';
 
 const TOKEN = new RegExp(
@@ -39,7 +42,7 @@ const TOKEN = new RegExp(
     CODE,
     '\\n(>>|&gt;&gt;)?',
     `\\[(\\/?)(${BARE}|${VALUED})\\]`,
-    `\\[(${VALUED}|${VOID})(?:\\s*=\\s*|\\s+)([^\\]\\n]*)\\]`,
+    `\\[(${VALUED}|${VOID})(?:=|(?<=\\[img)\\s+(?=\\w+=))([^\\]\\n]*)\\]`,
   ].join('|'),
   'gi',
 );
@@ -75,7 +78,7 @@ const READ_AS_ENCODED = [
 ];
 const READ_AS_MARKUP = [
   ...READ_AS_ENCODED,
-  new RegExp(`\\[(?=\\/?(?:code|br|${BARE}|${VALUED}|${VOID})(?:[\\]=\\s/]|$))`, 'gi'),
+  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br\\s*\\/?\\]|img\\s)`, 'gi'),
   /#(?=BR#)/gi,
   /(?<=^|\n)>(?=>)/g,
   // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
@@ -284,6 +287,8 @@ class BBCodeReader {
   private readonly open: OpenTag[] = [];
   private quoteStart: number | undefined;
   private breakBeforeNext = false;
+  /** Which tags have a closing one anywhere in the text. */
+  private readonly closed = new Map<string, boolean>();
 
   constructor(private readonly source: string) {}
 
@@ -309,7 +314,7 @@ class BBCodeReader {
     else if (whole.startsWith('\n')) this.lineBreak(quotePrefix !== undefined);
     else if (valued !== undefined) this.begin(valued.toLowerCase(), value ?? '', whole);
     else if (slash === '/') this.end((bare ?? '').toLowerCase(), whole);
-    else this.begin((bare ?? '').toLowerCase(), '', whole);
+    else this.beginBare((bare ?? '').toLowerCase(), whole);
   }
 
   private code(source: string): void {
@@ -323,6 +328,21 @@ class BBCodeReader {
     if (!quoted) this.endQuoteLines();
     this.text += '\n';
     if (quoted) this.quoteStart ??= this.text.length;
+  }
+
+  /** `[call]` and `[user]` may be plain words: without a value a tag needs its closing one, or is none at all. */
+  private beginBare(name: string, whole: string): void {
+    const isTag = !NEEDS_VALUE.test(name) && (!NEEDS_CLOSING.test(name) || this.isClosed(name));
+    if (isTag) this.begin(name, '', whole);
+    else this.append(whole);
+  }
+
+  private isClosed(name: string): boolean {
+    const known = this.closed.get(name);
+    if (known !== undefined) return known;
+    const closed = this.source.toLowerCase().includes(`[/${name}]`);
+    this.closed.set(name, closed);
+    return closed;
   }
 
   private begin(name: string, value: string, whole: string): void {
