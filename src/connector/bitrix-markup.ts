@@ -42,7 +42,7 @@ const TOKEN = new RegExp(
     CODE,
     '\\n(>>|&gt;&gt;)?',
     `\\[(\\/?)(${BARE}|${VALUED})\\]`,
-    `\\[(${VALUED}|${VOID})(?:=|(?<=\\[img)\\s+(?=\\w+=))([^\\]\\n]*)\\]`,
+    `\\[(${VALUED}|${VOID})(?:=|(?<=\\[img) +(?=\\w+=))([^\\]\\n]*)\\]`,
   ].join('|'),
   'gi',
 );
@@ -78,7 +78,7 @@ const READ_AS_ENCODED = [
 ];
 const READ_AS_MARKUP = [
   ...READ_AS_ENCODED,
-  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br\\s*\\/?\\]|img\\s)`, 'gi'),
+  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img )`, 'gi'),
   /#(?=BR#)/gi,
   /(?<=^|\n)>(?=>)/g,
   // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
@@ -229,7 +229,7 @@ function guardedPositions({ text, marks }: RichText): Set<number> {
 
 /** `[br]`, `#BR#` and CR LF as line feeds, except in code. */
 function unifyLineBreaks(text: string): string {
-  return text.replace(new RegExp(`(${CODE})|\\r\\n|\\[br\\s*\\/?\\]|#BR#`, 'gi'), (_, code?: string) => code ?? '\n');
+  return text.replace(new RegExp(`(${CODE})|\\r\\n|\\[br *\\/?\\]|#BR#`, 'gi'), (_, code?: string) => code ?? '\n');
 }
 
 /** Dash-framed quotes as `>>` lines, without the reference to a message (`#chat12/345`) that only the portal can open. */
@@ -318,7 +318,7 @@ class BBCodeReader {
   }
 
   private code(source: string): void {
-    const code = decode(source.replace(/^\n/, '').replace(/\n$/, ''));
+    const code = decode(withoutEdgeBreaks(source));
     this.append(code);
     this.mark(code.includes('\n') ? 'pre' : 'code', this.text.length - code.length);
   }
@@ -425,6 +425,14 @@ class BBCodeReader {
     if (this.quoteStart !== undefined) this.mark('quote', this.quoteStart);
     this.quoteStart = undefined;
   }
+}
+
+function withoutEdgeBreaks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && text[start] === '\n') start++;
+  while (end > start && text[end - 1] === '\n') end--;
+  return text.slice(start, end);
 }
 
 /** The address a click opens: as Telegram does, one that begins with a domain gets `http://`. */
