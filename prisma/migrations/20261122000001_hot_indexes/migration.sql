@@ -12,7 +12,3 @@ CREATE INDEX "lanes_busy" ON "lanes" ("endpoint") WHERE "busy_fence" IS NOT NULL
 -- `pending` counts the lane's deliveries; a miscount must fail the transaction that makes it, because a lane that
 -- believes it has no work is never looked at again.
 ALTER TABLE "lanes" ADD CONSTRAINT "lanes_pending_not_negative" CHECK ("pending" >= 0);
-ALTER TABLE "lanes" ADD CONSTRAINT "lanes_tail_not_negative" CHECK ("tail" >= 0);
-
--- A fence that went down would let a replaced owner write again.
-ALTER TABLE "endpoints" ADD CONSTRAINT "endpoints_fence_not_negative" CHECK ("fence" >= 0);
