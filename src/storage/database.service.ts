@@ -24,8 +24,18 @@ const REPEATABLE = new Set(['40001', '40P01']);
 export class DatabaseService implements Queryable, OnApplicationShutdown {
   readonly pool: Pool;
   readonly prisma: PrismaClient;
+  private closed: Promise<void> | undefined;
 
-  constructor(url: string, options: { max?: number; applicationName?: string } = {}) {
+  constructor(
+    url: string,
+    private readonly options: {
+      /** Connections of this process at most. */
+      max?: number;
+      applicationName?: string;
+      /** Runs once the last connection is closed. */
+      onClosed?: () => Promise<void> | undefined;
+    } = {},
+  ) {
     this.pool = new Pool({
       connectionString: url,
       max: options.max ?? 12,
@@ -69,8 +79,15 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     }
   }
 
+  /** The last phase of Nest's shutdown: everything that works on the database has come to rest. Repeatable. */
   async onApplicationShutdown(): Promise<void> {
+    this.closed ??= this.close();
+    await this.closed;
+  }
+
+  private async close(): Promise<void> {
     await this.prisma.$disconnect();
-    await this.pool.end().catch(() => undefined);
+    await this.pool.end();
+    await this.options.onClosed?.();
   }
 }
