@@ -75,11 +75,11 @@ export class ControlApi {
     if (request.method === 'OPTIONS') return { status: 200, body: {} };
     const { pathname, searchParams } = new URL(url, 'http://control');
     for (const { method, pattern, route } of this.routes) {
-      const path = pattern.exec(pathname)?.groups;
-      if (!path || method !== request.method) continue;
+      const match = pattern.exec(pathname);
+      if (!match || method !== request.method) continue;
       const text = (await readBody(request)).toString('utf8');
       const body = text === '' ? {} : (JSON.parse(text) as ControlBody);
-      return { status: 200, body: route(path, body, searchParams) ?? {} };
+      return { status: 200, body: route({ ...match.groups }, body, searchParams) ?? {} };
     }
     throw new ControlNotFound(`${request.method} ${pathname}`);
   }

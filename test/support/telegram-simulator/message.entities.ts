@@ -130,7 +130,7 @@ function clean({ text, entities }: FormattedText): FormattedText {
 }
 
 function trim({ text, entities }: FormattedText): FormattedText {
-  const stop = text.replace(/[ \n]+$/, '').length;
+  const stop = text.replace(/(?<![ \n])[ \n]+$/, '').length;
   const kept = entities.flatMap((entity) => {
     const covered = text.slice(entity.offset, Math.min(end(entity), stop));
     const blank = covered.length - covered.replace(/^[ \n]+/, '').length;
@@ -222,7 +222,7 @@ function cut(entity: MessageEntity, cuts: readonly number[]): MessageEntity[] {
 
 const AUTOMATIC_PATTERNS: ReadonlyArray<readonly [EntityType, RegExp]> = [
   ['url', /https?:\/\/[^\s<>"]*[^\s<>".,;:!?)\]}]/giu],
-  ['email', /[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu],
+  ['email', /(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+/gu],
   ['mention', /(?<![\w@.])@[a-z]\w{3,31}(?![\w@])/giu],
   ['hashtag', /(?<![\p{L}\p{N}_#&])#[\p{L}\p{N}_]*\p{L}[\p{L}\p{N}_]*/gu],
   ['bot_command', /(?<![\w/<>])\/[a-z0-9_]{1,64}(?:@\w{3,32})?(?![\w/@<>])/giu],
