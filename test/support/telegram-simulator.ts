@@ -77,7 +77,8 @@ interface Call {
  * {@link SimulatedBot.client} or over HTTP under `/control` ({@link ControlApi}).
  *
  * The behaviour follows core.telegram.org/bots/api and the source of the server (tdlib/telegram-bot-api, tdlib/td).
- * Methods that are not simulated answer 404 `Not Found: method not found`, as methods Telegram does not have.
+ * Methods that are not simulated answer 404 `Not Found: method not found`, as methods Telegram does not have; a
+ * `parse_mode` is refused with 400, since it is not parsed: send entities.
  */
 export class TelegramSimulator {
   /** What goes wrong next. */

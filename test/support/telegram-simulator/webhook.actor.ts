@@ -148,6 +148,7 @@ export class WebhookActor {
   }
 
   private retry(lane: Lane, retryAfter: number): void {
+    if (this.closed) return;
     let wait = Math.min(Math.max(retryAfter, 0), RETRY_AFTER_LIMIT);
     if (wait === 0 && lane.failures > 0) {
       lane.delay = Math.min(RETRY_LIMIT * (1 + Math.random()), lane.delay * 2);
