@@ -196,7 +196,7 @@ export class EventQueue {
   }
 
   private async deliver(event: string, url: string, body: string): Promise<EventDelivery> {
-    const fault = this.faults.takeTransport([['event', { event, body }]]);
+    const fault = this.faults.takeTransport([['event', { event, body }]], false);
     const wait = this.delayMs + (typeof fault === 'object' && 'delayMs' in fault ? fault.delayMs : 0);
     if (wait > 0) await sleep(wait);
     const losing = this.losing > 0;

@@ -24,7 +24,7 @@ export type ElementFault = { elementError: string[] } | 'omitSession';
 
 export type Fault = Refusal | TransportFault | ElementFault;
 
-/** A REST method in lower case, the OAuth server, the event queue, or any REST request. */
+/** A REST method, the OAuth server, the event queue (which knows `dropBefore` and `delayMs`), or any REST request. */
 export type FaultTarget = 'oauth' | 'event' | '*' | (string & {});
 
 interface Planned {
@@ -51,11 +51,11 @@ export class Faults {
     this.planned = [];
   }
 
-  takeTransport(calls: Array<readonly [string, Params]>): TransportFault | undefined {
-    return this.take(calls, true, isTransport);
+  /** `anyTarget`: also take faults aimed at `*`, for what is a REST request and not a command inside a batch. */
+  takeTransport(calls: Array<readonly [string, Params]>, anyTarget: boolean): TransportFault | undefined {
+    return this.take(calls, anyTarget, isTransport);
   }
 
-  /** `anyTarget`: also take faults aimed at `*` (the request itself, not a command inside a batch). */
   takeRefusal(method: string, params: Params, anyTarget: boolean): Refusal | undefined {
     return this.take([[method, params]], anyTarget, isRefusal);
   }
@@ -71,10 +71,11 @@ export class Faults {
   ): F | undefined {
     if (this.planned.length === 0) return undefined;
     for (const plan of this.planned) {
+      if (!is(plan.fault)) continue;
       const hit = calls.some(
         ([name, params]) => (plan.target === name || (anyTarget && plan.target === '*')) && plan.match(params),
       );
-      if (!hit || !is(plan.fault)) continue;
+      if (!hit) continue;
       plan.times -= 1;
       if (plan.times <= 0) this.planned = this.planned.filter((other) => other !== plan);
       return plan.fault;

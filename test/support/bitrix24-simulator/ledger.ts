@@ -1,5 +1,6 @@
 import type { RefreshCount } from './oauth-server.js';
 import type { Chat } from './open-lines.js';
+import { isArray, text } from './php-encoding.js';
 import type { Portal } from './portal.js';
 
 /** What a connector did to one dialog. */
@@ -38,6 +39,8 @@ export interface Ledger {
   refreshes: Record<string, RefreshCount>;
   eventTokensUsed: number;
   tokensInUrl: number;
+  /** Addresses of files and avatars that carry a Telegram bot token. */
+  botTokensInUrls: string[];
   callsAfterUninstall: number;
   eventsLost: number;
   /** Sends of a dialog that met another one still running. */
@@ -59,10 +62,21 @@ export function ledgerOf(portal: Portal, refreshes: Map<string, RefreshCount>): 
     refreshes: Object.fromEntries([...refreshes].filter(([clientId]) => own.has(clientId))),
     eventTokensUsed: rest.eventTokensUsed,
     tokensInUrl: rest.tokensInUrl,
+    botTokensInUrls: [...fileSources(portal), ...avatars(portal)].filter((url) => /\/bot\d+:/.test(url)),
     callsAfterUninstall: rest.callsAfterUninstall,
     eventsLost: portal.events.lost,
     lockContentions: lines.lockContentions,
   };
+}
+
+function fileSources(portal: Portal): string[] {
+  return [...portal.lines.files.values()].map((file) => file.source ?? '');
+}
+
+function avatars(portal: Portal): string[] {
+  return [...portal.lines.clients.values()].map(({ fields: { picture } }) =>
+    isArray(picture) ? text(picture['url']) : '',
+  );
 }
 
 function dialogLedger(chat: Chat): DialogLedger {

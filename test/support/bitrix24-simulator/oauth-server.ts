@@ -31,7 +31,7 @@ export class OAuthServer {
   async answer(exchange: Exchange): Promise<Answer> {
     const { params, query } = requestParams(exchange);
     if (query['client_secret'] !== undefined) this.secretsInUrl += 1;
-    const fault = this.faults.takeTransport([['oauth', params]]);
+    const fault = this.faults.takeTransport([['oauth', params]], false);
     if (fault !== undefined) return this.fail(fault, exchange, params);
     return this.perform(exchange, params);
   }

@@ -73,7 +73,7 @@ export class RestEndpoint {
       path.method === 'batch'
         ? [...parseCommands(params)].map(({ method, query: raw }) => [method, parseForm(raw)] as const)
         : [];
-    const fault = this.faults.takeTransport([[path.method, params], ...commands]);
+    const fault = this.faults.takeTransport([[path.method, params], ...commands], true);
     if (fault === undefined) return this.perform(path, params, exchange);
     return this.fail(fault, () => this.perform(path, params, exchange));
   }
