@@ -647,6 +647,39 @@ describe('reading back', () => {
     expect(dialog.entity_data_1.split('|')[5]).toBe(ID);
   });
 
+  it('tells in the history what waits for delivery, what was delivered and what is a whisper', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const operator = portal.operator(OPERATOR);
+    const delivered = operator.sends('tg:777', 'delivered');
+    await call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: delivered.id }, message: { id: ['9'] } }],
+    });
+    operator.sends('tg:777', 'waits');
+    operator.whispers('tg:777', 'psst');
+    const history = await call('imopenlines.session.history.get', { SESSION_ID: portal.dialog('tg:777').session?.id });
+    expect(Object.values(history.body.result.message).slice(1)).toMatchObject([
+      { senderid: '27', text: 'delivered', params: { connectorMid: ['9'] } },
+      { senderid: '27', text: 'waits', params: { sending: 'Y', sendingTs: expect.any(Number) } },
+      { senderid: '27', text: 'psst', params: { class: 'bx-messenger-content-item-system' } },
+    ]);
+  });
+
+  it('keeps events for offline handlers until they are read once', async () => {
+    await connect();
+    await call('event.bind', { event: 'OnImConnectorMessageAdd', event_type: 'offline' });
+    await send(element('1', 'hi'));
+    portal.operator(OPERATOR).sends('tg:777', 'Hello');
+    const read = async (): Promise<unknown> => (await call('event.offline.get')).body.result.events;
+    expect(await read()).toMatchObject([
+      { EVENT_NAME: 'ONIMCONNECTORMESSAGEADD', EVENT_DATA: { MESSAGES: [{ message: { text: 'Hello' } }] } },
+    ]);
+    expect(await read()).toEqual([]);
+    expect(received).toEqual([]);
+  });
+
   it('shows messages of a chat to its members only', async () => {
     await connect();
     await send(element('1', 'hi'));
@@ -989,6 +1022,16 @@ describe('installation', () => {
     });
     expect(event?.auth).not.toHaveProperty('access_token');
     expect([portal.handlers, portal.lines.connectors.size, portal.lines.statuses.size]).toEqual([[], 0, 0]);
+  });
+
+  it('begins anew after an uninstallation: other application_token, old tokens void', async () => {
+    const before = app.applicationToken;
+    portal.uninstall(app, { clean: false });
+    const frame = await portal.openInstallFrame(app);
+    expect(lastReceived().form['APPLICATION_TOKEN']).not.toBe(before);
+    await frame.runInstallFinish();
+    expect((await call('profile')).body.error).toBe('invalid_token');
+    expect((await call('app.info', {}, lastReceived().form['AUTH_ID'] as string)).body.result.INSTALLED).toBe(true);
   });
 });
 

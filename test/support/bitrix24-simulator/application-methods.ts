@@ -12,6 +12,7 @@ const LIFECYCLE_EVENTS = [
   'ONSUBSCRIPTIONRENEW',
   'ONOFFLINEEVENT',
 ];
+const MAX_OFFLINE_EVENTS = 50;
 const CONNECTOR_EVENTS = [
   'ONIMCONNECTORMESSAGEADD',
   'ONIMCONNECTORMESSAGEUPDATE',
@@ -37,6 +38,7 @@ export const APPLICATION_METHODS: RestMethods = {
   'event.bind': { scopes: [], appOnly: true, run: bind },
   'event.unbind': { scopes: [], appOnly: true, run: unbind },
   'event.get': { scopes: [], appOnly: true, run: (_params, context) => boundHandlers(context) },
+  'event.offline.get': { scopes: [], appOnly: true, run: offlineEvents },
   'event.test': { scopes: [], appOnly: true, run: test },
   'user.get': { scopes: ['user', 'user_basic', 'user_brief'], run: users },
 };
@@ -163,6 +165,26 @@ function boundHandlers({ portal, app }: RestContext): Params[] {
         ? { event: handler.event, connector_id: '', auth_type: String(handler.userId), offline: 1 }
         : { event: handler.event, handler: handler.url, auth_type: String(handler.userId), offline: 0 },
     );
+}
+
+/** Takes up to 50 kept events away; keeping them for a second reading (`clear=0`) needs a higher plan. */
+function offlineEvents(params: Params, { portal, app, user }: RestContext): Params {
+  if (!user.admin) throw new RestError(403, 'ACCESS_DENIED', 'Access denied!');
+  if (params['CLEAR'] !== undefined && isEmpty(params['CLEAR'])) {
+    throw new RestError(403, 'ACCESS_DENIED', 'Extended offline events are not available on your plan.');
+  }
+  const limit = Math.min(Number(text(params['LIMIT'])) || MAX_OFFLINE_EVENTS, MAX_OFFLINE_EVENTS);
+  const taken = portal.events.offline.filter((event) => event.appId === app?.id).slice(0, limit);
+  portal.events.offline = portal.events.offline.filter((event) => !taken.includes(event));
+  const events = taken.map((event) => ({
+    ID: String(event.id),
+    TIMESTAMP_X: portalDate(event.at),
+    EVENT_NAME: event.event,
+    EVENT_DATA: event.data,
+    EVENT_ADDITIONAL: false,
+    MESSAGE_ID: event.messageId,
+  }));
+  return { process_id: null, events };
 }
 
 function test(params: Params, { portal, app, user, cause }: RestContext): boolean {

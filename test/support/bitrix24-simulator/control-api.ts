@@ -121,7 +121,7 @@ function dialogItem(chat: Chat): Params {
 }
 
 function messageItem(portal: Portal, message: LineMessage): Params {
-  const { id, author, authorId, text: words, externalIds, hidden, edited, deleted, at } = message;
+  const { id, author, authorId, text: words, externalIds, whisper, edited, deleted, at } = message;
   const user = portal.users.get(authorId);
   const client = author === 'client' ? portal.chat(message.chatId).title.split(' - ', 1)[0] : undefined;
   const authorName = client ?? (user === undefined ? '' : `${user.name} ${user.lastName}`.trim());
@@ -141,7 +141,7 @@ function messageItem(portal: Portal, message: LineMessage): Params {
     files,
     externalIds,
     tick: tick(message),
-    hidden,
+    whisper,
     edited,
     deleted,
     at,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Faults } from './faults.js';
@@ -22,6 +23,17 @@ export interface EventHandler {
   /** `auth_type`: 0, or the user whose token every event carries. */
   userId: number;
   offline: boolean;
+}
+
+/** An event kept for `event.offline.get`. */
+export interface OfflineEvent {
+  id: number;
+  appId: number;
+  at: number;
+  event: string;
+  data: unknown;
+  /** Of name and data: identical events are kept once. */
+  messageId: string;
 }
 
 /** What happened to one POST. */
@@ -69,6 +81,8 @@ export class EventQueue {
   prefixStyle: 'new' | 'old' | 'none' = 'new';
   readonly journal: EventDelivery[] = [];
   lost = 0;
+  /** Events for handlers of type `offline`, oldest first. */
+  offline: OfflineEvent[] = [];
   private losing = 0;
   private duplicating = 0;
   private reordering = false;
@@ -97,15 +111,16 @@ export class EventQueue {
     this.reordering = true;
   }
 
-  /** Raises an event: one POST for each online handler row of an application that may have it. */
+  /** Raises an event: one POST for each online handler row, one kept event for each offline row, of an application that may have it. */
   raise(event: string, data: unknown, options: RaiseOptions = {}): void {
     if (options.eventTtl !== undefined && options.eventTtl <= 0) return;
     for (const handler of this.portal.handlers) {
-      if (handler.event !== event.toUpperCase() || handler.offline) continue;
+      if (handler.event !== event.toUpperCase()) continue;
       if (options.appId !== undefined && handler.appId !== options.appId) continue;
       const app = this.portal.apps.find((candidate) => candidate.id === handler.appId);
       if (app === undefined || !app.installed || !app.active || app.paymentExpired || app.deleted) continue;
-      this.enqueue(event, handler.url, this.payload(app, event, data, options, handler), options.lane ?? '');
+      if (handler.offline) this.keep(app, event.toUpperCase(), data);
+      else this.enqueue(event, handler.url, this.payload(app, event, data, options, handler), options.lane ?? '');
     }
   }
 
@@ -129,6 +144,14 @@ export class EventQueue {
   stop(): void {
     this.heldBack = null;
     this.agent.destroy();
+  }
+
+  private keep(app: PortalApp, event: string, data: unknown): void {
+    const messageId = createHash('md5')
+      .update(`${event}|${JSON.stringify(data)}`)
+      .digest('hex');
+    if (this.offline.some((kept) => kept.appId === app.id && kept.messageId === messageId)) return;
+    this.offline.push({ id: this.portal.nextId(), appId: app.id, at: this.portal.clock.now(), event, data, messageId });
   }
 
   private payload(app: PortalApp, event: string, data: unknown, options: RaiseOptions, handler?: EventHandler): Params {

@@ -191,16 +191,7 @@ function land(
       portal.lines.store(chat, { author: 'client', authorId: client.id, text: `[${current.vote}]`, externalIds });
       return false;
     }
-    // The welcome text of a new session goes out while this call is still running.
-    portal.lines.openSession(chat, cause);
-    portal.lines.store(chat, {
-      author: 'client',
-      authorId: client.id,
-      text: words,
-      files,
-      externalIds,
-      readByClient: true,
-    });
+    portal.lines.addClientMessage(chat, client, words, files, externalIds, cause);
     return true;
   }
   const authorId = Number(text(author)) || 0;

@@ -45,8 +45,8 @@ export interface LineMessage {
   /** The clock icon: sent to the connector, not yet reported as delivered. */
   sending: boolean;
   readByClient: boolean;
-  /** A whisper or a line the connector must not see. */
-  hidden: boolean;
+  /** Written in silent mode. */
+  whisper: boolean;
   edited: boolean;
   deleted: boolean;
   /** Unix ms. */
@@ -109,6 +109,7 @@ export class OpenLines {
   /** How often a second send of a dialog met its lock. */
   lockContentions = 0;
   private readonly chatsById = new Map<number, Chat>();
+  private readonly chatsByExternalId = new Map<string, Chat>();
   private readonly sessionChats = new Map<number, Chat>();
   private lastId = { chat: 1760, session: 320, message: 85_000, client: 584, file: 320 };
 
@@ -180,13 +181,12 @@ export class OpenLines {
     return this.sessionChats.get(sessionId);
   }
 
-  /** By the connector's `chat.id`, by user code, or by internal id. */
+  /** By the connector's `chat.id` (the oldest chat that has it), by user code, or by internal id. */
   findChat(dialog: string | number): Chat | undefined {
     if (typeof dialog === 'number') return this.chatsById.get(dialog);
     const direct = this.chats.get(dialog);
     if (direct !== undefined) return direct;
-    for (const chat of this.chats.values()) if (chat.externalId === dialog) return chat;
-    return undefined;
+    return this.chatsByExternalId.get(dialog);
   }
 
   /** The chat of a client, made when it does not exist. */
@@ -213,10 +213,11 @@ export class OpenLines {
     };
     this.chats.set(userCode, chat);
     this.chatsById.set(chat.id, chat);
+    if (!this.chatsByExternalId.has(externalId)) this.chatsByExternalId.set(externalId, chat);
     return chat;
   }
 
-  /** The open session of a chat, begun when there is none (which may send the line's welcome text at once). */
+  /** The open session of a chat, begun when there is none. */
   openSession(chat: Chat, cause: Cause): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
@@ -224,9 +225,31 @@ export class OpenLines {
     chat.sessions.push(session);
     this.sessionChats.set(session.id, chat);
     this.raiseDialog('ONIMCONNECTORDIALOGSTART', chat, session, cause);
-    const welcome = this.lines.get(chat.line)?.welcomeText ?? null;
-    if (welcome !== null) this.addSystemText(chat, welcome, cause);
     return session;
+  }
+
+  /** A client's words; the first ones of a session are greeted by the line while the call that brought them still runs. */
+  addClientMessage(
+    chat: Chat,
+    client: Client,
+    text: string,
+    files: MessageFile[],
+    externalIds: string[],
+    cause: Cause,
+  ): LineMessage {
+    const before = chat.sessions.length;
+    this.openSession(chat, cause);
+    const message = this.store(chat, {
+      author: 'client',
+      authorId: chat.clientId,
+      text,
+      files,
+      externalIds,
+      readByClient: true,
+    });
+    const welcome = this.lines.get(chat.line)?.welcomeText ?? null;
+    if (chat.sessions.length > before && welcome !== null) this.addSystemText(chat, welcome, cause);
+    return message;
   }
 
   closeSession(chat: Chat): void {
@@ -290,7 +313,7 @@ export class OpenLines {
       externalIds: [],
       sending: false,
       readByClient: false,
-      hidden: false,
+      whisper: false,
       edited: false,
       deleted: false,
       at: this.portal.clock.now(),
@@ -433,8 +456,13 @@ export class OpenLines {
   private raiseDialog(event: string, chat: Chat, session: Session, cause: Cause): void {
     const data = {
       connector: { connector_id: chat.connector, line_id: chat.line, chat_id: chat.externalId, user_id: chat.clientId },
-      session: { id: session.id, closed: session.closed ? 'Y' : 'N', parent_id: 0 },
-      chat: { id: chat.id },
+      session: {
+        id: session.id,
+        closed: session.closed ? 'Y' : 'N',
+        parent_id: chat.sessions.at(-2)?.id ?? 0,
+        close_term: 1440,
+      },
+      chat: { id: chat.externalId },
       user: { id: chat.clientId },
     };
     this.raise(

@@ -197,12 +197,6 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
 }
 
 function historyMessage(message: LineMessage): Params {
-  const params: Params = {
-    ...(message.externalIds.length === 0 ? {} : { connectorMid: message.externalIds }),
-    ...(message.files.length === 0 ? {} : { fileId: message.files.map((file) => file.id) }),
-    ...(message.sending ? { sending: 'Y' } : {}),
-    ...(message.hidden ? { silentConnector: 'Y' } : {}),
-  };
   return {
     id: String(message.id),
     chatid: String(message.chatId),
@@ -211,8 +205,25 @@ function historyMessage(message: LineMessage): Params {
     date: portalDate(message.at),
     text: message.text,
     textlegacy: message.text,
-    params: emptyAsList(params),
+    params: emptyAsList(Object.fromEntries(messageParams(message).map(([key, value]) => [camelCase(key), value]))),
   };
+}
+
+/** Names of the history are those of the messenger in camel case: CONNECTOR_MID is `connectorMid` there. */
+function camelCase(name: string): string {
+  return name.toLowerCase().replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
+}
+
+/** Parameters of a message as the `im` module keeps them; those with their default value are left out. */
+function messageParams(message: LineMessage): Array<[string, unknown]> {
+  const params: Array<[string, unknown]> = [];
+  if (message.externalIds.length > 0) params.push(['CONNECTOR_MID', message.externalIds]);
+  if (message.files.length > 0) params.push(['FILE_ID', message.files.map((file) => file.id)]);
+  if (message.sending) params.push(['SENDING', 'Y'], ['SENDING_TS', Math.floor(message.at / 1000)]);
+  if (message.edited) params.push(['IS_EDITED', 'Y']);
+  // Set by imopenlines' onMessageSend on whatever silent mode keeps inside.
+  if (message.whisper) params.push(['CLASS', 'bx-messenger-content-item-system']);
+  return params;
 }
 
 function historyFile(file: MessageFile, chat: Chat): Params {
@@ -294,12 +305,6 @@ function slice(messages: LineMessage[], params: Params): LineMessage[] {
 }
 
 function imMessage(message: LineMessage): Params {
-  const params: Array<[string, unknown]> = [
-    ...(message.externalIds.length === 0 ? [] : [['CONNECTOR_MID', message.externalIds] as [string, unknown]]),
-    ...(message.files.length === 0 ? [] : [['FILE_ID', message.files.map((file) => file.id)] as [string, unknown]]),
-    ...(message.sending ? [['SENDING', 'Y'] as [string, unknown]] : []),
-    ...(message.hidden ? [['SILENT_CONNECTOR', 'Y'] as [string, unknown]] : []),
-  ];
   return {
     id: message.id,
     chat_id: message.chatId,
@@ -309,7 +314,7 @@ function imMessage(message: LineMessage): Params {
     unread: false,
     uuid: null,
     replaces: [],
-    params: phpArray(params),
+    params: phpArray(messageParams(message)),
     disappearing_date: null,
   };
 }
@@ -327,11 +332,10 @@ function addMessage(params: Params, { portal, user, app, cause }: RestContext): 
       author: 'system',
       authorId: 0,
       text: `[b]${app?.clientId ?? ''}[/b]\n${words}`,
-      hidden: true,
     }).id;
   }
   if (params['SKIP_CONNECTOR'] === 'Y')
-    return portal.lines.store(chat, { author: 'operator', authorId: user.id, text: words, hidden: true }).id;
+    return portal.lines.store(chat, { author: 'operator', authorId: user.id, text: words }).id;
   if (!portal.lines.canSend(chat)) throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
   return portal.lines.addOperatorMessage(chat, user.id, words, [], cause).id;
 }

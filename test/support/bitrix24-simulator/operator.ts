@@ -29,6 +29,6 @@ export class Operator {
   whispers(dialog: string | number, text: string): LineMessage {
     const chat = this.portal.chat(dialog);
     chat.members.add(this.id);
-    return this.portal.lines.store(chat, { author: 'operator', authorId: this.id, text, hidden: true });
+    return this.portal.lines.store(chat, { author: 'operator', authorId: this.id, text, whisper: true });
   }
 }

@@ -46,6 +46,7 @@ export class PortalApp {
   readonly installUrl: string;
   readonly kind: 'ui' | 'api';
   scope: string[];
+  private readonly installsAtOnce: boolean;
   readonly version = 1;
   readonly status = 'L';
   installed: boolean;
@@ -66,13 +67,14 @@ export class PortalApp {
     this.installUrl = settings.installUrl ?? settings.handlerUrl;
     this.kind = settings.kind;
     this.scope = settings.scope ?? ['imopenlines', 'imconnector', 'im', 'user'];
-    this.installed = settings.kind === 'api' || settings.installUrl === undefined;
+    this.installsAtOnce = settings.kind === 'api' || settings.installUrl === undefined;
+    this.installed = this.installsAtOnce;
   }
 
   /** Puts the application back on the portal; each installation has an `application_token` of its own. */
   reinstall(): void {
     this.deleted = false;
-    this.installed = this.kind === 'api';
+    this.installed = this.installsAtOnce;
     this.applicationToken = randomBytes(16).toString('hex');
   }
 }

@@ -191,9 +191,17 @@ export class Portal {
 
   // Installation
 
-  /** Opens the installation page in a frame: the form POST a browser makes, with the tokens of the user who looks at it. */
+  /**
+   * Opens the installation page in a frame: the form POST a browser makes, with the tokens of the user who looks at it.
+   * After an uninstallation this begins a new installation.
+   */
   async openInstallFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
-    if (app.deleted) app.reinstall();
+    this.reinstall(app);
+    return this.openFrame(app, app.installUrl, options, 'DEFAULT', { any: '11/' });
+  }
+
+  /** Opens the application itself from the portal's menu. */
+  async openAppFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
     return this.openFrame(app, app.installed ? app.handlerUrl : app.installUrl, options, 'DEFAULT', { any: '11/' });
   }
 
@@ -219,7 +227,7 @@ export class Portal {
 
   /** ONAPPINSTALL to the installation path, as an application without UI gets it. */
   async sendAppInstallEvent(app: PortalApp, options: FrameOptions = {}): Promise<EventDelivery> {
-    if (app.deleted) app.reinstall();
+    this.reinstall(app);
     app.installed = true;
     return this.events.sendTo(app.installUrl, app, 'ONAPPINSTALL', installData(app, options.lang), {
       userId: options.user ?? 1,
@@ -408,6 +416,12 @@ export class Portal {
       body: httpBuildQuery(form),
     });
     return new FramePage(url, this.url, answer, () => this.finishInstall(app, options));
+  }
+
+  private reinstall(app: PortalApp): void {
+    if (!app.deleted) return;
+    this.tokens.revoke(app);
+    app.reinstall();
   }
 
   /** Marks the application INSTALLED and sends ONAPPINSTALL to whoever bound it; doing it again is harmless. */

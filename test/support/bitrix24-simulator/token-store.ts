@@ -86,6 +86,13 @@ export class TokenStore {
     return this.access.get(token);
   }
 
+  /** Forgets everything issued to an application: a new installation begins with nothing. */
+  revoke(app: PortalApp): void {
+    for (const issued of [this.codes, this.access, this.refresh]) {
+      for (const [secret, grant] of issued) if (grant.app === app) issued.delete(secret);
+    }
+  }
+
   /** Ends every access token of a portal now; refresh tokens stay. */
   expireAccess(portal: Portal): void {
     for (const grant of this.access.values()) {
