@@ -108,10 +108,10 @@ export function fromBBCode(text: string): RichText {
 /**
  * Takes off the operator's name that Bitrix24 puts before the words, once and only at the very start:
  * `[b]Name:[/b] [br]words` (2026), `[b]Name:[/b][br] words` (before, and in updates), `[b]Name:[/b] ` (only files).
- * Only for lines that sign messages: an operator's own bold "Total:" at the start looks the same.
+ * A bold "Total:" with words on its own line is the operator's and stays.
  */
 export function stripOperatorName(text: string): { name?: string; text: string } {
-  const prefix = /^\[b\]((?:(?!\[\/?b\]).){1,200}?):\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?)?/iu.exec(text);
+  const prefix = /^\[b\]((?:(?!\[\/?b\]).){1,200}?):\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?|$)/iu.exec(text);
   if (!prefix?.[1]) return { text };
   return { name: decode(prefix[1]), text: text.slice(prefix[0].length) };
 }
