@@ -11,20 +11,10 @@ import { TokenKeepaliveService } from './token-keepalive.service.js';
 import { TokensService } from './tokens.service.js';
 import { HTTP_OPTIONS } from './transport.js';
 
-/** Bitrix24 as an OAuth REST service; it knows nothing of messages. */
+/** Bitrix24 as an OAuth REST service; it knows nothing of messages. Its tables come from the global StorageModule. */
 @Module({
   imports: [HttpModule.register(HTTP_OPTIONS)],
-  providers: [
-    PortalsRepository,
-    TokensRepository,
-    OauthStatesRepository,
-    RestLimitsRepository,
-    OauthClient,
-    TokensService,
-    RateLimiter,
-    RestClient,
-    TokenKeepaliveService,
-  ],
-  exports: [PortalsRepository, OauthStatesRepository, OauthClient, TokensService, RateLimiter, RestClient],
+  providers: [OauthClient, TokensService, RateLimiter, RestClient, TokenKeepaliveService],
+  exports: [OauthClient, TokensService, RateLimiter, RestClient],
 })
 export class BitrixModule {}
