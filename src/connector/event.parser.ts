@@ -132,6 +132,12 @@ export function parseUninstall(data: unknown): { clean: boolean } {
   return { clean: ['1', 'true', 'Y', 'y'].includes(scalar(fieldsOf(data)?.CLEAN) ?? '') };
 }
 
+/** LANGUAGE_ID of a lifecycle event, lower case; undefined when it names none. */
+export function eventLanguage(event: EventEnvelope): string | undefined {
+  const code = scalar(fieldsOf(event.data)?.LANGUAGE_ID)?.toLowerCase() ?? '';
+  return /^[a-z]{2,3}$/.test(code) ? code : undefined;
+}
+
 /**
  * What makes two posts the same event. Bitrix24 gives events no id, and posts the same one once per bound
  * handler: a deletion is told by the ids it names, anything else by its payload and second.
@@ -165,7 +171,9 @@ function parseElement(element: Record<string, unknown>): Element {
   const message = fieldsOf(element.message) ?? {};
   const externalChatId = scalar(fieldsOf(element.chat)?.id) ?? '';
   const messageId = scalar(im.message_id) ?? scalar(message.id)?.replace(/^b24:/, '');
-  const files = elementsOf(message.files).map(parseFile).filter((file) => file !== null);
+  const files = elementsOf(message.files)
+    .map(parseFile)
+    .filter((file) => file !== null);
   const signed = stripOperatorName(scalar(message.text) ?? '');
   const rich = joinLines([fromBBCode(signed.text), ...files.map(fileLine)]);
   const authorId = scalar(message.user_id);

@@ -7,8 +7,8 @@ import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
-import { PortalsRepository } from '../storage/portals.repository.js';
-import type { Bot, Portal } from '../storage/prisma/client.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import type { Bot } from '../storage/prisma/client.js';
 import { CONNECTOR_ICON, CONNECTOR_ICON_DISABLED } from './connector-icon.js';
 import { isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
 
@@ -109,18 +109,18 @@ export class RegistrationService {
   }
 
   /** B24_LINE_ID, where it means a line of this portal: the default one, or any when there is no default portal. */
-  defaultLine(portal: Portal): string | undefined {
+  defaultLine(portal: PortalRecord): string | undefined {
     const { portalOrigin, B24_LINE_ID } = this.environment;
     return !portalOrigin || new URL(portal.clientEndpoint).origin === portalOrigin ? B24_LINE_ID : undefined;
   }
 
-  private async portal(id: bigint): Promise<Portal> {
+  private async portal(id: bigint): Promise<PortalRecord> {
     const portal = await this.portals.findById(id);
     if (!portal) throw new Problem(404, 'portal_unknown', `There is no portal ${id}.`);
     return portal;
   }
 
-  private async linesToConnect(portal: Portal, lineId?: string): Promise<string[]> {
+  private async linesToConnect(portal: PortalRecord, lineId?: string): Promise<string[]> {
     if (lineId) return [lineId];
     const fallback = this.defaultLine(portal);
     if (fallback) await this.bots.adoptUnassigned(portal.id, fallback);
@@ -128,11 +128,11 @@ export class RegistrationService {
     return [...new Set([fallback, ...served])].filter((line) => line !== undefined && line !== null);
   }
 
-  private registerConnector(portal: Portal): Promise<RegistrationStep> {
+  private registerConnector(portal: PortalRecord): Promise<RegistrationStep> {
     const name = this.environment.B24_CONNECTOR_NAME;
-    return this.attempt('imconnector.register', `${portal.connectorId} (${name})`, () =>
+    return this.attempt('imconnector.register', `${portal.connectorId} (${name})`, async () => {
       // CHAT_GROUP is left out on purpose: the portal reads an explicit "no" as "yes" in some builds.
-      this.call(portal, 'imconnector.register', {
+      await this.call(portal, 'imconnector.register', {
         ID: portal.connectorId,
         NAME: name,
         ICON: CONNECTOR_ICON,
@@ -146,11 +146,11 @@ export class RegistrationService {
         NEED_SYSTEM_MESSAGES: true,
         NEED_SIGNATURE: false,
         COMMENT: 'Telegram bots in Open Channels',
-      }),
-    );
+      });
+    });
   }
 
-  private async bindEvents(portal: Portal, handlerUrl: string): Promise<RegistrationStep[]> {
+  private async bindEvents(portal: PortalRecord, handlerUrl: string): Promise<RegistrationStep[]> {
     let bound: BoundHandler[] = [];
     const read = await this.attempt('event.get', 'handlers read', async () => {
       bound = elements(await this.call(portal, 'event.get', {})) as BoundHandler[];
@@ -159,11 +159,11 @@ export class RegistrationService {
     const { stale, missing } = reconcileHandlers(bound, handlerUrl);
     const steps = [read];
     if (stale.length > 0) steps.push(await this.unbind(portal, stale));
-    if (missing.length > 0 || read.ok) steps.push(await this.bind(portal, missing, handlerUrl));
+    steps.push(await this.bind(portal, missing, handlerUrl));
     return steps;
   }
 
-  private unbind(portal: Portal, stale: BoundHandler[]): Promise<RegistrationStep> {
+  private unbind(portal: PortalRecord, stale: BoundHandler[]): Promise<RegistrationStep> {
     const commands = stale.map(({ event, handler, auth_type }) => ({
       method: 'event.unbind',
       params: { EVENT: event, HANDLER: handler, AUTH_TYPE: auth_type ?? '0' },
@@ -174,7 +174,7 @@ export class RegistrationService {
     });
   }
 
-  private bind(portal: Portal, missing: readonly string[], handlerUrl: string): Promise<RegistrationStep> {
+  private bind(portal: PortalRecord, missing: readonly string[], handlerUrl: string): Promise<RegistrationStep> {
     if (missing.length === 0)
       return Promise.resolve({ step: 'event.bind', ok: true, detail: 'every event was bound already' });
     const commands = missing.map((event) => ({ method: 'event.bind', params: { EVENT: event, HANDLER: handlerUrl } }));
@@ -184,7 +184,7 @@ export class RegistrationService {
     });
   }
 
-  private checkInstalled(portal: Portal, installing: boolean): Promise<RegistrationStep> {
+  private checkInstalled(portal: PortalRecord, installing: boolean): Promise<RegistrationStep> {
     return this.attempt('app.info', 'the application is installed', async () => {
       const info = (await this.call(portal, 'app.info', {})) as { INSTALLED?: unknown } | null;
       if (info?.INSTALLED === true || info?.INSTALLED === 'Y') return undefined;
@@ -197,7 +197,7 @@ export class RegistrationService {
     });
   }
 
-  private async connectLine(portal: Portal, lineId: string): Promise<RegistrationStep[]> {
+  private async connectLine(portal: PortalRecord, lineId: string): Promise<RegistrationStep[]> {
     const about = { CONNECTOR: portal.connectorId, LINE: lineId };
     const activated = await this.attempt('imconnector.activate', `line ${lineId}: on`, async () => {
       await this.call(portal, 'imconnector.activate', { ...about, ACTIVE: 1 });
@@ -209,15 +209,15 @@ export class RegistrationService {
     const data = bot && shownData(bot);
     if (data) {
       steps.push(
-        await this.attempt('imconnector.connector.data.set', `line ${lineId}: ${data.NAME}`, () =>
-          this.call(portal, 'imconnector.connector.data.set', { ...about, DATA: data }),
-        ),
+        await this.attempt('imconnector.connector.data.set', `line ${lineId}: ${data.NAME}`, async () => {
+          await this.call(portal, 'imconnector.connector.data.set', { ...about, DATA: data });
+        }),
       );
     }
     return steps;
   }
 
-  private confirmActive(portal: Portal, lineId: string): Promise<RegistrationStep> {
+  private confirmActive(portal: PortalRecord, lineId: string): Promise<RegistrationStep> {
     return this.attempt('imconnector.status', `line ${lineId}: ready`, async () => {
       if ((await this.readStatus(portal, lineId)).active) return;
       await pause(STATUS_DELAY_MS);
@@ -231,7 +231,7 @@ export class RegistrationService {
     });
   }
 
-  private async readStatus(portal: Portal, lineId: string): Promise<ConnectorStatus> {
+  private async readStatus(portal: PortalRecord, lineId: string): Promise<ConnectorStatus> {
     const params = { CONNECTOR: portal.connectorId, LINE: lineId };
     const answer = (await this.call(portal, 'imconnector.status', params)) as Record<string, unknown> | null;
     return {
@@ -243,12 +243,12 @@ export class RegistrationService {
     };
   }
 
-  private async call(portal: Portal, method: string, params: RestParams): Promise<unknown> {
+  private async call(portal: PortalRecord, method: string, params: RestParams): Promise<unknown> {
     return (await this.rest.call<unknown>(portal.id, method, params)).result;
   }
 
   /** One batch per 50 commands; answers the errors of those that failed. */
-  private async callAll(portal: Portal, commands: RestCommand[]): Promise<UpstreamError[]> {
+  private async callAll(portal: PortalRecord, commands: RestCommand[]): Promise<UpstreamError[]> {
     const errors: UpstreamError[] = [];
     for (let start = 0; start < commands.length; start += 50) {
       const keyed = commands.slice(start, start + 50).map((command, index) => [`c${index}`, command] as const);
@@ -262,11 +262,11 @@ export class RegistrationService {
   private async attempt(
     step: string,
     detail: string,
-    work: () => Promise<unknown>,
+    work: () => Promise<string | undefined | void>,
   ): Promise<RegistrationStep> {
     try {
       const said = await work();
-      return { step, ok: true, detail: typeof said === 'string' ? said : detail };
+      return { step, ok: true, detail: said ?? detail };
     } catch (error) {
       if (error instanceof UpstreamError) return { step, ok: false, detail: `${error.code}: ${error.detail}` };
       if (error instanceof Problem) return { step, ok: false, detail: error.message };
