@@ -127,8 +127,8 @@ export class EventsService {
     await this.record(event, sender);
   }
 
-  private record(event: EventEnvelope, { portal, unsigned }: Sender): Promise<void> {
-    return this.intake.recordEvent({
+  private async record(event: EventEnvelope, { portal, unsigned }: Sender): Promise<void> {
+    await this.intake.recordEvent({
       source: `bitrix24:${portal.id}`,
       key: eventKey(event),
       portalId: portal.id,

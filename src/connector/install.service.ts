@@ -5,9 +5,7 @@ import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
-import { portalEndpoint } from '../relay/message.js';
 import { EncryptionService } from '../storage/encryption.service.js';
-import { EndpointsRepository } from '../storage/endpoints.repository.js';
 import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { TokenPair } from '../storage/tokens.repository.js';
@@ -53,7 +51,6 @@ export class InstallService {
     private readonly states: OauthStatesRepository,
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensService,
-    private readonly endpoints: EndpointsRepository,
     private readonly encryption: EncryptionService,
     private readonly lifecycle: PortalLifecycleService,
     private readonly environment: Environment,
@@ -178,7 +175,6 @@ export class InstallService {
       await this.tokens.saveTokens(portal.id, userId, { accessToken, refreshToken, expiresAt }, owner);
     }
     if (given.applicationToken) await this.keepApplicationToken(portal, given.applicationToken);
-    await this.endpoints.ensure(portalEndpoint(portal.id));
     this.logger.log(`portal ${portal.id} (${portal.domain}) is connected`);
     return portal;
   }
