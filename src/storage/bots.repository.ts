@@ -133,19 +133,17 @@ async function assignLine(
   botId: bigint,
   line: { portalId: bigint; lineId: string } | null,
 ): Promise<void> {
-  await connection.query(`UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now() WHERE id = $1`, [
-    botId,
-    line?.portalId ?? null,
-    line?.lineId ?? null,
-  ]);
-  // A dialog belongs to one portal: what Bitrix24 said about it is worthless in another.
+  const { rowCount } = await connection.query(
+    `UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now()
+      WHERE id = $1 AND (portal_id, line_id) IS DISTINCT FROM ($2, $3)`,
+    [botId, line?.portalId ?? null, line?.lineId ?? null],
+  );
+  if (!rowCount) return;
+  // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
   await connection.query(
     `UPDATE chat_links
-        SET portal_id = $2,
-            bitrix_chat_id = CASE WHEN portal_id = $2 THEN bitrix_chat_id END,
-            bitrix_user_id = CASE WHEN portal_id = $2 THEN bitrix_user_id END,
-            bitrix_session_id = CASE WHEN portal_id = $2 THEN bitrix_session_id END
-      WHERE bot_id = $1 AND portal_id IS DISTINCT FROM $2`,
+        SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL
+      WHERE bot_id = $1`,
     [botId, line?.portalId ?? null],
   );
   await connection.query(

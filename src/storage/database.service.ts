@@ -5,7 +5,10 @@ import { PrismaClient } from './prisma/client.js';
 
 // BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded.
 pg.types.setTypeParser(20, BigInt);
-pg.types.setTypeParser(1016, (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(BigInt)));
+const BIGINT_ARRAY = 1016 as never;
+pg.types.setTypeParser(BIGINT_ARRAY, (value: string) =>
+  value === '{}' ? [] : value.slice(1, -1).split(',').map(BigInt),
+);
 
 /** What a hot statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
 export interface Queryable {

@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService, type Queryable } from './database.service.js';
+import { LeaseLostError, type Lease } from './lease.js';
+
+/** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
+export const LEASE_SECONDS = 10;
+
+/** The table `endpoints`: who drives which bot and portal. All times are the database's clock. */
+@Injectable()
+export class EndpointsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Makes the endpoint known; harmless when it is. */
+  async ensure(endpoint: string): Promise<void> {
+    await this.db.query(`INSERT INTO endpoints (id) VALUES ($1) ON CONFLICT (id) DO NOTHING`, [endpoint]);
+  }
+
+  /** Prolongs every lease of this owner that is still his; the answer lists them. */
+  async heartbeat(owner: string): Promise<Lease[]> {
+    const { rows } = await this.db.query<{ id: string; fence: bigint }>(
+      `UPDATE endpoints SET expires_at = now() + make_interval(secs => $2)
+        WHERE owner = $1 AND expires_at > now() RETURNING id, fence`,
+      [owner, LEASE_SECONDS],
+    );
+    return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
+  }
+
+  /** Takes up to `limit` endpoints that nobody drives. The new fence shuts out whoever drove them before. */
+  async acquire(owner: string, limit: number): Promise<Lease[]> {
+    const { rows } = await this.db.query<{ id: string; fence: bigint }>(
+      `UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
+         FROM (SELECT id FROM endpoints WHERE expires_at <= now() ORDER BY expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) free
+        WHERE e.id = free.id RETURNING e.id, e.fence`,
+      [owner, LEASE_SECONDS, limit],
+    );
+    return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
+  }
+
+  /** Gives the endpoint up at once, so that another replica need not wait for the lease to run out. */
+  async release(lease: Lease): Promise<void> {
+    await this.db.query(`UPDATE endpoints SET expires_at = '-infinity' WHERE id = $1 AND owner = $2 AND fence = $3`, [
+      lease.endpoint,
+      lease.owner,
+      lease.fence,
+    ]);
+  }
+}
+
+/**
+ * Inside a transaction: makes sure that the lease still holds and keeps it from changing hands until the commit.
+ * Throws {@link LeaseLostError} otherwise.
+ */
+export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
+  const { rowCount } = await connection.query(
+    `SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND expires_at > now() FOR SHARE`,
+    [lease.endpoint, lease.owner, lease.fence],
+  );
+  if (!rowCount) throw new LeaseLostError(lease);
+}

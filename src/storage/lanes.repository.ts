@@ -1,0 +1,498 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService, type Queryable } from './database.service.js';
+import { assertLease } from './endpoints.repository.js';
+import { jsonb } from './json.js';
+import type { Lease } from './lease.js';
+import { appendDeliveries, type NewDelivery } from './outbox.js';
+import type { Channel, ChatState, DeliveryKind } from './prisma/client.js';
+
+/** One delivery, claimed: everything that its sender needs. */
+export interface ClaimedDelivery {
+  seq: bigint;
+  kind: DeliveryKind;
+  payload: Record<string, unknown> | null;
+  /** This attempt's number, from 1. */
+  attempt: number;
+  /** Nobody knows whether an earlier attempt arrived. */
+  unknown: boolean;
+  startedAt: Date;
+  message: {
+    id: bigint;
+    kind: string;
+    text: string;
+    marks: unknown;
+    authorId: string | null;
+    authorName: string | null;
+    saidAt: Date | null;
+    bitrixMessageId: string | null;
+    bitrixChatId: string | null;
+    /** Of an outbound message: the parts that Telegram has already. */
+    telegramMessageIds: bigint[];
+    createdAt: Date;
+  };
+}
+
+/** A lane whose head is being sent by the claimer. All of its deliveries are settled together. */
+export interface ClaimedLane {
+  id: bigint;
+  channel: Channel;
+  chat: {
+    id: bigint;
+    botId: bigint;
+    portalId: bigint | null;
+    lineId: string | null;
+    externalId: string;
+    externalUserId: string;
+    telegramChatId: bigint;
+    threadId: bigint | null;
+    businessConnection: string | null;
+    type: string;
+    title: string;
+    firstName: string | null;
+    lastName: string | null;
+    username: string | null;
+    language: string | null;
+    state: ChatState;
+    bitrixChatId: string | null;
+    bitrixUserId: string | null;
+    bitrixSessionId: string | null;
+  };
+  deliveries: ClaimedDelivery[];
+}
+
+/** What became of one claimed delivery. */
+export interface Settlement {
+  seq: bigint;
+  outcome: 'delivered' | 'retry' | 'failed' | 'uncertain';
+  code?: string;
+  detail?: string;
+  /** With `retry`: the arrival of this attempt is unknown. */
+  unknown?: boolean;
+  /** Parts that Telegram took, in order, also when a later part must be tried again. */
+  telegramMessageIds?: bigint[];
+  /** Follow-up work for the operator's dialog: a note saying why. */
+  note?: { code: string; detail: string };
+  /** Outbound and delivered: the portal is to be told. */
+  reportDelivery?: boolean;
+}
+
+export interface LaneSettlement {
+  lane: ClaimedLane;
+  deliveries: Settlement[];
+  /** With a `retry` among them: milliseconds until the lane is due again. */
+  dueInMs: number;
+  /** What the answer taught about the chat. */
+  chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+}
+
+interface ClaimRow {
+  lane_id: bigint;
+  channel: Channel;
+  seq: bigint | null;
+  kind: DeliveryKind;
+  payload: Record<string, unknown> | null;
+  attempts: number;
+  unknown: boolean;
+  started_at: Date;
+  message_id: bigint;
+  message_kind: string;
+  text: string;
+  marks: unknown;
+  author_id: string | null;
+  author_name: string | null;
+  said_at: Date | null;
+  message_created_at: Date;
+  bitrix_message_id: string | null;
+  message_bitrix_chat_id: string | null;
+  telegram_message_ids: bigint[];
+  chat_id: bigint;
+  bot_id: bigint;
+  portal_id: bigint | null;
+  line_id: string | null;
+  external_id: string;
+  external_user_id: string;
+  telegram_chat_id: bigint;
+  thread_id: bigint | null;
+  business_connection: string | null;
+  type: string;
+  title: string;
+  first_name: string | null;
+  last_name: string | null;
+  username: string | null;
+  language: string | null;
+  chat_state: ChatState;
+  bitrix_chat_id: string | null;
+  bitrix_user_id: string | null;
+  bitrix_session_id: string | null;
+}
+
+/** Statuses of one chat travel together; words go one at a time, so that at most one can be in doubt. */
+const HEADS: Record<Channel, number> = { inbound: 1, outbound: 1, status: 20, reading: 20 };
+
+const WORK_COLUMNS = `
+  d.seq, d.kind, d.payload, d.attempts, d.unknown, d.started_at,
+  m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
+  m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
+  ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
+  c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
+  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.state AS chat_state,
+  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
+
+/** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
+@Injectable()
+export class LanesRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Of these endpoints, those that have work due now. */
+  async withWorkDue(endpoints: string[]): Promise<string[]> {
+    const { rows } = await this.db.query<{ endpoint: string }>(
+      `SELECT e.id AS endpoint FROM unnest($1::text[]) AS e(id)
+        WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())`,
+      [endpoints],
+    );
+    return rows.map((row) => row.endpoint);
+  }
+
+  /**
+   * Claims up to `limit` lanes of the endpoint that are due, most urgent first, and marks their heads `sending`
+   * with the attempt. Claims nothing once the lease is lost.
+   */
+  async claim(lease: Lease, limit: number): Promise<ClaimedLane[]> {
+    const { rows } = await this.db.query<ClaimRow>(
+      `WITH held AS MATERIALIZED (
+         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND expires_at > now() FOR SHARE
+       ), due AS (
+         SELECT id FROM lanes
+          WHERE endpoint = $1 AND pending > 0 AND busy_fence IS NULL AND due_at <= now() AND EXISTS (SELECT FROM held)
+          ORDER BY priority, due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+       ), taken AS (
+         UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
+       ), heads AS (
+         SELECT t.id AS lane_id, d.seq
+           FROM taken t CROSS JOIN LATERAL (
+             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT ($5::jsonb ->> t.channel::text)::int) d
+       ), d AS (
+         UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
+           FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
+       )
+       SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
+         FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
+         LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
+        ORDER BY t.id, d.seq`,
+      [lease.endpoint, lease.owner, lease.fence, limit, JSON.stringify(HEADS)],
+    );
+    return group(rows);
+  }
+
+  /** What the previous owner of the endpoint was sending when it stopped being the owner. */
+  async interrupted(lease: Lease, limit = 500): Promise<ClaimedLane[]> {
+    const { rows } = await this.db.query<ClaimRow>(
+      `SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
+         FROM (SELECT * FROM lanes WHERE endpoint = $1 AND busy_fence IS NOT NULL AND busy_fence <> $2 LIMIT $3) t
+         JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
+         LEFT JOIN deliveries d ON d.lane_id = t.id AND d.state = 'sending' LEFT JOIN messages m ON m.id = d.message_id
+        ORDER BY t.id, d.seq`,
+      [lease.endpoint, lease.fence, limit],
+    );
+    return group(rows);
+  }
+
+  /**
+   * Records what became of claimed lanes, in one transaction: attempts, messages, links, what was learned, the
+   * lanes themselves and the follow-up work. Returns the endpoints that have new work.
+   * Throws LeaseLostError, and writes nothing, when another replica has taken over.
+   */
+  settle(lease: Lease, settlements: LaneSettlement[], instance: string): Promise<string[]> {
+    return this.db.transaction(async (connection) => {
+      await assertLease(connection, lease);
+      return settle(connection, settlements, instance);
+    });
+  }
+
+  /** Makes every waiting lane of the endpoint due now: the trouble that they waited for is over. */
+  async wake(endpoint: string): Promise<void> {
+    await this.db.query(`UPDATE lanes SET due_at = now() WHERE endpoint = $1 AND pending > 0 AND due_at > now()`, [
+      endpoint,
+    ]);
+  }
+
+  /**
+   * Puts failed or uncertain messages back to the end of their lanes. Returns the endpoints with new work and how
+   * many messages that were.
+   */
+  retry(messageIds: bigint[]): Promise<{ retried: number; endpoints: string[] }> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{
+        id: bigint;
+        chat_id: bigint;
+        bot_id: bigint;
+        portal_id: bigint | null;
+        direction: 'inbound' | 'outbound';
+      }>(
+        `UPDATE messages m SET state = 'queued', error_code = NULL, error_detail = NULL
+           FROM chat_links c
+          WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') AND c.id = m.chat_id
+          RETURNING m.id, c.id AS chat_id, c.bot_id, c.portal_id, m.direction`,
+        [messageIds],
+      );
+      const work = rows
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .map((row): NewDelivery => ({
+          chatId: row.chat_id,
+          channel: row.direction,
+          endpoint:
+            row.direction === 'outbound'
+              ? `bot:${row.bot_id}`
+              : row.portal_id === null
+                ? ''
+                : `portal:${row.portal_id}`,
+          messageId: row.id,
+          kind: 'message',
+        }));
+      await appendDeliveries(connection, work);
+      return { retried: rows.length, endpoints: [...new Set(work.map((item) => item.endpoint).filter(Boolean))] };
+    });
+  }
+}
+
+function group(rows: ClaimRow[]): ClaimedLane[] {
+  const lanes = new Map<bigint, ClaimedLane>();
+  for (const row of rows) {
+    let lane = lanes.get(row.lane_id);
+    if (!lane) {
+      lane = {
+        id: row.lane_id,
+        channel: row.channel,
+        chat: {
+          id: row.chat_id,
+          botId: row.bot_id,
+          portalId: row.portal_id,
+          lineId: row.line_id,
+          externalId: row.external_id,
+          externalUserId: row.external_user_id,
+          telegramChatId: row.telegram_chat_id,
+          threadId: row.thread_id,
+          businessConnection: row.business_connection,
+          type: row.type,
+          title: row.title,
+          firstName: row.first_name,
+          lastName: row.last_name,
+          username: row.username,
+          language: row.language,
+          state: row.chat_state,
+          bitrixChatId: row.bitrix_chat_id,
+          bitrixUserId: row.bitrix_user_id,
+          bitrixSessionId: row.bitrix_session_id,
+        },
+        deliveries: [],
+      };
+      lanes.set(row.lane_id, lane);
+    }
+    if (row.seq === null) continue;
+    lane.deliveries.push({
+      seq: row.seq,
+      kind: row.kind,
+      payload: row.payload,
+      attempt: row.attempts,
+      unknown: row.unknown,
+      startedAt: row.started_at,
+      message: {
+        id: row.message_id,
+        kind: row.message_kind,
+        text: row.text,
+        marks: row.marks,
+        authorId: row.author_id,
+        authorName: row.author_name,
+        saidAt: row.said_at,
+        bitrixMessageId: row.bitrix_message_id,
+        bitrixChatId: row.message_bitrix_chat_id,
+        telegramMessageIds: row.telegram_message_ids,
+        createdAt: row.message_created_at,
+      },
+    });
+  }
+  return [...lanes.values()];
+}
+
+async function settle(connection: Queryable, settlements: LaneSettlement[], instance: string): Promise<string[]> {
+  const done = settlements.flatMap(({ lane, deliveries }) =>
+    deliveries.map((settlement) => {
+      const delivery = lane.deliveries.find((candidate) => candidate.seq === settlement.seq)!;
+      return { lane, delivery, settlement };
+    }),
+  );
+  await learnAboutChats(connection, settlements, done);
+  if (done.length > 0) {
+    await connection.query(
+      `INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
+       SELECT message_id, kind::"DeliveryKind", number, started_at, outcome, code, detail, $2
+         FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, kind text, number int, started_at timestamptz,
+                outcome text, code text, detail text)`,
+      [
+        jsonb(
+          done.map(({ delivery, settlement }) => ({
+            message_id: delivery.message.id,
+            kind: delivery.kind,
+            number: delivery.attempt,
+            started_at: delivery.startedAt,
+            outcome: settlement.outcome === 'retry' && settlement.unknown ? 'unknown' : settlement.outcome,
+            code: settlement.code ?? null,
+            detail: settlement.detail ?? null,
+          })),
+        ),
+        instance,
+      ],
+    );
+  }
+  await recordMessages(connection, done);
+  await recordParts(connection, done);
+
+  const finished = done.filter(({ settlement }) => settlement.outcome !== 'retry');
+  await connection.query(
+    `WITH finished AS (
+       DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
+        WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
+     ), again AS (
+       UPDATE deliveries d SET state = 'queued', unknown = r.unknown
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean)
+        WHERE d.lane_id = r.lane_id AND d.seq = r.seq
+     ), settled AS (
+       SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
+         FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
+     )
+     UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
+                        due_at = now() + s.due_in_ms * interval '1 millisecond'
+       FROM settled s WHERE l.id = s.id`,
+    [
+      jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
+      jsonb(
+        done
+          .filter(({ settlement }) => settlement.outcome === 'retry')
+          .map(({ lane, delivery, settlement }) => ({
+            lane_id: lane.id,
+            seq: delivery.seq,
+            unknown: settlement.unknown ?? delivery.unknown,
+          })),
+      ),
+      jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
+    ],
+  );
+  const followUps = done.flatMap(({ lane, delivery, settlement }): NewDelivery[] => {
+    const endpoint = lane.chat.portalId === null ? '' : `portal:${lane.chat.portalId}`;
+    const work: NewDelivery[] = [];
+    if (settlement.reportDelivery) {
+      work.push({ chatId: lane.chat.id, channel: 'status', endpoint, messageId: delivery.message.id, kind: 'status' });
+    }
+    if (settlement.note) {
+      const payload = settlement.note;
+      work.push({
+        chatId: lane.chat.id,
+        channel: 'inbound',
+        endpoint,
+        messageId: delivery.message.id,
+        kind: 'note',
+        payload,
+      });
+    }
+    return work;
+  });
+  await appendDeliveries(connection, followUps);
+  return [...new Set(followUps.map((work) => work.endpoint).filter(Boolean))];
+}
+
+interface Done {
+  lane: ClaimedLane;
+  delivery: ClaimedDelivery;
+  settlement: Settlement;
+}
+
+/** Chats are touched first: the intake locks them before lanes, too. */
+async function learnAboutChats(connection: Queryable, settlements: LaneSettlement[], done: Done[]): Promise<void> {
+  const reached = new Map<bigint, bigint>();
+  for (const { lane, delivery, settlement } of done) {
+    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered') {
+      reached.set(lane.chat.id, delivery.message.id);
+    }
+  }
+  const changes = settlements
+    .filter(({ lane, chat }) => chat !== undefined || reached.has(lane.chat.id))
+    .map(({ lane, chat }) => ({
+      id: lane.chat.id,
+      bitrix_chat_id: chat?.bitrixChatId ?? null,
+      bitrix_user_id: chat?.bitrixUserId ?? null,
+      bitrix_session_id: chat?.bitrixSessionId ?? null,
+      blocked_reason: chat?.blockedReason ?? null,
+      reached: reached.get(lane.chat.id) ?? null,
+    }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (changes.length === 0) return;
+  await connection.query(
+    `UPDATE chat_links c
+        SET bitrix_chat_id = coalesce(r.bitrix_chat_id, c.bitrix_chat_id),
+            bitrix_user_id = coalesce(r.bitrix_user_id, c.bitrix_user_id),
+            bitrix_session_id = coalesce(r.bitrix_session_id, c.bitrix_session_id),
+            state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
+            state_reason = coalesce(r.blocked_reason, c.state_reason),
+            unseen_message_id = coalesce(r.reached, c.unseen_message_id),
+            last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
+       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text,
+              blocked_reason text, reached bigint)
+      WHERE c.id = r.id`,
+    [jsonb(changes)],
+  );
+}
+
+async function recordMessages(connection: Queryable, done: Done[]): Promise<void> {
+  const words = done.filter(({ delivery }) => delivery.kind === 'message');
+  if (words.length > 0) {
+    await connection.query(
+      `UPDATE messages m
+          SET state = r.state::"MessageState", attempts = r.attempts, error_code = r.code, error_detail = r.detail,
+              delivered_at = CASE WHEN r.state = 'delivered' THEN now() END
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, state text, attempts int, code text, detail text)
+        WHERE m.id = r.id`,
+      [
+        jsonb(
+          words.map(({ delivery, settlement }) => ({
+            id: delivery.message.id,
+            state: settlement.outcome === 'retry' ? 'queued' : settlement.outcome,
+            attempts: delivery.attempt,
+            code: settlement.outcome === 'delivered' ? null : (settlement.code ?? null),
+            detail: settlement.outcome === 'delivered' ? null : (settlement.detail ?? null),
+          })),
+        ),
+      ],
+    );
+  }
+  const seen = done.filter(
+    ({ delivery, settlement }) => delivery.kind === 'reading' && settlement.outcome === 'delivered',
+  );
+  if (seen.length > 0) {
+    await connection.query(
+      `UPDATE messages m SET seen_at = now()
+         FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, message_id bigint)
+        WHERE m.chat_id = r.chat_id AND m.id <= r.message_id AND m.direction = 'outbound' AND m.state = 'delivered'
+          AND m.seen_at IS NULL AND m.id > r.message_id - 1000`,
+      [jsonb(seen.map(({ lane, delivery }) => ({ chat_id: lane.chat.id, message_id: delivery.message.id })))],
+    );
+  }
+}
+
+async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
+  const parts = done.flatMap(({ lane, delivery, settlement }) =>
+    (settlement.telegramMessageIds ?? []).map((telegramMessageId, part) => ({
+      message_id: delivery.message.id,
+      part,
+      chat_id: lane.chat.id,
+      telegram_message_id: telegramMessageId,
+    })),
+  );
+  if (parts.length === 0) return;
+  await connection.query(
+    `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
+     SELECT message_id, part, chat_id, telegram_message_id
+       FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
+     ON CONFLICT (message_id, part) DO NOTHING`,
+    [jsonb(parts)],
+  );
+}

@@ -1,0 +1,70 @@
+import type { Queryable } from './database.service.js';
+import { jsonb } from './json.js';
+import type { Channel, DeliveryKind } from './prisma/client.js';
+
+/** Work to be appended to a chat's lane. */
+export interface NewDelivery {
+  chatId: bigint;
+  channel: Channel;
+  /** Endpoint that will drive it; '' while the chat's bot serves no line. */
+  endpoint: string;
+  messageId: bigint;
+  kind: DeliveryKind;
+  payload?: unknown;
+}
+
+/** Lower goes first when an endpoint may make only some of its calls. */
+const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
+
+/**
+ * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
+ * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
+ * Lanes are locked in one order everywhere, which keeps writers from deadlocking.
+ */
+export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<void> {
+  if (deliveries.length === 0) return;
+  const groups = new Map<string, NewDelivery[]>();
+  for (const delivery of deliveries) {
+    const key = `${delivery.chatId}/${delivery.channel}`;
+    const group = groups.get(key);
+    if (group) group.push(delivery);
+    else groups.set(key, [delivery]);
+  }
+  const lanes = [...groups.values()].map((group) => ({
+    chat_id: group[0]!.chatId,
+    channel: group[0]!.channel,
+    endpoint: group[0]!.endpoint,
+    priority: PRIORITY[group[0]!.channel],
+    added: group.length,
+  }));
+  const { rows } = await connection.query<{ id: bigint; chat_id: bigint; channel: Channel; tail: bigint }>(
+    `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending)
+     SELECT chat_id, channel::"Channel", endpoint, priority, added, added
+       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int)
+      ORDER BY chat_id, channel
+     ON CONFLICT (chat_id, channel) DO UPDATE
+        SET tail = l.tail + excluded.tail,
+            pending = l.pending + excluded.pending,
+            endpoint = excluded.endpoint,
+            due_at = CASE WHEN l.pending = 0 THEN now() ELSE l.due_at END
+     RETURNING id, chat_id, channel, tail`,
+    [jsonb(lanes)],
+  );
+  const work = rows.flatMap((lane) => {
+    const group = groups.get(`${lane.chat_id}/${lane.channel}`)!;
+    const first = lane.tail - BigInt(group.length) + 1n;
+    return group.map((delivery, index) => ({
+      lane_id: lane.id,
+      seq: first + BigInt(index),
+      message_id: delivery.messageId,
+      kind: delivery.kind,
+      payload: delivery.payload ?? null,
+    }));
+  });
+  await connection.query(
+    `INSERT INTO deliveries (lane_id, seq, message_id, kind, payload)
+     SELECT lane_id, seq, message_id, kind::"DeliveryKind", payload
+       FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint, message_id bigint, kind text, payload jsonb)`,
+    [jsonb(work)],
+  );
+}
