@@ -54,13 +54,8 @@ export class BotsRepository {
     return first && (first.isDefault || !second) ? first : null;
   }
 
-  /** Creates the bot together with its endpoint, so that a replica can start to drive it. */
-  async create(bot: NewBot): Promise<Bot> {
-    return this.db.prisma.$transaction(async (tx) => {
-      const created = await tx.bot.create({ data: bot });
-      await tx.endpoint.create({ data: { id: `bot:${created.id}` } });
-      return created;
-    });
+  create(bot: NewBot): Promise<Bot> {
+    return this.db.prisma.bot.create({ data: bot });
   }
 
   async update(

@@ -10,23 +10,30 @@ export const LEASE_SECONDS = 10;
 export class EndpointsRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Makes the endpoint known; harmless when it is. */
-  async ensure(endpoint: string): Promise<void> {
-    await this.db.query(`INSERT INTO endpoints (id) VALUES ($1) ON CONFLICT (id) DO NOTHING`, [endpoint]);
-  }
-
-  /** Prolongs every lease of this owner that is still his; the answer lists them. */
+  /**
+   * Prolongs every lease that nobody took from this owner, also one that ran out while the database was away; the
+   * answer lists them.
+   */
   async heartbeat(owner: string): Promise<Lease[]> {
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
       `UPDATE endpoints SET expires_at = now() + make_interval(secs => $2)
-        WHERE owner = $1 AND expires_at > now() RETURNING id, fence`,
+        WHERE owner = $1 AND expires_at > '-infinity' RETURNING id, fence`,
       [owner, LEASE_SECONDS],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
   }
 
-  /** Takes up to `limit` endpoints that nobody drives. The new fence shuts out whoever drove them before. */
+  /**
+   * Takes up to `limit` endpoints that nobody drives, new bots and portals included. The new fence shuts out
+   * whoever drove them before.
+   */
   async acquire(owner: string, limit: number): Promise<Lease[]> {
+    await this.db.query(
+      `INSERT INTO endpoints (id)
+       SELECT id FROM (SELECT 'bot:' || id FROM bots UNION ALL SELECT 'portal:' || id FROM portals) AS known(id)
+        WHERE NOT EXISTS (SELECT FROM endpoints e WHERE e.id = known.id)
+       ON CONFLICT (id) DO NOTHING`,
+    );
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
       `UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
          FROM (SELECT id FROM endpoints WHERE expires_at <= now() ORDER BY expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) free
@@ -52,7 +59,7 @@ export class EndpointsRepository {
  */
 export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
   const { rowCount } = await connection.query(
-    `SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND expires_at > now() FOR SHARE`,
+    `SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE`,
     [lease.endpoint, lease.owner, lease.fence],
   );
   if (!rowCount) throw new LeaseLostError(lease);

@@ -160,7 +160,7 @@ export class LanesRepository {
   async claim(lease: Lease, limit: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
-         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND expires_at > now() FOR SHARE
+         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
        ), due AS (
          SELECT id FROM lanes
           WHERE endpoint = $1 AND pending > 0 AND busy_fence IS NULL AND due_at <= now() AND EXISTS (SELECT FROM held)
@@ -447,16 +447,15 @@ async function recordMessages(connection: Queryable, done: Done[]): Promise<void
   if (words.length > 0) {
     await connection.query(
       `UPDATE messages m
-          SET state = r.state::"MessageState", attempts = r.attempts, error_code = r.code, error_detail = r.detail,
+          SET state = r.state::"MessageState", attempts = m.attempts + 1, error_code = r.code, error_detail = r.detail,
               delivered_at = CASE WHEN r.state = 'delivered' THEN now() END
-         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, state text, attempts int, code text, detail text)
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, state text, code text, detail text)
         WHERE m.id = r.id`,
       [
         jsonb(
           words.map(({ delivery, settlement }) => ({
             id: delivery.message.id,
             state: settlement.outcome === 'retry' ? 'queued' : settlement.outcome,
-            attempts: delivery.attempt,
             code: settlement.outcome === 'delivered' ? null : (settlement.code ?? null),
             detail: settlement.outcome === 'delivered' ? null : (settlement.detail ?? null),
           })),

@@ -1,0 +1,422 @@
+import {
+  isOpenableLink,
+  normalise,
+  slice,
+  split,
+  type Mark,
+  type MarkType,
+  type RichText,
+} from '../relay/rich-text.js';
+
+/**
+ * The longest text of a message; Bitrix24 cuts what goes beyond and adds " (...)" (`CIMMessenger::MESSAGE_LIMIT`).
+ * It counts characters, we count UTF-16 units of the finished BBCode, which are never fewer.
+ */
+export const BITRIX_TEXT_LIMIT = 20_000;
+
+/** A longer link is sent as its text alone, so that every character with its tags fits into a message. */
+const LINK_LIMIT = 4_000;
+
+/** Keeps a client's words from being read as markup; nobody sees it. */
+const ZERO_WIDTH_SPACE = '\u200B';
+
+const QUOTE_PREFIX = '>>';
+
+// The tags of Bitrix24's chats: REST documentation, chats/messages/formatting.md.
+const STYLES: ReadonlyMap<string, MarkType> = new Map([
+  ['b', 'bold'],
+  ['i', 'italic'],
+  ['u', 'underline'],
+  ['s', 'strikethrough'],
+]);
+const BARE = 'b|i|u|s|like|dislike|\\*';
+const VALUED = 'url|quote|user|chat|img|size|color|font|list|put|send|call|context|dialog|pch';
+const VOID = 'icon|disk|attach|timestamp|rating';
+const CODE = '\\[code\\]([\\s\\S]*?)(?:\\[\\/code\\]|(?![\\s\\S]))';
+
+const TOKEN = new RegExp(
+  [
+    CODE,
+    '\\n(>>|&gt;&gt;)?',
+    `\\[(\\/?)(${BARE}|${VALUED})\\]`,
+    `\\[(${VALUED}|${VOID})(?:\\s*=\\s*|\\s+)([^\\]\\n]*)\\]`,
+  ].join('|'),
+  'gi',
+);
+
+/**
+ * What Bitrix24 leaves encoded in a text: HTML entities, emoji as the hexadecimal of their UTF-8 bytes (`:f09f9880:`
+ * is 😀, `Emoji::encode`), and smiles as images.
+ */
+const ENCODED = new RegExp(
+  [
+    '&(?<name>quot|amp|lt|gt|nbsp|apos);',
+    '&#(?<decimal>\\d{2,6});',
+    '&#x(?<hexadecimal>[0-9a-f]{2,5});',
+    ':(?<emoji>(?:[0-9a-f]{2}){4,}):',
+    '<img\\b(?<smile>[^>]*\\bdata-code=[^>]*)>',
+  ].join('|'),
+  'gi',
+);
+const CHARACTER_OF_ENTITY: Readonly<Record<string, string>> = {
+  quot: '"',
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  nbsp: '\u00A0',
+  apos: "'",
+};
+
+/** A client's words that would be decoded; U+200B goes in behind the match, as everywhere below. */
+const READ_AS_ENCODED = [
+  /&(?=(?:quot|amp|lt|gt|nbsp|apos|#\d{2,6}|#x[0-9a-f]{2,5});)/gi,
+  /:(?=(?:[0-9a-f]{2}){4,}:)/gi,
+  /<(?=img\b)/gi,
+];
+const READ_AS_MARKUP = [
+  ...READ_AS_ENCODED,
+  new RegExp(`\\[(?=\\/?(?:code|br|${BARE}|${VALUED}|${VOID})(?:[\\]=\\s/]|$))`, 'gi'),
+  /#(?=BR#)/gi,
+  /(?<=^|\n)>(?=>)/g,
+  // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
+  /-{53}(?=-)/g,
+];
+const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, /\[(?=\/?code\b)/gi];
+
+/**
+ * BBCode as `imconnector.send.messages` shows it. Quotes become lines that begin with `>>`, spoilers plain text. What
+ * the client himself typed like markup gets a U+200B and stays what he typed.
+ */
+export function toBBCode(rich: RichText): string {
+  return blocks(normalise(rich))
+    .map((block) => (block.quoted ? renderQuote(block.rich) : renderInline(block.rich)))
+    .join('\n');
+}
+
+/**
+ * An operator's text in neutral form. Known tags in any case, `#BR#`, `>>` lines and dash-framed quotes are
+ * understood; unknown `[x]` and closing tags without an opening one stay as typed; unclosed tags end with the text and
+ * crossed ones are untangled. HTML entities and hexadecimal emoji that Bitrix24 leaves are decoded once.
+ */
+export function fromBBCode(text: string): RichText {
+  return new BBCodeReader(quoteFramed(unifyLineBreaks(text))).read();
+}
+
+/**
+ * Takes off the operator's name that Bitrix24 puts before the words, once and only at the very start:
+ * `[b]Name:[/b] [br]words` (2026), `[b]Name:[/b][br] words` (before, and in updates), `[b]Name:[/b] ` (only files).
+ * Only for lines that sign messages: an operator's own bold "Total:" at the start looks the same.
+ */
+export function stripOperatorName(text: string): { name?: string; text: string } {
+  const prefix = /^\[b\]((?:(?!\[\/?b\]).){1,200}?):\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?)?/iu.exec(text);
+  if (!prefix?.[1]) return { text };
+  return { name: decode(prefix[1]), text: text.slice(prefix[0].length) };
+}
+
+/** The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}; none when there is nothing to send. */
+export function splitForBitrix(rich: RichText): RichText[] {
+  return split(rich, BITRIX_TEXT_LIMIT, (part) => toBBCode(part).length);
+}
+
+interface Block {
+  rich: RichText;
+  quoted: boolean;
+}
+
+/** The text cut at its quotes. Blocks stand on lines of their own, so one line break beside a quote is left out. */
+function blocks(rich: RichText): Block[] {
+  const found: Block[] = [];
+  let at = 0;
+  for (const { offset, length } of rich.marks.filter((mark) => mark.type === 'quote')) {
+    const end = offset + length;
+    if (offset > at) {
+      const before = rich.text[offset - 1] === '\n' ? offset - 1 : offset;
+      found.push({ rich: slice(rich, at, before), quoted: false });
+    }
+    found.push({ rich: slice(rich, offset, end), quoted: true });
+    at = rich.text[end] === '\n' ? end + 1 : end;
+  }
+  const endsInQuote = at === rich.text.length && found.length > 0 && rich.text.at(-1) !== '\n';
+  if (!endsInQuote) found.push({ rich: slice(rich, at), quoted: false });
+  return found;
+}
+
+function renderQuote(rich: RichText): string {
+  let at = 0;
+  const lines = rich.text.split('\n').map((line) => {
+    const start = at;
+    at += line.length + 1;
+    return QUOTE_PREFIX + renderInline(slice(rich, start, start + line.length));
+  });
+  return lines.join('\n');
+}
+
+/** Tags around words. The marks are nested, so a stack of what is open is enough. */
+function renderInline(rich: RichText): string {
+  const guarded = guardedPositions(rich);
+  const open: { end: number; tag: string }[] = [];
+  let bbcode = '';
+  let at = 0;
+  const copyTo = (end: number) => {
+    for (; at < end; at++) bbcode += rich.text[at]! + (guarded.has(at) ? ZERO_WIDTH_SPACE : '');
+  };
+  const closeUpTo = (offset: number) => {
+    for (let last = open.at(-1); last && last.end <= offset; last = open.at(-1)) {
+      copyTo(last.end);
+      bbcode += `[/${last.tag}]`;
+      open.pop();
+    }
+  };
+  for (const mark of rich.marks) {
+    const tag = openingTag(mark);
+    if (!tag) continue;
+    closeUpTo(mark.offset);
+    copyTo(mark.offset);
+    bbcode += `[${tag}]`;
+    open.push({ end: mark.offset + mark.length, tag: tag.replace(/=[\s\S]*/, '') });
+  }
+  closeUpTo(rich.text.length);
+  copyTo(rich.text.length);
+  return bbcode;
+}
+
+function openingTag(mark: Mark): string | undefined {
+  switch (mark.type) {
+    case 'bold':
+      return 'b';
+    case 'italic':
+      return 'i';
+    case 'underline':
+      return 'u';
+    case 'strikethrough':
+      return 's';
+    case 'code':
+    case 'pre':
+      return 'code';
+    case 'link': {
+      const url = isOpenableLink(mark.url) ? encodeLink(mark.url) : '';
+      return url !== '' && url.length <= LINK_LIMIT ? `url=${url}` : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Percent-encodes what would end the tag or the attribute made of it. */
+function encodeLink(url: string): string {
+  return url
+    .replace(/[[\]\s"'<>`]/g, (character) => {
+      const code = character.charCodeAt(0);
+      return code < 128 ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : encodeURIComponent(character);
+    })
+    .replace(/#(?=BR#)/gi, '%23')
+    .replace(READ_AS_ENCODED[0]!, '&amp;');
+}
+
+/** Characters behind which a U+200B must stand. */
+function guardedPositions({ text, marks }: RichText): Set<number> {
+  const codes = marks.filter((mark) => mark.type === 'code' || mark.type === 'pre');
+  const inCode = (at: number) => codes.some((mark) => mark.offset <= at && at < mark.offset + mark.length);
+  const ends = (pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
+  return new Set([
+    ...READ_AS_MARKUP.flatMap(ends).filter((at) => !inCode(at)),
+    ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap(ends).filter(inCode)),
+  ]);
+}
+
+/** `[br]`, `#BR#` and CR LF as line feeds, except in code. */
+function unifyLineBreaks(text: string): string {
+  return text.replace(new RegExp(`(${CODE})|\\r\\n|\\[br\\s*\\/?\\]|#BR#`, 'gi'), (_, code?: string) => code ?? '\n');
+}
+
+/** Dash-framed quotes as `>>` lines, without the reference to a message (`#chat12/345`) that only the portal can open. */
+function quoteFramed(text: string): string {
+  return text.replace(new RegExp(`${CODE}|^-{54}\\n([\\s\\S]*?)\\n-{54}$`, 'gim'), (whole, _code, body?: string) => {
+    if (body === undefined) return whole;
+    const lines = body.replace(/^([^\n]*?)[ \t]*#(?:chat)?\d+(?::\d+)?\/\d+(?=\n|$)/i, '$1');
+    return lines.replace(new RegExp(`^(?:>>)?(${CODE})?|${CODE}`, 'gim'), (found: string, atStart?: string) => {
+      if (found.startsWith(QUOTE_PREFIX)) return found;
+      return found !== '' && atStart === undefined ? found : QUOTE_PREFIX + found;
+    });
+  });
+}
+
+/** What Bitrix24 encoded, decoded once. */
+function decode(text: string): string {
+  return text.replace(ENCODED, (...match) => {
+    const whole: string = match[0];
+    const { name, decimal, hexadecimal, emoji, smile }: Record<string, string | undefined> = match.at(-1);
+    if (name) return CHARACTER_OF_ENTITY[name.toLowerCase()] ?? whole;
+    if (decimal) return String.fromCodePoint(Number(decimal));
+    if (hexadecimal) return String.fromCodePoint(parseInt(hexadecimal, 16));
+    if (emoji) return decodeEmoji(emoji) ?? whole;
+    return decodeSmile(smile ?? '');
+  });
+}
+
+function decodeEmoji(hexadecimal: string): string | undefined {
+  const emoji = Buffer.from(hexadecimal, 'hex').toString('utf8');
+  return /^[^\p{ASCII}\uFFFD]+$/u.test(emoji) ? emoji : undefined;
+}
+
+function decodeSmile(attributes: string): string {
+  const attribute = (name: string) =>
+    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('') ?? '';
+  const code = attribute('data-code');
+  const emoji = /^:?([0-9a-f]{8,}):?$/i.exec(code)?.[1];
+  return (emoji && decodeEmoji(emoji)) || attribute('alt') || code;
+}
+
+interface OpenTag {
+  name: string;
+  value: string;
+  start: number;
+  /** How many items of a list were read. */
+  items: number;
+}
+
+/** Reads a text from its first to its last token and collects words and marks. */
+class BBCodeReader {
+  private text = '';
+  private readonly marks: Mark[] = [];
+  private readonly open: OpenTag[] = [];
+  private quoteStart: number | undefined;
+  private breakBeforeNext = false;
+
+  constructor(private readonly source: string) {}
+
+  read(): RichText {
+    const quoted = /^(?:>>|&gt;&gt;)/.exec(this.source);
+    if (quoted) this.quoteStart = 0;
+    const body = this.source.slice(quoted?.[0].length ?? 0);
+    let at = 0;
+    for (const match of body.matchAll(TOKEN)) {
+      this.append(decode(body.slice(at, match.index)));
+      this.token(match);
+      at = match.index + match[0].length;
+    }
+    this.append(decode(body.slice(at)));
+    for (let tag = this.open.pop(); tag; tag = this.open.pop()) this.finish(tag);
+    this.endQuoteLines();
+    return normalise({ text: this.text, marks: this.marks });
+  }
+
+  private token(match: RegExpMatchArray): void {
+    const [whole, code, quotePrefix, slash, bare, valued, value] = match;
+    if (code !== undefined) this.code(code);
+    else if (whole.startsWith('\n')) this.lineBreak(quotePrefix !== undefined);
+    else if (valued !== undefined) this.begin(valued.toLowerCase(), value ?? '', whole);
+    else if (slash === '/') this.end((bare ?? '').toLowerCase(), whole);
+    else this.begin((bare ?? '').toLowerCase(), '', whole);
+  }
+
+  private code(source: string): void {
+    const code = decode(source.replace(/^\n/, '').replace(/\n$/, ''));
+    this.append(code);
+    this.mark(code.includes('\n') ? 'pre' : 'code', this.text.length - code.length);
+  }
+
+  private lineBreak(quoted: boolean): void {
+    this.breakBeforeNext = false;
+    if (!quoted) this.endQuoteLines();
+    this.text += '\n';
+    if (quoted) this.quoteStart ??= this.text.length;
+  }
+
+  private begin(name: string, value: string, whole: string): void {
+    switch (name) {
+      case 'like':
+        return this.append('👍');
+      case 'dislike':
+        return this.append('👎');
+      case 'icon':
+        return this.append(decode(/\btitle=["']?([^"'=]*?)["']?(?:\s+\w+=|\s*$)/i.exec(value)?.[1] ?? ''));
+      case 'timestamp':
+        return this.append(formatTimestamp(value));
+      case 'disk':
+      case 'attach':
+      case 'rating':
+        return;
+      case '*':
+        return this.listItem(whole);
+      case 'quote':
+        this.startLine();
+    }
+    this.open.push({ name, value, start: this.text.length, items: 0 });
+  }
+
+  private end(name: string, whole: string): void {
+    const index = this.open.findLastIndex((tag) => tag.name === name);
+    const [tag] = index === -1 ? [] : this.open.splice(index, 1);
+    if (tag) this.finish(tag);
+    else if (name !== '*' || !this.open.some((other) => other.name === 'list')) this.append(whole);
+  }
+
+  private finish(tag: OpenTag): void {
+    const style = STYLES.get(tag.name);
+    if (style) this.mark(style, tag.start);
+    else if (tag.name === 'url') this.link(tag);
+    else if (tag.name === 'quote') this.mark('quote', tag.start);
+    else if (['put', 'send', 'call'].includes(tag.name) && this.text.length === tag.start)
+      this.append(decode(tag.value));
+    if (tag.name === 'quote' || tag.name === 'list') this.breakBeforeNext = true;
+  }
+
+  private link(tag: OpenTag): void {
+    const label = this.text.slice(tag.start);
+    const url = decode(tag.value.trim().replace(/^(["'])(.*)\1$/, '$2'));
+    if (url === '') {
+      // Telegram makes links of written-out web addresses by itself.
+      if (isOpenableLink(label) && !/^https?:/i.test(label)) this.mark('link', tag.start, label);
+      return;
+    }
+    const target = linkTarget(url);
+    if (label === '') this.append(url);
+    else if (!target && label !== url) this.append(` (${url})`);
+    if (target) this.mark('link', tag.start, target);
+  }
+
+  private listItem(whole: string): void {
+    const list = this.open.findLast((tag) => tag.name === 'list');
+    if (!list) return this.append(whole);
+    this.startLine();
+    list.items++;
+    this.append(list.value.trim() === '1' ? `${list.items}. ` : '• ');
+  }
+
+  private mark(type: MarkType, offset: number, url?: string): void {
+    this.marks.push({ type, offset, length: this.text.length - offset, ...(url === undefined ? {} : { url }) });
+  }
+
+  private append(words: string): void {
+    if (words === '') return;
+    if (this.breakBeforeNext) this.startLine();
+    this.text += words;
+  }
+
+  private startLine(): void {
+    this.breakBeforeNext = false;
+    if (this.text !== '' && !this.text.endsWith('\n')) this.text += '\n';
+  }
+
+  private endQuoteLines(): void {
+    if (this.quoteStart !== undefined) this.mark('quote', this.quoteStart);
+    this.quoteStart = undefined;
+  }
+}
+
+/** The address a click opens: as Telegram does, one that begins with a domain gets `http://`. */
+function linkTarget(url: string): string | undefined {
+  const encoded = url.replace(/\s/g, '%20');
+  if (isOpenableLink(encoded)) return encoded;
+  const withScheme = `http://${encoded}`;
+  return /^[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+(?:[:/?#]|$)/u.test(encoded) && isOpenableLink(withScheme)
+    ? withScheme
+    : undefined;
+}
+
+/** Unix seconds as `2026-03-11 22:13 UTC`; the time zone of the reader is not known here. */
+function formatTimestamp(value: string): string {
+  const date = new Date(parseInt(value, 10) * 1000);
+  return Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}

@@ -1,0 +1,53 @@
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 5_000;
+/** Failures in a row, and of how many different chats, after which it is the endpoint that is ill. */
+const FAILURES = 3;
+
+/**
+ * Tells one chat's trouble from the endpoint's. It opens when several chats in a row failed for reasons that are
+ * not theirs; then one probe at a time goes out, after pauses of 1 to 5 s, until one succeeds.
+ */
+export class Circuit {
+  private readonly failing = new Set<bigint>();
+  private failures = 0;
+  private pauses = 0;
+  private resumeAt = 0;
+
+  /** Lanes that may be in flight now, at most `max`. */
+  allowance(max: number, inFlight: number, now: number): number {
+    if (now < this.resumeAt) return 0;
+    return this.open ? Math.min(max, inFlight > 0 ? 0 : 1) : max;
+  }
+
+  get open(): boolean {
+    return this.failures >= FAILURES && this.failing.size >= FAILURES;
+  }
+
+  /** Milliseconds until the next probe. */
+  waitMs(now: number): number {
+    return Math.max(0, this.resumeAt - now);
+  }
+
+  /** True when this success ended an outage: whatever waited because of it may go now. */
+  succeeded(): boolean {
+    const recovered = this.open;
+    this.failing.clear();
+    this.failures = 0;
+    this.pauses = 0;
+    return recovered;
+  }
+
+  failed(laneId: bigint, now: number): void {
+    this.failures++;
+    this.failing.add(laneId);
+    if (this.open) {
+      this.resumeAt = now + Math.min(FIRST_PAUSE_MS * 2 ** this.pauses, LONGEST_PAUSE_MS);
+      this.pauses++;
+    }
+  }
+
+  /** The network itself named a time for the whole endpoint. */
+  pause(ms: number, now: number): void {
+    this.resumeAt = Math.max(this.resumeAt, now + ms);
+  }
+}

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import type { UpstreamError } from '../common/upstream-error.js';
+import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { Lease } from '../storage/lease.js';
+
+/** The lease of an endpoint as its holder sees it. */
+export interface HeldLease {
+  readonly lease: Lease;
+  /** False once it may have run out by our own clock: then nothing may be sent any more. */
+  readonly held: boolean;
+  /** Aborted when the endpoint is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** What became of one delivery of a lane. */
+export type DeliveryResult =
+  | { seq: bigint; delivered: true; telegramMessageIds?: bigint[]; reportDelivery?: boolean }
+  | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] };
+
+export interface LaneResult {
+  deliveries: DeliveryResult[];
+  /** What the answer taught about the chat. */
+  chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+}
+
+/** How one kind of endpoint speaks with its network. One instance per endpoint, as long as we hold its lease. */
+export interface EndpointDriver {
+  /** Lanes that may be in flight at once. */
+  readonly concurrency: number;
+  /**
+   * How many lanes may be sent right now, at most `max`, without hitting a limit of the network; what is granted is
+   * spent. With 0: milliseconds until it is worth asking again.
+   */
+  permits(max: number): Promise<{ granted: number; retryInMs: number }>;
+  /** Permits that were granted and not needed. */
+  giveBack(count: number): void;
+  /** Sends the lanes; one promise each, which never rejects. Lanes may share a call. */
+  send(lanes: ClaimedLane[]): Promise<LaneResult>[];
+  /** Begins whatever the endpoint does by itself (polling). */
+  start(): void;
+  /** Ends it; resolves when nothing of it is under way. */
+  stop(): Promise<void>;
+  /** Something about the endpoint changed in the tables. */
+  refresh(): void;
+  health(): { healthy: boolean; detail?: string };
+}
+
+export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;
+
+/** Where the rooms of the two networks hand in how their endpoints are driven. */
+@Injectable()
+export class EndpointDrivers {
+  private readonly factories = new Map<string, DriverFactory>();
+
+  register(kind: 'bot' | 'portal', factory: DriverFactory): void {
+    this.factories.set(kind, factory);
+  }
+
+  /** The driver for an endpoint id such as `bot:1`; null for a kind that nobody registered. */
+  create(endpoint: string, lease: HeldLease): EndpointDriver | null {
+    const [kind, id] = endpoint.split(':');
+    return this.factories.get(kind ?? '')?.(BigInt(id ?? 0), lease) ?? null;
+  }
+}

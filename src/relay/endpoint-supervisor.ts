@@ -1,0 +1,175 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Environment } from '../config/environment.js';
+import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
+import { LanesRepository } from '../storage/lanes.repository.js';
+import type { Lease } from '../storage/lease.js';
+import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
+import { EndpointWorker } from './endpoint-worker.js';
+import { RelayEvents } from './relay-events.js';
+
+const HEARTBEAT_MS = 2_000;
+const ACQUIRE_MS = 1_000;
+/** How soon work is found that another replica accepted, and retries that fall due. */
+const LOOK_MS = 200;
+const ACQUIRE_AT_ONCE = 50;
+/** Contract: SIGTERM drains within 10 s. */
+const DRAIN_MS = 8_000;
+
+class Holding implements HeldLease {
+  private readonly controller = new AbortController();
+  private until: number;
+
+  constructor(
+    readonly lease: Lease,
+    since: number,
+  ) {
+    this.until = since + LEASE_SECONDS * 1_000;
+  }
+
+  /** Counted from before the request that prolonged it, by a clock that also runs while the process is frozen. */
+  prolong(since: number): void {
+    this.until = since + LEASE_SECONDS * 1_000;
+  }
+
+  get held(): boolean {
+    return !this.signal.aborted && performance.now() < this.until;
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  end(): void {
+    this.controller.abort();
+  }
+}
+
+/**
+ * Owns endpoints — bots and portals — one replica each at a time, and runs a worker for every one it owns.
+ * The same lease makes one poller per bot, one sender per chat and one limiter per portal.
+ */
+@Injectable()
+export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(EndpointSupervisor.name);
+  /** Names this process in leases and attempts. */
+  readonly instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  private readonly owned = new Map<string, { holding: Holding; worker: EndpointWorker }>();
+  private readonly loops: Promise<void>[] = [];
+  private stopping = false;
+  private lastHeartbeat = 0;
+
+  constructor(
+    private readonly endpoints: EndpointsRepository,
+    private readonly lanes: LanesRepository,
+    private readonly drivers: EndpointDrivers,
+    private readonly events: RelayEvents,
+    private readonly environment: Environment,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.events.on('work', (endpoints) => {
+      for (const endpoint of endpoints) this.owned.get(endpoint)?.worker.wake();
+    });
+    this.events.on('changed', (endpoint) => this.owned.get(endpoint)?.worker.refresh());
+    this.loops.push(
+      this.every(HEARTBEAT_MS, () => this.heartbeat()),
+      this.every(ACQUIRE_MS, () => this.acquire()),
+      this.every(LOOK_MS, () => this.look()),
+    );
+  }
+
+  /** Every endpoint this process drives, and whether it is well. */
+  status(): { id: string; owned: boolean; healthy: boolean; detail?: string }[] {
+    return [...this.owned.values()].map(({ holding, worker }) => ({
+      id: worker.endpoint,
+      owned: holding.held,
+      ...worker.health(),
+    }));
+  }
+
+  /** Drains: nothing new is claimed, what is in flight is settled, the leases are given up at once. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    const deadline = performance.now() + DRAIN_MS;
+    await Promise.all(
+      [...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now(), true)),
+    );
+    await Promise.race([Promise.all(this.loops), new Promise((resolve) => setTimeout(resolve, 500))]);
+  }
+
+  private async heartbeat(): Promise<void> {
+    if (this.owned.size === 0) return;
+    const since = performance.now();
+    const leases = new Map((await this.endpoints.heartbeat(this.instance)).map((lease) => [lease.endpoint, lease]));
+    for (const [endpoint, { holding }] of this.owned) {
+      const lease = leases.get(endpoint);
+      if (lease && lease.fence === holding.lease.fence) {
+        holding.prolong(since);
+      } else if (this.lastHeartbeat > 0) {
+        this.logger.warn({ endpoint }, 'Another replica drives this endpoint now');
+        await this.giveUp(endpoint, 1_000, false);
+      }
+    }
+    this.lastHeartbeat = since;
+  }
+
+  private async acquire(): Promise<void> {
+    const since = performance.now();
+    for (const lease of await this.endpoints.acquire(this.instance, ACQUIRE_AT_ONCE)) {
+      // Our own lease ran out unnoticed and came back with a new fence: the old worker's knowledge is void.
+      if (this.owned.has(lease.endpoint)) await this.giveUp(lease.endpoint, 1_000, false);
+      if (this.stopping) {
+        await this.endpoints.release(lease);
+        continue;
+      }
+      const holding = new Holding(lease, since);
+      const driver = this.drivers.create(lease.endpoint, holding);
+      if (!driver) continue;
+      const worker = new EndpointWorker(holding, driver, this.lanes, this.events, {
+        instance: this.instance,
+        policy: this.environment.UNCERTAIN_POLICY,
+      });
+      this.owned.set(lease.endpoint, { holding, worker });
+      this.logger.log({ endpoint: lease.endpoint, fence: String(lease.fence) }, 'Driving endpoint');
+      worker.start();
+    }
+  }
+
+  private async look(): Promise<void> {
+    if (this.owned.size === 0) return;
+    for (const endpoint of await this.lanes.withWorkDue([...this.owned.keys()])) {
+      this.owned.get(endpoint)?.worker.wake();
+    }
+  }
+
+  private async giveUp(endpoint: string, timeoutMs: number, release: boolean): Promise<void> {
+    const entry = this.owned.get(endpoint);
+    if (!entry) return;
+    if (!release) entry.holding.end();
+    await entry.worker.stop(Math.max(0, timeoutMs));
+    entry.holding.end();
+    this.owned.delete(endpoint);
+    if (release) {
+      await this.endpoints.release(entry.holding.lease).catch((error: unknown) => {
+        this.logger.warn({ endpoint, err: error }, 'The lease could not be given up; it runs out by itself');
+      });
+    }
+  }
+
+  private async every(ms: number, work: () => Promise<void>): Promise<void> {
+    let failing = false;
+    while (!this.stopping) {
+      try {
+        await work();
+        if (failing) this.logger.log('The database answers again');
+        failing = false;
+      } catch (error) {
+        if (!failing) this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
+        failing = true;
+      }
+      await new Promise((resolve) => setTimeout(resolve, ms));
+    }
+  }
+}

@@ -1,0 +1,274 @@
+import { Logger } from '@nestjs/common';
+import { UpstreamError } from '../common/upstream-error.js';
+import type {
+  ClaimedDelivery,
+  ClaimedLane,
+  LaneSettlement,
+  LanesRepository,
+  Settlement,
+} from '../storage/lanes.repository.js';
+import { LeaseLostError } from '../storage/lease.js';
+import { Circuit } from './circuit.js';
+import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import { decide } from './outcome.js';
+import type { RelayEvents } from './relay-events.js';
+
+/** Without a wake-up the tables are looked at this often; the supervisor's look is quicker and for all at once. */
+const IDLE_MS = 5_000;
+/** While the database is away. */
+const DATABASE_PAUSE_MS = 500;
+
+/**
+ * Drives one endpoint while its lease holds: claims lanes that are due, has them sent, settles what became of them.
+ * One lane is one chat and direction; it is claimed by its head, so a chat keeps its order and only waits for itself.
+ */
+export class EndpointWorker {
+  private readonly logger = new Logger(EndpointWorker.name);
+  private readonly circuit = new Circuit();
+  private readonly unsettled: LaneSettlement[] = [];
+  private inFlight = 0;
+  private settling: Promise<void> | null = null;
+  private wakeUp: (() => void) | null = null;
+  private woken = false;
+  private stopped = false;
+  private finished: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly held: HeldLease,
+    private readonly driver: EndpointDriver,
+    private readonly lanes: LanesRepository,
+    private readonly events: RelayEvents,
+    private readonly options: { instance: string; policy: 'hold' | 'resend' },
+  ) {}
+
+  get endpoint(): string {
+    return this.held.lease.endpoint;
+  }
+
+  start(): void {
+    this.driver.start();
+    this.finished = this.run();
+  }
+
+  /** There may be new work. */
+  wake(): void {
+    this.woken = true;
+    this.wakeUp?.();
+  }
+
+  refresh(): void {
+    this.driver.refresh();
+    this.wake();
+  }
+
+  health(): { healthy: boolean; detail?: string } {
+    return this.driver.health();
+  }
+
+  /** Claims nothing more, waits for what is in flight and settles it; gives up waiting after `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.stopped = true;
+    this.wake();
+    const drained = (async () => {
+      await this.driver.stop();
+      await this.finished;
+      while (this.inFlight > 0) await this.sleep(IDLE_MS);
+      while (this.settling) await this.settling;
+    })();
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([drained, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))]);
+    clearTimeout(timer);
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        await this.settleInterrupted();
+        break;
+      } catch (error) {
+        await this.survive(error);
+      }
+    }
+    while (!this.stopped) {
+      try {
+        const wait = await this.step();
+        if (wait > 0) await this.sleep(wait);
+      } catch (error) {
+        await this.survive(error);
+      }
+    }
+  }
+
+  /** One round; returns how long nothing can be done. */
+  private async step(): Promise<number> {
+    this.woken = false;
+    const now = performance.now();
+    if (!this.held.held) return DATABASE_PAUSE_MS;
+    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, this.inFlight, now);
+    if (free <= 0) return this.circuit.waitMs(now) || IDLE_MS;
+    const { granted, retryInMs } = await this.driver.permits(free);
+    if (granted === 0) return retryInMs;
+    const claimed = await this.lanes.claim(this.held.lease, granted).catch((error: unknown) => {
+      this.driver.giveBack(granted);
+      throw error;
+    });
+    this.driver.giveBack(granted - claimed.length);
+    this.dispatch(claimed);
+    return claimed.length < granted ? IDLE_MS : 0;
+  }
+
+  private dispatch(claimed: ClaimedLane[]): void {
+    const empty = claimed.filter((lane) => lane.deliveries.length === 0);
+    // The work was committed after the claim had begun: let the next claim see it.
+    for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
+    const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
+    this.inFlight += lanes.length;
+    this.driver.send(lanes).forEach((result, index) => {
+      void result.then((outcome) => {
+        this.inFlight--;
+        this.record(lanes[index]!, outcome);
+        this.wake();
+      });
+    });
+  }
+
+  /** What the previous owner had in flight: nobody knows whether it arrived. */
+  private async settleInterrupted(): Promise<void> {
+    for (;;) {
+      const lanes = await this.lanes.interrupted(this.held.lease);
+      if (lanes.length === 0) return;
+      const network = this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24';
+      const error = new UpstreamError({
+        network,
+        kind: 'unknown',
+        code: 'INTERRUPTED',
+        detail: 'The program stopped while this was being sent.',
+        scope: 'message',
+      });
+      for (const lane of lanes) {
+        const deliveries = lane.deliveries.map((delivery) => ({ seq: delivery.seq, delivered: false as const, error }));
+        this.record(lane, { deliveries });
+      }
+      while (this.settling) await this.settling;
+      if (this.stopped || this.held.signal.aborted) return;
+    }
+  }
+
+  private record(lane: ClaimedLane, result: LaneResult): void {
+    const now = performance.now();
+    let dueInMs = 0;
+    const deliveries = result.deliveries.map((outcome): Settlement => {
+      const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
+      const settlement = this.settlementOf(delivery, outcome, now, lane.id);
+      if ('delayMs' in settlement) dueInMs = Math.max(dueInMs, settlement.delayMs);
+      this.events.emit('settled', {
+        network: this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24',
+        kind: delivery.kind,
+        outcome: settlement.outcome,
+        ms: Date.now() - delivery.message.createdAt.getTime(),
+      });
+      return settlement;
+    });
+    this.settleSoon({ lane, deliveries, dueInMs, chat: result.chat });
+  }
+
+  private settlementOf(
+    delivery: ClaimedDelivery,
+    result: DeliveryResult,
+    now: number,
+    laneId: bigint,
+  ): Settlement & { delayMs?: number } {
+    const { seq, telegramMessageIds } = result;
+    if (result.delivered) {
+      if (this.circuit.succeeded()) void this.lanes.wake(this.endpoint).catch((error) => this.logger.warn(error));
+      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+    }
+    const { error } = result;
+    if (error.kind !== 'refused' && (error.scope === 'endpoint' || error.kind === 'unknown')) {
+      if (error.retryAfterMs !== undefined) this.circuit.pause(error.retryAfterMs, now);
+      else this.circuit.failed(laneId, now);
+    } else if (error.kind === 'refused') {
+      // An answer, even a "no", shows that the network is well.
+      this.circuit.succeeded();
+    }
+    const decision = decide({
+      error,
+      kind: delivery.kind,
+      attempt: delivery.attempt,
+      unknownBefore: delivery.unknown,
+      ageMs: Date.now() - delivery.message.createdAt.getTime(),
+      policy: this.options.policy,
+      random: Math.random(),
+    });
+    const { code, detail } = error;
+    if (decision.outcome === 'retry') {
+      return {
+        seq,
+        outcome: 'retry',
+        code,
+        detail,
+        unknown: decision.unknown,
+        telegramMessageIds,
+        delayMs: decision.delayMs,
+      };
+    }
+    this.logger.warn(
+      { endpoint: this.endpoint, messageId: String(delivery.message.id), kind: delivery.kind, code },
+      `A delivery ended as ${decision.outcome}`,
+    );
+    const note = decision.note ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail } : undefined;
+    return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
+  }
+
+  private settleSoon(settlement: LaneSettlement): void {
+    this.unsettled.push(settlement);
+    this.settling ??= this.settle().finally(() => {
+      this.settling = null;
+    });
+  }
+
+  /** Whatever gathers while one transaction runs goes into the next one. Never gives up while the lease is ours. */
+  private async settle(): Promise<void> {
+    while (this.unsettled.length > 0) {
+      const batch = this.unsettled.slice(0, 200);
+      try {
+        const endpoints = await this.lanes.settle(this.held.lease, batch, this.options.instance);
+        this.unsettled.splice(0, batch.length);
+        this.wake();
+        if (endpoints.length > 0) this.events.emit('work', endpoints);
+      } catch (error) {
+        if (error instanceof LeaseLostError) {
+          // The new owner treats what we had in flight as unknown; our knowledge came too late.
+          this.logger.warn({ endpoint: this.endpoint, lanes: this.unsettled.length }, error.message);
+          this.unsettled.length = 0;
+          return;
+        }
+        this.logger.warn({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
+        await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS));
+        if (this.held.signal.aborted && this.stopped) return;
+      }
+    }
+  }
+
+  private async survive(error: unknown): Promise<void> {
+    this.logger.warn(
+      { endpoint: this.endpoint, err: error },
+      'The endpoint pauses: the database does not answer as it should',
+    );
+    await this.sleep(DATABASE_PAUSE_MS);
+  }
+
+  private sleep(ms: number): Promise<void> {
+    if (this.woken) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, ms);
+      const self = this;
+      function done() {
+        clearTimeout(timer);
+        self.wakeUp = null;
+        resolve();
+      }
+      this.wakeUp = done;
+    });
+  }
+}

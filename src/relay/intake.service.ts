@@ -1,0 +1,53 @@
+import { Injectable } from '@nestjs/common';
+import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
+import type { Lease } from '../storage/lease.js';
+import { GroupCommit } from './group-commit.js';
+import type { ClientUpdate, Direction, OperatorMessage } from './message.js';
+import { RelayEvents } from './relay-events.js';
+
+/**
+ * The way in, for both networks. Every method resolves after the commit: only then may the network be told that
+ * the message is taken. Duplicates are harmless. Errors are those of the database; nothing was kept then.
+ */
+@Injectable()
+export class IntakeService {
+  private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
+    this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
+  );
+  private readonly operatorMessages = new GroupCommit<OperatorMessage>(async (messages) =>
+    this.announce('outbound', await this.repository.acceptOperatorMessages(messages)),
+  );
+
+  constructor(
+    private readonly repository: IntakeRepository,
+    private readonly events: RelayEvents,
+  ) {}
+
+  /** An update that Telegram pushed to the webhook. */
+  acceptPushedUpdate(update: ClientUpdate): Promise<void> {
+    return this.pushedUpdates.add(update);
+  }
+
+  /** A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. */
+  async acceptPolledUpdates(
+    updates: ClientUpdate[],
+    poll: { lease: Lease; botId: bigint; nextOffset: bigint },
+  ): Promise<void> {
+    this.announce('inbound', await this.repository.acceptClientUpdates(updates, poll));
+  }
+
+  /** Operators' messages of one event, in its order. */
+  async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
+    await Promise.all(messages.map((message) => this.operatorMessages.add(message)));
+  }
+
+  /** Any other event of Bitrix24: kept once. False when it was kept before. */
+  recordEvent(event: { source: string; key: string; portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
+    return this.repository.acceptEvent(event);
+  }
+
+  private announce(direction: Direction, intake: Intake): void {
+    this.events.emit('accepted', { direction, count: intake.accepted, duplicates: intake.duplicates });
+    if (intake.endpoints.length > 0) this.events.emit('work', intake.endpoints);
+  }
+}

@@ -1,0 +1,64 @@
+import type { UpstreamError } from '../common/upstream-error.js';
+import { retryDelay } from './retry-schedule.js';
+
+/** What is decided about a send that failed. */
+export type Decision =
+  { outcome: 'retry'; delayMs: number; unknown: boolean } | { outcome: 'failed' | 'uncertain'; note: boolean };
+
+export interface FailedSend {
+  error: UpstreamError;
+  kind: 'message' | 'note' | 'status' | 'reading';
+  /** Number of the attempt that failed, from 1. */
+  attempt: number;
+  /** The outcome of an earlier attempt is already unknown. */
+  unknownBefore: boolean;
+  ageMs: number;
+  policy: 'hold' | 'resend';
+  random: number;
+}
+
+/** An operator's message that Telegram could not take for so long is given up, and the operator told. */
+export const OUTBOUND_LIFETIME_MS = 48 * 3_600_000;
+/** Before looking whether a message of unknown outcome arrived: Bitrix24 ends every request within 60 s, most in 3. */
+const SETTLE_MS = 2_000;
+/** UNCERTAIN_POLICY=resend waits this long before the one repetition. */
+const RESEND_MS = 10_000;
+
+/**
+ * The one place that turns an {@link UpstreamError} into what happens next.
+ *
+ * Into Bitrix24 a client's words are never given up for anything but a refusal: an unknown outcome is tried again
+ * with `unknown` set, and the sender looks into the dialog before it sends. Into Telegram nothing is repeated
+ * whose outcome is unknown, except once under UNCERTAIN_POLICY=resend. Statuses may be repeated freely.
+ */
+export function decide(send: FailedSend): Decision {
+  const { error, attempt } = send;
+  const again = (unknown: boolean): Decision => ({
+    outcome: 'retry',
+    delayMs: Math.max(error.retryAfterMs ?? 0, retryDelay(attempt, send.ageMs, send.random)),
+    unknown,
+  });
+  const toClient = error.network === 'telegram' && send.kind === 'message';
+  switch (error.kind) {
+    case 'refused':
+      return { outcome: 'failed', note: toClient };
+    case 'not_sent':
+    case 'unauthorised':
+      if (toClient && send.ageMs > OUTBOUND_LIFETIME_MS) return { outcome: 'failed', note: true };
+      // What the network names is exact: no growth on top of it.
+      if (error.retryAfterMs !== undefined) {
+        return { outcome: 'retry', delayMs: error.retryAfterMs, unknown: send.unknownBefore };
+      }
+      return again(send.unknownBefore);
+    case 'unknown':
+      if (send.kind === 'status' || send.kind === 'reading') return again(false);
+      if (!toClient) {
+        const { delayMs } = again(true) as { delayMs: number };
+        return { outcome: 'retry', delayMs: Math.max(delayMs, SETTLE_MS), unknown: true };
+      }
+      if (send.policy === 'resend' && !send.unknownBefore) {
+        return { outcome: 'retry', delayMs: RESEND_MS, unknown: true };
+      }
+      return { outcome: 'uncertain', note: true };
+  }
+}
