@@ -27,7 +27,11 @@ export const IsLineId = () =>
   );
 
 const IsOneOf = (values: readonly string[]) =>
-  applyDecorators(emptyIsAbsent(), IsOptional(), IsIn(values, { message: `$property must be one of ${values.join(', ')}` }));
+  applyDecorators(
+    emptyIsAbsent(),
+    IsOptional(),
+    IsIn(values, { message: `$property must be one of ${values.join(', ')}` }),
+  );
 
 const IsWords = () =>
   applyDecorators(
@@ -175,12 +179,17 @@ export class LineQuery {
 }
 
 const TOKEN = { type: String, example: '123456:AA…', description: 'As @BotFather gave it.' };
+const IsToken = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),
+    Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'token must look like 123456:AA…, as @BotFather gave it' }),
+  );
 const IsMode = () => IsIn(['polling', 'webhook'], { message: 'mode must be one of polling, webhook' });
 
 /** A bot to be taken into service. */
 export class NewBotBody {
   @ApiProperty(TOKEN)
-  @Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'token must look like 123456:AA…, as @BotFather gave it' })
+  @IsToken()
   token: string;
 
   /** The portal it serves. */
@@ -202,7 +211,13 @@ export class NewBotBody {
 }
 
 /** What is to change about a bot; what is left out stays. `portalId` and `lineId` null: the bot serves no line. */
-export class BotChange {
+export class BotChangeBody {
+  /** A new token of the same bot. */
+  @ApiPropertyOptional(TOKEN)
+  @IsOptional()
+  @IsToken()
+  token?: string;
+
   @ApiPropertyOptional({ type: String, nullable: true })
   @IsOptional()
   @IsId()

@@ -1,9 +1,8 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
-import { Problem } from '../common/problem.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
-import { BotChange, ListQuery, NewBotBody } from './admin.dto.js';
+import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
@@ -36,21 +35,14 @@ export class BotsController {
   @Audited('bot.create')
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
   create(@Body() body: NewBotBody): Promise<BotView> {
-    assertWholeLine(body);
-    return this.bots.create({
-      token: body.token,
-      mode: body.mode,
-      ...(body.portalId && body.lineId ? { portalId: BigInt(body.portalId), lineId: body.lineId } : {}),
-    });
+    return this.bots.create(body);
   }
 
   @Patch(':id')
   @Audited('bot.update')
-  @ApiOperation({ summary: 'Change the line, the mode or whether the bot is in service' })
-  update(@Param('id', IdPipe) id: bigint, @Body() body: BotChange): Promise<BotView> {
-    const { portalId, ...rest } = body;
-    if (portalId === undefined) return this.bots.update(id, rest);
-    return this.bots.update(id, { ...rest, portalId: portalId === null ? null : BigInt(portalId) });
+  @ApiOperation({ summary: 'Change the line, the mode, the token, or whether the bot is in service' })
+  update(@Param('id', IdPipe) id: bigint, @Body() body: BotChangeBody): Promise<BotView> {
+    return this.bots.update(id, body);
   }
 
   @Delete(':id')
@@ -60,12 +52,4 @@ export class BotsController {
   async remove(@Param('id', IdPipe) id: bigint): Promise<void> {
     await this.bots.remove(id);
   }
-}
-
-/** A line's number means nothing without its portal. */
-function assertWholeLine({ portalId, lineId }: NewBotBody): void {
-  if ((portalId === undefined) === (lineId === undefined)) return;
-  throw new Problem(400, 'invalid_request', 'portalId and lineId must be given together.', {
-    errors: ['portalId and lineId must be given together'],
-  });
 }

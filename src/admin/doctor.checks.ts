@@ -20,13 +20,16 @@ export function check(id: string, ok: boolean, what: string, advice: string): Ch
 /** What the environment lacks. */
 export function environmentChecks(environment: Environment): Check[] {
   const { publicUrl } = environment;
-  const reachable = publicUrl !== undefined && (publicUrl.startsWith('https:') || environment.oauthOrigin !== undefined);
+  const reachable =
+    publicUrl !== undefined && (publicUrl.startsWith('https:') || environment.oauthOrigin !== undefined);
   const application = Boolean(environment.B24_CLIENT_ID && environment.B24_CLIENT_SECRET);
   return [
     check(
       'public_url',
       reachable,
-      publicUrl ? `This service is known to the outside as ${publicUrl}` : 'The outside address of this service is not known',
+      publicUrl
+        ? `This service is known to the outside as ${publicUrl}`
+        : 'The outside address of this service is not known',
       'Set PUBLIC_URL to the https address under which Bitrix24 reaches this service.',
     ),
     check(
@@ -149,7 +152,9 @@ export function portalChecks(portal: PortalView, lines: string[], driven: boolea
     check(
       `${prefix}:lines`,
       lines.length > 0,
-      lines.length > 0 ? `${portal.domain}: connected lines ${lines.join(', ')}` : `${portal.domain} has no connected line`,
+      lines.length > 0
+        ? `${portal.domain}: connected lines ${lines.join(', ')}`
+        : `${portal.domain} has no connected line`,
       `Connect Telegram to an open line in Contact Center, set B24_LINE_ID, or POST /admin/portals/${portal.id}/connector/activate.`,
     ),
     ...lines.map((line) => {
@@ -187,7 +192,8 @@ export function handlerCheck(portal: PortalView, result: unknown, handlerUrl: st
     ...(missing.length > 0 ? [`not bound: ${missing.join(', ')}`] : []),
     ...(stale.length > 0 ? [`bound twice or to an old address: ${stale.map((row) => row.event).join(', ')}`] : []),
   ];
-  const what = faults.length > 0 ? `${portal.domain}: ${faults.join('; ')}` : `${portal.domain} sends us each event once`;
+  const what =
+    faults.length > 0 ? `${portal.domain}: ${faults.join('; ')}` : `${portal.domain} sends us each event once`;
   return check(id, faults.length === 0, what, advice);
 }
 

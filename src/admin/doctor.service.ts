@@ -7,7 +7,7 @@ import { within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
-import { SchemaService } from '../storage/storage.module.js';
+import { SchemaService } from '../storage/schema.service.js';
 import { BotsService } from '../telegram/bots.service.js';
 import { Cached } from './cached.js';
 import {
@@ -66,9 +66,15 @@ export class DoctorService {
   }
 
   private async checkDatabase(): Promise<Check> {
-    const advice = 'Start PostgreSQL or correct DATABASE_URL. Nothing is lost: both networks keep what we cannot store.';
+    const advice =
+      'Start PostgreSQL or correct DATABASE_URL. Nothing is lost: both networks keep what we cannot store.';
     const failure = await failureOf(within(NETWORK_LIMIT_MS, this.overview.ping()));
-    return check('database', !failure, failure ? `PostgreSQL does not answer: ${failure}` : 'PostgreSQL answers', advice);
+    return check(
+      'database',
+      !failure,
+      failure ? `PostgreSQL does not answer: ${failure}` : 'PostgreSQL answers',
+      advice,
+    );
   }
 
   private async checkTraffic(): Promise<Check[]> {
@@ -93,7 +99,14 @@ export class DoctorService {
         queueCheck(oldest),
       ];
     } catch (error) {
-      return [check('examination', false, `The examination broke off: ${describe(error)}`, 'Try again; the log may tell more.')];
+      return [
+        check(
+          'examination',
+          false,
+          `The examination broke off: ${describe(error)}`,
+          'Try again; the log may tell more.',
+        ),
+      ];
     }
   }
 
@@ -119,7 +132,8 @@ export class DoctorService {
       commands[`line${line}`] = { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: line } };
     }
     const id = `portal:${portal.id}:rest`;
-    const advice = 'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
+    const advice =
+      'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
       const { results } = await within(NETWORK_LIMIT_MS, call);
@@ -127,7 +141,12 @@ export class DoctorService {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
         const detail = outcome ? describe(outcome.error) : 'no answer';
-        return check(`portal:${portal.id}:${key}`, false, `${portal.domain}, ${commands[key]?.method}: ${detail}`, advice);
+        return check(
+          `portal:${portal.id}:${key}`,
+          false,
+          `${portal.domain}, ${commands[key]?.method}: ${detail}`,
+          advice,
+        );
       };
       return [
         check(id, true, `${portal.domain} answers`, ''),

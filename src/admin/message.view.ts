@@ -56,7 +56,12 @@ export interface TimelineEntry {
 
 /** The message with its `timeline`, oldest first; what is still to come stands at the end. */
 export function messageDetail(story: MessageStory) {
-  return { ...messageItem(story.message), marks: story.message.marks, raw: story.message.raw, timeline: timeline(story) };
+  return {
+    ...messageItem(story.message),
+    marks: story.message.marks,
+    raw: story.message.raw,
+    timeline: timeline(story),
+  };
 }
 
 export function timeline({ message, attempts, waiting }: MessageStory): TimelineEntry[] {
@@ -69,7 +74,7 @@ export function timeline({ message, attempts, waiting }: MessageStory): Timeline
   if (message.seenAt) past.push({ at: message.seenAt, what: 'seen' });
   // The network's clock may be ahead of ours: what comes first in the story stays first.
   const rank = (entry: TimelineEntry) => (entry.what === 'received' ? 0 : entry.what === 'stored' ? 1 : 2);
-  past.sort((a, b) => Math.min(rank(a), rank(b)) < 2 ? rank(a) - rank(b) : a.at.getTime() - b.at.getTime());
+  past.sort((a, b) => (Math.min(rank(a), rank(b)) < 2 ? rank(a) - rank(b) : a.at.getTime() - b.at.getTime()));
   return [...past, ...waiting.map(waitingEntry)];
 }
 
@@ -116,7 +121,8 @@ function waitingEntry(work: WaitingRow): TimelineEntry {
 
 function whyItWaits(work: WaitingRow): string {
   if (work.endpoint === '') return 'waits until its bot serves an open line';
-  if (work.ahead > 0) return `waits behind ${work.ahead} earlier ${work.ahead === 1 ? 'delivery' : 'deliveries'} of this chat`;
+  if (work.ahead > 0)
+    return `waits behind ${work.ahead} earlier ${work.ahead === 1 ? 'delivery' : 'deliveries'} of this chat`;
   if (work.unknown) return 'nobody knows whether the last try arrived: that is looked up first';
   return 'next try';
 }

@@ -35,15 +35,8 @@ export class MessagesController {
   @HttpCode(200)
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send every failed or uncertain message that the filter names again' })
-  async retryAll(@Body() { state, direction, chat, from, to }: RetryFilter): Promise<{ retried: number }> {
-    const retried = await this.replay.retryWhere({
-      ...(state && { state }),
-      ...(direction && { direction }),
-      ...(chat !== undefined && { chatId: BigInt(chat) }),
-      ...(from !== undefined && { from: new Date(from) }),
-      ...(to !== undefined && { to: new Date(to) }),
-    });
-    return { retried };
+  async retryAll(@Body() filter: RetryFilter): Promise<{ retried: number }> {
+    return { retried: await this.messages.retry(filter) };
   }
 
   @Post(':id/retry')
@@ -52,10 +45,15 @@ export class MessagesController {
   @ApiOperation({ summary: 'Send one failed or uncertain message again' })
   async retry(@Param('id', IdPipe) id: bigint): Promise<{ retried: number }> {
     const { message } = await this.find(id);
-    if (!(await this.replay.retry(id))) {
-      throw new Problem(409, 'not_retryable', `Only failed and uncertain messages can be sent again; this one is ${message.state}.`, {
-        state: message.state,
-      });
+    if ((await this.replay.retry([id])) === 0) {
+      throw new Problem(
+        409,
+        'not_retryable',
+        `Only failed and uncertain messages can be sent again; this one is ${message.state}.`,
+        {
+          state: message.state,
+        },
+      );
     }
     return { retried: 1 };
   }

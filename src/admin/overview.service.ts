@@ -25,7 +25,10 @@ export interface Overview extends Summary {
 /** The whole traffic in numbers. */
 @Injectable()
 export class OverviewService {
-  private readonly cached = new Cached(() => this.count(), (costMs) => Math.max(KEPT_MS, costMs * KEPT_PER_COST));
+  private readonly cached = new Cached(
+    () => this.count(),
+    (costMs) => Math.max(KEPT_MS, costMs * KEPT_PER_COST),
+  );
 
   constructor(private readonly repository: OverviewRepository) {}
 

@@ -1,6 +1,10 @@
 import { Body, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
-import { RegistrationService, type ConnectorStatus, type RegistrationReport } from '../connector/registration.service.js';
+import {
+  RegistrationService,
+  type ConnectorStatus,
+  type RegistrationReport,
+} from '../connector/registration.service.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
 import { AdminController } from './admin.decorator.js';
 import { LineBody, LineQuery, ListQuery } from './admin.dto.js';

@@ -17,7 +17,9 @@ export class StatusController {
   ) {}
 
   @Get('overview')
-  @ApiOperation({ summary: 'Messages by direction and state, in all, per portal and per bot; the oldest one that waits' })
+  @ApiOperation({
+    summary: 'Messages by direction and state, in all, per portal and per bot; the oldest one that waits',
+  })
   overview(): Promise<Overview> {
     return this.overviews.overview();
   }

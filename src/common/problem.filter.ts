@@ -85,7 +85,12 @@ function upstreamProblem(error: UpstreamError): Problem {
   const extra: Record<string, unknown> = { network: error.network, kind: error.kind, upstreamCode: error.code };
   if (error.retryAfterMs !== undefined) extra.retryAfter = Math.ceil(error.retryAfterMs / 1000);
   const later = error.kind === 'not_sent' && error.retryAfterMs !== undefined;
-  return new Problem(later ? 503 : 502, `${error.network}_${error.kind}`, `${name}: ${error.detail} (${error.code})`, extra);
+  return new Problem(
+    later ? 503 : 502,
+    `${error.network}_${error.kind}`,
+    `${name}: ${error.detail} (${error.code})`,
+    extra,
+  );
 }
 
 /** Fastify's own errors carry `statusCode`; whatever else is thrown is our fault. */

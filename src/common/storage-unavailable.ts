@@ -1,6 +1,14 @@
 /** SQLSTATE classes and codes that say "not now": connection trouble, no room for more connections, shutting down. */
 const SQLSTATES = /^(08...|57P0[1-5]|53...|25006|58030)$/;
-const SOCKET_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EPIPE', 'EHOSTUNREACH']);
+const SOCKET_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+]);
 /** Prisma: cannot reach, timed out, access denied for now, closed, no connection from the pool. */
 const PRISMA_CODES = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
 const POOL_WORDS =

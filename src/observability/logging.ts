@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { Logger as NestPinoLogger, PinoLogger } from 'nestjs-pino';
-import { pino, type DestinationStream, type Logger, type SerializedError } from 'pino';
+import { pino, type DestinationStream, type Logger } from 'pino';
 import { redact } from '../common/redact.js';
 
 /** Longest text of an error that is logged, in characters. */
@@ -34,7 +34,7 @@ export function createLogging(level: string, destination?: DestinationStream): L
  * What a log may say of an error: its kind, code, redacted message and frames. Other properties stay out: drivers
  * put statement parameters and whole rows there, which are people's words.
  */
-export function loggableError(error: unknown): Partial<SerializedError> | string {
+export function loggableError(error: unknown): Record<string, unknown> | string {
   if (!(error instanceof Error)) return redact(String(error)).slice(0, LONGEST_MESSAGE);
   const { code, cause } = error as { code?: unknown; cause?: unknown };
   return {

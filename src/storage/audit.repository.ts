@@ -8,7 +8,12 @@ export class AuditRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /** `detail` must be free of credentials. */
-  async record(entry: { actor: string; action: string; subject: string; detail: Prisma.InputJsonObject }): Promise<void> {
+  async record(entry: {
+    actor: string;
+    action: string;
+    subject: string;
+    detail: Prisma.InputJsonObject;
+  }): Promise<void> {
     await this.db.prisma.auditEntry.create({ data: entry });
   }
 

@@ -175,6 +175,19 @@ export class HistoryRepository {
     return message ? { message, attempts: attempts.rows, waiting: waiting.rows } : null;
   }
 
+  /** Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. */
+  async replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
+    const conditions = messageConditions(filter);
+    conditions.also(`m.state IN ('failed', 'uncertain')`);
+    conditions.add(after, (place) => `m.id > ${place}`);
+    conditions.values.push(limit);
+    const { rows } = await this.db.query<{ id: bigint }>(
+      `SELECT m.id FROM messages m ${conditions.where} ORDER BY m.id LIMIT $${conditions.values.length}`,
+      conditions.values,
+    );
+    return rows.map((row) => row.id);
+  }
+
   async chats(filter: ChatFilter, limit: number): Promise<ChatRow[]> {
     const { where, values } = chatConditions(filter);
     values.push(limit);

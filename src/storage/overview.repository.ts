@@ -108,7 +108,9 @@ export class OverviewRepository {
    * messages, so callers keep the answer for a while.
    */
   async messageCounts(): Promise<MessageCount[]> {
-    const { rows } = await this.db.query<Omit<MessageCount, 'count' | 'state'> & { state: MessageState; count: bigint }>(
+    const { rows } = await this.db.query<
+      Omit<MessageCount, 'count' | 'state'> & { state: MessageState; count: bigint }
+    >(
       `SELECT portal_id AS "portalId", bot_id AS "botId", direction, state, count(*) AS count
          FROM messages GROUP BY portal_id, bot_id, direction, state`,
     );
