@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { ValidationPipe, type NestApplicationOptions, type ValidationError } from '@nestjs/common';
+import {
+  ValidationPipe,
+  type NestApplicationOptions,
+  type ValidationError,
+  type ValidationPipeOptions,
+} from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { parse } from 'qs';
@@ -12,6 +17,9 @@ import { logRequest } from './observability/request-log.js';
 
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
+
+/** Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything". */
+export const VALIDATION: ValidationPipeOptions = { whitelist: true, forbidNonWhitelisted: true, transform: true };
 
 /** Nest registers a form parser of its own unless told not to; errors at start are for main to print. */
 export const APP_OPTIONS: NestApplicationOptions = { bodyParser: false, abortOnError: false };
@@ -32,9 +40,7 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   parseBodies(server);
   protectAnswers(server);
   observe(server, app.get(MetricsService));
-  app.useGlobalPipes(
-    new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true, transform: true, exceptionFactory: invalid }),
-  );
+  app.useGlobalPipes(new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid }));
   app.useGlobalFilters(new ProblemFilter());
   if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
   return app;

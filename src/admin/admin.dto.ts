@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform, Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsISO8601, IsOptional, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
 import { ID } from './cursor.js';
 
@@ -55,9 +55,7 @@ const TIME = { type: String, format: 'date-time' };
 export class ListQuery {
   /** Items per page. */
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 200, default: 50 })
-  @emptyIsAbsent()
-  @IsOptional()
-  @Type(() => Number)
+  @Transform(({ value }: { value: unknown }) => (value === '' || value === undefined ? 50 : Number(value)))
   @IsInt({ message: 'limit must be a whole number from 1 to 200' })
   @Min(1, { message: 'limit must be at least 1' })
   @Max(200, { message: 'limit must be at most 200' })

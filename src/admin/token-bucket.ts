@@ -1,4 +1,4 @@
-/** Most callers remembered at once; beyond it those whose bucket is full again are forgotten. */
+/** Most callers remembered at once; beyond it the one that was quiet longest is forgotten. */
 const MOST_CALLERS = 10_000;
 
 /** Leaky buckets in memory, one per caller: `burst` at once, `perSecond` in the long run. */
@@ -15,8 +15,11 @@ export class TokenBuckets {
   take(caller: string): number {
     const tokens = this.tokensOf(caller);
     if (tokens < 1) return (1 - tokens) / this.perSecond;
-    if (this.buckets.size >= MOST_CALLERS && !this.buckets.has(caller)) this.forgetIdle();
+    // Taken out and put in again, a caller moves to the end: the first one is always the quietest.
+    this.buckets.delete(caller);
     this.buckets.set(caller, { tokens: tokens - 1, at: this.now() });
+    const [quietest] = this.buckets.keys();
+    if (this.buckets.size > MOST_CALLERS && quietest !== undefined) this.buckets.delete(quietest);
     return 0;
   }
 
@@ -29,16 +32,5 @@ export class TokenBuckets {
     const bucket = this.buckets.get(caller);
     if (!bucket) return this.burst;
     return Math.min(this.burst, bucket.tokens + ((this.now() - bucket.at) / 1000) * this.perSecond);
-  }
-
-  private forgetIdle(): void {
-    for (const caller of this.buckets.keys()) {
-      if (this.tokensOf(caller) >= this.burst) this.buckets.delete(caller);
-    }
-    // All of them busy: an attack with many addresses. Its oldest ones start afresh rather than the memory grow.
-    for (const caller of this.buckets.keys()) {
-      if (this.buckets.size < MOST_CALLERS) return;
-      this.buckets.delete(caller);
-    }
   }
 }

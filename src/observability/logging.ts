@@ -26,7 +26,8 @@ export function createLogging(level: string, destination?: DestinationStream): L
     hooks: { logMethod: redactArguments },
   };
   const logger = destination ? pino(options, destination) : pino(options);
-  const params = { pinoHttp: { logger } };
+  // pino-http puts its own error serializer before ours unless it is given ours again.
+  const params = { pinoHttp: { logger, serializers: options.serializers, wrapSerializers: false } };
   return { nest: new NestPinoLogger(new PinoLogger(params), params), pino: logger };
 }
 
