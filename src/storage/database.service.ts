@@ -1,18 +1,16 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
-import pg from 'pg';
+import { Pool, types, type QueryResult, type QueryResultRow } from 'pg';
 import { PrismaClient } from './prisma/client.js';
 
+const INT8_ARRAY = 1016 as Parameters<typeof types.setTypeParser>[0];
 // BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded.
-pg.types.setTypeParser(20, BigInt);
-const BIGINT_ARRAY = 1016 as never;
-pg.types.setTypeParser(BIGINT_ARRAY, (value: string) =>
-  value === '{}' ? [] : value.slice(1, -1).split(',').map(BigInt),
-);
+types.setTypeParser(20, BigInt);
+types.setTypeParser(INT8_ARRAY, (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(BigInt)));
 
 /** What a hot statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
 export interface Queryable {
-  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>;
+  query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
 
 /** SQLSTATE classes after which the same transaction may simply be run again. */
@@ -24,11 +22,21 @@ const REPEATABLE = new Set(['40001', '40P01']);
  */
 @Injectable()
 export class DatabaseService implements Queryable, OnApplicationShutdown {
-  readonly pool: pg.Pool;
+  readonly pool: Pool;
   readonly prisma: PrismaClient;
+  private closed: Promise<void> | undefined;
 
-  constructor(url: string, options: { max?: number; applicationName?: string } = {}) {
-    this.pool = new pg.Pool({
+  constructor(
+    url: string,
+    private readonly options: {
+      /** Connections of this process at most. */
+      max?: number;
+      applicationName?: string;
+      /** Runs once the last connection is closed. */
+      onClosed?: () => Promise<void> | undefined;
+    } = {},
+  ) {
+    this.pool = new Pool({
       connectionString: url,
       max: options.max ?? 12,
       connectionTimeoutMillis: 5_000,
@@ -42,7 +50,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     this.prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
   }
 
-  query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<pg.QueryResult<Row>> {
+  query<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<QueryResult<Row>> {
     return this.pool.query<Row>(text, values);
   }
 
@@ -71,8 +79,15 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     }
   }
 
+  /** The last phase of Nest's shutdown: everything that works on the database has come to rest. Repeatable. */
   async onApplicationShutdown(): Promise<void> {
+    this.closed ??= this.close();
+    await this.closed;
+  }
+
+  private async close(): Promise<void> {
     await this.prisma.$disconnect();
-    await this.pool.end().catch(() => undefined);
+    await this.pool.end();
+    await this.options.onClosed?.();
   }
 }

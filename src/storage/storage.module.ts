@@ -1,0 +1,54 @@
+import { Global, Logger, Module, type Provider } from '@nestjs/common';
+import { Environment } from '../config/environment.js';
+import { DatabaseService } from './database.service.js';
+import { openDatabase } from './database-start.js';
+import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
+import { adminKey, encryptionKey } from './key-file.js';
+
+/** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
+export class AdminKey {
+  constructor(
+    readonly value: string,
+    readonly file?: string,
+  ) {}
+}
+
+/** One repository per table; each is provided and exported by {@link StorageModule}. */
+const REPOSITORIES: Provider[] = [];
+
+/**
+ * Everything that is kept: the database, migrated before anyone can use it, and the keys. Nest closes global modules
+ * after all others, and their providers in {@link DatabaseService.onApplicationShutdown}, the last phase: whatever
+ * drains in the phases before still has its database.
+ */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: DatabaseService,
+      inject: [Environment],
+      useFactory: (environment: Environment) => openDatabase(environment, new Logger('Database')),
+    },
+    {
+      provide: EncryptionService,
+      inject: [Environment],
+      useFactory: async (environment: Environment) => {
+        const { value, file } = await encryptionKey(environment.ENCRYPTION_KEY, environment.DATA_DIR);
+        if (file) new Logger('Encryption').log(`The key of stored secrets is kept in ${file}: back it up.`);
+        return new EncryptionService(parseEncryptionKeys(value));
+      },
+    },
+    {
+      provide: AdminKey,
+      inject: [Environment],
+      useFactory: async (environment: Environment) => {
+        const { value, file } = await adminKey(environment.ADMIN_API_KEY, environment.DATA_DIR);
+        if (file) new Logger('Admin').log(`The bearer key of /admin is kept in ${file}.`);
+        return new AdminKey(value, file);
+      },
+    },
+    ...REPOSITORIES,
+  ],
+  exports: [DatabaseService, EncryptionService, AdminKey, ...REPOSITORIES],
+})
+export class StorageModule {}

@@ -1,0 +1,1168 @@
+import { B24OAuth } from '@bitrix24/b24jssdk';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LoopbackServer, parseForm, sendRequest, type Exchange } from './bitrix24-simulator/http-exchange.js';
+import type { Params } from './bitrix24-simulator/php-encoding.js';
+import type { PortalApp } from './bitrix24-simulator/portal-model.js';
+import type { Portal } from './bitrix24-simulator/portal.js';
+import { Bitrix24Simulator, type SimulatorOptions } from './bitrix24-simulator.js';
+
+const CONNECTOR = 'tg_bridge';
+const OPERATOR = { id: 27, name: 'Samantha Johnson' };
+
+interface Answer {
+  status: number;
+  headers: Record<string, unknown>;
+  raw: string;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads arbitrary paths of arbitrary answers
+  body: any;
+}
+
+let b24: Bitrix24Simulator;
+let portal: Portal;
+let app: PortalApp;
+let token: string;
+let listener: LoopbackServer;
+/** What the application received: every POST, parsed. */
+let received: Array<{ path: string; exchange: Exchange; form: Params }>;
+let page: { html: string; headers: Record<string, string>; status: number };
+
+async function start(options: SimulatorOptions = { limits: false }): Promise<void> {
+  received = [];
+  page = { html: '<script>BX24.init(() => BX24.installFinish())</script>', headers: {}, status: 200 };
+  listener = await LoopbackServer.listen((exchange) => {
+    received.push({ path: exchange.path, exchange, form: parseForm(exchange.body.toString()) });
+    return { status: page.status, headers: { 'Content-Type': 'text/html', ...page.headers }, body: page.html };
+  });
+  b24 = await Bitrix24Simulator.start(options);
+  portal = await b24.addPortal({
+    memberId: 'a223c6b3710f85df22e9377d6c4f7553',
+    lines: [
+      { id: '1', name: 'Sales' },
+      { id: '2', name: 'Support' },
+    ],
+    users: [
+      { id: 1, name: 'Admin', admin: true },
+      { id: 5, name: 'Clerk' },
+    ],
+  });
+  app = portal.addApp({
+    clientId: 'local.abc',
+    clientSecret: 'secret',
+    handlerUrl: `${listener.origin}/callback`,
+    installUrl: `${listener.origin}/install`,
+    kind: 'ui',
+  });
+  token = portal.issueTokens(app).accessToken;
+}
+
+async function post(
+  url: string,
+  body: string,
+  type = 'application/json',
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const answer = await sendRequest(url, { method: 'POST', headers: { 'Content-Type': type, ...headers }, body });
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    raw: answer.body,
+    body: answer.body.startsWith('{') ? JSON.parse(answer.body) : null,
+  };
+}
+
+const call = (method: string, params: unknown = {}, as = token): Promise<Answer> =>
+  post(`${portal.clientEndpoint}${method}`, JSON.stringify(params), 'application/json', {
+    Authorization: `Bearer ${as}`,
+  });
+
+const oauth = (params: Record<string, string>): Promise<Answer> =>
+  post(`${b24.oauthUrl}/oauth/token/`, new URLSearchParams(params).toString(), 'application/x-www-form-urlencoded');
+
+const client = { client_id: 'local.abc', client_secret: 'secret' };
+
+async function connect(line = '1', settings: Params = {}): Promise<void> {
+  app.installed = true;
+  await call('imconnector.register', {
+    ID: CONNECTOR,
+    NAME: 'Telegram',
+    ICON: { DATA_IMAGE: 'data:image/svg+xml;charset=US-ASCII,%3Csvg/%3E' },
+    PLACEMENT_HANDLER: `${listener.origin}/settings`,
+    NEED_SIGNATURE: false,
+    ...settings,
+  });
+  await call('imconnector.activate', { CONNECTOR, LINE: line, ACTIVE: 1 });
+}
+
+const bind = (event: string, path = '/handler?secret=s'): Promise<Answer> =>
+  call('event.bind', { event, handler: `${listener.origin}${path}` });
+
+function element(id: string, text: string, extra: Params = {}): Params {
+  return {
+    user: { id: 'tg:777', name: 'Ivan Petrov' },
+    message: { id, text, date: 1773265993, ...extra },
+    chat: { id: 'tg:777' },
+  };
+}
+
+const send = (...messages: Params[]): Promise<Answer> =>
+  call('imconnector.send.messages', { CONNECTOR, LINE: '1', MESSAGES: messages });
+
+const events = (name: string): Params[] => received.map(({ form }) => form).filter((form) => form['event'] === name);
+
+function lastReceived(): (typeof received)[number] {
+  const last = received.at(-1);
+  if (last === undefined) throw new Error('The application received nothing.');
+  return last;
+}
+
+const errorOf = ({ status, body }: Answer): [number, unknown, unknown] => [
+  status,
+  body?.error,
+  body?.error_description,
+];
+
+beforeEach(() => start());
+
+afterEach(async () => {
+  await b24.stop();
+  await listener.close();
+});
+
+describe('OAuth', () => {
+  async function code(): Promise<URLSearchParams> {
+    await portal.authorize(
+      `${portal.url}/oauth/authorize/?client_id=local.abc&state=xyz&redirect_uri=https://evil.example/`,
+    );
+    return new URLSearchParams(received.at(-1)?.exchange.search);
+  }
+
+  it('redirects to the address of the card with code, state and the portal, whatever redirect_uri says', async () => {
+    const query = await code();
+    expect(received.at(-1)?.path).toBe('/callback');
+    expect(query.get('state')).toBe('xyz');
+    expect(query.get('domain')).toBe(portal.domain);
+    expect(query.get('member_id')).toBe(portal.memberId);
+    expect(query.get('server_domain')).toBe(new URL(b24.oauthUrl).host);
+  });
+
+  it('exchanges a code once, and names the OAuth host, not the portal, as domain', async () => {
+    const params = { grant_type: 'authorization_code', ...client, code: (await code()).get('code') ?? '' };
+    const { status, body } = await oauth(params);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      expires_in: 3600,
+      domain: new URL(b24.oauthUrl).host,
+      client_endpoint: `${portal.url}/rest/`,
+      server_endpoint: `${b24.oauthUrl}/rest/`,
+      member_id: portal.memberId,
+      user_id: 1,
+      status: 'L',
+    });
+    expect((await call('profile', {}, body.access_token)).body.result.ADMIN).toBe(true);
+    expect(errorOf(await oauth(params))).toEqual([400, 'invalid_grant', undefined]);
+  });
+
+  it('lets a code live 30 seconds', async () => {
+    const stale = (await code()).get('code') ?? '';
+    b24.clock.advance(30_000);
+    expect((await oauth({ grant_type: 'authorization_code', ...client, code: stale })).body).toEqual({
+      error: 'invalid_grant',
+    });
+  });
+
+  it('rotates refresh tokens and counts the second use of one', async () => {
+    const { refreshToken } = portal.issueTokens(app);
+    const params = { grant_type: 'refresh_token', ...client, refresh_token: refreshToken };
+    const first = await oauth(params);
+    expect(first.body.refresh_token).not.toBe(refreshToken);
+    expect(errorOf(await oauth(params))).toEqual([400, 'invalid_grant', undefined]);
+    expect((await oauth({ ...params, refresh_token: first.body.refresh_token })).status).toBe(200);
+    expect(portal.ledger().refreshes['local.abc']).toEqual({ refreshes: 2, concurrent: 0, reused: 1 });
+  });
+
+  it('forgets a refresh token after 180 days', async () => {
+    const { refreshToken } = portal.issueTokens(app);
+    b24.clock.advance(180 * 24 * 3600_000);
+    expect((await oauth({ grant_type: 'refresh_token', ...client, refresh_token: refreshToken })).status).toBe(400);
+  });
+
+  it('sees two refreshes at once', async () => {
+    b24.latencyMs = 30;
+    const params = { grant_type: 'refresh_token', ...client, refresh_token: portal.issueTokens(app).refreshToken };
+    const answers = await Promise.all([oauth(params), oauth(params)]);
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 400]);
+    expect(portal.ledger().refreshes['local.abc']).toMatchObject({ concurrent: 1, reused: 1 });
+  });
+
+  it('answers errors as the real server does, an unknown client with 200', async () => {
+    const refresh = { grant_type: 'refresh_token', ...client };
+    expect(errorOf(await oauth({ ...refresh, client_id: 'local.other', refresh_token: 'x' }))).toEqual([
+      200,
+      'wrong_client',
+      undefined,
+    ]);
+    expect(errorOf(await oauth({ ...refresh, client_secret: 'wrong', refresh_token: 'x' }))).toEqual([
+      400,
+      'invalid_client',
+      undefined,
+    ]);
+    expect(errorOf(await oauth(refresh))).toEqual([400, 'invalid_request', 'No "refresh_token" parameter found']);
+    const { refreshToken } = portal.issueTokens(app);
+    portal.uninstall(app, { clean: false });
+    expect(errorOf(await oauth({ ...refresh, refresh_token: refreshToken }))).toEqual([
+      401,
+      'NOT_INSTALLED',
+      'Application not installed',
+    ]);
+  });
+
+  it('says in app.info whose token it is', async () => {
+    const info = await post(`${b24.oauthUrl}/rest/app.info`, `auth=${token}`, 'application/x-www-form-urlencoded');
+    expect(info.body.result).toMatchObject({
+      client_id: 'local.abc',
+      install: {
+        installed: false,
+        domain: portal.domain,
+        client_endpoint: portal.clientEndpoint,
+        member_id: portal.memberId,
+      },
+    });
+    const unknown = await post(`${b24.oauthUrl}/rest/app.info`, 'auth=nonsense', 'application/x-www-form-urlencoded');
+    expect(errorOf(unknown)).toEqual([400, 'invalid_client', undefined]);
+  });
+});
+
+describe('REST envelope', () => {
+  it('escapes JSON as PHP does and writes whole seconds into start and processing', async () => {
+    await connect('1', { NAME: `<Теле&"грам"'/` });
+    const { raw, body } = await call('imconnector.list');
+    expect(raw).toContain('"\\u003CТеле\\u0026\\u0022грам\\u0022\\u0027\\/"');
+    expect(body.result[CONNECTOR]).toBe(`<Теле&"грам"'/`);
+    expect(Number.isInteger(body.time.start) && Number.isInteger(body.time.processing)).toBe(true);
+    expect(body.time.date_start).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00$/);
+  });
+
+  it('takes JSON, forms, multipart and queries, method names in any case and with .json', async () => {
+    await connect();
+    const expected = { LINE: 1, CONNECTOR, ERROR: false, CONFIGURED: true, STATUS: true };
+    const url = `${portal.clientEndpoint}imConnector.STATUS.json`;
+    const form = await post(url, `connector=${CONNECTOR}&line=1&auth=${token}`, 'application/x-www-form-urlencoded');
+    const part = (name: string, value: string): string =>
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+    const multipart = await post(
+      url,
+      `${part('CONNECTOR', CONNECTOR)}${part('LINE', '1')}${part('access_token', token)}--b--\r\n`,
+      'multipart/form-data; boundary=b',
+    );
+    const merged = await post(`${url}?CONNECTOR=other&LINE=1&auth=${token}`, JSON.stringify({ CONNECTOR }));
+    expect([form, multipart, merged].map(({ body }) => body.result)).toEqual([expected, expected, expected]);
+    expect(portal.ledger().tokensInUrl).toBe(1);
+  });
+
+  it('ignores JSON that does not parse instead of complaining', async () => {
+    const broken = await post(`${portal.clientEndpoint}imconnector.status?auth=${token}`, '{"CONNECTOR":');
+    expect(broken.body).toEqual({
+      error: 'ERROR_ARGUMENT',
+      error_description: "Argument 'CONNECTOR' is null or empty",
+      argument: 'CONNECTOR',
+    });
+  });
+
+  it('checks the token before the method, the method before the scope', async () => {
+    const bare = await post(`${portal.clientEndpoint}no.such.method`, '{}');
+    expect(errorOf(bare)).toEqual([401, 'NO_AUTH_FOUND', 'Wrong authorization data']);
+    expect(errorOf(await call('profile', {}, 'garbage'))).toEqual([
+      401,
+      'invalid_token',
+      'Unable to get application by token',
+    ]);
+    for (const method of [
+      'imconnector.deactivate',
+      'imconnector.send.status.undelivered',
+      'imconnector.send.status.typing',
+    ]) {
+      expect(errorOf(await call(method))).toEqual([404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!']);
+    }
+    app.scope = ['user'];
+    expect((await call('imconnector.status', { CONNECTOR })).body.error).toBe('insufficient_scope');
+  });
+
+  it('knows expired tokens, fired users, tokens of another portal and removed applications', async () => {
+    const other = await b24.addPortal();
+    const foreign = other.issueTokens(
+      other.addApp({ ...client, clientId: 'local.x', clientSecret: 's', handlerUrl: listener.origin, kind: 'ui' }),
+    );
+    expect((await call('profile', {}, foreign.accessToken)).body.error).toBe('invalid_token');
+    const clerk = portal.issueTokens(app, 5).accessToken;
+    portal.addUser({ id: 5, name: 'Clerk', active: false });
+    expect(errorOf(await call('profile', {}, clerk))).toEqual([401, 'authorization_error', 'Unable to authorize user']);
+    portal.expireTokens();
+    expect((await call('profile')).body.error).toBe('expired_token');
+    token = portal.issueTokens(app).accessToken;
+    portal.uninstall(app, { clean: false });
+    expect(errorOf(await call('profile'))).toEqual([401, 'ERROR_OAUTH', 'Application not installed']);
+    expect(portal.ledger().callsAfterUninstall).toBe(1);
+  });
+
+  it('refuses webhooks for connectors', async () => {
+    const webhook = portal.addWebhook(1);
+    expect((await post(`${webhook}profile`, '{}')).body.result.ID).toBe('1');
+    expect(errorOf(await post(`${webhook}imconnector.list`, '{}')).slice(0, 2)).toEqual([403, 'WRONG_AUTH_TYPE']);
+  });
+
+  it('answers 302 without JSON from the old origin after a move', async () => {
+    const before = portal.clientEndpoint;
+    await portal.rename();
+    const answer = await post(`${before}profile`, '{}', 'application/json', { Authorization: `Bearer ${token}` });
+    expect(answer).toMatchObject({ status: 302, raw: '' });
+    expect(answer.headers['location']).toBe(`${portal.clientEndpoint}profile`);
+    expect((await call('profile')).status).toBe(200);
+  });
+});
+
+describe('batch', () => {
+  it('runs commands, hands results on, and shows empty maps as lists', async () => {
+    await connect('2');
+    const cmd = {
+      line: 'imopenlines.config.get?CONFIG_ID=2',
+      st: `imconnector.status?CONNECTOR=${CONNECTOR}&LINE=$result[line][ID]`,
+    };
+    const { status, body } = await call('batch', { halt: 0, cmd });
+    expect(status).toBe(200);
+    expect(body.result.result.st).toMatchObject({ LINE: 2, STATUS: true });
+    expect(body.result).toMatchObject({ result_error: [], result_total: [], result_next: [] });
+    expect(Object.keys(body.result.result_time)).toEqual(['line', 'st']);
+  });
+
+  it('reports failures per command, stops with halt, refuses nesting and the 51st command', async () => {
+    const failing = ['no.such.method', 'profile'];
+    const { body } = await call('batch', { halt: 0, cmd: failing });
+    expect(body.result.result_error).toEqual([
+      { error: 'ERROR_METHOD_NOT_FOUND', error_description: 'Method not found!' },
+    ]);
+    expect(body.result.result).toMatchObject({ 1: { ID: '1' } });
+    expect((await call('batch', { halt: 1, cmd: failing })).body.result.result).toEqual([]);
+    const nested = await call('batch', { cmd: { a: 'batch?cmd[x]=profile' } });
+    expect(nested.body.result.result_error.a.error).toBe('ERROR_BATCH_METHOD_NOT_ALLOWED');
+    const long = await call('batch', { cmd: Array.from({ length: 52 }, () => 'profile') });
+    expect(long.body.result.result).toHaveLength(50);
+    expect(Object.keys(long.body.result.result_error)).toEqual(['50', '51']);
+    expect(long.body.result.result_error['51'].error).toBe('ERROR_BATCH_LENGTH_EXCEEDED');
+  });
+
+  it('shows a failed registration as a result and as an error', async () => {
+    const { body } = await call('batch', { cmd: { reg: 'imconnector.register?ID=a.b' } });
+    expect(body.result.result.reg).toBe(false);
+    expect(body.result.result_error.reg).toMatchObject({
+      result: false,
+      error: 'APPLICATION_REGISTRATION_ERROR_POINT',
+    });
+  });
+});
+
+describe('limits', () => {
+  beforeEach(async () => {
+    await b24.stop();
+    await listener.close();
+    await start({ limits: { operatingSeconds: 10 } });
+  });
+
+  it('holds 50 requests per source IP and lets two out per second; a batch is one of them', async () => {
+    const fifty = await Promise.all(Array.from({ length: 50 }, () => call('batch', { cmd: ['profile', 'profile'] })));
+    expect(fifty.every(({ status }) => status === 200)).toBe(true);
+    expect(errorOf(await call('profile'))).toEqual([503, 'QUERY_LIMIT_EXCEEDED', 'Too many requests']);
+    b24.clock.advance(1000);
+    expect([await call('profile'), await call('profile'), await call('profile')].map(({ status }) => status)).toEqual([
+      200, 200, 503,
+    ]);
+    expect(portal.ledger().rejectedByBucket).toBe(2);
+  });
+
+  it('blocks one method after its execution time is used up, until the oldest minute is ten minutes old', async () => {
+    portal.executionSeconds = (method) => (method === 'profile' ? 6 : 0.05);
+    const first = await call('profile');
+    expect(first.body.time.operating).toBeGreaterThanOrEqual(6);
+    expect(first.body.time.operating_reset_at - first.body.time.start).toBeGreaterThanOrEqual(599);
+    await call('profile');
+    expect(errorOf(await call('profile'))).toEqual([
+      429,
+      'OPERATION_TIME_LIMIT',
+      'Method is blocked due to operation time limit.',
+    ]);
+    const batch = await call('batch', { cmd: { blocked: 'profile', free: 'app.info' } });
+    expect(batch.body.result.result_error.blocked.error).toBe('OPERATION_TIME_LIMIT');
+    expect(batch.body.result.result.free.CODE).toBe('local.abc');
+    expect(batch.body.result.result_time.free.operating).toBe(0);
+    b24.clock.advance(600_001);
+    expect((await call('profile')).status).toBe(200);
+  });
+});
+
+describe('imconnector', () => {
+  it('fails to register with HTTP 200, a top-level error and no time', async () => {
+    const { status, body } = await call('imconnector.register', { ID: '' });
+    expect(status).toBe(200);
+    expect(body).toEqual({
+      result: false,
+      error: 'CONNECTOR_ID_REQUIRED',
+      error_description: 'The connector ID is not specified',
+    });
+    expect((await call('imconnector.register', { ID: 'x', NAME: 'X' })).body.error).toBe('ICON_REQUIRED');
+  });
+
+  it('gives a connector to whoever registers its id last', async () => {
+    await connect();
+    await bind('OnImConnectorMessageAdd');
+    await send(element('tg:777:1', 'hello'));
+    const thief = portal.addApp({
+      clientId: 'local.thief',
+      clientSecret: 's',
+      handlerUrl: listener.origin,
+      kind: 'api',
+    });
+    const registration = {
+      ID: CONNECTOR.toUpperCase(),
+      NAME: 'T',
+      ICON: { DATA_IMAGE: 'x' },
+      PLACEMENT_HANDLER: listener.origin,
+    };
+    expect(
+      (await call('imconnector.register', registration, portal.issueTokens(thief).accessToken)).body.result,
+    ).toEqual({ result: true });
+    portal.operator(OPERATOR).sends('tg:777', 'anybody there?');
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEADD')).toEqual([]);
+  });
+
+  it('deactivates on PHP-empty values only', async () => {
+    const isActive = async (active: unknown): Promise<boolean> => {
+      await call('imconnector.activate', { CONNECTOR, LINE: 1, ACTIVE: active });
+      return (await call('imconnector.status', { CONNECTOR, LINE: 1 })).body.result.STATUS;
+    };
+    for (const value of [1, 'Y', 'N', 'false', true]) expect(await isActive(value)).toBe(true);
+    for (const value of [0, '0', false, '']) {
+      await isActive(1);
+      expect(await isActive(value)).toBe(false);
+    }
+    expect((await call('imconnector.activate', { CONNECTOR, LINE: 1, ACTIVE: null })).body).toMatchObject({
+      argument: 'ACTIVE',
+    });
+  });
+
+  it('lands a client message and names user, session and chat as strings', async () => {
+    await connect();
+    const { body } = await send(element('tg:777:1', 'Hello [b]there[/b]'));
+    const [result] = body.result.DATA.RESULT;
+    const chat = portal.dialog('tg:777').chat;
+    expect(result).toEqual({
+      user: String(chat?.clientId),
+      message: { id: 'tg:777:1', date: {}, text: 'Hello [b]there[/b]' },
+      chat: { id: 'tg:777' },
+      SUCCESS: true,
+      session: { ID: String(chat?.sessions[0]?.id), CHAT_ID: String(chat?.id) },
+    });
+    expect(chat?.userCode).toBe(`${CONNECTOR}|1|tg:777|${chat?.clientId}`);
+    expect(chat?.title).toBe('Ivan Petrov - Sales');
+  });
+
+  it('keeps the order of arrival and every repetition, and the ledger sees both', async () => {
+    await connect();
+    await send(element('tg:777:2', 'two'), element('tg:777:1', 'one'), element('tg:777:2', 'two'));
+    const messages = await portal.dialog('tg:777').receives(3);
+    expect(messages.map(({ text }) => text)).toEqual(['two', 'one', 'two']);
+    expect(portal.ledger().dialogs[0]).toMatchObject({
+      received: 3,
+      distinct: 2,
+      duplicates: ['tg:777:2'],
+      reordered: ['tg:777:1'],
+      sessions: 1,
+    });
+  });
+
+  it('refuses whole calls with the documented codes', async () => {
+    await connect();
+    const whole = (params: Params): Promise<Answer> =>
+      call('imconnector.send.messages', { CONNECTOR, LINE: '1', MESSAGES: [element('1', 'x')], ...params });
+    expect((await whole({ LINE: '' })).body).toMatchObject({ error: 'ERROR_ARGUMENT', argument: 'LINE' });
+    expect((await whole({ MESSAGES: 'text' })).body.error_description).toBe(
+      "The value of an argument 'MESSAGES' must be of type array",
+    );
+    expect((await whole({ MESSAGES: element('1', 'x') })).body.error_description).toContain(
+      'must be an array of messages',
+    );
+    expect((await whole({ MESSAGES: [{ user: {}, message: {} }] })).body.error_description).toContain(
+      'incorrect structure',
+    );
+    expect(errorOf(await whole({ CONNECTOR: 'unknown' })).slice(0, 2)).toEqual([
+      400,
+      'IMCONNECTOR_NO_CORRECT_PROVIDER',
+    ]);
+    expect(errorOf(await whole({ LINE: '2' })).slice(0, 2)).toEqual([400, 'NOT_ACTIVE_LINE']);
+    await call('imconnector.set.error', { CONNECTOR, LINE: 1 });
+    expect((await whole({})).body.error).toBe('NOT_ACTIVE_LINE');
+  });
+
+  it('fails single elements inside a success', async () => {
+    await connect();
+    const { status, body } = await send(element('1', ''), element('2', '0'), {
+      ...element('3', 'x'),
+      user: { id: 'new', email: 'nonsense' },
+    });
+    expect([status, body.result.SUCCESS]).toEqual([200, true]);
+    const [empty, zero, email] = body.result.DATA.RESULT;
+    expect(empty).toEqual({ SUCCESS: false, ERRORS: ['Incomplete data'] });
+    expect(zero.SUCCESS).toBe(true);
+    expect(email.ERRORS).toContain('Cannot create or get user mapped to external messenger user.');
+  });
+
+  it('cuts texts at 20000 characters and external ids at 100', async () => {
+    await connect();
+    await send(element('i'.repeat(120), 'я'.repeat(20_001)));
+    const [message] = await portal.dialog('tg:777').receives(1);
+    expect(message?.text).toBe(`${'я'.repeat(20_000)} (...)`);
+    expect(message?.externalIds).toEqual([`${'i'.repeat(97)}...`]);
+  });
+
+  it('notices a bot token in the address of a file or an avatar', async () => {
+    await connect();
+    const url = 'https://api.telegram.org/file/bot123:AbC/photos/1.jpg';
+    await send({ ...element('1', '', { files: [{ url, name: '1.jpg' }] }), user: { id: 'tg:777', picture: { url } } });
+    expect((await portal.dialog('tg:777').receives(1))[0]?.files).toMatchObject([{ name: '1.jpg', source: url }]);
+    expect(portal.ledger().botTokensInUrls).toEqual([url, url]);
+  });
+
+  it('makes a new user for every message without user id', async () => {
+    await connect();
+    await send({ ...element('1', 'a'), user: { id: '' } }, { ...element('2', 'b'), user: { id: '' } });
+    expect(portal.dialogs).toHaveLength(2);
+  });
+
+  it('shows user_id 0 as a system line without echo, an employee as an operator with echo', async () => {
+    await connect();
+    await bind('OnImConnectorMessageAdd');
+    await send(element('1', 'hi'), element('2', 'not delivered', { user_id: 0 }));
+    await portal.events.idle();
+    expect(portal.dialog('tg:777').messages.at(-1)).toMatchObject({ author: 'system', sending: false });
+    expect(events('ONIMCONNECTORMESSAGEADD')).toEqual([]);
+    await send(element('3', 'from my phone', { user_id: 5 }));
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEADD')).toHaveLength(1);
+  });
+
+  it('updates and deletes by external id, and is silent about unknown ones', async () => {
+    await connect();
+    await send(element('1', 'befor'));
+    const update = (id: string): Promise<Answer> =>
+      call('imconnector.update.messages', { CONNECTOR, LINE: 1, MESSAGES: [element(id, 'before')] });
+    const [result] = (await update('1')).body.result.DATA.RESULT;
+    expect(result).toMatchObject({ SUCCESS: true, message: { id: '1', date: {} } });
+    expect(result).not.toHaveProperty('session');
+    expect((await update('nobody')).body.result.DATA.RESULT[0].SUCCESS).toBe(true);
+    expect(portal.dialog('tg:777').messages[0]).toMatchObject({ text: 'before', edited: true });
+    await call('imconnector.delete.messages', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ user: { id: 'tg:777' }, message: { id: '1' }, chat: { id: 'tg:777' } }],
+    });
+    expect(portal.dialog('tg:777').messages[0]?.deleted).toBe(true);
+  });
+
+  it('takes the first delivery report and ignores the next', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const message = portal.operator(OPERATOR).sends('tg:777', 'Good afternoon!');
+    expect(portal.ledger().clocksLeft).toEqual([message.id]);
+    const report = (ids: unknown): Promise<Answer> =>
+      call('imconnector.send.status.delivery', {
+        CONNECTOR,
+        LINE: 1,
+        MESSAGES: [
+          {
+            im: { chat_id: message.chatId, message_id: String(message.id) },
+            message: { id: ids },
+            chat: { id: 'tg:777' },
+          },
+        ],
+      });
+    expect((await report(['tg:777:9', 'tg:777:10'])).body.result).toEqual({ SUCCESS: true, DATA: [] });
+    expect((await report(['tg:777:11'])).body.result).toEqual({ SUCCESS: true, DATA: [] });
+    expect(message).toMatchObject({ sending: false, readByClient: true, externalIds: ['tg:777:9', 'tg:777:10'] });
+    expect(portal.ledger()).toMatchObject({
+      clocksLeft: [],
+      deliveryReports: [{ accepted: true, asArray: true }, { accepted: false }],
+    });
+  });
+
+  it('takes "1" and "0" as a rating while it waits for one', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    portal.dialog('tg:777').askVote();
+    const { body } = await send(element('2', '1'));
+    expect(body.result.DATA.RESULT[0]).toMatchObject({ SUCCESS: true });
+    expect(body.result.DATA.RESULT[0]).not.toHaveProperty('session');
+    expect(portal.dialog('tg:777').session?.vote).toBe('like');
+  });
+
+  it('renames chats, fails on unknown dialogs and is silent about unknown users', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const rename = (params: Params): Promise<Answer> =>
+      call('imconnector.chat.name.set', { CONNECTOR, LINE: 1, NAME: 'Ivan (VIP)', ...params });
+    expect((await rename({ CHAT_ID: 'tg:777', USER_ID: 'tg:777' })).body.result).toEqual({
+      SUCCESS: true,
+      DATA: { RESULT: {} },
+    });
+    expect(portal.dialog('tg:777').chat?.title).toBe('Ivan (VIP)');
+    expect((await rename({ CHAT_ID: 'nobody', USER_ID: 'nobody' })).status).toBe(200);
+    expect((await rename({ CHAT_ID: 'nobody', USER_ID: 'tg:777' })).body.error).toBe('CHAT_RENAMING_FAILED');
+  });
+
+  it('lists connectors for administrators only', async () => {
+    await connect();
+    expect((await call('imconnector.list')).body.result[CONNECTOR]).toBe('Telegram');
+    const clerk = await call('imconnector.list', {}, portal.issueTokens(app, 5).accessToken);
+    expect(errorOf(clerk)).toEqual([400, 'ACCESS_DENIED', 'You dont have access to this action']);
+  });
+
+  it('makes the second of two parallel sends of a dialog wait', async () => {
+    b24.latencyMs = 50;
+    await connect();
+    await send(element('1', 'first'));
+    const began = Date.now();
+    await Promise.all([send(element('2', 'second')), send(element('3', 'third'))]);
+    expect(Date.now() - began).toBeGreaterThan(1000);
+    expect(portal.ledger().lockContentions).toBe(1);
+  });
+});
+
+describe('reading back', () => {
+  it('finds a message by external id in the history of its session', async () => {
+    await connect();
+    const { body } = await send(element('tg:777:1', 'hi'));
+    const { ID } = body.result.DATA.RESULT[0].session;
+    const history = (await call('imopenlines.session.history.get', { SESSION_ID: ID })).body.result;
+    expect(Object.values(history.message)).toMatchObject([{ text: 'hi', params: { connectorMid: ['tg:777:1'] } }]);
+    const userCode = history.chat[history.chatId].entityId;
+    const dialog = (await call('imopenlines.dialog.get', { USER_CODE: userCode })).body.result;
+    expect(dialog.entity_data_1.split('|')[5]).toBe(ID);
+  });
+
+  it('tells in the history what waits for delivery, what was delivered and what is a whisper', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const operator = portal.operator(OPERATOR);
+    const delivered = operator.sends('tg:777', 'delivered');
+    await call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: delivered.id }, message: { id: ['9'] } }],
+    });
+    operator.sends('tg:777', 'waits');
+    operator.whispers('tg:777', 'psst');
+    const history = await call('imopenlines.session.history.get', { SESSION_ID: portal.dialog('tg:777').session?.id });
+    expect(Object.values(history.body.result.message).slice(1)).toMatchObject([
+      { senderid: '27', text: 'delivered', params: { connectorMid: ['9'] } },
+      { senderid: '27', text: 'waits', params: { sending: 'Y', sendingTs: expect.any(Number) } },
+      { senderid: '27', text: 'psst', params: { class: 'bx-messenger-content-item-system' } },
+    ]);
+  });
+
+  it('keeps events for offline handlers until they are read once', async () => {
+    await connect();
+    await call('event.bind', { event: 'OnImConnectorMessageAdd', event_type: 'offline' });
+    await send(element('1', 'hi'));
+    portal.operator(OPERATOR).sends('tg:777', 'Hello');
+    const read = async (): Promise<unknown> => (await call('event.offline.get')).body.result.events;
+    expect(await read()).toMatchObject([
+      { EVENT_NAME: 'ONIMCONNECTORMESSAGEADD', EVENT_DATA: { MESSAGES: [{ message: { text: 'Hello' } }] } },
+    ]);
+    expect(await read()).toEqual([]);
+    expect(received).toEqual([]);
+  });
+
+  it('shows messages of a chat to its members only', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const chatId = portal.dialog('tg:777').chat?.id;
+    const read = (): Promise<Answer> => call('im.dialog.messages.get', { DIALOG_ID: `chat${chatId}` });
+    expect(errorOf(await read()).slice(0, 2)).toEqual([403, 'ACCESS_ERROR']);
+    expect((await call('imopenlines.session.history.get', { CHAT_ID: chatId })).body.error).toBe('ACCESS_DENIED');
+    portal.chat('tg:777').members.add(1);
+    expect((await read()).body.result.messages).toMatchObject([{ text: 'hi', params: { CONNECTOR_MID: ['1'] } }]);
+  });
+
+  it('lists lines', async () => {
+    const { body } = await call('imopenlines.config.list.get', {
+      PARAMS: { select: ['ID', 'LINE_NAME'], filter: { ACTIVE: 'Y' } },
+    });
+    expect(body.result).toEqual([
+      { ID: '1', LINE_NAME: 'Sales' },
+      { ID: '2', LINE_NAME: 'Support' },
+    ]);
+    expect((await call('imopenlines.config.get', { CONFIG_ID: 99 })).body.result).toBe(false);
+  });
+});
+
+describe('event handlers', () => {
+  it('binds once, shows and unbinds', async () => {
+    expect((await bind('onImConnectorMessageAdd')).body.result).toBe(true);
+    expect(errorOf(await bind('ONIMCONNECTORMESSAGEADD'))).toEqual([
+      400,
+      'ERROR_CORE',
+      'Unable to set event handler: Handler already binded',
+    ]);
+    const handler = `${listener.origin}/handler?secret=s`;
+    expect((await call('event.get')).body.result).toEqual([
+      { event: 'ONIMCONNECTORMESSAGEADD', handler, auth_type: '0', offline: 0 },
+    ]);
+    expect((await call('event.unbind', { event: 'OnImConnectorMessageAdd', handler })).body.result).toEqual({
+      count: 1,
+    });
+    expect((await call('event.unbind', { event: 'OnImConnectorMessageAdd', handler })).body.result).toEqual({
+      count: 0,
+    });
+  });
+
+  it('refuses unknown events, hosts without a dot and other schemes', async () => {
+    const tryBind = async (event: string, handler: string): Promise<unknown> =>
+      (await call('event.bind', { event, handler })).body.error;
+    expect(await tryBind('OnNothing', listener.origin)).toBe('ERROR_EVENT_NOT_FOUND');
+    expect(await tryBind('OnImConnectorMessageAdd', 'http://localhost:8000/h')).toBe('ERROR_WRONG_HANDLER_URL');
+    expect(await tryBind('OnImConnectorMessageAdd', 'ftp://a.example/h')).toBe('ERROR_UNSUPPORTED_PROTOCOL');
+    expect(await tryBind('OnImConnectorMessageAdd', '')).toBe('ERROR_ARGUMENT');
+  });
+});
+
+describe('events', () => {
+  beforeEach(async () => {
+    await connect();
+    for (const name of ['MessageAdd', 'MessageUpdate', 'MessageDelete', 'StatusDelete', 'LineDelete'])
+      await bind(`OnImConnector${name}`);
+    await send(element('tg:777:1', 'hi'));
+  });
+
+  const deliver = (messageId: number, ids: string[]): Promise<Answer> =>
+    call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: messageId }, message: { id: ids }, chat: { id: 'tg:777' } }],
+    });
+
+  it('posts an operator message as a form, with a fresh token of the operator and no refresh token', async () => {
+    const message = portal.operator(OPERATOR).sends('tg:777', 'Добрый день! 1+1~2 (ok)');
+    await portal.events.idle();
+    const { exchange, form } = lastReceived();
+    expect(exchange.headers['content-type']).toContain('application/x-www-form-urlencoded');
+    expect(exchange.body.toString()).toContain('data%5BMESSAGES%5D%5B0%5D%5Bim%5D%5Bchat_id%5D=');
+    expect(exchange.body.toString()).toContain('+1%2B1%7E2+%28ok%29');
+    expect(exchange.search).toBe('secret=s');
+    expect(form).toMatchObject({
+      event: 'ONIMCONNECTORMESSAGEADD',
+      data: {
+        CONNECTOR,
+        LINE: '1',
+        MESSAGES: [
+          {
+            im: { chat_id: String(message.chatId), message_id: String(message.id) },
+            message: { user_id: '27', text: 'Добрый день! 1+1~2 (ok)' },
+            chat: { id: 'tg:777' },
+          },
+        ],
+      },
+      auth: {
+        member_id: portal.memberId,
+        domain: portal.domain,
+        application_token: app.applicationToken,
+        user_id: '27',
+        expires_in: '3600',
+      },
+    });
+    const auth = form['auth'] as Record<string, string>;
+    expect(auth).not.toHaveProperty('refresh_token');
+    // The empty list of files has vanished.
+    expect((form as { data: { MESSAGES: Array<{ message: object }> } }).data.MESSAGES[0]?.message).not.toHaveProperty(
+      'files',
+    );
+    expect((await call('profile', {}, auth['access_token'])).body.result.ID).toBe('27');
+    expect(portal.ledger().eventTokensUsed).toBe(1);
+  });
+
+  it('puts the operator name before the text unless the connector declined', async () => {
+    await connect('1', { NEED_SIGNATURE: true });
+    const textOf = async (style: 'new' | 'old'): Promise<unknown> => {
+      portal.events.prefixStyle = style;
+      portal.operator(OPERATOR).sends('tg:777', 'Hello');
+      await portal.events.idle();
+      return (events('ONIMCONNECTORMESSAGEADD').at(-1) as { data: { MESSAGES: Array<{ message: { text: string } }> } })
+        .data.MESSAGES[0]?.message.text;
+    };
+    expect(await textOf('new')).toBe('[b]Samantha Johnson:[/b] [br]Hello');
+    expect(await textOf('old')).toBe('[b]Samantha Johnson:[/b][br] Hello');
+  });
+
+  it('keeps whispers inside, and sends automatic texts with user_id 0 and without tokens', async () => {
+    portal.operator(OPERATOR).whispers('tg:777', 'he is rude');
+    portal.systemText('tg:777', 'We are closed.');
+    await portal.events.idle();
+    const [only, ...rest] = events('ONIMCONNECTORMESSAGEADD') as Array<{
+      data: { MESSAGES: Array<{ message: Params }> };
+      auth: Params;
+    }>;
+    expect(rest).toEqual([]);
+    expect(only?.data.MESSAGES[0]?.message).toMatchObject({ user_id: '0', text: 'We are closed.' });
+    expect(only?.auth).not.toHaveProperty('access_token');
+    expect(only?.auth).toHaveProperty('application_token', app.applicationToken);
+  });
+
+  it('sends edits and deletions only after a delivery report with ids', async () => {
+    const operator = portal.operator(OPERATOR);
+    const silent = operator.sends('tg:777', 'no report');
+    operator.edits(silent, 'still none');
+    const message = operator.sends('tg:777', 'Hello');
+    await deliver(message.id, ['tg:777:5', 'tg:777:6']);
+    operator.edits(message, 'Hello!');
+    operator.deletes(message);
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEUPDATE')).toMatchObject([
+      {
+        data: {
+          MESSAGES: [
+            { im: { message_id: String(message.id) }, message: { id: ['tg:777:5', 'tg:777:6'], text: 'Hello!' } },
+          ],
+        },
+      },
+    ]);
+    expect(events('ONIMCONNECTORMESSAGEDELETE')).toMatchObject([
+      { data: { MESSAGES: [{ message: { id: 'tg:777:5' } }, { message: { id: 'tg:777:6' } }] } },
+    ]);
+  });
+
+  it('sends StatusDelete with lower-case keys and LineDelete as a bare number', async () => {
+    portal.deleteLine('1');
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORSTATUSDELETE')).toMatchObject([{ data: { connector: CONNECTOR, line: '1' } }]);
+    expect(events('ONIMCONNECTORLINEDELETE')).toMatchObject([{ data: '1' }]);
+  });
+
+  it('does not let an operator write into a channel that is not configured', async () => {
+    portal.disableConnector(CONNECTOR, '1');
+    expect(() => portal.operator(OPERATOR).sends('tg:777', 'hello?')).toThrow(
+      'communication channel is not configured',
+    );
+  });
+
+  it('sends nothing until the application is installed', async () => {
+    app.installed = false;
+    portal.operator(OPERATOR).sends('tg:777', 'Hello');
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEADD')).toEqual([]);
+  });
+
+  it('sends one POST per handler row and none again after a failure', async () => {
+    await bind('OnImConnectorMessageAdd', '/second');
+    page.status = 503;
+    portal.operator(OPERATOR).sends('tg:777', 'Hello');
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEADD')).toHaveLength(2);
+    expect(portal.ledger().eventsLost).toBe(2);
+    expect(portal.events.journal.map(({ outcome, status }) => [outcome, status])).toEqual([
+      ['lost', 503],
+      ['lost', 503],
+    ]);
+  });
+
+  it('sends the welcome text of a new session on its own', async () => {
+    const line = portal.lines.lines.get('1');
+    if (line !== undefined) line.welcomeText = 'Welcome!';
+    await send({ ...element('tg:9:1', 'hi'), user: { id: 'tg:9' }, chat: { id: 'tg:9' } });
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORMESSAGEADD')).toMatchObject([
+      { data: { MESSAGES: [{ message: { user_id: '0', text: 'Welcome!' }, chat: { id: 'tg:9' } }] } },
+    ]);
+  });
+
+  it('loses, doubles, swaps and forges on demand', async () => {
+    const operator = portal.operator(OPERATOR);
+    const texts = (): unknown[] =>
+      (events('ONIMCONNECTORMESSAGEADD') as Array<{ data: { MESSAGES: Array<{ message: { text: string } }> } }>).map(
+        ({ data }) => data.MESSAGES[0]?.message.text,
+      );
+    portal.events.loseNext();
+    operator.sends('tg:777', 'lost');
+    await portal.events.idle();
+    portal.events.duplicateNext();
+    operator.sends('tg:777', 'twice');
+    await portal.events.idle();
+    portal.events.reorderNext();
+    operator.sends('tg:777', 'late');
+    operator.sends('tg:777', 'early');
+    await portal.events.idle();
+    expect(texts()).toEqual(['twice', 'twice', 'early', 'late']);
+    portal.events.wrongApplicationToken = true;
+    portal.events.foreignMemberId = 'stranger';
+    portal.events.extraFields = { future: { list: ['x'] } };
+    operator.sends('tg:777', 'forged');
+    await portal.events.idle();
+    expect(received.at(-1)?.form).toMatchObject({
+      auth: { application_token: '0'.repeat(32), member_id: 'stranger' },
+      future: { list: ['x'] },
+    });
+  });
+
+  it('stops a chain of events after seven calls with tokens that came with events', async () => {
+    portal.operator({ ...OPERATOR });
+    portal.chat('tg:777').members.add(27);
+    portal.operator(OPERATOR).sends('tg:777', 'echo 0');
+    await portal.events.idle();
+    for (let round = 1; round <= 10; round += 1) {
+      const { auth } = lastReceived().form as { auth: Record<string, string> };
+      await call(
+        'im.message.add',
+        { DIALOG_ID: `chat${portal.chat('tg:777').id}`, MESSAGE: `echo ${round}` },
+        auth['access_token'],
+      );
+      await portal.events.idle();
+    }
+    expect(events('ONIMCONNECTORMESSAGEADD')).toHaveLength(8);
+  });
+
+  it('offers files behind a short link and a signed one', async () => {
+    portal
+      .operator(OPERATOR)
+      .sends('tg:777', { text: 'the offer', files: [{ name: 'offer.pdf', mime: 'application/pdf', content: 'PDF' }] });
+    await portal.events.idle();
+    const { data } = events('ONIMCONNECTORMESSAGEADD')[0] as {
+      data: { MESSAGES: Array<{ message: { files: Array<Record<string, string>> } }> };
+    };
+    const file = data.MESSAGES[0]?.message.files[0];
+    expect(file).toMatchObject({ name: 'offer.pdf', type: 'file', mime: 'application/pdf', size: '3' });
+    const short = await sendRequest(file?.['link'] ?? '');
+    expect([short.status, short.headers.location]).toEqual([301, file?.['downloadLink']]);
+    expect((await sendRequest(file?.['downloadLink'] ?? '')).body).toBe('PDF');
+    const forged = await sendRequest(`${file?.['downloadLink']}0`);
+    expect([forged.status, forged.headers['bx-file-error']]).toEqual([403, 'Wrong signature or file id']);
+  });
+});
+
+describe('installation', () => {
+  it('posts the frame form with tokens that work, and finishes only when the page says so', async () => {
+    await bind('OnAppInstall', '/installed');
+    const frame = await portal.openInstallFrame(app, { lang: 'ru' });
+    const { exchange, form, path } = lastReceived();
+    expect(path).toBe('/install');
+    expect(parseForm(exchange.search)).toMatchObject({ DOMAIN: portal.domain, PROTOCOL: '0', LANG: 'ru' });
+    expect(form).toMatchObject({
+      member_id: portal.memberId,
+      APPLICATION_TOKEN: app.applicationToken,
+      PLACEMENT: 'DEFAULT',
+      status: 'L',
+    });
+    expect((await call('app.info', {}, form['AUTH_ID'] as string)).body.result.INSTALLED).toBe(false);
+    await frame.runInstallFinish();
+    await portal.events.idle();
+    expect((await call('app.info')).body.result).toMatchObject({ INSTALLED: true, CODE: 'local.abc' });
+    const [event] = events('ONAPPINSTALL') as Array<{ auth: Record<string, string> }>;
+    expect(
+      (await oauth({ grant_type: 'refresh_token', ...client, refresh_token: event?.auth['refresh_token'] ?? '' }))
+        .status,
+    ).toBe(200);
+  });
+
+  it('does not finish from a page that forgets installFinish or forbids frames', async () => {
+    page.html = '<p>Done!</p>';
+    await expect((await portal.openInstallFrame(app)).runInstallFinish()).rejects.toThrow(
+      'never calls BX24.installFinish',
+    );
+    page.html = '<script>BX24.installFinish()</script>';
+    page.headers = { 'Content-Security-Policy': "default-src 'self'; frame-ancestors 'self'" };
+    await expect((await portal.openInstallFrame(app)).runInstallFinish()).rejects.toThrow('frame');
+    page.headers = { 'Content-Security-Policy': `frame-ancestors ${portal.url}` };
+    await (await portal.openInstallFrame(app)).runInstallFinish();
+    expect(app.installed).toBe(true);
+  });
+
+  it('opens the settings of a line with SETTING_CONNECTOR', async () => {
+    await connect();
+    await portal.openSettingsFrame(app, { connector: CONNECTOR, line: '2', user: 5 });
+    const { path, form } = lastReceived();
+    expect([path, form['PLACEMENT']]).toEqual(['/settings', 'SETTING_CONNECTOR']);
+    expect(JSON.parse(form['PLACEMENT_OPTIONS'] as string)).toMatchObject({
+      CONNECTOR,
+      LINE: '2',
+      STATUS: false,
+      ACTIVE_STATUS: true,
+    });
+    expect((await call('profile', {}, form['AUTH_ID'] as string)).body.result).toMatchObject({ ID: '5', ADMIN: false });
+  });
+
+  it('tells an application without UI by ONAPPINSTALL', async () => {
+    const api = portal.addApp({
+      clientId: 'local.api',
+      clientSecret: 's',
+      handlerUrl: `${listener.origin}/api`,
+      kind: 'api',
+    });
+    expect(await portal.sendAppInstallEvent(api)).toMatchObject({ outcome: 'delivered', status: 200 });
+    expect(received.at(-1)).toMatchObject({
+      path: '/api',
+      form: { event: 'ONAPPINSTALL', data: { INSTALLED: 'Y' }, auth: { application_token: api.applicationToken } },
+    });
+    expect((lastReceived().form['auth'] as Params)['refresh_token']).toBeTypeOf('string');
+  });
+
+  it('says goodbye without tokens and forgets handlers and connectors', async () => {
+    await connect();
+    await bind('OnAppUninstall');
+    portal.uninstall(app, { clean: true });
+    await portal.events.idle();
+    const [event] = events('ONAPPUNINSTALL') as Array<{ auth: Params }>;
+    expect(event).toMatchObject({
+      data: { CLEAN: '1' },
+      auth: { member_id: portal.memberId, application_token: app.applicationToken },
+    });
+    expect(event?.auth).not.toHaveProperty('access_token');
+    expect([portal.handlers, portal.lines.connectors.size, portal.lines.statuses.size]).toEqual([[], 0, 0]);
+  });
+
+  it('begins anew after an uninstallation: other application_token, old tokens void', async () => {
+    const before = app.applicationToken;
+    portal.uninstall(app, { clean: false });
+    const frame = await portal.openInstallFrame(app);
+    expect(lastReceived().form['APPLICATION_TOKEN']).not.toBe(before);
+    await frame.runInstallFinish();
+    expect((await call('profile')).body.error).toBe('invalid_token');
+    expect((await call('app.info', {}, lastReceived().form['AUTH_ID'] as string)).body.result.INSTALLED).toBe(true);
+  });
+});
+
+describe('faults', () => {
+  beforeEach(() => connect());
+
+  it('cuts the connection before or after the call was performed', async () => {
+    b24.faults.next('imconnector.send.messages', 'dropBefore');
+    await expect(send(element('1', 'never'))).rejects.toThrow();
+    expect(portal.dialogs).toHaveLength(0);
+    b24.faults.next('imconnector.send.messages', 'dropAfter');
+    await expect(send(element('2', 'performed'))).rejects.toThrow();
+    expect(portal.dialog('tg:777').messages).toHaveLength(1);
+  });
+
+  it('hits the batch that carries the method', async () => {
+    b24.faults.next('imconnector.status', { html: 504, performed: true });
+    const answer = await call('batch', { cmd: [`imconnector.status?CONNECTOR=${CONNECTOR}`] });
+    expect([answer.status, answer.headers['content-type']]).toEqual([504, 'text/html']);
+    b24.faults.next('imconnector.status', { status: 503, error: 'QUERY_LIMIT_EXCEEDED' });
+    const { status, body } = await call('batch', {
+      cmd: { st: `imconnector.status?CONNECTOR=${CONNECTOR}`, me: 'profile' },
+    });
+    expect([status, body.result.result_error.st.error, body.result.result.me.ID]).toEqual([
+      200,
+      'QUERY_LIMIT_EXCEEDED',
+      '1',
+    ]);
+  });
+
+  it('fails chosen elements, omits the session, refuses a chosen call', async () => {
+    b24.faults.next(
+      'imconnector.send.messages',
+      { elementError: ['Boom'] },
+      1,
+      (message) => (message['message'] as Params)['id'] === '2',
+    );
+    b24.faults.next('imconnector.send.messages', 'omitSession');
+    const { body } = await send(element('1', 'a'), element('2', 'b'));
+    expect(body.result.DATA.RESULT[0]).not.toHaveProperty('session');
+    expect(body.result.DATA.RESULT[1]).toEqual({ SUCCESS: false, ERRORS: ['Boom'] });
+    b24.faults.next('*', { status: 500, error: 'INTERNAL_SERVER_ERROR', description: 'oops' });
+    expect(errorOf(await call('profile'))).toEqual([500, 'INTERNAL_SERVER_ERROR', 'oops']);
+    expect((await call('profile')).status).toBe(200);
+  });
+
+  it('delays an answer, and breaks the OAuth server too', async () => {
+    b24.faults.next('profile', { delayMs: 120 });
+    const began = Date.now();
+    await call('profile');
+    expect(Date.now() - began).toBeGreaterThanOrEqual(115);
+    b24.faults.next('oauth', { html: 502, performed: false });
+    expect((await oauth({ grant_type: 'refresh_token', ...client, refresh_token: 'x' })).status).toBe(502);
+  });
+});
+
+describe('control API', () => {
+  it('lets a page read dialogs and answer as the operator', async () => {
+    await connect();
+    await send(element('tg:777:1', 'hi'));
+    const base = `${b24.controlUrl}/portals/${portal.memberId}/dialogs`;
+    const list = await sendRequest(base);
+    expect(list.headers['access-control-allow-origin']).toBe('*');
+    const [dialog] = JSON.parse(list.body).items;
+    expect(dialog).toMatchObject({ externalId: 'tg:777', messages: 1, lastMessage: { text: 'hi' } });
+    const written = await post(`${base}/${dialog.chatId}/messages`, JSON.stringify({ text: 'Good afternoon!' }));
+    expect([written.status, written.body.tick, written.body.authorName]).toEqual([201, 'clock', 'Samantha Johnson']);
+    await call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: written.body.id }, message: { id: ['9'] } }],
+    });
+    const after = JSON.parse(
+      (await sendRequest(`${base}/${dialog.chatId}/messages?after=${dialog.lastMessage.id}`)).body,
+    );
+    expect(after.items).toMatchObject([{ text: 'Good afternoon!', tick: 'delivered' }]);
+    portal.disableConnector(CONNECTOR, '1');
+    const refused = await post(`${base}/${dialog.chatId}/messages`, JSON.stringify({ text: 'again' }));
+    expect([refused.status, refused.body.error]).toEqual([422, expect.stringContaining('not configured')]);
+  });
+});
+
+describe('the official SDK (@bitrix24/b24jssdk)', () => {
+  it('authenticates, refreshes an expired token, calls methods and a batch', async () => {
+    await connect();
+    const { accessToken, refreshToken, expires } = portal.issueTokens(app);
+    const sdk = new B24OAuth(
+      {
+        applicationToken: app.applicationToken,
+        userId: 1,
+        memberId: portal.memberId,
+        accessToken,
+        refreshToken,
+        expires,
+        expiresIn: 3600,
+        scope: app.scope.join(','),
+        domain: portal.domain,
+        clientEndpoint: portal.clientEndpoint.replace(/\/$/, ''),
+        serverEndpoint: portal.serverEndpoint,
+        status: 'L',
+      } as ConstructorParameters<typeof B24OAuth>[0],
+      { clientId: 'local.abc', clientSecret: 'secret' },
+    );
+    sdk.offClientSideWarning();
+    try {
+      await sdk.initIsAdmin();
+      expect(sdk.auth.isAdmin).toBe(true);
+      portal.expireTokens();
+      const info = await sdk.actions.v2.call.make<{ CODE: string }>({ method: 'app.info' });
+      expect(info.getData()?.result.CODE).toBe('local.abc');
+      expect(portal.ledger().refreshes['local.abc']).toEqual({ refreshes: 1, concurrent: 0, reused: 0 });
+      const status = await sdk.actions.v2.call.make<{ STATUS: boolean }>({
+        method: 'imconnector.status',
+        params: { CONNECTOR, LINE: 1 },
+      });
+      expect(status.getData()?.result.STATUS).toBe(true);
+      const batch = await sdk.actions.v2.batch.make({
+        calls: {
+          status: { method: 'imconnector.status', params: { CONNECTOR, LINE: 1 } },
+          sent: {
+            method: 'imconnector.send.messages',
+            params: { CONNECTOR, LINE: 1, MESSAGES: [element('tg:777:1', 'through the SDK & back')] },
+          },
+        },
+        options: { isHaltOnError: true, returnAjaxResult: false },
+      });
+      expect(batch.isSuccess).toBe(true);
+      const [message] = await portal.dialog('tg:777').receives(1);
+      expect(message?.text).toBe('through the SDK & back');
+    } finally {
+      sdk.destroy();
+    }
+  });
+});

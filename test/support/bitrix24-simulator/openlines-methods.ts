@@ -1,0 +1,341 @@
+import type { Chat, LineMessage, MessageFile } from './open-lines.js';
+import { isArray, isEmpty, phpArray, portalDate, text, upperKeys, type Params } from './php-encoding.js';
+import type { Line } from './portal-model.js';
+import { RestError } from './rest-error.js';
+import type { RestContext, RestMethod, RestMethods } from './rest-method.js';
+
+const DEFAULT_MESSAGES = 20;
+const MAX_MESSAGES = 50;
+const MAX_LINES = 200;
+
+/** `imopenlines.*` and `im.*`: lines, dialogs, histories, notes. */
+export const OPENLINES_METHODS: RestMethods = {
+  'imopenlines.config.list.get': lines(listLines),
+  'imopenlines.config.get': lines(getLine),
+  'imopenlines.config.add': lines(addLine),
+  'imopenlines.config.path.get': lines((_params, { portal }) => ({
+    SERVER_ADDRESS: portal.url,
+    PUBLIC_PATH: '/contact_center/',
+  })),
+  'imopenlines.dialog.get': lines(getDialog),
+  'imopenlines.session.history.get': lines(getHistory),
+  'imopenlines.bot.session.message.send': lines(sendBotText),
+  'im.dialog.messages.get': { scopes: ['im'], run: getMessages },
+  'im.message.add': { scopes: ['im'], run: addMessage },
+};
+
+function lines(run: RestMethod['run']): RestMethod {
+  return { scopes: ['imopenlines'], run };
+}
+
+// Lines
+
+function listLines(params: Params, { portal }: RestContext): Params[] {
+  const query = isArray(params['PARAMS']) ? upperKeys(params['PARAMS']) : {};
+  const filter = isArray(query['FILTER']) ? upperKeys(query['FILTER']) : {};
+  const rows = [...portal.lines.lines.values()].map((line) => lineRow(line)).filter((row) => matches(row, filter));
+  const offset = Number(text(query['OFFSET'])) || 0;
+  const limit = Math.min(Number(text(query['LIMIT'])) || MAX_LINES, MAX_LINES);
+  return rows.slice(offset, offset + limit).map((row) => select(row, query['SELECT']));
+}
+
+function matches(row: Params, filter: Params): boolean {
+  return Object.entries(filter).every(([key, value]) =>
+    [value]
+      .flat()
+      .map(text)
+      .includes(text(row[key.replace(/^=/, '')])),
+  );
+}
+
+function select(row: Params, keys: unknown): Params {
+  if (!Array.isArray(keys) || keys.length === 0 || keys.includes('*')) return row;
+  return Object.fromEntries(['ID', ...keys.map(text)].map((key) => [key.toUpperCase(), row[key.toUpperCase()]]));
+}
+
+function lineRow(line: Line): Params {
+  return {
+    ID: line.id,
+    ACTIVE: line.active ? 'Y' : 'N',
+    LINE_NAME: line.name,
+    CRM: 'N',
+    CRM_CREATE: 'none',
+    QUEUE_TYPE: 'evenly',
+    WELCOME_MESSAGE: line.welcomeText === null ? 'N' : 'Y',
+    WELCOME_MESSAGE_TEXT: line.welcomeText ?? '',
+    OPERATOR_DATA: line.showsOperators ? 'profile' : 'hide',
+    QUEUE: line.queue,
+  };
+}
+
+function getLine(params: Params, { portal }: RestContext): Params | false {
+  if (isEmpty(params['CONFIG_ID'])) throw new RestError(400, 'CONFIG_ID_EMPTY', 'Config ID is not specified');
+  const line = portal.lines.lines.get(text(params['CONFIG_ID']));
+  return line === undefined ? false : lineRow(line);
+}
+
+function addLine(params: Params, { portal, user }: RestContext): number {
+  if (!user.admin) throw new RestError(403, 'CONFIG_WRONG_USER_PERMISSION', 'Permission denied');
+  const settings = isArray(params['PARAMS']) ? upperKeys(params['PARAMS']) : {};
+  const queue = isArray(settings['QUEUE']) ? Object.values(settings['QUEUE']).map(Number) : [];
+  const id = Math.max(0, ...[...portal.lines.lines.keys()].map(Number)) + 1;
+  portal.addLine({ id: String(id), name: text(settings['LINE_NAME']), active: settings['ACTIVE'] !== 'N', queue });
+  return id;
+}
+
+// Dialogs
+
+function getDialog(params: Params, { portal, user }: RestContext): Params {
+  const chat = dialogOf(params, portal.lines);
+  if (chat === undefined) throw new RestError(400, 'DIALOG_NOT_FOUND', 'Dialog not found');
+  if (!user.admin && !chat.members.has(user.id))
+    throw new RestError(400, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
+  const last = chat.messages.at(-1)?.id ?? 0;
+  return {
+    id: chat.id,
+    parent_chat_id: 0,
+    parent_message_id: 0,
+    name: chat.title,
+    description: chat.description,
+    owner: [...chat.members][0] ?? 0,
+    extranet: false,
+    avatar: '',
+    color: '#58cc47',
+    type: 'lines',
+    counter: 0,
+    user_counter: chat.members.size + 1,
+    message_count: chat.messages.length,
+    unread_id: 0,
+    last_message_id: last,
+    last_id: last,
+    marked_id: 0,
+    disk_folder_id: 0,
+    entity_type: 'LINES',
+    entity_id: chat.userCode,
+    entity_data_1: entityData(chat),
+    entity_data_2: 'LEAD|0|COMPANY|0|CONTACT|0|DEAL|0',
+    entity_data_3: 'N',
+    mute_list: [],
+    date_create: portalDate(chat.createdAt),
+    message_type: 'L',
+    public: '',
+    role: chat.members.has(user.id) ? 'member' : 'guest',
+    entity_link: { type: 'LINES', url: '', id: chat.userCode },
+    text_field_enabled: true,
+    background_id: null,
+    is_new: false,
+    manager_list: [...chat.members],
+    dialog_id: `chat${chat.id}`,
+  };
+}
+
+function dialogOf(params: Params, openLines: RestContext['portal']['lines']): Chat | undefined {
+  if (!isEmpty(params['CHAT_ID'])) return openLines.chatById(Number(text(params['CHAT_ID'])));
+  if (!isEmpty(params['DIALOG_ID'])) return openLines.chatById(chatNumber(params['DIALOG_ID']));
+  if (!isEmpty(params['SESSION_ID'])) return openLines.chatBySession(Number(text(params['SESSION_ID'])));
+  return openLines.chats.get(text(params['USER_CODE']));
+}
+
+/** The sixth field is the id of the last session. */
+function entityData(chat: Chat): string {
+  return `Y|NONE|0|N|N|${chat.sessions.at(-1)?.id ?? 0}|${Math.floor(chat.createdAt / 1000)}|0|0|0`;
+}
+
+function chatNumber(dialogId: unknown): number {
+  return Number(/^chat(\d+)$/.exec(text(dialogId))?.[1] ?? 0);
+}
+
+/** By SESSION_ID anyone may read; by CHAT_ID only members of the chat. */
+function getHistory(params: Params, { portal, user }: RestContext): Params {
+  if (isEmpty(params['SESSION_ID']) && isEmpty(params['CHAT_ID'])) {
+    throw new RestError(400, 'MISSING_REQUIRED_PARAM', 'Required parameter is missing: SESSION_ID or CHAT_ID');
+  }
+  const bySession = !isEmpty(params['SESSION_ID']);
+  const chat = bySession
+    ? portal.lines.chatBySession(Number(text(params['SESSION_ID'])))
+    : portal.lines.chatById(Number(text(params['CHAT_ID'])));
+  if (chat === undefined) throw new RestError(400, 'INVALID_SESSION_ID', 'Session is not found');
+  if (!bySession && !chat.members.has(user.id)) {
+    throw new RestError(400, 'ACCESS_DENIED', 'You do not have permission to view this conversation');
+  }
+  const sessionId = bySession ? Number(text(params['SESSION_ID'])) : (chat.sessions.at(-1)?.id ?? 0);
+  const messages = chat.messages.filter((message) => message.sessionId === sessionId && !message.deleted);
+  return {
+    chatId: chat.id,
+    canJoin: 'Y',
+    canVoteHead: 'N',
+    sessionId,
+    sessionVoteHead: 0,
+    sessionCommentHead: null,
+    userId: `chat${chat.id}`,
+    message: emptyAsList(Object.fromEntries(messages.map((message) => [String(message.id), historyMessage(message)]))),
+    usersMessage: { [`chat${chat.id}`]: messages.map((message) => String(message.id)).toReversed() },
+    users: Object.fromEntries(
+      [...people(chat, portal)].map(([id, name]) => [id, { id: String(id), name, connector: id === chat.clientId }]),
+    ),
+    openlines: [],
+    userInGroup: [],
+    woUserInGroup: [],
+    chat: {
+      [chat.id]: {
+        id: String(chat.id),
+        name: chat.title,
+        entityType: 'LINES',
+        entityId: chat.userCode,
+        entityData1: entityData(chat),
+        type: 'lines',
+      },
+    },
+    userBlockChat: [],
+    userInChat: { [chat.id]: [...chat.members, chat.clientId] },
+    files: emptyAsList(
+      Object.fromEntries(
+        messages.flatMap((message) => message.files).map((file) => [String(file.id), historyFile(file, chat)]),
+      ),
+    ),
+  };
+}
+
+function historyMessage(message: LineMessage): Params {
+  return {
+    id: String(message.id),
+    chatid: String(message.chatId),
+    senderid: String(message.authorId),
+    recipientid: `chat${message.chatId}`,
+    date: portalDate(message.at),
+    text: message.text,
+    textlegacy: message.text,
+    params: emptyAsList(Object.fromEntries(messageParams(message).map(([key, value]) => [camelCase(key), value]))),
+  };
+}
+
+/** Names of the history are those of the messenger in camel case: CONNECTOR_MID is `connectorMid` there. */
+function camelCase(name: string): string {
+  return name.toLowerCase().replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
+}
+
+/** Parameters of a message as the `im` module keeps them; those with their default value are left out. */
+function messageParams(message: LineMessage): Array<[string, unknown]> {
+  const params: Array<[string, unknown]> = [];
+  if (message.externalIds.length > 0) params.push(['CONNECTOR_MID', message.externalIds]);
+  if (message.files.length > 0) params.push(['FILE_ID', message.files.map((file) => file.id)]);
+  if (message.sending) params.push(['SENDING', 'Y'], ['SENDING_TS', Math.floor(message.at / 1000)]);
+  if (message.edited) params.push(['IS_EDITED', 'Y']);
+  // Set by imopenlines' onMessageSend on whatever silent mode keeps inside.
+  if (message.whisper) params.push(['CLASS', 'bx-messenger-content-item-system']);
+  return params;
+}
+
+function historyFile(file: MessageFile, chat: Chat): Params {
+  return {
+    id: file.id,
+    chatid: chat.id,
+    type: file.type,
+    name: file.name,
+    size: file.size,
+    status: 'done',
+    progress: 100,
+    urldownload: file.downloadLink,
+  };
+}
+
+function people(chat: Chat, portal: RestContext['portal']): Map<number, string> {
+  const names = new Map<number, string>([[chat.clientId, chat.title.split(' - ', 1)[0] ?? '']]);
+  for (const id of chat.members)
+    names.set(id, `${portal.users.get(id)?.name ?? ''} ${portal.users.get(id)?.lastName ?? ''}`.trim());
+  return names;
+}
+
+function emptyAsList(map: Params): Params | unknown[] {
+  return Object.keys(map).length === 0 ? [] : map;
+}
+
+function sendBotText(params: Params, { portal, cause }: RestContext): true {
+  if (isEmpty(params['CHAT_ID'])) throw new RestError(400, 'CHAT_ID_EMPTY', 'Chat ID is not specified');
+  const chat = portal.lines.chatById(Number(text(params['CHAT_ID'])));
+  if (chat === undefined) throw new RestError(400, 'ACCESS_DENIED', 'You do not have access to the specified dialog');
+  portal.lines.addSystemText(chat, text(params['MESSAGE']), cause);
+  return true;
+}
+
+// Messenger
+
+/** Members only; newest first. */
+function getMessages(params: Params, { portal, user }: RestContext): Params {
+  if (isEmpty(params['DIALOG_ID'])) throw new RestError(400, 'DIALOG_ID_EMPTY', "Dialog ID can't be empty");
+  const chat = portal.lines.chatById(chatNumber(params['DIALOG_ID']));
+  if (chat === undefined || !chat.members.has(user.id)) {
+    throw new RestError(403, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
+  }
+  const messages = slice(
+    chat.messages.filter((message) => !message.deleted),
+    params,
+  );
+  return {
+    chat_id: chat.id,
+    messages: messages.map((message) => imMessage(message)),
+    users: [...people(chat, portal)].map(([id, name]) => ({ id, name, active: true, connector: id === chat.clientId })),
+    files: messages
+      .flatMap((message) => message.files)
+      .map((file) => ({
+        id: file.id,
+        chatId: chat.id,
+        type: file.type,
+        name: file.name,
+        size: file.size,
+        urlDownload: file.downloadLink,
+      })),
+  };
+}
+
+function slice(messages: LineMessage[], params: Params): LineMessage[] {
+  const limit = Math.min(Number(text(params['LIMIT'])) || DEFAULT_MESSAGES, MAX_MESSAGES);
+  if (params['FIRST_ID'] !== undefined) {
+    const after = Number(text(params['FIRST_ID'])) || 0;
+    return messages
+      .filter((message) => message.id > after)
+      .slice(0, limit)
+      .toReversed();
+  }
+  const before = Number(text(params['LAST_ID'])) || Infinity;
+  return messages
+    .filter((message) => message.id < before)
+    .slice(-limit)
+    .toReversed();
+}
+
+function imMessage(message: LineMessage): Params {
+  return {
+    id: message.id,
+    chat_id: message.chatId,
+    author_id: message.authorId,
+    date: portalDate(message.at),
+    text: message.text,
+    unread: false,
+    uuid: null,
+    replaces: [],
+    params: phpArray(messageParams(message)),
+    disappearing_date: null,
+  };
+}
+
+/** In the name of the token's user; comes back as an event unless SYSTEM or SKIP_CONNECTOR is Y. */
+function addMessage(params: Params, { portal, user, app, cause }: RestContext): number {
+  const chat = portal.lines.chatById(chatNumber(params['DIALOG_ID']));
+  const words = text(params['MESSAGE']);
+  if (isEmpty(params['DIALOG_ID'])) throw new RestError(400, 'DIALOG_ID_EMPTY', "Dialog ID can't be empty");
+  if (words === '') throw new RestError(400, 'MESSAGE_EMPTY', "Message can't be empty");
+  if (chat === undefined || !chat.members.has(user.id))
+    throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
+  if (params['SYSTEM'] === 'Y') {
+    return portal.lines.store(chat, {
+      author: 'system',
+      authorId: 0,
+      text: `[b]${app?.clientId ?? ''}[/b]\n${words}`,
+    }).id;
+  }
+  if (params['SKIP_CONNECTOR'] === 'Y')
+    return portal.lines.store(chat, { author: 'operator', authorId: user.id, text: words }).id;
+  if (!portal.lines.canSend(chat)) throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
+  return portal.lines.addOperatorMessage(chat, user.id, words, [], cause).id;
+}

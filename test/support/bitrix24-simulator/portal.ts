@@ -1,0 +1,441 @@
+import { randomBytes } from 'node:crypto';
+import { Dialog } from './dialog.js';
+import { EventQueue, type EventDelivery, type EventHandler } from './event-queue.js';
+import type { Faults } from './faults.js';
+import { FramePage } from './frame-page.js';
+import {
+  htmlPage,
+  LoopbackServer,
+  parseForm,
+  sendRequest,
+  type Answer,
+  type AppAnswer,
+  type Exchange,
+} from './http-exchange.js';
+import { ledgerOf, type DeliveryReport, type Ledger } from './ledger.js';
+import { LoadLimits, type LimitSettings } from './load-limits.js';
+import { OAuthServer } from './oauth-server.js';
+import { OpenLines, type Cause, type Chat, type LineMessage, type MessageFile } from './open-lines.js';
+import { Operator } from './operator.js';
+import { httpBuildQuery, text, type Params } from './php-encoding.js';
+import { PortalApp, type AppSettings, type Line, type PortalUser } from './portal-model.js';
+import { RestEndpoint, type RestCall } from './rest-endpoint.js';
+import type { Grant, TokenStore } from './token-store.js';
+import type { VirtualClock } from './virtual-clock.js';
+
+/** Stands for the portal's session cookie: the employee in whose browser `/oauth/authorize/` is opened; default 1. */
+const SIGNED_IN_AS = 'x-simulated-user';
+
+export type LineSettings = Partial<Line> & Pick<Line, 'id' | 'name'>;
+export type UserSettings = Partial<PortalUser> & Pick<PortalUser, 'id' | 'name'>;
+
+export interface PortalSettings {
+  memberId?: string;
+  /** Default: any free port. */
+  port?: number;
+  lines?: LineSettings[];
+  /** Default: an administrator with id 1. */
+  users?: UserSettings[];
+}
+
+/** What a portal shares with the rest of the simulator. */
+export interface PortalSurroundings {
+  clock: VirtualClock;
+  tokens: TokenStore;
+  faults: Faults;
+  oauth: OAuthServer;
+  oauthUrl: string;
+  limits: LimitSettings | null;
+  latencyMs: () => number;
+}
+
+export interface FrameOptions {
+  lang?: string;
+  /** Id of the employee whose browser it is; default 1. */
+  user?: number;
+}
+
+export interface SettingsFrameOptions extends FrameOptions {
+  connector: string;
+  line: string;
+}
+
+/** One Bitrix24 account on an origin of its own, and the hands of the people who use it. */
+export class Portal {
+  readonly memberId: string;
+  readonly clock: VirtualClock;
+  readonly apps: PortalApp[] = [];
+  readonly users = new Map<number, PortalUser>();
+  readonly lines = new OpenLines(this);
+  readonly events: EventQueue;
+  readonly rest: RestEndpoint;
+  readonly limits: LoadLimits;
+  readonly deliveryReports: DeliveryReport[] = [];
+  /** Inbound webhooks: code → user id. */
+  readonly webhooks = new Map<string, number>();
+  handlers: EventHandler[] = [];
+  /** Refuses every REST call of every application. */
+  refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
+  /** Execution time in seconds that a call is charged beyond what it really took, e.g. 0.4 for each message it carries. */
+  executionSeconds: (method: string, params: Params) => number = () => 0;
+  /** Fetches a client's file; null drops it without a word, as the portal does with every failed download. Keeps the address only. */
+  downloadFile: (file: { url: string; name: string }) => Promise<MessageFile | null> = async ({ url, name }) =>
+    this.lines.addFile(
+      name || url.split(/[?#]/, 1)[0]?.split('/').at(-1) || 'file',
+      'application/octet-stream',
+      Buffer.alloc(0),
+      url,
+    );
+  private readonly tokens: TokenStore;
+  private readonly servers: LoopbackServer[] = [];
+  private lastId = 4;
+
+  private constructor(
+    settings: PortalSettings,
+    private readonly around: PortalSurroundings,
+  ) {
+    this.memberId = settings.memberId ?? randomBytes(16).toString('hex');
+    this.clock = around.clock;
+    this.tokens = around.tokens;
+    this.limits = new LoadLimits(around.clock, around.limits);
+    this.events = new EventQueue(this, around.tokens, around.faults);
+    this.rest = new RestEndpoint(this, around.tokens, around.faults, around.latencyMs);
+    for (const user of settings.users ?? [{ id: 1, name: 'Admin', admin: true }]) this.addUser(user);
+    for (const line of settings.lines ?? [{ id: '1', name: 'Open Channel' }]) this.addLine(line);
+  }
+
+  static async start(settings: PortalSettings, around: PortalSurroundings): Promise<Portal> {
+    const portal = new Portal(settings, around);
+    await portal.listen(settings.port);
+    return portal;
+  }
+
+  // Addresses
+
+  /** Its current origin, `http://127.0.0.1:PORT`. */
+  get url(): string {
+    return this.servers.at(-1)?.origin ?? '';
+  }
+
+  /** Host and port, as `domain` and `DOMAIN` carry it. */
+  get domain(): string {
+    return new URL(this.url).host;
+  }
+
+  get clientEndpoint(): string {
+    return `${this.url}/rest/`;
+  }
+
+  get serverEndpoint(): string {
+    return `${this.around.oauthUrl}/rest/`;
+  }
+
+  /** Moves the portal to a new origin; the old ones answer 302 without JSON. Resolves with the new origin. */
+  async rename(port = 0): Promise<string> {
+    await this.listen(port);
+    return this.url;
+  }
+
+  async stop(): Promise<void> {
+    this.events.stop();
+    await Promise.all(this.servers.map((server) => server.close()));
+  }
+
+  // Its people and settings
+
+  addUser(user: UserSettings): PortalUser {
+    const added: PortalUser = { lastName: '', admin: false, active: true, appAccess: true, ...user };
+    this.users.set(added.id, added);
+    return added;
+  }
+
+  addLine(line: LineSettings): Line {
+    const added: Line = { active: true, queue: [], welcomeText: null, showsOperators: true, ...line };
+    this.lines.lines.set(added.id, added);
+    return added;
+  }
+
+  addApp(settings: AppSettings): PortalApp {
+    const app = new PortalApp(this.nextId(), settings);
+    this.apps.push(app);
+    return app;
+  }
+
+  /** Makes an inbound webhook and returns its base URL (`…/rest/USER/CODE/`). */
+  addWebhook(userId = 1): string {
+    const code = randomBytes(8).toString('hex');
+    this.webhooks.set(code, userId);
+    return `${this.clientEndpoint}${userId}/${code}/`;
+  }
+
+  /** The next id of an application or handler row. */
+  nextId(): number {
+    return (this.lastId += 1);
+  }
+
+  /** Ends all access tokens; refresh tokens keep working. */
+  expireTokens(): void {
+    this.tokens.expireAccess(this);
+  }
+
+  /** A token pair without a browser, for tests that are not about installing. */
+  issueTokens(app: PortalApp, userId = 1): { accessToken: string; refreshToken: string; expires: number } {
+    const grant: Grant = { portal: this, app, userId };
+    const access = this.tokens.issueAccess(grant);
+    return {
+      accessToken: access.token,
+      refreshToken: this.tokens.issueRefresh(grant),
+      expires: Math.floor(access.expiresAt / 1000),
+    };
+  }
+
+  // Installation
+
+  /**
+   * Opens the installation page in a frame: the form POST a browser makes, with the tokens of the user who looks at it.
+   * After an uninstallation this begins a new installation.
+   */
+  async openInstallFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
+    this.reinstall(app);
+    return this.openFrame(app, app.installUrl, options, 'DEFAULT', { any: '11/' });
+  }
+
+  /** Opens the application itself from the portal's menu. */
+  async openAppFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
+    return this.openFrame(app, app.installed ? app.handlerUrl : app.installUrl, options, 'DEFAULT', { any: '11/' });
+  }
+
+  /** Opens a connector's settings for a line from the Contact Center (placement SETTING_CONNECTOR). */
+  async openSettingsFrame(app: PortalApp, options: SettingsFrameOptions): Promise<FramePage> {
+    const connector = this.lines.connectors.get(options.connector);
+    if (connector === undefined || connector.appId !== app.id)
+      throw new Error(`This application has no connector ${options.connector}.`);
+    const row = this.lines.status(options.connector, options.line);
+    const placement = {
+      CONNECTOR: options.connector,
+      LINE: options.line,
+      STATUS: this.lines.isReady(options.connector, options.line),
+      // Pressing "Connect" has set this one already.
+      ACTIVE_STATUS: true,
+      CONNECTION_STATUS: row?.connection ?? false,
+      REGISTER_STATUS: row?.register ?? false,
+      ERROR_STATUS: row?.error ?? false,
+      URI: `/contact_center/connector/?ID=${options.connector}&LINE=${options.line}`,
+    };
+    return this.openFrame(app, connector.placementHandler, options, 'SETTING_CONNECTOR', placement);
+  }
+
+  /** ONAPPINSTALL to the installation path, as an application without UI gets it. */
+  async sendAppInstallEvent(app: PortalApp, options: FrameOptions = {}): Promise<EventDelivery> {
+    this.reinstall(app);
+    app.installed = true;
+    return this.events.sendTo(app.installUrl, app, 'ONAPPINSTALL', installData(app, options.lang), {
+      userId: options.user ?? 1,
+      withRefresh: true,
+    });
+  }
+
+  /** Follows `/oauth/authorize/` to the application and returns what the application answered. */
+  async authorize(authUrl: string, user = 1, headers: Record<string, string> = {}): Promise<AppAnswer> {
+    const portalAnswer = await sendRequest(authUrl, { headers: { [SIGNED_IN_AS]: String(user) } });
+    const { location } = portalAnswer.headers;
+    if (portalAnswer.status !== 302 || location === undefined)
+      throw new Error(`The authorization page says: ${portalAnswer.body}`);
+    return sendRequest(location, { headers });
+  }
+
+  /** Removes the application with its handlers and connectors; `clean`: the user asked to wipe its data too. */
+  uninstall(app: PortalApp, options: { clean: boolean }): void {
+    for (const connector of this.lines.connectors.values()) {
+      if (connector.appId === app.id) this.lines.removeConnector(connector.id, { userId: 1 });
+    }
+    this.events.raise(
+      'ONAPPUNINSTALL',
+      { LANGUAGE_ID: 'en', CLEAN: options.clean ? 1 : 0 },
+      { appId: app.id, tokenless: true },
+    );
+    app.deleted = true;
+    app.installed = false;
+    this.handlers = this.handlers.filter((handler) => handler.appId !== app.id);
+  }
+
+  // Dialogs
+
+  /** Makes the employee known, or finds the one with this id. */
+  operator(operator: { id: number; name?: string }): Operator {
+    if (operator.name !== undefined || !this.users.has(operator.id)) {
+      const [name = `User ${operator.id}`, ...rest] = (operator.name ?? '').split(' ').filter((word) => word !== '');
+      this.users.set(operator.id, {
+        admin: false,
+        active: true,
+        appAccess: true,
+        ...this.users.get(operator.id),
+        id: operator.id,
+        name,
+        lastName: rest.join(' '),
+      });
+    }
+    return new Operator(this, operator.id);
+  }
+
+  /** An automatic text of the line: welcome, off hours, rating. */
+  systemText(dialog: string | number, words: string, cause: Cause = {}): LineMessage {
+    return this.lines.addSystemText(this.chat(dialog), words, cause);
+  }
+
+  /** "Disable" in the Contact Center. */
+  disableConnector(connector: string, line: string, userId = 1): void {
+    this.lines.deactivate(connector, line, { userId });
+  }
+
+  deleteLine(line: string, userId = 1): void {
+    this.lines.deleteLine(line, { userId });
+  }
+
+  dialog(name: string | number): Dialog {
+    return new Dialog(this.lines, name);
+  }
+
+  get dialogs(): Dialog[] {
+    return [...this.lines.chats.values()].map((chat) => new Dialog(this.lines, chat.id));
+  }
+
+  /** The chat of a dialog; throws when there is none. */
+  chat(dialog: string | number): Chat {
+    const chat = this.lines.findChat(dialog);
+    if (chat === undefined) throw new Error(`There is no dialog ${dialog}.`);
+    return chat;
+  }
+
+  message(message: LineMessage | number): LineMessage {
+    const found = typeof message === 'number' ? this.lines.messages.get(message) : message;
+    if (found === undefined) throw new Error(`There is no message ${String(message)}.`);
+    return found;
+  }
+
+  // Afterwards
+
+  /** The last REST calls, oldest first. */
+  get calls(): RestCall[] {
+    return this.rest.calls;
+  }
+
+  ledger(): Ledger {
+    return ledgerOf(this, this.around.oauth.counts);
+  }
+
+  // Serving
+
+  private async listen(port = 0): Promise<void> {
+    const server: LoopbackServer = await LoopbackServer.listen((exchange) => this.answer(exchange, server), port);
+    this.servers.push(server);
+  }
+
+  private answer(exchange: Exchange, server: LoopbackServer): Promise<Answer> | Answer {
+    if (server !== this.servers.at(-1)) {
+      const query = exchange.search === '' ? '' : `?${exchange.search}`;
+      return { status: 302, headers: { Location: `${this.url}${exchange.path}${query}`, 'Content-Type': 'text/html' } };
+    }
+    if (exchange.path.startsWith('/rest/')) return this.rest.answer(exchange);
+    if (exchange.path.replace(/\/$/, '') === '/oauth/authorize') return this.authorizePage(exchange);
+    if (exchange.path.startsWith('/~')) return this.shortLink(exchange);
+    if (exchange.path === '/pub/im.file.php') return this.publicFile(exchange);
+    return htmlPage(404, 'Not Found');
+  }
+
+  /** The redirect goes to the address in the application's card, never to one from the query. */
+  private authorizePage(exchange: Exchange): Answer {
+    const query = parseForm(exchange.search);
+    const app = this.apps.find((candidate) => candidate.clientId === query['client_id'] && !candidate.deleted);
+    if (app === undefined) return htmlPage(404, 'Application not found');
+    const userId = Number(exchange.headers[SIGNED_IN_AS]) || 1;
+    const answer = {
+      code: this.tokens.issueCode({ portal: this, app, userId }),
+      state: text(query['state']),
+      domain: this.domain,
+      member_id: this.memberId,
+      scope: app.scope.join(','),
+      server_domain: new URL(this.around.oauthUrl).host,
+    };
+    return {
+      status: 302,
+      headers: { Location: `${app.handlerUrl}${app.handlerUrl.includes('?') ? '&' : '?'}${httpBuildQuery(answer)}` },
+    };
+  }
+
+  private shortLink(exchange: Exchange): Answer {
+    for (const file of this.lines.files.values()) {
+      if (new URL(file.link).pathname === exchange.path)
+        return { status: 301, headers: { Location: file.downloadLink } };
+    }
+    return htmlPage(404, 'Not Found');
+  }
+
+  private publicFile(exchange: Exchange): Answer {
+    const query = parseForm(exchange.search);
+    const file = this.lines.files.get(Number(text(query['FILE_ID'])));
+    if (file === undefined) return { status: 403, headers: { 'BX-File-Error': 'Missing file' } };
+    if (new URL(file.downloadLink).searchParams.get('SIGN') !== query['SIGN'])
+      return { status: 403, headers: { 'BX-File-Error': 'Wrong signature or file id' } };
+    const headers = {
+      'Content-Type': file.mime,
+      'Content-Disposition': `attachment; filename="${encodeURIComponent(file.name)}"`,
+    };
+    return { status: 200, headers, body: file.content };
+  }
+
+  private async openFrame(
+    app: PortalApp,
+    url: string,
+    options: FrameOptions,
+    placement: string,
+    placementOptions: Params,
+  ): Promise<FramePage> {
+    const grant: Grant = { portal: this, app, userId: options.user ?? 1 };
+    const frame = {
+      DOMAIN: this.domain,
+      PROTOCOL: this.url.startsWith('https:') ? 1 : 0,
+      LANG: options.lang ?? 'en',
+      APP_SID: randomBytes(16).toString('hex'),
+    };
+    const form = {
+      AUTH_ID: this.tokens.issueAccess(grant).token,
+      AUTH_EXPIRES: 3600,
+      REFRESH_ID: this.tokens.issueRefresh(grant),
+      SERVER_ENDPOINT: this.serverEndpoint,
+      APPLICATION_TOKEN: app.applicationToken,
+      APPLICATION_SCOPE: app.scope.join(','),
+      member_id: this.memberId,
+      status: app.status,
+      PLACEMENT: placement,
+      PLACEMENT_OPTIONS: JSON.stringify(placementOptions).replaceAll('/', '\\/'),
+    };
+    const answer = await sendRequest(`${url}${url.includes('?') ? '&' : '?'}${httpBuildQuery(frame)}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'text/html', Origin: this.url },
+      body: httpBuildQuery(form),
+    });
+    return new FramePage(url, this.url, answer, () => this.finishInstall(app, options));
+  }
+
+  private reinstall(app: PortalApp): void {
+    if (!app.deleted) return;
+    this.tokens.revoke(app);
+    app.reinstall();
+  }
+
+  /** Marks the application INSTALLED and sends ONAPPINSTALL to whoever bound it; doing it again is harmless. */
+  private finishInstall(app: PortalApp, options: FrameOptions): void {
+    if (app.installed) return;
+    app.installed = true;
+    this.events.raise('ONAPPINSTALL', installData(app, options.lang), {
+      userId: options.user ?? 1,
+      appId: app.id,
+      withRefresh: true,
+    });
+  }
+}
+
+function installData(app: PortalApp, lang = 'en'): Params {
+  return { VERSION: app.version, ACTIVE: 'Y', INSTALLED: 'Y', LANGUAGE_ID: lang };
+}

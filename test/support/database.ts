@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { inject } from 'vitest';
+
+export interface TestDatabase {
+  /** Connection string of a database nobody else uses. */
+  url: string;
+  /** Removes it, open connections included. */
+  drop(): Promise<void>;
+}
+
+/**
+ * A database of this test file alone: a clone of the migrated template, or with `empty` one without any table.
+ * Takes some 50 ms.
+ */
+export async function createTestDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const template = options.empty ? 'template0' : inject('templateDatabase');
+  await execute(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const url = new URL(inject('postgresUrl'));
+  url.pathname = name;
+  return { url: url.href, drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+}
+
+async function execute(sql: string): Promise<void> {
+  const client = new Client({ connectionString: inject('postgresUrl') });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import type { TestProject } from 'vitest/node';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { applyMigrations } from '../../src/storage/migration-runner.js';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Connection string of the server's maintenance database. */
+    postgresUrl: string;
+    /** Name of the migrated database that tests clone. */
+    templateDatabase: string;
+  }
+}
+
+const PREFIX = 'telegram-openlines-test-';
+
+/**
+ * Once per run: one PostgreSQL (TEST_DATABASE_URL, or an embedded one in the temporary folder) with one migrated
+ * database to clone. Nothing of it is left at the end.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await sweep();
+  const dataDir = await mkdtemp(path.join(tmpdir(), `${PREFIX}${process.pid}-`));
+  let embedded: EmbeddedPostgres | undefined;
+  if (!process.env.TEST_DATABASE_URL) {
+    const quiet = { log: () => undefined, warn: process.emitWarning, error: process.emitWarning };
+    embedded = await startEmbeddedPostgres({ dataDir, fast: true, logger: quiet });
+  }
+  const url = embedded?.url ?? process.env.TEST_DATABASE_URL!;
+  const template = `template_${randomBytes(6).toString('hex')}`;
+  await execute(url, `CREATE DATABASE ${template}`);
+  const migrated = new URL(url);
+  migrated.pathname = template;
+  await applyMigrations(migrated.href);
+  project.provide('postgresUrl', url);
+  project.provide('templateDatabase', template);
+  return async () => {
+    if (!embedded) await execute(url, `DROP DATABASE ${template} WITH (FORCE)`);
+    await embedded?.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  };
+}
+
+async function execute(url: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}
+
+/** Folders of runs that were killed. Their servers notice within a minute that the folder is gone, and end. */
+async function sweep(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]);
+    if (pid && !isAlive(pid)) await rm(path.join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
