@@ -1,12 +1,21 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { Pool, types, type QueryResult, type QueryResultRow } from 'pg';
+import { Pool, TypeOverrides, types, type QueryResult, type QueryResultRow } from 'pg';
 import { PrismaClient } from './prisma/client.js';
 
+// BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded. For this pool's
+// own statements only: Prisma asks for text and converts it itself, and fails on anything else.
+const parsers = new TypeOverrides();
+parsers.setTypeParser(types.builtins.INT8, BigInt);
 const INT8_ARRAY = 1016 as Parameters<typeof types.setTypeParser>[0];
-// BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded.
-types.setTypeParser(20, BigInt);
-types.setTypeParser(INT8_ARRAY, (value: string) => (value === '{}' ? [] : value.slice(1, -1).split(',').map(BigInt)));
+parsers.setTypeParser(INT8_ARRAY, (value: string) =>
+  value === '{}'
+    ? []
+    : value
+        .slice(1, -1)
+        .split(',')
+        .map((item) => (item === 'NULL' ? null : BigInt(item))),
+);
 
 /** What a hot statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
 export interface Queryable {
@@ -38,6 +47,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
   ) {
     this.pool = new Pool({
       connectionString: url,
+      types: parsers,
       max: options.max ?? 12,
       connectionTimeoutMillis: 5_000,
       // Bounds how long a lost server can hold a request; refreshes hold a row lock for up to 30 s.
