@@ -1,0 +1,20 @@
+import { HttpModule } from '@nestjs/axios';
+import { Module } from '@nestjs/common';
+import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
+import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
+import { TokensRepository } from '../storage/tokens.repository.js';
+import { OauthClient } from './oauth.client.js';
+import { RateLimiter } from './rate-limiter.js';
+import { RestClient } from './rest.client.js';
+import { TokenKeepaliveService } from './token-keepalive.service.js';
+import { TokensService } from './tokens.service.js';
+import { HTTP_OPTIONS } from './transport.js';
+
+/** Bitrix24 as an OAuth REST service; it knows nothing of messages. Its tables come from the global StorageModule. */
+@Module({
+  imports: [HttpModule.register(HTTP_OPTIONS)],
+  providers: [OauthClient, TokensService, RateLimiter, RestClient, TokenKeepaliveService],
+  exports: [OauthClient, TokensService, RateLimiter, RestClient],
+})
+export class BitrixModule {}

@@ -1,0 +1,86 @@
+import type { Environment } from '../config/environment.js';
+
+/**
+ * Zones in which Bitrix24 gives cloud portals their addresses, `<account>.<zone>` (the portal zones of Bitrix24's
+ * own `CBitrix24::getPortalZone`). A host below any other domain may belong to anybody.
+ */
+const CLOUD_ZONES = [
+  'bitrix24.com',
+  'bitrix24.com.br',
+  'bitrix24.com.tr',
+  'bitrix24.eu',
+  'bitrix24.de',
+  'bitrix24.es',
+  'bitrix24.fr',
+  'bitrix24.it',
+  'bitrix24.pl',
+  'bitrix24.in',
+  'bitrix24.id',
+  'bitrix24.cn',
+  'bitrix24.jp',
+  'bitrix24.vn',
+  'bitrix24.ru',
+  'bitrix24.by',
+  'bitrix24.kz',
+  'bitrix24.ua',
+];
+
+/** Sites of the vendor in the same zones; a deleted portal redirects to them. */
+const VENDOR_SITES = new Set(['www', 'api', 'apidocs', 'auth', 'cdn', 'dl', 'helpdesk', 'oauth', 'vendors']);
+
+/** Zones served by oauth.bitrix24.tech; every other one by oauth.bitrix.info. */
+const EASTERN_ZONE = /\.(ru|by|kz|am|az|ge|kg|uz)$/;
+
+type HostRules = Pick<Environment, 'portalOrigin' | 'oauthOrigin'>;
+
+/** Thrown for an address to which no credential may be sent. */
+export class UntrustedHostError extends Error {
+  override readonly name = 'UntrustedHostError';
+}
+
+/** Whether `host` (no port) is the address of a cloud portal: one label below a zone of Bitrix24. */
+export function isCloudPortalHost(host: string): boolean {
+  const dot = host.indexOf('.');
+  const account = host.slice(0, dot).toLowerCase();
+  return (
+    CLOUD_ZONES.includes(host.slice(dot + 1).toLowerCase()) &&
+    /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(account) &&
+    !VENDOR_SITES.has(account)
+  );
+}
+
+/** Whether `host`, as {@link URL.hostname} spells it, never leaves this machine. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+}
+
+/** The official OAuth server of a portal, by the zone of its host. */
+export function oauthOriginOfRegion(portalHost: string): string {
+  return EASTERN_ZONE.test(portalHost.toLowerCase()) ? 'https://oauth.bitrix24.tech' : 'https://oauth.bitrix.info';
+}
+
+/**
+ * Whether credentials may be sent to this origin: a cloud portal over https on its standard port, exactly the
+ * portal of B24_DOMAIN, or, only while B24_OAUTH_URL is set, this machine.
+ */
+export function isPortalAddress(url: URL, rules: HostRules): boolean {
+  if (url.username || url.password || !/^https?:$/.test(url.protocol)) return false;
+  if (url.origin === rules.portalOrigin) return true;
+  if (rules.oauthOrigin && isLoopbackHost(url.hostname)) return true;
+  return url.protocol === 'https:' && url.port === '' && isCloudPortalHost(url.hostname);
+}
+
+/**
+ * Checks a REST base address that came from outside and returns it with exactly one trailing slash.
+ * Throws {@link UntrustedHostError} unless {@link isPortalAddress} holds.
+ */
+export function assertPortalEndpoint(address: string, rules: HostRules): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (!url || !isPortalAddress(url, rules)) {
+    throw new UntrustedHostError(
+      `${url?.host ?? 'The address'} is neither a cloud portal of Bitrix24 nor the portal of B24_DOMAIN; ` +
+        'a self-hosted portal has to be named there.',
+    );
+  }
+  return `${url.origin}${url.pathname.replace(/\/*$/, '/')}`;
+}

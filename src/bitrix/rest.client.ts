@@ -1,0 +1,377 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HttpService } from '@nestjs/axios';
+import { Injectable, Logger } from '@nestjs/common';
+import qs from 'qs';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { isPortalAddress } from './portal-hosts.js';
+import { RateLimiter } from './rate-limiter.js';
+import {
+  bitrixError,
+  classifyFault,
+  classifyPage,
+  classifyTransport,
+  faultOf,
+  isInstallationLost,
+  isOperationLimit,
+  isQueryLimit,
+  isRecord,
+  isTokenRejected,
+  isUserRejected,
+  OPERATION_PAUSE_MS,
+  operationPauseMs,
+  parseObject,
+  readFault,
+} from './rest-errors.js';
+import {
+  BATCH_LIMIT,
+  type BatchAnswer,
+  type BatchOptions,
+  type CallOptions,
+  type CommandOutcome,
+  type RestAnswer,
+  type RestCommand,
+  type RestParams,
+  type RestTime,
+} from './rest.types.js';
+import { assertCallable, TokensService, type Credentials } from './tokens.service.js';
+import { post, TransportError, type HttpAnswer } from './transport.js';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const MAX_TIMEOUT_MS = 65_000;
+
+/** Whoever would have to queue for longer at the portal's bucket is sent away. */
+const MAX_WAIT_MS = 20_000;
+
+/**
+ * A method rests when it has used this much of its 480 s of execution in ten minutes: one more call of the
+ * longest duration, 60 s, then stays within them (apidocs.bitrix24.com, "Limits").
+ */
+const OPERATING_CEILING_S = 420;
+
+/** Administrators whose pairs are tried for one call. */
+const MAX_USERS = 5;
+
+/**
+ * Calls REST methods of a portal: authorised, within the portal's limits, and with every outcome put into one of
+ * the classes of {@link UpstreamError}. Nothing leaves the process for a portal that is not installed.
+ * An error never carries a token, a secret or what was sent.
+ */
+@Injectable()
+export class RestClient {
+  private readonly logger = new Logger(RestClient.name);
+
+  constructor(
+    private readonly http: HttpService,
+    private readonly portals: PortalsRepository,
+    private readonly tokens: TokensService,
+    private readonly limiter: RateLimiter,
+    private readonly environment: Environment,
+  ) {}
+
+  /** Calls one method. Throws {@link UpstreamError} for everything that is not a success. */
+  async call<Result>(
+    portalId: bigint,
+    method: string,
+    params: RestParams = {},
+    options: CallOptions = {},
+  ): Promise<RestAnswer<Result>> {
+    const permit = new Permit(this.limiter, portalId, options.permit);
+    try {
+      const rest = (await this.limiter.pausedMethods(portalId)).get(method.toLowerCase());
+      if (rest !== undefined) throw methodRests(rest);
+      const answer = await this.send<Result>(portalId, method, params, options, permit);
+      await this.watchOperating(portalId, method, answer.time);
+      return answer;
+    } catch (error) {
+      if (isOperationLimit(error))
+        await this.limiter.pauseMethod(portalId, method, error.retryAfterMs ?? OPERATION_PAUSE_MS);
+      throw error;
+    } finally {
+      await permit.giveBack();
+    }
+  }
+
+  /**
+   * Sends up to 50 commands as one request and answers each command's own outcome, by its key. Commands of a
+   * method that rests are not sent. Throws {@link UpstreamError} when the request as a whole had no success; its
+   * class then holds for every command.
+   */
+  async callBatch<Key extends string>(
+    portalId: bigint,
+    commands: Record<Key, RestCommand>,
+    options: BatchOptions = {},
+  ): Promise<BatchAnswer<Key>> {
+    const entries = Object.entries(commands) as [Key, RestCommand][];
+    if (entries.length > BATCH_LIMIT)
+      throw new RangeError(`a batch takes ${BATCH_LIMIT} commands, not ${entries.length}`);
+    const permit = new Permit(this.limiter, portalId, options.permit);
+    try {
+      const resting = await this.limiter.pausedMethods(portalId);
+      const halt = options.halt ?? false;
+      const { ready, held } = withhold(entries, resting, halt);
+      if (ready.length === 0) return { results: Object.fromEntries(held) as BatchAnswer<Key>['results'] };
+      const body = {
+        halt: halt ? 1 : 0,
+        cmd: Object.fromEntries(ready.map(([key, command]) => [key, encode(command)])),
+      };
+      const answer = await this.send<unknown>(portalId, 'batch', body, options, permit);
+      const outcomes = ready.map(([key]) => [key, readCommand(key, answer.result, halt)] as const);
+      await this.watchCommands(portalId, commands, outcomes, answer.result);
+      return {
+        results: Object.fromEntries([...outcomes, ...held]) as BatchAnswer<Key>['results'],
+        ...(answer.time && { time: answer.time }),
+      };
+    } finally {
+      await permit.giveBack();
+    }
+  }
+
+  /**
+   * Sends until there is an answer that another token, another administrator or the portal's new address cannot
+   * change. Each of them is tried once (administrators: until none is left).
+   */
+  private async send<Result>(
+    portalId: bigint,
+    method: string,
+    params: RestParams,
+    options: CallOptions,
+    permit: Permit,
+  ): Promise<RestAnswer<Result>> {
+    let portal = await this.callable(portalId);
+    let credentials = await this.tokens.accessToken(portalId);
+    let [moved, renewed, users] = [false, false, 1];
+    for (;;) {
+      await permit.use();
+      const answer = await this.post(portal.clientEndpoint + method, credentials, params, options);
+      const destination = redirection(answer);
+      if (destination && !moved) {
+        portal = await this.follow(portal, destination);
+        moved = true;
+        continue;
+      }
+      try {
+        return readAnswer<Result>(answer);
+      } catch (error) {
+        if (isTokenRejected(error) && !renewed) {
+          credentials = await this.tokens.refreshAfterRejection(portalId, credentials.token);
+          renewed = true;
+        } else if (isUserRejected(error) && users < MAX_USERS) {
+          credentials = await this.tokens.rejectUser(portalId, credentials, error.code);
+          users += 1;
+          renewed = false;
+        } else {
+          throw await this.noteTrouble(portal, credentials, error);
+        }
+      }
+    }
+  }
+
+  private async post(
+    url: string,
+    { token }: Credentials,
+    params: RestParams,
+    { timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+  ): Promise<HttpAnswer> {
+    const body = JSON.stringify(params);
+    try {
+      return await post(this.http, url, {
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+        body,
+        timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS),
+      });
+    } catch (error) {
+      throw error instanceof TransportError ? classifyTransport(error) : error;
+    }
+  }
+
+  private async callable(portalId: bigint): Promise<PortalRecord> {
+    const portal = await this.portals.findById(portalId);
+    assertCallable(portal);
+    return portal;
+  }
+
+  /**
+   * A renamed portal answers 302 with its new host. That host is about to get our token, so it has to be one of
+   * Bitrix24's; a deleted portal redirects to the vendor's site instead.
+   */
+  private async follow(portal: PortalRecord, destination: URL): Promise<PortalRecord> {
+    const known = new URL(portal.clientEndpoint);
+    if (destination.protocol !== known.protocol || !isPortalAddress(destination, this.environment)) {
+      throw bitrixError(
+        'unauthorised',
+        'REDIRECT_REFUSED',
+        `the portal redirects to ${destination.host}, which is no portal`,
+        'endpoint',
+        300_000,
+      );
+    }
+    const clientEndpoint = destination.origin + known.pathname;
+    await this.portals.saveRename(portal.id, destination.host, clientEndpoint);
+    this.logger.log(`Portal ${portal.id} moved from ${known.host} to ${destination.host}`);
+    return { ...portal, domain: destination.host, clientEndpoint };
+  }
+
+  /** Remembers what an error says about the whole portal, and answers the error to throw. */
+  private async noteTrouble(portal: PortalRecord, { userId }: Credentials, error: unknown): Promise<unknown> {
+    if (isQueryLimit(error)) {
+      const retryAfterMs = await this.limiter.penalise(portal.id);
+      return bitrixError('not_sent', error.code, error.detail, 'endpoint', retryAfterMs);
+    }
+    if (isInstallationLost(error)) {
+      const reason = `${error.code}: ${error.detail}`;
+      if (await this.portals.requireAuthorisation(portal.id, reason, portal.installedAt)) {
+        this.logger.error(`Portal ${portal.id} has to be authorised again: ${reason}`);
+      }
+    }
+    if (isTokenRejected(error)) this.tokens.renewalDidNotHelp(portal.id, userId);
+    return error;
+  }
+
+  private async watchCommands(
+    portalId: bigint,
+    commands: Record<string, RestCommand>,
+    outcomes: readonly (readonly [string, CommandOutcome])[],
+    result: unknown,
+  ): Promise<void> {
+    const pauses = new Map<string, number>();
+    for (const [key, outcome] of outcomes) {
+      const method = commands[key]!.method.toLowerCase();
+      const pause = outcome.ok
+        ? excess(timeOf(key, result))
+        : isOperationLimit(outcome.error) && outcome.error.retryAfterMs;
+      if (pause) pauses.set(method, Math.max(pause, pauses.get(method) ?? 0));
+    }
+    for (const [method, pause] of pauses) await this.limiter.pauseMethod(portalId, method, pause);
+  }
+
+  private async watchOperating(portalId: bigint, method: string, time: RestTime | undefined): Promise<void> {
+    const pause = excess(time);
+    if (pause) await this.limiter.pauseMethod(portalId, method, pause);
+  }
+}
+
+/** A call's place in the portal's bucket: brought along or taken, one for every request that really leaves. */
+class Permit {
+  constructor(
+    private readonly limiter: RateLimiter,
+    private readonly portalId: bigint,
+    private held = false,
+  ) {}
+
+  async use(): Promise<void> {
+    if (!this.held) await this.take();
+    this.held = false;
+  }
+
+  async giveBack(): Promise<void> {
+    if (this.held) await this.limiter.release(this.portalId, 1);
+    this.held = false;
+  }
+
+  private async take(): Promise<void> {
+    const wait = await this.limiter.reserve(this.portalId);
+    this.held = true;
+    if (wait > MAX_WAIT_MS) {
+      throw bitrixError(
+        'not_sent',
+        'LOCAL_QUEUE_FULL',
+        "the portal's request limit is used up",
+        'endpoint',
+        wait - MAX_WAIT_MS,
+      );
+    }
+    if (wait > 0) await sleep(wait);
+  }
+}
+
+function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
+  const body = parseObject(text);
+  if (!body) throw classifyPage(status);
+  const time = isRecord(body['time']) ? (body['time'] as RestTime) : undefined;
+  const fault = faultOf(body);
+  if (fault) throw classifyFault(fault, { status, ...(time && { time }) });
+  if (!('result' in body) || status >= 300) throw classifyPage(status);
+  return {
+    result: body['result'] as Result,
+    ...(time && { time }),
+    ...(typeof body['next'] === 'number' && { next: body['next'] }),
+    ...(typeof body['total'] === 'number' && { total: body['total'] }),
+  };
+}
+
+function redirection({ status, location }: HttpAnswer): URL | undefined {
+  const moved = [301, 302, 303, 307, 308].includes(status);
+  return moved && location && URL.canParse(location) ? new URL(location) : undefined;
+}
+
+/** Sets aside the commands whose method rests and, with `halt`, all that follow the first of them. */
+function withhold<Key extends string>(entries: [Key, RestCommand][], resting: Map<string, number>, halt: boolean) {
+  const ready: [Key, RestCommand][] = [];
+  const held: [Key, CommandOutcome][] = [];
+  for (const [key, command] of entries) {
+    const rest = resting.get(command.method.toLowerCase());
+    if (rest !== undefined) held.push([key, { ok: false, error: methodRests(rest) }]);
+    else if (halt && held.length > 0) held.push([key, { ok: false, error: halted() }]);
+    else ready.push([key, command]);
+  }
+  return { ready, held };
+}
+
+/**
+ * A command as Bitrix24 wants it, `method?query`, the query by the rules of PHP's http_build_query: indexed
+ * brackets, booleans as 1 and 0, null left out, space as +.
+ */
+function encode({ method, params }: RestCommand): string {
+  const query = qs.stringify(params, {
+    arrayFormat: 'indices',
+    format: 'RFC1738',
+    skipNulls: true,
+    filter: (_key, value: unknown) => (typeof value === 'boolean' ? Number(value) : value),
+  });
+  return query ? `${method}?${query}` : method;
+}
+
+function readCommand(key: string, batch: unknown, halt: boolean): CommandOutcome {
+  // First the errors: a command that answers `{result: false, error}` stands in both lists.
+  const fault = readFault(member(batch, 'result_error', key));
+  const time = timeOf(key, batch);
+  if (fault) return { ok: false, error: classifyFault(fault, { ...(time && { time }) }) };
+  const result = member(batch, 'result', key);
+  if (result !== undefined) return { ok: true, result, ...(time && { time }) };
+  if (halt && hasErrors(batch)) return { ok: false, error: halted() };
+  return {
+    ok: false,
+    error: bitrixError('unknown', 'NO_RESULT', 'the batch answered without this command', 'message'),
+  };
+}
+
+/** PHP writes an empty map as `[]`, and one with the keys 0, 1, 2 as a list. */
+function member(batch: unknown, list: string, key: string): unknown {
+  const entries = isRecord(batch) ? batch[list] : undefined;
+  if (typeof entries !== 'object' || entries === null || !Object.hasOwn(entries, key)) return undefined;
+  return (entries as Record<string, unknown>)[key];
+}
+
+function timeOf(key: string, batch: unknown): RestTime | undefined {
+  const time = member(batch, 'result_time', key);
+  return isRecord(time) ? (time as RestTime) : undefined;
+}
+
+function hasErrors(batch: unknown): boolean {
+  const errors = isRecord(batch) ? batch['result_error'] : undefined;
+  return typeof errors === 'object' && errors !== null && Object.keys(errors).length > 0;
+}
+
+function excess(time: RestTime | undefined): number | undefined {
+  return (time?.operating ?? 0) > OPERATING_CEILING_S ? operationPauseMs(time) : undefined;
+}
+
+function methodRests(forMs: number): UpstreamError {
+  return bitrixError('not_sent', 'OPERATION_TIME_LIMIT', 'the method rests for its execution time', 'method', forMs);
+}
+
+function halted(): UpstreamError {
+  return bitrixError('not_sent', 'BATCH_HALTED', 'an earlier command of the batch failed', 'message');
+}

@@ -1,0 +1,301 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { DatabaseService, type Queryable } from '../storage/database.service.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import {
+  TokensRepository,
+  type TokenKey,
+  type TokenOwner,
+  type TokenPair,
+  type TokenRecord,
+} from '../storage/tokens.repository.js';
+import { OauthClient } from './oauth.client.js';
+import { bitrixError } from './rest-errors.js';
+
+/** An access token and the Bitrix24 user it acts for. */
+export interface Credentials {
+  token: string;
+  userId: string;
+}
+
+/** A token this close to its end is renewed before it is used: calls last up to 60 s. */
+const RENEW_BEFORE_MS = 60_000;
+
+/** Until shortly before its end a token is better than none. */
+const LAST_USE_MS = 5_000;
+
+/** How long a pair is left alone after a refresh that failed without a clear word. */
+const PAUSE_MS = 30_000;
+
+/**
+ * Refreshes under way at once. Each holds a database connection while the OAuth server thinks, and the pool is
+ * needed to accept messages.
+ */
+const MAX_REFRESHES = 3;
+
+type Usable = (pair: TokenRecord) => boolean;
+type Renewal = { pair: TokenRecord } | { dead: UpstreamError };
+
+/**
+ * The OAuth pairs of all portals. Bitrix24 rotates the refresh token with every use, so a pair is refreshed by
+ * one caller at a time: one flight per portal in this process, a row lock between processes, and whoever waited
+ * for the lock uses what the other one stored. Every failure is an {@link UpstreamError}: `not_sent` when the
+ * OAuth server may answer later, `unauthorised` when somebody has to install again.
+ */
+@Injectable()
+export class TokensService {
+  private readonly logger = new Logger(TokensService.name);
+  private readonly cache = new Map<bigint, TokenRecord>();
+  private readonly flights = new Map<bigint, Promise<TokenRecord>>();
+  private readonly pauses = new Map<string, number>();
+  /** Pairs that were issued but could not be stored, with the refresh token they replaced. */
+  private readonly unsaved = new Map<string, { spent: string; pair: TokenPair }>();
+  private readonly refreshes = new Slots(MAX_REFRESHES);
+
+  constructor(
+    private readonly db: DatabaseService,
+    private readonly portals: PortalsRepository,
+    private readonly tokens: TokensRepository,
+    private readonly oauth: OauthClient,
+    private readonly environment: Environment,
+  ) {}
+
+  /** A token that lives for at least another minute, the installer's if possible. */
+  async accessToken(portalId: bigint): Promise<Credentials> {
+    return this.obtain(portalId);
+  }
+
+  /** Another token than the one the portal answered `expired_token` or `invalid_token` to. */
+  async refreshAfterRejection(portalId: bigint, rejectedToken: string): Promise<Credentials> {
+    return this.obtain(portalId, rejectedToken);
+  }
+
+  /**
+   * Gives up the pair of a user the portal no longer accepts (dismissed, no access to the application) and
+   * answers the next administrator's.
+   */
+  async rejectUser(portalId: bigint, rejected: Credentials, reason: string): Promise<Credentials> {
+    const key = { portalId, userId: rejected.userId };
+    await this.db.transaction(async (connection) => {
+      const pair = await this.tokens.lock(connection, key);
+      if (pair?.accessToken === rejected.token) await this.tokens.kill(connection, key, reason);
+    });
+    this.logger.warn(`Portal ${portalId}: user ${rejected.userId} is no longer accepted (${reason})`);
+    return this.obtain(portalId, rejected.token);
+  }
+
+  /** Stores a verified pair, sealed; a portal that waited for one is active again. */
+  async saveTokens(portalId: bigint, userId: string, pair: TokenPair, owner: TokenOwner): Promise<void> {
+    const key = { portalId, userId };
+    await this.db.transaction(async (connection) => {
+      await this.tokens.save(connection, key, pair, owner);
+      if (owner.isAdmin || owner.isInstaller) await this.portals.endPark(portalId, connection);
+    });
+    this.cache.delete(portalId);
+    this.pauses.delete(nameOf(key));
+  }
+
+  /** Refreshes one pair unless it was refreshed after `since`, by whomever. */
+  async keepAlive(key: TokenKey, since: Date): Promise<void> {
+    const portal = await this.callable(key.portalId);
+    const renewal = await this.renew(portal, key, (pair) => pair.refreshedAt > since);
+    if ('dead' in renewal) await this.parkWithoutTokens(portal.id, renewal.dead);
+  }
+
+  /** A token was rejected although it had just been renewed: no use in renewing it again at once. */
+  renewalDidNotHelp(portalId: bigint, userId: string): void {
+    this.pauses.set(nameOf({ portalId, userId }), Date.now() + PAUSE_MS);
+  }
+
+  /** Until when a user's pair is left alone after a refresh that failed; undefined when nothing is wrong. */
+  refreshPausedUntil(portalId: bigint, userId: string): Date | undefined {
+    const until = this.pauses.get(nameOf({ portalId, userId })) ?? 0;
+    return until > Date.now() ? new Date(until) : undefined;
+  }
+
+  private async obtain(portalId: bigint, rejected?: string): Promise<Credentials> {
+    for (;;) {
+      const cached = this.cache.get(portalId);
+      if (cached && isFresh(cached) && cached.accessToken !== rejected) return credentials(cached);
+      const flight = this.flights.get(portalId);
+      if (!flight) return credentials(await this.fly(portalId, rejected));
+      // A flight that began earlier may bring the very token that was rejected here.
+      const pair = await flight;
+      if (pair.accessToken !== rejected) return credentials(pair);
+    }
+  }
+
+  private async fly(portalId: bigint, rejected?: string): Promise<TokenRecord> {
+    const flight = this.find(portalId, rejected).finally(() => this.flights.delete(portalId));
+    this.flights.set(portalId, flight);
+    return flight;
+  }
+
+  /** Goes through the administrators' pairs until one is usable or can be made so. */
+  private async find(portalId: bigint, rejected?: string): Promise<TokenRecord> {
+    const portal = await this.callable(portalId);
+    let last: UpstreamError | undefined;
+    for (const pair of await this.tokens.listUsable(portalId)) {
+      const outcome = await this.tryPair(portal, pair, rejected);
+      if (!(outcome instanceof UpstreamError)) {
+        this.cache.set(portalId, outcome);
+        return outcome;
+      }
+      // What may pass tells more about the portal than a pair that is dead.
+      if (last?.kind !== 'not_sent') last = outcome;
+    }
+    this.cache.delete(portalId);
+    if (last?.kind === 'not_sent') throw last;
+    throw await this.parkWithoutTokens(portalId, last);
+  }
+
+  private async tryPair(
+    portal: PortalRecord,
+    pair: TokenRecord,
+    rejected?: string,
+  ): Promise<TokenRecord | UpstreamError> {
+    const usable: Usable = (known) => isFresh(known) && known.accessToken !== rejected;
+    if (usable(pair)) return pair;
+    try {
+      const renewal = await this.renew(portal, pair, usable);
+      return 'pair' in renewal ? renewal.pair : renewal.dead;
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      // A token that only comes to its end is used up while it cannot be renewed.
+      const stillLives = pair.accessToken !== rejected && pair.expiresAt.getTime() > Date.now() + LAST_USE_MS;
+      return stillLives ? pair : error;
+    }
+  }
+
+  /**
+   * Refreshes under the row lock, unless the pair found there is usable by then. Answers `dead` when the OAuth
+   * server gave a final refusal; throws `not_sent` when it gave no clear answer.
+   */
+  private async renew(portal: PortalRecord, key: TokenKey, usable: Usable): Promise<Renewal> {
+    this.assertNotPaused(key);
+    const renewal = await this.refreshes.run(() =>
+      this.db.transaction(async (connection): Promise<Renewal> => {
+        const pair = await this.tokens.lock(connection, key);
+        if (!pair || pair.state === 'dead') return { dead: noTokens(pair?.stateReason) };
+        if (usable(pair)) return { pair };
+        this.assertNotPaused(key);
+        return this.rotate(connection, portal, pair);
+      }),
+    );
+    this.unsaved.delete(nameOf(key));
+    return renewal;
+  }
+
+  private async rotate(connection: Queryable, portal: PortalRecord, pair: TokenRecord): Promise<Renewal> {
+    const name = nameOf(pair);
+    try {
+      const issued = await this.issue(connection, portal, pair);
+      this.unsaved.set(name, { spent: pair.refreshToken, pair: issued });
+      await this.tokens.rotate(connection, pair, issued);
+      this.pauses.delete(name);
+      return { pair: { ...pair, ...issued, refreshedAt: new Date() } };
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      if (error.kind !== 'unauthorised') throw this.pause(pair, error);
+      await this.tokens.kill(connection, pair, error.code);
+      this.logger.warn(`Portal ${portal.id}: the tokens of user ${pair.userId} were refused (${error.code})`);
+      return { dead: error };
+    }
+  }
+
+  /**
+   * One refresh. After an unknown outcome the old refresh token is tried once more, as it may still be the valid
+   * one. A pair that an earlier transaction failed to store is handed out again instead of asking for another.
+   */
+  private async issue(connection: Queryable, portal: PortalRecord, pair: TokenRecord): Promise<TokenPair> {
+    const spent = pair.refreshToken;
+    const unsaved = this.unsaved.get(nameOf(pair));
+    if (unsaved?.spent === spent) return unsaved.pair;
+    const secret = (await this.portals.clientSecret(portal.id, connection)) ?? this.environment.B24_CLIENT_SECRET ?? '';
+    const ask = () => this.oauth.refresh(portal.oauthOrigin, portal.clientId, secret, spent);
+    const { accessToken, refreshToken, expiresAt } = await ask().catch((error: unknown) => {
+      if (error instanceof UpstreamError && error.kind === 'unknown') return ask();
+      throw error;
+    });
+    return { accessToken, refreshToken, expiresAt };
+  }
+
+  /** The call that needed the token was not sent, whatever became of the refresh. */
+  private pause(key: TokenKey, { code, detail }: UpstreamError): UpstreamError {
+    this.pauses.set(nameOf(key), Date.now() + PAUSE_MS);
+    this.logger.warn(`Portal ${key.portalId}: no new token for user ${key.userId} now (${code})`);
+    return bitrixError('not_sent', code, `no new access token: ${detail}`, 'endpoint', PAUSE_MS);
+  }
+
+  private assertNotPaused(key: TokenKey): void {
+    const left = (this.pauses.get(nameOf(key)) ?? 0) - Date.now();
+    if (left > 0) {
+      throw bitrixError('not_sent', 'REFRESH_PAUSED', 'the last refresh of the tokens failed', 'endpoint', left);
+    }
+  }
+
+  private async callable(portalId: bigint): Promise<PortalRecord> {
+    const portal = await this.portals.findById(portalId);
+    assertCallable(portal);
+    return portal;
+  }
+
+  private async parkWithoutTokens(portalId: bigint, cause?: UpstreamError): Promise<UpstreamError> {
+    const reason = cause ? `${cause.code}: ${cause.detail}` : 'no administrator has authorised the application';
+    if (await this.portals.requireAuthorisationWithoutTokens(portalId, reason)) {
+      this.logger.error(`Portal ${portalId} has to be authorised again: ${reason}`);
+    }
+    return noTokens(reason);
+  }
+}
+
+/** Throws unless calls may be made to this portal; nothing leaves the process otherwise. */
+export function assertCallable(portal: PortalRecord | undefined): asserts portal is PortalRecord {
+  if (!portal) throw bitrixError('unauthorised', 'PORTAL_UNKNOWN', 'the portal is not connected', 'endpoint');
+  if (portal.state === 'uninstalled') {
+    throw bitrixError('unauthorised', 'PORTAL_UNINSTALLED', 'the application was removed from the portal', 'endpoint');
+  }
+  if (portal.state === 'reauthorise') throw noTokens(portal.stateReason);
+}
+
+function noTokens(reason: string | null | undefined): UpstreamError {
+  const why = reason ? ` (${reason})` : '';
+  return bitrixError(
+    'unauthorised',
+    'REAUTHORISE',
+    `an administrator has to install the application again${why}`,
+    'endpoint',
+  );
+}
+
+function isFresh({ expiresAt }: TokenRecord): boolean {
+  return expiresAt.getTime() - Date.now() > RENEW_BEFORE_MS;
+}
+
+function credentials({ accessToken, userId }: TokenRecord): Credentials {
+  return { token: accessToken, userId };
+}
+
+function nameOf({ portalId, userId }: TokenKey): string {
+  return `${portalId}:${userId}`;
+}
+
+/** Lets at most `free` pieces of work run at once; the others wait in order. */
+class Slots {
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(private free: number) {}
+
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((resolve) => this.waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.free++;
+    }
+  }
+}

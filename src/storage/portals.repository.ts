@@ -1,0 +1,187 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService, type Queryable } from './database.service.js';
+import { encryptionContext, EncryptionService } from './encryption.service.js';
+
+export type PortalState = 'active' | 'reauthorise' | 'uninstalled';
+
+/** A connected Bitrix24 account, without its secrets. */
+export interface PortalRecord {
+  id: bigint;
+  memberId: string;
+  /** Host, with the port when it is not the standard one. */
+  domain: string;
+  /** Base of every REST call, with the trailing slash. */
+  clientEndpoint: string;
+  oauthOrigin: string;
+  clientId: string;
+  /** SHA-256 of the application_token that signs this portal's events. */
+  applicationTokenHash: Buffer | null;
+  scope: string;
+  language: string;
+  connectorId: string;
+  state: PortalState;
+  stateReason: string | null;
+  installedAt: Date;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface Installation {
+  memberId: string;
+  domain: string;
+  clientEndpoint: string;
+  oauthOrigin: string;
+  clientId: string;
+  /** null: the secret of B24_CLIENT_SECRET. */
+  clientSecret?: string | null;
+  scope: string;
+  language?: string;
+  connectorId: string;
+}
+
+const COLUMNS = `id, member_id AS "memberId", domain, client_endpoint AS "clientEndpoint",
+  oauth_origin AS "oauthOrigin", client_id AS "clientId", application_token_hash AS "applicationTokenHash",
+  scope, language, connector_id AS "connectorId", state, state_reason AS "stateReason",
+  installed_at AS "installedAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+/** Table `portals`. Reads are not cached: an uninstallation has to stop the next call of every replica. */
+@Injectable()
+export class PortalsRepository {
+  constructor(
+    private readonly db: DatabaseService,
+    private readonly encryption: EncryptionService,
+  ) {}
+
+  async findById(id: bigint): Promise<PortalRecord | undefined> {
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE id = $1`, [id]);
+    return rows[0];
+  }
+
+  async findByMemberId(memberId: string): Promise<PortalRecord | undefined> {
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE member_id = $1`, [
+      memberId,
+    ]);
+    return rows[0];
+  }
+
+  async list(): Promise<PortalRecord[]> {
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals ORDER BY id`);
+    return rows;
+  }
+
+  /**
+   * Records a verified installation: the portal is active from now on. Another application, or a return after an
+   * uninstallation, signs its events anew, so the known application_token is forgotten then.
+   */
+  async upsertInstalled(installation: Installation): Promise<PortalRecord> {
+    const { memberId, clientSecret } = installation;
+    const { rows } = await this.db.query<PortalRecord>(
+      `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id, client_secret,
+         scope, language, connector_id, state, installed_at, updated_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, 'en'), $9, 'active', now(), now())
+       ON CONFLICT (member_id) DO UPDATE SET
+         domain = EXCLUDED.domain, client_endpoint = EXCLUDED.client_endpoint, oauth_origin = EXCLUDED.oauth_origin,
+         client_id = EXCLUDED.client_id, client_secret = EXCLUDED.client_secret, scope = EXCLUDED.scope,
+         language = coalesce($8, known.language), connector_id = EXCLUDED.connector_id,
+         application_token_hash = CASE
+           WHEN known.client_id = EXCLUDED.client_id AND known.state <> 'uninstalled' THEN known.application_token_hash
+         END,
+         state = 'active', state_reason = NULL, installed_at = now(), updated_at = now()
+       RETURNING ${COLUMNS}`,
+      [
+        memberId,
+        installation.domain,
+        installation.clientEndpoint,
+        installation.oauthOrigin,
+        installation.clientId,
+        clientSecret ? this.encryption.encrypt(clientSecret, secretOf(memberId)) : null,
+        installation.scope,
+        installation.language ?? null,
+        installation.connectorId,
+      ],
+    );
+    return rows[0]!;
+  }
+
+  /** The application's own secret on this portal; undefined: the one of B24_CLIENT_SECRET is meant. */
+  async clientSecret(id: bigint, on: Queryable = this.db): Promise<string | undefined> {
+    const { rows } = await on.query<{ memberId: string; sealed: string | null }>(
+      `SELECT member_id AS "memberId", client_secret AS sealed FROM portals WHERE id = $1`,
+      [id],
+    );
+    const [row] = rows;
+    return row?.sealed ? this.encryption.decrypt(row.sealed, secretOf(row.memberId)) : undefined;
+  }
+
+  /** Follows a portal to its new address. */
+  async saveRename(id: bigint, domain: string, clientEndpoint: string): Promise<void> {
+    await this.db.query(`UPDATE portals SET domain = $2, client_endpoint = $3, updated_at = now() WHERE id = $1`, [
+      id,
+      domain,
+      clientEndpoint,
+    ]);
+  }
+
+  async setState(id: bigint, state: PortalState, reason: string | null): Promise<void> {
+    await this.db.query(
+      `UPDATE portals SET state = $2::"PortalState", state_reason = $3, updated_at = now() WHERE id = $1`,
+      [id, state, reason],
+    );
+  }
+
+  /**
+   * Parks an active portal until it is authorised anew. With `installedBefore`, only if no installation came
+   * since: what was learned from older credentials says nothing about newer ones.
+   */
+  async requireAuthorisation(id: bigint, reason: string, installedBefore: Date): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET state = 'reauthorise', state_reason = $2, updated_at = now()
+       WHERE id = $1 AND state = 'active' AND installed_at <= $3`,
+      [id, reason, installedBefore],
+    );
+    return rowCount === 1;
+  }
+
+  /** The same, and only while no administrator's pair is left that works. */
+  async requireAuthorisationWithoutTokens(id: bigint, reason: string): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET state = 'reauthorise', state_reason = $2, updated_at = now()
+       WHERE id = $1 AND state = 'active' AND NOT EXISTS (
+         SELECT FROM tokens WHERE portal_id = $1 AND state = 'valid' AND (is_admin OR is_installer))`,
+      [id, reason],
+    );
+    return rowCount === 1;
+  }
+
+  /** Ends a park: verified credentials came. An uninstalled portal stays so until it is installed. */
+  async endPark(id: bigint, on: Queryable = this.db): Promise<void> {
+    await on.query(
+      `UPDATE portals SET state = 'active', state_reason = NULL, updated_at = now()
+       WHERE id = $1 AND state = 'reauthorise'`,
+      [id],
+    );
+  }
+
+  /**
+   * Remembers the application_token that signs this portal's events. A known one is only replaced when Bitrix24
+   * vouched for the new one (`verified`). Answers whether `hash` is the one that counts now.
+   */
+  async setApplicationTokenHash(id: bigint, hash: Buffer, { verified }: { verified: boolean }): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET application_token_hash = $2, updated_at = now()
+       WHERE id = $1 AND (application_token_hash IS NULL OR application_token_hash = $2 OR $3)`,
+      [id, hash, verified],
+    );
+    return rowCount === 1;
+  }
+
+  async setScope(id: bigint, scope: string): Promise<void> {
+    await this.db.query(`UPDATE portals SET scope = $2, updated_at = now() WHERE id = $1`, [id, scope]);
+  }
+
+  async setLanguage(id: bigint, language: string): Promise<void> {
+    await this.db.query(`UPDATE portals SET language = $2, updated_at = now() WHERE id = $1`, [id, language]);
+  }
+}
+
+const secretOf = (memberId: string) => encryptionContext('portals.client_secret', memberId);
