@@ -1,0 +1,225 @@
+import { timingSafeEqual } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger } from '@nestjs/common';
+import { OauthClient } from '../bitrix/oauth.client.js';
+import { Problem } from '../common/problem.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { IntakeService } from '../relay/intake.service.js';
+import { EncryptionService } from '../storage/encryption.service.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import {
+  type EventAuth,
+  type EventEnvelope,
+  eventKey,
+  eventLanguage,
+  MalformedEvent,
+  parseEvent,
+  parseLineDelete,
+  parseOperatorMessages,
+  parseStatusDelete,
+  parseUninstall,
+} from './event.parser.js';
+import { InstallService } from './install.service.js';
+import { PortalLifecycleService } from './portal-lifecycle.service.js';
+import type { RegistrationStep } from './registration.service.js';
+
+/** How long the OAuth server may take to confirm an event of a portal whose application_token is not known yet. */
+const CONFIRMATION_MS = 4_000;
+
+/** Where an event comes from, once that is proven. */
+interface Sender {
+  portal: PortalRecord;
+  /** Accepted on the handler's secret alone. */
+  unsigned: boolean;
+}
+
+/**
+ * Decides who sent an event, then has it kept. Bitrix24 posts every event exactly once and never again, so the
+ * commit is all that stands between it and the answer; what the event asks for is done later by the relay.
+ */
+@Injectable()
+export class EventsService {
+  private readonly logger = new Logger(EventsService.name);
+
+  constructor(
+    private readonly portals: PortalsRepository,
+    private readonly intake: IntakeService,
+    private readonly installs: InstallService,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly oauth: OauthClient,
+    private readonly encryption: EncryptionService,
+    private readonly environment: Environment,
+  ) {}
+
+  /**
+   * Resolves once the event is committed; a duplicate is no error. Throws {@link Problem}: 400 `event_malformed`,
+   * 403 when it is not proven where the event comes from, 503 when that cannot be found out now.
+   */
+  async accept(secret: unknown, body: unknown): Promise<void> {
+    this.checkSecret(secret);
+    await readable(() => this.acceptParsed(parseEvent(body)));
+  }
+
+  /**
+   * ONAPPINSTALL at the installation path, as applications without an interface get it. The answer waits a few
+   * seconds for the registration; `steps` is null while that still runs. Throws {@link Problem}.
+   */
+  acceptInstallation(body: unknown): Promise<{ ok: true; steps: RegistrationStep[] | null }> {
+    return readable(async () => {
+      const event = parseEvent(body);
+      if (event.name !== 'ONAPPINSTALL') throw new MalformedEvent('This address takes ONAPPINSTALL only.');
+      const { portal, report } = await this.installs.installFromEvent(event.auth, eventLanguage(event));
+      await this.record(event, { portal, unsigned: false });
+      return { ok: true, steps: report?.steps ?? null };
+    });
+  }
+
+  private async acceptParsed(event: EventEnvelope): Promise<void> {
+    switch (event.name) {
+      case 'ONIMCONNECTORMESSAGEADD':
+        return this.keepMessages(event, await this.authenticate(event));
+      case 'ONAPPINSTALL':
+        return this.install(event);
+      case 'ONAPPUPDATE':
+        await this.authenticate(event);
+        return this.install(event);
+      case 'ONAPPUNINSTALL':
+        return this.uninstall(event, await this.authenticate(event));
+      case 'ONIMCONNECTORSTATUSDELETE':
+        return this.switchLineOff(event, await this.authenticate(event));
+      case 'ONIMCONNECTORLINEDELETE':
+        return this.deleteLine(event, await this.authenticate(event));
+      default:
+        return this.record(event, await this.authenticate(event));
+    }
+  }
+
+  private async keepMessages(event: EventEnvelope, { portal, unsigned }: Sender): Promise<void> {
+    const { connectorId } = portal;
+    const messages = parseOperatorMessages(event, { portalId: portal.id, connectorId, unsigned });
+    await this.intake.acceptOperatorMessages(messages);
+  }
+
+  private async install(event: EventEnvelope): Promise<void> {
+    // The answer must not wait for a dozen REST calls.
+    const { portal } = await this.installs.installFromEvent(event.auth, eventLanguage(event), 0);
+    await this.record(event, { portal, unsigned: false });
+  }
+
+  private async uninstall(event: EventEnvelope, sender: Sender): Promise<void> {
+    if (sender.unsigned) throw unproven('event_unsigned', 'The removal of the application must carry its auth block.');
+    await this.lifecycle.uninstall(sender.portal.id, parseUninstall(event.data));
+    await this.record(event, sender);
+  }
+
+  private async switchLineOff(event: EventEnvelope, sender: Sender): Promise<void> {
+    const status = parseStatusDelete(event.data);
+    if (status?.connector === sender.portal.connectorId) {
+      await this.lifecycle.lineSwitchedOff(sender.portal.id, status.lineId);
+    }
+    await this.record(event, sender);
+  }
+
+  private async deleteLine(event: EventEnvelope, sender: Sender): Promise<void> {
+    const lineId = parseLineDelete(event.data);
+    if (lineId) await this.lifecycle.lineDeleted(sender.portal.id, lineId);
+    await this.record(event, sender);
+  }
+
+  private async record(event: EventEnvelope, { portal, unsigned }: Sender): Promise<void> {
+    await this.intake.recordEvent({
+      source: `bitrix24:${portal.id}`,
+      key: eventKey(event),
+      portalId: portal.id,
+      name: event.name,
+      raw: unsigned ? { ...event.raw, unsigned } : event.raw,
+    });
+  }
+
+  private checkSecret(secret: unknown): void {
+    const expected = this.environment.B24_HANDLER_SECRET;
+    if (!expected) return;
+    if (typeof secret !== 'string' || !this.encryption.equal(secret, expected)) {
+      throw unproven('wrong_secret', 'The `secret` of the address is not B24_HANDLER_SECRET.');
+    }
+  }
+
+  private async authenticate({ auth }: EventEnvelope): Promise<Sender> {
+    if (!auth) return { portal: await this.onlyPortal(), unsigned: true };
+    const portal = auth.memberId ? await this.portals.findByMemberId(auth.memberId) : undefined;
+    if (!portal) throw unproven('unknown_portal', 'No portal with this member_id is connected.');
+    if (!auth.applicationToken) throw unproven('wrong_application_token', 'The event carries no application_token.');
+    const hash = this.encryption.hash(auth.applicationToken);
+    if (!portal.applicationTokenHash) await this.learnApplicationToken(portal, auth, hash);
+    else if (!timingSafeEqual(hash, portal.applicationTokenHash)) {
+      throw unproven('wrong_application_token', 'The application_token is not the one of this installation.');
+    }
+    return { portal, unsigned: false };
+  }
+
+  /** The portal of an event without an auth block: there must be no doubt which one is meant. */
+  private async onlyPortal(): Promise<PortalRecord> {
+    if (!this.environment.B24_HANDLER_SECRET) {
+      throw unproven('event_unsigned', 'Events without an auth block are taken only with B24_HANDLER_SECRET.');
+    }
+    const [portal, another] = (await this.portals.list()).filter(({ state }) => state !== 'uninstalled');
+    if (portal && !another) return portal;
+    throw unproven(
+      'event_unsigned',
+      'Events without an auth block are taken only while exactly one portal is connected.',
+    );
+  }
+
+  /**
+   * A portal that was connected by an authorisation code has shown no application_token yet. Its first event may
+   * teach it, if the access token beside it is confirmed by the server that issued it.
+   */
+  private async learnApplicationToken(portal: PortalRecord, auth: EventAuth, hash: Buffer): Promise<void> {
+    if (!auth.accessToken) {
+      throw unproven('unconfirmed_event', 'The event carries no access token that could prove its application_token.');
+    }
+    const info = await this.confirm(portal, auth.accessToken);
+    if (info.clientId !== portal.clientId || info.install.memberId !== portal.memberId) {
+      throw unproven('unconfirmed_event', 'The access token of the event belongs to another application or portal.');
+    }
+    // Two events may arrive together: the first one's token counts, and the second must carry the same.
+    if (!(await this.portals.setApplicationTokenHash(portal.id, hash, { verified: false }))) {
+      throw unproven('wrong_application_token', 'The application_token is not the one of this installation.');
+    }
+    this.logger.log(`portal ${portal.id}: the application_token of its events is known now`);
+  }
+
+  private async confirm(portal: PortalRecord, accessToken: string) {
+    const late = new AbortController();
+    try {
+      return await Promise.race([
+        this.oauth.appInfo(portal.oauthOrigin, accessToken),
+        pause(CONFIRMATION_MS, undefined, { signal: late.signal }).then(() => {
+          throw new Problem(503, 'oauth_unavailable', 'Bitrix24 did not confirm the event within 4 seconds.');
+        }),
+      ]);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      if (error.kind === 'unauthorised' || error.kind === 'refused') {
+        throw unproven('unconfirmed_event', `Bitrix24 did not confirm the access token of the event (${error.code}).`);
+      }
+      throw new Problem(503, 'oauth_unavailable', `Bitrix24 could not be asked about the event (${error.code}).`);
+    } finally {
+      late.abort();
+    }
+  }
+}
+
+async function readable<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MalformedEvent) throw new Problem(400, 'event_malformed', error.message);
+    throw error;
+  }
+}
+
+function unproven(code: string, detail: string): Problem {
+  return new Problem(403, code, detail);
+}

@@ -1,0 +1,124 @@
+import { Injectable } from '@nestjs/common';
+import { OauthClient } from '../bitrix/oauth.client.js';
+import { assertPortalEndpoint, UntrustedHostError } from '../bitrix/portal-hosts.js';
+import { Problem } from '../common/problem.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { ProfileClient } from './profile.client.js';
+
+/** A token and where it claims to come from; all of it unproven. */
+export interface OfferedToken {
+  accessToken: string;
+  serverEndpoint?: string | undefined;
+  domain?: string | undefined;
+}
+
+/** Which application, portal and user a token belongs to, in Bitrix24's own words. */
+export interface Identity {
+  clientId: string;
+  memberId: string;
+  /** REST base of the portal, checked, with its trailing slash. */
+  clientEndpoint: string;
+  oauthOrigin: string;
+  userId: string;
+  isAdmin: boolean;
+  scope: string;
+}
+
+/**
+ * Forms and events travel through browsers and the open internet, so anybody can post them. Nothing they say is
+ * believed: the OAuth server that issued the token names its application and portal, the portal names its user.
+ */
+@Injectable()
+export class IdentityService {
+  constructor(
+    private readonly oauth: OauthClient,
+    private readonly profiles: ProfileClient,
+    private readonly environment: Environment,
+  ) {}
+
+  /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed` or `oauth_unavailable`. */
+  async confirm(offer: OfferedToken): Promise<Identity> {
+    const oauthOrigin = this.oauth.resolveOauthOrigin({
+      serverEndpoint: offer.serverEndpoint,
+      portalDomain: offer.domain,
+    });
+    const info = await this.oauth.appInfo(oauthOrigin, offer.accessToken).catch(rethrowAsProblem);
+    if (info.clientId === '' || info.clientId !== this.clientId()) {
+      throw new Problem(403, 'wrong_application', 'The token belongs to another application; check B24_CLIENT_ID.');
+    }
+    if (!info.install.memberId) throw new Problem(403, 'token_refused', 'Bitrix24 names no portal for this token.');
+    const clientEndpoint = this.allowedEndpoint(info.install.clientEndpoint);
+    const profile = await this.profiles.read(clientEndpoint, offer.accessToken).catch(rethrowAsProblem);
+    return {
+      clientId: info.clientId,
+      memberId: info.install.memberId,
+      clientEndpoint,
+      oauthOrigin,
+      userId: profile.userId,
+      isAdmin: profile.isAdmin,
+      scope: info.scope.join(','),
+    };
+  }
+
+  /** As {@link confirm}, but only for administrators: anybody else gets `not_administrator`. */
+  async confirmAdministrator(offer: OfferedToken): Promise<Identity> {
+    return requireAdministrator(await this.confirm(offer));
+  }
+
+  /** The identity behind a pair that the OAuth server itself has just issued to us. */
+  async ofGrant(grant: {
+    accessToken: string;
+    memberId: string;
+    clientEndpoint: string;
+    scope: string;
+    oauthOrigin: string;
+  }): Promise<Identity> {
+    const clientEndpoint = this.allowedEndpoint(grant.clientEndpoint);
+    const profile = await this.profiles.read(clientEndpoint, grant.accessToken).catch(rethrowAsProblem);
+    const { memberId, scope, oauthOrigin } = grant;
+    return requireAdministrator({
+      clientId: this.clientId(),
+      memberId,
+      clientEndpoint,
+      oauthOrigin,
+      scope,
+      ...profile,
+    });
+  }
+
+  /** B24_CLIENT_ID; throws {@link Problem} `not_configured` without it. */
+  clientId(): string {
+    const { B24_CLIENT_ID } = this.environment;
+    if (B24_CLIENT_ID) return B24_CLIENT_ID;
+    throw notConfigured(['B24_CLIENT_ID']);
+  }
+
+  private allowedEndpoint(address: string): string {
+    try {
+      return assertPortalEndpoint(address, this.environment);
+    } catch (error) {
+      if (error instanceof UntrustedHostError) throw new Problem(403, 'portal_not_allowed', error.message);
+      throw error;
+    }
+  }
+}
+
+/** Some variables have to be set first; names them. */
+export function notConfigured(missing: string[]): Problem {
+  return new Problem(503, 'not_configured', `The service is not set up yet: set ${missing.join(', ')}.`, { missing });
+}
+
+function requireAdministrator(identity: Identity): Identity {
+  if (identity.isAdmin) return identity;
+  throw new Problem(403, 'not_administrator', 'Only an administrator of the portal may do this.');
+}
+
+/** A clear refusal is the caller's fault; anything else is Bitrix24's, and trying again helps. */
+function rethrowAsProblem(error: unknown): never {
+  if (!(error instanceof UpstreamError)) throw error;
+  if (error.kind === 'unauthorised' || error.kind === 'refused') {
+    throw new Problem(403, 'token_refused', `Bitrix24 did not confirm the token (${error.code}).`);
+  }
+  throw new Problem(503, 'oauth_unavailable', `Bitrix24 could not be asked (${error.code}); try again later.`);
+}

@@ -1,0 +1,211 @@
+import { randomBytes } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import { OauthClient } from '../bitrix/oauth.client.js';
+import { TokensService } from '../bitrix/tokens.service.js';
+import { Problem } from '../common/problem.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { EncryptionService } from '../storage/encryption.service.js';
+import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import type { TokenPair } from '../storage/tokens.repository.js';
+import type { EventAuth } from './event.parser.js';
+import type { Frame } from './frame.parser.js';
+import { type Identity, IdentityService, notConfigured } from './identity.service.js';
+import { PortalLifecycleService } from './portal-lifecycle.service.js';
+import type { RegistrationReport } from './registration.service.js';
+
+/** How long an authorisation may take from /b24/install to its callback. */
+const STATE_TTL_MS = 10 * 60_000;
+/** What a person waits for the steps on a page. */
+const PAGE_PATIENCE_MS = 25_000;
+/** What Bitrix24's queue server waits for the answer to an event before it slows down for us. */
+const EVENT_PATIENCE_MS = 4_000;
+
+/** An installed portal and what its registration said; null: still under way, it goes on after the answer. */
+export interface Installed {
+  portal: PortalRecord;
+  report: RegistrationReport | null;
+}
+
+/** Query of the OAuth callback. */
+export interface OauthCallback {
+  code: string;
+  state: string;
+  serverDomain?: string | undefined;
+  portalDomain?: string | undefined;
+}
+
+/**
+ * The three ways in which a portal connects: the authorisation that an administrator starts at /b24/install, the
+ * installation frame, and the event ONAPPINSTALL. Each ends with the same: portal and tokens stored, connector
+ * registered. Nothing is stored before Bitrix24 has confirmed who is asking, and only administrators may.
+ */
+@Injectable()
+export class InstallService {
+  private readonly logger = new Logger(InstallService.name);
+
+  constructor(
+    private readonly identities: IdentityService,
+    private readonly oauth: OauthClient,
+    private readonly states: OauthStatesRepository,
+    private readonly portals: PortalsRepository,
+    private readonly tokens: TokensService,
+    private readonly encryption: EncryptionService,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly environment: Environment,
+  ) {}
+
+  /** Address at which an administrator of B24_DOMAIN grants access; good for one use within ten minutes. */
+  async startAuthorisation(): Promise<string> {
+    const { portalOrigin, B24_CLIENT_ID: clientId } = this.environment;
+    if (!portalOrigin || !clientId) {
+      throw notConfigured([...(portalOrigin ? [] : ['B24_DOMAIN']), ...(clientId ? [] : ['B24_CLIENT_ID'])]);
+    }
+    const state = randomBytes(16).toString('base64url');
+    await this.states.create(this.encryption.hash(state), STATE_TTL_MS);
+    return this.oauth.authorizeUrl(portalOrigin, clientId, state);
+  }
+
+  /** Ends the authorisation. Throws {@link Problem} `state_invalid`, `code_refused` or as {@link IdentityService}. */
+  async finishAuthorisation({ code, state, serverDomain, portalDomain }: OauthCallback): Promise<Installed> {
+    if (!(await this.states.consume(this.encryption.hash(state)))) {
+      throw new Problem(
+        400,
+        'state_invalid',
+        'This authorisation was used already, is older than 10 minutes or was not started here: start again at /b24/install.',
+      );
+    }
+    const clientId = this.identities.clientId();
+    const secret = this.environment.B24_CLIENT_SECRET;
+    if (!secret) throw notConfigured(['B24_CLIENT_SECRET']);
+    const oauthOrigin = this.oauth.resolveOauthOrigin({ serverDomain, portalDomain });
+    const grant = await this.oauth.exchangeCode(oauthOrigin, clientId, secret, code).catch(refusedCode);
+    const identity = await this.identities.ofGrant({ ...grant, oauthOrigin });
+    const portal = await this.store(identity, { pair: grant });
+    return { portal, report: await this.lifecycle.register(portal.id, {}, PAGE_PATIENCE_MS) };
+  }
+
+  /** The installation frame. Throws {@link Problem} as {@link IdentityService.confirmAdministrator}. */
+  async installFromFrame(frame: Frame): Promise<Installed> {
+    const identity = await this.identities.confirmAdministrator(frame);
+    return this.installConfirmed(identity, frame, { installing: true });
+  }
+
+  /** A frame of a confirmed administrator, on a portal that is not connected (any more). */
+  async installConfirmed(
+    identity: Identity,
+    frame: Frame,
+    options: { installing?: boolean; lineId?: string },
+  ): Promise<Installed> {
+    if (!frame.refreshToken) {
+      throw new Problem(400, 'frame_malformed', 'The frame carries no refresh token (REFRESH_ID).');
+    }
+    const portal = await this.store(identity, {
+      pair: pairOf(frame.accessToken, frame.refreshToken, frame.expiresIn),
+      applicationToken: frame.applicationToken,
+      language: frame.language,
+    });
+    return { portal, report: await this.lifecycle.register(portal.id, options, PAGE_PATIENCE_MS) };
+  }
+
+  /**
+   * ONAPPINSTALL and ONAPPUPDATE. `patienceMs`: how long the answer may wait for the registration.
+   * Throws {@link Problem} as {@link IdentityService.confirmAdministrator}, or `event_unsigned`.
+   */
+  async installFromEvent(
+    auth: EventAuth | null,
+    language: string | undefined,
+    patienceMs: number = EVENT_PATIENCE_MS,
+  ): Promise<Installed> {
+    if (!auth?.accessToken || !auth.applicationToken) {
+      throw new Problem(403, 'event_unsigned', 'The event carries no tokens that could prove where it comes from.');
+    }
+    const identity = await this.identities.confirmAdministrator({ ...auth, accessToken: auth.accessToken });
+    const known = await this.portals.findByMemberId(identity.memberId);
+    // Calls made with an event's token count towards the portal's cycle guard, which drops events after seven in
+    // a row: a pair that works already is better.
+    const kept = known !== undefined && this.isInstalled(known, identity, auth.applicationToken);
+    if (!kept && !auth.refreshToken) {
+      throw new Problem(
+        400,
+        'event_malformed',
+        'The event carries no refresh token, so nothing could be done with it.',
+      );
+    }
+    const portal = await this.store(identity, {
+      ...(!kept && auth.refreshToken && { pair: pairOf(auth.accessToken, auth.refreshToken, auth.expiresIn ?? 3600) }),
+      applicationToken: auth.applicationToken,
+      language,
+    });
+    return { portal, report: await this.lifecycle.register(portal.id, {}, patienceMs) };
+  }
+
+  /**
+   * What the frame of a confirmed administrator adds to a connected portal: a pair that takes over when the
+   * installer leaves the company, and the application_token where no event has shown it yet.
+   */
+  async keepAdministrator(portal: PortalRecord, identity: Identity, frame: Frame): Promise<void> {
+    if (frame.applicationToken) await this.keepApplicationToken(portal, frame.applicationToken);
+    if (!frame.refreshToken) return;
+    const pair = pairOf(frame.accessToken, frame.refreshToken, frame.expiresIn);
+    await this.tokens.saveTokens(portal.id, identity.userId, pair, { isAdmin: true, isInstaller: false });
+  }
+
+  private async store(
+    identity: Identity,
+    given: { pair?: TokenPair; applicationToken?: string | undefined; language?: string | undefined },
+  ): Promise<PortalRecord> {
+    const { memberId, clientEndpoint, oauthOrigin, clientId, scope, userId } = identity;
+    const known = await this.portals.findByMemberId(memberId);
+    const portal = await this.portals.upsertInstalled({
+      memberId,
+      domain: new URL(clientEndpoint).host,
+      clientEndpoint,
+      oauthOrigin,
+      clientId,
+      scope,
+      // Dialogs are named after it: a re-created application must not open new ones.
+      connectorId: this.environment.B24_CONNECTOR_ID ?? known?.connectorId ?? this.environment.connectorId,
+      ...(given.language && { language: given.language }),
+    });
+    if (given.pair) {
+      const { accessToken, refreshToken, expiresAt } = given.pair;
+      const owner = { isAdmin: true, isInstaller: true };
+      await this.tokens.saveTokens(portal.id, userId, { accessToken, refreshToken, expiresAt }, owner);
+    }
+    if (given.applicationToken) await this.keepApplicationToken(portal, given.applicationToken);
+    this.logger.log(`portal ${portal.id} (${portal.domain}) is connected`);
+    return portal;
+  }
+
+  private async keepApplicationToken(portal: PortalRecord, applicationToken: string): Promise<void> {
+    const hash = this.encryption.hash(applicationToken);
+    await this.portals.setApplicationTokenHash(portal.id, hash, { verified: true });
+  }
+
+  private isInstalled(known: PortalRecord, identity: Identity, applicationToken: string): boolean {
+    if (known.state !== 'active' || known.clientId !== identity.clientId) return false;
+    return !known.applicationTokenHash || known.applicationTokenHash.equals(this.encryption.hash(applicationToken));
+  }
+}
+
+function pairOf(accessToken: string, refreshToken: string, expiresIn: number): TokenPair {
+  return { accessToken, refreshToken, expiresAt: new Date(Date.now() + expiresIn * 1000) };
+}
+
+function refusedCode(error: unknown): never {
+  if (!(error instanceof UpstreamError)) throw error;
+  if (error.kind === 'unauthorised' || error.kind === 'refused') {
+    throw new Problem(
+      400,
+      'code_refused',
+      `Bitrix24 refused the authorisation code (${error.code}): start again at /b24/install.`,
+    );
+  }
+  throw new Problem(
+    503,
+    'oauth_unavailable',
+    `Bitrix24 could not be asked (${error.code}); start again at /b24/install.`,
+  );
+}

@@ -1,0 +1,111 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { LinesRepository } from '../storage/lines.repository.js';
+import { PortalErasureRepository } from '../storage/portal-erasure.repository.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
+import { RegistrationService, type RegistrationOptions, type RegistrationReport } from './registration.service.js';
+
+/** `state_reason` of a portal whose data are still being erased: a start finishes what a stop interrupted. */
+const ERASING = 'The application was removed; its data are being erased';
+const REMOVED = 'The application was removed from the portal';
+const ERASED = 'The application was removed from the portal and its data were erased';
+
+/** What a request waits for an erasure; a long history goes on being erased after the answer. */
+const ERASURE_PATIENCE_MS = 3_000;
+/** How much of the ten seconds of a shutdown work under way may use. */
+const DRAIN_MS = 5_000;
+
+/** What happens to a portal beyond its messages: (re-)registration, lines that go, removal of the application. */
+@Injectable()
+export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(PortalLifecycleService.name);
+  private readonly running = new Set<Promise<unknown>>();
+  private stopping = false;
+
+  constructor(
+    private readonly portals: PortalsRepository,
+    private readonly lines: LinesRepository,
+    private readonly erasure: PortalErasureRepository,
+    private readonly registration: RegistrationService,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    for (const portal of await this.portals.list()) {
+      if (portal.state === 'uninstalled' && portal.stateReason === ERASING) await this.run(this.erase(portal.id), 0);
+    }
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    await Promise.race([Promise.allSettled(this.running), pause(DRAIN_MS, undefined, { ref: false })]);
+  }
+
+  /**
+   * The registration routine. Null when it takes longer than `patienceMs`: it goes on then, and its result is
+   * in the log.
+   */
+  register(portalId: bigint, options: RegistrationOptions, patienceMs: number): Promise<RegistrationReport | null> {
+    const work = this.registration.register(portalId, options).then((report) => {
+      for (const { step, detail } of report.steps.filter(({ ok }) => !ok)) {
+        this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
+      }
+      return report;
+    });
+    return this.run(work, patienceMs);
+  }
+
+  /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
+  async uninstall(portalId: bigint, { clean }: { clean: boolean }): Promise<void> {
+    await this.portals.setState(portalId, 'uninstalled', clean ? ERASING : REMOVED);
+    this.logger.log(`portal ${portalId}: the application was removed${clean ? ', its data are to be erased' : ''}`);
+    if (clean) await this.run(this.erase(portalId), ERASURE_PATIENCE_MS);
+  }
+
+  /** The connector was switched off in a line of the portal. */
+  async lineSwitchedOff(portalId: bigint, lineId: string): Promise<void> {
+    if (await this.lines.setState(portalId, lineId, 'inactive')) {
+      this.logger.warn(`portal ${portalId}: the connector was switched off in line ${lineId}`);
+    }
+  }
+
+  /** An open line was deleted; Bitrix24 tells every application, also those that had nothing to do with it. */
+  async lineDeleted(portalId: bigint, lineId: string): Promise<void> {
+    if (await this.lines.setState(portalId, lineId, 'deleted')) {
+      this.logger.warn(`portal ${portalId}: line ${lineId} was deleted`);
+    }
+  }
+
+  private async erase(portalId: bigint): Promise<void> {
+    while (!this.stopping) {
+      if (!(await this.stillErasing(portalId))) return;
+      if (!(await this.erasure.eraseSome(portalId))) continue;
+      await this.portals.setState(portalId, 'uninstalled', ERASED);
+      return;
+    }
+  }
+
+  /** An installation that comes in between ends the erasure: what is written from then on is wanted. */
+  private async stillErasing(portalId: bigint): Promise<boolean> {
+    const portal = await this.portals.findById(portalId);
+    return portal?.state === 'uninstalled' && portal.stateReason === ERASING;
+  }
+
+  /** Waits for `work` as long as `patienceMs`; what takes longer goes on and is logged if it fails. */
+  private async run<Result>(work: Promise<Result>, patienceMs: number): Promise<Result | null> {
+    let waiting = true;
+    const task = work.catch((error: unknown) => {
+      if (waiting) throw error;
+      this.logger.error('Work on a portal failed after its request was answered', error);
+      return null;
+    });
+    const settled = task.finally(() => this.running.delete(settled));
+    this.running.add(settled);
+    const patience = new AbortController();
+    try {
+      return await Promise.race([settled, pause(patienceMs, null, { signal: patience.signal })]);
+    } finally {
+      waiting = false;
+      patience.abort();
+    }
+  }
+}

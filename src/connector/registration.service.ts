@@ -1,0 +1,292 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { RestClient } from '../bitrix/rest.client.js';
+import type { RestCommand, RestParams } from '../bitrix/rest.types.js';
+import { Problem } from '../common/problem.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { BotsRepository } from '../storage/bots.repository.js';
+import { LinesRepository } from '../storage/lines.repository.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import type { Bot } from '../storage/prisma/client.js';
+import { CONNECTOR_ICON, CONNECTOR_ICON_DISABLED } from './connector-icon.js';
+import { isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
+
+/** What was done, in order, and what came of it. `step` is the REST method, `detail` is for people. */
+export interface RegistrationStep {
+  step: string;
+  ok: boolean;
+  detail: string;
+}
+
+export interface RegistrationReport {
+  /** Every step worked. */
+  ok: boolean;
+  steps: RegistrationStep[];
+}
+
+/** imconnector.status of one line. */
+export interface ConnectorStatus {
+  connector: string;
+  lineId: string;
+  /** Registered and switched on in this line. */
+  configured: boolean;
+  /** Configured and without error: messages are accepted. */
+  active: boolean;
+  error: boolean;
+}
+
+export interface RegistrationOptions {
+  /** Connect this line only; otherwise B24_LINE_ID and every line that a bot of the portal serves. */
+  lineId?: string;
+  /** The installation is still under way: the portal may say that the application is not installed yet. */
+  installing?: boolean;
+}
+
+/** An activation is saved by a background job of the portal: it may show a moment later. */
+const STATUS_DELAY_MS = 1_000;
+
+/**
+ * Makes a portal know our connector: registers it, binds the events and switches it on in lines. Everything here
+ * may be repeated at any time; a step that fails does not keep the next ones from being tried.
+ */
+@Injectable()
+export class RegistrationService {
+  constructor(
+    private readonly rest: RestClient,
+    private readonly portals: PortalsRepository,
+    private readonly lines: LinesRepository,
+    private readonly bots: BotsRepository,
+    private readonly environment: Environment,
+  ) {}
+
+  /** Address of our event handler; undefined while PUBLIC_URL is not known. */
+  get handlerUrl(): string | undefined {
+    const { publicUrl, B24_HANDLER_SECRET: secret } = this.environment;
+    return publicUrl && `${publicUrl}/b24/handler${secret ? `?secret=${encodeURIComponent(secret)}` : ''}`;
+  }
+
+  /** The whole routine. Throws {@link Problem} 404 for an unknown portal; what Bitrix24 refuses is in the report. */
+  async register(portalId: bigint, options: RegistrationOptions = {}): Promise<RegistrationReport> {
+    const portal = await this.portal(portalId);
+    const steps: RegistrationStep[] = [];
+    const handlerUrl = this.handlerUrl;
+    if (handlerUrl) {
+      steps.push(await this.registerConnector(portal), ...(await this.bindEvents(portal, handlerUrl)));
+    } else {
+      steps.push({
+        step: 'imconnector.register',
+        ok: false,
+        detail: 'PUBLIC_URL (or B24_REDIRECT_URI) is not set: Bitrix24 would not know where to send events.',
+      });
+    }
+    steps.push(await this.checkInstalled(portal, options.installing === true));
+    for (const lineId of await this.linesToConnect(portal, options.lineId)) {
+      steps.push(...(await this.connectLine(portal, lineId)));
+    }
+    return report(steps);
+  }
+
+  /** Switches the connector on in one line and shows its bot there. */
+  async activate(portalId: bigint, lineId: string): Promise<RegistrationReport> {
+    return report(await this.connectLine(await this.portal(portalId), lineId));
+  }
+
+  /** Switches the connector off in one line; messages of its clients wait from then on. */
+  async deactivate(portalId: bigint, lineId: string): Promise<RegistrationReport> {
+    const portal = await this.portal(portalId);
+    const step = await this.attempt('imconnector.activate', `line ${lineId}: off`, async () => {
+      // 0 as a number: the portal reads any other text, "N" and "false" too, as "on".
+      await this.call(portal, 'imconnector.activate', { CONNECTOR: portal.connectorId, LINE: lineId, ACTIVE: 0 });
+      await this.lines.setState(portal.id, lineId, 'inactive');
+    });
+    return report([step]);
+  }
+
+  /** What the portal says about the connector in one line. Throws UpstreamError when it does not answer. */
+  async status(portalId: bigint, lineId: string): Promise<ConnectorStatus> {
+    return this.readStatus(await this.portal(portalId), lineId);
+  }
+
+  /** B24_LINE_ID, where it means a line of this portal: the default one, or any when there is no default portal. */
+  defaultLine(portal: PortalRecord): string | undefined {
+    const { portalOrigin, B24_LINE_ID } = this.environment;
+    return !portalOrigin || new URL(portal.clientEndpoint).origin === portalOrigin ? B24_LINE_ID : undefined;
+  }
+
+  private async portal(id: bigint): Promise<PortalRecord> {
+    const portal = await this.portals.findById(id);
+    if (!portal) throw new Problem(404, 'portal_unknown', `There is no portal ${id}.`);
+    return portal;
+  }
+
+  private async linesToConnect(portal: PortalRecord, lineId?: string): Promise<string[]> {
+    if (lineId) return [lineId];
+    const fallback = this.defaultLine(portal);
+    if (fallback) await this.bots.adoptUnassigned(portal.id, fallback);
+    const served = (await this.bots.listByPortal(portal.id)).map((bot) => bot.lineId);
+    return [...new Set([fallback, ...served])].filter((line) => line !== undefined && line !== null);
+  }
+
+  private registerConnector(portal: PortalRecord): Promise<RegistrationStep> {
+    const name = this.environment.B24_CONNECTOR_NAME;
+    return this.attempt('imconnector.register', `${portal.connectorId} (${name})`, async () => {
+      // CHAT_GROUP is left out on purpose: the portal reads an explicit "no" as "yes" in some builds.
+      await this.call(portal, 'imconnector.register', {
+        ID: portal.connectorId,
+        NAME: name,
+        ICON: CONNECTOR_ICON,
+        ICON_DISABLED: CONNECTOR_ICON_DISABLED,
+        PLACEMENT_HANDLER: `${this.environment.publicUrl}/b24/settings`,
+        // Telegram's Bot API cannot take a client's words back on an operator's behalf.
+        DEL_EXTERNAL_MESSAGES: false,
+        EDIT_INTERNAL_MESSAGES: true,
+        DEL_INTERNAL_MESSAGES: true,
+        NEWSLETTER: true,
+        NEED_SYSTEM_MESSAGES: true,
+        NEED_SIGNATURE: false,
+        COMMENT: 'Telegram bots in Open Channels',
+      });
+    });
+  }
+
+  private async bindEvents(portal: PortalRecord, handlerUrl: string): Promise<RegistrationStep[]> {
+    let bound: BoundHandler[] = [];
+    const read = await this.attempt('event.get', 'handlers read', async () => {
+      bound = elements(await this.call(portal, 'event.get', {})) as BoundHandler[];
+      return `${bound.filter(isOurHandler).length} handlers of ours`;
+    });
+    const { stale, missing } = reconcileHandlers(bound, handlerUrl);
+    const steps = [read];
+    if (stale.length > 0) steps.push(await this.unbind(portal, stale));
+    steps.push(await this.bind(portal, missing, handlerUrl));
+    return steps;
+  }
+
+  private unbind(portal: PortalRecord, stale: BoundHandler[]): Promise<RegistrationStep> {
+    const commands = stale.map(({ event, handler, auth_type }) => ({
+      method: 'event.unbind',
+      params: { EVENT: event, HANDLER: handler, AUTH_TYPE: auth_type ?? '0' },
+    }));
+    return this.attempt('event.unbind', `${stale.length} stale handlers removed`, async () => {
+      const refused = await this.callAll(portal, commands);
+      if (refused.length > 0) throw refused[0];
+    });
+  }
+
+  private bind(portal: PortalRecord, missing: readonly string[], handlerUrl: string): Promise<RegistrationStep> {
+    if (missing.length === 0)
+      return Promise.resolve({ step: 'event.bind', ok: true, detail: 'every event was bound already' });
+    const commands = missing.map((event) => ({ method: 'event.bind', params: { EVENT: event, HANDLER: handlerUrl } }));
+    return this.attempt('event.bind', `bound: ${missing.join(', ')}`, async () => {
+      const refused = (await this.callAll(portal, commands)).filter((error) => !/already bind?ed/i.test(error.detail));
+      if (refused.length > 0) throw refused[0];
+    });
+  }
+
+  private checkInstalled(portal: PortalRecord, installing: boolean): Promise<RegistrationStep> {
+    return this.attempt('app.info', 'the application is installed', async () => {
+      const info = (await this.call(portal, 'app.info', {})) as { INSTALLED?: unknown } | null;
+      if (info?.INSTALLED === true || info?.INSTALLED === 'Y') return undefined;
+      if (installing) return 'the installation ends when this page tells the portal so';
+      throw new Problem(
+        409,
+        'not_installed',
+        'INSTALLED is false, so Bitrix24 sends no events: open the application inside the portal once to finish its installation.',
+      );
+    });
+  }
+
+  private async connectLine(portal: PortalRecord, lineId: string): Promise<RegistrationStep[]> {
+    const about = { CONNECTOR: portal.connectorId, LINE: lineId };
+    const activated = await this.attempt('imconnector.activate', `line ${lineId}: on`, async () => {
+      await this.call(portal, 'imconnector.activate', { ...about, ACTIVE: 1 });
+      await this.lines.activate(portal.id, lineId);
+    });
+    const steps = [activated];
+    if (activated.ok) steps.push(await this.confirmActive(portal, lineId));
+    const bot = await this.bots.findByLine(portal.id, lineId);
+    const data = bot && shownData(bot);
+    if (data) {
+      steps.push(
+        await this.attempt('imconnector.connector.data.set', `line ${lineId}: ${data.NAME}`, async () => {
+          await this.call(portal, 'imconnector.connector.data.set', { ...about, DATA: data });
+        }),
+      );
+    }
+    return steps;
+  }
+
+  private confirmActive(portal: PortalRecord, lineId: string): Promise<RegistrationStep> {
+    return this.attempt('imconnector.status', `line ${lineId}: ready`, async () => {
+      if ((await this.readStatus(portal, lineId)).active) return;
+      await pause(STATUS_DELAY_MS);
+      const status = await this.readStatus(portal, lineId);
+      if (status.active) return;
+      throw new Problem(
+        409,
+        'line_not_active',
+        `line ${lineId}: the portal says that the connector is ${status.error ? 'in error' : 'not active'} there; connect it in Contact Center.`,
+      );
+    });
+  }
+
+  private async readStatus(portal: PortalRecord, lineId: string): Promise<ConnectorStatus> {
+    const params = { CONNECTOR: portal.connectorId, LINE: lineId };
+    const answer = (await this.call(portal, 'imconnector.status', params)) as Record<string, unknown> | null;
+    return {
+      connector: portal.connectorId,
+      lineId,
+      configured: answer?.CONFIGURED === true,
+      active: answer?.STATUS === true,
+      error: answer?.ERROR === true,
+    };
+  }
+
+  private async call(portal: PortalRecord, method: string, params: RestParams): Promise<unknown> {
+    return (await this.rest.call<unknown>(portal.id, method, params)).result;
+  }
+
+  /** One batch per 50 commands; answers the errors of those that failed. */
+  private async callAll(portal: PortalRecord, commands: RestCommand[]): Promise<UpstreamError[]> {
+    const errors: UpstreamError[] = [];
+    for (let start = 0; start < commands.length; start += 50) {
+      const keyed = commands.slice(start, start + 50).map((command, index) => [`c${index}`, command] as const);
+      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(keyed));
+      for (const outcome of Object.values(results)) if (!outcome.ok) errors.push(outcome.error);
+    }
+    return errors;
+  }
+
+  /** Runs one step; `work` may answer a better detail. Only what the network or we ourselves refuse is a result. */
+  private async attempt(
+    step: string,
+    detail: string,
+    work: () => Promise<string | undefined | void>,
+  ): Promise<RegistrationStep> {
+    try {
+      const said = await work();
+      return { step, ok: true, detail: said ?? detail };
+    } catch (error) {
+      if (error instanceof UpstreamError) return { step, ok: false, detail: `${error.code}: ${error.detail}` };
+      if (error instanceof Problem) return { step, ok: false, detail: error.message };
+      throw error;
+    }
+  }
+}
+
+function report(steps: RegistrationStep[]): RegistrationReport {
+  return { ok: steps.every((step) => step.ok), steps };
+}
+
+/** What Contact Center shows of the bot behind the line; null until Telegram told us the bot's name. */
+function shownData(bot: Bot): { ID: string; URL: string; URL_IM: string; NAME: string } | null {
+  if (!bot.username) return null;
+  const url = `https://t.me/${bot.username}`;
+  return { ID: bot.telegramId.toString(), URL: url, URL_IM: url, NAME: `@${bot.username}` };
+}
+
+/** PHP writes a list with gaps as an object. */
+function elements(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : Object.values((value as Record<string, unknown> | null) ?? {});
+}

@@ -1,0 +1,105 @@
+import { Injectable } from '@nestjs/common';
+import { Environment } from '../config/environment.js';
+import { BotsRepository } from '../storage/bots.repository.js';
+import { LinesRepository } from '../storage/lines.repository.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import type { Frame } from './frame.parser.js';
+import { type FramePage, FramesService } from './frames.service.js';
+import { type Identity, IdentityService } from './identity.service.js';
+import { InstallService } from './install.service.js';
+import { pageLanguage, type PageLanguage } from './pages/layout.js';
+import { outsidePage, settingsPage, statusPage, wrongPlacementPage } from './pages/settings.page.js';
+import { say } from './pages/texts.js';
+import { RegistrationService } from './registration.service.js';
+
+/** The pages that an administrator sees inside the portal. */
+@Injectable()
+export class SettingsService {
+  constructor(
+    private readonly identities: IdentityService,
+    private readonly installs: InstallService,
+    private readonly registration: RegistrationService,
+    private readonly frames: FramesService,
+    private readonly portals: PortalsRepository,
+    private readonly lines: LinesRepository,
+    private readonly bots: BotsRepository,
+    private readonly environment: Environment,
+  ) {}
+
+  /**
+   * Contact Center opened our tile for a line: gives the line a bot if one is free, switches the connector on
+   * there and shows what came of it. Throws Problem as {@link IdentityService.confirmAdministrator}.
+   */
+  async openLine(frame: Frame, lang: PageLanguage): Promise<FramePage> {
+    const identity = await this.identities.confirmAdministrator(frame);
+    const portal = await this.connected(identity, frame);
+    const { connector, lineId } = frame.placement;
+    if (!lineId) return this.page(identity, wrongPlacementPage(lang, this.say(lang, 'settingsNoLine')));
+    if (connector && connector !== portal.connectorId) {
+      const values = { other: connector, connector: portal.connectorId };
+      return this.page(identity, wrongPlacementPage(lang, say(lang, 'settingsOtherConnector', values)));
+    }
+    const bot = await this.bots.adoptUnassigned(portal.id, lineId);
+    const report = await this.registration.activate(portal.id, lineId);
+    const { B24_CONNECTOR_NAME: connectorName } = this.environment;
+    return this.page(identity, settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, report }));
+  }
+
+  /**
+   * The application itself was opened. For an administrator of a portal that is not connected this is the
+   * installation: applications without an installation path know no other moment.
+   */
+  async showApplication(frame: Frame, lang: PageLanguage): Promise<FramePage> {
+    const identity = await this.identities.confirm(frame);
+    const known = await this.portals.findByMemberId(identity.memberId);
+    if (identity.isAdmin && !this.isConnected(known, identity)) {
+      const installed = await this.installs.installConfirmed(identity, frame, {});
+      return this.frames.installed(installed, lang, { finish: true });
+    }
+    const portal = identity.isAdmin ? await this.connected(identity, frame) : known;
+    const bots = portal ? await this.bots.listByPortal(portal.id) : [];
+    const lines = portal ? await this.lines.listByPortal(portal.id) : [];
+    return this.page(
+      identity,
+      statusPage({
+        lang,
+        connectorName: this.environment.B24_CONNECTOR_NAME,
+        portal: portal?.domain ?? new URL(identity.clientEndpoint).host,
+        state: portal?.state ?? 'uninstalled',
+        stateReason: portal?.stateReason ?? null,
+        lines: lines.map(({ lineId, state }) => ({
+          lineId,
+          on: state === 'active',
+          bot: bots.find((bot) => bot.lineId === lineId) ?? null,
+        })),
+      }),
+    );
+  }
+
+  /** The address opened in a browser, outside any portal. `languages`: Accept-Language. */
+  outside(languages: string | undefined): string {
+    return outsidePage(pageLanguage(languages), this.environment.B24_CONNECTOR_NAME);
+  }
+
+  /** The portal of a confirmed administrator, connected if it was not, with his pair kept beside the installer's. */
+  private async connected(identity: Identity, frame: Frame): Promise<PortalRecord> {
+    const known = await this.portals.findByMemberId(identity.memberId);
+    if (!known || !this.isConnected(known, identity)) {
+      return (await this.installs.installConfirmed(identity, frame, {})).portal;
+    }
+    await this.installs.keepAdministrator(known, identity, frame);
+    return known;
+  }
+
+  private isConnected(portal: PortalRecord | undefined, identity: Identity): boolean {
+    return portal?.state === 'active' && portal.clientId === identity.clientId;
+  }
+
+  private page(identity: Identity, html: string): FramePage {
+    return { status: 200, html, frameAncestor: new URL(identity.clientEndpoint).origin };
+  }
+
+  private say(lang: PageLanguage, text: 'settingsNoLine'): string {
+    return say(lang, text, { connector: this.environment.B24_CONNECTOR_NAME });
+  }
+}

@@ -1,0 +1,39 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService, type Queryable } from './database.service.js';
+
+/** Erases what clients and operators of one portal said, and the portal's tokens; its row and its bots stay. */
+@Injectable()
+export class PortalErasureRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /**
+   * Drops everything that waits to be sent and erases up to `batch` messages; when none are left, the chats,
+   * events and tokens. True: nothing is left. May be interrupted and called again at any time.
+   */
+  eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
+    return this.db.transaction(async (connection) => {
+      await eraseOutbox(connection, portalId);
+      const { rowCount } = await connection.query(
+        `DELETE FROM messages WHERE id IN (
+           (SELECT id FROM messages WHERE portal_id = $1 LIMIT $2)
+           UNION ALL
+           (SELECT m.id FROM messages m JOIN chat_links c ON c.id = m.chat_id WHERE c.portal_id = $1 LIMIT $2))`,
+        [portalId, batch],
+      );
+      if ((rowCount ?? 0) > 0) return false;
+      await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);
+      return true;
+    });
+  }
+}
+
+async function eraseOutbox(connection: Queryable, portalId: bigint): Promise<void> {
+  await connection.query(
+    `WITH gone AS (
+       DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.portal_id = $1 RETURNING lanes.id)
+     DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
+    [portalId],
+  );
+}
