@@ -5,7 +5,7 @@ import type { LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { DialogReader } from './dialog.reader.js';
-import { chatOf, externalIdOf, externalIdsOf, messagesOf, userOf } from './dialog.message.js';
+import { chatOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
 import { noteLanguage, repetitionMark, undeliveredNote } from './operator-notes.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
@@ -31,16 +31,7 @@ export class PortalSender {
     const delivery = lane.deliveries[0]!;
     const line = lineOf(lane);
     if (delivery.kind === 'note') return this.sendNote(portal, lane, line, delivery);
-    let repeated: string | null = null;
-    if (delivery.unknown) {
-      const [first] = messagesOf(lane.chat, delivery, null);
-      const text = String((first?.message as { text?: string } | undefined)?.text ?? '');
-      const found = await this.dialogs.find(portal.id, lane.chat, externalIdOf(lane.chat, delivery.message), text);
-      if (found === 'there') return { deliveries: [{ seq: delivery.seq, delivered: true }] };
-      // Only what could not be looked up may be a repetition; what is absent never arrived.
-      if (found === 'unreadable') repeated = repetitionMark(noteLanguage(portal.language));
-    }
-    return this.send(portal, line, delivery, messagesOf(lane.chat, delivery, repeated));
+    return this.sendOnce(portal, lane, line, delivery, (repeated) => messagesOf(lane.chat, delivery, repeated));
   }
 
   /** Reports operators' messages of these lanes (one line, one channel) as delivered or read. */
@@ -67,18 +58,37 @@ export class PortalSender {
       delivery.message.text,
       noteLanguage(portal.language),
     );
-    const element = {
+    const note = (repeated: string | null) => ({
       user: userOf(lane.chat),
       // Author 0: a system line of the dialog, which never comes back to us as an event.
       message: {
-        id: `${lane.chat.externalId}:note${delivery.message.id}`,
+        id: noteIdOf(lane.chat, delivery),
         date: Math.floor(Date.now() / 1000),
-        text,
+        text: repeated ? `${repeated}\n${text}` : text,
         user_id: 0,
       },
       chat: chatOf(lane.chat),
-    };
-    return this.send(portal, line, delivery, [element]);
+    });
+    return this.sendOnce(portal, lane, line, delivery, (repeated) => [note(repeated)]);
+  }
+
+  /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
+  private async sendOnce(
+    portal: PortalRecord,
+    lane: ClaimedLane,
+    line: number,
+    delivery: ClaimedDelivery,
+    elements: (repeated: string | null) => Record<string, unknown>[],
+  ): Promise<LaneResult> {
+    if (!delivery.unknown) return this.send(portal, line, delivery, elements(null));
+    const message = elements(null)[0]!.message as { id: string; text: string; user_id?: number };
+    const authorId = message.user_id === undefined ? lane.chat.bitrixUserId : String(message.user_id);
+    const sought = { externalId: message.id, text: message.text, authorId };
+    const found = await this.dialogs.find(portal, line, lane.chat, sought);
+    if (found === 'there') return { deliveries: [{ seq: delivery.seq, delivered: true }] };
+    // Only what could not be looked up may be a repetition; what is absent never arrived.
+    const repeated = found === 'unreadable' ? repetitionMark(noteLanguage(portal.language)) : null;
+    return this.send(portal, line, delivery, elements(repeated));
   }
 
   private async send(
