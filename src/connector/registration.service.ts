@@ -5,6 +5,8 @@ import type { RestCommand, RestParams } from '../bitrix/rest.types.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
+import { portalEndpoint } from '../relay/message.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
@@ -57,6 +59,7 @@ export class RegistrationService {
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
     private readonly bots: BotsRepository,
+    private readonly events: RelayEvents,
     private readonly environment: Environment,
   ) {}
 
@@ -204,7 +207,10 @@ export class RegistrationService {
       await this.lines.activate(portal.id, lineId);
     });
     const steps = [activated];
-    if (activated.ok) steps.push(await this.confirmActive(portal, lineId));
+    if (activated.ok) {
+      steps.push(await this.confirmActive(portal, lineId));
+      this.events.emit('changed', portalEndpoint(portal.id));
+    }
     const bot = await this.bots.findByLine(portal.id, lineId);
     const data = bot && shownData(bot);
     if (data) {
