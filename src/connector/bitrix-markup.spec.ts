@@ -76,6 +76,7 @@ describe('toBBCode', () => {
     ['&#91;b&#93;', `&${Z}#91;b&${Z}#93;`],
     ['&amp;', `&${Z}amp;`],
     ['<img data-code="x">', `<${Z}img data-code="x">`],
+    ['[user guide] [b', '[user guide] [b'],
     ['[1] [ok] [bold] [x]=b] a[0]', '[1] [ok] [bold] [x]=b] a[0]'],
     ['1 < 2 & 3 > 2; 12:30:45', '1 < 2 & 3 > 2; 12:30:45'],
   ])('shows %j as it was typed', (typed, expected) => {
@@ -146,6 +147,12 @@ describe('fromBBCode', () => {
 
   it.each([
     ['[1] [x] [ok] [b [/] []', '[1] [x] [ok] [b [/] []'],
+    [
+      '[user guide] [call me] [list of colors] [img of a cat]',
+      '[user guide] [call me] [list of colors] [img of a cat]',
+    ],
+    ['[user] [color] [call] [send]', '[user] [color] [call] [send]'],
+    ['[send]yes[/send] [put]/x[/put]', 'yes /x'],
     ['[/b] a [/url]', '[/b] a [/url]'],
     ['[i 1] [s=2] [bold]x[/bold]', '[i 1] [s=2] [bold]x[/bold]'],
     ['a#BR#b\r\nc[BR]d', 'a\nb\nc\nd'],
@@ -311,5 +318,28 @@ describe('round trips', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('hostile texts', () => {
+  it.each([
+    '[b]',
+    '[code]',
+    '[url=',
+    '[',
+    '-',
+    ':aa',
+    '&',
+    '<img data-code=',
+    '[quote]',
+    '[list][*]',
+    '>>[b]a\n',
+    '[icon=a title=" ',
+  ])('reads, writes and cuts 20,000 characters of %j quickly', (unit) => {
+    const text = unit.repeat(BITRIX_TEXT_LIMIT / unit.length);
+    const started = performance.now();
+    splitForBitrix(fromBBCode(text));
+    toBBCode(plain(text));
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });

@@ -30,8 +30,11 @@ const STYLES: ReadonlyMap<string, MarkType> = new Map([
   ['s', 'strikethrough'],
 ]);
 const BARE = 'b|i|u|s|like|dislike|\\*';
-const VALUED = 'url|quote|user|chat|img|size|color|font|list|put|send|call|context|dialog|pch';
+const OPTIONAL_VALUE = 'url|quote|img|list|put|send|call';
+const VALUED = `${OPTIONAL_VALUE}|user|chat|size|color|font|context|dialog|pch`;
 const VOID = 'icon|disk|attach|timestamp|rating';
+const NEEDS_VALUE = /^(?:user|chat|size|color|font|context|dialog|pch)$/;
+const NEEDS_CLOSING = /^(?:img|put|send|call)$/;
 const CODE = '\\[code\\]([\\s\\S]*?)(?:\\[\\/code\\]|(?![\\s\\S]))';
 
 const TOKEN = new RegExp(
@@ -39,7 +42,7 @@ const TOKEN = new RegExp(
     CODE,
     '\\n(>>|&gt;&gt;)?',
     `\\[(\\/?)(${BARE}|${VALUED})\\]`,
-    `\\[(${VALUED}|${VOID})(?:\\s*=\\s*|\\s+)([^\\]\\n]*)\\]`,
+    `\\[(${VALUED}|${VOID})(?:=|(?<=\\[img) +(?=\\w+=))([^\\]\\n]*)\\]`,
   ].join('|'),
   'gi',
 );
@@ -54,7 +57,7 @@ const ENCODED = new RegExp(
     '&#(?<decimal>\\d{2,6});',
     '&#x(?<hexadecimal>[0-9a-f]{2,5});',
     ':(?<emoji>(?:[0-9a-f]{2}){4,}):',
-    '<img\\b(?<smile>[^>]*\\bdata-code=[^>]*)>',
+    '<img\\b(?<smile>[^<>]*)>',
   ].join('|'),
   'gi',
 );
@@ -75,7 +78,7 @@ const READ_AS_ENCODED = [
 ];
 const READ_AS_MARKUP = [
   ...READ_AS_ENCODED,
-  new RegExp(`\\[(?=\\/?(?:code|br|${BARE}|${VALUED}|${VOID})(?:[\\]=\\s/]|$))`, 'gi'),
+  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img )`, 'gi'),
   /#(?=BR#)/gi,
   /(?<=^|\n)>(?=>)/g,
   // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
@@ -105,10 +108,10 @@ export function fromBBCode(text: string): RichText {
 /**
  * Takes off the operator's name that Bitrix24 puts before the words, once and only at the very start:
  * `[b]Name:[/b] [br]words` (2026), `[b]Name:[/b][br] words` (before, and in updates), `[b]Name:[/b] ` (only files).
- * Only for lines that sign messages: an operator's own bold "Total:" at the start looks the same.
+ * A bold "Total:" with words on its own line is the operator's and stays.
  */
 export function stripOperatorName(text: string): { name?: string; text: string } {
-  const prefix = /^\[b\]((?:(?!\[\/?b\]).){1,200}?):\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?)?/iu.exec(text);
+  const prefix = /^\[b\]((?:(?!\[\/?b\]).){1,200}?):\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?|$)/iu.exec(text);
   if (!prefix?.[1]) return { text };
   return { name: decode(prefix[1]), text: text.slice(prefix[0].length) };
 }
@@ -226,7 +229,7 @@ function guardedPositions({ text, marks }: RichText): Set<number> {
 
 /** `[br]`, `#BR#` and CR LF as line feeds, except in code. */
 function unifyLineBreaks(text: string): string {
-  return text.replace(new RegExp(`(${CODE})|\\r\\n|\\[br\\s*\\/?\\]|#BR#`, 'gi'), (_, code?: string) => code ?? '\n');
+  return text.replace(new RegExp(`(${CODE})|\\r\\n|\\[br *\\/?\\]|#BR#`, 'gi'), (_, code?: string) => code ?? '\n');
 }
 
 /** Dash-framed quotes as `>>` lines, without the reference to a message (`#chat12/345`) that only the portal can open. */
@@ -250,7 +253,7 @@ function decode(text: string): string {
     if (decimal) return String.fromCodePoint(Number(decimal));
     if (hexadecimal) return String.fromCodePoint(parseInt(hexadecimal, 16));
     if (emoji) return decodeEmoji(emoji) ?? whole;
-    return decodeSmile(smile ?? '');
+    return decodeSmile(smile ?? '') ?? whole;
   });
 }
 
@@ -259,10 +262,12 @@ function decodeEmoji(hexadecimal: string): string | undefined {
   return /^[^\p{ASCII}\uFFFD]+$/u.test(emoji) ? emoji : undefined;
 }
 
-function decodeSmile(attributes: string): string {
+/** An image that stands for a smile; others are somebody's words. */
+function decodeSmile(attributes: string): string | undefined {
   const attribute = (name: string) =>
-    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('') ?? '';
+    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('');
   const code = attribute('data-code');
+  if (code === undefined) return undefined;
   const emoji = /^:?([0-9a-f]{8,}):?$/i.exec(code)?.[1];
   return (emoji && decodeEmoji(emoji)) || attribute('alt') || code;
 }
@@ -282,6 +287,8 @@ class BBCodeReader {
   private readonly open: OpenTag[] = [];
   private quoteStart: number | undefined;
   private breakBeforeNext = false;
+  /** Which tags have a closing one anywhere in the text. */
+  private readonly closed = new Map<string, boolean>();
 
   constructor(private readonly source: string) {}
 
@@ -307,11 +314,11 @@ class BBCodeReader {
     else if (whole.startsWith('\n')) this.lineBreak(quotePrefix !== undefined);
     else if (valued !== undefined) this.begin(valued.toLowerCase(), value ?? '', whole);
     else if (slash === '/') this.end((bare ?? '').toLowerCase(), whole);
-    else this.begin((bare ?? '').toLowerCase(), '', whole);
+    else this.beginBare((bare ?? '').toLowerCase(), whole);
   }
 
   private code(source: string): void {
-    const code = decode(source.replace(/^\n/, '').replace(/\n$/, ''));
+    const code = decode(withoutEdgeBreaks(source));
     this.append(code);
     this.mark(code.includes('\n') ? 'pre' : 'code', this.text.length - code.length);
   }
@@ -321,6 +328,21 @@ class BBCodeReader {
     if (!quoted) this.endQuoteLines();
     this.text += '\n';
     if (quoted) this.quoteStart ??= this.text.length;
+  }
+
+  /** `[call]` and `[user]` may be plain words: without a value a tag needs its closing one, or is none at all. */
+  private beginBare(name: string, whole: string): void {
+    const isTag = !NEEDS_VALUE.test(name) && (!NEEDS_CLOSING.test(name) || this.isClosed(name));
+    if (isTag) this.begin(name, '', whole);
+    else this.append(whole);
+  }
+
+  private isClosed(name: string): boolean {
+    const known = this.closed.get(name);
+    if (known !== undefined) return known;
+    const closed = this.source.toLowerCase().includes(`[/${name}]`);
+    this.closed.set(name, closed);
+    return closed;
   }
 
   private begin(name: string, value: string, whole: string): void {
@@ -403,6 +425,14 @@ class BBCodeReader {
     if (this.quoteStart !== undefined) this.mark('quote', this.quoteStart);
     this.quoteStart = undefined;
   }
+}
+
+function withoutEdgeBreaks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && text[start] === '\n') start++;
+  while (end > start && text[end - 1] === '\n') end--;
+  return text.slice(start, end);
 }
 
 /** The address a click opens: as Telegram does, one that begins with a domain gets `http://`. */

@@ -21,9 +21,10 @@ class Holding implements HeldLease {
   private readonly controller = new AbortController();
   private until: number;
 
+  /** @param since when it was asked for, by `performance.now()` */
   constructor(
     readonly lease: Lease,
-    since: number,
+    readonly since: number,
   ) {
     this.until = since + LEASE_SECONDS * 1_000;
   }
@@ -58,7 +59,6 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private readonly owned = new Map<string, { holding: Holding; worker: EndpointWorker }>();
   private readonly loops: Promise<void>[] = [];
   private stopping = false;
-  private lastHeartbeat = 0;
 
   constructor(
     private readonly endpoints: EndpointsRepository,
@@ -107,12 +107,11 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       const lease = leases.get(endpoint);
       if (lease && lease.fence === holding.lease.fence) {
         holding.prolong(since);
-      } else if (this.lastHeartbeat > 0) {
+      } else if (holding.since < since) {
         this.logger.warn({ endpoint }, 'Another replica drives this endpoint now');
         await this.giveUp(endpoint, 1_000, false);
       }
     }
-    this.lastHeartbeat = since;
   }
 
   private async acquire(): Promise<void> {

@@ -72,8 +72,7 @@ export class EndpointWorker {
     const drained = (async () => {
       await this.driver.stop();
       await this.finished;
-      while (this.inFlight > 0) await this.sleep(IDLE_MS);
-      while (this.settling) await this.settling;
+      while (this.inFlight > 0 || this.settling) await new Promise((resolve) => setTimeout(resolve, 10));
     })();
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([drained, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))]);
@@ -160,7 +159,7 @@ export class EndpointWorker {
     const deliveries = result.deliveries.map((outcome): Settlement => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
       const settlement = this.settlementOf(delivery, outcome, now, lane.id);
-      if ('delayMs' in settlement) dueInMs = Math.max(dueInMs, settlement.delayMs);
+      dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
       this.events.emit('settled', {
         network: this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24',
         kind: delivery.kind,
@@ -180,7 +179,7 @@ export class EndpointWorker {
   ): Settlement & { delayMs?: number } {
     const { seq, telegramMessageIds } = result;
     if (result.delivered) {
-      if (this.circuit.succeeded()) void this.lanes.wake(this.endpoint).catch((error) => this.logger.warn(error));
+      this.networkAnswered();
       return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
     }
     const { error } = result;
@@ -189,7 +188,7 @@ export class EndpointWorker {
       else this.circuit.failed(laneId, now);
     } else if (error.kind === 'refused') {
       // An answer, even a "no", shows that the network is well.
-      this.circuit.succeeded();
+      this.networkAnswered();
     }
     const decision = decide({
       error,
@@ -220,6 +219,15 @@ export class EndpointWorker {
     return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
   }
 
+  /** After an outage, whatever waited because of it may go now. */
+  private networkAnswered(): void {
+    if (!this.circuit.succeeded()) return;
+    this.lanes.wake(this.endpoint).then(
+      () => this.wake(),
+      (error: unknown) => this.logger.debug({ endpoint: this.endpoint, err: error }, 'Waiting lanes keep their times'),
+    );
+  }
+
   private settleSoon(settlement: LaneSettlement): void {
     this.unsettled.push(settlement);
     this.settling ??= this.settle().finally(() => {
@@ -243,7 +251,7 @@ export class EndpointWorker {
           this.unsettled.length = 0;
           return;
         }
-        this.logger.warn({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
+        this.logger.debug({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
         await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS));
         if (this.held.signal.aborted && this.stopped) return;
       }
@@ -261,13 +269,12 @@ export class EndpointWorker {
   private sleep(ms: number): Promise<void> {
     if (this.woken) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const self = this;
-      function done() {
+      const done = () => {
         clearTimeout(timer);
-        self.wakeUp = null;
+        this.wakeUp = null;
         resolve();
-      }
+      };
+      const timer = setTimeout(done, ms);
       this.wakeUp = done;
     });
   }

@@ -142,6 +142,17 @@ CREATE TABLE "processed_events" (
 );
 
 -- CreateTable
+CREATE TABLE "events" (
+    "id" BIGSERIAL NOT NULL,
+    "portal_id" BIGINT NOT NULL,
+    "name" TEXT NOT NULL,
+    "raw" JSONB NOT NULL,
+    "received_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+
+    CONSTRAINT "events_pkey" PRIMARY KEY ("id")
+);
+
+-- CreateTable
 CREATE TABLE "chat_links" (
     "id" BIGSERIAL NOT NULL,
     "bot_id" BIGINT NOT NULL,
@@ -286,6 +297,9 @@ CREATE UNIQUE INDEX "bots_portal_id_line_id_key" ON "bots"("portal_id", "line_id
 
 -- CreateIndex
 CREATE INDEX "processed_events_received_at_idx" ON "processed_events"("received_at");
+
+-- CreateIndex
+CREATE INDEX "events_portal_id_id_idx" ON "events"("portal_id", "id");
 
 -- CreateIndex
 CREATE INDEX "chat_links_portal_id_external_id_idx" ON "chat_links"("portal_id", "external_id");

@@ -1,0 +1,164 @@
+import { Logger } from '@nestjs/common';
+import { UpstreamError } from '../common/upstream-error.js';
+import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
+import type { IntakeService } from '../relay/intake.service.js';
+import type { BotsRepository } from '../storage/bots.repository.js';
+import type { ClaimedLane } from '../storage/lanes.repository.js';
+import { sendToClient } from './bot.sender.js';
+import type { BotsService, RunningBot } from './bots.service.js';
+import { Poller } from './poller.js';
+import { ALLOWED_UPDATES } from './update.parser.js';
+
+/** Telegram's advice is about 30 messages a second for a bot (core.telegram.org/bots/faq#broadcasting-to-users). */
+const MESSAGES_PER_SECOND = 28;
+const CONCURRENCY = 30;
+const UNAUTHORISED_PAUSE_MS = 60_000;
+const WEBHOOK_RETRY_MS = 15_000;
+
+/** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
+export class BotDriver implements EndpointDriver {
+  readonly concurrency = CONCURRENCY;
+  private readonly logger = new Logger(BotDriver.name);
+  private controller = new AbortController();
+  private receiving: Promise<void> = Promise.resolve();
+  private poller: Poller | null = null;
+  private webhook: { healthy: boolean; detail?: string } = { healthy: true };
+  private budget = MESSAGES_PER_SECOND;
+  private budgetAt = performance.now();
+  private blockedUntil = 0;
+  /** Chats that Telegram told to wait, and until when: two at once mean that the bot as a whole is too fast. */
+  private readonly waiting = new Map<bigint, number>();
+
+  constructor(
+    private readonly id: bigint,
+    private readonly held: HeldLease,
+    private readonly service: BotsService,
+    private readonly bots: BotsRepository,
+    private readonly intake: IntakeService,
+  ) {}
+
+  start(): void {
+    this.controller = new AbortController();
+    this.receiving = this.receive(this.controller.signal);
+  }
+
+  async stop(): Promise<void> {
+    this.controller.abort();
+    await this.receiving;
+  }
+
+  refresh(): void {
+    this.blockedUntil = 0;
+    const ended = this.stop();
+    this.controller = new AbortController();
+    const { signal } = this.controller;
+    this.receiving = ended.then(() => this.receive(signal));
+  }
+
+  health(): { healthy: boolean; detail?: string } {
+    return this.poller?.health() ?? this.webhook;
+  }
+
+  async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
+    const now = performance.now();
+    if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
+    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + ((now - this.budgetAt) / 1000) * MESSAGES_PER_SECOND);
+    this.budgetAt = now;
+    const granted = Math.min(max, Math.floor(this.budget));
+    this.budget -= granted;
+    return { granted, retryInMs: granted > 0 ? 0 : 1000 / MESSAGES_PER_SECOND };
+  }
+
+  giveBack(count: number): void {
+    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + count);
+  }
+
+  send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
+    const bot = this.service.running(this.id);
+    return lanes.map(async (lane) => {
+      try {
+        const { api } = await bot;
+        return this.observed(lane, await sendToClient(api, lane, () => this.held.held));
+      } catch (cause) {
+        // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
+        this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
+        const error = new UpstreamError(
+          { network: 'telegram', kind: 'not_sent', scope: 'message', code: 'INTERNAL', detail: 'The message could not be prepared; see the log.' },
+          { cause },
+        );
+        return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
+      }
+    });
+  }
+
+  /** Learns from the answers what concerns the whole bot. */
+  private observed(lane: ClaimedLane, result: LaneResult): LaneResult {
+    const [delivery] = result.deliveries;
+    if (!delivery || delivery.delivered) return result;
+    const { error } = delivery;
+    if (error.kind === 'unauthorised') {
+      this.blockedUntil = performance.now() + UNAUTHORISED_PAUSE_MS;
+      void this.bots
+        .setState(this.id, 'unauthorised', `${error.detail}. Ask @BotFather for the token and enter it again.`)
+        .catch((failure: unknown) => this.logger.debug({ err: failure }, 'The state of the bot could not be saved'));
+    }
+    if (error.code === '429') {
+      const now = performance.now();
+      for (const [chat, until] of this.waiting) if (until <= now) this.waiting.delete(chat);
+      const others = [...this.waiting.keys()].some((chat) => chat !== lane.chat.id);
+      this.waiting.set(lane.chat.id, now + (error.retryAfterMs ?? 0));
+      if (others) this.blockedUntil = Math.max(this.blockedUntil, now + (error.retryAfterMs ?? 0));
+    }
+    return result;
+  }
+
+  private async receive(signal: AbortSignal): Promise<void> {
+    this.poller = null;
+    while (!signal.aborted) {
+      try {
+        const bot = await this.service.running(this.id);
+        if (bot.state === 'disabled') {
+          this.webhook = { healthy: true, detail: 'disabled' };
+          return;
+        }
+        if (bot.mode === 'polling') {
+          this.poller = new Poller(
+            { id: bot.id, nextOffset: bot.nextOffset, language: () => this.service.language(bot.id) },
+            bot.api,
+            this.intake,
+            this.bots,
+            this.held,
+          );
+          return await this.poller.run(signal);
+        }
+        await this.keepWebhook(bot, signal);
+        return;
+      } catch (error) {
+        const detail = error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
+        this.webhook = { healthy: false, detail };
+        this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, WEBHOOK_RETRY_MS);
+          signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+        });
+      }
+    }
+  }
+
+  /** Sets the webhook; an identical one is left as it is by Telegram. */
+  private async keepWebhook(bot: RunningBot, signal: AbortSignal): Promise<void> {
+    if (!bot.webhookUrl) throw new Error('PUBLIC_URL is not set: Telegram cannot be told where to send updates');
+    await bot.api.calls.setWebhook(
+      {
+        url: bot.webhookUrl,
+        ...(bot.webhookSecret ? { secret_token: bot.webhookSecret } : {}),
+        allowed_updates: ALLOWED_UPDATES,
+        drop_pending_updates: false,
+      },
+      signal as never,
+    );
+    this.webhook = { healthy: true };
+    await this.bots.setState(bot.id, 'active', null);
+    this.logger.log({ botId: String(bot.id) }, 'Webhook set');
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * Reads fields of JSON that Telegram sent. Types of the Bot API promise shapes that a newer or foreign server may not
+ * keep; these readers answer with nothing instead of throwing.
+ */
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** The value when it is an object, else an empty one. */
+export function asObject(value: unknown): JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+}
+
+/** The value when it is a list, else an empty one. */
+export function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** The value when it is text, else ''. */
+export function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** The value when it is a finite number. */
+export function asNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+/** A number, or text, as text: identifiers come as either. */
+export function asId(value: unknown): string {
+  return asText(value) || (asNumber(value)?.toString() ?? '');
+}

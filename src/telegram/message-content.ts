@@ -1,0 +1,444 @@
+import type { Message, MessageEntity, Update } from '@grammyjs/types';
+import { isBlank, join, normalise, plain, trim, truncate, withMark, type RichText } from '../relay/rich-text.js';
+import { asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
+import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './message-labels.js';
+import { mapUrl, parseRichMessage } from './rich-message.parser.js';
+import { fromEntities } from './telegram-markup.js';
+
+/** What a message is. `service` is what Telegram itself says in a chat, `unsupported` what this version does not know. */
+export type MessageKind =
+  | ('text' | 'rich_message' | 'photo' | 'live_photo' | 'video' | 'animation' | 'voice' | 'video_note' | 'audio')
+  | ('document' | 'sticker' | 'location' | 'live_location' | 'venue' | 'contact' | 'poll' | 'dice' | 'game' | 'story')
+  | ('invoice' | 'checklist' | 'gift' | 'giveaway' | 'paid_media' | 'payment' | 'shared' | 'web_app_data' | 'service')
+  | ('callback' | 'reaction' | 'membership' | 'poll_answer' | 'unsupported');
+
+/** What an operator reads in place of a Telegram message. */
+export interface MessageContent {
+  kind: MessageKind;
+  /** Never blank: context, a line that names what is not text, and the person's own words. */
+  rich: RichText;
+  /** The same without the line that names the kind, for a message whose file travels along; may be empty. */
+  words: RichText;
+}
+
+/** Longest quoted original of a reply, in UTF-16 units. */
+const QUOTE_LIMIT = 200;
+
+/** Fields of Message that describe it and are no content (Bot API 10.3, Message). */
+const METADATA = new Set(
+  (
+    'message_id message_thread_id from sender_chat sender_boost_count sender_business_bot sender_tag date ' +
+    'guest_query_id business_connection_id chat is_topic_message direct_messages_topic receiver_user ' +
+    'ephemeral_message_id forward_origin is_automatic_forward reply_to_message reply_to_checklist_task_id ' +
+    'reply_to_poll_option_id external_reply quote reply_to_story via_bot guest_bot_caller_user ' +
+    'guest_bot_caller_chat edit_date has_protected_content show_caption_above_media is_from_offline is_paid_post ' +
+    'author_signature link_preview_options effect_id paid_star_count reply_markup caption caption_entities ' +
+    'media_group_id has_media_spoiler entities suggested_post_info ' +
+    // Removed from the Bot API, still sent by older servers.
+    'forward_from forward_from_chat forward_from_message_id forward_signature forward_sender_name forward_date ' +
+    'new_chat_member new_chat_participant left_chat_participant'
+  ).split(' '),
+);
+
+type Reader = (value: unknown, labels: MessageLabels, message: JsonObject) => RichText | string;
+
+/**
+ * Content by its field, in the order of detection: several fields come together "for backward compatibility"
+ * (`animation` with `document`, `live_photo` with `photo`, `venue` with `location`), the telling one stands first.
+ */
+const CONTENT: readonly [field: string, kind: MessageKind, read: Reader][] = [
+  ['rich_message', 'rich_message', (value, labels) => orElse(parseRichMessage(value, labels), labels.richMessage)],
+  ['animation', 'animation', (value, labels) => withDetails(labels.animation, duration(value))],
+  ['live_photo', 'live_photo', (_, labels) => labels.livePhoto],
+  ['photo', 'photo', (_, labels) => labels.photo],
+  ['video', 'video', (value, labels) => withDetails(labels.video, duration(value))],
+  ['video_note', 'video_note', (value, labels) => withDetails(labels.videoNote, duration(value))],
+  ['voice', 'voice', (value, labels) => withDetails(labels.voice, duration(value))],
+  ['audio', 'audio', readAudio],
+  ['document', 'document', readDocument],
+  ['paid_media', 'paid_media', readPaidMedia],
+  ['sticker', 'sticker', (value, labels) => spaced(asText(asObject(value).emoji), labels.sticker)],
+  ['venue', 'venue', readVenue],
+  ['location', 'location', readLocation],
+  ['contact', 'contact', readContact],
+  ['poll', 'poll', readPoll],
+  ['dice', 'dice', readDice],
+  ['game', 'game', (value, labels) => titled(labels.game, value)],
+  ['story', 'story', (value, labels) => named(labels.story, chatName(asObject(value).chat))],
+  ['checklist', 'checklist', readChecklist],
+  ['invoice', 'invoice', readInvoice],
+  ['successful_payment', 'payment', (value, labels) => named(labels.payment, amount(value))],
+  ['refunded_payment', 'payment', (value, labels) => named(labels.refund, amount(value))],
+  ['gift', 'gift', readGift],
+  ['unique_gift', 'gift', readUniqueGift],
+  ['giveaway', 'giveaway', (value, labels) => readGiveaway(labels.giveaway, value, labels)],
+  ['giveaway_winners', 'giveaway', (value, labels) => readGiveaway(labels.giveawayWinners, value, labels)],
+  ['users_shared', 'shared', readUsersShared],
+  ['chat_shared', 'shared', readChatShared],
+  ['web_app_data', 'web_app_data', readWebAppData],
+  ['passport_data', 'shared', (_, labels) => labels.passport],
+  ['new_chat_members', 'service', (value, labels) => named(labels.joined, asList(value).map(personName).join(', '))],
+  ['left_chat_member', 'service', (value, labels) => named(labels.left, personName(value))],
+  ['new_chat_title', 'service', (value, labels) => named(labels.titleChanged, asText(value))],
+  ['pinned_message', 'service', readPinned],
+  ['migrate_to_chat_id', 'service', (value, labels) => named(labels.movedTo, asId(value))],
+  ['migrate_from_chat_id', 'service', (value, labels) => named(labels.movedFrom, asId(value))],
+];
+
+const MESSAGE_UPDATES =
+  'message edited_message channel_post edited_channel_post business_message edited_business_message guest_message'.split(
+    ' ',
+  );
+
+/** Updates in which nobody says anything to the people who answer. */
+const SILENT_UPDATES = new Set(
+  (
+    'update_id business_connection deleted_business_messages stopped_message_generation message_reaction_count ' +
+    'inline_query chosen_inline_result shipping_query pre_checkout_query purchased_paid_media poll chat_member ' +
+    'chat_join_request chat_boost removed_chat_boost managed_bot subscription'
+  ).split(' '),
+);
+
+/**
+ * What an operator reads of a message of any type. Forwards begin with a line that names the origin, replies with a
+ * quote of the original; then comes a line that names what is not text, then text or caption. Never throws and never
+ * gives a blank text, whatever JSON stands in for the message: what is unknown is named by its field.
+ */
+export function describeMessage(message: Message, lang: MessageLanguage): MessageContent {
+  const labels = MESSAGE_LABELS[lang];
+  const json = asObject(message);
+  const { kind, label, text } = readContent(json, labels);
+  const context = [forwardLine(json, labels), replyQuote(json, labels)];
+  const words = join([...context, text], '\n');
+  const rich = join([...context, label, text], '\n');
+  return { kind, words, rich: isBlank(rich.text) ? plain(labels.empty) : rich };
+}
+
+/**
+ * What an operator reads of an update of any type, or null when nobody said anything with it. Edited messages read as
+ * they are now.
+ */
+export function describeUpdate(update: Update, lang: MessageLanguage): MessageContent | null {
+  const labels = MESSAGE_LABELS[lang];
+  const json = asObject(update);
+  const messageField = MESSAGE_UPDATES.find((field) => json[field] !== undefined);
+  if (messageField) return describeMessage(json[messageField] as Message, lang);
+  if (json.callback_query !== undefined) return event('callback', readCallback(asObject(json.callback_query), labels));
+  if (json.message_reaction !== undefined)
+    return event('reaction', readReaction(asObject(json.message_reaction), labels));
+  if (json.my_chat_member !== undefined)
+    return event('membership', readMembership(asObject(json.my_chat_member), labels));
+  if (json.poll_answer !== undefined) return event('poll_answer', readPollAnswer(asObject(json.poll_answer), labels));
+  const unknown = Object.keys(json).filter((field) => !SILENT_UPDATES.has(field));
+  return event('unsupported', unknown.length > 0 ? `${labels.unsupportedUpdate}: ${fieldNames(unknown)}` : '');
+}
+
+function event(kind: MessageKind, text: string): MessageContent | null {
+  if (isBlank(text)) return null;
+  const rich = normalise(plain(text));
+  return { kind, rich, words: rich };
+}
+
+interface Content {
+  kind: MessageKind;
+  /** Names what the message holds besides words. */
+  label: RichText | string;
+  /** What the person wrote. */
+  text: RichText;
+}
+
+function readContent(message: JsonObject, labels: MessageLabels): Content {
+  const text = trim(fromEntities(asText(message.text), message.entities as MessageEntity[]));
+  if (!isBlank(text.text)) return { kind: 'text', label: '', text };
+  const caption = trim(fromEntities(asText(message.caption), message.caption_entities as MessageEntity[]));
+  for (const [field, kind, read] of CONTENT) {
+    const value = message[field];
+    if (value === undefined || value === null) continue;
+    const isWords = kind === 'rich_message';
+    const content = read(value, labels, message);
+    if (isWords) return { kind, label: '', text: join([content, caption], '\n') };
+    const live = kind === 'location' && isLive(value);
+    return { kind: live ? 'live_location' : kind, label: content, text: caption };
+  }
+  return { ...readService(message, labels), text: caption };
+}
+
+function readService(message: JsonObject, labels: MessageLabels): Omit<Content, 'text'> {
+  const fields = Object.keys(message).filter((field) => !METADATA.has(field) && message[field] !== undefined);
+  const service = fields.find((field) => Object.hasOwn(labels.service, field));
+  if (service) return { kind: 'service', label: labels.service[service]! };
+  const unknown = fields.filter((field) => field !== 'text');
+  if (unknown.length === 0) return { kind: 'unsupported', label: labels.empty };
+  return { kind: 'unsupported', label: `${labels.unsupported}: ${fieldNames(unknown)}` };
+}
+
+/** Enough of unknown names to look them up, whatever their length and number. */
+function fieldNames(fields: string[]): string {
+  return truncate(plain(fields.slice(0, 3).join(', ')), 100).text;
+}
+
+function forwardLine(message: JsonObject, labels: MessageLabels): string {
+  if (message.forward_origin === undefined) return '';
+  return `${labels.forwardedFrom} ${originName(message.forward_origin) || labels.unknownSender}`;
+}
+
+/** The author of a `MessageOrigin`. */
+function originName(value: unknown): string {
+  const origin = asObject(value);
+  const name =
+    asText(origin.sender_user_name) || personName(origin.sender_user) || chatName(origin.sender_chat ?? origin.chat);
+  const signature = asText(origin.author_signature).trim();
+  return signature === '' ? name : spaced(name, `(${signature})`);
+}
+
+/** The quoted original of a reply: the part the person chose, else its beginning. */
+function replyQuote(message: JsonObject, labels: MessageLabels): RichText {
+  const original = trim(quotedOriginal(message, labels));
+  return withMark(truncate(original, QUOTE_LIMIT), 'quote');
+}
+
+function quotedOriginal(message: JsonObject, labels: MessageLabels): RichText {
+  const quote = asObject(message.quote);
+  const chosen = fromEntities(asText(quote.text), quote.entities as MessageEntity[]);
+  if (!isBlank(chosen.text)) return chosen;
+  if (message.reply_to_message !== undefined) {
+    const original = asObject(message.reply_to_message);
+    // Every message of a forum topic "replies" to the creation of the topic.
+    return original.forum_topic_created === undefined ? ownContent(original, labels) : plain('');
+  }
+  if (message.external_reply !== undefined) {
+    const { origin, ...original } = asObject(message.external_reply);
+    const name = originName(origin);
+    return join([name === '' ? '' : `${name}:`, knownContent(original, labels)], '\n');
+  }
+  if (message.reply_to_story !== undefined) {
+    return plain(named(labels.story, chatName(asObject(message.reply_to_story).chat)));
+  }
+  return plain('');
+}
+
+/** A message without its own context. */
+function ownContent(message: JsonObject, labels: MessageLabels): RichText {
+  const { label, text } = readContent(message, labels);
+  return join([label, text], '\n');
+}
+
+function knownContent(message: JsonObject, labels: MessageLabels): RichText {
+  return CONTENT.some(([field]) => message[field] !== undefined) ? ownContent(message, labels) : plain('');
+}
+
+function readPinned(value: unknown, labels: MessageLabels): RichText {
+  // A message that is no longer accessible has the date 0 and no content.
+  const pinned = asObject(value);
+  const content = pinned.date === 0 ? plain('') : truncate(ownContent(pinned, labels), QUOTE_LIMIT);
+  return join([labels.pinned, withMark(content, 'quote')], '\n');
+}
+
+function readAudio(value: unknown, labels: MessageLabels): string {
+  const { performer, title, file_name: fileName } = asObject(value);
+  const name = [asText(performer), asText(title)].filter((part) => part !== '').join(' – ') || asText(fileName);
+  return withDetails(named(labels.audio, name), duration(value));
+}
+
+function readDocument(value: unknown, labels: MessageLabels): string {
+  const { file_name: fileName, file_size: size } = asObject(value);
+  return withDetails(named(labels.document, asText(fileName)), fileSize(asNumber(size), labels));
+}
+
+function readPaidMedia(value: unknown, labels: MessageLabels): string {
+  const { star_count: stars, paid_media: media } = asObject(value);
+  const count = asList(media).length;
+  return withDetails(labels.paidMedia, [count > 0 ? `×${count}` : '', starCount(stars)].filter(Boolean).join(', '));
+}
+
+function isLive(location: unknown): boolean {
+  return asNumber(asObject(location).live_period) !== undefined;
+}
+
+function readLocation(value: unknown, labels: MessageLabels): string {
+  return lines(isLive(value) ? labels.liveLocation : labels.location, mapUrl(value));
+}
+
+function readVenue(value: unknown, labels: MessageLabels, message: JsonObject): string {
+  const { title, address, location } = asObject(value);
+  return lines(named(labels.venue, asText(title)), asText(address), mapUrl(location) ?? mapUrl(message.location));
+}
+
+function readContact(value: unknown, labels: MessageLabels): string {
+  const phone = asId(asObject(value).phone_number);
+  return lines(named(labels.contact, personName(value)), /^\d{7,}$/.test(phone) ? `+${phone}` : phone);
+}
+
+function readPoll(value: unknown, labels: MessageLabels): string {
+  const { question, options, type } = asObject(value);
+  const choices = asList(options).map((option, index) => `${index + 1}. ${asText(asObject(option).text)}`);
+  return lines(named(type === 'quiz' ? labels.quiz : labels.poll, asText(question)), ...choices);
+}
+
+function readDice(value: unknown, labels: MessageLabels): string {
+  const { emoji, value: points } = asObject(value);
+  return spaced(asText(emoji) || labels.dice, asId(points));
+}
+
+function readChecklist(value: unknown, labels: MessageLabels): string {
+  const { title, tasks } = asObject(value);
+  const boxes = asList(tasks).map((task) => {
+    const { text, completed_by_user: user, completed_by_chat: chat, completion_date: date } = asObject(task);
+    const done = user !== undefined || chat !== undefined || (asNumber(date) ?? 0) > 0;
+    return `${done ? '☑' : '☐'} ${asText(text)}`;
+  });
+  return lines(named(labels.checklist, asText(title)), ...boxes);
+}
+
+function readInvoice(value: unknown, labels: MessageLabels): string {
+  return lines(withDetails(titled(labels.invoice, value), amount(value)), asText(asObject(value).description));
+}
+
+function readGift(value: unknown, labels: MessageLabels): RichText {
+  const { gift, text, entities } = asObject(value);
+  const { sticker, star_count: stars } = asObject(gift);
+  const emoji = asText(asObject(sticker).emoji);
+  const words = fromEntities(asText(text), entities as MessageEntity[]);
+  return join([withDetails(spaced(labels.gift, emoji), starCount(stars)), words], '\n');
+}
+
+function readUniqueGift(value: unknown, labels: MessageLabels): RichText {
+  const { gift, text, entities } = asObject(value);
+  const { base_name: name, number } = asObject(gift);
+  const title = asNumber(number) === undefined ? asText(name) : spaced(asText(name), `#${asId(number)}`);
+  return join([named(labels.gift, title), fromEntities(asText(text), entities as MessageEntity[])], '\n');
+}
+
+function readGiveaway(label: string, value: unknown, labels: MessageLabels): string {
+  const { winner_count: winners, prize_description: prize } = asObject(value);
+  const count = asId(winners);
+  return lines(withDetails(label, count === '' ? '' : `${labels.winners}: ${count}`), asText(prize));
+}
+
+function readUsersShared(value: unknown, labels: MessageLabels): string {
+  const { users, user_ids: ids } = asObject(value);
+  const names = asList(users).map((user) => personName(user) || asId(asObject(user).user_id));
+  return named(labels.usersShared, [...names, ...asList(ids).map(asId)].filter((name) => name !== '').join(', '));
+}
+
+function readChatShared(value: unknown, labels: MessageLabels): string {
+  return named(labels.chatShared, chatName(value) || asId(asObject(value).chat_id));
+}
+
+function readWebAppData(value: unknown, labels: MessageLabels): string {
+  const { button_text: button, data } = asObject(value);
+  return lines(named(labels.webAppData, asText(button)), asText(data));
+}
+
+function readCallback(query: JsonObject, labels: MessageLabels): string {
+  const data = asText(query.data) || asText(query.game_short_name);
+  const keyboard = asObject(asObject(query.message).reply_markup).inline_keyboard;
+  const button = asList(keyboard)
+    .flatMap(asList)
+    .map(asObject)
+    .find((candidate) => data !== '' && candidate.callback_data === data);
+  const caption = asText(button?.text);
+  const pressed = caption === '' || caption === data ? data : `${caption} (${data})`;
+  return named(labels.buttonPressed, pressed);
+}
+
+function readReaction(update: JsonObject, labels: MessageLabels): string {
+  const before = asList(update.old_reaction).map((reaction) => reactionName(reaction, labels));
+  const after = asList(update.new_reaction).map((reaction) => reactionName(reaction, labels));
+  const added = after.filter((reaction) => !before.includes(reaction));
+  const removed = before.filter((reaction) => !after.includes(reaction));
+  if (added.length > 0) return `${labels.reacted}: ${added.join(' ')}`;
+  return removed.length > 0 ? `${labels.reactionRemoved}: ${removed.join(' ')}` : '';
+}
+
+function reactionName(value: unknown, labels: MessageLabels): string {
+  const { type, emoji } = asObject(value);
+  return asText(emoji) || (type === 'paid' ? '⭐' : labels.customEmoji);
+}
+
+function readMembership(update: JsonObject, labels: MessageLabels): string {
+  const isMember = (member: unknown) => {
+    const { status, is_member: stays } = asObject(member);
+    return status === 'restricted' ? stays === true : ['creator', 'administrator', 'member'].includes(asText(status));
+  };
+  const was = isMember(update.old_chat_member);
+  const is = isMember(update.new_chat_member);
+  if (asObject(update.chat).type === 'private') return is ? labels.botUnblocked : labels.botBlocked;
+  if (was === is) return is ? labels.botRights : '';
+  return is ? labels.botAdded : labels.botRemoved;
+}
+
+function readPollAnswer(answer: JsonObject, labels: MessageLabels): string {
+  const options = asList(answer.option_ids).map((option) => String((asNumber(option) ?? 0) + 1));
+  return options.length === 0 ? labels.voteRetracted : `${labels.voted} ${options.join(', ')}`;
+}
+
+/** The name of a User, a Contact or a SharedUser. */
+function personName(value: unknown): string {
+  const { first_name: first, last_name: last, username } = asObject(value);
+  return spaced(asText(first).trim(), asText(last).trim()) || (asText(username) && `@${asText(username)}`);
+}
+
+function chatName(value: unknown): string {
+  return asText(asObject(value).title) || personName(value);
+}
+
+function titled(label: string, value: unknown): string {
+  return named(label, asText(asObject(value).title));
+}
+
+function named(label: string, name: string): string {
+  return isBlank(name) ? label : `${label}: ${name}`;
+}
+
+function withDetails(label: string, details: string): string {
+  return details === '' ? label : `${label} (${details})`;
+}
+
+function spaced(...parts: string[]): string {
+  return parts.filter((part) => part !== '').join(' ');
+}
+
+function lines(...parts: (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined && part !== '').join('\n');
+}
+
+function orElse(rich: RichText, label: string): RichText {
+  return isBlank(rich.text) ? plain(label) : trim(rich);
+}
+
+/** Seconds as `m:ss` or `h:mm:ss`. */
+function duration(value: unknown): string {
+  const seconds = asNumber(asObject(value).duration);
+  if (seconds === undefined || seconds < 0) return '';
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const padded = (part: number) => String(part).padStart(2, '0');
+  return h > 0 ? `${h}:${padded(m)}:${padded(s)}` : `${m}:${padded(s)}`;
+}
+
+function fileSize(bytes: number | undefined, { byteUnits }: MessageLabels): string {
+  if (bytes === undefined || bytes < 1) return '';
+  const power = Math.min(byteUnits.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const size = bytes / 1024 ** power;
+  return `${power === 0 || size >= 100 ? Math.round(size) : Math.round(size * 10) / 10} ${byteUnits[power]}`;
+}
+
+function starCount(value: unknown): string {
+  const stars = asNumber(value);
+  return stars === undefined ? '' : `${stars} ⭐`;
+}
+
+/** `total_amount` counts the smallest units of the currency; XTR are Telegram Stars. */
+function amount(value: unknown): string {
+  const { currency, total_amount: total } = asObject(value);
+  const code = asText(currency);
+  const units = asNumber(total);
+  if (units === undefined) return '';
+  if (code === 'XTR') return starCount(units);
+  if (!/^[A-Z]{3}$/.test(code)) return spaced(String(units), code);
+  const { maximumFractionDigits = 2 } = new Intl.NumberFormat('en', {
+    style: 'currency',
+    currency: code,
+  }).resolvedOptions();
+  return `${(units / 10 ** maximumFractionDigits).toFixed(maximumFractionDigits)} ${code}`;
+}

@@ -1,0 +1,83 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Injectable } from '@nestjs/common';
+import { Api, GrammyError } from 'grammy';
+import { HttpsProxyAgent } from 'https-proxy-agent';
+import fetch, { type RequestInit } from 'node-fetch';
+import { SocksProxyAgent } from 'socks-proxy-agent';
+import { UpstreamError } from '../common/upstream-error.js';
+import { Environment } from '../config/environment.js';
+import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
+
+/** Telegram clamps a long poll to 50 s (tdlib/telegram-bot-api, Client.h, LONG_POLL_MAX_TIMEOUT). */
+export const POLL_SECONDS = 25;
+const CALL_TIMEOUT_SECONDS = 30;
+const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 15;
+
+/**
+ * The typed Bot API of one bot. Every method resolves with Telegram's result or throws an {@link UpstreamError}
+ * that holds no token; nothing is retried here.
+ */
+export interface BotApi {
+  /** For everything but long polls; a call without an answer fails after 30 s. */
+  calls: Api['raw'];
+  /** For getUpdates. */
+  polls: Api['raw'];
+}
+
+/** Speaks with the Bot API at TG_API_ROOT, through TG_PROXY_URL if set, over connections that are kept alive. */
+@Injectable()
+export class TelegramClient {
+  private readonly agent: HttpAgent;
+
+  constructor(private readonly environment: Environment) {
+    this.agent = agentFor(environment.TG_API_ROOT, environment.TG_PROXY_URL);
+  }
+
+  /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
+  bot(token: string): BotApi {
+    return { calls: this.raw(token, CALL_TIMEOUT_SECONDS), polls: this.raw(token, POLL_TIMEOUT_SECONDS) };
+  }
+
+  private raw(token: string, timeoutSeconds: number): Api['raw'] {
+    const api = new Api(token, {
+      apiRoot: this.environment.TG_API_ROOT.replace(/\/+$/, ''),
+      timeoutSeconds,
+      baseFetchConfig: { agent: this.agent, compress: true },
+      fetch: exchange as never,
+    });
+    api.config.use(async (call, method, payload, signal) => {
+      try {
+        const answer = await call(method, payload, signal);
+        if (!answer.ok) throw classifyRefusal(answer);
+        return answer;
+      } catch (error) {
+        if (error instanceof UpstreamError) throw error;
+        if (error instanceof GrammyError) throw classifyRefusal(error);
+        throw classifyFailure(error);
+      }
+    });
+    return api.raw;
+  }
+}
+
+/** `fetch` as grammY expects it, except that an answer of a gateway keeps its status instead of a parse error. */
+async function exchange(url: string, init: RequestInit): Promise<{ json(): Promise<unknown> }> {
+  const response = await fetch(url, init);
+  const text = await response.text();
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw new GatewayAnswer(response.status);
+  }
+  if (typeof body !== 'object' || body === null || !('ok' in body)) throw new GatewayAnswer(response.status);
+  return { json: () => Promise.resolve(body) };
+}
+
+function agentFor(apiRoot: string, proxy: string | undefined): HttpAgent {
+  const options = { keepAlive: true, maxSockets: 256, scheduling: 'lifo' as const };
+  if (proxy?.startsWith('socks')) return new SocksProxyAgent(proxy, options) as unknown as HttpAgent;
+  if (proxy) return new HttpsProxyAgent(proxy, options) as unknown as HttpAgent;
+  return apiRoot.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
+}

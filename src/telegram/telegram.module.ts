@@ -1,0 +1,29 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { EndpointDrivers } from '../relay/endpoint-driver.js';
+import { IntakeService } from '../relay/intake.service.js';
+import { RelayModule } from '../relay/relay.module.js';
+import { BotsRepository } from '../storage/bots.repository.js';
+import { BotDriver } from './bot.driver.js';
+import { BotsService } from './bots.service.js';
+import { TelegramClient } from './telegram.client.js';
+import { WebhookController } from './webhook.controller.js';
+
+/** Everything that knows the Bot API. */
+@Module({
+  imports: [RelayModule],
+  controllers: [WebhookController],
+  providers: [BotsService, TelegramClient],
+  exports: [BotsService],
+})
+export class TelegramModule implements OnModuleInit {
+  constructor(
+    private readonly drivers: EndpointDrivers,
+    private readonly service: BotsService,
+    private readonly bots: BotsRepository,
+    private readonly intake: IntakeService,
+  ) {}
+
+  onModuleInit(): void {
+    this.drivers.register('bot', (id, held) => new BotDriver(id, held, this.service, this.bots, this.intake));
+  }
+}

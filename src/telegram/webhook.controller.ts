@@ -1,0 +1,70 @@
+import { Body, Controller, Headers, HttpCode, Param, Post } from '@nestjs/common';
+import { ApiBody, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Update } from '@grammyjs/types';
+import { Problem } from '../common/problem.js';
+import { IntakeService } from '../relay/intake.service.js';
+import { EncryptionService } from '../storage/encryption.service.js';
+import { BotsService } from './bots.service.js';
+import { parseUpdate } from './update.parser.js';
+
+const EXAMPLE = {
+  update_id: 1000001,
+  message: {
+    message_id: 11,
+    date: 1773265993,
+    chat: { id: 123456, type: 'private', first_name: 'Ivan' },
+    from: { id: 123456, is_bot: false, first_name: 'Ivan' },
+    text: 'Hello!',
+  },
+};
+
+/** Where Telegram pushes updates. 200 with an empty body means: committed. */
+@ApiTags('Telegram')
+@ApiHeader({ name: 'X-Telegram-Bot-Api-Secret-Token', required: false, description: 'The secret of the webhook, if one is set' })
+@ApiBody({ schema: { type: 'object', example: EXAMPLE } })
+@Controller('tg/webhook')
+export class WebhookController {
+  constructor(
+    private readonly bots: BotsService,
+    private readonly intake: IntakeService,
+    private readonly encryption: EncryptionService,
+  ) {}
+
+  @Post()
+  @HttpCode(200)
+  @ApiOperation({ summary: 'An update for the default bot' })
+  receiveDefault(@Headers('x-telegram-bot-api-secret-token') secret: string | undefined, @Body() update: unknown): Promise<void> {
+    return this.receive(undefined, secret, update);
+  }
+
+  @Post(':botKey')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'An update for one bot' })
+  receiveFor(
+    @Param('botKey') botKey: string,
+    @Headers('x-telegram-bot-api-secret-token') secret: string | undefined,
+    @Body() update: unknown,
+  ): Promise<void> {
+    return this.receive(botKey, secret, update);
+  }
+
+  private async receive(key: string | undefined, secret: string | undefined, update: unknown): Promise<void> {
+    const bot = await this.bots.receiver(key);
+    if (!bot) {
+      throw key === undefined
+        ? new Problem(404, 'no_default_bot', 'No bot is in service: set TG_BOT_TOKEN or add one with POST /admin/bots.')
+        : new Problem(404, 'unknown_bot', 'No bot has this webhook address.');
+    }
+    if (bot.webhookSecret !== null && !this.encryption.equal(secret ?? '', bot.webhookSecret)) {
+      throw new Problem(401, 'wrong_secret', 'The header X-Telegram-Bot-Api-Secret-Token does not match the secret of the webhook.');
+    }
+    if (!isUpdate(update)) {
+      throw new Problem(400, 'not_an_update', 'The body must be a Telegram update: a JSON object with an integer update_id.');
+    }
+    await this.intake.acceptPushedUpdate(parseUpdate(update, bot.id, await this.bots.language(bot.id)));
+  }
+}
+
+function isUpdate(body: unknown): body is Update {
+  return typeof body === 'object' && body !== null && Number.isSafeInteger((body as Update).update_id);
+}

@@ -1,0 +1,158 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** An answer of the program, read whole. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+  /** The body, when it is JSON. Tests read it freely. */
+  // oxlint-disable-next-line typescript/no-explicit-any
+  json: any;
+}
+
+/** The real program, `node dist/main.js`, as a process of its own; everything else about it goes through HTTP. */
+export class Program {
+  /** Lines of its log, as printed. */
+  readonly log: string[] = [];
+  exitCode: number | null = null;
+
+  private constructor(
+    readonly url: string,
+    readonly adminKey: string,
+    private readonly child: ChildProcess,
+  ) {
+    for (const stream of [child.stdout!, child.stderr!]) {
+      let rest = '';
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop()!;
+        this.log.push(...lines);
+      });
+      stream.on('end', () => {
+        if (rest !== '') this.log.push(rest);
+      });
+    }
+    child.on('exit', (code) => {
+      this.exitCode = code;
+    });
+  }
+
+  /**
+   * Starts it with these variables (and PATH). Without PORT a free one is taken.
+   *
+   * @param waitMs how long it may take to become ready; 0 does not wait
+   */
+  static async start(environment: Record<string, string | undefined>, waitMs = 60_000): Promise<Program> {
+    const port = environment.PORT ?? String(await freePort());
+    const adminKey = environment.ADMIN_API_KEY ?? 'test-admin-key';
+    const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
+      cwd: ROOT,
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: 'test',
+        HOST: '127.0.0.1',
+        PUBLIC_URL: `http://127.0.0.1:${port}`,
+        ADMIN_API_KEY: adminKey,
+        ...environment,
+        PORT: port,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const program = new Program(`http://127.0.0.1:${port}`, adminKey, child);
+    if (waitMs > 0) await program.ready(waitMs);
+    return program;
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  /** Resolves when /health/ready answers 200; throws with the end of the log when it ends or takes too long. */
+  async ready(waitMs: number): Promise<void> {
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      if (this.exitCode !== null) throw new Error(`The program ended with ${this.exitCode}:\n${this.tail()}`);
+      const answer = await this.get('/health/ready').catch(() => null);
+      if (answer?.status === 200) return;
+      if (Date.now() > deadline) {
+        const last = answer ? `${answer.status} ${answer.text}` : 'no answer';
+        throw new Error(`Not ready after ${waitMs} ms (${last}):\n${this.tail()}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.request('GET', path, undefined, headers);
+  }
+
+  /** A body that is an object goes as JSON, a string as a form. */
+  post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.request('POST', path, body, headers);
+  }
+
+  /** A call to /admin with the key. */
+  admin(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.request(method, `/admin${path}`, body, { authorization: `Bearer ${this.adminKey}` });
+  }
+
+  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const form = typeof body === 'string';
+    const type = form ? 'application/x-www-form-urlencoded' : 'application/json';
+    const response = await fetch(this.url + path, {
+      method,
+      redirect: 'manual',
+      headers: { ...(body === undefined ? {} : { 'content-type': type }), ...headers },
+      ...(body === undefined ? {} : { body: form ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      json = undefined;
+    }
+    return { status: response.status, headers: response.headers, text, json };
+  }
+
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null> {
+    return this.end('SIGTERM');
+  }
+
+  /** SIGKILL. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+
+  tail(lines = 30): string {
+    return this.log.slice(-lines).join('\n');
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    if (this.exitCode !== null || this.child.signalCode !== null) return this.exitCode;
+    const exited = once(this.child, 'exit');
+    this.child.kill(signal);
+    await exited;
+    return this.exitCode;
+  }
+}

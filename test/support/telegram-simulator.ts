@@ -1,0 +1,295 @@
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ApiError, Message } from '@grammyjs/types';
+import { botApiMethods, type BotApiMethod } from './telegram-simulator/bot-api.methods.js';
+import { BotApiError } from './telegram-simulator/bot-api.error.js';
+import { CallParams, readCallParams } from './telegram-simulator/call.params.js';
+import { ControlApi } from './telegram-simulator/control.api.js';
+import { FaultPlan, type Fault } from './telegram-simulator/fault.plan.js';
+import { PUBLISHED_LIMITS, type SendLimits } from './telegram-simulator/send.limits.js';
+import type { HttpWebhooks } from './telegram-simulator/webhook.settings.js';
+import { Described, SimulatedBot, type BotConditions, type BotProfile } from './telegram-simulator/simulated.bot.js';
+
+export interface TelegramSimulatorOptions {
+  /** A free port when absent. */
+  readonly port?: number;
+  /** `127.0.0.1` when absent. */
+  readonly host?: string;
+  /** Milliseconds since 1970; the machine's clock when absent. Timers always run in real time. */
+  readonly now?: () => number;
+  /** How many calls `calls` remembers: the last 10,000 when absent, none with 0. */
+  readonly rememberedCalls?: number;
+  /** Answers 429 above the published limits (`true`) or others; off when absent. */
+  readonly limits?: boolean | SendLimits;
+  /**
+   * Telegram's waiting times: a poll repeated with the same offset within 3 s waits 3 s, within 0.5 s it gets one
+   * update; a second 409 within 3 s comes 3 s late; setWebhook once a second. On when absent.
+   */
+  readonly brakes?: boolean;
+  /** What the seconds between retries of a webhook are multiplied by; 1 when absent. */
+  readonly webhookRetryScale?: number;
+  /** `loopback` when absent. */
+  readonly httpWebhooks?: HttpWebhooks;
+}
+
+/** One call as it went. `status` and `answer` are what was sent, or would have been before a socket was dropped. */
+export interface RecordedCall {
+  /** Milliseconds since 1970, when the call came. */
+  readonly at: number;
+  /** Id of the bot. */
+  readonly bot: number;
+  /** As the caller spelled it. */
+  readonly method: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly status: number;
+  readonly answer: unknown;
+  readonly fault?: Fault;
+}
+
+/** One message that really reached a chat, whatever the caller was told. */
+export interface LedgerEntry {
+  /** Id of the bot. */
+  readonly bot: number;
+  readonly chatId: number;
+  readonly messageId: number;
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+interface Call {
+  readonly at: number;
+  readonly bot: SimulatedBot;
+  readonly method: string;
+  readonly params: CallParams;
+}
+
+/**
+ * Telegram's Bot API server on this machine, as strict as the real one: the queue of updates with confirmation by
+ * offset, long polling, webhooks with retries, the texts of its refusals. Tests and people play the clients, through
+ * {@link SimulatedBot.client} or over HTTP under `/control` ({@link ControlApi}).
+ *
+ * The behaviour follows core.telegram.org/bots/api and the source of the server (tdlib/telegram-bot-api, tdlib/td).
+ * Methods that are not simulated answer 404 `Not Found: method not found`, as methods Telegram does not have; a
+ * `parse_mode` is refused with 400, since it is not parsed: send entities.
+ */
+export class TelegramSimulator {
+  /** What goes wrong next. */
+  readonly faults = new FaultPlan();
+  private readonly bots = new Map<string, SimulatedBot>();
+  private readonly methods: ReadonlyMap<string, BotApiMethod>;
+  private readonly control = new ControlApi(() => [...this.bots.values()]);
+  private readonly delivered: LedgerEntry[] = [];
+  private readonly server: Server;
+  private readonly now: () => number;
+  private recorded: RecordedCall[] = [];
+  private origin = '';
+
+  private constructor(private readonly options: TelegramSimulatorOptions) {
+    this.now = options.now ?? Date.now;
+    this.methods = botApiMethods((bot, message) => this.enter(bot, message));
+    this.server = createServer((request, response) => {
+      this.serve(request, response).catch((error: unknown) => {
+        response.destroy(error instanceof Error ? error : new Error(String(error)));
+      });
+    });
+    this.server.keepAliveTimeout = 65_000;
+  }
+
+  static async start(options: TelegramSimulatorOptions = {}): Promise<TelegramSimulator> {
+    const simulator = new TelegramSimulator(options);
+    const host = options.host ?? '127.0.0.1';
+    await new Promise<void>((resolve, reject) => {
+      simulator.server.once('error', reject);
+      simulator.server.listen(options.port ?? 0, host, resolve);
+    });
+    simulator.origin = `http://${host}:${(simulator.server.address() as AddressInfo).port}`;
+    return simulator;
+  }
+
+  /** Closes every connection, waiting polls included. */
+  async stop(): Promise<void> {
+    for (const bot of this.bots.values()) bot.stop();
+    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+    this.server.closeAllConnections();
+    await closed;
+  }
+
+  /** The root of the API: `<url>/bot<token>/<method>`. */
+  get url(): string {
+    return this.origin;
+  }
+
+  /** The calls so far, oldest first; those that still wait for an answer are not among them. */
+  get calls(): readonly RecordedCall[] {
+    return this.recorded.slice(-this.rememberedCalls);
+  }
+
+  forgetCalls(): void {
+    this.recorded = [];
+  }
+
+  /** Registers a bot as BotFather would. Without a profile of its own it gets one made from its id. */
+  addBot(profile: { token: string } & Partial<BotProfile>): SimulatedBot {
+    const id = /^([1-9]\d*):[\w-]+$/.exec(profile.token)?.[1];
+    if (!id) throw new TypeError('a token reads <bot id>:<letters, digits, _ or ->');
+    if (this.bots.has(profile.token)) throw new Error(`there is a bot with the token of bot ${id} already`);
+    const bot = new SimulatedBot({ username: `bot${id}_bot`, firstName: `Bot ${id}`, ...profile }, this.conditions());
+    this.bots.set(profile.token, bot);
+    return bot;
+  }
+
+  /** Every call with this bot's token answers 401 from now on, as after /revoke in BotFather. */
+  revoke(bot: SimulatedBot): void {
+    bot.stop();
+    this.bots.delete(bot.profile.token);
+  }
+
+  /** What the chats really received, in the order in which it arrived: the truth for lost, repeated and reordered. */
+  ledger(): readonly LedgerEntry[] {
+    return [...this.delivered];
+  }
+
+  private conditions(): BotConditions {
+    const { limits, brakes = true, webhookRetryScale = 1, httpWebhooks = 'loopback' } = this.options;
+    return {
+      now: this.now,
+      limits: limits === true ? PUBLISHED_LIMITS : limits || undefined,
+      brakes,
+      webhookRetryScale,
+      httpWebhooks,
+      perform: (bot, method, params) => {
+        const call = { at: this.now(), bot, method, params: new CallParams(params) };
+        void this.perform(call).then((answer) => this.record(call, answer, undefined));
+      },
+    };
+  }
+
+  private enter(bot: SimulatedBot, { chat, message_id, text = '' }: Message): void {
+    this.delivered.push({ bot: bot.id, chatId: chat.id, messageId: message_id, text, at: this.now() });
+  }
+
+  // --- HTTP
+
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const at = this.now();
+    const url = request.url ?? '/';
+    if (/^\/control(\/|$)/.test(url)) return this.control.handle(request, response, url);
+
+    const [path = '', query = ''] = url.split('?', 2);
+    const target = this.route(request, path);
+    if (target instanceof BotApiError) {
+      request.resume();
+      return send(response, refusal(target));
+    }
+    const params = await readCallParams(request, query).catch((error: unknown) => asRefusal(error));
+    if (params instanceof BotApiError) return send(response, refusal(params));
+    return this.answer({ at, ...target, params }, response);
+  }
+
+  private route(request: IncomingMessage, path: string): { bot: SimulatedBot; method: string } | BotApiError {
+    const [, token, method] = /^\/bot([^/]+)\/(\w+)\/?$/.exec(path) ?? [];
+    const plain = token && decodeURIComponent(token);
+    if (!plain || !method || !/^\d+:[\w-]+$/.test(plain)) return new BotApiError(404, 'Not Found');
+    if (request.method !== 'GET' && request.method !== 'POST') return new BotApiError(405, 'Method Not Allowed');
+    const bot = this.bots.get(plain);
+    return bot ? { bot, method } : new BotApiError(401, 'Unauthorized');
+  }
+
+  private async answer(call: Call, response: ServerResponse): Promise<void> {
+    const fault = this.faults.take(call.method.toLowerCase(), call.params.values, call.bot);
+    const answer = await this.answerWith(call, fault);
+    this.record(call, answer, fault);
+    if (fault === 'dropBefore' || fault === 'dropAfter') response.destroy();
+    else send(response, answer);
+  }
+
+  private async answerWith(call: Call, fault: Fault | undefined): Promise<Answer> {
+    if (fault === undefined || fault === 'dropAfter') return this.perform(call);
+    if (fault === 'dropBefore') return { status: 0, body: undefined };
+    if ('tooManyRequests' in fault) {
+      const seconds = fault.tooManyRequests;
+      const parameters = { retry_after: seconds };
+      return refusal(new BotApiError(429, `Too Many Requests: retry after ${seconds}`, parameters));
+    }
+    if ('delayMs' in fault) {
+      const answer = await this.perform(call);
+      await sleep(fault.delayMs);
+      return answer;
+    }
+    if ('gateway' in fault) {
+      if (fault.performed) await this.perform(call);
+      return gatewayPage(fault.gateway);
+    }
+    const { status, headers, body = { ok: false, error_code: status, description: STATUS_CODES[status] } } = fault;
+    return { status, body, ...(headers && { headers }) };
+  }
+
+  private async perform({ bot, method, params }: Call): Promise<Answer> {
+    const run = this.methods.get(method.toLowerCase());
+    if (!run) return refusal(new BotApiError(404, 'Not Found: method not found'));
+    try {
+      const result = await run(bot, params);
+      return result instanceof Described
+        ? { status: 200, body: { ok: true, result: result.result, description: result.description } }
+        : { status: 200, body: { ok: true, result } };
+    } catch (error) {
+      return refusal(asRefusal(error));
+    }
+  }
+
+  private get rememberedCalls(): number {
+    return this.options.rememberedCalls ?? 10_000;
+  }
+
+  private record({ at, bot, method, params }: Call, { status, body }: Answer, fault: Fault | undefined): void {
+    if (this.rememberedCalls === 0) return;
+    this.recorded.push({
+      at,
+      bot: bot.id,
+      method,
+      params: params.values,
+      status,
+      answer: body,
+      ...(fault && { fault }),
+    });
+    if (this.recorded.length >= this.rememberedCalls * 2) this.recorded = this.recorded.slice(-this.rememberedCalls);
+  }
+}
+
+/** What is no refusal of Telegram's is a mistake of the simulator and says so. */
+function asRefusal(error: unknown): BotApiError {
+  if (error instanceof BotApiError) return error;
+  return new BotApiError(500, `Internal Server Error: the simulator failed: ${String(error)}`);
+}
+
+function refusal({ code, description, parameters }: BotApiError): Answer {
+  const body: ApiError = { ok: false, error_code: code, description, ...(parameters && { parameters }) };
+  const retryAfter = parameters?.retry_after;
+  return { status: code, body, ...(retryAfter !== undefined && { headers: { 'retry-after': String(retryAfter) } }) };
+}
+
+function gatewayPage(status: number): Answer {
+  const title = `${status} ${STATUS_CODES[status]}`;
+  const body =
+    `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n` +
+    '<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n';
+  return { status, body, headers: { 'content-type': 'text/html' } };
+}
+
+function send(response: ServerResponse, { status, body, headers }: Answer): void {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}

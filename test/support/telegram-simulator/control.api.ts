@@ -1,0 +1,157 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { BotApiError } from './bot-api.error.js';
+import { readBody } from './call.params.js';
+import type { SimulatedBot } from './simulated.bot.js';
+import type { SimulatedChat } from './simulated.chat.js';
+import type { ClientProfile, MessageContent, SimulatedClient } from './simulated.client.js';
+
+interface ControlBody extends MessageContent {
+  client?: Partial<ClientProfile>;
+  data?: string;
+  emoji?: string;
+}
+
+/** Where a route leads: the parameters of its path by name, and the body. Answers JSON, or throws. */
+type ControlRoute = (path: Record<string, string>, body: ControlBody, query: URLSearchParams) => unknown;
+
+/**
+ * The client's side of the simulator over HTTP, for a page or a test in another process. JSON both ways; errors are
+ * `{error}` with 404 (no such bot, chat or route) or 400 (what a client cannot do).
+ *
+ * | | |
+ * |---|---|
+ * | `GET /control/bots` | bots: id, username, first name, webhook |
+ * | `GET /control/chats`, `GET /control/bots/:botId/chats` | chats with the number of messages and the chat action |
+ * | `GET /control[/bots/:botId]/chats/:chatId/messages?after=<message id>` | both sides of the conversation |
+ * | `POST /control/bots/:botId/clients/:userId/messages` | the client sends `{text}` or other fields of Message; `client` in the body sets the profile |
+ * | `PATCH …/messages/:messageId` | the client edits: `{text}` |
+ * | `POST …/messages/:messageId/reaction` | the client reacts: `{emoji?}` |
+ * | `POST …/messages/:messageId/press` | the client presses a button: `{data}` |
+ * | `POST …/clients/:userId/block`, `…/unblock` | the client blocks the bot and takes it back |
+ */
+export class ControlApi {
+  private readonly routes: ReadonlyArray<{ method: string; pattern: RegExp; route: ControlRoute }>;
+
+  constructor(private readonly bots: () => SimulatedBot[]) {
+    const client = '/bots/:botId/clients/:userId';
+    this.routes = [
+      at('GET', '/bots', () => ({ bots: this.bots().map(describeBot) })),
+      at('GET', '/chats', () => ({ chats: this.bots().flatMap(describeChats) })),
+      at('GET', '/chats/:chatId/messages', (path, _body, query) => listMessages(this.findChat(path), query)),
+      at('GET', '/bots/:botId/chats', (path) => ({ chats: describeChats(this.bot(path)) })),
+      at('GET', '/bots/:botId/chats/:chatId/messages', (path, _body, query) =>
+        listMessages(this.chatOf(this.bot(path), path), query),
+      ),
+      at('POST', `${client}/messages`, (path, body) => this.sends(path, body)),
+      at('PATCH', `${client}/messages/:messageId`, (path, { text = '' }) =>
+        this.client(path).edits(Number(path['messageId']), text),
+      ),
+      at('POST', `${client}/messages/:messageId/reaction`, (path, { emoji }) =>
+        this.client(path).reacts(Number(path['messageId']), emoji as Parameters<SimulatedClient['reacts']>[1]),
+      ),
+      at('POST', `${client}/messages/:messageId/press`, (path, { data = '' }) =>
+        this.client(path).presses(Number(path['messageId']), data),
+      ),
+      at('POST', `${client}/block`, (path) => this.client(path).blocks()),
+      at('POST', `${client}/unblock`, (path) => this.client(path).unblocks()),
+    ];
+  }
+
+  /** `url` starts with `/control`. */
+  async handle(request: IncomingMessage, response: ServerResponse, url: string): Promise<void> {
+    const { status, body } = await this.answer(request, url).catch(describeError);
+    const text = JSON.stringify(body);
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'access-control-allow-origin': '*',
+      'access-control-allow-methods': 'GET, POST, PATCH',
+      'access-control-allow-headers': 'content-type',
+    });
+    response.end(text);
+  }
+
+  private async answer(request: IncomingMessage, url: string): Promise<{ status: number; body: unknown }> {
+    if (request.method === 'OPTIONS') return { status: 200, body: {} };
+    const { pathname, searchParams } = new URL(url, 'http://control');
+    for (const { method, pattern, route } of this.routes) {
+      const match = pattern.exec(pathname);
+      if (!match || method !== request.method) continue;
+      const text = (await readBody(request)).toString('utf8');
+      const body = text === '' ? {} : (JSON.parse(text) as ControlBody);
+      return { status: 200, body: route({ ...match.groups }, body, searchParams) ?? {} };
+    }
+    throw new ControlNotFound(`${request.method} ${pathname}`);
+  }
+
+  private sends(path: Record<string, string>, { client: profile, text, ...content }: ControlBody) {
+    const client = this.client(path, profile ?? {});
+    return text === undefined ? client.sendsMessage(content) : client.sends(text, content);
+  }
+
+  private bot({ botId }: Record<string, string>): SimulatedBot {
+    const bot = this.bots().find(({ id }) => id === Number(botId));
+    if (!bot) throw new ControlNotFound(`bot ${botId}`);
+    return bot;
+  }
+
+  private client(path: Record<string, string>, profile?: Partial<ClientProfile>): SimulatedClient {
+    const bot = this.bot(path);
+    const id = Number(path['userId']);
+    const known = bot.findClient(id);
+    if (known && !profile) return known;
+    const name = known?.profile.first_name ?? `Client ${id}`;
+    return bot.client({ first_name: name, ...profile, id });
+  }
+
+  private findChat(path: Record<string, string>): SimulatedChat {
+    const bot = this.bots().find((one) => one.findChat(Number(path['chatId'])));
+    if (!bot) throw new ControlNotFound(`chat ${path['chatId']}`);
+    return this.chatOf(bot, path);
+  }
+
+  private chatOf(bot: SimulatedBot, { chatId }: Record<string, string>): SimulatedChat {
+    const chat = bot.findChat(Number(chatId));
+    if (!chat) throw new ControlNotFound(`chat ${chatId}`);
+    return chat;
+  }
+}
+
+class ControlNotFound extends Error {
+  constructor(what: string) {
+    super(`not found: ${what}`);
+  }
+}
+
+function at(method: string, template: string, route: ControlRoute) {
+  const pattern = new RegExp(`^/control${template.replaceAll(/:(\w+)/g, '(?<$1>-?\\d+)')}/?$`);
+  return { method, pattern, route };
+}
+
+const describeBot = (bot: SimulatedBot) => ({
+  id: bot.id,
+  username: bot.profile.username,
+  first_name: bot.profile.firstName,
+  webhook: bot.webhookInfo,
+});
+
+const describeChats = (bot: SimulatedBot) =>
+  bot.chats.map((chat) => ({
+    bot_id: bot.id,
+    chat: chat.chat,
+    membership: chat.membership,
+    action: chat.action ?? null,
+    message_count: chat.messages.length,
+    last_message: chat.messages.at(-1) ?? null,
+  }));
+
+function listMessages(chat: SimulatedChat, query: URLSearchParams) {
+  const after = Number(query.get('after') ?? 0);
+  const messages = chat.messages.filter((message) => message.message_id > after);
+  return { chat: chat.chat, action: chat.action ?? null, messages };
+}
+
+function describeError(error: unknown): { status: number; body: { error: string } } {
+  const text = error instanceof BotApiError ? error.description : String((error as Error).message);
+  return { status: error instanceof ControlNotFound ? 404 : 400, body: { error: text } };
+}

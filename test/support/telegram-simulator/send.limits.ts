@@ -1,0 +1,50 @@
+import { tooManyRequests } from './bot-api.error.js';
+
+/** The published limits (core.telegram.org/bots/faq): messages a second, and how many may come at once. */
+export interface SendLimits {
+  readonly bot: Bucket;
+  readonly privateChat: Bucket;
+  /** 20 a minute. */
+  readonly group: Bucket;
+}
+
+export interface Bucket {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export const PUBLISHED_LIMITS: SendLimits = {
+  bot: { perSecond: 30, burst: 30 },
+  privateChat: { perSecond: 1, burst: 3 },
+  group: { perSecond: 20 / 60, burst: 20 },
+};
+
+/** The flood control of one bot: one bucket for all it sends, one for each chat. */
+export class FloodControl {
+  private readonly levels = new Map<number | 'bot', { tokens: number; at: number }>();
+
+  constructor(
+    private readonly limits: SendLimits,
+    private readonly now: () => number,
+  ) {}
+
+  /** Counts one message, or throws 429 with the seconds to wait and counts nothing. */
+  admit(chatId: number): void {
+    const chatBucket = chatId < 0 ? this.limits.group : this.limits.privateChat;
+    const bot = this.level('bot', this.limits.bot);
+    const chat = this.level(chatId, chatBucket);
+    const wait = Math.max((1 - bot.tokens) / this.limits.bot.perSecond, (1 - chat.tokens) / chatBucket.perSecond);
+    if (wait > 0) throw tooManyRequests(Math.max(1, Math.ceil(wait)));
+    bot.tokens -= 1;
+    chat.tokens -= 1;
+  }
+
+  private level(key: number | 'bot', { perSecond, burst }: Bucket) {
+    const now = this.now();
+    const level = this.levels.get(key) ?? { tokens: burst, at: now };
+    level.tokens = Math.min(burst, level.tokens + ((now - level.at) / 1000) * perSecond);
+    level.at = now;
+    this.levels.set(key, level);
+    return level;
+  }
+}
