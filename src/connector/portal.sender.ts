@@ -40,7 +40,7 @@ export class PortalSender {
       // Only what could not be looked up may be a repetition; what is absent never arrived.
       if (found === 'unreadable') repeated = repetitionMark(noteLanguage(portal.language));
     }
-    return this.send(portal, lane, line, delivery, messagesOf(lane.chat, delivery, repeated));
+    return this.send(portal, line, delivery, messagesOf(lane.chat, delivery, repeated));
   }
 
   /** Reports operators' messages of these lanes (one line, one channel) as delivered or read. */
@@ -73,12 +73,11 @@ export class PortalSender {
       message: { id: `${lane.chat.externalId}:note${delivery.message.id}`, date: Math.floor(Date.now() / 1000), text, user_id: 0 },
       chat: chatOf(lane.chat),
     };
-    return this.send(portal, lane, line, delivery, [element]);
+    return this.send(portal, line, delivery, [element]);
   }
 
   private async send(
     portal: PortalRecord,
-    lane: ClaimedLane,
     line: number,
     delivery: ClaimedDelivery,
     elements: Record<string, unknown>[],

@@ -21,7 +21,6 @@ const EXAMPLE = {
 /** Where Telegram pushes updates. 200 with an empty body means: committed. */
 @ApiTags('Telegram')
 @ApiHeader({ name: 'X-Telegram-Bot-Api-Secret-Token', required: false, description: 'The secret of the webhook, if one is set' })
-@ApiBody({ schema: { type: 'object', example: EXAMPLE } })
 @Controller('tg/webhook')
 export class WebhookController {
   constructor(
@@ -32,6 +31,7 @@ export class WebhookController {
 
   @Post()
   @HttpCode(200)
+  @ApiBody({ schema: { type: 'object', example: EXAMPLE } })
   @ApiOperation({ summary: 'An update for the default bot' })
   receiveDefault(@Headers('x-telegram-bot-api-secret-token') secret: string | undefined, @Body() update: unknown): Promise<void> {
     return this.receive(undefined, secret, update);
@@ -39,6 +39,7 @@ export class WebhookController {
 
   @Post(':botKey')
   @HttpCode(200)
+  @ApiBody({ schema: { type: 'object', example: EXAMPLE } })
   @ApiOperation({ summary: 'An update for one bot' })
   receiveFor(
     @Param('botKey') botKey: string,

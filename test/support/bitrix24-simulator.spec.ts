@@ -1,5 +1,6 @@
-import { B24OAuth } from '@bitrix24/b24jssdk';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { B24OAuth, initializeB24Frame } from '@bitrix24/b24jssdk';
+import { runInNewContext } from 'node:vm';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LoopbackServer, parseForm, sendRequest, type Exchange } from './bitrix24-simulator/http-exchange.js';
 import type { Params } from './bitrix24-simulator/php-encoding.js';
 import type { PortalApp } from './bitrix24-simulator/portal-model.js';
@@ -13,7 +14,6 @@ interface Answer {
   status: number;
   headers: Record<string, unknown>;
   raw: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads arbitrary paths of arbitrary answers
   body: any;
 }
 
@@ -1032,6 +1032,79 @@ describe('installation', () => {
     await frame.runInstallFinish();
     expect((await call('profile')).body.error).toBe('invalid_token');
     expect((await call('app.info', {}, lastReceived().form['AUTH_ID'] as string)).body.result.INSTALLED).toBe(true);
+  });
+});
+
+describe('a page inside the portal', () => {
+  /** Runs the portal's page and lets a page of the application talk to it, without a browser. */
+  async function openPage(settings: Params): Promise<{ child: Record<string, unknown>; visited: { href: string } }> {
+    const control = `${b24.controlUrl}/portals/${portal.memberId}/frames`;
+    const { url } = (await post(control, JSON.stringify({ clientId: app.clientId, ...settings }))).body;
+    const { body } = await sendRequest(url);
+    const listeners = new Map<object, (event: unknown) => void>();
+    const listenTo = (owner: object) => (_type: string, listener: (event: unknown) => void) =>
+      void listeners.set(owner, listener);
+    const deliver = (to: object, event: Params): void => void queueMicrotask(() => listeners.get(to)?.(event));
+    const visited = { href: '' };
+    const hostWindow: Record<string, unknown> = {};
+    const child: Record<string, unknown> = { name: /<iframe id="app" name="([^"]+)"/.exec(body)?.[1] };
+    const source = { postMessage: (data: string) => deliver(child, { data, origin: portal.url }) };
+    child['addEventListener'] = listenTo(child);
+    child['removeEventListener'] = () => listeners.delete(child);
+    child['parent'] = {
+      postMessage: (data: string) => deliver(hostWindow, { data, origin: new URL(app.handlerUrl).origin, source }),
+    };
+    const script = /<script>([^]*)<\/script>/.exec(body)?.[1] ?? '';
+    runInNewContext(script, {
+      window: Object.assign(hostWindow, { addEventListener: listenTo(hostWindow) }),
+      document: { getElementById: () => ({ submit: () => undefined, style: {} }) },
+      location: visited,
+      setTimeout,
+      fetch: (path: string, init: RequestInit) => fetch(`${portal.url}${path}`, init),
+    });
+    return { child, visited };
+  }
+
+  it('serves the BX24 library, which reads the placement and finishes the installation', async () => {
+    const { child, visited } = await openPage({ page: 'install', lang: 'ru' });
+    runInNewContext((await sendRequest(`${portal.url}/api/v1/`)).body, {
+      window: child,
+      parent: child['parent'],
+      fetch,
+    });
+    const BX24 = child['BX24'] as {
+      init(done: () => void): void;
+      installFinish(): void;
+      getLang(): string;
+      getAuth(): Record<string, string>;
+    };
+    await new Promise<void>((resolve) => BX24.init(resolve));
+    expect(BX24.getLang()).toBe('ru');
+    expect((await call('profile', {}, BX24.getAuth()['access_token'])).body.result.ADMIN).toBe(true);
+    BX24.installFinish();
+    await expect.poll(() => visited.href).toContain(`${portal.url}/frames/`);
+    expect(app.installed).toBe(true);
+  });
+
+  it('speaks the protocol of the official SDK', async () => {
+    await connect();
+    const { child } = await openPage({ page: 'settings', connector: CONNECTOR, line: '1' });
+    vi.stubGlobal('window', child);
+    vi.stubGlobal('parent', child['parent']);
+    try {
+      const frame = await initializeB24Frame();
+      expect(frame.placement.options).toMatchObject({ CONNECTOR, LINE: '1', STATUS: true });
+      const status = await frame.actions.v2.call.make<{ STATUS: boolean }>({
+        method: 'imconnector.status',
+        params: { CONNECTOR, LINE: 1 },
+      });
+      expect(status.getData()?.result.STATUS).toBe(true);
+      portal.expireTokens();
+      expect((await frame.actions.v2.call.make<{ ID: string }>({ method: 'profile' })).getData()?.result.ID).toBe('1');
+      frame.destroy();
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 });
 

@@ -1,0 +1,106 @@
+import { ValidationPipe, type Type } from '@nestjs/common';
+import { describe, expect, it } from 'vitest';
+import { invalid, VALIDATION } from '../app.setup.js';
+import { Problem } from '../common/problem.js';
+import { BotChangeBody, LineBody, ListQuery, MessagesQuery, NewBotBody, RetryFilter } from './admin.dto.js';
+import { messageFilter } from './messages.service.js';
+
+const pipe = new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid });
+const read = <Dto>(metatype: Type<Dto>, value: unknown, type: 'query' | 'body' = 'query') =>
+  pipe.transform(value, { type, metatype }) as Promise<Dto>;
+const refusal = (metatype: Type, value: unknown) =>
+  read(metatype, value).then(
+    () => [],
+    (error: Problem) => error.extra.errors as string[],
+  );
+
+describe('the parameters of lists', () => {
+  it('have their defaults, also where a parameter is named without a value', async () => {
+    expect(await read(ListQuery, {})).toMatchObject({ limit: 50 });
+    const query = await read(MessagesQuery, {
+      state: '',
+      direction: '',
+      q: '',
+      chat: '',
+      from: '',
+      to: '',
+      limit: '',
+      cursor: '',
+    });
+    expect(query.limit).toBe(50);
+    expect(Object.values(messageFilter(query)).filter((value) => value !== undefined)).toEqual([]);
+  });
+
+  it('are converted', async () => {
+    const query = await read(MessagesQuery, {
+      limit: '200',
+      chat: '7',
+      state: 'sending',
+      from: '2026-11-22T10:00:00+01:00',
+    });
+    expect(query.limit).toBe(200);
+    expect(messageFilter(query)).toMatchObject({
+      chatId: 7n,
+      state: 'sending',
+      from: new Date('2026-11-22T09:00:00Z'),
+    });
+  });
+
+  it.each([
+    [{ limit: '0' }, /at least 1/],
+    [{ limit: '201' }, /at most 200/],
+    [{ limit: '1.5' }, /whole number/],
+    [{ limit: 'many' }, /whole number/],
+    [{ state: 'lost' }, /queued, sending, delivered, failed, uncertain, ignored/],
+    [{ direction: 'sideways' }, /inbound, outbound/],
+    [{ chat: '-1' }, /chat must be an id/],
+    [{ chat: ['1', '2'] }, /chat must be an id/],
+    [{ chat: '9'.repeat(30) }, /chat must be an id/],
+    [{ from: 'yesterday' }, /2026-11-22T09:30:00Z/],
+    [{ from: '2026-02-31T00:00:00Z' }, /from must be a time/],
+    [{ q: ['a', 'b'] }, /given once/],
+    [{ q: 'x'.repeat(201) }, /200 characters/],
+    [{ q: 'a\0b' }, /U\+0000/],
+    [{ stat: 'failed' }, /stat is not known here/],
+  ])('%j is refused with a reason', async (query, reason) => {
+    expect((await refusal(MessagesQuery, query)).join()).toMatch(reason);
+  });
+
+  it('are refused with everything that is wrong at once', async () => {
+    expect(await refusal(MessagesQuery, { limit: '0', state: 'lost', from: 'x' })).toHaveLength(3);
+  });
+});
+
+describe('bodies', () => {
+  it('take ids as strings and as numbers', async () => {
+    expect(await read(LineBody, { lineId: 12 }, 'body')).toEqual({ lineId: '12' });
+    expect(await read(NewBotBody, { token: ' 1:A ', portalId: 1, lineId: '2' }, 'body')).toEqual({
+      token: '1:A',
+      portalId: '1',
+      lineId: '2',
+      mode: 'polling',
+    });
+  });
+
+  it('tell "take it off its line" from "leave it"', async () => {
+    expect(await read(BotChangeBody, { portalId: null, lineId: null }, 'body')).toMatchObject({
+      portalId: null,
+      lineId: null,
+    });
+    expect((await read(BotChangeBody, {}, 'body')).lineId).toBeUndefined();
+  });
+
+  it.each([
+    [NewBotBody, {}],
+    [NewBotBody, { token: 'no token' }],
+    [NewBotBody, { token: '1:A', mode: 'magic' }],
+    [NewBotBody, { token: '1:A', portalId: {} }],
+    [BotChangeBody, { enabled: 'yes' }],
+    [LineBody, {}],
+    [LineBody, { lineId: 'one' }],
+    [RetryFilter, { state: 'delivered' }],
+    [RetryFilter, { sate: 'failed' }],
+  ] as [Type, object][])('%o refuses %j', async (metatype, body) => {
+    expect(await refusal(metatype, body)).not.toEqual([]);
+  });
+});

@@ -1,0 +1,239 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsISO8601, IsOptional, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
+import { ID } from './cursor.js';
+
+export const SHOWN_STATES = ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'] as const;
+export const REPLAYABLE_STATES = ['failed', 'uncertain'] as const;
+export const DIRECTIONS = ['inbound', 'outbound'] as const;
+
+/** `?state=` without a value means the same as no `state` at all. */
+const emptyIsAbsent = () => Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));
+/** Ids are decimal strings; JSON numbers are taken too. */
+const numberIsText = () =>
+  Transform(({ value }: { value: unknown }) =>
+    Number.isSafeInteger(value) ? String(value) : value === '' ? undefined : value,
+  );
+
+/** An id of ours, as a decimal string. */
+export const IsId = () => applyDecorators(numberIsText(), Matches(ID, { message: '$property must be an id (digits)' }));
+
+/** The number of an open line in Bitrix24. */
+export const IsLineId = () =>
+  applyDecorators(
+    numberIsText(),
+    Matches(/^\d{1,10}$/, { message: '$property must be the number of an open line (digits)' }),
+  );
+
+const IsOneOf = (values: readonly string[]) =>
+  applyDecorators(
+    emptyIsAbsent(),
+    IsOptional(),
+    IsIn(values, { message: `$property must be one of ${values.join(', ')}` }),
+  );
+
+const IsWords = () =>
+  applyDecorators(
+    emptyIsAbsent(),
+    IsOptional(),
+    IsString({ message: '$property must be a text, given once' }),
+    MaxLength(200, { message: '$property must not be longer than 200 characters' }),
+    Matches(/^[^\0]*$/, { message: '$property must not contain U+0000' }),
+  );
+
+const IsTime = () =>
+  applyDecorators(
+    emptyIsAbsent(),
+    IsOptional(),
+    IsISO8601({ strict: true }, { message: '$property must be a time such as 2026-11-22T09:30:00Z' }),
+  );
+
+const TIME = { type: String, format: 'date-time' };
+
+/** Which page of a list. */
+export class ListQuery {
+  /** Items per page. */
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 200, default: 50 })
+  @Transform(({ value }: { value: unknown }) => (value === '' || value === undefined ? 50 : Number(value)))
+  @IsInt({ message: 'limit must be a whole number from 1 to 200' })
+  @Min(1, { message: 'limit must be at least 1' })
+  @Max(200, { message: 'limit must be at most 200' })
+  limit: number = 50;
+
+  /** `nextCursor` of the page before. */
+  @ApiPropertyOptional({ type: String })
+  @emptyIsAbsent()
+  @IsOptional()
+  @IsString({ message: 'cursor must be a text, given once' })
+  cursor?: string;
+}
+
+/** Which messages of one chat. */
+export class ChatMessagesQuery extends ListQuery {
+  @ApiPropertyOptional({ enum: SHOWN_STATES })
+  @IsOneOf(SHOWN_STATES)
+  state?: (typeof SHOWN_STATES)[number];
+
+  @ApiPropertyOptional({ enum: DIRECTIONS })
+  @IsOneOf(DIRECTIONS)
+  direction?: (typeof DIRECTIONS)[number];
+
+  /** Substring of the text, in either case. */
+  @ApiPropertyOptional({ type: String, maxLength: 200 })
+  @IsWords()
+  q?: string;
+
+  /** Earliest `createdAt`. */
+  @ApiPropertyOptional(TIME)
+  @IsTime()
+  from?: string;
+
+  /** Latest `createdAt`. */
+  @ApiPropertyOptional(TIME)
+  @IsTime()
+  to?: string;
+}
+
+/** Which messages. */
+export class MessagesQuery extends ChatMessagesQuery {
+  /** An item's `chatId`. */
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  chat?: string;
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  portal?: string;
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  bot?: string;
+}
+
+/** Which chats. */
+export class ChatsQuery extends ListQuery {
+  /** Substring of title, user name or external id, in either case. */
+  @ApiPropertyOptional({ type: String, maxLength: 200 })
+  @IsWords()
+  q?: string;
+
+  @ApiPropertyOptional({ enum: ['active', 'blocked'] })
+  @IsOneOf(['active', 'blocked'])
+  state?: 'active' | 'blocked';
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  portal?: string;
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  bot?: string;
+}
+
+/** Which failed or uncertain messages are to be sent again; without `state`, both. */
+export class RetryFilter {
+  @ApiPropertyOptional({ enum: REPLAYABLE_STATES })
+  @IsOneOf(REPLAYABLE_STATES)
+  state?: (typeof REPLAYABLE_STATES)[number];
+
+  @ApiPropertyOptional({ enum: DIRECTIONS })
+  @IsOneOf(DIRECTIONS)
+  direction?: (typeof DIRECTIONS)[number];
+
+  /** An item's `chatId`. */
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  chat?: string;
+
+  @ApiPropertyOptional(TIME)
+  @IsTime()
+  from?: string;
+
+  @ApiPropertyOptional(TIME)
+  @IsTime()
+  to?: string;
+}
+
+/** An open line of the portal. */
+export class LineBody {
+  @ApiProperty({ type: String, example: '1' })
+  @IsLineId()
+  lineId: string;
+}
+
+/** An open line of the portal, or all that have our connector. */
+export class LineQuery {
+  @ApiPropertyOptional({ type: String, example: '1' })
+  @IsOptional()
+  @IsLineId()
+  lineId?: string;
+}
+
+const TOKEN = { type: String, example: '123456:AA…', description: 'As @BotFather gave it.' };
+const IsToken = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),
+    Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'token must look like 123456:AA…, as @BotFather gave it' }),
+  );
+const IsMode = () => IsIn(['polling', 'webhook'], { message: 'mode must be one of polling, webhook' });
+
+/** A bot to be taken into service. */
+export class NewBotBody {
+  @ApiProperty(TOKEN)
+  @IsToken()
+  token: string;
+
+  /** The portal it serves. */
+  @ApiPropertyOptional({ type: String, example: '1' })
+  @IsOptional()
+  @IsId()
+  portalId?: string;
+
+  /** The open line it serves. */
+  @ApiPropertyOptional({ type: String, example: '1' })
+  @IsOptional()
+  @IsLineId()
+  lineId?: string;
+
+  @ApiPropertyOptional({ enum: ['polling', 'webhook'], default: 'polling' })
+  @IsOptional()
+  @IsMode()
+  mode: 'polling' | 'webhook' = 'polling';
+}
+
+/** What is to change about a bot; what is left out stays. `portalId` and `lineId` null: the bot serves no line. */
+export class BotChangeBody {
+  /** A new token of the same bot. */
+  @ApiPropertyOptional(TOKEN)
+  @IsOptional()
+  @IsToken()
+  token?: string;
+
+  @ApiPropertyOptional({ type: String, nullable: true })
+  @IsOptional()
+  @IsId()
+  portalId?: string | null;
+
+  @ApiPropertyOptional({ type: String, nullable: true })
+  @IsOptional()
+  @IsLineId()
+  lineId?: string | null;
+
+  @ApiPropertyOptional({ enum: ['polling', 'webhook'] })
+  @IsOptional()
+  @IsMode()
+  mode?: 'polling' | 'webhook';
+
+  /** false takes the bot out of service, true puts it back. */
+  @ApiPropertyOptional({ type: Boolean })
+  @IsOptional()
+  @IsIn([true, false], { message: 'enabled must be true or false' })
+  enabled?: boolean;
+}

@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import { BitrixModule } from '../bitrix/bitrix.module.js';
+import { ConnectorModule } from '../connector/connector.module.js';
+import { RelayModule } from '../relay/relay.module.js';
+import { TelegramModule } from '../telegram/telegram.module.js';
+import { BotsController } from './bots.controller.js';
+import { ChatsController } from './chats.controller.js';
+import { DoctorService } from './doctor.service.js';
+import { MessagesController } from './messages.controller.js';
+import { MessagesService } from './messages.service.js';
+import { OverviewService } from './overview.service.js';
+import { PortalsController } from './portals.controller.js';
+import { StatusController } from './status.controller.js';
+
+/** REST for the people who run the service. Repositories come from the global storage module. */
+@Module({
+  imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
+  controllers: [PortalsController, BotsController, ChatsController, MessagesController, StatusController],
+  providers: [MessagesService, OverviewService, DoctorService],
+})
+export class AdminModule {}

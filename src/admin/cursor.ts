@@ -1,0 +1,39 @@
+import { Problem } from '../common/problem.js';
+
+/** A page of a list, newest first. `nextCursor` null: this was the last page. */
+export interface Page<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+/** Ids of ours: decimal, within PostgreSQL's bigint. */
+export const ID = /^\d{1,18}$/;
+
+/** The place after which a page starts, from the id of the last item before it. Opaque to callers. */
+export function encodeCursor(id: bigint): string {
+  return Buffer.from(id.toString()).toString('base64url');
+}
+
+/** Throws a 400 problem when the text is no cursor of ours. */
+export function decodeCursor(cursor: string | undefined): bigint | undefined {
+  if (cursor === undefined) return undefined;
+  const id = Buffer.from(cursor, 'base64url').toString();
+  if (!ID.test(id) || encodeCursor(BigInt(id)) !== cursor) {
+    throw new Problem(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before, unchanged.');
+  }
+  return BigInt(id);
+}
+
+/** Makes a page of rows that were read with one more than `limit`: the surplus row tells that there is a next page. */
+export function pageOf<Row extends { id: bigint }, Item>(
+  rows: Row[],
+  limit: number,
+  show: (row: Row) => Item,
+): Page<Item> {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  return {
+    items: shown.map(show),
+    nextCursor: rows.length > limit && last ? encodeCursor(last.id) : null,
+  };
+}

@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest';
+import { readEnvironment } from '../config/environment.js';
+import { BOUND_EVENTS } from '../connector/event-handlers.js';
+import type { BotFacts, PortalView } from '../storage/overview.repository.js';
+import {
+  botChecks,
+  environmentChecks,
+  handlerCheck,
+  installedCheck,
+  lineCheck,
+  portalChecks,
+  queueCheck,
+} from './doctor.checks.js';
+
+const portal: PortalView = {
+  id: 1n,
+  memberId: 'm1',
+  domain: 'acme.bitrix24.com',
+  connectorId: 'tg_1',
+  scope: '',
+  language: 'en',
+  state: 'active',
+  stateReason: null,
+  eventsVerified: true,
+  installedAt: new Date(0),
+  lines: [{ lineId: '1', state: 'active' }],
+  tokens: [],
+  bots: [{ id: 2n, username: 'acme_bot', lineId: '1' }],
+};
+const bot: BotFacts = {
+  id: 2n,
+  username: 'acme_bot',
+  mode: 'polling',
+  state: 'active',
+  stateReason: null,
+  portalId: 1n,
+  lineId: '1',
+};
+const failing = (checks: { id: string; ok: boolean }[]) => checks.filter(({ ok }) => !ok).map(({ id }) => id);
+
+describe('the doctor', () => {
+  it('names what the environment lacks, and asks for https unless an own OAuth server is set', () => {
+    expect(failing(environmentChecks(readEnvironment({})))).toEqual(['public_url', 'application', 'handler_secret']);
+    const local = {
+      PUBLIC_URL: 'http://127.0.0.1:8000',
+      B24_CLIENT_ID: 'a',
+      B24_CLIENT_SECRET: 'b',
+      B24_HANDLER_SECRET: 'c',
+    };
+    expect(failing(environmentChecks(readEnvironment(local)))).toEqual(['public_url']);
+    expect(failing(environmentChecks(readEnvironment({ ...local, B24_OAUTH_URL: 'http://127.0.0.1:9001' })))).toEqual(
+      [],
+    );
+  });
+
+  it('gives advice exactly where something is wrong', () => {
+    for (const each of [
+      ...environmentChecks(readEnvironment({})),
+      ...botChecks(bot, [portal], true),
+      queueCheck(600),
+    ]) {
+      expect(each.advice === '').toBe(each.ok);
+    }
+  });
+
+  it('finds bots that are stuck, and leaves one in peace that is out of service', () => {
+    expect(failing(botChecks(bot, [portal], true))).toEqual([]);
+    expect(failing(botChecks({ ...bot, state: 'conflict' }, [portal], true))).toEqual(['bot:2:state']);
+    expect(failing(botChecks({ ...bot, lineId: null, portalId: null }, [portal], false))).toEqual([
+      'bot:2:line',
+      'bot:2:driven',
+    ]);
+    expect(failing(botChecks({ ...bot, state: 'disabled', lineId: null }, [portal], false))).toEqual([]);
+  });
+
+  it('finds portals without a valid token and lines without a bot', () => {
+    expect(failing(portalChecks({ ...portal, bots: [] }, ['1'], true))).toEqual([
+      'portal:1:tokens',
+      'portal:1:line:1:bot',
+    ]);
+    expect(failing(portalChecks({ ...portal, state: 'reauthorise' }, ['1'], true))).toEqual(['portal:1:state']);
+  });
+
+  it('wants every event bound to us exactly once', () => {
+    const url = 'https://bridge.example.com/b24/handler?secret=s';
+    const rows = BOUND_EVENTS.map((event) => ({
+      event: event.toUpperCase(),
+      handler: url,
+      auth_type: '0',
+      offline: 0,
+    }));
+    expect(handlerCheck(portal, rows, url).ok).toBe(true);
+    expect(handlerCheck(portal, Object.fromEntries(rows.entries()), url).ok).toBe(true);
+    expect(handlerCheck(portal, rows.slice(1), url).ok).toBe(false);
+    expect(handlerCheck(portal, [...rows, { ...rows[0], auth_type: '1' }], url).ok).toBe(false);
+    expect(handlerCheck(portal, [], undefined).advice).toContain('PUBLIC_URL');
+    expect(
+      handlerCheck(portal, [...rows, { ...rows[0], handler: 'https://old.example.com/b24/handler?secret=old' }], url)
+        .what,
+    ).not.toContain('secret');
+  });
+
+  it('believes a portal only what it says', () => {
+    expect(installedCheck(portal, { INSTALLED: true }).ok).toBe(true);
+    expect(installedCheck(portal, { INSTALLED: false }).ok).toBe(false);
+    expect(installedCheck(portal, null).ok).toBe(false);
+    expect(lineCheck(portal, '1', { STATUS: true }).ok).toBe(true);
+    expect(lineCheck(portal, '1', { STATUS: false, CONFIGURED: true, ERROR: true }).what).toContain('in error');
+  });
+
+  it('calls a queue stuck after five minutes', () => {
+    expect([null, 0, 299, 300].map((seconds) => queueCheck(seconds).ok)).toEqual([true, true, true, false]);
+  });
+});

@@ -1,0 +1,17 @@
+import { Injectable, type PipeTransform } from '@nestjs/common';
+import { Problem } from '../common/problem.js';
+import { ID } from './cursor.js';
+
+/** An id in a path. What cannot be an id names nothing: 404. */
+@Injectable()
+export class IdPipe implements PipeTransform<string, bigint> {
+  transform(value: string): bigint {
+    if (!ID.test(value)) throw notFound('Nothing', value);
+    return BigInt(value);
+  }
+}
+
+/** @param what e.g. `Message`, as the sentence "Message 5 does not exist." starts. */
+export function notFound(what: string, id: bigint | string): Problem {
+  return new Problem(404, 'not_found', `${what} has the id ${String(id).slice(0, 40)}.`);
+}

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import { Problem } from '../common/problem.js';
+import { ReplayService } from '../relay/replay.service.js';
+import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
+import type { MessagesQuery, RetryFilter } from './admin.dto.js';
+import { decodeCursor, pageOf, type Page } from './cursor.js';
+import { messageItem, type MessageItem } from './message.view.js';
+
+/** Messages replayed in one transaction. */
+const REPLAY_BATCH = 500;
+
+/** The history as pages, and its replay by filter. */
+@Injectable()
+export class MessagesService {
+  constructor(
+    private readonly history: HistoryRepository,
+    private readonly replay: ReplayService,
+  ) {}
+
+  /** Newest first. A search that would read too much of a long history is a 422 problem. */
+  async list(query: MessagesQuery): Promise<Page<MessageItem>> {
+    try {
+      return pageOf(await this.history.messages(messageFilter(query), query.limit + 1), query.limit, messageItem);
+    } catch (error) {
+      if (!(error instanceof SearchTooLongError)) throw error;
+      throw new Problem(
+        422,
+        'search_too_long',
+        'The history is too long to be searched at once: narrow it with chat, from and to.',
+      );
+    }
+  }
+
+  /**
+   * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
+   * keep their order. Each is looked at once: one that fails again meanwhile is not taken twice.
+   */
+  async retry(filter: RetryFilter): Promise<number> {
+    let retried = 0;
+    let after = 0n;
+    for (;;) {
+      const ids = await this.history.replayable(messageFilter(filter), after, REPLAY_BATCH);
+      retried += await this.replay.retry(ids);
+      const last = ids.at(-1);
+      if (last === undefined || ids.length < REPLAY_BATCH) return retried;
+      after = last;
+    }
+  }
+}
+
+/** The list's parameters, converted. */
+export function messageFilter(query: Partial<MessagesQuery>): MessageFilter {
+  return {
+    state: query.state,
+    direction: query.direction,
+    words: query.q,
+    chatId: query.chat === undefined ? undefined : BigInt(query.chat),
+    portalId: query.portal === undefined ? undefined : BigInt(query.portal),
+    botId: query.bot === undefined ? undefined : BigInt(query.bot),
+    from: query.from === undefined ? undefined : new Date(query.from),
+    to: query.to === undefined ? undefined : new Date(query.to),
+    before: decodeCursor(query.cursor),
+  };
+}

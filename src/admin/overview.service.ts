@@ -1,0 +1,75 @@
+import { Injectable } from '@nestjs/common';
+import { OverviewRepository, type MessageCount, type OldestWaiting } from '../storage/overview.repository.js';
+import { Cached } from './cached.js';
+
+/** Counting a long history is dear: an answer that took t is kept for 20 t, at least a second. */
+const KEPT_PER_COST = 20;
+const KEPT_MS = 1_000;
+
+/** `messages[direction][state]`; states without a message are left out. */
+type Counts = Partial<Record<'inbound' | 'outbound', Record<string, number>>>;
+
+interface Summary {
+  messages: Counts;
+  /** When the message that waits longest was stored; null: nothing waits. */
+  oldestWaiting: Date | null;
+}
+
+export interface Overview extends Summary {
+  /** When this was counted. */
+  at: Date;
+  byPortal: ({ portalId: string | null } & Summary)[];
+  byBot: ({ botId: string | null } & Summary)[];
+}
+
+/** The whole traffic in numbers. */
+@Injectable()
+export class OverviewService {
+  private readonly cached = new Cached(
+    () => this.count(),
+    (costMs) => Math.max(KEPT_MS, costMs * KEPT_PER_COST),
+  );
+
+  constructor(private readonly repository: OverviewRepository) {}
+
+  overview(): Promise<Overview> {
+    return this.cached.get();
+  }
+
+  private async count(): Promise<Overview> {
+    const [counts, oldest] = await Promise.all([this.repository.messageCounts(), this.repository.oldestWaiting()]);
+    return summarise(counts, oldest, new Date());
+  }
+}
+
+export function summarise(counts: MessageCount[], oldest: OldestWaiting[], at: Date): Overview {
+  return {
+    at,
+    ...summary(counts, oldest),
+    byPortal: groups(counts, oldest, 'portalId').map(([portalId, ...rows]) => ({ portalId, ...summary(...rows) })),
+    byBot: groups(counts, oldest, 'botId').map(([botId, ...rows]) => ({ botId, ...summary(...rows) })),
+  };
+}
+
+function summary(counts: MessageCount[], oldest: OldestWaiting[]): Summary {
+  const messages: Counts = { inbound: {}, outbound: {} };
+  for (const { direction, state, count } of counts) {
+    const states = (messages[direction] ??= {});
+    states[state] = (states[state] ?? 0) + count;
+  }
+  const times = oldest.map((row) => row.since.getTime());
+  return { messages, oldestWaiting: times.length > 0 ? new Date(Math.min(...times)) : null };
+}
+
+function groups(
+  counts: MessageCount[],
+  oldest: OldestWaiting[],
+  key: 'portalId' | 'botId',
+): [string | null, MessageCount[], OldestWaiting[]][] {
+  const ids = [...new Set([...counts, ...oldest].map((row) => row[key]))];
+  return ids.map((id) => [
+    id?.toString() ?? null,
+    counts.filter((row) => row[key] === id),
+    oldest.filter((row) => row[key] === id),
+  ]);
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import {
+  ValidationPipe,
+  type NestApplicationOptions,
+  type ValidationError,
+  type ValidationPipeOptions,
+} from '@nestjs/common';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
+import { parse } from 'qs';
+import { serveDocs } from './app.docs.js';
+import { Problem } from './common/problem.js';
+import { ProblemFilter } from './common/problem.filter.js';
+import { Environment } from './config/environment.js';
+import { MetricsService } from './observability/metrics.service.js';
+import { logRequest } from './observability/request-log.js';
+
+/** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
+const BODY_LIMIT = 2 * 1024 * 1024;
+
+/** Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything". */
+export const VALIDATION: ValidationPipeOptions = { whitelist: true, forbidNonWhitelisted: true, transform: true };
+
+/** Nest registers a form parser of its own unless told not to; errors at start are for main to print. */
+export const APP_OPTIONS: NestApplicationOptions = { bodyParser: false, abortOnError: false };
+
+/** The HTTP server under Nest. Believes X-Forwarded-* from proxies on loopback and private networks only. */
+export function createAdapter(): FastifyAdapter {
+  return new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    trustProxy: ['loopback', 'linklocal', 'uniquelocal'],
+    genReqId: () => randomUUID(),
+    routerOptions: { maxParamLength: 2_000 },
+  });
+}
+
+/** Everything that applies to every request: parsers, headers, validation, errors, log, metrics, /docs. */
+export function configureApp(app: NestFastifyApplication): NestFastifyApplication {
+  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  parseBodies(server);
+  protectAnswers(server);
+  observe(server, app.get(MetricsService));
+  app.useGlobalPipes(new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid }));
+  app.useGlobalFilters(new ProblemFilter());
+  if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
+  return app;
+}
+
+function parseBodies(server: FastifyInstance): void {
+  server.removeAllContentTypeParsers();
+  const parseJson = server.getDefaultJsonParser('remove', 'remove');
+  server.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // "Nothing" is said in many ways: `Content-Type: application/json` without a body is one of them.
+    if (body === '') return done(null, undefined);
+    void parseJson(request, body, (error, value) =>
+      error ? done(new Problem(400, 'broken_json', 'The body is not valid JSON.')) : done(null, value),
+    );
+  });
+  server.addContentTypeParser<string>('application/x-www-form-urlencoded', { parseAs: 'string' }, (_, body, done) => {
+    try {
+      // Bitrix24 writes nested events the PHP way; cutting one off silently would lose a message.
+      done(null, parse(body, { depth: 20, arrayLimit: 1_000, parameterLimit: 10_000, throwOnLimitExceeded: true }));
+    } catch {
+      done(new Problem(400, 'broken_form', 'The body is not a readable form.'));
+    }
+  });
+}
+
+/** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
+function protectAnswers(server: FastifyInstance): void {
+  server.addHook('onRequest', (_request, reply, done) => {
+    void reply.headers({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    });
+    done();
+  });
+}
+
+function observe(server: FastifyInstance, metrics: MetricsService): void {
+  server.addHook('onResponse', (request, reply, done) => {
+    metrics.observeRequest(request, reply);
+    logRequest(request, reply);
+    done();
+  });
+}
+
+/** All that is wrong with a request at once. */
+export function invalid(errors: ValidationError[]): Problem {
+  const messages = errors.flatMap((error) => messagesOf(error));
+  return new Problem(400, 'invalid_request', `${messages.join('; ')}.`, { errors: messages });
+}
+
+function messagesOf(error: ValidationError): string[] {
+  const own = Object.entries(error.constraints ?? {}).map(([name, message]) =>
+    name === 'whitelistValidation' ? `${error.property} is not known here` : message,
+  );
+  return [...own, ...(error.children ?? []).flatMap(messagesOf)];
+}

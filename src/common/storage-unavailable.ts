@@ -1,0 +1,31 @@
+/** SQLSTATE classes and codes that say "not now": connection trouble, no room for more connections, shutting down. */
+const SQLSTATES = /^(08...|57P0[1-5]|53...|25006|58030)$/;
+const SOCKET_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EPIPE',
+  'EHOSTUNREACH',
+]);
+/** Prisma: cannot reach, timed out, access denied for now, closed, no connection from the pool. */
+const PRISMA_CODES = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
+const POOL_WORDS =
+  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;
+
+/**
+ * Whether PostgreSQL is away, full, read-only or shutting down, as opposed to a statement that is wrong. Looks
+ * through wrappers (Prisma's driver adapter, AggregateError of a name with several addresses), a few levels deep.
+ */
+export function isStorageUnavailable(error: unknown, depth = 4): boolean {
+  if (typeof error !== 'object' || error === null || depth === 0) return false;
+  const { code, originalCode, message, cause, meta, errors, driverAdapterError } = error as Record<string, unknown>;
+  for (const candidate of [code, originalCode]) {
+    if (typeof candidate !== 'string') continue;
+    if (SQLSTATES.test(candidate) || SOCKET_CODES.has(candidate) || PRISMA_CODES.has(candidate)) return true;
+  }
+  if (typeof message === 'string' && POOL_WORDS.test(message)) return true;
+  const inner = [cause, meta, driverAdapterError, ...(Array.isArray(errors) ? errors : [])];
+  return inner.some((each) => isStorageUnavailable(each, depth - 1));
+}

@@ -1,0 +1,56 @@
+import { Injectable } from '@nestjs/common';
+import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { within } from '../common/within.js';
+import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
+import { OverviewRepository } from '../storage/overview.repository.js';
+import { SchemaService } from '../storage/schema.service.js';
+
+/** A database that needs longer than this for `SELECT 1` cannot take messages in; milliseconds. */
+const DATABASE_LIMIT_MS = 1_000;
+
+/** What must hold for this replica to take messages in. */
+@Injectable()
+export class ReadinessIndicator {
+  constructor(
+    private readonly indicators: HealthIndicatorService,
+    private readonly overview: OverviewRepository,
+    private readonly schema: SchemaService,
+    private readonly supervisor: EndpointSupervisor,
+  ) {}
+
+  async database(): Promise<HealthIndicatorResult> {
+    const indicator = this.indicators.check('database');
+    return this.upUnlessItFails(indicator, this.overview.ping());
+  }
+
+  async migrations(): Promise<HealthIndicatorResult> {
+    const indicator = this.indicators.check('migrations');
+    const work = this.schema.pendingMigrations().then((pending) => {
+      if (pending.length > 0) throw new Error(`not applied: ${pending.join(', ')}`);
+    });
+    return this.upUnlessItFails(indicator, work);
+  }
+
+  /** Every bot and portal that this replica drives is being driven. What other replicas drive is their business. */
+  endpoints(): HealthIndicatorResult {
+    const owned = this.supervisor.status().filter((endpoint) => endpoint.owned);
+    const stuck = owned.filter((endpoint) => !endpoint.healthy);
+    const indicator = this.indicators.check('endpoints');
+    if (stuck.length === 0) return indicator.up({ owned: owned.length });
+    return indicator.down({
+      owned: owned.length,
+      stuck: Object.fromEntries(stuck.map(({ id, detail }) => [id, detail ?? 'not running'])),
+    });
+  }
+
+  /** The probe is open to anyone: it says that PostgreSQL is away, not in which words. */
+  private async upUnlessItFails(
+    indicator: ReturnType<HealthIndicatorService['check']>,
+    work: Promise<void>,
+  ): Promise<HealthIndicatorResult> {
+    return within(DATABASE_LIMIT_MS, work).then(
+      () => indicator.up(),
+      (error: Error & { code?: string }) => indicator.down({ reason: error.code ?? error.name }),
+    );
+  }
+}

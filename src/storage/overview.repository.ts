@@ -1,0 +1,255 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from './database.service.js';
+import type {
+  Bot,
+  BotMode,
+  BotState,
+  Channel,
+  Direction,
+  LineState,
+  MessageState,
+  PortalState,
+} from './prisma/client.js';
+import type { ShownState } from './history.repository.js';
+
+/** Messages of one portal, bot, direction and state. */
+export interface MessageCount {
+  portalId: bigint | null;
+  botId: bigint | null;
+  direction: Direction;
+  state: ShownState;
+  count: number;
+}
+
+/** The message that waits longest, per portal, bot and direction. */
+export interface OldestWaiting {
+  portalId: bigint | null;
+  botId: bigint | null;
+  direction: Direction;
+  since: Date;
+}
+
+/** What is still to be done on one channel. */
+export interface QueueDepth {
+  channel: Channel;
+  chats: number;
+  deliveries: number;
+}
+
+/** A portal as people may see it: no token, no secret. */
+export interface PortalView {
+  id: bigint;
+  memberId: string;
+  domain: string;
+  connectorId: string;
+  scope: string;
+  language: string;
+  state: PortalState;
+  stateReason: string | null;
+  /** Whether the token that signs this portal's events is known. */
+  eventsVerified: boolean;
+  installedAt: Date;
+  lines: { lineId: string; state: LineState }[];
+  tokens: {
+    userId: string;
+    isAdmin: boolean;
+    isInstaller: boolean;
+    state: 'valid' | 'dead';
+    stateReason: string | null;
+    refreshedAt: Date;
+    expiresAt: Date;
+  }[];
+  bots: Pick<Bot, 'id' | 'username' | 'lineId'>[];
+}
+
+/** A bot as the doctor sees it: no token. */
+export interface BotFacts {
+  id: bigint;
+  username: string | null;
+  mode: BotMode;
+  state: BotState;
+  stateReason: string | null;
+  portalId: bigint | null;
+  lineId: string | null;
+}
+
+/** What the service has to work with, at a glance. */
+export interface Inventory {
+  portals: number;
+  activePortals: number;
+  bots: number;
+  botsWithLine: number;
+}
+
+const PORTAL_VIEW = {
+  lines: { select: { lineId: true, state: true }, orderBy: { lineId: 'asc' } },
+  tokens: {
+    select: {
+      userId: true,
+      isAdmin: true,
+      isInstaller: true,
+      state: true,
+      stateReason: true,
+      refreshedAt: true,
+      expiresAt: true,
+    },
+    orderBy: { id: 'asc' },
+  },
+  bots: { select: { id: true, username: true, lineId: true }, orderBy: { id: 'asc' } },
+} as const;
+
+/** Reads across tables, for the admin API, the doctor, probes and metrics. Changes nothing. */
+@Injectable()
+export class OverviewRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /**
+   * Every message ever, counted. Reads an index of the whole history where there is one: seconds for ten million
+   * messages, so callers keep the answer for a while.
+   */
+  async messageCounts(): Promise<MessageCount[]> {
+    const { rows } = await this.db.query<
+      Omit<MessageCount, 'count' | 'state'> & { state: MessageState; count: bigint }
+    >(
+      `SELECT portal_id AS "portalId", bot_id AS "botId", direction, state, count(*) AS count
+         FROM messages GROUP BY portal_id, bot_id, direction, state`,
+    );
+    const sending = await this.sendingCounts();
+    return splitSending(
+      rows.map((row) => ({ ...row, count: Number(row.count) })),
+      sending,
+    );
+  }
+
+  private async sendingCounts(): Promise<MessageCount[]> {
+    const { rows } = await this.db.query<Omit<MessageCount, 'count' | 'state'> & { count: bigint }>(
+      `SELECT m.portal_id AS "portalId", m.bot_id AS "botId", m.direction, count(*) AS count
+         FROM deliveries d JOIN messages m ON m.id = d.message_id
+        WHERE d.state = 'sending' AND d.kind = 'message' AND m.state = 'queued'
+        GROUP BY m.portal_id, m.bot_id, m.direction`,
+    );
+    return rows.map((row) => ({ ...row, state: 'sending', count: Number(row.count) }));
+  }
+
+  async oldestWaiting(): Promise<OldestWaiting[]> {
+    const { rows } = await this.db.query<OldestWaiting>(
+      `SELECT portal_id AS "portalId", bot_id AS "botId", direction, min(created_at) AS since
+         FROM messages WHERE state = 'queued' GROUP BY portal_id, bot_id, direction`,
+    );
+    return rows;
+  }
+
+  /** Cheap whatever the history: reads only lanes that have work, through their partial indexes. */
+  async queueDepths(): Promise<QueueDepth[]> {
+    const { rows } = await this.db.query<{ channel: Channel; chats: bigint; deliveries: bigint }>(
+      `SELECT channel, count(*) AS chats, sum(pending)::bigint AS deliveries
+         FROM (SELECT channel, pending FROM lanes WHERE pending > 0 AND busy_fence IS NULL
+               UNION ALL
+               SELECT channel, pending FROM lanes WHERE busy_fence IS NOT NULL) busy
+        GROUP BY channel`,
+    );
+    return rows.map((row) => ({
+      channel: row.channel,
+      chats: Number(row.chats),
+      deliveries: Number(row.deliveries),
+    }));
+  }
+
+  /** Seconds since the oldest waiting message was stored, by the database's clock; null: nothing waits. */
+  async oldestWaitingSeconds(): Promise<number | null> {
+    const { rows } = await this.db.query<{ seconds: number }>(
+      `SELECT extract(epoch FROM now() - created_at)::float8 AS seconds
+         FROM messages WHERE state = 'queued' ORDER BY id LIMIT 1`,
+    );
+    return rows[0] ? Math.max(0, rows[0].seconds) : null;
+  }
+
+  /** Newest first, at most `limit`; `before`: ids below it. */
+  async portals(limit: number, before?: bigint): Promise<PortalView[]> {
+    const rows = await this.db.prisma.portal.findMany({
+      where: before === undefined ? {} : { id: { lt: before } },
+      include: PORTAL_VIEW,
+      orderBy: { id: 'desc' },
+      take: limit,
+    });
+    return rows.map(portalView);
+  }
+
+  async portal(id: bigint): Promise<PortalView | null> {
+    const row = await this.db.prisma.portal.findUnique({ where: { id }, include: PORTAL_VIEW });
+    return row && portalView(row);
+  }
+
+  async bots(): Promise<BotFacts[]> {
+    return this.db.prisma.bot.findMany({
+      select: {
+        id: true,
+        username: true,
+        mode: true,
+        state: true,
+        stateReason: true,
+        portalId: true,
+        lineId: true,
+      },
+      orderBy: { id: 'asc' },
+    });
+  }
+
+  /** Endpoints that no replica drives at this moment. */
+  async idleEndpoints(): Promise<Set<string>> {
+    const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
+    return new Set(rows.map((row) => row.id));
+  }
+
+  async inventory(): Promise<Inventory> {
+    const { rows } = await this.db.query<{ [name in keyof Inventory]: bigint }>(
+      `SELECT (SELECT count(*) FROM portals) AS portals,
+              (SELECT count(*) FROM portals WHERE state = 'active') AS "activePortals",
+              (SELECT count(*) FROM bots) AS bots,
+              (SELECT count(*) FROM bots WHERE line_id IS NOT NULL) AS "botsWithLine"`,
+    );
+    const [row] = rows;
+    return {
+      portals: Number(row?.portals ?? 0),
+      activePortals: Number(row?.activePortals ?? 0),
+      bots: Number(row?.bots ?? 0),
+      botsWithLine: Number(row?.botsWithLine ?? 0),
+    };
+  }
+
+  /** Throws when PostgreSQL does not answer. */
+  async ping(): Promise<void> {
+    await this.db.query('SELECT 1');
+  }
+}
+
+type PortalRow = Omit<PortalView, 'eventsVerified'> & { applicationTokenHash: Uint8Array | null };
+
+/** Copies what may be seen, field by field: a new secret column must not appear by itself. */
+function portalView(row: PortalRow): PortalView {
+  return {
+    id: row.id,
+    memberId: row.memberId,
+    domain: row.domain,
+    connectorId: row.connectorId,
+    scope: row.scope,
+    language: row.language,
+    state: row.state,
+    stateReason: row.stateReason,
+    eventsVerified: row.applicationTokenHash !== null,
+    installedAt: row.installedAt,
+    lines: row.lines,
+    tokens: row.tokens,
+    bots: row.bots,
+  };
+}
+
+/** `sending` messages are stored as queued: takes them out of that count. */
+function splitSending(counts: MessageCount[], sending: MessageCount[]): MessageCount[] {
+  const group = (row: MessageCount) => `${row.portalId}/${row.botId}/${row.direction}`;
+  const under = new Map(sending.map((row) => [group(row), row.count]));
+  const waiting = counts.map((row) =>
+    row.state === 'queued' ? { ...row, count: Math.max(0, row.count - (under.get(group(row)) ?? 0)) } : row,
+  );
+  return [...waiting, ...sending].filter((row) => row.count > 0);
+}
