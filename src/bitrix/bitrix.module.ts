@@ -1,9 +1,5 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
-import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
-import { PortalsRepository } from '../storage/portals.repository.js';
-import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
-import { TokensRepository } from '../storage/tokens.repository.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RestClient } from './rest.client.js';

@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { HttpService } from '@nestjs/axios';
-import axios from 'axios';
+import { create } from 'axios';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readEnvironment } from '../config/environment.js';
 import { OauthClient } from './oauth.client.js';
@@ -32,7 +32,7 @@ const answer = (status: number, body: unknown) => {
 };
 
 const client = (variables: Record<string, string> = {}) =>
-  new OauthClient(new HttpService(axios.create(HTTP_OPTIONS)), readEnvironment(variables));
+  new OauthClient(new HttpService(create(HTTP_OPTIONS)), readEnvironment(variables));
 
 beforeAll(async () => {
   server = http.createServer(async (request, response) => {
@@ -115,7 +115,7 @@ describe('the token endpoint', () => {
 
   it('never follows a redirect with its credentials', async () => {
     respond = (_request, response) => response.writeHead(302, { Location: `${origin}/elsewhere` }).end();
-    expect(await refusal(client().refresh(origin, 'local.1', 's', 'r'))).toMatchObject({ kind: 'unknown' });
+    expect(await refusal(client().refresh(origin, 'local.1', 's', 'r'))).toMatchObject({ kind: 'not_sent' });
     expect(seen.map(({ url }) => url)).toEqual(['/oauth/token/']);
   });
 

@@ -101,7 +101,7 @@ describe('execution time', () => {
 
 it.each<[status: number, kind: string, scope: string]>([
   [200, 'unknown', 'message'],
-  [302, 'unknown', 'message'],
+  [302, 'not_sent', 'endpoint'],
   [400, 'refused', 'message'],
   [403, 'unauthorised', 'endpoint'],
   [404, 'unauthorised', 'endpoint'],

@@ -21,7 +21,7 @@ type Outcome = [kind: UpstreamErrorKind, scope: UpstreamErrorScope, retryAfterMs
 const MINUTE_MS = 60_000;
 
 /** How long a method rests after OPERATION_TIME_LIMIT when Bitrix24 does not say. */
-export const OPERATION_PAUSE_MS = MINUTE_MS;
+const OPERATION_PAUSE_MS = MINUTE_MS;
 
 /** The longest a method can have to rest: execution time is counted over ten minutes. */
 const LONGEST_OPERATION_PAUSE_MS = 10 * MINUTE_MS;
@@ -159,8 +159,8 @@ export function operationPauseMs(time: RestTime | undefined): number {
 export function classifyPage(status: number): UpstreamError {
   const code = `HTTP_${status}`;
   const said = 'Bitrix24 answered with a page instead of JSON';
-  if (status === 503) return bitrixError('not_sent', code, said, 'endpoint');
-  if (status === 429 || status === 408) return bitrixError('not_sent', code, said, 'endpoint');
+  const untouched = (status >= 300 && status < 400) || [408, 429, 503].includes(status);
+  if (untouched) return bitrixError('not_sent', code, said, 'endpoint');
   if ([401, 402, 403, 404, 410].includes(status)) {
     return bitrixError('unauthorised', code, `${said}: the portal is closed or has no licence`, 'endpoint', 300_000);
   }

@@ -19,7 +19,6 @@ import {
   isRecord,
   isTokenRejected,
   isUserRejected,
-  OPERATION_PAUSE_MS,
   operationPauseMs,
   parseObject,
   readFault,
@@ -56,7 +55,8 @@ const MAX_USERS = 5;
 /**
  * Calls REST methods of a portal: authorised, within the portal's limits, and with every outcome put into one of
  * the classes of {@link UpstreamError}. Nothing leaves the process for a portal that is not installed.
- * An error never carries a token, a secret or what was sent.
+ * An error never carries a token, a secret or what was sent. An error of another class (the database is away) means
+ * that nothing was sent: once there is an answer, failing to note what it says about limits does not change it.
  */
 @Injectable()
 export class RestClient {
@@ -81,15 +81,16 @@ export class RestClient {
     try {
       const rest = (await this.limiter.pausedMethods(portalId)).get(method.toLowerCase());
       if (rest !== undefined) throw methodRests(rest);
-      const answer = await this.send<Result>(portalId, method, params, options, permit);
-      await this.watchOperating(portalId, method, answer.time);
+      const answer = await this.send<Result>(portalId, method, params, options, permit).catch(
+        async (error: unknown) => {
+          if (isOperationLimit(error)) await this.pauseMethods(portalId, new Map([[method, error.retryAfterMs]]));
+          throw error;
+        },
+      );
+      await this.pauseMethods(portalId, new Map([[method, excess(answer.time)]]));
       return answer;
-    } catch (error) {
-      if (isOperationLimit(error))
-        await this.limiter.pauseMethod(portalId, method, error.retryAfterMs ?? OPERATION_PAUSE_MS);
-      throw error;
     } finally {
-      await permit.giveBack();
+      await this.note(() => permit.giveBack());
     }
   }
 
@@ -124,7 +125,7 @@ export class RestClient {
         ...(answer.time && { time: answer.time }),
       };
     } finally {
-      await permit.giveBack();
+      await this.note(() => permit.giveBack());
     }
   }
 
@@ -216,12 +217,12 @@ export class RestClient {
   /** Remembers what an error says about the whole portal, and answers the error to throw. */
   private async noteTrouble(portal: PortalRecord, { userId }: Credentials, error: unknown): Promise<unknown> {
     if (isQueryLimit(error)) {
-      const retryAfterMs = await this.limiter.penalise(portal.id);
+      const retryAfterMs = (await this.note(() => this.limiter.penalise(portal.id))) ?? error.retryAfterMs;
       return bitrixError('not_sent', error.code, error.detail, 'endpoint', retryAfterMs);
     }
     if (isInstallationLost(error)) {
       const reason = `${error.code}: ${error.detail}`;
-      if (await this.portals.requireAuthorisation(portal.id, reason, portal.installedAt)) {
+      if (await this.note(() => this.portals.requireAuthorisation(portal.id, reason, portal.installedAt))) {
         this.logger.error(`Portal ${portal.id} has to be authorised again: ${reason}`);
       }
     }
@@ -235,20 +236,29 @@ export class RestClient {
     outcomes: readonly (readonly [string, CommandOutcome])[],
     result: unknown,
   ): Promise<void> {
-    const pauses = new Map<string, number>();
+    const pauses = new Map<string, number | undefined>();
     for (const [key, outcome] of outcomes) {
       const method = commands[key]!.method.toLowerCase();
-      const pause = outcome.ok
-        ? excess(timeOf(key, result))
-        : isOperationLimit(outcome.error) && outcome.error.retryAfterMs;
-      if (pause) pauses.set(method, Math.max(pause, pauses.get(method) ?? 0));
+      const pause = outcome.ok ? excess(timeOf(key, result)) : pauseOf(outcome.error);
+      if (pause !== undefined) pauses.set(method, Math.max(pause, pauses.get(method) ?? 0));
     }
-    for (const [method, pause] of pauses) await this.limiter.pauseMethod(portalId, method, pause);
+    await this.pauseMethods(portalId, pauses);
   }
 
-  private async watchOperating(portalId: bigint, method: string, time: RestTime | undefined): Promise<void> {
-    const pause = excess(time);
-    if (pause) await this.limiter.pauseMethod(portalId, method, pause);
+  private async pauseMethods(portalId: bigint, pauses: Map<string, number | undefined>): Promise<void> {
+    for (const [method, pause] of pauses) {
+      if (pause !== undefined) await this.note(() => this.limiter.pauseMethod(portalId, method, pause));
+    }
+  }
+
+  /** Notes something beside a call whose outcome is known already; failing to must not change that outcome. */
+  private async note<Result>(write: () => Promise<Result>): Promise<Result | undefined> {
+    try {
+      return await write();
+    } catch (error) {
+      this.logger.warn(`What an answer of Bitrix24 says about its limits could not be stored: ${String(error)}`);
+      return undefined;
+    }
   }
 }
 
@@ -366,6 +376,10 @@ function hasErrors(batch: unknown): boolean {
 
 function excess(time: RestTime | undefined): number | undefined {
   return (time?.operating ?? 0) > OPERATING_CEILING_S ? operationPauseMs(time) : undefined;
+}
+
+function pauseOf(error: UpstreamError): number | undefined {
+  return isOperationLimit(error) ? error.retryAfterMs : undefined;
 }
 
 function methodRests(forMs: number): UpstreamError {

@@ -20,12 +20,10 @@ export interface Frame {
   placement: PlacementOptions;
 }
 
-/** PLACEMENT_OPTIONS of SETTING_CONNECTOR. */
+/** PLACEMENT_OPTIONS of SETTING_CONNECTOR, as far as they matter: its flags are asked of imconnector.status instead. */
 export interface PlacementOptions {
   connector?: string;
   lineId?: string;
-  /** ACTIVE_STATUS: whether the portal says the connector is switched on; undefined when it does not say. */
-  active?: boolean;
 }
 
 /** null: the form has no access token, so it was not posted by Bitrix24. */
@@ -59,11 +57,9 @@ function parsePlacementOptions(value: unknown): PlacementOptions {
   const options = typeof value === 'string' ? parseJson(value) : asFields(value);
   const connector = word(options.CONNECTOR)?.toLowerCase();
   const lineId = word(options.LINE);
-  const active = lenientBoolean(options.ACTIVE_STATUS);
   return {
     ...(connector && { connector }),
     ...(lineId && /^\d{1,18}$/.test(lineId) && lineId !== '0' && { lineId }),
-    ...(active !== undefined && { active }),
   };
 }
 
@@ -74,12 +70,6 @@ function parseJson(text: string): Record<string, unknown> {
     // Other placements put anything there; without options the page says what is missing.
     return {};
   }
-}
-
-/** Portals of different ages write booleans as true, 1, "1", "Y" and false, 0, "", "N". */
-function lenientBoolean(value: unknown): boolean | undefined {
-  if (value === undefined) return undefined;
-  return value === true || ['1', 'y', 'true'].includes(String(value).toLowerCase());
 }
 
 function positive(value: unknown): number | undefined {

@@ -1,7 +1,8 @@
-import { B24OAuth } from '@bitrix24/b24jssdk';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { B24OAuth, initializeB24Frame } from '@bitrix24/b24jssdk';
+import { runInNewContext } from 'node:vm';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LoopbackServer, parseForm, sendRequest, type Exchange } from './bitrix24-simulator/http-exchange.js';
-import type { Params } from './bitrix24-simulator/php-encoding.js';
+import { httpBuildQuery, type Params } from './bitrix24-simulator/php-encoding.js';
 import type { PortalApp } from './bitrix24-simulator/portal-model.js';
 import type { Portal } from './bitrix24-simulator/portal.js';
 import { Bitrix24Simulator, type SimulatorOptions } from './bitrix24-simulator.js';
@@ -13,7 +14,6 @@ interface Answer {
   status: number;
   headers: Record<string, unknown>;
   raw: string;
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a test reads arbitrary paths of arbitrary answers
   body: any;
 }
 
@@ -434,6 +434,31 @@ describe('imconnector', () => {
     expect(events('ONIMCONNECTORMESSAGEADD')).toEqual([]);
   });
 
+  it('takes the lines away from a connector whoever unregisters it, the row only from its owner', async () => {
+    await connect();
+    const stranger = portal.addApp({
+      clientId: 'local.stranger',
+      clientSecret: 's',
+      handlerUrl: listener.origin,
+      kind: 'api',
+    });
+    const { body } = await call('imconnector.unregister', { ID: CONNECTOR }, portal.issueTokens(stranger).accessToken);
+    expect(body.error).toBe('APPLICATION_UNREGISTRATION_ERROR');
+    expect((await send(element('1', 'x'))).body.error).toBe('NOT_ACTIVE_LINE');
+    expect((await call('imconnector.unregister', { ID: CONNECTOR })).body.result).toEqual({ result: true });
+    expect((await send(element('1', 'x'))).body.error).toBe('IMCONNECTOR_NO_CORRECT_PROVIDER');
+  });
+
+  it('keeps data.set as a merge of non-empty fields that activates nothing', async () => {
+    const set = (DATA: Params): Promise<Answer> => call('imconnector.connector.data.set', { CONNECTOR, LINE: 1, DATA });
+    expect((await set({ NAME: '@mybot' })).body.result).toBe(true);
+    expect((await call('imconnector.status', { CONNECTOR, LINE: 1 })).body.result.STATUS).toBe(false);
+    await connect();
+    await set({ NAME: '@mybot', URL: 'https://t.me/mybot' });
+    await set({ NAME: '', URL: 'https://t.me/other' });
+    expect(portal.lines.status(CONNECTOR, '1')?.data).toEqual({ NAME: '@mybot', URL: 'https://t.me/other' });
+  });
+
   it('deactivates on PHP-empty values only', async () => {
     const isActive = async (active: unknown): Promise<boolean> => {
       await call('imconnector.activate', { CONNECTOR, LINE: 1, ACTIVE: active });
@@ -723,6 +748,20 @@ describe('event handlers', () => {
     });
   });
 
+  it('binds in the name of the caller unless an administrator calls', async () => {
+    const clerk = portal.issueTokens(app, 5).accessToken;
+    const handler = `${listener.origin}/clerk`;
+    expect((await call('event.bind', { event: 'OnAppTest', handler, auth_type: 1 }, clerk)).body.error).toBe(
+      'ACCESS_DENIED',
+    );
+    await call('event.bind', { event: 'OnAppTest', handler }, clerk);
+    expect((await call('event.get')).body.result).toMatchObject([{ handler, auth_type: '5' }]);
+    app.installed = true;
+    await call('event.test', { any: 'thing' });
+    await portal.events.idle();
+    expect(events('ONAPPTEST')).toMatchObject([{ data: { QUERY: { ANY: 'thing' } }, auth: { user_id: '5' } }]);
+  });
+
   it('refuses unknown events, hosts without a dot and other schemes', async () => {
     const tryBind = async (event: string, handler: string): Promise<unknown> =>
       (await call('event.bind', { event, handler })).body.error;
@@ -842,6 +881,20 @@ describe('events', () => {
     await portal.events.idle();
     expect(events('ONIMCONNECTORSTATUSDELETE')).toMatchObject([{ data: { connector: CONNECTOR, line: '1' } }]);
     expect(events('ONIMCONNECTORLINEDELETE')).toMatchObject([{ data: '1' }]);
+  });
+
+  it('announces the beginning and the end of a session', async () => {
+    await bind('OnImConnectorDialogStart');
+    await bind('OnImConnectorDialogFinish');
+    portal.dialog('tg:777').closeSession();
+    const [result] = (await send(element('tg:777:2', 'again'))).body.result.DATA.RESULT;
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORDIALOGFINISH')).toMatchObject([
+      { data: { CONNECTOR, LINE: '1', DATA: [{ session: { closed: 'Y' } }] } },
+    ]);
+    expect(events('ONIMCONNECTORDIALOGSTART')).toMatchObject([
+      { data: { DATA: [{ session: { id: result.session.ID }, chat: { id: 'tg:777' } }] } },
+    ]);
   });
 
   it('does not let an operator write into a channel that is not configured', async () => {
@@ -1035,6 +1088,79 @@ describe('installation', () => {
   });
 });
 
+describe('a page inside the portal', () => {
+  /** Runs the portal's page and lets a page of the application talk to it, without a browser. */
+  async function openPage(settings: Params): Promise<{ child: Record<string, unknown>; visited: { href: string } }> {
+    const control = `${b24.controlUrl}/portals/${portal.memberId}/frames`;
+    const { url } = (await post(control, JSON.stringify({ clientId: app.clientId, ...settings }))).body;
+    const { body } = await sendRequest(url);
+    const listeners = new Map<object, (event: unknown) => void>();
+    const listenTo = (owner: object) => (_type: string, listener: (event: unknown) => void) =>
+      void listeners.set(owner, listener);
+    const deliver = (to: object, event: Params): void => void queueMicrotask(() => listeners.get(to)?.(event));
+    const visited = { href: '' };
+    const hostWindow: Record<string, unknown> = {};
+    const child: Record<string, unknown> = { name: /<iframe id="app" name="([^"]+)"/.exec(body)?.[1] };
+    const source = { postMessage: (data: string) => deliver(child, { data, origin: portal.url }) };
+    child['addEventListener'] = listenTo(child);
+    child['removeEventListener'] = () => listeners.delete(child);
+    child['parent'] = {
+      postMessage: (data: string) => deliver(hostWindow, { data, origin: new URL(app.handlerUrl).origin, source }),
+    };
+    const script = /<script>([^]*)<\/script>/.exec(body)?.[1] ?? '';
+    runInNewContext(script, {
+      window: Object.assign(hostWindow, { addEventListener: listenTo(hostWindow) }),
+      document: { getElementById: () => ({ submit: () => undefined, style: {} }) },
+      location: visited,
+      setTimeout,
+      fetch: (path: string, init: RequestInit) => fetch(`${portal.url}${path}`, init),
+    });
+    return { child, visited };
+  }
+
+  it('serves the BX24 library, which reads the placement and finishes the installation', async () => {
+    const { child, visited } = await openPage({ page: 'install', lang: 'ru' });
+    runInNewContext((await sendRequest(`${portal.url}/api/v1/`)).body, {
+      window: child,
+      parent: child['parent'],
+      fetch,
+    });
+    const BX24 = child['BX24'] as {
+      init(done: () => void): void;
+      installFinish(): void;
+      getLang(): string;
+      getAuth(): Record<string, string>;
+    };
+    await new Promise<void>((resolve) => BX24.init(resolve));
+    expect(BX24.getLang()).toBe('ru');
+    expect((await call('profile', {}, BX24.getAuth()['access_token'])).body.result.ADMIN).toBe(true);
+    BX24.installFinish();
+    await expect.poll(() => visited.href).toContain(`${portal.url}/frames/`);
+    expect(app.installed).toBe(true);
+  });
+
+  it('speaks the protocol of the official SDK', async () => {
+    await connect();
+    const { child } = await openPage({ page: 'settings', connector: CONNECTOR, line: '1' });
+    vi.stubGlobal('window', child);
+    vi.stubGlobal('parent', child['parent']);
+    try {
+      const frame = await initializeB24Frame();
+      expect(frame.placement.options).toMatchObject({ CONNECTOR, LINE: '1', STATUS: true });
+      const status = await frame.actions.v2.call.make<{ STATUS: boolean }>({
+        method: 'imconnector.status',
+        params: { CONNECTOR, LINE: 1 },
+      });
+      expect(status.getData()?.result.STATUS).toBe(true);
+      portal.expireTokens();
+      expect((await frame.actions.v2.call.make<{ ID: string }>({ method: 'profile' })).getData()?.result.ID).toBe('1');
+      frame.destroy();
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
+});
+
 describe('faults', () => {
   beforeEach(() => connect());
 
@@ -1085,6 +1211,32 @@ describe('faults', () => {
     expect(Date.now() - began).toBeGreaterThanOrEqual(115);
     b24.faults.next('oauth', { html: 502, performed: false });
     expect((await oauth({ grant_type: 'refresh_token', ...client, refresh_token: 'x' })).status).toBe(502);
+  });
+});
+
+describe('waiting', () => {
+  it('resolves when a message arrives or its clock is cleared, and rejects in time', async () => {
+    await connect();
+    const dialog = portal.dialog('tg:777');
+    await expect(dialog.receives(1, 20)).rejects.toThrow('waited 20 ms for 1 client messages, has 0');
+    const arrival = dialog.receives(1);
+    await send(element('1', 'hi'));
+    expect((await arrival).map(({ text }) => text)).toEqual(['hi']);
+    const message = portal.operator(OPERATOR).sends('tg:777', 'hello');
+    const delivery = dialog.delivered(message);
+    await call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: message.id }, message: { id: ['5'] } }],
+    });
+    expect((await delivery).externalIds).toEqual(['5']);
+  });
+});
+
+describe('form encoding', () => {
+  it('drops nulls and empty arrays, keeps empty strings, writes booleans as 1 and 0', () => {
+    const data = { a: null, b: [], c: '', d: true, e: false, f: { 'x y': ['1&2'] } };
+    expect(httpBuildQuery(data)).toBe('c=&d=1&e=0&f%5Bx+y%5D%5B0%5D=1%262');
   });
 });
 

@@ -20,6 +20,8 @@ const DEFAULT_OPERATOR = { id: 27, name: 'Samantha Johnson' };
  * - `POST /portals/:memberId/dialogs/:chatId/messages` `{ text, operator?: { id, name }, whisper?, files?: [{ name, mime, base64 }] }`: 201 with the message
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
  * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
+ * - `POST /portals/:memberId/frames` `{ clientId, page: "install" | "app" | "settings", connector?, line?, lang?, user? }`: `{ url }`
+ *   of a page that shows the application inside the portal
  * - `GET /portals/:memberId/ledger`, `GET /portals/:memberId/calls`, `GET /portals/:memberId/events`
  */
 export class ControlApi {
@@ -43,6 +45,7 @@ export class ControlApi {
     if (section === 'ledger') return ok(portal.ledger());
     if (section === 'calls') return ok({ items: portal.calls });
     if (section === 'events') return ok({ items: portal.events.journal });
+    if (section === 'frames' && exchange.method === 'POST') return openFrame(portal, bodyOf(exchange));
     if (section === 'messages' && id !== undefined) return changeMessage(portal, exchange, Number(id));
     if (section !== 'dialogs') return null;
     if (id === undefined) return ok({ items: [...portal.lines.chats.values()].map(dialogItem) });
@@ -70,6 +73,16 @@ function write(portal: Portal, chat: Chat, exchange: Exchange): Reply {
   const message =
     body['whisper'] === true ? operator.whispers(chat.id, words) : operator.sends(chat.id, { text: words, files });
   return json(201, messageItem(portal, message), CORS);
+}
+
+function openFrame(portal: Portal, body: Params): Reply {
+  const app = portal.apps.find((candidate) => candidate.clientId === body['clientId']);
+  if (app === undefined) return problem(404, 'No such application.');
+  const options = { lang: text(body['lang']) || 'en', user: Number(body['user']) || 1 };
+  const settings = { ...options, connector: text(body['connector']), line: text(body['line']) };
+  if (body['page'] === 'settings') return ok({ url: portal.frames.pageUrl(portal.frames.settings(app, settings)) });
+  const frame = body['page'] === 'app' ? portal.frames.main(app, options) : portal.frames.install(app, options);
+  return ok({ url: portal.frames.pageUrl(frame) });
 }
 
 function changeMessage(portal: Portal, exchange: Exchange, id: number): Reply | null {

@@ -241,7 +241,7 @@ export class OpenLines {
     this.openSession(chat, cause);
     const message = this.store(chat, {
       author: 'client',
-      authorId: chat.clientId,
+      authorId: client.id,
       text,
       files,
       externalIds,

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { Dialog } from './dialog.js';
 import { EventQueue, type EventDelivery, type EventHandler } from './event-queue.js';
 import type { Faults } from './faults.js';
-import { FramePage } from './frame-page.js';
+import type { FramePage } from './frame-page.js';
+import { Frames, type FrameOptions, type SettingsFrameOptions } from './frames.js';
 import {
   htmlPage,
   LoopbackServer,
@@ -25,6 +26,16 @@ import type { VirtualClock } from './virtual-clock.js';
 
 /** Stands for the portal's session cookie: the employee in whose browser `/oauth/authorize/` is opened; default 1. */
 const SIGNED_IN_AS = 'x-simulated-user';
+
+/** Pages of applications call REST from the browser, so the portal lets every origin in. */
+const PREFLIGHT: Answer = {
+  status: 200,
+  headers: {
+    'Access-Control-Allow-Origin': '*',
+    'Access-Control-Allow-Methods': 'GET, POST, OPTIONS',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type, X-Requested-With',
+  },
+};
 
 export type LineSettings = Partial<Line> & Pick<Line, 'id' | 'name'>;
 export type UserSettings = Partial<PortalUser> & Pick<PortalUser, 'id' | 'name'>;
@@ -49,17 +60,6 @@ export interface PortalSurroundings {
   latencyMs: () => number;
 }
 
-export interface FrameOptions {
-  lang?: string;
-  /** Id of the employee whose browser it is; default 1. */
-  user?: number;
-}
-
-export interface SettingsFrameOptions extends FrameOptions {
-  connector: string;
-  line: string;
-}
-
 /** One Bitrix24 account on an origin of its own, and the hands of the people who use it. */
 export class Portal {
   readonly memberId: string;
@@ -70,6 +70,7 @@ export class Portal {
   readonly events: EventQueue;
   readonly rest: RestEndpoint;
   readonly limits: LoadLimits;
+  readonly frames: Frames;
   readonly deliveryReports: DeliveryReport[] = [];
   /** Inbound webhooks: code → user id. */
   readonly webhooks = new Map<string, number>();
@@ -99,6 +100,7 @@ export class Portal {
     this.tokens = around.tokens;
     this.limits = new LoadLimits(around.clock, around.limits);
     this.events = new EventQueue(this, around.tokens, around.faults);
+    this.frames = new Frames(this, around.tokens);
     this.rest = new RestEndpoint(this, around.tokens, around.faults, around.latencyMs);
     for (const user of settings.users ?? [{ id: 1, name: 'Admin', admin: true }]) this.addUser(user);
     for (const line of settings.lines ?? [{ id: '1', name: 'Open Channel' }]) this.addLine(line);
@@ -196,33 +198,35 @@ export class Portal {
    * After an uninstallation this begins a new installation.
    */
   async openInstallFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
-    this.reinstall(app);
-    return this.openFrame(app, app.installUrl, options, 'DEFAULT', { any: '11/' });
+    return this.frames.open(this.frames.install(app, options));
   }
 
   /** Opens the application itself from the portal's menu. */
   async openAppFrame(app: PortalApp, options: FrameOptions = {}): Promise<FramePage> {
-    return this.openFrame(app, app.installed ? app.handlerUrl : app.installUrl, options, 'DEFAULT', { any: '11/' });
+    return this.frames.open(this.frames.main(app, options));
   }
 
   /** Opens a connector's settings for a line from the Contact Center (placement SETTING_CONNECTOR). */
   async openSettingsFrame(app: PortalApp, options: SettingsFrameOptions): Promise<FramePage> {
-    const connector = this.lines.connectors.get(options.connector);
-    if (connector === undefined || connector.appId !== app.id)
-      throw new Error(`This application has no connector ${options.connector}.`);
-    const row = this.lines.status(options.connector, options.line);
-    const placement = {
-      CONNECTOR: options.connector,
-      LINE: options.line,
-      STATUS: this.lines.isReady(options.connector, options.line),
-      // Pressing "Connect" has set this one already.
-      ACTIVE_STATUS: true,
-      CONNECTION_STATUS: row?.connection ?? false,
-      REGISTER_STATUS: row?.register ?? false,
-      ERROR_STATUS: row?.error ?? false,
-      URI: `/contact_center/connector/?ID=${options.connector}&LINE=${options.line}`,
-    };
-    return this.openFrame(app, connector.placementHandler, options, 'SETTING_CONNECTOR', placement);
+    return this.frames.open(this.frames.settings(app, options));
+  }
+
+  /** Puts a removed application back with a new `application_token`; its old tokens are void. */
+  reinstall(app: PortalApp): void {
+    if (!app.deleted) return;
+    this.tokens.revoke(app);
+    app.reinstall();
+  }
+
+  /** Marks the application INSTALLED and sends ONAPPINSTALL to whoever bound it; doing it again is harmless. */
+  finishInstall(app: PortalApp, options: FrameOptions = {}): void {
+    if (app.installed) return;
+    app.installed = true;
+    this.events.raise('ONAPPINSTALL', installData(app, options.lang), {
+      userId: options.user ?? 1,
+      appId: app.id,
+      withRefresh: true,
+    });
   }
 
   /** ONAPPINSTALL to the installation path, as an application without UI gets it. */
@@ -336,8 +340,10 @@ export class Portal {
       const query = exchange.search === '' ? '' : `?${exchange.search}`;
       return { status: 302, headers: { Location: `${this.url}${exchange.path}${query}`, 'Content-Type': 'text/html' } };
     }
+    if (exchange.path.startsWith('/rest/') && exchange.method === 'OPTIONS') return PREFLIGHT;
     if (exchange.path.startsWith('/rest/')) return this.rest.answer(exchange);
     if (exchange.path.replace(/\/$/, '') === '/oauth/authorize') return this.authorizePage(exchange);
+    if (exchange.path.startsWith('/frames/') || exchange.path === '/api/v1/') return this.frames.answer(exchange);
     if (exchange.path.startsWith('/~')) return this.shortLink(exchange);
     if (exchange.path === '/pub/im.file.php') return this.publicFile(exchange);
     return htmlPage(404, 'Not Found');
@@ -382,57 +388,6 @@ export class Portal {
       'Content-Disposition': `attachment; filename="${encodeURIComponent(file.name)}"`,
     };
     return { status: 200, headers, body: file.content };
-  }
-
-  private async openFrame(
-    app: PortalApp,
-    url: string,
-    options: FrameOptions,
-    placement: string,
-    placementOptions: Params,
-  ): Promise<FramePage> {
-    const grant: Grant = { portal: this, app, userId: options.user ?? 1 };
-    const frame = {
-      DOMAIN: this.domain,
-      PROTOCOL: this.url.startsWith('https:') ? 1 : 0,
-      LANG: options.lang ?? 'en',
-      APP_SID: randomBytes(16).toString('hex'),
-    };
-    const form = {
-      AUTH_ID: this.tokens.issueAccess(grant).token,
-      AUTH_EXPIRES: 3600,
-      REFRESH_ID: this.tokens.issueRefresh(grant),
-      SERVER_ENDPOINT: this.serverEndpoint,
-      APPLICATION_TOKEN: app.applicationToken,
-      APPLICATION_SCOPE: app.scope.join(','),
-      member_id: this.memberId,
-      status: app.status,
-      PLACEMENT: placement,
-      PLACEMENT_OPTIONS: JSON.stringify(placementOptions).replaceAll('/', '\\/'),
-    };
-    const answer = await sendRequest(`${url}${url.includes('?') ? '&' : '?'}${httpBuildQuery(frame)}`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'text/html', Origin: this.url },
-      body: httpBuildQuery(form),
-    });
-    return new FramePage(url, this.url, answer, () => this.finishInstall(app, options));
-  }
-
-  private reinstall(app: PortalApp): void {
-    if (!app.deleted) return;
-    this.tokens.revoke(app);
-    app.reinstall();
-  }
-
-  /** Marks the application INSTALLED and sends ONAPPINSTALL to whoever bound it; doing it again is harmless. */
-  private finishInstall(app: PortalApp, options: FrameOptions): void {
-    if (app.installed) return;
-    app.installed = true;
-    this.events.raise('ONAPPINSTALL', installData(app, options.lang), {
-      userId: options.user ?? 1,
-      appId: app.id,
-      withRefresh: true,
-    });
   }
 }
 
