@@ -42,6 +42,13 @@ export class IntakeService {
     if (messages.length > 0) await this.operatorEvents.add(messages);
   }
 
+  /** Operators' messages that no event brought; returns how many were new. */
+  async recoverOperatorMessages(messages: OperatorMessage[]): Promise<number> {
+    const intake = await this.repository.acceptOperatorMessages(messages);
+    this.announce('outbound', intake);
+    return intake.accepted;
+  }
+
   /** Any other event of Bitrix24: kept once. False when it was kept before. */
   recordEvent(event: { source: string; key: string; portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
     return this.repository.acceptEvent(event);
