@@ -169,6 +169,7 @@ export class BotDriver implements EndpointDriver {
         await this.keepWebhook(bot, signal);
         return;
       } catch (error) {
+        if (signal.aborted) return;
         const detail =
           error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
         this.webhook = { healthy: false, detail };
