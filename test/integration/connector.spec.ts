@@ -22,7 +22,7 @@ const SECRET = 'handler-secret';
 const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
-@Module({ providers: [IntakeService, RelayEvents], exports: [IntakeService] })
+@Module({ providers: [IntakeService, RelayEvents], exports: [IntakeService, RelayEvents] })
 class IntakeOnlyModule {}
 
 function platform(environment: Environment, database: DatabaseService) {
