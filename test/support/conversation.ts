@@ -10,6 +10,9 @@ type Json = any;
 
 /** One client and the operator who answers him, with everything that a test asks about them. */
 export class Conversation {
+  /** Its opaque id in the admin API; '' before it began. */
+  chatId = '';
+
   private constructor(
     private readonly bridge: Bridge,
     readonly client: SimulatedClient,
@@ -20,7 +23,7 @@ export class Conversation {
   static async begin(bridge: Bridge, id: number, profile: { language_code?: string } = {}): Promise<Conversation> {
     const conversation = Conversation.of(bridge, id, profile);
     conversation.client.sends('hello');
-    await conversation.becomes('hello', 'delivered');
+    conversation.chatId = (await conversation.becomes('hello', 'delivered')).chatId;
     return conversation;
   }
 

@@ -27,9 +27,13 @@ export class Gate {
     this.port = (this.server.address() as { port: number }).port;
   }
 
-  /** New connections go there. */
-  leadTo(target: string): void {
+  /** From now on; what is connected to the old place is cut. */
+  async leadTo(target: string): Promise<void> {
+    await this.shut();
     this.targetPort = Number(new URL(target).port);
+    await this.reopen();
+    // Until those who keep connections have noticed: a request into a dead one would be lost.
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 
   /** Cuts what is connected; from now on connections are refused. */

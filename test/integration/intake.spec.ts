@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import { LeaseLostError } from '../../src/storage/lease.js';
+import { BOT, createTestStorage, lease, operatorMessage, update } from '../support/storage.js';
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let intake: IntakeRepository;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  intake = new IntakeRepository(storage.db);
+});
+
+afterEach(() => storage.close());
+
+const rows = async (sql: string) => (await storage.db.query(sql)).rows;
+const texts = async () =>
+  (await rows(`SELECT m.text FROM deliveries d JOIN messages m ON m.id = d.message_id ORDER BY d.lane_id, d.seq`)).map(
+    ({ text }) => text,
+  );
+
+describe('the way in', () => {
+  it('keeps updates in their order, one lane a chat', async () => {
+    const taken = await intake.acceptClientUpdates([update(1, 10, 'a'), update(2, 11, 'x'), update(3, 10, 'b')]);
+    expect(taken).toEqual({ endpoints: ['portal:1'], accepted: 3, duplicates: 0 });
+    expect(await texts()).toEqual(['a', 'b', 'x']);
+    expect(await rows(`SELECT endpoint, pending, tail::int FROM lanes ORDER BY id`)).toEqual([
+      { endpoint: 'portal:1', pending: 2, tail: 2 },
+      { endpoint: 'portal:1', pending: 1, tail: 1 },
+    ]);
+  });
+
+  it('keeps an update once: in one batch, in two, and in ten at the same time', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'a'), update(1, 10, 'a')]);
+    expect(await intake.acceptClientUpdates([update(1, 10, 'a')])).toMatchObject({ accepted: 0, duplicates: 1 });
+    await Promise.all(Array.from({ length: 10 }, () => intake.acceptClientUpdates([update(2, 10, 'b')])));
+    expect(await texts()).toEqual(['a', 'b']);
+  });
+
+  it('numbers what arrives at the same time without a gap and without a collision', async () => {
+    await Promise.all(
+      Array.from({ length: 40 }, (_, n) => intake.acceptClientUpdates([update(n, 10 + (n % 4), `m${n}`)])),
+    );
+    const lanes = await rows(`SELECT l.pending, array_agg(d.seq::int ORDER BY d.seq) AS seqs
+      FROM lanes l JOIN deliveries d ON d.lane_id = l.id GROUP BY l.id`);
+    expect(lanes).toHaveLength(4);
+    for (const lane of lanes) expect(lane).toEqual({ pending: 10, seqs: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] });
+  });
+
+  it('moves the offset with the batch, and neither once the lease is lost', async () => {
+    const endpoints = new EndpointsRepository(storage.db);
+    const mine = (await endpoints.acquire('me', 10)).find(({ endpoint }) => endpoint === 'bot:1')!;
+    await intake.acceptClientUpdates([update(1, 10, 'a')], { lease: mine, botId: BOT, nextOffset: 2n });
+    expect(await rows(`SELECT next_offset::int FROM bots`)).toEqual([{ next_offset: 2 }]);
+    const stale = lease('bot:1', 'me', mine.fence - 1n);
+    await expect(
+      intake.acceptClientUpdates([update(2, 10, 'b')], { lease: stale, botId: BOT, nextOffset: 3n }),
+    ).rejects.toThrow(LeaseLostError);
+    expect(await texts()).toEqual(['a']);
+    expect(await rows(`SELECT next_offset::int FROM bots`)).toEqual([{ next_offset: 2 }]);
+  });
+
+  it('keeps what is not relayed, without a delivery', async () => {
+    const said = { kind: 'text', text: 'x', marks: [], raw: {}, ignored: { code: 'why', detail: 'because' } };
+    await intake.acceptClientUpdates([update(1, 10, 'x', { said })]);
+    expect(await rows(`SELECT state, error_code FROM messages`)).toEqual([{ state: 'ignored', error_code: 'why' }]);
+    expect(await texts()).toEqual([]);
+  });
+
+  it('sends an operator’s message to the bot of the chat, once, and records one of an unknown chat', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'hello')]);
+    const taken = await intake.acceptOperatorMessages([
+      operatorMessage(5, 10, 'one'),
+      operatorMessage(6, 10, 'two'),
+      operatorMessage(5, 10, 'one'),
+      operatorMessage(7, 99, 'nobody'),
+    ]);
+    expect(taken).toEqual({ endpoints: ['bot:1'], accepted: 3, duplicates: 1 });
+    expect(await texts()).toEqual(['hello', 'one', 'two']);
+    expect(await rows(`SELECT text, error_code FROM messages WHERE state = 'ignored'`)).toEqual([
+      { text: 'nobody', error_code: 'unknown_chat' },
+    ]);
+    expect(await rows(`SELECT bitrix_chat_id FROM chat_links`)).toEqual([{ bitrix_chat_id: '1760' }]);
+  });
+
+  it('stores what PostgreSQL cannot: NUL and halves of surrogate pairs', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'a\0b\ud83d')]);
+    expect(await texts()).toEqual(['ab\ufffd']);
+  });
+
+  it('forgets old keys in batches', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'a'), update(2, 10, 'b'), update(3, 10, 'c')]);
+    await storage.db.query(`UPDATE processed_events SET received_at = now() - interval '40 days' WHERE key <> '3'`);
+    expect(await intake.purgeProcessed(30, 1)).toBe(1);
+    expect(await intake.purgeProcessed(30)).toBe(1);
+    expect(await intake.purgeProcessed(30)).toBe(0);
+  });
+});

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EndpointsRepository, assertLease } from '../../src/storage/endpoints.repository.js';
+import { LeaseLostError } from '../../src/storage/lease.js';
+import { createTestStorage } from '../support/storage.js';
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let endpoints: EndpointsRepository;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  endpoints = new EndpointsRepository(storage.db);
+});
+
+afterEach(() => storage.close());
+
+const expire = () => storage.db.query(`UPDATE endpoints SET expires_at = now() - interval '1 ms'`);
+
+describe('leases', () => {
+  it('gives every endpoint to one of those who ask at the same time', async () => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token) SELECT n + 10, 'k' || n, n + 10, 't' FROM generate_series(1, 40) n`,
+    );
+    const grants = await Promise.all(Array.from({ length: 8 }, (_, n) => endpoints.acquire(`o${n}`, 50)));
+    const again = await endpoints.acquire('late', 50);
+    const ids = [...grants.flat(), ...again].map(({ endpoint }) => endpoint);
+    expect(ids).toHaveLength(42);
+    expect(new Set(ids).size).toBe(42);
+  });
+
+  it('gives nothing away while it holds, and raises the fence when it does', async () => {
+    const [first] = await endpoints.acquire('a', 1);
+    expect((await endpoints.acquire('b', 50)).map(({ endpoint }) => endpoint)).not.toContain(first!.endpoint);
+    await expire();
+    const second = (await endpoints.acquire('b', 50)).find(({ endpoint }) => endpoint === first!.endpoint)!;
+    expect(second.fence).toBe(first!.fence + 1n);
+  });
+
+  it('prolongs with the heartbeat, also after a pause in which nobody took over', async () => {
+    const held = await endpoints.acquire('a', 50);
+    await expire();
+    expect(await endpoints.heartbeat('a')).toHaveLength(held.length);
+    expect(await endpoints.acquire('b', 50)).toEqual([]);
+  });
+
+  it('frees at once what is given up, and only what is one’s own', async () => {
+    const [held] = await endpoints.acquire('a', 50);
+    await endpoints.release({ ...held!, fence: held!.fence - 1n });
+    expect(await endpoints.acquire('b', 50)).toEqual([]);
+    await endpoints.release(held!);
+    expect(await endpoints.acquire('b', 50)).toMatchObject([{ endpoint: held!.endpoint, owner: 'b' }]);
+    expect((await endpoints.heartbeat('a')).map(({ endpoint }) => endpoint)).not.toContain(held!.endpoint);
+  });
+
+  it('a write of the old owner is refused after the takeover, and the takeover waits for one under way', async () => {
+    const [held] = await endpoints.acquire('a', 50);
+    await expire();
+    let commit = () => {};
+    const inside = storage.db.transaction(async (connection) => {
+      await assertLease(connection, held!);
+      await new Promise<void>((resolve) => (commit = resolve));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const skipped = await endpoints.acquire('b', 50);
+    expect(skipped.map(({ endpoint }) => endpoint)).not.toContain(held!.endpoint);
+    commit();
+    await inside;
+    await endpoints.acquire('b', 50);
+    await expect(storage.db.transaction((connection) => assertLease(connection, held!))).rejects.toThrow(
+      LeaseLostError,
+    );
+  });
+});
