@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
+
+const refusal = (error_code: number, description: string, parameters?: { retry_after?: number }) =>
+  classifyRefusal({ error_code, description, ...(parameters && { parameters }) });
+
+describe('an error answer of the Bot API', () => {
+  it.each([
+    [429, 'Too Many Requests: retry after 5', 'not_sent', 'chat', '429'],
+    [401, 'Unauthorized', 'unauthorised', 'endpoint', '401'],
+    [404, 'Not Found', 'unauthorised', 'endpoint', '404'],
+    [409, 'Conflict: terminated by other getUpdates request', 'not_sent', 'endpoint', '409'],
+    [500, 'Internal Server Error', 'not_sent', 'endpoint', '500'],
+    [500, 'Internal Server Error: sent message was immediately deleted', 'unknown', 'message', '500'],
+    [502, 'Bad Gateway', 'not_sent', 'endpoint', '502'],
+    [504, 'Gateway Timeout', 'unknown', 'endpoint', '504'],
+    [403, 'Forbidden: bot was blocked by the user', 'refused', 'chat', 'bot_blocked'],
+    [403, 'Forbidden: user is deactivated', 'refused', 'chat', 'user_deactivated'],
+    [403, 'Forbidden: bot was kicked from the group chat', 'refused', 'chat', 'bot_removed'],
+    [403, "Forbidden: bot can't initiate conversation with a user", 'refused', 'chat', 'conversation_not_started'],
+    [400, 'Bad Request: chat not found', 'refused', 'message', 'chat_not_found'],
+    [400, 'Bad Request: message is too long', 'refused', 'message', 'too_long'],
+    [400, 'Bad Request: group chat was upgraded to a supergroup chat', 'refused', 'message', 'group_migrated'],
+    [400, 'Bad Request: something new', 'refused', 'message', 'refused'],
+    [413, 'Request Entity Too Large', 'refused', 'message', 'refused'],
+  ])('%i %s is %s', (status, description, kind, scope, code) => {
+    expect(refusal(status, description)).toMatchObject({ network: 'telegram', kind, scope, code, detail: description });
+  });
+
+  it('names the time to wait in milliseconds, a second when it is missing', () => {
+    expect(refusal(429, 'Too Many Requests', { retry_after: 35 }).retryAfterMs).toBe(35_000);
+    expect(refusal(429, 'Too Many Requests').retryAfterMs).toBe(1_000);
+  });
+});
+
+describe('an exchange without an answer of the Bot API', () => {
+  it.each([
+    ['ECONNREFUSED', 'not_sent'],
+    ['ENOTFOUND', 'not_sent'],
+    ['EAI_AGAIN', 'not_sent'],
+    ['CERT_HAS_EXPIRED', 'not_sent'],
+    ['ECONNRESET', 'unknown'],
+    ['EPIPE', 'unknown'],
+  ])('%s is %s', (code, kind) => {
+    const error = Object.assign(new Error('failed'), { code });
+    expect(classifyFailure(error)).toMatchObject({ kind, code, scope: 'endpoint' });
+    expect(classifyFailure(new Error('outer', { cause: error }))).toMatchObject({ kind, code });
+  });
+
+  it.each([
+    [502, 'not_sent'],
+    [503, 'not_sent'],
+    [500, 'unknown'],
+    [504, 'unknown'],
+  ])('a page with %i is %s', (status, kind) => {
+    expect(classifyFailure(new GatewayAnswer(status))).toMatchObject({ kind, code: String(status) });
+  });
+
+  it('a timeout is unknown', () => {
+    expect(classifyFailure(new Error('Request timed out after 30 seconds'))).toMatchObject({
+      kind: 'unknown',
+      code: 'TIMEOUT',
+    });
+  });
+
+  it('carries no token', () => {
+    const url = 'https://api.telegram.org/bot123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc/sendMessage';
+    const { detail, message } = classifyFailure(new Error(`request to ${url} failed`));
+    expect(detail + message).not.toContain('AAEhBOweik6ad9r');
+  });
+});
