@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { EnvironmentError, readEnvironment } from './environment.js';
+
+const KEY = Buffer.alloc(32, 1).toString('base64');
+const production = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgresql://u:p@db/x',
+  ENCRYPTION_KEY: KEY,
+  ADMIN_API_KEY: 'k',
+};
+
+function problemsOf(variables: Record<string, string>): string[] {
+  try {
+    readEnvironment(variables);
+    return [];
+  } catch (error) {
+    return (error as EnvironmentError).problems;
+  }
+}
+
+describe('the environment', () => {
+  it('needs nothing outside production, and has the documented defaults', () => {
+    expect(readEnvironment({})).toMatchObject({
+      PORT: 8000,
+      HOST: '0.0.0.0',
+      DATA_DIR: './.data',
+      B24_CONNECTOR_NAME: 'Telegram',
+      B24_REQUESTS_PER_SECOND: 2,
+      B24_BURST: 50,
+      TG_USE_POLLING: true,
+      TG_API_ROOT: 'https://api.telegram.org',
+      UNCERTAIN_POLICY: 'hold',
+      LOG_LEVEL: 'info',
+    });
+  });
+
+  it('takes an empty variable, as .env files and Compose leave them, for a missing one', () => {
+    expect(readEnvironment({ PORT: '', TG_USE_POLLING: ' ', TG_BOT_TOKEN: '' })).toMatchObject({
+      PORT: 8000,
+      TG_USE_POLLING: true,
+      TG_BOT_TOKEN: undefined,
+    });
+  });
+
+  it('in production names every variable that is missing at once', () => {
+    expect(problemsOf(production)).toEqual([]);
+    expect(problemsOf({ NODE_ENV: 'production' }).map((problem) => problem.split(' ')[0])).toEqual([
+      'DATABASE_URL',
+      'ENCRYPTION_KEY',
+      'ADMIN_API_KEY',
+    ]);
+  });
+
+  it('names every variable that is bad at once, without its value', () => {
+    const problems = problemsOf({
+      PORT: 'http',
+      TG_BOT_TOKEN: 'secret-nonsense',
+      B24_LINE_ID: 'seven',
+      UNCERTAIN_POLICY: 'maybe',
+      TG_USE_POLLING: 'perhaps',
+      ENCRYPTION_KEY: 'c2hvcnQ=',
+    });
+    for (const name of [
+      'PORT',
+      'TG_BOT_TOKEN',
+      'B24_LINE_ID',
+      'UNCERTAIN_POLICY',
+      'TG_USE_POLLING',
+      'ENCRYPTION_KEY',
+    ]) {
+      expect(problems.some((problem) => problem.startsWith(name))).toBe(true);
+    }
+    expect(problems.join()).not.toContain('secret-nonsense');
+  });
+
+  it.each([
+    ['1', true],
+    ['true', true],
+    ['YES', true],
+    ['0', false],
+    ['false', false],
+    ['off', false],
+  ])('TG_USE_POLLING=%s is %s', (written, meant) => {
+    expect(readEnvironment({ TG_USE_POLLING: written }).TG_USE_POLLING).toBe(meant);
+  });
+
+  it('takes several encryption keys, newest first', () => {
+    expect(problemsOf({ ENCRYPTION_KEY: `${KEY}, ${KEY}` })).toEqual([]);
+  });
+
+  it('knows its own address from PUBLIC_URL, else from the redirect URI', () => {
+    const redirect = { B24_REDIRECT_URI: 'https://bridge.example.com/b24/oauth/callback' };
+    expect(readEnvironment(redirect).publicUrl).toBe('https://bridge.example.com');
+    expect(readEnvironment({ ...redirect, PUBLIC_URL: 'https://other.example.com/base/' }).publicUrl).toBe(
+      'https://other.example.com/base',
+    );
+    expect(readEnvironment({}).publicUrl).toBeUndefined();
+  });
+
+  it('speaks https with the portal unless told otherwise', () => {
+    expect(readEnvironment({ B24_DOMAIN: 'acme.bitrix24.com' }).portalOrigin).toBe('https://acme.bitrix24.com');
+    expect(readEnvironment({ B24_DOMAIN: 'http://127.0.0.1:9001' }).portalOrigin).toBe('http://127.0.0.1:9001');
+  });
+
+  it('makes a connector id of its own for each application: lower case, no dot', () => {
+    const ids = ['local.a', 'local.b'].map((id) => readEnvironment({ B24_CLIENT_ID: id }).connectorId);
+    for (const id of ids) expect(id).toMatch(/^tg_[0-9a-f]{8}$/);
+    expect(ids[0]).not.toBe(ids[1]);
+    expect(readEnvironment({ B24_CONNECTOR_ID: 'shop_tg' }).connectorId).toBe('shop_tg');
+    expect(problemsOf({ B24_CONNECTOR_ID: 'Shop.TG' })).toHaveLength(1);
+  });
+});

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
+
+type Chat = ClaimedLane['chat'];
+
+const chat = (more: Partial<Chat> = {}): Chat => ({
+  id: 1n,
+  botId: 1n,
+  portalId: 1n,
+  lineId: '7',
+  externalId: 'tg:777',
+  externalUserId: 'tg:777',
+  telegramChatId: 777n,
+  threadId: null,
+  businessConnection: null,
+  type: 'private',
+  title: 'Ivan Petrov',
+  firstName: 'Ivan',
+  lastName: 'Petrov',
+  username: 'ivan',
+  language: 'ru',
+  state: 'active',
+  bitrixChatId: null,
+  bitrixUserId: null,
+  bitrixSessionId: null,
+  ...more,
+});
+
+const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): ClaimedDelivery => ({
+  seq,
+  kind: 'message',
+  payload: null,
+  attempt: 1,
+  unknown: false,
+  startedAt: new Date(),
+  message: {
+    id: 42n,
+    kind: 'text',
+    text: 'Hello',
+    marks: [],
+    authorId: '777',
+    authorName: 'Ivan Petrov',
+    saidAt: new Date('2026-03-11T21:53:13Z'),
+    bitrixMessageId: null,
+    bitrixChatId: null,
+    telegramMessageIds: [11n],
+    createdAt: new Date('2026-03-11T21:53:20Z'),
+    ...more,
+  },
+});
+
+describe('the client as Bitrix24 is told of him', () => {
+  it('has the frozen id, both names and his address', () => {
+    expect(userOf(chat())).toEqual({ id: 'tg:777', name: 'Ivan', last_name: 'Petrov', url: 'https://t.me/ivan' });
+    expect(chatOf(chat())).toEqual({ id: 'tg:777', name: 'Ivan Petrov' });
+  });
+
+  it.each([
+    ['emoji are left out', { firstName: '🔥Ivan🔥', lastName: '✨' }, { name: 'Ivan' }],
+    ['a last name alone is the name', { firstName: null }, { name: 'Petrov' }],
+    ['nothing readable: the user name', { firstName: '🔥', lastName: null }, { name: 'ivan' }],
+    ['nothing at all: the number', { firstName: null, lastName: null, username: null }, { name: 'Telegram 777' }],
+    ['long names are cut', { firstName: 'x'.repeat(60), lastName: null }, { name: 'x'.repeat(25) }],
+    ['a group is called by its title', { type: 'group', title: 'Buyers', username: null }, { name: 'Buyers' }],
+  ])('%s', (_what, fields, expected) => {
+    const { id: _id, url: _url, ...names } = userOf(chat(fields));
+    expect(names).toEqual(expected);
+  });
+});
+
+describe('external ids', () => {
+  it('are the chat and the Telegram message, or our own number where Telegram has none', () => {
+    expect(externalIdOf(chat(), delivery().message)).toBe('tg:777:11');
+    expect(externalIdOf(chat(), delivery({ telegramMessageIds: [] }).message)).toBe('tg:777:m42');
+    expect(externalIdsOf(chat(), delivery({ telegramMessageIds: [11n, 12n] }).message)).toEqual([
+      'tg:777:11',
+      'tg:777:12',
+    ]);
+  });
+
+  it('of a note differ when the same message fails again', () => {
+    expect(noteIdOf(chat(), delivery({}, 1n))).not.toBe(noteIdOf(chat(), delivery({}, 2n)));
+    expect(noteIdOf(chat(), delivery({}, 1n))).toBe(noteIdOf(chat(), delivery({}, 1n)));
+  });
+
+  it('stay within 100 characters and apart', () => {
+    const long = chat({ externalId: `tg:777:b${'k'.repeat(120)}` });
+    const ids = [11n, 12n].map((id) => externalIdOf(long, delivery({ telegramMessageIds: [id] }).message));
+    for (const id of ids) expect(id.length).toBeLessThanOrEqual(100);
+    expect(ids[0]).not.toBe(ids[1]);
+  });
+});
+
+describe('what the client said', () => {
+  it('is one element with the time by Telegram’s clock', () => {
+    expect(messagesOf(chat(), delivery(), null)).toEqual([
+      { user: userOf(chat()), chat: chatOf(chat()), message: { id: 'tg:777:11', date: 1_773_265_993, text: 'Hello' } },
+    ]);
+  });
+
+  it('is several when it outgrows the limit, each with an id of its own', () => {
+    const text = Array.from({ length: 6_000 }, (_, n) => `word${n}`).join(' ');
+    const parts = messagesOf(chat(), delivery({ text }), null).map(({ message }) => message as { id: string });
+    expect(parts.length).toBeGreaterThan(1);
+    expect(parts.slice(0, 2).map(({ id }) => id)).toEqual(['tg:777:11', 'tg:777:11:2']);
+  });
+
+  it('says that it may be a repetition in its first element only', () => {
+    const [first] = messagesOf(chat(), delivery(), '(possibly repeated)');
+    expect((first!.message as { text: string }).text).toBe('(possibly repeated)\nHello');
+  });
+});
