@@ -74,10 +74,9 @@ export class BotDriver implements EndpointDriver {
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    const bot = this.service.running(this.id);
     return lanes.map(async (lane) => {
       try {
-        const { api } = await bot;
+        const { api } = await this.service.running(this.id);
         return this.observed(lane, await sendToClient(api, lane, () => this.held.held));
       } catch (cause) {
         // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
