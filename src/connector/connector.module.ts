@@ -3,8 +3,6 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RelayModule } from '../relay/relay.module.js';
-import { LinesRepository } from '../storage/lines.repository.js';
-import { PortalErasureRepository } from '../storage/portal-erasure.repository.js';
 import { EventsController } from './events.controller.js';
 import { EventsService } from './events.service.js';
 import { FramesService } from './frames.service.js';
@@ -29,9 +27,7 @@ import { SettingsService } from './settings.service.js';
     FramesService,
     IdentityService,
     InstallService,
-    LinesRepository,
     OauthCallbackService,
-    PortalErasureRepository,
     PortalLifecycleService,
     ProfileClient,
     RegistrationService,

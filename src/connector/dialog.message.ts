@@ -33,7 +33,11 @@ export function chatOf(chat: Chat): Record<string, string> {
 
 /** A name as a CRM card takes it: letters, marks, digits, spaces, hyphen, apostrophe, dot. */
 function crmName(name: string | null): string {
-  const letters = (name ?? '').normalize('NFC').replace(/[^\p{L}\p{M}\p{N} '’.-]/gu, ' ').replace(/\s+/g, ' ').trim();
+  const letters = (name ?? '')
+    .normalize('NFC')
+    .replace(/[^\p{L}\p{M}\p{N} '’.-]/gu, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
   return [...letters].slice(0, NAME_LIMIT).join('').trim();
 }
 

@@ -51,5 +51,7 @@ function isIt(message: DialogMessage, chat: ClaimedLane['chat'], externalId: str
   if (mid !== undefined && mid !== null) return [mid].flat().map(String).includes(externalId);
   // Some answers leave the parameters out: then the same words by the same client are the best there is.
   const author = String(message.senderid ?? message.author_id ?? '');
-  return chat.bitrixUserId !== null && author === chat.bitrixUserId && String(message.text ?? message.message ?? '') === text;
+  return (
+    chat.bitrixUserId !== null && author === chat.bitrixUserId && String(message.text ?? message.message ?? '') === text
+  );
 }

@@ -51,7 +51,11 @@ export function noteLanguage(portalLanguage: string): NoteLanguage {
 }
 
 /** The note on a message that ended as failed or uncertain; `words` is what the operator wrote. */
-export function undeliveredNote(reason: { code: string; detail: string }, words: string, language: NoteLanguage): string {
+export function undeliveredNote(
+  reason: { code: string; detail: string },
+  words: string,
+  language: NoteLanguage,
+): string {
   const sentences = SENTENCES[language];
   const sentence =
     reason.code === 'uncertain'

@@ -48,7 +48,10 @@ export class PortalDriver implements EndpointDriver {
   giveBack(count: number): void {
     if (count <= 0) return;
     const released = this.limiter.release(this.id, count).catch((error: unknown) => {
-      this.logger.debug({ portalId: String(this.id), err: error }, 'Permits were not given back; the bucket refills by itself');
+      this.logger.debug(
+        { portalId: String(this.id), err: error },
+        'Permits were not given back; the bucket refills by itself',
+      );
     });
     this.pending.add(released);
     void released.then(() => this.pending.delete(released));
@@ -126,7 +129,13 @@ export class PortalDriver implements EndpointDriver {
 
 function notNow(code: string, cause?: unknown): UpstreamError {
   return new UpstreamError(
-    { network: 'bitrix24', kind: 'not_sent', scope: 'message', code, detail: 'The call was not made; it will be tried again.' },
+    {
+      network: 'bitrix24',
+      kind: 'not_sent',
+      scope: 'message',
+      code,
+      detail: 'The call was not made; it will be tried again.',
+    },
     { cause },
   );
 }

@@ -70,7 +70,12 @@ export class PortalSender {
     const element = {
       user: userOf(lane.chat),
       // Author 0: a system line of the dialog, which never comes back to us as an event.
-      message: { id: `${lane.chat.externalId}:note${delivery.message.id}`, date: Math.floor(Date.now() / 1000), text, user_id: 0 },
+      message: {
+        id: `${lane.chat.externalId}:note${delivery.message.id}`,
+        date: Math.floor(Date.now() / 1000),
+        text,
+        user_id: 0,
+      },
       chat: chatOf(lane.chat),
     };
     return this.send(portal, line, delivery, [element]);
@@ -91,11 +96,23 @@ export class PortalSender {
     const answers = Object.values((result?.DATA?.RESULT ?? {}) as Record<string, SentElement>);
     const [first] = answers;
     if (!first) {
-      throw new UpstreamError({ network: 'bitrix24', kind: 'unknown', scope: 'message', code: 'NO_RESULT', detail: 'Bitrix24 accepted the call but named no result for the message.' });
+      throw new UpstreamError({
+        network: 'bitrix24',
+        kind: 'unknown',
+        scope: 'message',
+        code: 'NO_RESULT',
+        detail: 'Bitrix24 accepted the call but named no result for the message.',
+      });
     }
     // A refused element stands inside a call that succeeded (HTTP 200).
     if (first.SUCCESS === false) {
-      throw new UpstreamError({ network: 'bitrix24', kind: 'refused', scope: 'message', code: 'element_error', detail: [first.ERRORS ?? []].flat().map(String).join('; ') || 'Bitrix24 refused the message without a reason.' });
+      throw new UpstreamError({
+        network: 'bitrix24',
+        kind: 'refused',
+        scope: 'message',
+        code: 'element_error',
+        detail: [first.ERRORS ?? []].flat().map(String).join('; ') || 'Bitrix24 refused the message without a reason.',
+      });
     }
     return {
       deliveries: [{ seq: delivery.seq, delivered: true }],
@@ -115,7 +132,14 @@ function known(value: unknown): boolean {
 /** A bot that was taken off its line has nowhere to send: the message waits for the next line. */
 function lineOf(lane: ClaimedLane): number {
   if (lane.chat.lineId === null) {
-    throw new UpstreamError({ network: 'bitrix24', kind: 'not_sent', scope: 'line', code: 'NO_LINE', detail: 'The bot of this chat serves no open line.', retryAfterMs: 30_000 });
+    throw new UpstreamError({
+      network: 'bitrix24',
+      kind: 'not_sent',
+      scope: 'line',
+      code: 'NO_LINE',
+      detail: 'The bot of this chat serves no open line.',
+      retryAfterMs: 30_000,
+    });
   }
   return Number(lane.chat.lineId);
 }

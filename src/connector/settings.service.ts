@@ -39,7 +39,7 @@ export class SettingsService {
       const values = { other: connector, connector: portal.connectorId };
       return this.page(identity, wrongPlacementPage(lang, say(lang, 'settingsOtherConnector', values)));
     }
-    const bot = await this.bots.adoptUnassigned(portal.id, lineId);
+    const bot = await this.registration.adoptBot(portal.id, lineId);
     const report = await this.registration.activate(portal.id, lineId);
     const { B24_CONNECTOR_NAME: connectorName } = this.environment;
     return this.page(identity, settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, report }));

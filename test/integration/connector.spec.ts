@@ -13,6 +13,12 @@ import { BotsRepository } from '../../src/storage/bots.repository.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
 import { EncryptionService } from '../../src/storage/encryption.service.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import { LinesRepository } from '../../src/storage/lines.repository.js';
+import { OauthStatesRepository } from '../../src/storage/oauth-states.repository.js';
+import { PortalErasureRepository } from '../../src/storage/portal-erasure.repository.js';
+import { PortalsRepository } from '../../src/storage/portals.repository.js';
+import { RestLimitsRepository } from '../../src/storage/rest-limits.repository.js';
+import { TokensRepository } from '../../src/storage/tokens.repository.js';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { PortalApp } from '../support/bitrix24-simulator/portal-model.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
@@ -21,8 +27,19 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 const SECRET = 'handler-secret';
 const CONNECTOR = 'tg_bridge';
 
+const REPOSITORIES = [
+  BotsRepository,
+  IntakeRepository,
+  LinesRepository,
+  OauthStatesRepository,
+  PortalErasureRepository,
+  PortalsRepository,
+  RestLimitsRepository,
+  TokensRepository,
+];
+
 /** The way in without the workers that send. */
-@Module({ providers: [IntakeService, RelayEvents], exports: [IntakeService] })
+@Module({ providers: [IntakeService, RelayEvents], exports: [IntakeService, RelayEvents] })
 class IntakeOnlyModule {}
 
 function platform(environment: Environment, database: DatabaseService) {
@@ -32,10 +49,9 @@ function platform(environment: Environment, database: DatabaseService) {
       { provide: Environment, useValue: environment },
       { provide: DatabaseService, useValue: database },
       { provide: EncryptionService, useValue: new EncryptionService([Buffer.alloc(32, 1)]) },
-      BotsRepository,
-      IntakeRepository,
+      ...REPOSITORIES,
     ],
-    exports: [Environment, DatabaseService, EncryptionService, BotsRepository, IntakeRepository],
+    exports: [Environment, DatabaseService, EncryptionService, ...REPOSITORIES],
   })
   class PlatformModule {}
   return PlatformModule;
@@ -47,7 +63,7 @@ async function startApp(environment: Environment, database: DatabaseService): Pr
     .useModule(IntakeOnlyModule)
     .setLogger(false as never)
     .compile();
-  const adapter = new FastifyAdapter({ bodyLimit: 2 * 1024 * 1024 });
+  const adapter = new FastifyAdapter({ forceCloseConnections: true });
   adapter
     .getInstance()
     .addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
@@ -116,10 +132,16 @@ afterEach(async () => {
 
 const rows = async (sql: string) => (await database.query<Record<string, unknown>>(sql)).rows;
 
-async function install(): Promise<void> {
+async function openAndFinish(): Promise<void> {
   const page = await portal.openInstallFrame(card);
   expect(page.html).toContain('BX24.installFinish()');
   await page.runInstallFinish();
+}
+
+async function install(): Promise<void> {
+  await openAndFinish();
+  // The portal says so at once, to the handler that was just bound.
+  await expect.poll(() => rows(`SELECT 1 FROM events WHERE name = 'ONAPPINSTALL'`)).not.toEqual([]);
 }
 
 /** The event as the portal would sign it. */
@@ -251,11 +273,7 @@ describe('the installation frame', () => {
   });
 
   it('does not end the installation when a step failed', async () => {
-    b24.faults.next(
-      'imconnector.register',
-      { status: 200, error: { error: 'NAME_REQUIRED', error_description: 'x' } } as never,
-      1,
-    );
+    b24.faults.next('imconnector.register', { status: 200, error: 'NAME_REQUIRED' });
     const page = await portal.openInstallFrame(card);
     expect(page.html).not.toContain('installFinish');
     expect(page.html).toContain('NAME_REQUIRED');
@@ -356,14 +374,16 @@ describe('the event handler', () => {
     await database.query(`UPDATE portals SET application_token_hash = NULL`);
     expect((await send(body({}))).status).toBe(403);
     expect((await send(body({ access_token: 'f'.repeat(32) }))).status).toBe(403);
-    b24.faults.next('app.info', 'dropBefore' as never, 1);
+    b24.faults.next('oauth', 'dropBefore');
+    expect((await send(body({ access_token: accessToken }))).status).toBe(503);
     expect((await send(body({ access_token: accessToken }))).status).toBe(200);
     expect((await send(body({}))).status).toBe(200);
     expect((await send(body({ access_token: accessToken, application_token: 'other' }))).status).toBe(403);
   });
 
   it('answers 400 to what is no event', async () => {
-    for (const body of [{}, [], { event: 'ONIMCONNECTORMESSAGEADD' }, { data: {} }]) {
+    await install();
+    for (const body of [{}, [], event('ONIMCONNECTORMESSAGEADD', {}), { data: {} }]) {
       expect((await send(body)).status).toBe(400);
     }
   });
@@ -416,7 +436,7 @@ describe('the event handler', () => {
     await install();
     portal.uninstall(card, { clean: true });
     await expect.poll(() => rows('SELECT state FROM portals')).toEqual([{ state: 'uninstalled' }]);
-    await install();
+    await openAndFinish();
     expect(await rows('SELECT state, state_reason FROM portals')).toEqual([{ state: 'active', state_reason: null }]);
     expect(portal.lines.isReady(CONNECTOR, '1')).toBe(true);
     expect((await send(event('ONIMCONNECTORMESSAGEADD', messages(1)))).status).toBe(200);
