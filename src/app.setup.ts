@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import {
-  ValidationPipe,
-  type NestApplicationOptions,
-  type ValidationError,
-  type ValidationPipeOptions,
-} from '@nestjs/common';
+import type { NestApplicationOptions } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'qs';
 import { serveDocs } from './app.docs.js';
 import { Problem } from './common/problem.js';
-import { ProblemFilter } from './common/problem.filter.js';
+import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.js';
+import { requestValidation } from './common/request-validation.js';
 import { Environment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
@@ -18,8 +14,12 @@ import { logRequest } from './observability/request-log.js';
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
 
-/** Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything". */
-export const VALIDATION: ValidationPipeOptions = { whitelist: true, forbidNonWhitelisted: true, transform: true };
+/** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
+const HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+};
 
 /** Nest registers a form parser of its own unless told not to; errors at start are for main to print. */
 export const APP_OPTIONS: NestApplicationOptions = { bodyParser: false, abortOnError: false };
@@ -30,6 +30,11 @@ export function createAdapter(): FastifyAdapter {
     bodyLimit: BODY_LIMIT,
     trustProxy: ['loopback', 'linklocal', 'uniquelocal'],
     genReqId: () => randomUUID(),
+    // What Fastify refuses before any route, filter or hook is asked: an address that is none.
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      void reply.headers(HEADERS);
+      sendProblem(reply, toProblem(error, request.id));
+    },
     routerOptions: { maxParamLength: 2_000 },
   });
 }
@@ -40,7 +45,7 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   parseBodies(server);
   protectAnswers(server);
   observe(server, app.get(MetricsService));
-  app.useGlobalPipes(new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid }));
+  app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(new ProblemFilter());
   if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
   return app;
@@ -66,14 +71,9 @@ function parseBodies(server: FastifyInstance): void {
   });
 }
 
-/** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
 function protectAnswers(server: FastifyInstance): void {
   server.addHook('onRequest', (_request, reply, done) => {
-    void reply.headers({
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-    });
+    void reply.headers(HEADERS);
     done();
   });
 }
@@ -84,17 +84,4 @@ function observe(server: FastifyInstance, metrics: MetricsService): void {
     logRequest(request, reply);
     done();
   });
-}
-
-/** All that is wrong with a request at once. */
-export function invalid(errors: ValidationError[]): Problem {
-  const messages = errors.flatMap((error) => messagesOf(error));
-  return new Problem(400, 'invalid_request', `${messages.join('; ')}.`, { errors: messages });
-}
-
-function messagesOf(error: ValidationError): string[] {
-  const own = Object.entries(error.constraints ?? {}).map(([name, message]) =>
-    name === 'whitelistValidation' ? `${error.property} is not known here` : message,
-  );
-  return [...own, ...(error.children ?? []).flatMap(messagesOf)];
 }

@@ -1,8 +1,13 @@
 import { HttpModule } from '@nestjs/axios';
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleInit } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { HTTP_OPTIONS } from '../bitrix/transport.js';
+import { RateLimiter } from '../bitrix/rate-limiter.js';
+import { Environment } from '../config/environment.js';
+import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
+import { DialogReader } from './dialog.reader.js';
 import { EventsController } from './events.controller.js';
 import { EventsService } from './events.service.js';
 import { FramesService } from './frames.service.js';
@@ -12,6 +17,9 @@ import { InstallService } from './install.service.js';
 import { OauthCallbackService } from './oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
+import { MissedMessagesService } from './missed-messages.service.js';
+import { PortalDriver } from './portal.driver.js';
+import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
 import { RegistrationService } from './registration.service.js';
 import { SettingsController } from './settings.controller.js';
@@ -27,7 +35,10 @@ import { SettingsService } from './settings.service.js';
     FramesService,
     IdentityService,
     InstallService,
+    MissedMessagesService,
     OauthCallbackService,
+    DialogReader,
+    PortalSender,
     PortalLifecycleService,
     ProfileClient,
     RegistrationService,
@@ -35,4 +46,29 @@ import { SettingsService } from './settings.service.js';
   ],
   exports: [RegistrationService],
 })
-export class ConnectorModule {}
+export class ConnectorModule implements OnModuleInit {
+  constructor(
+    private readonly drivers: EndpointDrivers,
+    private readonly portals: PortalsRepository,
+    private readonly limiter: RateLimiter,
+    private readonly sender: PortalSender,
+    private readonly missed: MissedMessagesService,
+    private readonly environment: Environment,
+  ) {}
+
+  onModuleInit(): void {
+    this.drivers.register(
+      'portal',
+      (id, held) =>
+        new PortalDriver(
+          id,
+          held,
+          this.portals,
+          this.limiter,
+          this.sender,
+          this.missed,
+          this.environment.B24_REQUESTS_PER_SECOND,
+        ),
+    );
+  }
+}

@@ -1,13 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
+import type { MissedMessagesService } from './missed-messages.service.js';
 import type { PortalSender } from './portal.sender.js';
 
 const CONCURRENCY = 20;
 const PARKED_MS = 5_000;
+/** Looking for events that never came: soon after a start for all recent dialogs, then for those that are alive. */
+const FIRST_LOOK = { afterMs: 2_000, minutes: 7 * 24 * 60 };
+const NEXT_LOOKS = { afterMs: 120_000, minutes: 30 };
 /** Deliveries that one status call reports. */
 const STATUSES_PER_CALL = 50;
 
@@ -16,6 +21,7 @@ export class PortalDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
   private readonly logger = new Logger(PortalDriver.name);
   private readonly pending = new Set<Promise<unknown>>();
+  private readonly stopping = new AbortController();
 
   constructor(
     private readonly id: bigint,
@@ -23,12 +29,16 @@ export class PortalDriver implements EndpointDriver {
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
+    private readonly missed: MissedMessagesService,
     private readonly requestsPerSecond: number,
   ) {}
 
-  start(): void {}
+  start(): void {
+    this.pending.add(this.lookForMissed(this.stopping.signal));
+  }
 
   async stop(): Promise<void> {
+    this.stopping.abort();
     await Promise.allSettled(this.pending);
   }
 
@@ -55,6 +65,22 @@ export class PortalDriver implements EndpointDriver {
     });
     this.pending.add(released);
     void released.then(() => this.pending.delete(released));
+  }
+
+  private async lookForMissed(signal: AbortSignal): Promise<void> {
+    for (let look = FIRST_LOOK; !signal.aborted; look = NEXT_LOOKS) {
+      await pause(look.afterMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted || !this.held.held) continue;
+      try {
+        const portal = await this.portals.findById(this.id);
+        if (portal?.state === 'active') await this.missed.collect(portal, look.minutes, signal);
+      } catch (error) {
+        this.logger.warn(
+          { portalId: String(this.id), err: error },
+          'Dialogs could not be read for missed messages; later again',
+        );
+      }
+    }
   }
 
   /** Words one call a chat; statuses of many chats of a line share a call. */

@@ -4,6 +4,21 @@ import { DatabaseService } from './database.service.js';
 import { openDatabase } from './database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
 import { adminKey, encryptionKey } from './key-file.js';
+import { AuditRepository } from './audit.repository.js';
+import { BotsRepository } from './bots.repository.js';
+import { ChatsRepository } from './chats.repository.js';
+import { EndpointsRepository } from './endpoints.repository.js';
+import { HistoryRepository } from './history.repository.js';
+import { IntakeRepository } from './intake.repository.js';
+import { LanesRepository } from './lanes.repository.js';
+import { LinesRepository } from './lines.repository.js';
+import { OauthStatesRepository } from './oauth-states.repository.js';
+import { OverviewRepository } from './overview.repository.js';
+import { PortalErasureRepository } from './portal-erasure.repository.js';
+import { PortalsRepository } from './portals.repository.js';
+import { RestLimitsRepository } from './rest-limits.repository.js';
+import { SchemaService } from './schema.service.js';
+import { TokensRepository } from './tokens.repository.js';
 
 /** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
 export class AdminKey {
@@ -14,7 +29,23 @@ export class AdminKey {
 }
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
-const REPOSITORIES: Provider[] = [];
+const REPOSITORIES: Provider[] = [
+  AuditRepository,
+  BotsRepository,
+  ChatsRepository,
+  EndpointsRepository,
+  HistoryRepository,
+  IntakeRepository,
+  LanesRepository,
+  LinesRepository,
+  OauthStatesRepository,
+  OverviewRepository,
+  PortalErasureRepository,
+  PortalsRepository,
+  RestLimitsRepository,
+  SchemaService,
+  TokensRepository,
+];
 
 /**
  * Everything that is kept: the database, migrated before anyone can use it, and the keys. Nest closes global modules

@@ -83,7 +83,13 @@ export class BotDriver implements EndpointDriver {
         // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
         this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
         const error = new UpstreamError(
-          { network: 'telegram', kind: 'not_sent', scope: 'message', code: 'INTERNAL', detail: 'The message could not be prepared; see the log.' },
+          {
+            network: 'telegram',
+            kind: 'not_sent',
+            scope: 'message',
+            code: 'INTERNAL',
+            detail: 'The message could not be prepared; see the log.',
+          },
           { cause },
         );
         return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
@@ -134,7 +140,8 @@ export class BotDriver implements EndpointDriver {
         await this.keepWebhook(bot, signal);
         return;
       } catch (error) {
-        const detail = error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
+        const detail =
+          error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
         this.webhook = { healthy: false, detail };
         this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
         await new Promise<void>((resolve) => {

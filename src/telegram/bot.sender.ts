@@ -20,21 +20,29 @@ const UNREACHABLE: Record<string, string> = {
  *
  * @param mayStillSend asked before every request: a process that lost the bot must not write any more
  */
-export async function sendToClient(
-  api: BotApi,
-  lane: ClaimedLane,
-  mayStillSend: () => boolean,
-): Promise<LaneResult> {
+export async function sendToClient(api: BotApi, lane: ClaimedLane, mayStillSend: () => boolean): Promise<LaneResult> {
   const [delivery] = lane.deliveries;
   const sent = [...delivery!.message.telegramMessageIds];
   try {
     const parts = partsOf(delivery!, lane.chat.language);
     if (parts.length === 0) {
-      throw new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code: 'empty', detail: 'There is no text to send.' });
+      throw new UpstreamError({
+        network: 'telegram',
+        kind: 'refused',
+        scope: 'message',
+        code: 'empty',
+        detail: 'There is no text to send.',
+      });
     }
     for (const part of parts.slice(sent.length)) {
       if (!mayStillSend()) {
-        throw new UpstreamError({ network: 'telegram', kind: 'not_sent', scope: 'message', code: 'LEASE_LOST', detail: 'Another replica drives this bot now.' });
+        throw new UpstreamError({
+          network: 'telegram',
+          kind: 'not_sent',
+          scope: 'message',
+          code: 'LEASE_LOST',
+          detail: 'Another replica drives this bot now.',
+        });
       }
       const message = await api.calls.sendMessage({
         chat_id: Number(lane.chat.telegramChatId),

@@ -85,7 +85,11 @@ export class BotsService implements OnApplicationBootstrap {
     const me = await this.whoIs(token);
     const line = await this.line(wish.portalId, wish.lineId);
     if (await this.bots.findByTelegramId(BigInt(me.id))) {
-      throw new Problem(409, 'bot_exists', `@${me.username} is in service already; change it with PATCH /admin/bots/:id.`);
+      throw new Problem(
+        409,
+        'bot_exists',
+        `@${me.username} is in service already; change it with PATCH /admin/bots/:id.`,
+      );
     }
     if (line) await this.assertLineFree(line);
     const mode = wish.mode ?? 'polling';
@@ -117,7 +121,11 @@ export class BotsService implements OnApplicationBootstrap {
       const token = change.token.trim();
       const me = await this.whoIs(token);
       if (BigInt(me.id) !== bot.telegramId) {
-        throw new Problem(422, 'another_bot', `This token belongs to @${me.username}, another bot; add that one with POST /admin/bots.`);
+        throw new Problem(
+          422,
+          'another_bot',
+          `This token belongs to @${me.username}, another bot; add that one with POST /admin/bots.`,
+        );
       }
       await this.bots.update(id, {
         token: this.encryption.encrypt(token, encryptionContext('bots.token', bot.telegramId)),
@@ -128,7 +136,11 @@ export class BotsService implements OnApplicationBootstrap {
     }
     if (mode !== bot.mode) await this.bots.update(id, { mode });
     if (change.enabled !== undefined) {
-      await this.bots.setState(id, change.enabled ? 'active' : 'disabled', change.enabled ? null : 'Switched off by an administrator');
+      await this.bots.setState(
+        id,
+        change.enabled ? 'active' : 'disabled',
+        change.enabled ? null : 'Switched off by an administrator',
+      );
     }
     if (change.portalId !== undefined || change.lineId !== undefined) {
       const line = await this.line(
@@ -165,14 +177,19 @@ export class BotsService implements OnApplicationBootstrap {
       const me = await calls.getMe();
       const hook = await calls.getWebhookInfo();
       const name = `@${me.username}`;
-      if (bot.state === 'conflict') return { ok: false, detail: `${name}: ${bot.stateReason ?? 'another program reads its updates'}` };
-      if (bot.mode === 'polling' && hook.url) return { ok: false, detail: `${name} polls, but a webhook is set elsewhere` };
+      if (bot.state === 'conflict')
+        return { ok: false, detail: `${name}: ${bot.stateReason ?? 'another program reads its updates'}` };
+      if (bot.mode === 'polling' && hook.url)
+        return { ok: false, detail: `${name} polls, but a webhook is set elsewhere` };
       if (bot.mode === 'webhook' && hook.url !== this.webhookUrl(bot)) {
         return { ok: false, detail: `${name}: Telegram sends updates to another address than ours` };
       }
       const failedRecently = hook.last_error_date !== undefined && Date.now() / 1000 - hook.last_error_date < 300;
       if (bot.mode === 'webhook' && failedRecently && (hook.pending_update_count ?? 0) > 0) {
-        return { ok: false, detail: `${name}: Telegram cannot deliver: ${hook.last_error_message ?? 'no reason given'}` };
+        return {
+          ok: false,
+          detail: `${name}: Telegram cannot deliver: ${hook.last_error_message ?? 'no reason given'}`,
+        };
       }
       return { ok: true, detail: `${name}, ${bot.mode}, ${hook.pending_update_count} updates waiting at Telegram` };
     } catch (error) {
@@ -216,12 +233,14 @@ export class BotsService implements OnApplicationBootstrap {
     const known = await this.bots.findByTelegramId(telegramId);
     const bot = known
       ? await this.bots.update(known.id, fields)
-      : await this.bots.create({ ...fields, telegramId, key: randomBytes(18).toString('base64url') }).catch(async (error: unknown) => {
-          // Another replica seeds at the same moment.
-          const other = await this.bots.findByTelegramId(telegramId);
-          if (!other) throw error;
-          return other;
-        });
+      : await this.bots
+          .create({ ...fields, telegramId, key: randomBytes(18).toString('base64url') })
+          .catch(async (error: unknown) => {
+            // Another replica seeds at the same moment.
+            const other = await this.bots.findByTelegramId(telegramId);
+            if (!other) throw error;
+            return other;
+          });
     await this.bots.setDefault(bot.id);
     const { B24_LINE_ID: lineId, portalOrigin } = this.environment;
     if (bot.lineId === null && lineId) {
@@ -236,19 +255,30 @@ export class BotsService implements OnApplicationBootstrap {
     void this.api(bot)
       .calls.getMe()
       .then((me) => this.bots.update(bot.id, { username: me.username, name: me.first_name }))
-      .catch((error: unknown) => this.logger.warn({ botId: String(bot.id), err: error }, 'getMe of the default bot failed'));
+      .catch((error: unknown) =>
+        this.logger.warn({ botId: String(bot.id), err: error }, 'getMe of the default bot failed'),
+      );
   }
 
   private async whoIs(token: string) {
-    if (!TOKEN.test(token)) throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
+    if (!TOKEN.test(token))
+      throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
     try {
       return await this.telegram.bot(token).calls.getMe();
     } catch (error) {
       if (error instanceof UpstreamError && (error.kind === 'unauthorised' || error.kind === 'refused')) {
-        throw new Problem(422, 'token_refused', `Telegram refuses this token (${error.detail}). Ask @BotFather for the current one.`);
+        throw new Problem(
+          422,
+          'token_refused',
+          `Telegram refuses this token (${error.detail}). Ask @BotFather for the current one.`,
+        );
       }
       if (error instanceof UpstreamError) {
-        throw new Problem(503, 'telegram_unreachable', `Telegram could not be asked about this token (${error.code}). Try again; see TG_API_ROOT and TG_PROXY_URL.`);
+        throw new Problem(
+          503,
+          'telegram_unreachable',
+          `Telegram could not be asked about this token (${error.code}). Try again; see TG_API_ROOT and TG_PROXY_URL.`,
+        );
       }
       throw error;
     }
@@ -259,7 +289,8 @@ export class BotsService implements OnApplicationBootstrap {
     lineId: string | null | undefined,
   ): Promise<{ portalId: bigint; lineId: string } | null> {
     if (!portalId && !lineId) return null;
-    if (!portalId || !lineId) throw new Problem(422, 'line_incomplete', 'portalId and lineId go together: give both, or neither.');
+    if (!portalId || !lineId)
+      throw new Problem(422, 'line_incomplete', 'portalId and lineId go together: give both, or neither.');
     const portal = /^\d{1,18}$/.test(portalId) ? await this.portals.findById(BigInt(portalId)) : undefined;
     if (!portal) throw new Problem(422, 'unknown_portal', `There is no portal ${portalId}; see GET /admin/portals.`);
     return { portalId: portal.id, lineId };
@@ -360,4 +391,8 @@ function view(bot: Bot): BotView {
 
 const notFound = (id: bigint) => new Problem(404, 'unknown_bot', `There is no bot ${id}; see GET /admin/bots.`);
 const lineTaken = (lineId: string) =>
-  new Problem(409, 'line_taken', `Line ${lineId} is served by another bot. A line has one bot: move or remove that one first.`);
+  new Problem(
+    409,
+    'line_taken',
+    `Line ${lineId} is served by another bot. A line has one bot: move or remove that one first.`,
+  );

@@ -94,7 +94,10 @@ export class Poller {
       this.logger.warn({ botId: String(this.bot.id), code: error.code }, `Polling fails: ${error.detail}`);
     }
     if (error.code === '409') {
-      await this.remember('conflict', `${error.detail}. Another program uses this bot: stop it, or give it a bot of its own.`);
+      await this.remember(
+        'conflict',
+        `${error.detail}. Another program uses this bot: stop it, or give it a bot of its own.`,
+      );
       if (/webhook is active/i.test(error.detail)) await this.leaveWebhook(signal);
       return CONFLICT_PAUSE_MS;
     }

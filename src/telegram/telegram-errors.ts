@@ -58,7 +58,10 @@ export function classifyRefusal({ error_code: status, description, parameters }:
   }
   if (status === 409) return fail('not_sent', 'endpoint', '409', description);
   if (status === 500 && text.includes('immediately deleted')) return fail('unknown', 'message', '500', description);
-  if (status >= 500) return status === 504 ? fail('unknown', 'endpoint', '504', description) : fail('not_sent', 'endpoint', String(status), description);
+  if (status >= 500)
+    return status === 504
+      ? fail('unknown', 'endpoint', '504', description)
+      : fail('not_sent', 'endpoint', String(status), description);
   if (status === 403) return fail('refused', 'chat', refusalCode(text), description);
   return fail('refused', 'message', refusalCode(text), description);
 }
@@ -67,10 +70,13 @@ export function classifyRefusal({ error_code: status, description, parameters }:
 function refusalCode(text: string): string {
   if (text.includes('blocked by the user')) return 'bot_blocked';
   if (text.includes('user is deactivated')) return 'user_deactivated';
-  if (text.includes('kicked') || text.includes('not a member') || text.includes('group chat was deleted')) return 'bot_removed';
+  if (text.includes('kicked') || text.includes('not a member') || text.includes('group chat was deleted'))
+    return 'bot_removed';
   if (text.includes("can't initiate conversation")) return 'conversation_not_started';
-  if (text.includes('chat not found') || text.includes('user not found') || text.includes('peer_id_invalid')) return 'chat_not_found';
-  if (text.includes('not enough rights') || text.includes('have no rights') || text.includes('chat_write_forbidden')) return 'no_rights';
+  if (text.includes('chat not found') || text.includes('user not found') || text.includes('peer_id_invalid'))
+    return 'chat_not_found';
+  if (text.includes('not enough rights') || text.includes('have no rights') || text.includes('chat_write_forbidden'))
+    return 'no_rights';
   if (text.includes('message is too long') || text.includes('text is too long')) return 'too_long';
   if (text.includes('upgraded to a supergroup')) return 'group_migrated';
   return 'refused';
@@ -80,7 +86,8 @@ function refusalCode(text: string): string {
 export function classifyFailure(error: unknown): UpstreamError {
   const cause = innermost(error);
   if (cause instanceof GatewayAnswer) {
-    if (cause.status === 502 || cause.status === 503) return fail('not_sent', 'endpoint', String(cause.status), cause.message);
+    if (cause.status === 502 || cause.status === 503)
+      return fail('not_sent', 'endpoint', String(cause.status), cause.message);
     return fail('unknown', 'endpoint', String(cause.status), cause.message);
   }
   const code = String((cause as { code?: unknown }).code ?? '');
@@ -91,6 +98,7 @@ export function classifyFailure(error: unknown): UpstreamError {
 }
 
 function innermost(error: unknown): unknown {
-  const inner = (error as { error?: unknown; cause?: unknown } | null)?.error ?? (error as { cause?: unknown } | null)?.cause;
+  const inner =
+    (error as { error?: unknown; cause?: unknown } | null)?.error ?? (error as { cause?: unknown } | null)?.cause;
   return inner instanceof Error ? innermost(inner) : error;
 }

@@ -20,7 +20,10 @@ export const ALLOWED_UPDATES = [
 const NOT_RELAYED: Record<string, Ignored> = {
   edited_message: { code: 'edit_not_relayed', detail: 'The client edited a message; edits are kept, not relayed.' },
   message_reaction: { code: 'reaction_not_relayed', detail: 'A reaction is kept as a sign that the chat was seen.' },
-  my_chat_member: { code: 'state_change', detail: 'The client blocked or unblocked the bot, or it joined or left a group.' },
+  my_chat_member: {
+    code: 'state_change',
+    detail: 'The client blocked or unblocked the bot, or it joined or left a group.',
+  },
 };
 
 interface Origin {
@@ -57,7 +60,8 @@ export function parseUpdate(update: Update, botId: bigint, language: MessageLang
     const words = chat.type === 'private' ? rich : withSender(author.authorName, rich);
     const said: Said = { kind, ...words, ...author, saidAt: new Date(message.date * 1000), raw: update };
     const ignored = notFromClient(message, chat);
-    if (ignored) return { ...base, said: { ...said, ignored }, telegramMessageId: BigInt(message.message_id), sawChat: false };
+    if (ignored)
+      return { ...base, said: { ...said, ignored }, telegramMessageId: BigInt(message.message_id), sawChat: false };
     return { ...base, said, telegramMessageId: BigInt(message.message_id), sawChat: true };
   }
   if (update.callback_query && chat) {
@@ -68,7 +72,12 @@ export function parseUpdate(update: Update, botId: bigint, language: MessageLang
   }
   if (update.my_chat_member && chat) {
     const status = update.my_chat_member.new_chat_member?.status;
-    return { ...base, said: keep(NOT_RELAYED.my_chat_member!), blocked: status === 'kicked' || status === 'left', sawChat: false };
+    return {
+      ...base,
+      said: keep(NOT_RELAYED.my_chat_member!),
+      blocked: status === 'kicked' || status === 'left',
+      sawChat: false,
+    };
   }
   const ignored = NOT_RELAYED[type.replace('business_message', 'message')] ?? {
     code: 'not_a_message',
@@ -160,7 +169,10 @@ function withSender(name: string | undefined, rich: RichText): RichText {
 function notFromClient(message: Message, chat: TelegramChat): Ignored | null {
   // In a Business chat chat.id is the client; anybody else who writes there is the owner of the account (or we).
   if (chat.businessConnection && message.from && message.from.id !== message.chat.id) {
-    return { code: 'written_by_owner', detail: 'Written by the owner of the Telegram Business account, not by the client.' };
+    return {
+      code: 'written_by_owner',
+      detail: 'Written by the owner of the Telegram Business account, not by the client.',
+    };
   }
   return null;
 }

@@ -20,7 +20,11 @@ const EXAMPLE = {
 
 /** Where Telegram pushes updates. 200 with an empty body means: committed. */
 @ApiTags('Telegram')
-@ApiHeader({ name: 'X-Telegram-Bot-Api-Secret-Token', required: false, description: 'The secret of the webhook, if one is set' })
+@ApiHeader({
+  name: 'X-Telegram-Bot-Api-Secret-Token',
+  required: false,
+  description: 'The secret of the webhook, if one is set',
+})
 @Controller('tg/webhook')
 export class WebhookController {
   constructor(
@@ -33,7 +37,10 @@ export class WebhookController {
   @HttpCode(200)
   @ApiBody({ schema: { type: 'object', example: EXAMPLE } })
   @ApiOperation({ summary: 'An update for the default bot' })
-  receiveDefault(@Headers('x-telegram-bot-api-secret-token') secret: string | undefined, @Body() update: unknown): Promise<void> {
+  receiveDefault(
+    @Headers('x-telegram-bot-api-secret-token') secret: string | undefined,
+    @Body() update: unknown,
+  ): Promise<void> {
     return this.receive(undefined, secret, update);
   }
 
@@ -57,10 +64,18 @@ export class WebhookController {
         : new Problem(404, 'unknown_bot', 'No bot has this webhook address.');
     }
     if (bot.webhookSecret !== null && !this.encryption.equal(secret ?? '', bot.webhookSecret)) {
-      throw new Problem(401, 'wrong_secret', 'The header X-Telegram-Bot-Api-Secret-Token does not match the secret of the webhook.');
+      throw new Problem(
+        401,
+        'wrong_secret',
+        'The header X-Telegram-Bot-Api-Secret-Token does not match the secret of the webhook.',
+      );
     }
     if (!isUpdate(update)) {
-      throw new Problem(400, 'not_an_update', 'The body must be a Telegram update: a JSON object with an integer update_id.');
+      throw new Problem(
+        400,
+        'not_an_update',
+        'The body must be a Telegram update: a JSON object with an integer update_id.',
+      );
     }
     await this.intake.acceptPushedUpdate(parseUpdate(update, bot.id, await this.bots.language(bot.id)));
   }

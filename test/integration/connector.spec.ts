@@ -3,22 +3,16 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Test } from '@nestjs/testing';
 import qs from 'qs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RestClient } from '../../src/bitrix/rest.client.js';
 import { Environment, readEnvironment } from '../../src/config/environment.js';
 import { ConnectorModule } from '../../src/connector/connector.module.js';
 import { RegistrationService } from '../../src/connector/registration.service.js';
+import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
-import { EncryptionService } from '../../src/storage/encryption.service.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LinesRepository } from '../../src/storage/lines.repository.js';
-import { OauthStatesRepository } from '../../src/storage/oauth-states.repository.js';
-import { PortalErasureRepository } from '../../src/storage/portal-erasure.repository.js';
-import { PortalsRepository } from '../../src/storage/portals.repository.js';
-import { RestLimitsRepository } from '../../src/storage/rest-limits.repository.js';
-import { TokensRepository } from '../../src/storage/tokens.repository.js';
+import { StorageModule } from '../../src/storage/storage.module.js';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { PortalApp } from '../support/bitrix24-simulator/portal-model.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
@@ -27,38 +21,24 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 const SECRET = 'handler-secret';
 const CONNECTOR = 'tg_bridge';
 
-const REPOSITORIES = [
-  BotsRepository,
-  IntakeRepository,
-  LinesRepository,
-  OauthStatesRepository,
-  PortalErasureRepository,
-  PortalsRepository,
-  RestLimitsRepository,
-  TokensRepository,
-];
-
 /** The way in without the workers that send. */
-@Module({ providers: [IntakeService, RelayEvents], exports: [IntakeService, RelayEvents] })
+@Module({
+  providers: [EndpointDrivers, IntakeService, RelayEvents],
+  exports: [EndpointDrivers, IntakeService, RelayEvents],
+})
 class IntakeOnlyModule {}
 
-function platform(environment: Environment, database: DatabaseService) {
+function configuration(environment: Environment) {
   @Global()
-  @Module({
-    providers: [
-      { provide: Environment, useValue: environment },
-      { provide: DatabaseService, useValue: database },
-      { provide: EncryptionService, useValue: new EncryptionService([Buffer.alloc(32, 1)]) },
-      ...REPOSITORIES,
-    ],
-    exports: [Environment, DatabaseService, EncryptionService, ...REPOSITORIES],
-  })
-  class PlatformModule {}
-  return PlatformModule;
+  @Module({ providers: [{ provide: Environment, useValue: environment }], exports: [Environment] })
+  class ConfigurationModule {}
+  return ConfigurationModule;
 }
 
-async function startApp(environment: Environment, database: DatabaseService): Promise<NestFastifyApplication> {
-  const module = await Test.createTestingModule({ imports: [platform(environment, database), ConnectorModule] })
+async function startApp(environment: Environment): Promise<NestFastifyApplication> {
+  const module = await Test.createTestingModule({
+    imports: [configuration(environment), StorageModule, ConnectorModule],
+  })
     .overrideModule(RelayModule)
     .useModule(IntakeOnlyModule)
     .setLogger(false as never)
@@ -90,7 +70,6 @@ afterAll(() => b24.stop());
 
 beforeEach(async () => {
   storage = await createTestDatabase();
-  database = new DatabaseService(storage.url);
   portal = await b24.addPortal({
     lines: [{ id: '1', name: 'Sales' }],
     users: [
@@ -109,9 +88,13 @@ beforeEach(async () => {
     B24_OAUTH_URL: b24.oauthUrl,
     B24_REQUESTS_PER_SECOND: '1000',
     PUBLIC_URL: 'http://127.0.0.1:1',
+    DATABASE_URL: storage.url,
+    ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),
+    ADMIN_API_KEY: 'a'.repeat(32),
   });
-  app = await startApp(environment, database);
+  app = await startApp(environment);
   await app.listen(0, '127.0.0.1');
+  database = app.get(DatabaseService);
   origin = await app.getUrl();
   environment.PUBLIC_URL = origin;
   card = portal.addApp({
@@ -126,7 +109,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await (app as INestApplication).close();
-  await database.onApplicationShutdown();
   await storage.drop();
 });
 
@@ -320,9 +302,7 @@ describe('the event handler', () => {
       message: { id: 'tg:777:1', text: 'Hi' },
       chat: { id: 'tg:777' },
     };
-    await app
-      .get(RegistrationService)
-      ['rest'].call(1n, 'imconnector.send.messages', { CONNECTOR, LINE: 1, MESSAGES: [chat] });
+    await app.get(RestClient).call(1n, 'imconnector.send.messages', { CONNECTOR, LINE: 1, MESSAGES: [chat] });
     portal.operator({ id: 27 }).sends('tg:777', 'Good [b]afternoon[/b]');
     await expect
       .poll(() => rows(`SELECT text, marks, author_id FROM messages`))

@@ -2,7 +2,7 @@ import { B24OAuth, initializeB24Frame } from '@bitrix24/b24jssdk';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LoopbackServer, parseForm, sendRequest, type Exchange } from './bitrix24-simulator/http-exchange.js';
-import type { Params } from './bitrix24-simulator/php-encoding.js';
+import { httpBuildQuery, type Params } from './bitrix24-simulator/php-encoding.js';
 import type { PortalApp } from './bitrix24-simulator/portal-model.js';
 import type { Portal } from './bitrix24-simulator/portal.js';
 import { Bitrix24Simulator, type SimulatorOptions } from './bitrix24-simulator.js';
@@ -434,6 +434,31 @@ describe('imconnector', () => {
     expect(events('ONIMCONNECTORMESSAGEADD')).toEqual([]);
   });
 
+  it('takes the lines away from a connector whoever unregisters it, the row only from its owner', async () => {
+    await connect();
+    const stranger = portal.addApp({
+      clientId: 'local.stranger',
+      clientSecret: 's',
+      handlerUrl: listener.origin,
+      kind: 'api',
+    });
+    const { body } = await call('imconnector.unregister', { ID: CONNECTOR }, portal.issueTokens(stranger).accessToken);
+    expect(body.error).toBe('APPLICATION_UNREGISTRATION_ERROR');
+    expect((await send(element('1', 'x'))).body.error).toBe('NOT_ACTIVE_LINE');
+    expect((await call('imconnector.unregister', { ID: CONNECTOR })).body.result).toEqual({ result: true });
+    expect((await send(element('1', 'x'))).body.error).toBe('IMCONNECTOR_NO_CORRECT_PROVIDER');
+  });
+
+  it('keeps data.set as a merge of non-empty fields that activates nothing', async () => {
+    const set = (DATA: Params): Promise<Answer> => call('imconnector.connector.data.set', { CONNECTOR, LINE: 1, DATA });
+    expect((await set({ NAME: '@mybot' })).body.result).toBe(true);
+    expect((await call('imconnector.status', { CONNECTOR, LINE: 1 })).body.result.STATUS).toBe(false);
+    await connect();
+    await set({ NAME: '@mybot', URL: 'https://t.me/mybot' });
+    await set({ NAME: '', URL: 'https://t.me/other' });
+    expect(portal.lines.status(CONNECTOR, '1')?.data).toEqual({ NAME: '@mybot', URL: 'https://t.me/other' });
+  });
+
   it('deactivates on PHP-empty values only', async () => {
     const isActive = async (active: unknown): Promise<boolean> => {
       await call('imconnector.activate', { CONNECTOR, LINE: 1, ACTIVE: active });
@@ -723,6 +748,20 @@ describe('event handlers', () => {
     });
   });
 
+  it('binds in the name of the caller unless an administrator calls', async () => {
+    const clerk = portal.issueTokens(app, 5).accessToken;
+    const handler = `${listener.origin}/clerk`;
+    expect((await call('event.bind', { event: 'OnAppTest', handler, auth_type: 1 }, clerk)).body.error).toBe(
+      'ACCESS_DENIED',
+    );
+    await call('event.bind', { event: 'OnAppTest', handler }, clerk);
+    expect((await call('event.get')).body.result).toMatchObject([{ handler, auth_type: '5' }]);
+    app.installed = true;
+    await call('event.test', { any: 'thing' });
+    await portal.events.idle();
+    expect(events('ONAPPTEST')).toMatchObject([{ data: { QUERY: { ANY: 'thing' } }, auth: { user_id: '5' } }]);
+  });
+
   it('refuses unknown events, hosts without a dot and other schemes', async () => {
     const tryBind = async (event: string, handler: string): Promise<unknown> =>
       (await call('event.bind', { event, handler })).body.error;
@@ -842,6 +881,20 @@ describe('events', () => {
     await portal.events.idle();
     expect(events('ONIMCONNECTORSTATUSDELETE')).toMatchObject([{ data: { connector: CONNECTOR, line: '1' } }]);
     expect(events('ONIMCONNECTORLINEDELETE')).toMatchObject([{ data: '1' }]);
+  });
+
+  it('announces the beginning and the end of a session', async () => {
+    await bind('OnImConnectorDialogStart');
+    await bind('OnImConnectorDialogFinish');
+    portal.dialog('tg:777').closeSession();
+    const [result] = (await send(element('tg:777:2', 'again'))).body.result.DATA.RESULT;
+    await portal.events.idle();
+    expect(events('ONIMCONNECTORDIALOGFINISH')).toMatchObject([
+      { data: { CONNECTOR, LINE: '1', DATA: [{ session: { closed: 'Y' } }] } },
+    ]);
+    expect(events('ONIMCONNECTORDIALOGSTART')).toMatchObject([
+      { data: { DATA: [{ session: { id: result.session.ID }, chat: { id: 'tg:777' } }] } },
+    ]);
   });
 
   it('does not let an operator write into a channel that is not configured', async () => {
@@ -1158,6 +1211,32 @@ describe('faults', () => {
     expect(Date.now() - began).toBeGreaterThanOrEqual(115);
     b24.faults.next('oauth', { html: 502, performed: false });
     expect((await oauth({ grant_type: 'refresh_token', ...client, refresh_token: 'x' })).status).toBe(502);
+  });
+});
+
+describe('waiting', () => {
+  it('resolves when a message arrives or its clock is cleared, and rejects in time', async () => {
+    await connect();
+    const dialog = portal.dialog('tg:777');
+    await expect(dialog.receives(1, 20)).rejects.toThrow('waited 20 ms for 1 client messages, has 0');
+    const arrival = dialog.receives(1);
+    await send(element('1', 'hi'));
+    expect((await arrival).map(({ text }) => text)).toEqual(['hi']);
+    const message = portal.operator(OPERATOR).sends('tg:777', 'hello');
+    const delivery = dialog.delivered(message);
+    await call('imconnector.send.status.delivery', {
+      CONNECTOR,
+      LINE: 1,
+      MESSAGES: [{ im: { message_id: message.id }, message: { id: ['5'] } }],
+    });
+    expect((await delivery).externalIds).toEqual(['5']);
+  });
+});
+
+describe('form encoding', () => {
+  it('drops nulls and empty arrays, keeps empty strings, writes booleans as 1 and 0', () => {
+    const data = { a: null, b: [], c: '', d: true, e: false, f: { 'x y': ['1&2'] } };
+    expect(httpBuildQuery(data)).toBe('c=&d=1&e=0&f%5Bx+y%5D%5B0%5D=1%262');
   });
 });
 
