@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type {
   ClaimedDelivery,
@@ -252,11 +253,17 @@ export class EndpointWorker {
           this.unsettled.length = 0;
           return;
         }
-        this.logger.debug({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
+        this.complain(error, 'Outcomes cannot be recorded yet');
         await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS));
         if (this.held.signal.aborted && this.stopped) return;
       }
     }
+  }
+
+  /** The supervisor says once that the database is away; every worker saying it, again and again, would drown the log. */
+  private complain(err: unknown, what: string): void {
+    if (isStorageUnavailable(err)) this.logger.debug({ endpoint: this.endpoint, err }, what);
+    else this.logger.error({ endpoint: this.endpoint, err }, what);
   }
 
   private async survive(error: unknown): Promise<void> {
