@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService, type Queryable } from './database.service.js';
+import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { assertLease } from './endpoints.repository.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
@@ -203,10 +203,13 @@ export class LanesRepository {
    * Throws LeaseLostError, and writes nothing, when another replica has taken over.
    */
   settle(lease: Lease, settlements: LaneSettlement[], instance: string): Promise<string[]> {
-    return this.db.transaction(async (connection) => {
-      await assertLease(connection, lease);
-      return settle(connection, settlements, instance);
-    });
+    return this.db.transaction(
+      async (connection) => {
+        await assertLease(connection, lease);
+        return settle(connection, settlements, instance);
+      },
+      { limitMs: HOT_LIMIT_MS },
+    );
   }
 
   /** Makes every waiting lane of the endpoint due now: the trouble that they waited for is over. */
