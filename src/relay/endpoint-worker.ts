@@ -223,10 +223,11 @@ export class EndpointWorker {
     return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
   }
 
-  /** After an outage, whatever waited because of it may go now. */
+  /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
   private networkAnswered(): void {
-    if (!this.circuit.succeeded()) return;
-    this.lanes.wake(this.endpoint).then(
+    const waiting = this.circuit.succeeded();
+    if (waiting.length === 0) return;
+    this.lanes.wake(this.endpoint, waiting).then(
       () => this.wake(),
       (error: unknown) => this.logger.debug({ endpoint: this.endpoint, err: error }, 'Waiting lanes keep their times'),
     );

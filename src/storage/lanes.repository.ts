@@ -212,11 +212,13 @@ export class LanesRepository {
     );
   }
 
-  /** Makes every waiting lane of the endpoint due now: the trouble that they waited for is over. */
-  async wake(endpoint: string): Promise<void> {
-    await this.db.query(`UPDATE lanes SET due_at = now() WHERE endpoint = $1 AND pending > 0 AND due_at > now()`, [
-      endpoint,
-    ]);
+  /** Makes waiting lanes of the endpoint (all, or these) due now: the trouble that they waited for is over. */
+  async wake(endpoint: string, laneIds: bigint[] | null = null): Promise<void> {
+    await this.db.query(
+      `UPDATE lanes SET due_at = now()
+        WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))`,
+      [endpoint, laneIds],
+    );
   }
 
   /**
@@ -327,10 +329,16 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
   await learnAboutChats(connection, settlements, done);
   if (done.length > 0) {
     await connection.query(
-      `INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
+      // A message may have been removed with its bot while it was under way; one that is there is kept until the commit.
+      `WITH there AS MATERIALIZED (
+         SELECT id FROM messages WHERE id IN (SELECT message_id FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint))
+            FOR KEY SHARE
+       )
+       INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
        SELECT message_id, kind::"DeliveryKind", number, started_at, outcome, code, detail, $2
          FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, kind text, number int, started_at timestamptz,
-                outcome text, code text, detail text)`,
+                outcome text, code text, detail text)
+         JOIN there ON there.id = r.message_id`,
       [
         jsonb(
           done.map(({ delivery, settlement }) => ({
@@ -399,8 +407,19 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     }
     return work;
   });
-  await appendDeliveries(connection, followUps);
+  await appendDeliveries(connection, await withKnownChat(connection, followUps));
   return [...new Set(followUps.map((work) => work.endpoint).filter(Boolean))];
+}
+
+/** Work of chats that were not removed meanwhile; those stay until the commit. */
+async function withKnownChat(connection: Queryable, work: NewDelivery[]): Promise<NewDelivery[]> {
+  if (work.length === 0) return work;
+  const { rows } = await connection.query<{ id: bigint }>(
+    `SELECT id FROM chat_links WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE`,
+    [work.map(({ chatId }) => chatId)],
+  );
+  const known = new Set(rows.map(({ id }) => id));
+  return work.filter(({ chatId }) => known.has(chatId));
 }
 
 interface Done {
@@ -494,6 +513,7 @@ async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
     `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
      SELECT message_id, part, chat_id, telegram_message_id
        FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
+      WHERE EXISTS (SELECT FROM messages m WHERE m.id = r.message_id)
      ON CONFLICT (message_id, part) DO NOTHING`,
     [jsonb(parts)],
   );
