@@ -14,6 +14,8 @@ const OPERATOR = { id: 27, name: 'Samantha Johnson' };
 
 class Networks {
   private readonly bots: SimulatedBot[] = [];
+  /** Answers so far: their numbers grow, so that a late or repeated one shows. */
+  private answers = 0;
   private flow: { timer: NodeJS.Timeout; arrived: () => number } | null = null;
 
   private constructor(
@@ -95,7 +97,7 @@ class Networks {
     const operator = this.portal.operator(OPERATOR);
     const chats = this.chats();
     this.keepFlowing(underWay, () => this.telegram.ledger().length, {
-      write: (n) => operator.sends(chats[n % chats.length]!.id, `Answer ${n}: yes, two of them, shall I put one by?`),
+      write: (n) => operator.sends(chats[n % chats.length]!.id, this.answer()),
     });
   }
 
@@ -119,7 +121,7 @@ class Networks {
     for (let n = 0; n < count; n++) {
       const before = this.telegram.ledger().length;
       const begun = now();
-      operator.sends(chats[n % chats.length]!.id, `Answer ${n}`);
+      operator.sends(chats[n % chats.length]!.id, this.answer());
       while (this.telegram.ledger().length === before) {
         if (now() > begun + 10_000) throw new Error(`Answer ${n} did not arrive within 10 s`);
         await sleep(1);
@@ -161,6 +163,10 @@ class Networks {
         write(written);
     }, 10);
     this.flow = { timer, arrived };
+  }
+
+  private answer(): string {
+    return `Answer ${this.answers++}: yes, two of them, shall I put one by?`;
   }
 
   private clientMessages(): number {
