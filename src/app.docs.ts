@@ -53,7 +53,10 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
       'Relays messages between Telegram bots and Bitrix24 Open Lines. Errors are application/problem+json (RFC 9457) with a stable `code`; lists are `{ items, nextCursor }`, newest first.',
     )
     .setVersion('1')
-    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'The key of ADMIN_API_KEY.' }, 'admin')
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', bearerFormat: 'ADMIN_API_KEY', description: 'The key of ADMIN_API_KEY.' },
+      'admin',
+    )
     .build();
   const document = SwaggerModule.createDocument(app, config);
   for (const [path, example] of Object.entries(EXAMPLES)) {

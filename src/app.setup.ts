@@ -6,17 +6,24 @@ import {
   type ValidationPipeOptions,
 } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'qs';
 import { serveDocs } from './app.docs.js';
 import { Problem } from './common/problem.js';
-import { ProblemFilter } from './common/problem.filter.js';
+import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.js';
 import { Environment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
 
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
+
+/** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
+const HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+};
 
 /** Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything". */
 export const VALIDATION: ValidationPipeOptions = { whitelist: true, forbidNonWhitelisted: true, transform: true };
@@ -30,6 +37,11 @@ export function createAdapter(): FastifyAdapter {
     bodyLimit: BODY_LIMIT,
     trustProxy: ['loopback', 'linklocal', 'uniquelocal'],
     genReqId: () => randomUUID(),
+    // What Fastify refuses before any route, filter or hook is asked: an address that is none.
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      void reply.headers(HEADERS);
+      sendProblem(reply, toProblem(error, request.id));
+    },
     routerOptions: { maxParamLength: 2_000 },
   });
 }
@@ -66,14 +78,9 @@ function parseBodies(server: FastifyInstance): void {
   });
 }
 
-/** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
 function protectAnswers(server: FastifyInstance): void {
   server.addHook('onRequest', (_request, reply, done) => {
-    void reply.headers({
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-    });
+    void reply.headers(HEADERS);
     done();
   });
 }

@@ -36,27 +36,31 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const problem = toProblem(error, request.id);
-    const status = problem.getStatus();
     const route = { requestId: request.id, method: request.method, route: request.routeOptions?.url };
     if (problem.code === 'internal_error') this.logger.error({ ...route, err: error }, 'Unexpected error');
     else if (problem.code === 'storage_unavailable') this.logger.warn({ ...route, err: error }, 'PostgreSQL is away');
-    if (reply.sent || reply.raw.headersSent) return;
-    const { retryAfter } = problem.extra;
-    if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.ceil(retryAfter)));
-    void reply
-      .status(status)
-      .type('application/problem+json; charset=utf-8')
-      .send(
-        JSON.stringify({
-          type: 'about:blank',
-          title: STATUS_CODES[status] ?? 'Error',
-          status,
-          code: problem.code,
-          detail: problem.message,
-          ...problem.extra,
-        }),
-      );
+    if (!reply.sent && !reply.raw.headersSent) sendProblem(reply, problem);
   }
+}
+
+/** Answers with the problem; for the few places that are not under Nest's filters. */
+export function sendProblem(reply: FastifyReply, problem: Problem): void {
+  const status = problem.getStatus();
+  const { retryAfter } = problem.extra;
+  if (typeof retryAfter === 'number') void reply.header('retry-after', String(Math.ceil(retryAfter)));
+  void reply
+    .status(status)
+    .type('application/problem+json; charset=utf-8')
+    .send(
+      JSON.stringify({
+        type: 'about:blank',
+        title: STATUS_CODES[status] ?? 'Error',
+        status,
+        code: problem.code,
+        detail: problem.message,
+        ...problem.extra,
+      }),
+    );
 }
 
 /** Any thrown value as the problem the caller gets. `requestId` stands in the answer to an unexpected error. */

@@ -7,7 +7,8 @@ import type { ClaimedLane } from '../storage/lanes.repository.js';
 export type Found = 'there' | 'absent' | 'unreadable';
 
 interface DialogMessage {
-  params?: { CONNECTOR_MID?: unknown } | unknown[];
+  /** PHP writes an empty map as a list. Session history writes its keys in camel case. */
+  params?: { CONNECTOR_MID?: unknown; connectorMid?: unknown } | unknown[];
   senderid?: unknown;
   author_id?: unknown;
   text?: unknown;
@@ -24,12 +25,16 @@ export class DialogReader {
    * portal does not let us read it. Transient trouble is thrown as an UpstreamError.
    */
   async find(portalId: bigint, chat: ClaimedLane['chat'], externalId: string, text: string): Promise<Found> {
-    if (!chat.bitrixChatId) return 'unreadable';
-    const chatId = Number(chat.bitrixChatId);
-    const reads: [string, Record<string, unknown>, string][] = [
-      ['imopenlines.session.history.get', { CHAT_ID: chatId }, 'message'],
-      ['im.dialog.messages.get', { DIALOG_ID: `chat${chatId}`, LIMIT: 50 }, 'messages'],
-    ];
+    // By session is open to whoever installed the application; the two others ask for membership of the chat.
+    const reads: [string, Record<string, unknown>, string][] = [];
+    if (chat.bitrixSessionId) {
+      reads.push(['imopenlines.session.history.get', { SESSION_ID: Number(chat.bitrixSessionId) }, 'message']);
+    }
+    if (chat.bitrixChatId) {
+      const chatId = Number(chat.bitrixChatId);
+      reads.push(['imopenlines.session.history.get', { CHAT_ID: chatId }, 'message']);
+      reads.push(['im.dialog.messages.get', { DIALOG_ID: `chat${chatId}`, LIMIT: 50 }, 'messages']);
+    }
     let readable = false;
     for (const [method, params, field] of reads) {
       try {
@@ -47,7 +52,8 @@ export class DialogReader {
 }
 
 function isIt(message: DialogMessage, chat: ClaimedLane['chat'], externalId: string, text: string): boolean {
-  const mid = Array.isArray(message.params) ? undefined : message.params?.CONNECTOR_MID;
+  const params = Array.isArray(message.params) ? undefined : message.params;
+  const mid = params?.CONNECTOR_MID ?? params?.connectorMid;
   if (mid !== undefined && mid !== null) return [mid].flat().map(String).includes(externalId);
   // Some answers leave the parameters out: then the same words by the same client are the best there is.
   const author = String(message.senderid ?? message.author_id ?? '');

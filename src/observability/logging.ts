@@ -6,6 +6,16 @@ import { redact } from '../common/redact.js';
 /** Longest text of an error that is logged, in characters. */
 const LONGEST_MESSAGE = 500;
 
+/** Contexts in which Nest lists every module and route at its start: nothing a person wants to read each time. */
+const CHATTER = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestFactory', 'NestApplication']);
+
+class NestLogger extends NestPinoLogger {
+  override log(message: unknown, ...rest: unknown[]): void {
+    if (CHATTER.has(String(rest.at(-1)))) this.debug(message, ...rest);
+    else super.log(message, ...rest);
+  }
+}
+
 /** One JSON logger, as Nest wants it and as pino made it. */
 export interface Logging {
   nest: LoggerService;
@@ -28,7 +38,7 @@ export function createLogging(level: string, destination?: DestinationStream): L
   const logger = destination ? pino(options, destination) : pino(options);
   // pino-http puts its own error serializer before ours unless it is given ours again.
   const params = { pinoHttp: { logger, serializers: options.serializers, wrapSerializers: false } };
-  return { nest: new NestPinoLogger(new PinoLogger(params), params), pino: logger };
+  return { nest: new NestLogger(new PinoLogger(params), params), pino: logger };
 }
 
 /**

@@ -111,6 +111,7 @@ class Server implements EmbeddedPostgres {
   private port = 0;
   private pid = 0;
   private owner: Client | undefined;
+  private reviving: Promise<void> | undefined;
   private stopping = false;
 
   constructor(
@@ -125,11 +126,11 @@ class Server implements EmbeddedPostgres {
     return `postgresql://postgres:${this.at.password}@127.0.0.1:${this.port}/postgres`;
   }
 
-  /** Starts what is not running, takes over what is, and returns once this program owns the server. */
+  /** Starts what is not running, takes over what is, and returns once this program owns the server (or stops it). */
   async own(): Promise<void> {
     const begun = Date.now();
     let announced = false;
-    for (;;) {
+    while (!this.stopping) {
       const running = await this.postmaster();
       const state = running ? await this.claim(running) : await this.launch();
       if (state === 'owned') return;
@@ -145,6 +146,7 @@ class Server implements EmbeddedPostgres {
 
   async stop(): Promise<void> {
     this.stopping = true;
+    await this.reviving;
     process.off('exit', this.atExit);
     await this.owner?.end().catch(() => undefined);
     if (!(await this.postmaster())) return;
@@ -219,7 +221,7 @@ class Server implements EmbeddedPostgres {
     this.owner = client;
     process.off('exit', this.atExit);
     process.once('exit', this.atExit);
-    client.once('end', () => void this.revive());
+    client.once('end', () => (this.reviving = this.revive()));
   }
 
   /** The connection ends only with the server: brings that back at the address everybody already has. */
@@ -234,7 +236,7 @@ class Server implements EmbeddedPostgres {
         },
       );
       if (back) return;
-      await sleep(pause, undefined, { ref: false });
+      await sleep(pause);
     }
   }
 

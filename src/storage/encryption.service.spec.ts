@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import fc from 'fast-check';
+import { assert, property, string } from 'fast-check';
 import { DecryptionError, EncryptionService, encryptionContext, parseEncryptionKeys } from './encryption.service.js';
 
 const [old, current] = [randomBytes(32), randomBytes(32)];
@@ -10,8 +10,8 @@ const context = encryptionContext('tokens.access_token', 7n, '42');
 describe('encrypting a value', () => {
   it('reads back whatever was written', () => {
     const encryption = new EncryptionService([current]);
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+    assert(
+      property(string({ unit: 'grapheme' }), (text) => {
         expect(encryption.decrypt(encryption.encrypt(text, context), context)).toBe(text);
       }),
     );

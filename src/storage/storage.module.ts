@@ -16,6 +16,7 @@ import { OverviewRepository } from './overview.repository.js';
 import { PortalErasureRepository } from './portal-erasure.repository.js';
 import { PortalsRepository } from './portals.repository.js';
 import { RestLimitsRepository } from './rest-limits.repository.js';
+import { SchemaService } from './schema.service.js';
 import { TokensRepository } from './tokens.repository.js';
 
 /** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
@@ -40,6 +41,7 @@ const REPOSITORIES: Provider[] = [
   PortalErasureRepository,
   PortalsRepository,
   RestLimitsRepository,
+  SchemaService,
   TokensRepository,
 ];
 

@@ -48,7 +48,8 @@ describe('a transaction', () => {
         await connection.query('UPDATE endpoints SET fence = fence + 1 WHERE id = $1', [second]);
       });
     await Promise.all([swap('a', 'b'), swap('b', 'a')]);
-    expect(runs).toBe(3);
+    // The deadlock has one victim; what it runs again may meet a deadlock of its own.
+    expect(runs).toBeGreaterThanOrEqual(3);
     const { rows } = await database.query('SELECT fence FROM endpoints');
     expect(rows).toEqual([{ fence: 2n }, { fence: 2n }]);
   });

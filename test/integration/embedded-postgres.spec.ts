@@ -22,7 +22,7 @@ beforeEach(async () => {
   cleanUp = [];
 });
 afterEach(async () => {
-  for (const step of cleanUp.reverse()) await step();
+  for (const step of cleanUp.toReversed()) await step();
   // Whatever a test left running: takes it over and stops it.
   if (await postmasterPid()) await (await start()).stop();
   await rm(dataDir, { recursive: true, force: true });
@@ -162,6 +162,15 @@ describe('an end that is not in order', () => {
       .poll(() => query(server.url, 'SELECT 1 AS one').then(({ rows }) => rows, String), { timeout: 15_000 })
       .toEqual([{ one: 1 }]);
     expect(said.join()).toMatch(/went away; starting it again/);
+  });
+
+  it('a stop while the server is being brought back leaves nothing running', async () => {
+    const server = await start({ fast: true });
+    process.kill((await postmasterPid())!, 'SIGKILL');
+    await expect.poll(() => said.join(), { interval: 5, timeout: 5_000 }).toMatch(/went away/);
+    await server.stop();
+    expect(await postmasterPid()).toBeUndefined();
+    await expect(query(server.url, 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 });
 

@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
+import { AuditRepository } from './audit.repository.js';
+import { DatabaseService } from './database.service.js';
+import { HistoryRepository, type MessageFilter } from './history.repository.js';
+import { OverviewRepository } from './overview.repository.js';
+
+let database: TestDatabase;
+let db: DatabaseService;
+let history: HistoryRepository;
+let overview: OverviewRepository;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  db = new DatabaseService(database.url);
+  history = new HistoryRepository(db);
+  overview = new OverviewRepository(db);
+  await db.query(`
+    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, client_secret, connector_id, application_token_hash)
+    VALUES (1, 'm1', 'acme.bitrix24.com', 'https://acme.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'app', 'SEALED', 'tg_1', 'x');
+    INSERT INTO tokens (portal_id, user_id, access_token, refresh_token, expires_at) VALUES (1, '1', 'SEALED', 'SEALED', now());
+    INSERT INTO lines (portal_id, line_id) VALUES (1, '3');
+    INSERT INTO bots (id, key, telegram_id, username, token, portal_id, line_id) VALUES (2, 'k', 777, 'acme_bot', 'SEALED', 1, '3');
+    INSERT INTO endpoints (id, expires_at) VALUES ('bot:2', now() + interval '1 hour'), ('portal:1', '-infinity');
+    INSERT INTO chat_links (id, bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title, username)
+    VALUES (5, 2, 1, 'tg:4503599627370497', 'tg:4503599627370497', 4503599627370497, 'Анна', 'ann'),
+           (6, 2, 1, 'tg:9', 'tg:9', 9, 'Bob', NULL);
+    INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, raw, error_code, error_detail, created_at)
+    VALUES (10, 1, 2, 5, 'inbound', 'delivered', 'text', 'Привет, МИР 100%', '{}', NULL, NULL, '2026-11-20T10:00:00Z'),
+           (11, 1, 2, 5, 'inbound', 'queued', 'text', 'waiting its turn', '{}', NULL, NULL, '2026-11-21T10:00:00Z'),
+           (12, 1, 2, 5, 'inbound', 'queued', 'text', 'on its way', '{}', NULL, NULL, '2026-11-21T10:00:01Z'),
+           (13, 1, 2, 6, 'outbound', 'failed', 'text', 'a.b', '{}', '403', 'blocked', '2026-11-22T10:00:00Z'),
+           (14, 1, 2, 6, 'outbound', 'uncertain', 'text', 'axb', '{}', 'ETIMEDOUT', NULL, '2026-11-22T10:00:01Z'),
+           (15, NULL, NULL, NULL, 'outbound', 'ignored', 'text', 'nowhere', '{"a":1}', 'unknown_chat', 'no such chat', now());
+    UPDATE messages SET external_chat_id = 'tg:404' WHERE id = 15;
+    INSERT INTO message_links (message_id, part, chat_id, telegram_message_id) VALUES (13, 1, 6, 71), (13, 0, 6, 70);
+    INSERT INTO lanes (id, chat_id, channel, endpoint, tail, pending, busy_fence) VALUES (20, 5, 'inbound', 'portal:1', 2, 2, 1);
+    INSERT INTO lanes (id, chat_id, channel, endpoint, tail, pending) VALUES (21, 6, 'status', 'portal:1', 3, 3);
+    INSERT INTO deliveries (lane_id, seq, message_id, kind, state, attempts, started_at)
+    VALUES (20, 1, 12, 'message', 'sending', 1, now()), (20, 2, 11, 'message', 'queued', 0, NULL);
+    INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, instance)
+    VALUES (13, 'message', 1, '2026-11-22T10:00:01Z', 'failed', '403', 'host-1');`);
+});
+
+afterAll(async () => {
+  await db?.onApplicationShutdown();
+  await database?.drop();
+});
+
+const ids = async (filter: MessageFilter, limit = 50) =>
+  (await history.messages(filter, limit)).map(({ id }) => Number(id));
+
+describe('messages', () => {
+  it('come newest first, by pages', async () => {
+    expect(await ids({})).toEqual([15, 14, 13, 12, 11, 10]);
+    expect(await ids({ before: 13n }, 2)).toEqual([12, 11]);
+  });
+
+  it.each([
+    [{ state: 'queued' }, [11]],
+    [{ state: 'sending' }, [12]],
+    [{ state: 'failed' }, [13]],
+    [{ direction: 'outbound' }, [15, 14, 13]],
+    [{ chatId: 5n, state: 'delivered' }, [10]],
+    [{ portalId: 1n, botId: 2n, direction: 'outbound' }, [14, 13]],
+    [{ from: new Date('2026-11-21T10:00:00Z'), to: new Date('2026-11-21T10:00:01Z') }, [12, 11]],
+    [{ words: 'мир' }, [10]],
+    [{ words: 'ПРИВЕТ, м' }, [10]],
+    [{ words: '100%' }, [10]],
+    [{ words: 'A.B' }, [13]],
+    [{ words: '***' }, []],
+    [{ words: '\\' }, []],
+  ] as [MessageFilter, number[]][])('%o', async (filter, expected) => {
+    expect(await ids(filter)).toEqual(expected);
+  });
+
+  it('show where they belong, also when no chat of ours was meant', async () => {
+    const [nowhere, , failed] = await history.messages({}, 50);
+    expect(nowhere).toMatchObject({ state: 'ignored', chatId: null, telegramChatId: null, externalChatId: 'tg:404' });
+    expect(failed).toMatchObject({ telegramMessageIds: ['70', '71'], errorCode: '403', externalChatId: 'tg:9' });
+    const [delivered] = await history.messages({ chatId: 5n, state: 'delivered' }, 1);
+    expect(delivered?.telegramChatId).toBe(4503599627370497n);
+  });
+
+  it('tell their whole story', async () => {
+    const waiting = await history.message(11n);
+    expect(waiting?.waiting).toMatchObject([{ kind: 'message', state: 'queued', ahead: 1, endpoint: 'portal:1' }]);
+    const failed = await history.message(13n);
+    expect(failed?.attempts).toMatchObject([{ number: 1, outcome: 'failed', code: '403', instance: 'host-1' }]);
+    expect((await history.message(12n))?.message.state).toBe('sending');
+    expect(await history.message(999n)).toBeNull();
+  });
+
+  it('that can be replayed come oldest first', async () => {
+    expect(await history.replayable({}, 0n, 50)).toEqual([13n, 14n]);
+    expect(await history.replayable({ state: 'uncertain' }, 0n, 50)).toEqual([14n]);
+    expect(await history.replayable({ state: 'delivered' }, 0n, 50)).toEqual([]);
+    expect(await history.replayable({}, 13n, 50)).toEqual([14n]);
+  });
+});
+
+describe('chats', () => {
+  it('are found by title, user name and external id', async () => {
+    const found = async (words: string) => (await history.chats({ words }, 50)).map(({ id }) => id);
+    expect(await found('анна')).toEqual([5n]);
+    expect(await found('ANN')).toEqual([5n]);
+    expect(await found('tg:9')).toEqual([6n]);
+    expect((await history.chats({ before: 6n, botId: 2n }, 50)).map(({ id }) => id)).toEqual([5n]);
+    expect(await history.chat(404n)).toBeNull();
+  });
+});
+
+describe('the overview', () => {
+  it('counts each message once', async () => {
+    const counts = await overview.messageCounts();
+    const of = (state: string) => counts.filter((row) => row.state === state).map(({ count }) => count);
+    expect([of('queued'), of('sending'), of('delivered'), of('failed'), of('ignored')]).toEqual([
+      [1],
+      [1],
+      [1],
+      [1],
+      [1],
+    ]);
+  });
+
+  it('finds what waits longest, and how much there is to do', async () => {
+    expect(await overview.oldestWaiting()).toMatchObject([{ botId: 2n, since: new Date('2026-11-21T10:00:00Z') }]);
+    expect(await overview.oldestWaitingSeconds()).toBeGreaterThan(3_600);
+    const depths = await overview.queueDepths();
+    expect(depths.find(({ channel }) => channel === 'inbound')).toEqual({
+      channel: 'inbound',
+      chats: 1,
+      deliveries: 2,
+    });
+    expect(depths.find(({ channel }) => channel === 'status')).toEqual({ channel: 'status', chats: 1, deliveries: 3 });
+  });
+
+  it('shows portals without anything secret', async () => {
+    const [portal] = await overview.portals(10);
+    expect(portal).toMatchObject({
+      id: 1n,
+      eventsVerified: true,
+      lines: [{ lineId: '3' }],
+      bots: [{ id: 2n, lineId: '3' }],
+    });
+    const shown = JSON.stringify([portal, await overview.bots()], (_key, value) =>
+      typeof value === 'bigint' ? `${value}` : value,
+    );
+    expect(shown).not.toMatch(/SEALED|accessToken|refreshToken|clientSecret|TokenHash/);
+    expect(await overview.portals(10, 1n)).toEqual([]);
+    expect(await overview.portal(404n)).toBeNull();
+  });
+
+  it('knows who is driven and what there is', async () => {
+    expect(await overview.idleEndpoints()).toEqual(new Set(['portal:1']));
+    expect(await overview.inventory()).toEqual({ portals: 1, activePortals: 1, bots: 1, botsWithLine: 1 });
+  });
+});
+
+describe('the audit', () => {
+  it('comes newest first, by pages', async () => {
+    const audit = new AuditRepository(db);
+    for (const action of ['bot.create', 'bot.update'])
+      await audit.record({ actor: 'admin', action, subject: 'bot:2', detail: {} });
+    const [newest] = await audit.list(1);
+    expect(newest?.action).toBe('bot.update');
+    expect((await audit.list(10, newest?.id)).map(({ action }) => action)).toEqual(['bot.create']);
+  });
+});
