@@ -33,6 +33,7 @@ export interface SandboxOptions {
  */
 export class Sandbox {
   private readonly downUntil: Record<Network, number> = { telegram: 0, bitrix24: 0 };
+  private readonly seen = new Set<number>();
   private readonly wakeUps = new Set<NodeJS.Timeout>();
 
   private constructor(
@@ -103,6 +104,16 @@ export class Sandbox {
     const [id] = this.portal.lines.connectors.keys();
     if (id === undefined) throw new Error('The program registered no connector.');
     return id;
+  }
+
+  /** Ids of the operators' messages that the program reported as read (`imconnector.send.status.reading`). */
+  get seenMessages(): ReadonlySet<number> {
+    for (const { method, params, status } of this.portal.calls) {
+      if (method !== 'imconnector.send.status.reading' || status !== 200) continue;
+      const messages = Object.values(params['MESSAGES'] ?? {}) as { im?: { message_id?: unknown } }[];
+      for (const { im } of messages) this.seen.add(Number(im?.message_id));
+    }
+    return this.seen;
   }
 
   /** Lets one network be unreachable for the program; a second call prolongs it. */
