@@ -89,12 +89,19 @@ export class Conversation {
           { type: 'text_link', offset: 36, length: 9, url: 'https://shop.example/blue?a=1&b=2' },
         ],
       },
-      arrives: 'I mean the [b]blue one[/b], code [code]A-17[/code], see [url=https://shop.example/blue?a=1&b=2]catalogue[/url]',
+      arrives:
+        'I mean the [b]blue one[/b], code [code]A-17[/code], see [url=https://shop.example/blue?a=1&b=2]catalogue[/url]',
     });
-    await this.says(anna, 'And what does [b]this[/b] mean?', { arrives: 'And what does [\u200bb]this[\u200b/b] mean?' });
-    await this.answers(peter, '[b]Заказ 1042[/b] уже [i]в пути[/i]:[br][url=https://track.example/1042]отследить[/url]', [
-      'Заказ 1042 уже в пути:\nотследить  {bold «Заказ 1042», italic «в пути», text_link «отследить» https://track.example/1042}',
-    ]);
+    await this.says(anna, 'And what does [b]this[/b] mean?', {
+      arrives: 'And what does [\u200bb]this[\u200b/b] mean?',
+    });
+    await this.answers(
+      peter,
+      '[b]Заказ 1042[/b] уже [i]в пути[/i]:[br][url=https://track.example/1042]отследить[/url]',
+      [
+        'Заказ 1042 уже в пути:\nотследить  {bold «Заказ 1042», italic «в пути», text_link «отследить» https://track.example/1042}',
+      ],
+    );
   }
 
   private async placeholders(peter: Party): Promise<void> {
@@ -283,7 +290,8 @@ export class Conversation {
     party.toClient.push(...parts);
     this.ticked.push({ message, parts: parts.length });
     const together = parts.map((part) => part.trim()).join(' ');
-    if (parts.length < 2 || together !== words.trim()) this.fault(`${party.name} did not get all of «${shorten(words)}»`);
+    if (parts.length < 2 || together !== words.trim())
+      this.fault(`${party.name} did not get all of «${shorten(words)}»`);
     for (const [index, part] of parts.entries()) {
       this.transcript.line('Telegram', party.name, `part ${index + 1}`, part, `✓ ${since(began)}`);
     }
@@ -330,7 +338,9 @@ export class Conversation {
       this.compareLists(`${party.name}'s Telegram`, party.toClient, party.client.inbox.map(seenByClient));
       const copies = delivered.filter(({ chatId }) => chatId === party.client.id).length;
       if (copies !== party.toClient.length)
-        this.problems.push(`Telegram delivered ${copies} messages to ${party.name} instead of ${party.toClient.length}.`);
+        this.problems.push(
+          `Telegram delivered ${copies} messages to ${party.name} instead of ${party.toClient.length}.`,
+        );
     }
     this.compareTicks();
     await this.compareHistory();
@@ -349,7 +359,9 @@ export class Conversation {
     for (const { message, parts } of this.ticked) {
       if (message.sending) this.problems.push(`No tick for «${shorten(message.text)}».`);
       else if (message.externalIds.length !== parts)
-        this.problems.push(`«${shorten(message.text)}» was reported with ${message.externalIds.length} ids, not ${parts}.`);
+        this.problems.push(
+          `«${shorten(message.text)}» was reported with ${message.externalIds.length} ids, not ${parts}.`,
+        );
     }
     for (const message of this.undelivered) {
       if (!message.sending) this.problems.push(`«${message.text}» has a tick although it was not delivered.`);
@@ -368,10 +380,16 @@ export class Conversation {
 
   /** The program's own books must agree: nothing waits, and failed is only what could not be delivered. */
   private async compareHistory(): Promise<void> {
-    for (const [state, wanted] of Object.entries({ queued: 0, sending: 0, uncertain: 0, failed: this.undelivered.length })) {
+    for (const [state, wanted] of Object.entries({
+      queued: 0,
+      sending: 0,
+      uncertain: 0,
+      failed: this.undelivered.length,
+    })) {
       const { json } = await this.sandbox.program.admin('GET', `/messages?state=${state}&limit=100`);
       const found: unknown = json?.items?.length;
-      if (found !== wanted) this.problems.push(`The history has ${String(found)} messages in state ${state}, not ${wanted}.`);
+      if (found !== wanted)
+        this.problems.push(`The history has ${String(found)} messages in state ${state}, not ${wanted}.`);
     }
   }
 

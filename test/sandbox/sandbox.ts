@@ -44,6 +44,7 @@ export class Sandbox {
     readonly app: PortalApp,
     readonly program: Program,
     readonly handlerSecret: string,
+    readonly language: 'en' | 'ru',
     private readonly wire: TelegramWire,
   ) {}
 
@@ -92,7 +93,7 @@ export class Sandbox {
     };
     const program = await startProgram(environment, dataDir, cleanup);
     tell(`Bridge     ready at ${program.url}`);
-    const sandbox = new Sandbox(telegram, bitrix24, bot, portal, app, program, handlerSecret, wire);
+    const sandbox = new Sandbox(telegram, bitrix24, bot, portal, app, program, handlerSecret, language, wire);
     cleanup.add(() => sandbox.forgetOutages());
     await sandbox.install(language);
     tell(`Bitrix24   application installed, connector ${sandbox.connectorId} active on line ${LINE}`);
@@ -168,11 +169,7 @@ async function temporaryFolder(cleanup: Cleanup): Promise<string> {
   return folder;
 }
 
-async function startProgram(
-  environment: Record<string, string>,
-  dataDir: string,
-  cleanup: Cleanup,
-): Promise<Program> {
+async function startProgram(environment: Record<string, string>, dataDir: string, cleanup: Cleanup): Promise<Program> {
   const program = await Program.start(environment, 0, true);
   cleanup.add(() => endProgram(program, dataDir));
   await program.ready(READY_MS);

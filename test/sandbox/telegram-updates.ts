@@ -55,7 +55,12 @@ export const VOICE = {
 export const LOCATION = { location: { latitude: 55.796127, longitude: 49.106414 } } satisfies Partial<Message>;
 
 /** A whole update with a text, as a webhook gets it. */
-export function textUpdate(update_id: number, message_id: number, from: { id: number; first_name: string }, text: string) {
+export function textUpdate(
+  update_id: number,
+  message_id: number,
+  from: { id: number; first_name: string },
+  text: string,
+) {
   return {
     update_id,
     message: {
