@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import {
-  ValidationPipe,
-  type NestApplicationOptions,
-  type ValidationError,
-  type ValidationPipeOptions,
-} from '@nestjs/common';
+import type { NestApplicationOptions } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'qs';
 import { serveDocs } from './app.docs.js';
 import { Problem } from './common/problem.js';
 import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.js';
+import { requestValidation } from './common/request-validation.js';
 import { Environment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
@@ -24,9 +20,6 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 };
-
-/** Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything". */
-export const VALIDATION: ValidationPipeOptions = { whitelist: true, forbidNonWhitelisted: true, transform: true };
 
 /** Nest registers a form parser of its own unless told not to; errors at start are for main to print. */
 export const APP_OPTIONS: NestApplicationOptions = { bodyParser: false, abortOnError: false };
@@ -52,7 +45,7 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   parseBodies(server);
   protectAnswers(server);
   observe(server, app.get(MetricsService));
-  app.useGlobalPipes(new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid }));
+  app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(new ProblemFilter());
   if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
   return app;
@@ -91,17 +84,4 @@ function observe(server: FastifyInstance, metrics: MetricsService): void {
     logRequest(request, reply);
     done();
   });
-}
-
-/** All that is wrong with a request at once. */
-export function invalid(errors: ValidationError[]): Problem {
-  const messages = errors.flatMap((error) => messagesOf(error));
-  return new Problem(400, 'invalid_request', `${messages.join('; ')}.`, { errors: messages });
-}
-
-function messagesOf(error: ValidationError): string[] {
-  const own = Object.entries(error.constraints ?? {}).map(([name, message]) =>
-    name === 'whitelistValidation' ? `${error.property} is not known here` : message,
-  );
-  return [...own, ...(error.children ?? []).flatMap(messagesOf)];
 }

@@ -1,11 +1,11 @@
-import { ValidationPipe, type Type } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
-import { invalid, VALIDATION } from '../app.setup.js';
 import { Problem } from '../common/problem.js';
+import { requestValidation } from '../common/request-validation.js';
 import { BotChangeBody, LineBody, ListQuery, MessagesQuery, NewBotBody, RetryFilter } from './admin.dto.js';
 import { messageFilter } from './messages.service.js';
 
-const pipe = new ValidationPipe({ ...VALIDATION, exceptionFactory: invalid });
+const pipe = requestValidation();
 const read = <Dto>(metatype: Type<Dto>, value: unknown, type: 'query' | 'body' = 'query') =>
   pipe.transform(value, { type, metatype }) as Promise<Dto>;
 const refusal = (metatype: Type, value: unknown) =>

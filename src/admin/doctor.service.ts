@@ -30,6 +30,7 @@ const KEPT_MS = 10_000;
 const NETWORK_LIMIT_MS = 3_000;
 /** Portals and bots that are asked over the network, each; of further ones our own tables tell. */
 const MOST_ASKED = 100;
+const MOST_PORTALS = 10_000;
 
 export interface Diagnosis {
   ok: boolean;
@@ -81,7 +82,7 @@ export class DoctorService {
     try {
       const [pending, portals, bots, idle, oldest] = await Promise.all([
         this.schema.pendingMigrations(),
-        this.overview.portals(Number.MAX_SAFE_INTEGER),
+        this.overview.portals(MOST_PORTALS),
         this.overview.bots(),
         this.overview.idleEndpoints(),
         this.overview.oldestWaitingSeconds(),
@@ -137,12 +138,12 @@ export class DoctorService {
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
       const { results } = await within(NETWORK_LIMIT_MS, call);
-      const answered = (key: string, read: (result: unknown) => Check): Check => {
+      const answered = (key: string, name: string, read: (result: unknown) => Check): Check => {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
         const detail = outcome ? describe(outcome.error) : 'no answer';
         return check(
-          `portal:${portal.id}:${key}`,
+          `portal:${portal.id}:${name}`,
           false,
           `${portal.domain}, ${commands[key]?.method}: ${detail}`,
           advice,
@@ -150,9 +151,11 @@ export class DoctorService {
       };
       return [
         check(id, true, `${portal.domain} answers`, ''),
-        answered('installed', (result) => installedCheck(portal, result)),
-        answered('handlers', (result) => handlerCheck(portal, result, this.registration.handlerUrl)),
-        ...lines.map((line) => answered(`line${line}`, (result) => lineCheck(portal, line, result))),
+        answered('installed', 'installed', (result) => installedCheck(portal, result)),
+        answered('handlers', 'handler', (result) => handlerCheck(portal, result, this.registration.handlerUrl)),
+        ...lines.map((line) =>
+          answered(`line${line}`, `line:${line}:connector`, (result) => lineCheck(portal, line, result)),
+        ),
       ];
     } catch (error) {
       return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];

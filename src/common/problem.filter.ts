@@ -38,7 +38,8 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = toProblem(error, request.id);
     const route = { requestId: request.id, method: request.method, route: request.routeOptions?.url };
     if (problem.code === 'internal_error') this.logger.error({ ...route, err: error }, 'Unexpected error');
-    else if (problem.code === 'storage_unavailable') this.logger.warn({ ...route, err: error }, 'PostgreSQL is away');
+    // The request's own line says 503; a cause per request would flood the log while it lasts.
+    else if (problem.code === 'storage_unavailable') this.logger.debug({ ...route, err: error }, 'PostgreSQL is away');
     if (!reply.sent && !reply.raw.headersSent) sendProblem(reply, problem);
   }
 }

@@ -17,6 +17,7 @@ import { InstallService } from './install.service.js';
 import { OauthCallbackService } from './oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
+import { MissedMessagesService } from './missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
@@ -34,6 +35,7 @@ import { SettingsService } from './settings.service.js';
     FramesService,
     IdentityService,
     InstallService,
+    MissedMessagesService,
     OauthCallbackService,
     DialogReader,
     PortalSender,
@@ -50,6 +52,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
+    private readonly missed: MissedMessagesService,
     private readonly environment: Environment,
   ) {}
 
@@ -57,7 +60,15 @@ export class ConnectorModule implements OnModuleInit {
     this.drivers.register(
       'portal',
       (id, held) =>
-        new PortalDriver(id, held, this.portals, this.limiter, this.sender, this.environment.B24_REQUESTS_PER_SECOND),
+        new PortalDriver(
+          id,
+          held,
+          this.portals,
+          this.limiter,
+          this.sender,
+          this.missed,
+          this.environment.B24_REQUESTS_PER_SECOND,
+        ),
     );
   }
 }

@@ -5,6 +5,8 @@ import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
+import { portalEndpoint } from '../relay/message.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
@@ -53,6 +55,7 @@ export class InstallService {
     private readonly tokens: TokensService,
     private readonly encryption: EncryptionService,
     private readonly lifecycle: PortalLifecycleService,
+    private readonly relay: RelayEvents,
     private readonly environment: Environment,
   ) {}
 
@@ -175,6 +178,7 @@ export class InstallService {
       await this.tokens.saveTokens(portal.id, userId, { accessToken, refreshToken, expiresAt }, owner);
     }
     if (given.applicationToken) await this.keepApplicationToken(portal, given.applicationToken);
+    this.relay.emit('changed', portalEndpoint(portal.id));
     this.logger.log(`portal ${portal.id} (${portal.domain}) is connected`);
     return portal;
   }

@@ -31,16 +31,18 @@ export class ReadinessIndicator {
     return this.upUnlessItFails(indicator, work);
   }
 
-  /** Every bot and portal that this replica drives is being driven. What other replicas drive is their business. */
+  /**
+   * Whether the bots and portals that this replica drives are being driven. A bot with a revoked token, or a Telegram
+   * that is away, makes it `degraded` and not `down`: events of Bitrix24 must still find a replica that takes them in.
+   * The doctor says why.
+   */
   endpoints(): HealthIndicatorResult {
     const owned = this.supervisor.status().filter((endpoint) => endpoint.owned);
-    const stuck = owned.filter((endpoint) => !endpoint.healthy);
+    const stuck = owned.filter((endpoint) => !endpoint.healthy).map(({ id }) => id);
     const indicator = this.indicators.check('endpoints');
-    if (stuck.length === 0) return indicator.up({ owned: owned.length });
-    return indicator.down({
-      owned: owned.length,
-      stuck: Object.fromEntries(stuck.map(({ id, detail }) => [id, detail ?? 'not running'])),
-    });
+    return stuck.length === 0
+      ? indicator.up({ owned: owned.length })
+      : indicator.degraded({ owned: owned.length, stuck });
   }
 
   /** The probe is open to anyone: it says that PostgreSQL is away, not in which words. */

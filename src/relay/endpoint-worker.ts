@@ -107,11 +107,12 @@ export class EndpointWorker {
     if (free <= 0) return this.circuit.waitMs(now) || IDLE_MS;
     const { granted, retryInMs } = await this.driver.permits(free);
     if (granted === 0) return retryInMs;
-    const claimed = await this.lanes.claim(this.held.lease, granted).catch((error: unknown) => {
-      this.driver.giveBack(granted);
-      throw error;
-    });
-    this.driver.giveBack(granted - claimed.length);
+    const claimed = await this.lanes
+      .claim(this.held.lease, granted, this.driver.headsPerLane)
+      .catch((error: unknown) => {
+        this.driver.giveBack();
+        throw error;
+      });
     this.dispatch(claimed);
     return claimed.length < granted ? IDLE_MS : 0;
   }

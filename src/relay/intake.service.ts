@@ -14,9 +14,9 @@ export class IntakeService {
   private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
     this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
   );
-  private readonly operatorMessages = new GroupCommit<OperatorMessage>(async (messages) =>
-    this.announce('outbound', await this.repository.acceptOperatorMessages(messages)),
-  );
+  private readonly operatorMessages = new GroupCommit<OperatorMessage>(async (messages) => {
+    this.announce('outbound', await this.repository.acceptOperatorMessages(messages));
+  });
 
   constructor(
     private readonly repository: IntakeRepository,
@@ -39,6 +39,13 @@ export class IntakeService {
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
     await Promise.all(messages.map((message) => this.operatorMessages.add(message)));
+  }
+
+  /** Operators' messages that no event brought; returns how many were new. */
+  async recoverOperatorMessages(messages: OperatorMessage[]): Promise<number> {
+    const intake = await this.repository.acceptOperatorMessages(messages);
+    this.announce('outbound', intake);
+    return intake.accepted;
   }
 
   /** Any other event of Bitrix24: kept once. False when it was kept before. */

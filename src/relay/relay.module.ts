@@ -3,11 +3,12 @@ import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { IntakeService } from './intake.service.js';
 import { RelayEvents } from './relay-events.js';
+import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
 
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
-  providers: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
-  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
+  providers: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
+  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
 })
 export class RelayModule {}

@@ -126,8 +126,8 @@ interface ClaimRow {
   bitrix_session_id: string | null;
 }
 
-/** Statuses of one chat travel together; words go one at a time, so that at most one can be in doubt. */
-const HEADS: Record<Channel, number> = { inbound: 1, outbound: 1, status: 20, reading: 20 };
+/** Statuses of one chat travel together. */
+const STATUS_HEADS = 20;
 
 const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.unknown, d.started_at,
@@ -154,10 +154,10 @@ export class LanesRepository {
   }
 
   /**
-   * Claims up to `limit` lanes of the endpoint that are due, most urgent first, and marks their heads `sending`
-   * with the attempt. Claims nothing once the lease is lost.
+   * Claims up to `limit` lanes of the endpoint that are due, most urgent first, and marks their heads — up to `heads`
+   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost.
    */
-  async claim(lease: Lease, limit: number): Promise<ClaimedLane[]> {
+  async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
          SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
@@ -170,7 +170,7 @@ export class LanesRepository {
        ), heads AS (
          SELECT t.id AS lane_id, d.seq
            FROM taken t CROSS JOIN LATERAL (
-             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT ($5::jsonb ->> t.channel::text)::int) d
+             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6 ELSE $5 END) d
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
            FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
@@ -179,7 +179,7 @@ export class LanesRepository {
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
-      [lease.endpoint, lease.owner, lease.fence, limit, JSON.stringify(HEADS)],
+      [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
     );
     return group(rows);
   }

@@ -6,6 +6,7 @@ import { EncryptionService, parseEncryptionKeys } from './encryption.service.js'
 import { adminKey, encryptionKey } from './key-file.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
+import { ChatsRepository } from './chats.repository.js';
 import { EndpointsRepository } from './endpoints.repository.js';
 import { HistoryRepository } from './history.repository.js';
 import { IntakeRepository } from './intake.repository.js';
@@ -31,6 +32,7 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotsRepository,
+  ChatsRepository,
   EndpointsRepository,
   HistoryRepository,
   IntakeRepository,

@@ -18,6 +18,8 @@ const WEBHOOK_RETRY_MS = 15_000;
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
+  /** A message whose outcome is unknown must be the only one in doubt. */
+  readonly headsPerLane = 1;
   private readonly logger = new Logger(BotDriver.name);
   private controller = new AbortController();
   private receiving: Promise<void> = Promise.resolve();
@@ -25,6 +27,7 @@ export class BotDriver implements EndpointDriver {
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
   private budget = MESSAGES_PER_SECOND;
   private budgetAt = performance.now();
+  private reserved = 0;
   private blockedUntil = 0;
   /** Chats that Telegram told to wait, and until when: two at once mean that the bot as a whole is too fast. */
   private readonly waiting = new Map<bigint, number>();
@@ -66,18 +69,20 @@ export class BotDriver implements EndpointDriver {
     this.budgetAt = now;
     const granted = Math.min(max, Math.floor(this.budget));
     this.budget -= granted;
+    this.reserved = granted;
     return { granted, retryInMs: granted > 0 ? 0 : 1000 / MESSAGES_PER_SECOND };
   }
 
-  giveBack(count: number): void {
-    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + count);
+  giveBack(unused = this.reserved): void {
+    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + unused);
+    this.reserved = 0;
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    const bot = this.service.running(this.id);
+    this.giveBack(this.reserved - lanes.length);
     return lanes.map(async (lane) => {
       try {
-        const { api } = await bot;
+        const { api } = await this.service.running(this.id);
         return this.observed(lane, await sendToClient(api, lane, () => this.held.held));
       } catch (cause) {
         // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.

@@ -1,0 +1,29 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { IntakeRepository } from '../storage/intake.repository.js';
+
+/**
+ * Longer than either network repeats anything (Telegram keeps updates for 24 h, missed events are looked for up to
+ * a day back), and shorter than the week after which Telegram may give out an update_id again.
+ */
+const KEEP_KEYS_DAYS = 5;
+const HOUR_MS = 3_600_000;
+const BATCH = 10_000;
+
+/** Forgets what only guards against repetitions, once nothing can repeat it any more. */
+@Injectable()
+export class RetentionService {
+  private readonly logger = new Logger(RetentionService.name);
+
+  constructor(private readonly intake: IntakeRepository) {}
+
+  /** Any replica may do it at any time; a failure is made good an hour later. */
+  @Interval(HOUR_MS)
+  async forgetOldKeys(): Promise<void> {
+    try {
+      while ((await this.intake.purgeProcessed(KEEP_KEYS_DAYS, BATCH)) === BATCH);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'Old keys of processed events could not be removed; trying again in an hour');
+    }
+  }
+}
