@@ -8,6 +8,8 @@ import { PHOTO, STICKER, textUpdate, VOICE } from './telegram-updates.js';
 import { seenByClient, shorten, Transcript } from './transcript.js';
 
 const WAIT_MS = 15_000;
+/** Once something is missing, the rest is only told apart: broken too or not. */
+const HURRIED_MS = 1_000;
 /** Long enough for a second copy to show up. */
 const QUIET_MS = 1_500;
 
@@ -38,6 +40,7 @@ export class Conversation {
   private readonly parties: Party[] = [];
   private readonly transcript: Transcript;
   private repeats = 0;
+  private patienceMs = WAIT_MS;
 
   constructor(
     private readonly sandbox: Sandbox,
@@ -48,6 +51,15 @@ export class Conversation {
 
   async run(): Promise<Verdict> {
     const began = performance.now();
+    await this.play().catch((error: unknown) => this.fault(error instanceof Error ? error.message : String(error)));
+    await sleep(QUIET_MS);
+    await this.compare();
+    return { problems: this.problems, summary: this.summary((performance.now() - began) / 1000) };
+  }
+
+  // --- the script
+
+  private async play(): Promise<void> {
     const anna = this.party('Anna', 700_100_200);
     const peter = this.party('Пётр', 700_100_300);
     const ivan = this.party('Ivan', 123_456);
@@ -63,13 +75,7 @@ export class Conversation {
     await this.outages(anna);
     await this.blocked(anna);
     await this.reading(peter);
-
-    await sleep(QUIET_MS);
-    await this.compare();
-    return { problems: this.problems, summary: this.summary((performance.now() - began) / 1000) };
   }
-
-  // --- the script
 
   private async greetings(anna: Party, peter: Party): Promise<void> {
     this.transcript.heading('Two clients write, the operator answers');
@@ -217,7 +223,10 @@ export class Conversation {
     const message = this.sandbox.portal.operator(OPERATOR).sends(dialogOf(anna), words);
     this.undelivered.push(message);
     await this.dialog(anna)
-      .waitFor(({ author, text, id }) => author === 'system' && id > message.id && text.includes(words), WAIT_MS)
+      .waitFor(
+        ({ author, text, id }) => author === 'system' && id > message.id && text.includes(words),
+        this.patienceMs,
+      )
       .then(
         (note) => this.transcript.line('Bitrix24', anna.name, 'note', note.text),
         () => this.fault(`No note tells the operator that «${words}» was not delivered.`),
@@ -233,7 +242,7 @@ export class Conversation {
     await this.answers(peter, 'Всё в порядке?');
     const message = this.dialog(peter).messages.at(-1)!;
     await this.says(peter, 'Да, спасибо!');
-    const seen = await until(() => this.sandbox.seenMessages.has(message.id));
+    const seen = await this.until(() => this.sandbox.seenMessages.has(message.id));
     if (seen) this.transcript.line('Bitrix24', 'Samantha', 'learns', message.text, '✓✓ seen');
     else this.fault(`Nothing was reported as read after ${peter.name} had answered «${message.text}».`);
   }
@@ -265,7 +274,7 @@ export class Conversation {
   private async arrivesInDialog(party: Party, words: string, began: number): Promise<void> {
     const count = party.toOperator.length;
     const messages = await this.dialog(party)
-      .receives(count, WAIT_MS)
+      .receives(count, this.patienceMs)
       .catch(() => null);
     if (!messages) return this.fault(`Not in the dialog of ${party.name}: «${shorten(words)}»`);
     this.transcript.line('Bitrix24', party.name, 'arrives', messages[count - 1]!.text, `✓ ${since(began)}`);
@@ -285,7 +294,7 @@ export class Conversation {
   /** One tick, then as many Telegram messages as it reported, which together hold every word. */
   private async arrivesInParts(party: Party, message: LineMessage, words: string, began: number): Promise<void> {
     const before = party.client.inbox.length;
-    await until(() => !message.sending);
+    await this.until(() => !message.sending);
     const parts = party.client.inbox.slice(before).map(seenByClient);
     party.toClient.push(...parts);
     this.ticked.push({ message, parts: parts.length });
@@ -299,9 +308,9 @@ export class Conversation {
 
   private async arrivesAtClient(party: Party, words: string[], began: number, message?: LineMessage): Promise<void> {
     const count = party.toClient.length;
-    const inbox = await party.client.receives(count, WAIT_MS).catch(() => null);
+    const inbox = await party.client.receives(count, this.patienceMs).catch(() => null);
     if (!inbox) return this.fault(`${party.name} did not get «${shorten(words.join(' '))}»`);
-    const reported = message === undefined || (await until(() => !message.sending));
+    const reported = message === undefined || (await this.until(() => !message.sending));
     const tick = message && reported ? '✓ delivered ' : '✓ ';
     for (const one of inbox.slice(count - words.length, count)) {
       this.transcript.line('Telegram', party.name, 'arrives', seenByClient(one), `${tick}${since(began)}`);
@@ -323,9 +332,15 @@ export class Conversation {
     return this.sandbox.portal.dialog(dialogOf(party));
   }
 
+  private async until(done: () => boolean): Promise<boolean> {
+    for (const deadline = Date.now() + this.patienceMs; Date.now() < deadline; await sleep(20)) if (done()) return true;
+    return done();
+  }
+
   private fault(problem: string): void {
     this.problems.push(problem);
-    this.transcript.line('HTTP', '!', 'MISSING', problem);
+    this.patienceMs = HURRIED_MS;
+    this.transcript.fault(problem);
   }
 
   // --- the verdict
@@ -410,8 +425,3 @@ const since = (began: number) => `${((performance.now() - began) / 1000).toFixed
 
 const sentences = (sentence: string, length: number) =>
   sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length - 1) + '!';
-
-async function until(done: () => boolean): Promise<boolean> {
-  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline; await sleep(20)) if (done()) return true;
-  return done();
-}

@@ -24,6 +24,7 @@ async function converseOnce(): Promise<number> {
   const { problems, summary } = await new Conversation(sandbox, tell).run();
   tell('');
   for (const problem of problems) tell(`  ✗ ${problem}`);
+  if (problems.length > 0) tell(`\nThe last warnings of the bridge:\n${sandbox.program.warnings(10).join('\n')}\n`);
   await cleanup.run();
   tell(summary);
   return problems.length === 0 ? 0 : 1;

@@ -10,6 +10,10 @@ export class Transcript {
     this.print(`\n${text}`);
   }
 
+  fault(problem: string): void {
+    this.print(`  ✗ ${problem}`);
+  }
+
   /** @param place where it was written or appeared */
   line(place: 'Telegram' | 'Bitrix24' | 'HTTP', who: string, what: string, words: string, result = ''): void {
     const time = new Date().toISOString().slice(11, 23);

@@ -150,6 +150,15 @@ export class Program {
     this.child.kill(name);
   }
 
+  /** The messages of the last lines of its log from level warn on, in words. */
+  warnings(lines: number): string[] {
+    const found = this.log.flatMap((line) => {
+      const [, level, text] = /^\{"level":"(warn|error|fatal)".*"msg":"((?:[^"\\]|\\.)*)"\}$/.exec(line) ?? [];
+      return level && text ? [`${level}: ${text}`] : [];
+    });
+    return found.slice(-lines);
+  }
+
   tail(lines = 30): string {
     return this.log.slice(-lines).join('\n');
   }

@@ -231,28 +231,30 @@ function showBitrix24() {
 const TICKS = { clock: '🕓', delivered: '✓', seen: '✓✓' };
 
 function bitrix24Message(message) {
-  const { author, name, text: words, files, at, whisper, edited, deleted } = message;
+  const { author, name, text: words, files, whisper, deleted } = message;
   if (author === 'system') return make('article', 'note', bitrixText(words));
   const mine = author === 'operator';
   const bubble = make('article', `bubble ${mine ? 'mine' : 'theirs'}${whisper ? ' hidden-from-client' : ''}`);
   if (mine) bubble.append(make('div', 'author', name));
   if (deleted) bubble.append(make('div', 'words gone', text('deleted')));
-  else
-    bubble.append(make('div', 'words', bitrixText(words)), ...files.map((file) => make('div', 'file', `📎 ${file}`)));
-  const meta = make(
-    'footer',
-    '',
-    whisper ? `${text('whisper')} · ` : '',
-    edited ? `${text('edited')} ` : '',
-    clock(at),
-  );
+  else bubble.append(make('div', 'words', bitrixText(words)));
+  for (const file of files) bubble.append(make('div', 'file', `📎 ${file}`));
+  bubble.append(bitrix24Footer(message, mine));
+  return bubble;
+}
+
+function bitrix24Footer(message, mine) {
+  const footer = make('footer', '');
+  if (mine && !message.deleted) footer.append(changeButtons(message));
+  if (message.whisper) footer.append(`${text('whisper')} · `);
+  if (message.edited) footer.append(`${text('edited')} `);
+  footer.append(clock(message.at));
   if (message.tick) {
     const sign = tick(message.tick, TICKS[message.tick]);
     if (message.tick === 'seen') sign.append(` ${text('seen')}`);
-    meta.append(sign);
+    footer.append(sign);
   }
-  bubble.append(meta);
-  return bubble;
+  return footer;
 }
 
 function changeButtons({ id, text: words }) {
