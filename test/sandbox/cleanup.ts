@@ -3,8 +3,10 @@ export class Cleanup {
   private readonly steps: (() => Promise<unknown> | void)[] = [];
   private running: Promise<void> | undefined;
 
+  /** What is begun when everything was ended already is ended at once. */
   add(step: () => Promise<unknown> | void): void {
     this.steps.push(step);
+    if (this.running) this.running = this.running.then(() => this.undo());
   }
 
   /** True once {@link run} was called: nothing new should be begun. */

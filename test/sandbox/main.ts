@@ -9,7 +9,11 @@ const DEFAULT_PORT = 8010;
 
 const once = process.argv.includes('--once');
 const cleanup = new Cleanup();
-const tell = (line: string): void => void process.stdout.write(`${line}\n`);
+let interrupted = false;
+
+function tell(line: string): void {
+  if (!interrupted) process.stdout.write(`${line}\n`);
+}
 
 function portOfPage(): number {
   const value = process.env.SANDBOX_PORT || String(DEFAULT_PORT);
@@ -24,7 +28,7 @@ async function converseOnce(): Promise<number> {
   const { problems, summary } = await new Conversation(sandbox, tell).run();
   tell('');
   for (const problem of problems) tell(`  ✗ ${problem}`);
-  if (problems.length > 0) tell(`\nThe last warnings of the bridge:\n${sandbox.program.warnings(10).join('\n')}\n`);
+  if (problems.length > 0) tell(`\nThe last warnings of the bridge:\n${sandbox.program.warnings().join('\n')}\n`);
   await cleanup.run();
   tell(summary);
   return problems.length === 0 ? 0 : 1;
@@ -60,6 +64,7 @@ async function end(code: number, reason?: string): Promise<never> {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (cleanup.begun) return;
+    interrupted = true;
     process.stderr.write('\nStopping …\n');
     void end(signal === 'SIGINT' ? 130 : 143);
   });

@@ -170,6 +170,7 @@ async function temporaryFolder(cleanup: Cleanup): Promise<string> {
 }
 
 async function startProgram(environment: Record<string, string>, dataDir: string, cleanup: Cleanup): Promise<Program> {
+  if (cleanup.begun) throw new Error('The start was broken off.');
   const program = await Program.start(environment, 0, true);
   cleanup.add(() => endProgram(program, dataDir));
   await program.ready(READY_MS);

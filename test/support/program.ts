@@ -150,13 +150,13 @@ export class Program {
     this.child.kill(name);
   }
 
-  /** The messages of the last lines of its log from level warn on, in words. */
-  warnings(lines: number): string[] {
+  /** What its log says from level warn on, in words, each only once. */
+  warnings(): string[] {
     const found = this.log.flatMap((line) => {
       const [, level, text] = /^\{"level":"(warn|error|fatal)".*"msg":"((?:[^"\\]|\\.)*)"\}$/.exec(line) ?? [];
       return level && text ? [`${level}: ${text}`] : [];
     });
-    return found.slice(-lines);
+    return [...new Set(found)];
   }
 
   tail(lines = 30): string {
