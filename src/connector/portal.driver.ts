@@ -87,10 +87,6 @@ export class PortalDriver implements EndpointDriver {
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    if (lanes.length === 0) {
-      this.giveBack();
-      return [];
-    }
     const results = new Map<ClaimedLane, Promise<LaneResult>>();
     for (const call of planCalls(lanes, this.reserved)) {
       const permit = this.reserved > 0;

@@ -122,9 +122,8 @@ export class EndpointWorker {
     const empty = claimed.filter((lane) => lane.deliveries.length === 0);
     // The work was committed after the claim had begun: let the next claim see it.
     for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
-    this.driver.giveBack(empty.length);
     const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
-    if (lanes.length === 0) return;
+    if (lanes.length === 0) return this.driver.giveBack();
     this.inFlight += lanes.length;
     this.driver.send(lanes).forEach((result, index) => {
       void result.then((outcome) => {
