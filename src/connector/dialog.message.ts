@@ -47,6 +47,11 @@ export function externalIdOf(chat: Chat, message: ClaimedDelivery['message']): s
   return bounded(`${chat.externalId}:${telegramId ?? `m${message.id}`}`);
 }
 
+/** message.id of a note about a message; a message that fails again gets another note. */
+export function noteIdOf(chat: Chat, { message, seq }: ClaimedDelivery): string {
+  return bounded(`${chat.externalId}:note${message.id}-${seq}`);
+}
+
 /** All ids under which Telegram knows an operator's message. */
 export function externalIdsOf(chat: Chat, message: ClaimedDelivery['message']): string[] {
   return message.telegramMessageIds.map((id) => bounded(`${chat.externalId}:${id}`));

@@ -2,9 +2,20 @@ import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { PortalRecord } from '../storage/portals.repository.js';
 
 /** What reading the dialog says about a message whose sending had an unknown outcome. */
 export type Found = 'there' | 'absent' | 'unreadable';
+
+type Chat = ClaimedLane['chat'];
+
+/** A message to look for: by the id that we gave it, else by its words. */
+export interface Sought {
+  externalId: string;
+  text: string;
+  /** Bitrix24 user id of its author: '0' for our notes; null while the client's is not known. */
+  authorId: string | null;
+}
 
 interface DialogMessage {
   /** PHP writes an empty map as a list. Session history writes its keys in camel case. */
@@ -15,49 +26,121 @@ interface DialogMessage {
   message?: unknown;
 }
 
+/** A dialog as the portal knows it now. */
+interface Dialog {
+  chatId: string | null;
+  sessionId: string | null;
+}
+
+/** Stands for "the portal does not let us see it". */
+const HIDDEN = Symbol('hidden');
+
+/** Place of the last session's id in entity_data_1 (apidocs.bitrix24.com, imopenlines.dialog.get). */
+const SESSION_FIELD = 5;
+
 /** Looks into an Open Lines dialog for a message by the id that we gave it (kept there as CONNECTOR_MID). */
 @Injectable()
 export class DialogReader {
   constructor(private readonly rest: RestClient) {}
 
   /**
-   * Whether the dialog of this chat holds the message. `unreadable`: there is no dialog that we know of, or the
-   * portal does not let us read it. Transient trouble is thrown as an UpstreamError.
+   * Whether the dialog of this chat holds the message. `absent` also when the portal has no such dialog yet;
+   * `unreadable`: the portal does not let us read it. Transient trouble is thrown as an UpstreamError.
    */
-  async find(portalId: bigint, chat: ClaimedLane['chat'], externalId: string, text: string): Promise<Found> {
-    // By session is open to whoever installed the application; the two others ask for membership of the chat.
-    const reads: [string, Record<string, unknown>, string][] = [];
-    if (chat.bitrixSessionId) {
-      reads.push(['imopenlines.session.history.get', { SESSION_ID: Number(chat.bitrixSessionId) }, 'message']);
+  async find(portal: PortalRecord, line: number, chat: Chat, sought: Sought): Promise<Found> {
+    const dialog = await this.dialogOf(portal, line, chat);
+    if (dialog === null) return 'absent';
+    const current = dialog === HIDDEN ? { chatId: chat.bitrixChatId, sessionId: null } : dialog;
+    const sessions = [...new Set([current.sessionId, chat.bitrixSessionId])].filter((id) => id !== null);
+    // By session is open to whoever installed the application; by chat only to its members.
+    const reads: [string, Record<string, unknown>, string][] = sessions.map((id) => [
+      'imopenlines.session.history.get',
+      { SESSION_ID: Number(id) },
+      'message',
+    ]);
+    if (current.chatId !== null) {
+      reads.push(['im.dialog.messages.get', { DIALOG_ID: `chat${current.chatId}`, LIMIT: 50 }, 'messages']);
     }
-    if (chat.bitrixChatId) {
-      const chatId = Number(chat.bitrixChatId);
-      reads.push(['imopenlines.session.history.get', { CHAT_ID: chatId }, 'message']);
-      reads.push(['im.dialog.messages.get', { DIALOG_ID: `chat${chatId}`, LIMIT: 50 }, 'messages']);
-    }
-    let readable = false;
+    let newestRead = false;
     for (const [method, params, field] of reads) {
-      try {
-        const { result } = await this.rest.call<Record<string, unknown> | null>(portalId, method, params);
-        // PHP writes a list with gaps as a map.
-        const messages = Object.values((result?.[field] ?? {}) as Record<string, DialogMessage>);
-        if (messages.some((message) => isIt(message, chat, externalId, text))) return 'there';
-        if (messages.length > 0) readable = true;
-      } catch (error) {
-        if (!(error instanceof UpstreamError && error.kind === 'refused')) throw error;
-      }
+      const result = await this.ask(portal.id, method, params);
+      if (result === HIDDEN) continue;
+      // PHP writes a list with gaps as a map.
+      const messages = Object.values((result?.[field] ?? {}) as Record<string, DialogMessage>);
+      if (messages.some((message) => isIt(message, sought))) return 'there';
+      // A message would be in the session that is the last one now: older sessions prove nothing.
+      if (params.SESSION_ID === undefined || String(params.SESSION_ID) === current.sessionId) newestRead = true;
     }
-    return readable ? 'absent' : 'unreadable';
+    return newestRead ? 'absent' : 'unreadable';
+  }
+
+  /** The dialog with its newest session; null when the portal has none. */
+  private async dialogOf(portal: PortalRecord, line: number, chat: Chat): Promise<Dialog | typeof HIDDEN | null> {
+    if (chat.bitrixChatId !== null) return this.readDialog(portal.id, { CHAT_ID: Number(chat.bitrixChatId) });
+    const user = chat.bitrixUserId ?? (await this.userOf(portal, line, chat));
+    if (user === HIDDEN) return HIDDEN;
+    if (user === null) return null;
+    return this.readDialog(portal.id, { USER_CODE: `${portal.connectorId}|${line}|${chat.externalId}|${user}` });
+  }
+
+  private async readDialog(portalId: bigint, params: Record<string, unknown>): Promise<Dialog | typeof HIDDEN | null> {
+    const dialog = await this.ask(portalId, 'imopenlines.dialog.get', params);
+    if (dialog === null || dialog === HIDDEN) return dialog;
+    const session = String(dialog.entity_data_1 ?? '').split('|')[SESSION_FIELD];
+    return {
+      chatId: idOf(dialog.id),
+      sessionId: idOf(session),
+    };
+  }
+
+  /**
+   * The Bitrix24 user behind a client of whom no answer has told it yet. Only the answers of imconnector.* name it;
+   * a deletion of a message that never was changes nothing and answers all the same. Null: there is no such user,
+   * so nothing of his arrived.
+   */
+  private async userOf(portal: PortalRecord, line: number, chat: Chat): Promise<string | typeof HIDDEN | null> {
+    const element = {
+      user: { id: chat.externalUserId },
+      message: { id: `${chat.externalId}:none` },
+      chat: { id: chat.externalId },
+    };
+    const result = await this.ask(portal.id, 'imconnector.delete.messages', {
+      CONNECTOR: portal.connectorId,
+      LINE: line,
+      MESSAGES: [element],
+    });
+    if (result === HIDDEN || result === null) return HIDDEN;
+    const [answer] = Object.values(((result.DATA as { RESULT?: unknown } | undefined)?.RESULT ?? {}) as object);
+    return idOf((answer as { user?: unknown } | undefined)?.user);
+  }
+
+  /** Null: there is no such thing. */
+  private async ask(
+    portalId: bigint,
+    method: string,
+    params: Record<string, unknown>,
+  ): Promise<Record<string, unknown> | typeof HIDDEN | null> {
+    try {
+      const { result } = await this.rest.call<Record<string, unknown> | null>(portalId, method, params);
+      return result;
+    } catch (error) {
+      if (!(error instanceof UpstreamError && error.kind === 'refused')) throw error;
+      return error.code.toUpperCase() === 'DIALOG_NOT_FOUND' ? null : HIDDEN;
+    }
   }
 }
 
-function isIt(message: DialogMessage, chat: ClaimedLane['chat'], externalId: string, text: string): boolean {
+/** Ids are positive numbers, often written as text; 0 and '' mean none. */
+function idOf(value: unknown): string | null {
+  const id = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  return /^[1-9]\d*$/.test(id) ? id : null;
+}
+
+function isIt(message: DialogMessage, { externalId, text, authorId }: Sought): boolean {
   const params = Array.isArray(message.params) ? undefined : message.params;
   const mid = params?.CONNECTOR_MID ?? params?.connectorMid;
   if (mid !== undefined && mid !== null) return [mid].flat().map(String).includes(externalId);
-  // Some answers leave the parameters out: then the same words by the same client are the best there is.
+  // Some answers leave the parameters out: then the same words by the same author are the best there is.
   const author = String(message.senderid ?? message.author_id ?? '');
-  return (
-    chat.bitrixUserId !== null && author === chat.bitrixUserId && String(message.text ?? message.message ?? '') === text
-  );
+  return authorId !== null && author === authorId && String(message.text ?? message.message ?? '') === text;
 }

@@ -5,7 +5,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
-import { chatOf, externalIdOf, externalIdsOf, messagesOf, userOf } from './dialog.message.js';
+import { chatOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
 import { DialogReader } from './dialog.reader.js';
 import { noteLanguage, repetitionMark, undeliveredNote } from './operator-notes.js';
 
@@ -147,31 +147,52 @@ export class PortalSender {
     return { deliveries, ...(chat ? { chat } : {}) };
   }
 
+  /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
   private async prepare(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Promise<Prepared> {
-    if (delivery.kind === 'note') return { delivery, elements: [this.note(portal, lane, delivery)] };
-    const elements = messagesOf(lane.chat, delivery, null);
-    if (!delivery.unknown) return { delivery, elements };
-    const text = String((elements[0]?.message as { text?: string } | undefined)?.text ?? '');
-    const found = await this.dialogs.find(portal.id, lane.chat, externalIdOf(lane.chat, delivery.message), text);
+    const elements = this.elements(portal, lane, delivery, null);
+    if (!delivery.unknown || elements.length === 0) return { delivery, elements };
+    const message = elements[0]!.message as { id: string; text: string; user_id?: number };
+    const authorId = message.user_id === undefined ? lane.chat.bitrixUserId : String(message.user_id);
+    const sought = { externalId: message.id, text: message.text, authorId };
+    const found = await this.dialogs.find(portal, lineOf(lane), lane.chat, sought);
     if (found === 'there') return { delivery, elements: null };
     if (found === 'absent') return { delivery, elements };
     // Only what could not be looked up may be a repetition; what is absent never arrived.
-    const repeated = repetitionMark(noteLanguage(portal.language));
-    return { delivery, elements: messagesOf(lane.chat, delivery, repeated) };
+    return { delivery, elements: this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language))) };
   }
 
-  private note(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Record<string, unknown> {
+  private elements(
+    portal: PortalRecord,
+    lane: ClaimedLane,
+    delivery: ClaimedDelivery,
+    repeated: string | null,
+  ): Elements {
+    return delivery.kind === 'note'
+      ? [this.note(portal, lane, delivery, repeated)]
+      : messagesOf(lane.chat, delivery, repeated);
+  }
+
+  private note(
+    portal: PortalRecord,
+    lane: ClaimedLane,
+    delivery: ClaimedDelivery,
+    repeated: string | null,
+  ): Record<string, unknown> {
     const reason = (delivery.payload ?? {}) as { code?: string; detail?: string };
     const text = undeliveredNote(
       { code: reason.code ?? 'refused', detail: reason.detail ?? '' },
       delivery.message.text,
       noteLanguage(portal.language),
     );
-    const id = `${lane.chat.externalId}:note${delivery.message.id}`;
     return {
       user: userOf(lane.chat),
       // Author 0: a system line of the dialog, which never comes back to us as an event.
-      message: { id, date: Math.floor(Date.now() / 1000), text, user_id: 0 },
+      message: {
+        id: noteIdOf(lane.chat, delivery),
+        date: Math.floor(Date.now() / 1000),
+        text: repeated ? `${repeated}\n${text}` : text,
+        user_id: 0,
+      },
       chat: chatOf(lane.chat),
     };
   }

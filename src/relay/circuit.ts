@@ -28,13 +28,13 @@ export class Circuit {
     return Math.max(0, this.resumeAt - now);
   }
 
-  /** True when this success ended an outage: whatever waited because of it may go now. */
-  succeeded(): boolean {
-    const recovered = this.open;
+  /** The lanes that failed in an outage which this success ended: they may go now. */
+  succeeded(): bigint[] {
+    const waiting = this.open ? [...this.failing] : [];
     this.failing.clear();
     this.failures = 0;
     this.pauses = 0;
-    return recovered;
+    return waiting;
   }
 
   failed(laneId: bigint, now: number): void {

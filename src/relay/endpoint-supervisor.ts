@@ -72,7 +72,13 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     this.events.on('work', (endpoints) => {
       for (const endpoint of endpoints) this.owned.get(endpoint)?.worker.wake();
     });
-    this.events.on('changed', (endpoint) => this.owned.get(endpoint)?.worker.refresh());
+    this.events.on('changed', (endpoint) => {
+      this.owned.get(endpoint)?.worker.refresh();
+      // Whichever replica drives it: what waited for this change is found by the next look.
+      this.lanes.wake(endpoint).catch((error: unknown) => {
+        this.logger.debug({ endpoint, err: error }, 'Waiting lanes keep their times');
+      });
+    });
     this.loops.push(
       this.every(HEARTBEAT_MS, () => this.heartbeat()),
       this.every(ACQUIRE_MS, () => this.acquire()),

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type {
   ClaimedDelivery,
@@ -121,7 +122,9 @@ export class EndpointWorker {
     const empty = claimed.filter((lane) => lane.deliveries.length === 0);
     // The work was committed after the claim had begun: let the next claim see it.
     for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
+    this.driver.giveBack(empty.length);
     const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
+    if (lanes.length === 0) return;
     this.inFlight += lanes.length;
     this.driver.send(lanes).forEach((result, index) => {
       void result.then((outcome) => {
@@ -220,10 +223,11 @@ export class EndpointWorker {
     return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
   }
 
-  /** After an outage, whatever waited because of it may go now. */
+  /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
   private networkAnswered(): void {
-    if (!this.circuit.succeeded()) return;
-    this.lanes.wake(this.endpoint).then(
+    const waiting = this.circuit.succeeded();
+    if (waiting.length === 0) return;
+    this.lanes.wake(this.endpoint, waiting).then(
       () => this.wake(),
       (error: unknown) => this.logger.debug({ endpoint: this.endpoint, err: error }, 'Waiting lanes keep their times'),
     );
@@ -252,11 +256,17 @@ export class EndpointWorker {
           this.unsettled.length = 0;
           return;
         }
-        this.logger.debug({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
+        this.complain(error, 'Outcomes cannot be recorded yet');
         await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS));
         if (this.held.signal.aborted && this.stopped) return;
       }
     }
+  }
+
+  /** The supervisor says once that the database is away; every worker saying it, again and again, would drown the log. */
+  private complain(err: unknown, what: string): void {
+    if (isStorageUnavailable(err)) this.logger.debug({ endpoint: this.endpoint, err }, what);
+    else this.logger.error({ endpoint: this.endpoint, err }, what);
   }
 
   private async survive(error: unknown): Promise<void> {

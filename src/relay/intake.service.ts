@@ -14,9 +14,10 @@ export class IntakeService {
   private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
     this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
   );
-  private readonly operatorMessages = new GroupCommit<OperatorMessage>(async (messages) => {
-    this.announce('outbound', await this.repository.acceptOperatorMessages(messages));
-  });
+  /** An event's messages are one item: apart, two commits at a time could swap them. */
+  private readonly operatorEvents = new GroupCommit<OperatorMessage[]>(async (events) =>
+    this.announce('outbound', await this.repository.acceptOperatorMessages(events.flat())),
+  );
 
   constructor(
     private readonly repository: IntakeRepository,
@@ -38,7 +39,7 @@ export class IntakeService {
 
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    await Promise.all(messages.map((message) => this.operatorMessages.add(message)));
+    if (messages.length > 0) await this.operatorEvents.add(messages);
   }
 
   /** Operators' messages that no event brought; returns how many were new. */

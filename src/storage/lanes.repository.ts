@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService, type Queryable } from './database.service.js';
+import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { assertLease } from './endpoints.repository.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
@@ -170,7 +170,7 @@ export class LanesRepository {
        ), heads AS (
          SELECT t.id AS lane_id, d.seq
            FROM taken t CROSS JOIN LATERAL (
-             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6 ELSE $5 END) d
+             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
            FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
@@ -203,17 +203,22 @@ export class LanesRepository {
    * Throws LeaseLostError, and writes nothing, when another replica has taken over.
    */
   settle(lease: Lease, settlements: LaneSettlement[], instance: string): Promise<string[]> {
-    return this.db.transaction(async (connection) => {
-      await assertLease(connection, lease);
-      return settle(connection, settlements, instance);
-    });
+    return this.db.transaction(
+      async (connection) => {
+        await assertLease(connection, lease);
+        return settle(connection, settlements, instance);
+      },
+      { limitMs: HOT_LIMIT_MS },
+    );
   }
 
-  /** Makes every waiting lane of the endpoint due now: the trouble that they waited for is over. */
-  async wake(endpoint: string): Promise<void> {
-    await this.db.query(`UPDATE lanes SET due_at = now() WHERE endpoint = $1 AND pending > 0 AND due_at > now()`, [
-      endpoint,
-    ]);
+  /** Makes waiting lanes of the endpoint (all, or these) due now: the trouble that they waited for is over. */
+  async wake(endpoint: string, laneIds: bigint[] | null = null): Promise<void> {
+    await this.db.query(
+      `UPDATE lanes SET due_at = now()
+        WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))`,
+      [endpoint, laneIds],
+    );
   }
 
   /**
@@ -324,10 +329,16 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
   await learnAboutChats(connection, settlements, done);
   if (done.length > 0) {
     await connection.query(
-      `INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
+      // A message may have been removed with its bot while it was under way; one that is there is kept until the commit.
+      `WITH there AS MATERIALIZED (
+         SELECT id FROM messages WHERE id IN (SELECT message_id FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint))
+            FOR KEY SHARE
+       )
+       INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
        SELECT message_id, kind::"DeliveryKind", number, started_at, outcome, code, detail, $2
          FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, kind text, number int, started_at timestamptz,
-                outcome text, code text, detail text)`,
+                outcome text, code text, detail text)
+         JOIN there ON there.id = r.message_id`,
       [
         jsonb(
           done.map(({ delivery, settlement }) => ({
@@ -396,8 +407,19 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     }
     return work;
   });
-  await appendDeliveries(connection, followUps);
+  await appendDeliveries(connection, await withKnownChat(connection, followUps));
   return [...new Set(followUps.map((work) => work.endpoint).filter(Boolean))];
+}
+
+/** Work of chats that were not removed meanwhile; those stay until the commit. */
+async function withKnownChat(connection: Queryable, work: NewDelivery[]): Promise<NewDelivery[]> {
+  if (work.length === 0) return work;
+  const { rows } = await connection.query<{ id: bigint }>(
+    `SELECT id FROM chat_links WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE`,
+    [work.map(({ chatId }) => chatId)],
+  );
+  const known = new Set(rows.map(({ id }) => id));
+  return work.filter(({ chatId }) => known.has(chatId));
 }
 
 interface Done {
@@ -491,6 +513,7 @@ async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
     `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
      SELECT message_id, part, chat_id, telegram_message_id
        FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
+      WHERE EXISTS (SELECT FROM messages m WHERE m.id = r.message_id)
      ON CONFLICT (message_id, part) DO NOTHING`,
     [jsonb(parts)],
   );

@@ -14,6 +14,7 @@ const MESSAGES_PER_SECOND = 28;
 const CONCURRENCY = 30;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
+const WATCH_MS = 5_000;
 
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
@@ -24,6 +25,8 @@ export class BotDriver implements EndpointDriver {
   private controller = new AbortController();
   private receiving: Promise<void> = Promise.resolve();
   private poller: Poller | null = null;
+  private receivingAs: RunningBot | null = null;
+  private watching: NodeJS.Timeout | undefined;
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
   private budget = MESSAGES_PER_SECOND;
   private budgetAt = performance.now();
@@ -41,21 +44,36 @@ export class BotDriver implements EndpointDriver {
   ) {}
 
   start(): void {
-    this.controller = new AbortController();
     this.receiving = this.receive(this.controller.signal);
+    this.watching = setInterval(() => void this.watch(), WATCH_MS);
   }
 
   async stop(): Promise<void> {
-    this.controller.abort();
-    await this.receiving;
+    clearInterval(this.watching);
+    await this.endReceiving();
   }
 
   refresh(): void {
     this.blockedUntil = 0;
-    const ended = this.stop();
+    const ended = this.endReceiving();
     this.controller = new AbortController();
     const { signal } = this.controller;
     this.receiving = ended.then(() => this.receive(signal));
+  }
+
+  private endReceiving(): Promise<void> {
+    this.controller.abort();
+    return this.receiving;
+  }
+
+  /** The bot may have been changed at another replica, which cannot tell us. */
+  private async watch(): Promise<void> {
+    try {
+      const bot = await this.service.running(this.id);
+      if (this.receivingAs && !isReceivedAlike(bot, this.receivingAs)) this.refresh();
+    } catch (error) {
+      this.logger.debug({ botId: String(this.id), err: error }, 'The bot could not be read; looked at again soon');
+    }
   }
 
   health(): { healthy: boolean; detail?: string } {
@@ -109,9 +127,7 @@ export class BotDriver implements EndpointDriver {
     const { error } = delivery;
     if (error.kind === 'unauthorised') {
       this.blockedUntil = performance.now() + UNAUTHORISED_PAUSE_MS;
-      void this.bots
-        .setState(this.id, 'unauthorised', `${error.detail}. Ask @BotFather for the token and enter it again.`)
-        .catch((failure: unknown) => this.logger.debug({ err: failure }, 'The state of the bot could not be saved'));
+      void this.rememberUnauthorised(error);
     }
     if (error.code === '429') {
       const now = performance.now();
@@ -123,18 +139,31 @@ export class BotDriver implements EndpointDriver {
     return result;
   }
 
+  private async rememberUnauthorised({ detail }: UpstreamError): Promise<void> {
+    if (!this.held.held) return;
+    await this.bots
+      .setState(this.id, 'unauthorised', `${detail}. Ask @BotFather for the token and enter it again.`)
+      .catch((error: unknown) => this.logger.debug({ err: error }, 'The state of the bot could not be saved'));
+  }
+
   private async receive(signal: AbortSignal): Promise<void> {
     this.poller = null;
     while (!signal.aborted) {
       try {
         const bot = await this.service.running(this.id);
+        this.receivingAs = bot;
         if (bot.state === 'disabled') {
           this.webhook = { healthy: true, detail: 'disabled' };
           return;
         }
         if (bot.mode === 'polling') {
           this.poller = new Poller(
-            { id: bot.id, nextOffset: bot.nextOffset, language: () => this.service.language(bot.id) },
+            {
+              id: bot.id,
+              nextOffset: bot.nextOffset,
+              trouble: bot.state === 'active' ? null : (bot.stateReason ?? bot.state),
+              language: () => this.service.language(bot.id),
+            },
             bot.api,
             this.intake,
             this.bots,
@@ -148,6 +177,7 @@ export class BotDriver implements EndpointDriver {
         const detail =
           error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
         this.webhook = { healthy: false, detail };
+        if (error instanceof UpstreamError && error.kind === 'unauthorised') await this.rememberUnauthorised(error);
         this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, WEBHOOK_RETRY_MS);
@@ -173,4 +203,15 @@ export class BotDriver implements EndpointDriver {
     await this.bots.setState(bot.id, 'active', null);
     this.logger.log({ botId: String(bot.id) }, 'Webhook set');
   }
+}
+
+/** Whether nothing changed that decides how updates are received. */
+function isReceivedAlike(a: RunningBot, b: RunningBot): boolean {
+  return (
+    a.mode === b.mode &&
+    (a.state === 'disabled') === (b.state === 'disabled') &&
+    a.webhookUrl === b.webhookUrl &&
+    a.webhookSecret === b.webhookSecret &&
+    a.api === b.api
+  );
 }

@@ -1,12 +1,11 @@
 import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
-import type { Mark } from '../relay/rich-text.js';
-import { concat, plain } from '../relay/rich-text.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
-import { splitForTelegram, toEntities } from './telegram-markup.js';
+import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
+import type { ClaimedLane } from '../storage/lanes.repository.js';
+import { splitForTelegram, TELEGRAM_TEXT_LIMIT, toEntities } from './telegram-markup.js';
 import type { BotApi } from './telegram.client.js';
 
-const REPEATED = { ru: '(возможно, повтор)\n', en: '(possibly repeated)\n' };
+const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
 /** The client will see nothing more from us in this chat. */
 const UNREACHABLE: Record<string, string> = {
   bot_blocked: 'The client blocked the bot',
@@ -24,7 +23,7 @@ export async function sendToClient(api: BotApi, lane: ClaimedLane, mayStillSend:
   const [delivery] = lane.deliveries;
   const sent = [...delivery!.message.telegramMessageIds];
   try {
-    const parts = partsOf(delivery!, lane.chat.language);
+    const parts = splitForTelegram({ text: delivery!.message.text, marks: delivery!.message.marks as Mark[] });
     if (parts.length === 0) {
       throw new UpstreamError({
         network: 'telegram',
@@ -34,23 +33,29 @@ export async function sendToClient(api: BotApi, lane: ClaimedLane, mayStillSend:
         detail: 'There is no text to send.',
       });
     }
-    for (const part of parts.slice(sent.length)) {
-      if (!mayStillSend()) {
-        throw new UpstreamError({
-          network: 'telegram',
-          kind: 'not_sent',
-          scope: 'message',
-          code: 'LEASE_LOST',
-          detail: 'Another replica drives this bot now.',
+    const inDoubt = delivery!.unknown ? sent.length : -1;
+    for (const [index, part] of parts.entries()) {
+      if (index < sent.length) continue;
+      let id = 0;
+      for (const text of index === inDoubt ? markedAsRepeated(part, lane.chat.language) : [part]) {
+        if (!mayStillSend()) {
+          throw new UpstreamError({
+            network: 'telegram',
+            kind: 'not_sent',
+            scope: 'message',
+            code: 'LEASE_LOST',
+            detail: 'Another replica drives this bot now.',
+          });
+        }
+        const message = await api.calls.sendMessage({
+          chat_id: Number(lane.chat.telegramChatId),
+          ...toEntities(text),
+          ...(lane.chat.threadId === null ? {} : { message_thread_id: Number(lane.chat.threadId) }),
+          ...(lane.chat.businessConnection === null ? {} : { business_connection_id: lane.chat.businessConnection }),
         });
+        id = message.message_id;
       }
-      const message = await api.calls.sendMessage({
-        chat_id: Number(lane.chat.telegramChatId),
-        ...toEntities(part),
-        ...(lane.chat.threadId === null ? {} : { message_thread_id: Number(lane.chat.threadId) }),
-        ...(lane.chat.businessConnection === null ? {} : { business_connection_id: lane.chat.businessConnection }),
-      });
-      sent.push(BigInt(message.message_id));
+      sent.push(BigInt(id));
     }
     return { deliveries: [{ seq: delivery!.seq, delivered: true, telegramMessageIds: sent, reportDelivery: true }] };
   } catch (error) {
@@ -61,9 +66,9 @@ export async function sendToClient(api: BotApi, lane: ClaimedLane, mayStillSend:
   }
 }
 
-function partsOf(delivery: ClaimedDelivery, language: string | null) {
-  const words = { text: delivery.message.text, marks: delivery.message.marks as Mark[] };
-  // UNCERTAIN_POLICY=resend repeats a message once, and says so.
-  const marked = delivery.unknown ? concat(plain(REPEATED[language?.startsWith('ru') ? 'ru' : 'en']), words) : words;
-  return splitForTelegram(marked);
+/** UNCERTAIN_POLICY=resend repeats a part once, and says so: before its words, or ahead of them when they fill a message. */
+function markedAsRepeated(part: RichText, language: string | null): RichText[] {
+  const mark = REPEATED[language?.startsWith('ru') ? 'ru' : 'en'];
+  const marked = concat(plain(`${mark}\n`), part);
+  return marked.text.length <= TELEGRAM_TEXT_LIMIT ? [marked] : [plain(mark), part];
 }

@@ -33,6 +33,7 @@ export interface RunningBot {
   id: bigint;
   mode: BotMode;
   state: BotState;
+  stateReason: string | null;
   nextOffset: bigint | null;
   webhookSecret: string | null;
   webhookUrl: string | null;
@@ -344,6 +345,7 @@ export class BotsService implements OnApplicationBootstrap {
       id: bot.id,
       mode: bot.mode,
       state: bot.state,
+      stateReason: bot.stateReason,
       nextOffset: bot.nextOffset,
       webhookSecret:
         bot.webhookSecret === null

@@ -12,10 +12,15 @@ const BATCH = 100;
 const CONFLICT_PAUSE_MS = 10_000;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 30_000;
+const LEASE_PAUSE_MS = 500;
+/** After trouble: long enough for a second poller to cut it off, short enough to show soon that all is well. */
+const PROBE_SECONDS = 5;
 
 export interface PolledBot {
   id: bigint;
   nextOffset: bigint | null;
+  /** What the tables say is wrong with it; null: nothing. */
+  trouble: string | null;
   language: () => Promise<MessageLanguage>;
 }
 
@@ -28,7 +33,7 @@ export interface PolledBot {
  */
 export class Poller {
   private readonly logger = new Logger(Poller.name);
-  private state: { healthy: boolean; detail?: string } = { healthy: true };
+  private state: { healthy: boolean; detail?: string };
 
   constructor(
     private readonly bot: PolledBot,
@@ -36,7 +41,10 @@ export class Poller {
     private readonly intake: IntakeService,
     private readonly bots: BotsRepository,
     private readonly held: HeldLease,
-  ) {}
+  ) {
+    // What was wrong before this process came is wrong until a poll shows otherwise.
+    this.state = bot.trouble === null ? { healthy: true } : { healthy: false, detail: bot.trouble };
+  }
 
   health(): { healthy: boolean; detail?: string } {
     return this.state;
@@ -48,12 +56,17 @@ export class Poller {
     let failures = 0;
     await this.leaveWebhook(signal);
     while (!signal.aborted) {
+      // A poll of a process that lost the bot (it was frozen, say) would cut off the new owner's.
+      if (!this.held.held) {
+        await pause(LEASE_PAUSE_MS, signal);
+        continue;
+      }
       try {
         const updates = await this.api.polls.getUpdates(
           {
             ...(offset === null ? {} : { offset: Number(offset) }),
             limit: BATCH,
-            timeout: POLL_SECONDS,
+            timeout: this.state.healthy ? POLL_SECONDS : PROBE_SECONDS,
             allowed_updates: ALLOWED_UPDATES,
           },
           signal as never,
@@ -72,6 +85,7 @@ export class Poller {
         offset = next;
       } catch (error) {
         if (signal.aborted) return;
+        if (!this.held.held) continue;
         await pause(await this.failed(error, ++failures, signal), signal);
       }
     }

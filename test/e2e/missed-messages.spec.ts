@@ -37,4 +37,4 @@ it('delivers once what operators wrote while the program was away, and nothing t
   await bridge.portal.dialog('tg:777').delivered(last, 10_000);
   await new Promise((resolve) => setTimeout(resolve, 4_000));
   expect(ivan.inbox.map(({ text }) => text)).toEqual(['before', 'while away 1', 'while away 2', 'after']);
-});
+}, 90_000);

@@ -1,0 +1,95 @@
+import type { Dialog } from './bitrix24-simulator/dialog.js';
+import type { LineMessage } from './bitrix24-simulator/open-lines.js';
+import { eventually, type Bridge } from './bridge.js';
+import type { LedgerEntry } from './telegram-simulator.js';
+import type { SimulatedClient } from './telegram-simulator/simulated.client.js';
+
+/** Items and details of /admin/messages; tests read them freely. */
+// oxlint-disable-next-line typescript/no-explicit-any
+type Json = any;
+
+/** One client and the operator who answers him, with everything that a test asks about them. */
+export class Conversation {
+  private constructor(
+    private readonly bridge: Bridge,
+    readonly client: SimulatedClient,
+    readonly dialog: Dialog,
+  ) {}
+
+  /** The client's first message has arrived in the dialog. */
+  static async begin(bridge: Bridge, id: number, profile: { language_code?: string } = {}): Promise<Conversation> {
+    const conversation = Conversation.of(bridge, id, profile);
+    conversation.client.sends('hello');
+    await conversation.dialog.receives(1, 15_000);
+    return conversation;
+  }
+
+  /** Nobody has written yet. */
+  static of(bridge: Bridge, id: number, profile: { language_code?: string } = {}): Conversation {
+    const client = bridge.bot.client({ id, first_name: `Client ${id}`, ...profile });
+    return new Conversation(bridge, client, bridge.portal.dialog(`tg:${id}`));
+  }
+
+  answers(text: string): LineMessage {
+    return this.bridge.portal.operator({ id: 27, name: 'Samantha Johnson' }).sends(`tg:${this.client.id}`, text);
+  }
+
+  /** Matches calls to Telegram that go to this client. */
+  readonly toClient = (params: Readonly<Record<string, unknown>>): boolean =>
+    String(params['chat_id']) === String(this.client.id);
+
+  /** Matches calls to Bitrix24 that bring words of this client. */
+  readonly fromClient = (params: Record<string, unknown>): boolean =>
+    JSON.stringify(params).includes(`"tg:${this.client.id}"`);
+
+  /** What really reached the client, whatever the program was told. */
+  get reached(): string[] {
+    return this.bridge.telegram
+      .ledger()
+      .filter(({ chatId }: LedgerEntry) => chatId === this.client.id)
+      .map(({ text }) => text);
+  }
+
+  /** Every sendMessage to this client, answered or not. */
+  get sends(): number {
+    return this.bridge.telegram.calls.filter(
+      ({ method, params }) => method.toLowerCase() === 'sendmessage' && this.toClient(params),
+    ).length;
+  }
+
+  get notes(): string[] {
+    return this.dialog.messages.filter(({ author }) => author === 'system').map(({ text }) => text);
+  }
+
+  get received(): string[] {
+    return this.dialog.clientMessages.map(({ text }) => text);
+  }
+
+  /** The message with this text, as soon as it is in the state. */
+  async becomes(text: string, state: string, timeoutMs = 15_000): Promise<Json> {
+    const [item] = await eventually<Json[]>(
+      async () =>
+        ((await this.bridge.messages()) as Json[]).filter(
+          (message) => message.externalChatId === `tg:${this.client.id}` && message.text === text,
+        ),
+      (items) => items[0]?.state === state,
+      timeoutMs,
+    );
+    return item;
+  }
+
+  async timeline(id: string): Promise<Json[]> {
+    const { json } = await this.bridge.program.admin('GET', `/messages/${id}`);
+    return json.timeline;
+  }
+
+  /** Waits for `n` notes and a moment more, in which no further one may come. */
+  async hasNotes(n: number): Promise<string[]> {
+    await eventually(
+      () => this.notes,
+      (notes) => notes.length >= n,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return this.notes;
+  }
+}
