@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import { freePort, Program } from '../support/program.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { TelegramSimulator } from '../support/telegram-simulator.js';
 import type { SimulatedBot } from '../support/telegram-simulator/simulated.bot.js';
 import type { Cleanup } from './cleanup.js';
-import { TelegramWire } from './telegram.wire.js';
 
 export const LINE = '1';
 export const OPERATOR = { id: 27, name: 'Samantha Johnson' };
@@ -45,15 +45,16 @@ export class Sandbox {
     readonly program: Program,
     readonly handlerSecret: string,
     readonly language: 'en' | 'ru',
-    private readonly wire: TelegramWire,
+    /** Between the program and Telegram: what an outage cuts, a waiting poll included. */
+    private readonly wire: TcpProxy,
   ) {}
 
   /** Starts everything; `cleanup` gets each part as soon as it exists, so that a start can be broken off at any time. */
   static async start({ language, tell }: SandboxOptions, cleanup: Cleanup): Promise<Sandbox> {
     const telegram = await TelegramSimulator.start({ brakes: false });
     cleanup.add(() => telegram.stop());
-    const wire = await TelegramWire.connect(telegram.url);
-    cleanup.add(() => wire.cut());
+    const wire = await TcpProxy.before(telegram.url);
+    cleanup.add(() => wire.stop());
     tell(`Telegram   simulated at ${telegram.url}`);
     const bitrix24 = await Bitrix24Simulator.start();
     cleanup.add(() => bitrix24.stop());
@@ -89,7 +90,7 @@ export class Sandbox {
       B24_HANDLER_SECRET: handlerSecret,
       B24_OAUTH_URL: bitrix24.oauthUrl,
       TG_BOT_TOKEN: bot.profile.token,
-      TG_API_ROOT: wire.url,
+      TG_API_ROOT: new URL(wire.through(telegram.url)).origin,
     };
     const program = await startProgram(environment, dataDir, cleanup);
     tell(`Bridge     ready at ${program.url}`);
