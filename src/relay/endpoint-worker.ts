@@ -104,7 +104,7 @@ export class EndpointWorker {
     this.woken = false;
     const now = performance.now();
     if (!this.held.held) return DATABASE_PAUSE_MS;
-    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, this.inFlight, now);
+    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, now);
     if (free <= 0) return this.circuit.waitMs(now) || IDLE_MS;
     const { granted, retryInMs } = await this.driver.permits(free);
     if (granted === 0) return retryInMs;
@@ -125,6 +125,7 @@ export class EndpointWorker {
     const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
     if (lanes.length === 0) return this.driver.giveBack();
     this.inFlight += lanes.length;
+    this.circuit.sent(performance.now());
     this.driver.send(lanes).forEach((result, index) => {
       void result.then((outcome) => {
         this.inFlight--;

@@ -18,7 +18,8 @@ describe('client → operator: a portal in trouble', () => {
   afterAll(async () => bridge?.stop());
 
   const portals = async () => (await bridge.program.admin('GET', '/portals')).json.items;
-  const refreshes = () => bridge.portal.ledger().refreshes[bridge.app.clientId] ?? { refreshes: 0, concurrent: 0, reused: 0 };
+  const refreshes = () =>
+    bridge.portal.ledger().refreshes[bridge.app.clientId] ?? { refreshes: 0, concurrent: 0, reused: 0 };
 
   describe.concurrent('each message arrives exactly once', () => {
     const troubles: { name: string; fault: Fault; times: number }[] = [
