@@ -99,7 +99,7 @@ describe('messages', () => {
       text: 'will fail',
       deliveredAt: null,
       attempts: 1,
-      error: { code: '400', detail: expect.stringContaining('chat not found') },
+      error: { code: 'chat_not_found', detail: expect.stringContaining('chat not found') },
     });
   });
 
@@ -112,7 +112,7 @@ describe('messages', () => {
     expect(good[2]).toMatchObject({ kind: 'message', number: 1, outcome: 'delivered', instance: expect.any(String) });
     const bad = await story(failed.id);
     expect(bad.map(({ what }) => what).slice(0, 2)).toEqual(['received', 'stored']);
-    expect(bad).toContainEqual(expect.objectContaining({ what: 'attempt', outcome: 'failed', code: '400' }));
+    expect(bad).toContainEqual(expect.objectContaining({ what: 'attempt', outcome: 'failed', code: 'chat_not_found' }));
     expect(bad).toContainEqual(expect.objectContaining({ what: 'failed' }));
     await expectProblem('GET', '/messages/999999999', 404);
     await expectProblem('GET', '/messages/abc', 400);
@@ -290,7 +290,9 @@ describe('bots', () => {
       portalId: null,
       lineId: null,
     });
+    await admin('POST', `/portals/${portalId}/connector/deactivate`, { lineId: '8' });
     expect((await admin('DELETE', `/bots/${id}`)).status).toBe(204);
+    expect((await bridge.program.get('/health/ready')).status).toBe(200);
     await expectProblem('GET', `/bots/${id}`, 404);
     await expectProblem('DELETE', `/bots/${id}`, 404);
     await expectProblem('PATCH', `/bots/${id}`, 404, { enabled: false });
