@@ -115,7 +115,7 @@ describe('messages', () => {
     expect(bad).toContainEqual(expect.objectContaining({ what: 'attempt', outcome: 'failed', code: 'chat_not_found' }));
     expect(bad).toContainEqual(expect.objectContaining({ what: 'failed' }));
     await expectProblem('GET', '/messages/999999999', 404);
-    await expectProblem('GET', '/messages/abc', 400);
+    await expectProblem('GET', '/messages/abc', 404);
   });
 
   it('are paged without gaps or repeats, newest first', async () => {
