@@ -5,7 +5,7 @@ import type { IntakeService } from '../relay/intake.service.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
 import { sendToClient } from './bot.sender.js';
-import type { BotsService, RunningBot } from './bots.service.js';
+import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
 
@@ -174,6 +174,11 @@ export class BotDriver implements EndpointDriver {
         await this.keepWebhook(bot, signal);
         return;
       } catch (error) {
+        if (error instanceof BotGoneError) {
+          // Its endpoint is gone as well: the next heartbeat ends this driver.
+          this.webhook = { healthy: true, detail: 'removed' };
+          return;
+        }
         const detail =
           error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
         this.webhook = { healthy: false, detail };

@@ -52,6 +52,13 @@ export interface BotChange {
 const CACHE_MS = 5_000;
 /** As @BotFather gives it; the number before the colon is the bot's Telegram id. */
 const TOKEN = /^(\d+):[A-Za-z0-9_-]+$/;
+/** The last part of a webhook's address. */
+const KEY = /^[A-Za-z0-9_-]+$/;
+
+/** The bot was removed, here or by another replica. */
+export class BotGoneError extends Error {
+  override readonly name = 'BotGoneError';
+}
 
 /** The bots: who they are, which line each serves, and the default one that `.env` asks for. */
 @Injectable()
@@ -198,15 +205,16 @@ export class BotsService implements OnApplicationBootstrap {
     }
   }
 
-  /** The bot as its driver needs it; read anew each time. Throws when it is gone. */
+  /** The bot as its driver needs it; read anew each time. Throws {@link BotGoneError}. */
   async running(id: bigint): Promise<RunningBot> {
     const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-    if (!bot) throw new Error(`Bot ${id} no longer exists`);
+    if (!bot) throw new BotGoneError(`Bot ${id} no longer exists`);
     return this.open(bot);
   }
 
   /** The bot that a webhook request is for: by key, or the default one. Null when there is none. */
   async receiver(key: string | undefined): Promise<RunningBot | null> {
+    if (key !== undefined && !KEY.test(key)) return null;
     const bot = await this.cached(`key:${key ?? ''}`, () =>
       key === undefined ? this.bots.findDefault() : this.bots.findByKey(key),
     );
