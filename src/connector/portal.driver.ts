@@ -18,7 +18,7 @@ const MESSAGES_PER_CHAT = 10;
 const PARKED_MS = 5_000;
 /** Looking for events that never came: soon after a start for all recent dialogs, then for those that are alive. */
 const FIRST_LOOK = { afterMs: 2_000, minutes: 7 * 24 * 60 };
-const NEXT_LOOKS = { afterMs: 120_000, minutes: 30 };
+const NEXT_LOOKS = { afterMs: 60_000, minutes: 30 };
 
 /** Drives one portal: the clients' words and the delivery statuses, as fast as its limits allow. */
 export class PortalDriver implements EndpointDriver {

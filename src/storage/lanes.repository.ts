@@ -154,17 +154,24 @@ export class LanesRepository {
   }
 
   /**
-   * Claims up to `limit` lanes of the endpoint that are due, most urgent first, and marks their heads — up to `heads`
+   * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
+   * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
    * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost.
    */
   async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
          SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
+       ), candidates AS (
+         SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
+           FROM (VALUES (0::smallint), (5::smallint), (9::smallint)) AS p(priority) CROSS JOIN LATERAL (
+             SELECT id, due_at FROM lanes
+              WHERE endpoint = $1 AND priority = p.priority AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
+              ORDER BY due_at LIMIT $4) c
        ), due AS (
          SELECT id FROM lanes
-          WHERE endpoint = $1 AND pending > 0 AND busy_fence IS NULL AND due_at <= now() AND EXISTS (SELECT FROM held)
-          ORDER BY priority, due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+          WHERE id IN (SELECT id FROM candidates ORDER BY turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
+          FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
        ), heads AS (
