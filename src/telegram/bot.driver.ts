@@ -174,6 +174,7 @@ export class BotDriver implements EndpointDriver {
         await this.keepWebhook(bot, signal);
         return;
       } catch (error) {
+        if (signal.aborted) return;
         if (error instanceof BotGoneError) {
           // Its endpoint is gone as well: the next heartbeat ends this driver.
           this.webhook = { healthy: true, detail: 'removed' };

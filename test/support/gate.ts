@@ -7,7 +7,7 @@ export class Gate {
   private server: Server | null = null;
   private port = 0;
 
-  private constructor(private readonly targetPort: number) {}
+  private constructor(private targetPort: number) {}
 
   /** @param target origin such as `http://127.0.0.1:8081` */
   static async open(target: string): Promise<Gate> {
@@ -25,6 +25,11 @@ export class Gate {
     this.server = createServer((socket) => this.join(socket)).listen(this.port, '127.0.0.1');
     await once(this.server, 'listening');
     this.port = (this.server.address() as { port: number }).port;
+  }
+
+  /** New connections go there. */
+  leadTo(target: string): void {
+    this.targetPort = Number(new URL(target).port);
   }
 
   /** Cuts what is connected; from now on connections are refused. */
