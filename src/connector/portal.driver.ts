@@ -19,6 +19,8 @@ const PARKED_MS = 5_000;
 /** Looking for events that never came: soon after a start for all recent dialogs, then for those that are alive. */
 const FIRST_LOOK = { afterMs: 2_000, minutes: 7 * 24 * 60 };
 const NEXT_LOOKS = { afterMs: 60_000, minutes: 30 };
+/** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
+const LOOK_MS = 500;
 
 /** Drives one portal: the clients' words and the delivery statuses, as fast as its limits allow. */
 export class PortalDriver implements EndpointDriver {
@@ -31,6 +33,7 @@ export class PortalDriver implements EndpointDriver {
   private reserved = 0;
   /** How long the portal takes for one message, smoothed; seconds. */
   private secondsPerMessage = 0.1;
+  private look: { until: number; portal: Promise<PortalRecord | undefined> } | null = null;
 
   constructor(
     private readonly id: bigint,
@@ -51,7 +54,9 @@ export class PortalDriver implements EndpointDriver {
     await Promise.allSettled(this.pending);
   }
 
-  refresh(): void {}
+  refresh(): void {
+    this.look = null;
+  }
 
   health(): { healthy: boolean; detail?: string } {
     return { healthy: true };
@@ -65,7 +70,7 @@ export class PortalDriver implements EndpointDriver {
   async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
     const free = Math.min(max, CALLS_IN_FLIGHT - this.inFlight);
     if (free <= 0) return { granted: 0, retryInMs: PARKED_MS };
-    const portal = await this.portals.findById(this.id);
+    const portal = await this.portal();
     if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
     this.reserved = await this.limiter.tryReserve(this.id, free);
     const chatsPerCall = Math.max(1, Math.min(CHATS_PER_CALL, this.messagesPerCall));
@@ -107,7 +112,7 @@ export class PortalDriver implements EndpointDriver {
   /** Makes one request. Whatever goes wrong becomes a result for each lane: a send never rejects. */
   private async make(call: PlannedCall, permit: boolean): Promise<LaneResult[]> {
     try {
-      const portal = await this.portals.findById(this.id);
+      const portal = await this.portal();
       if (!this.held.held) throw notNow('LEASE_LOST');
       if (portal?.state !== 'active') throw notNow('PORTAL_PARKED');
       return await this.carryOut(call, portal, permit);
@@ -120,6 +125,15 @@ export class PortalDriver implements EndpointDriver {
         deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })),
       }));
     }
+  }
+
+  private portal(): Promise<PortalRecord | undefined> {
+    if (!this.look || performance.now() >= this.look.until) {
+      const portal = this.portals.findById(this.id);
+      this.look = { until: performance.now() + LOOK_MS, portal };
+      portal.catch(() => (this.look = null));
+    }
+    return this.look.portal;
   }
 
   private async carryOut(call: PlannedCall, portal: PortalRecord, permit: boolean): Promise<LaneResult[]> {
