@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from './problem.js';
 import { isStorageUnavailable } from './storage-unavailable.js';
 import { UpstreamError } from './upstream-error.js';
+import { TimeLimitError } from './within.js';
 
 /** How long a caller should wait while PostgreSQL is away, in seconds. */
 const STORAGE_RETRY_AFTER = 5;
@@ -68,7 +69,8 @@ export function sendProblem(reply: FastifyReply, problem: Problem): void {
 export function toProblem(error: unknown, requestId: string): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof UpstreamError) return upstreamProblem(error);
-  if (isStorageUnavailable(error)) {
+  // The routes that set a time limit wait for nothing but PostgreSQL.
+  if (isStorageUnavailable(error) || error instanceof TimeLimitError) {
     return new Problem(503, 'storage_unavailable', 'PostgreSQL is not reachable right now. Try again in a moment.', {
       retryAfter: STORAGE_RETRY_AFTER,
     });

@@ -1,3 +1,6 @@
+/** How long a network that hands us a message waits for its answer, in milliseconds: longer, and it was not kept. */
+export const INTAKE_LIMIT_MS = 6_000;
+
 /** Thrown by {@link within}. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError';

@@ -26,6 +26,9 @@ interface HistoryFile {
   urldownload?: unknown;
 }
 
+/** The portal's clock is not ours, and it shows whole seconds. */
+const CLOCKS_MS = 600_000;
+
 /** Params of silent ("whispered") and other lines that stay inside the portal. */
 const INSIDE_CLASS = /content-item-system|whisper|silent/i;
 
@@ -55,7 +58,7 @@ export function undeliveredMessages(
     if (author === '0' || author === '' || client || own.has('connectormid')) return [];
     if (INSIDE_CLASS.test(String(own.get('class') ?? ''))) return [];
     if (marked && !isYes(own.get('sending'))) return [];
-    if (!(written >= since) || written < dialog.createdAt) return [];
+    if (!(written >= since) || written.getTime() < dialog.createdAt.getTime() - CLOCKS_MS) return [];
     const attached = [own.get('fileid') ?? []].flat().flatMap((id) => files.get(String(id)) ?? []);
     return parseOperatorMessages(
       {

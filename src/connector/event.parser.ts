@@ -249,9 +249,9 @@ function parseTimestamp(value: unknown): Date | undefined {
   return Number.isInteger(seconds) && seconds > 0 && seconds < 1e11 ? new Date(seconds * 1000) : undefined;
 }
 
-/** A text, or a number as text; anything else is no value. */
+/** A text, or a number as text; anything else is no value. Without U+0000, which PostgreSQL cannot keep or compare. */
 function scalar(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return value.replaceAll('\0', '');
   return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
 }
 

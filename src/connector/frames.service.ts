@@ -5,19 +5,11 @@ import { Environment } from '../config/environment.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { type Frame, parseFrame } from './frame.parser.js';
 import type { Installed } from './install.service.js';
-import { newNonce } from './page-reply.js';
+import { type FramePage, newNonce } from './page-reply.js';
 import { installPage } from './pages/install.page.js';
 import { pageLanguage, type PageLanguage } from './pages/layout.js';
 import { problemPage } from './pages/problem.page.js';
 import type { RegistrationReport } from './registration.service.js';
-
-/** A page for a frame, and the one site that may show it. */
-export interface FramePage {
-  status: number;
-  html: string;
-  frameAncestor?: string | undefined;
-  nonce?: string;
-}
 
 /** Shown for a registration that takes longer than anybody waits for a page. */
 const STILL_RUNNING: RegistrationReport = {

@@ -13,16 +13,20 @@ export interface OfferedToken {
   domain?: string | undefined;
 }
 
-/** Which application, portal and user a token belongs to, in Bitrix24's own words. */
-export interface Identity {
+/** Which application and portal a token belongs to, in the words of the OAuth server. */
+export interface Installation {
   clientId: string;
   memberId: string;
   /** REST base of the portal, checked, with its trailing slash. */
   clientEndpoint: string;
   oauthOrigin: string;
+  scope: string;
+}
+
+/** The same with the user the token belongs to, in the words of the portal. */
+export interface Identity extends Installation {
   userId: string;
   isAdmin: boolean;
-  scope: string;
 }
 
 /**
@@ -39,6 +43,21 @@ export class IdentityService {
 
   /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed` or `oauth_unavailable`. */
   async confirm(offer: OfferedToken): Promise<Identity> {
+    return this.withUser(await this.confirmInstallation(offer), offer.accessToken);
+  }
+
+  /** As {@link confirm}, but only for administrators: anybody else gets `not_administrator`. */
+  async confirmAdministrator(offer: OfferedToken): Promise<Identity> {
+    return requireAdministrator(await this.confirm(offer));
+  }
+
+  /** The administrator a token of this installation belongs to. Throws {@link Problem} as {@link confirmAdministrator}. */
+  async administrator(installation: Installation, accessToken: string): Promise<Identity> {
+    return requireAdministrator(await this.withUser(installation, accessToken));
+  }
+
+  /** Asks the OAuth server only, never the portal. Throws {@link Problem} as {@link confirm}. */
+  async confirmInstallation(offer: OfferedToken): Promise<Installation> {
     const oauthOrigin = this.oauth.resolveOauthOrigin({
       serverEndpoint: offer.serverEndpoint,
       portalDomain: offer.domain,
@@ -48,22 +67,13 @@ export class IdentityService {
       throw new Problem(403, 'wrong_application', 'The token belongs to another application; check B24_CLIENT_ID.');
     }
     if (!info.install.memberId) throw new Problem(403, 'token_refused', 'Bitrix24 names no portal for this token.');
-    const clientEndpoint = this.allowedEndpoint(info.install.clientEndpoint);
-    const profile = await this.profiles.read(clientEndpoint, offer.accessToken).catch(rethrowAsProblem);
     return {
       clientId: info.clientId,
       memberId: info.install.memberId,
-      clientEndpoint,
+      clientEndpoint: this.allowedEndpoint(info.install.clientEndpoint),
       oauthOrigin,
-      userId: profile.userId,
-      isAdmin: profile.isAdmin,
       scope: info.scope.join(','),
     };
-  }
-
-  /** As {@link confirm}, but only for administrators: anybody else gets `not_administrator`. */
-  async confirmAdministrator(offer: OfferedToken): Promise<Identity> {
-    return requireAdministrator(await this.confirm(offer));
   }
 
   /** The identity behind a pair that the OAuth server itself has just issued to us. */
@@ -74,17 +84,10 @@ export class IdentityService {
     scope: string;
     oauthOrigin: string;
   }): Promise<Identity> {
-    const clientEndpoint = this.allowedEndpoint(grant.clientEndpoint);
-    const profile = await this.profiles.read(clientEndpoint, grant.accessToken).catch(rethrowAsProblem);
     const { memberId, scope, oauthOrigin } = grant;
-    return requireAdministrator({
-      clientId: this.clientId(),
-      memberId,
-      clientEndpoint,
-      oauthOrigin,
-      scope,
-      ...profile,
-    });
+    const clientEndpoint = this.allowedEndpoint(grant.clientEndpoint);
+    const installation = { clientId: this.clientId(), memberId, clientEndpoint, oauthOrigin, scope };
+    return this.administrator(installation, grant.accessToken);
   }
 
   /** B24_CLIENT_ID; throws {@link Problem} `not_configured` without it. */
@@ -92,6 +95,13 @@ export class IdentityService {
     const { B24_CLIENT_ID } = this.environment;
     if (B24_CLIENT_ID) return B24_CLIENT_ID;
     throw notConfigured(['B24_CLIENT_ID']);
+  }
+
+  private async withUser(installation: Installation, accessToken: string): Promise<Identity> {
+    const { userId, isAdmin } = await this.profiles
+      .read(installation.clientEndpoint, accessToken)
+      .catch(rethrowAsProblem);
+    return { ...installation, userId, isAdmin };
   }
 
   private allowedEndpoint(address: string): string {

@@ -5,13 +5,15 @@ import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
+import { portalEndpoint } from '../relay/message.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { TokenPair } from '../storage/tokens.repository.js';
 import type { EventAuth } from './event.parser.js';
 import type { Frame } from './frame.parser.js';
-import { type Identity, IdentityService, notConfigured } from './identity.service.js';
+import { type Identity, IdentityService, type Installation, notConfigured } from './identity.service.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
 import type { RegistrationReport } from './registration.service.js';
 
@@ -26,6 +28,12 @@ const EVENT_PATIENCE_MS = 4_000;
 export interface Installed {
   portal: PortalRecord;
   report: RegistrationReport | null;
+}
+
+/** The administrator who installed, and his tokens. */
+interface Installer {
+  userId: string;
+  pair: TokenPair;
 }
 
 /** Query of the OAuth callback. */
@@ -53,6 +61,7 @@ export class InstallService {
     private readonly tokens: TokensService,
     private readonly encryption: EncryptionService,
     private readonly lifecycle: PortalLifecycleService,
+    private readonly relay: RelayEvents,
     private readonly environment: Environment,
   ) {}
 
@@ -82,7 +91,7 @@ export class InstallService {
     const oauthOrigin = this.oauth.resolveOauthOrigin({ serverDomain, portalDomain });
     const grant = await this.oauth.exchangeCode(oauthOrigin, clientId, secret, code).catch(refusedCode);
     const identity = await this.identities.ofGrant({ ...grant, oauthOrigin });
-    const portal = await this.store(identity, { pair: grant });
+    const portal = await this.store(identity, { installer: { userId: identity.userId, pair: grant } });
     return { portal, report: await this.lifecycle.register(portal.id, {}, PAGE_PATIENCE_MS) };
   }
 
@@ -102,7 +111,10 @@ export class InstallService {
       throw new Problem(400, 'frame_malformed', 'The frame carries no refresh token (REFRESH_ID).');
     }
     const portal = await this.store(identity, {
-      pair: pairOf(frame.accessToken, frame.refreshToken, frame.expiresIn),
+      installer: {
+        userId: identity.userId,
+        pair: pairOf(frame.accessToken, frame.refreshToken, frame.expiresIn),
+      },
       applicationToken: frame.applicationToken,
       language: frame.language,
     });
@@ -121,23 +133,26 @@ export class InstallService {
     if (!auth?.accessToken || !auth.applicationToken) {
       throw new Problem(403, 'event_unsigned', 'The event carries no tokens that could prove where it comes from.');
     }
-    const identity = await this.identities.confirmAdministrator({ ...auth, accessToken: auth.accessToken });
-    const known = await this.portals.findByMemberId(identity.memberId);
+    const { accessToken, applicationToken, refreshToken } = auth;
+    const installation = await this.identities.confirmInstallation({ ...auth, accessToken });
+    const known = await this.portals.findByMemberId(installation.memberId);
     // Calls made with an event's token count towards the portal's cycle guard, which drops events after seven in
-    // a row: a pair that works already is better.
-    const kept = known !== undefined && this.isInstalled(known, identity, auth.applicationToken);
-    if (!kept && !auth.refreshToken) {
+    // a row: a portal that works already is not asked with it, and keeps the pair it has.
+    if (known && this.isInstalled(known, installation, applicationToken)) {
+      const portal = await this.store(installation, { applicationToken, language });
+      return { portal, report: await this.lifecycle.register(portal.id, {}, patienceMs) };
+    }
+    if (!refreshToken) {
       throw new Problem(
         400,
         'event_malformed',
         'The event carries no refresh token, so nothing could be done with it.',
       );
     }
-    const portal = await this.store(identity, {
-      ...(!kept && auth.refreshToken && { pair: pairOf(auth.accessToken, auth.refreshToken, auth.expiresIn ?? 3600) }),
-      applicationToken: auth.applicationToken,
-      language,
-    });
+    const { userId } = await this.identities.administrator(installation, accessToken);
+    // Kept as if it had expired: the first call renews the pair, and what is renewed carries no cycle guard.
+    const installer = { userId, pair: pairOf(accessToken, refreshToken, 0) };
+    const portal = await this.store(installation, { installer, applicationToken, language });
     return { portal, report: await this.lifecycle.register(portal.id, {}, patienceMs) };
   }
 
@@ -153,10 +168,10 @@ export class InstallService {
   }
 
   private async store(
-    identity: Identity,
-    given: { pair?: TokenPair; applicationToken?: string | undefined; language?: string | undefined },
+    installation: Installation,
+    given: { installer?: Installer; applicationToken?: string | undefined; language?: string | undefined },
   ): Promise<PortalRecord> {
-    const { memberId, clientEndpoint, oauthOrigin, clientId, scope, userId } = identity;
+    const { memberId, clientEndpoint, oauthOrigin, clientId, scope } = installation;
     const known = await this.portals.findByMemberId(memberId);
     const portal = await this.portals.upsertInstalled({
       memberId,
@@ -169,12 +184,14 @@ export class InstallService {
       connectorId: this.environment.B24_CONNECTOR_ID ?? known?.connectorId ?? this.environment.connectorId,
       ...(given.language && { language: given.language }),
     });
-    if (given.pair) {
-      const { accessToken, refreshToken, expiresAt } = given.pair;
+    if (given.installer) {
+      const { userId, pair } = given.installer;
+      const { accessToken, refreshToken, expiresAt } = pair;
       const owner = { isAdmin: true, isInstaller: true };
       await this.tokens.saveTokens(portal.id, userId, { accessToken, refreshToken, expiresAt }, owner);
     }
     if (given.applicationToken) await this.keepApplicationToken(portal, given.applicationToken);
+    this.relay.emit('changed', portalEndpoint(portal.id));
     this.logger.log(`portal ${portal.id} (${portal.domain}) is connected`);
     return portal;
   }
@@ -184,8 +201,8 @@ export class InstallService {
     await this.portals.setApplicationTokenHash(portal.id, hash, { verified: true });
   }
 
-  private isInstalled(known: PortalRecord, identity: Identity, applicationToken: string): boolean {
-    if (known.state !== 'active' || known.clientId !== identity.clientId) return false;
+  private isInstalled(known: PortalRecord, { clientId }: Installation, applicationToken: string): boolean {
+    if (known.state !== 'active' || known.clientId !== clientId) return false;
     return !known.applicationTokenHash || known.applicationTokenHash.equals(this.encryption.hash(applicationToken));
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
-import { type FramePage, FramesService, reportOf } from './frames.service.js';
+import { FramesService, reportOf } from './frames.service.js';
+import type { FramePage } from './page-reply.js';
 import { type Installed, InstallService } from './install.service.js';
 import { pageLanguage } from './pages/layout.js';
 import { problemPage } from './pages/problem.page.js';

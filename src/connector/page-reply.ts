@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyReply } from 'fastify';
-import type { FramePage } from './frames.service.js';
 import { contentSecurityPolicy } from './pages/layout.js';
+
+/** A page for a frame, and the one site that may show it. */
+export interface FramePage {
+  status: number;
+  html: string;
+  frameAncestor?: string | undefined;
+  nonce?: string;
+}
 
 /** Sends a page of a frame: its status, its headers; answers its HTML. */
 export function replyFrame(reply: FastifyReply, page: FramePage): string {

@@ -1,14 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { portalEndpoint } from '../relay/message.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { LinesRepository } from '../storage/lines.repository.js';
-import { PortalErasureRepository } from '../storage/portal-erasure.repository.js';
+import { ERASING, PortalErasureRepository } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { RegistrationService, type RegistrationOptions, type RegistrationReport } from './registration.service.js';
 
-/** `state_reason` of a portal whose data are still being erased: a start finishes what a stop interrupted. */
-const ERASING = 'The application was removed; its data are being erased';
 const REMOVED = 'The application was removed from the portal';
-const ERASED = 'The application was removed from the portal and its data were erased';
 
 /** What a request waits for an erasure; a long history goes on being erased after the answer. */
 const ERASURE_PATIENCE_MS = 3_000;
@@ -27,6 +26,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
     private readonly lines: LinesRepository,
     private readonly erasure: PortalErasureRepository,
     private readonly registration: RegistrationService,
+    private readonly relay: RelayEvents,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -57,6 +57,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
   async uninstall(portalId: bigint, { clean }: { clean: boolean }): Promise<void> {
     await this.portals.setState(portalId, 'uninstalled', clean ? ERASING : REMOVED);
+    this.relay.emit('changed', portalEndpoint(portalId));
     this.logger.log(`portal ${portalId}: the application was removed${clean ? ', its data are to be erased' : ''}`);
     if (clean) await this.run(this.erase(portalId), ERASURE_PATIENCE_MS);
   }
@@ -76,18 +77,8 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   }
 
   private async erase(portalId: bigint): Promise<void> {
-    while (!this.stopping) {
-      if (!(await this.stillErasing(portalId))) return;
-      if (!(await this.erasure.eraseSome(portalId))) continue;
-      await this.portals.setState(portalId, 'uninstalled', ERASED);
-      return;
-    }
-  }
-
-  /** An installation that comes in between ends the erasure: what is written from then on is wanted. */
-  private async stillErasing(portalId: bigint): Promise<boolean> {
-    const portal = await this.portals.findById(portalId);
-    return portal?.state === 'uninstalled' && portal.stateReason === ERASING;
+    let done = false;
+    while (!done && !this.stopping) done = await this.erasure.eraseSome(portalId);
   }
 
   /** Waits for `work` as long as `patienceMs`; what takes longer goes on and is logged if it fails. */

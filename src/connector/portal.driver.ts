@@ -5,23 +5,35 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
+import { planCalls, type PlannedCall } from './call-plan.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
 import type { PortalSender } from './portal.sender.js';
 
-const CONCURRENCY = 20;
+/** Requests to one portal at the same time; more would only queue inside it. */
+const CALLS_IN_FLIGHT = 10;
+/** A request should be answered long before Bitrix24 ends it (60 s): messages of one are chosen for this many seconds. */
+const SECONDS_PER_CALL = 12;
+const CHATS_PER_CALL = 50;
+const MESSAGES_PER_CHAT = 10;
 const PARKED_MS = 5_000;
 /** Looking for events that never came: soon after a start for all recent dialogs, then for those that are alive. */
 const FIRST_LOOK = { afterMs: 2_000, minutes: 7 * 24 * 60 };
-const NEXT_LOOKS = { afterMs: 120_000, minutes: 30 };
-/** Deliveries that one status call reports. */
-const STATUSES_PER_CALL = 50;
+const NEXT_LOOKS = { afterMs: 60_000, minutes: 30 };
+/** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
+const LOOK_MS = 500;
 
 /** Drives one portal: the clients' words and the delivery statuses, as fast as its limits allow. */
 export class PortalDriver implements EndpointDriver {
-  readonly concurrency = CONCURRENCY;
+  readonly concurrency = CALLS_IN_FLIGHT * CHATS_PER_CALL;
   private readonly logger = new Logger(PortalDriver.name);
   private readonly pending = new Set<Promise<unknown>>();
   private readonly stopping = new AbortController();
+  private inFlight = 0;
+  /** Requests reserved by `permits` for the next `send`. */
+  private reserved = 0;
+  /** How long the portal takes for one message, smoothed; seconds. */
+  private secondsPerMessage = 0.1;
+  private look: { until: number; portal: Promise<PortalRecord | undefined> } | null = null;
 
   constructor(
     private readonly id: bigint,
@@ -34,7 +46,7 @@ export class PortalDriver implements EndpointDriver {
   ) {}
 
   start(): void {
-    this.pending.add(this.lookForMissed(this.stopping.signal));
+    this.track(this.lookForMissed(this.stopping.signal));
   }
 
   async stop(): Promise<void> {
@@ -42,29 +54,108 @@ export class PortalDriver implements EndpointDriver {
     await Promise.allSettled(this.pending);
   }
 
-  refresh(): void {}
+  refresh(): void {
+    this.look = null;
+  }
 
   health(): { healthy: boolean; detail?: string } {
     return { healthy: true };
   }
 
-  async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
-    const portal = await this.portals.findById(this.id);
-    if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
-    const granted = await this.limiter.tryReserve(this.id, max);
-    return { granted, retryInMs: granted > 0 ? 0 : Math.max(20, 1000 / this.requestsPerSecond) };
+  /** Messages of one chat that travel together: fewer where the portal is slow. */
+  get headsPerLane(): number {
+    return Math.max(1, Math.min(MESSAGES_PER_CHAT, Math.floor(this.messagesPerCall / CHATS_PER_CALL)));
   }
 
-  giveBack(count: number): void {
-    if (count <= 0) return;
-    const released = this.limiter.release(this.id, count).catch((error: unknown) => {
-      this.logger.debug(
-        { portalId: String(this.id), err: error },
-        'Permits were not given back; the bucket refills by itself',
+  async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
+    const free = Math.min(max, CALLS_IN_FLIGHT - this.inFlight);
+    if (free <= 0) return { granted: 0, retryInMs: PARKED_MS };
+    const portal = await this.portal();
+    if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
+    this.reserved = await this.limiter.tryReserve(this.id, free);
+    const chatsPerCall = Math.max(1, Math.min(CHATS_PER_CALL, this.messagesPerCall));
+    return {
+      granted: Math.min(max, this.reserved * chatsPerCall),
+      retryInMs: this.reserved > 0 ? 0 : Math.max(20, 1000 / this.requestsPerSecond),
+    };
+  }
+
+  giveBack(): void {
+    const unused = this.reserved;
+    this.reserved = 0;
+    if (unused === 0) return;
+    this.track(
+      this.limiter.release(this.id, unused).catch((error: unknown) => {
+        this.logger.debug({ portalId: String(this.id), err: error }, 'Permits were not given back; the bucket refills');
+      }),
+    );
+  }
+
+  send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
+    const results = new Map<ClaimedLane, Promise<LaneResult>>();
+    for (const call of planCalls(lanes, this.reserved)) {
+      const permit = this.reserved > 0;
+      if (permit) this.reserved--;
+      this.inFlight++;
+      const answers = this.make(call, permit).finally(() => this.inFlight--);
+      call.lanes.forEach((lane, index) =>
+        results.set(
+          lane,
+          answers.then((all) => all[index]!),
+        ),
       );
-    });
-    this.pending.add(released);
-    void released.then(() => this.pending.delete(released));
+    }
+    this.giveBack();
+    return lanes.map((lane) => results.get(lane)!);
+  }
+
+  /** Makes one request. Whatever goes wrong becomes a result for each lane: a send never rejects. */
+  private async make(call: PlannedCall, permit: boolean): Promise<LaneResult[]> {
+    try {
+      const portal = await this.portal();
+      if (!this.held.held) throw notNow('LEASE_LOST');
+      if (portal?.state !== 'active') throw notNow('PORTAL_PARKED');
+      return await this.carryOut(call, portal, permit);
+    } catch (cause) {
+      if (!(cause instanceof UpstreamError)) {
+        this.logger.error({ portalId: String(this.id), err: cause }, 'A request could not be prepared');
+      }
+      const error = cause instanceof UpstreamError ? cause : notNow('INTERNAL', cause);
+      return call.lanes.map((lane) => ({
+        deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })),
+      }));
+    }
+  }
+
+  private portal(): Promise<PortalRecord | undefined> {
+    if (!this.look || performance.now() >= this.look.until) {
+      const portal = this.portals.findById(this.id);
+      this.look = { until: performance.now() + LOOK_MS, portal };
+      portal.catch(() => (this.look = null));
+    }
+    return this.look.portal;
+  }
+
+  private async carryOut(call: PlannedCall, portal: PortalRecord, permit: boolean): Promise<LaneResult[]> {
+    const timing = (seconds: number, messages: number) => this.learn(seconds / messages);
+    switch (call.kind) {
+      case 'words':
+        return [await this.sender.sendWords(portal, call.lanes[0], timing, permit)];
+      case 'batch':
+        return this.sender.sendBatch(portal, call.lanes, timing, permit);
+      case 'status':
+        return this.sender.reportStatus(portal, call.lanes, permit);
+    }
+  }
+
+  private get messagesPerCall(): number {
+    return Math.max(1, Math.floor(SECONDS_PER_CALL / this.secondsPerMessage));
+  }
+
+  /** Slowness is believed quickly, recovery slowly. */
+  private learn(secondsPerMessage: number): void {
+    const weight = secondsPerMessage > this.secondsPerMessage ? 0.5 : 0.1;
+    this.secondsPerMessage += weight * (Math.max(secondsPerMessage, 0.001) - this.secondsPerMessage);
   }
 
   private async lookForMissed(signal: AbortSignal): Promise<void> {
@@ -83,85 +174,13 @@ export class PortalDriver implements EndpointDriver {
     }
   }
 
-  /** Words one call a chat; statuses of many chats of a line share a call. */
-  send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    const portal = this.portals.findById(this.id);
-    const shared = this.statusCalls(lanes, portal);
-    const calls = new Set(shared.values()).size + lanes.filter((lane) => !shared.has(lane)).length;
-    this.giveBack(lanes.length - calls);
-    return lanes.map((lane) => {
-      const result = shared.get(lane) ?? this.guarded([lane], portal, (active) => this.sender.sendWords(active, lane));
-      return result.then((results) => results.get(lane)!);
-    });
-  }
-
-  private statusCalls(
-    lanes: ClaimedLane[],
-    portal: Promise<PortalRecord | undefined>,
-  ): Map<ClaimedLane, Promise<Map<ClaimedLane, LaneResult>>> {
-    const groups = new Map<string, ClaimedLane[][]>();
-    for (const lane of lanes) {
-      if (lane.channel !== 'status' && lane.channel !== 'reading') continue;
-      const key = `${lane.channel}/${lane.chat.lineId}`;
-      const calls = groups.get(key) ?? [[]];
-      const size = calls.at(-1)!.reduce((sum, member) => sum + member.deliveries.length, 0);
-      if (size > 0 && size + lane.deliveries.length > STATUSES_PER_CALL) calls.push([lane]);
-      else calls.at(-1)!.push(lane);
-      groups.set(key, calls);
-    }
-    const shared = new Map<ClaimedLane, Promise<Map<ClaimedLane, LaneResult>>>();
-    for (const members of [...groups.values()].flat()) {
-      const call = this.guarded(members, portal, (active) => this.sender.reportStatus(active, members));
-      for (const member of members) shared.set(member, call);
-    }
-    return shared;
-  }
-
-  /** Turns whatever goes wrong into a result for each lane: a send never rejects. */
-  private async guarded(
-    lanes: ClaimedLane[],
-    portal: Promise<PortalRecord | undefined>,
-    send: (portal: PortalRecord) => Promise<LaneResult | undefined>,
-  ): Promise<Map<ClaimedLane, LaneResult>> {
-    let shared: LaneResult | undefined;
-    let error: UpstreamError | undefined;
-    try {
-      const active = await portal;
-      if (!this.held.held || active?.state !== 'active') {
-        this.giveBack(1);
-        throw notNow(this.held.held ? 'PORTAL_PARKED' : 'LEASE_LOST');
-      }
-      shared = await send(active);
-    } catch (cause) {
-      if (cause instanceof UpstreamError) {
-        error = cause;
-      } else {
-        this.logger.error({ portalId: String(this.id), err: cause }, 'A message could not be prepared');
-        error = notNow('INTERNAL', cause);
-      }
-    }
-    return new Map(
-      lanes.map((lane) => [
-        lane,
-        shared ?? {
-          deliveries: lane.deliveries.map(({ seq }) =>
-            error ? { seq, delivered: false as const, error } : { seq, delivered: true as const },
-          ),
-        },
-      ]),
-    );
+  private track(work: Promise<unknown>): void {
+    this.pending.add(work);
+    void work.finally(() => this.pending.delete(work));
   }
 }
 
 function notNow(code: string, cause?: unknown): UpstreamError {
-  return new UpstreamError(
-    {
-      network: 'bitrix24',
-      kind: 'not_sent',
-      scope: 'message',
-      code,
-      detail: 'The call was not made; it will be tried again.',
-    },
-    { cause },
-  );
+  const detail = 'The call was not made; it will be tried again.';
+  return new UpstreamError({ network: 'bitrix24', kind: 'not_sent', scope: 'message', code, detail }, { cause });
 }

@@ -5,7 +5,7 @@ import type { RestCommand, RestParams } from '../bitrix/rest.types.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
-import { portalEndpoint } from '../relay/message.js';
+import { botEndpoint, portalEndpoint } from '../relay/message.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
@@ -59,7 +59,7 @@ export class RegistrationService {
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
     private readonly bots: BotsRepository,
-    private readonly events: RelayEvents,
+    private readonly relay: RelayEvents,
     private readonly environment: Environment,
   ) {}
 
@@ -106,6 +106,15 @@ export class RegistrationService {
     return report([step]);
   }
 
+  /** The bot that serves the line; a line without one gets the default bot, or the only one, if it is free. */
+  async adoptBot(portalId: bigint, lineId: string): Promise<Bot | null> {
+    const serving = await this.bots.findByLine(portalId, lineId);
+    if (serving) return serving;
+    const adopted = await this.bots.adoptUnassigned(portalId, lineId);
+    if (adopted) this.relay.emit('changed', botEndpoint(adopted.id));
+    return adopted;
+  }
+
   /** What the portal says about the connector in one line. Throws UpstreamError when it does not answer. */
   async status(portalId: bigint, lineId: string): Promise<ConnectorStatus> {
     return this.readStatus(await this.portal(portalId), lineId);
@@ -126,7 +135,7 @@ export class RegistrationService {
   private async linesToConnect(portal: PortalRecord, lineId?: string): Promise<string[]> {
     if (lineId) return [lineId];
     const fallback = this.defaultLine(portal);
-    if (fallback) await this.bots.adoptUnassigned(portal.id, fallback);
+    if (fallback) await this.adoptBot(portal.id, fallback);
     const served = (await this.bots.listByPortal(portal.id)).map((bot) => bot.lineId);
     return [...new Set([fallback, ...served])].filter((line) => line !== undefined && line !== null);
   }
@@ -205,12 +214,10 @@ export class RegistrationService {
     const activated = await this.attempt('imconnector.activate', `line ${lineId}: on`, async () => {
       await this.call(portal, 'imconnector.activate', { ...about, ACTIVE: 1 });
       await this.lines.activate(portal.id, lineId);
+      this.relay.emit('changed', portalEndpoint(portal.id));
     });
     const steps = [activated];
-    if (activated.ok) {
-      steps.push(await this.confirmActive(portal, lineId));
-      this.events.emit('changed', portalEndpoint(portal.id));
-    }
+    if (activated.ok) steps.push(await this.confirmActive(portal, lineId));
     const bot = await this.bots.findByLine(portal.id, lineId);
     const data = bot && shownData(bot);
     if (data) {

@@ -4,7 +4,8 @@ import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { Frame } from './frame.parser.js';
-import { type FramePage, FramesService } from './frames.service.js';
+import { FramesService } from './frames.service.js';
+import type { FramePage } from './page-reply.js';
 import { type Identity, IdentityService } from './identity.service.js';
 import { InstallService } from './install.service.js';
 import { pageLanguage, type PageLanguage } from './pages/layout.js';
@@ -39,7 +40,7 @@ export class SettingsService {
       const values = { other: connector, connector: portal.connectorId };
       return this.page(identity, wrongPlacementPage(lang, say(lang, 'settingsOtherConnector', values)));
     }
-    const bot = await this.bots.adoptUnassigned(portal.id, lineId);
+    const bot = await this.registration.adoptBot(portal.id, lineId);
     const report = await this.registration.activate(portal.id, lineId);
     const { B24_CONNECTOR_NAME: connectorName } = this.environment;
     return this.page(identity, settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, report }));

@@ -11,21 +11,29 @@ export class Circuit {
   private readonly failing = new Set<bigint>();
   private failures = 0;
   private pauses = 0;
+  /** Time of the next probe. */
   private resumeAt = 0;
+  /** Until when the network itself asked us to be silent. */
+  private silentUntil = 0;
 
-  /** Lanes that may be in flight now, at most `max`. */
-  allowance(max: number, inFlight: number, now: number): number {
-    if (now < this.resumeAt) return 0;
-    return this.open ? Math.min(max, inFlight > 0 ? 0 : 1) : max;
+  /** Lanes that may be sent now, at most `max`. */
+  allowance(max: number, now: number): number {
+    if (this.waitMs(now) > 0) return 0;
+    return this.open ? Math.min(max, 1) : max;
+  }
+
+  /** Lanes are on their way. A probe that hangs must not keep the next one from being made. */
+  sent(now: number): void {
+    if (this.open) this.resumeAt = now + LONGEST_PAUSE_MS;
   }
 
   get open(): boolean {
     return this.failures >= FAILURES && this.failing.size >= FAILURES;
   }
 
-  /** Milliseconds until the next probe. */
+  /** Milliseconds until something may be sent. */
   waitMs(now: number): number {
-    return Math.max(0, this.resumeAt - now);
+    return Math.max(0, this.resumeAt - now, this.silentUntil - now);
   }
 
   /** The lanes that failed in an outage which this success ended: they may go now. */
@@ -34,6 +42,7 @@ export class Circuit {
     this.failing.clear();
     this.failures = 0;
     this.pauses = 0;
+    this.resumeAt = 0;
     return waiting;
   }
 
@@ -48,6 +57,6 @@ export class Circuit {
 
   /** The network itself named a time for the whole endpoint. */
   pause(ms: number, now: number): void {
-    this.resumeAt = Math.max(this.resumeAt, now + ms);
+    this.silentUntil = Math.max(this.silentUntil, now + ms);
   }
 }

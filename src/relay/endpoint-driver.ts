@@ -27,14 +27,20 @@ export interface LaneResult {
 export interface EndpointDriver {
   /** Lanes that may be in flight at once. */
   readonly concurrency: number;
+  /** Words of one chat that may be claimed together; more than 1 only where they travel in one call, in order. */
+  readonly headsPerLane: number;
   /**
-   * How many lanes may be sent right now, at most `max`, without hitting a limit of the network; what is granted is
-   * spent. With 0: milliseconds until it is worth asking again.
+   * Reserves what it takes to send lanes right now, at most `max`, without hitting a limit of the network, and
+   * answers how many. With 0: milliseconds until it is worth asking again. The next `send` or `giveBack` ends the
+   * reservation.
    */
   permits(max: number): Promise<{ granted: number; retryInMs: number }>;
-  /** Permits that were granted and not needed. */
-  giveBack(count: number): void;
-  /** Sends the lanes; one promise each, which never rejects. Lanes may share a call. */
+  /** Nothing is sent after all. */
+  giveBack(): void;
+  /**
+   * Sends the lanes (perhaps none, or fewer than were reserved); one promise each, which never rejects. Lanes may
+   * share a call.
+   */
   send(lanes: ClaimedLane[]): Promise<LaneResult>[];
   /** Begins whatever the endpoint does by itself (polling). */
   start(): void;

@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type {
   ClaimedDelivery,
   ClaimedLane,
+  EndpointSettlements,
   LaneSettlement,
   LanesRepository,
   Settlement,
@@ -27,6 +29,8 @@ export class EndpointWorker {
   private readonly circuit = new Circuit();
   private readonly unsettled: LaneSettlement[] = [];
   private inFlight = 0;
+  /** Nothing more was claimed because too much was in flight: a result makes room. */
+  private full = false;
   private settling: Promise<void> | null = null;
   private wakeUp: (() => void) | null = null;
   private woken = false;
@@ -38,7 +42,11 @@ export class EndpointWorker {
     private readonly driver: EndpointDriver,
     private readonly lanes: LanesRepository,
     private readonly events: RelayEvents,
-    private readonly options: { instance: string; policy: 'hold' | 'resend' },
+    private readonly options: {
+      policy: 'hold' | 'resend';
+      /** Resolves once it is committed; endpoints that then have work due are woken. */
+      settle: (settlements: EndpointSettlements) => Promise<void>;
+    },
   ) {}
 
   get endpoint(): string {
@@ -103,15 +111,18 @@ export class EndpointWorker {
     this.woken = false;
     const now = performance.now();
     if (!this.held.held) return DATABASE_PAUSE_MS;
-    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, this.inFlight, now);
-    if (free <= 0) return this.circuit.waitMs(now) || IDLE_MS;
+    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, now);
+    this.full = free <= 0;
+    if (this.full) return this.circuit.waitMs(now) || IDLE_MS;
     const { granted, retryInMs } = await this.driver.permits(free);
-    if (granted === 0) return retryInMs;
-    const claimed = await this.lanes.claim(this.held.lease, granted).catch((error: unknown) => {
-      this.driver.giveBack(granted);
-      throw error;
-    });
-    this.driver.giveBack(granted - claimed.length);
+    this.full = granted === 0;
+    if (this.full) return retryInMs;
+    const claimed = await this.lanes
+      .claim(this.held.lease, granted, this.driver.headsPerLane)
+      .catch((error: unknown) => {
+        this.driver.giveBack();
+        throw error;
+      });
     this.dispatch(claimed);
     return claimed.length < granted ? IDLE_MS : 0;
   }
@@ -121,12 +132,14 @@ export class EndpointWorker {
     // The work was committed after the claim had begun: let the next claim see it.
     for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
     const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
+    if (lanes.length === 0) return this.driver.giveBack();
     this.inFlight += lanes.length;
+    this.circuit.sent(performance.now());
     this.driver.send(lanes).forEach((result, index) => {
       void result.then((outcome) => {
         this.inFlight--;
         this.record(lanes[index]!, outcome);
-        this.wake();
+        if (this.full) this.wake();
       });
     });
   }
@@ -241,10 +254,8 @@ export class EndpointWorker {
     while (this.unsettled.length > 0) {
       const batch = this.unsettled.slice(0, 200);
       try {
-        const endpoints = await this.lanes.settle(this.held.lease, batch, this.options.instance);
+        await this.options.settle({ lease: this.held.lease, lanes: batch });
         this.unsettled.splice(0, batch.length);
-        this.wake();
-        if (endpoints.length > 0) this.events.emit('work', endpoints);
       } catch (error) {
         if (error instanceof LeaseLostError) {
           // The new owner treats what we had in flight as unknown; our knowledge came too late.
@@ -252,18 +263,21 @@ export class EndpointWorker {
           this.unsettled.length = 0;
           return;
         }
-        this.logger.debug({ endpoint: this.endpoint, err: error }, 'Outcomes cannot be recorded yet');
+        this.complain(error, 'Outcomes cannot be recorded yet');
         await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS));
         if (this.held.signal.aborted && this.stopped) return;
       }
     }
   }
 
+  /** The supervisor says once that the database is away; every worker saying it, again and again, would drown the log. */
+  private complain(err: unknown, what: string): void {
+    if (isStorageUnavailable(err)) this.logger.debug({ endpoint: this.endpoint, err }, what);
+    else this.logger.error({ endpoint: this.endpoint, err }, what);
+  }
+
   private async survive(error: unknown): Promise<void> {
-    this.logger.warn(
-      { endpoint: this.endpoint, err: error },
-      'The endpoint pauses: the database does not answer as it should',
-    );
+    this.complain(error, 'The endpoint pauses');
     await this.sleep(DATABASE_PAUSE_MS);
   }
 

@@ -1,3 +1,5 @@
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
+
 /**
  * Requests that arrive together are committed together: while one commit runs, the next ones gather. Each caller's
  * promise settles with the commit that holds its items, never earlier.
@@ -35,8 +37,8 @@ export class GroupCommit<Item> {
         await this.commit(batch.map(({ item }) => item));
         for (const { resolve } of batch) resolve();
       } catch (error) {
-        if (batch.length === 1) batch[0]!.reject(error);
-        else await this.oneByOne(batch);
+        if (batch.length > 1 && !isStorageUnavailable(error)) await this.oneByOne(batch);
+        else for (const { reject } of batch) reject(error);
       }
     }
     this.running--;

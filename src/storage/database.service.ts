@@ -1,6 +1,15 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { Pool, TypeOverrides, types, type QueryResult, type QueryResultRow } from 'pg';
+import {
+  Pool,
+  TypeOverrides,
+  types,
+  type Client,
+  type PoolClient,
+  type QueryConfig,
+  type QueryResult,
+  type QueryResultRow,
+} from 'pg';
 import { PrismaClient } from './prisma/client.js';
 
 // BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded. For this pool's
@@ -21,6 +30,12 @@ parsers.setTypeParser(INT8_ARRAY, (value: string) =>
 export interface Queryable {
   query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
+
+/** Longest statement, in milliseconds. */
+const STATEMENT_LIMIT_MS = 45_000;
+
+/** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
+export const HOT_LIMIT_MS = 15_000;
 
 /** SQLSTATE classes after which the same transaction may simply be run again. */
 const REPEATABLE = new Set(['40001', '40P01']);
@@ -50,27 +65,37 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       types: parsers,
       max: options.max ?? 12,
       connectionTimeoutMillis: 5_000,
-      // Bounds how long a lost server can hold a request; refreshes hold a row lock for up to 30 s.
-      statement_timeout: 45_000,
+      // Refreshes hold a row lock for up to 30 s.
+      statement_timeout: STATEMENT_LIMIT_MS,
+      // A server behind a dead network cannot end a statement: then this end gives the connection up.
+      query_timeout: STATEMENT_LIMIT_MS + 5_000,
+      keepAlive: true,
       idle_in_transaction_session_timeout: 60_000,
       application_name: options.applicationName ?? 'telegram-openlines',
     });
-    // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
+    // A connection that breaks while idle is replaced by the pool, one that breaks between two statements of a
+    // transaction fails the next statement; without a listener either would end the process.
     this.pool.on('error', () => undefined);
+    this.pool.on('connect', (connection) => connection.on('error', () => undefined));
     this.prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
   }
 
   query<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<QueryResult<Row>> {
-    return this.pool.query<Row>(text, values);
+    return this.pool.query<Row>({ text, values, query_timeout: HOT_LIMIT_MS } as QueryConfig);
   }
 
   /**
    * Runs `work` in one transaction and returns its result after the commit. A deadlock or serialisation failure
-   * is run again, up to three times; everything else rolls back and is thrown.
+   * is run again, up to three times; everything else rolls back and is thrown. After `limitMs` milliseconds the
+   * connection is closed and "Connection terminated" thrown: somebody waits who must hear that it takes too long.
    */
-  async transaction<Result>(work: (connection: Queryable) => Promise<Result>): Promise<Result> {
+  async transaction<Result>(
+    work: (connection: Queryable) => Promise<Result>,
+    { limitMs }: { limitMs?: number } = {},
+  ): Promise<Result> {
     for (let run = 1; ; run++) {
-      const connection = await this.pool.connect();
+      const connection = (await this.pool.connect()) as PoolClient & Pick<Client, 'end'>;
+      const limit = limitMs === undefined ? undefined : setTimeout(() => void connection.end(), limitMs);
       let broken: Error | undefined;
       try {
         await connection.query('BEGIN');
@@ -84,6 +109,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
         if (run < 3 && REPEATABLE.has((error as { code?: string }).code ?? '')) continue;
         throw error;
       } finally {
+        clearTimeout(limit);
         connection.release(broken);
       }
     }

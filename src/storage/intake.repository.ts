@@ -91,6 +91,9 @@ interface LinkedChat {
   unseen_message_id: bigint | null;
 }
 
+/** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
+const PATIENCE = { limitMs: 5_000 };
+
 const NOTHING: Intake = { endpoints: [], accepted: 0, duplicates: 0 };
 
 /**
@@ -116,12 +119,12 @@ export class IntakeRepository {
         await connection.query(`UPDATE bots SET next_offset = $2 WHERE id = $1`, [poll.botId, poll.nextOffset]);
       }
       return acceptUpdates(connection, updates);
-    });
+    }, PATIENCE);
   }
 
   /** Keeps operators' messages, in the order given; those that were kept before are skipped. */
   acceptOperatorMessages(rows: OperatorMessageRow[]): Promise<Intake> {
-    return this.db.transaction((connection) => acceptMessages(connection, rows));
+    return this.db.transaction((connection) => acceptMessages(connection, rows), PATIENCE);
   }
 
   /** Keeps an event that is no message; false when it was kept before. */
@@ -134,7 +137,7 @@ export class IntakeRepository {
         jsonb(event.raw),
       ]);
       return true;
-    });
+    }, PATIENCE);
   }
 
   /** Forgets keys older than `days`; a batch at a time so that nobody waits for it. Returns how many. */

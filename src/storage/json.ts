@@ -1,16 +1,20 @@
+/** Real updates are some twenty levels deep; PostgreSQL reads a few thousand before its stack is full. */
+const DEEPEST = 200;
+
 /**
  * A value as PostgreSQL can keep it in `jsonb`: without U+0000 and lone surrogates (both are legal JSON, neither
- * is storable), bigints as strings, dates as ISO text.
+ * is storable), bigints as strings, dates as ISO text, nothing below {@link DEEPEST} levels.
  */
-function storable(value: unknown): unknown {
+function storable(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return storableText(value);
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return value.map(storable);
-  if (value !== null && typeof value === 'object') {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [storableText(key), storable(inner)]));
-  }
-  return value;
+  if (value === null || typeof value !== 'object') return value;
+  if (depth === DEEPEST) return null;
+  if (Array.isArray(value)) return value.map((inner) => storable(inner, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [storableText(key), storable(inner, depth + 1)]),
+  );
 }
 
 /** A text as PostgreSQL can keep it; see {@link jsonb}. */

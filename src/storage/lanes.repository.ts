@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService, type Queryable } from './database.service.js';
-import { assertLease } from './endpoints.repository.js';
+import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
+import { assertLeases } from './endpoints.repository.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
@@ -85,6 +85,12 @@ export interface LaneSettlement {
   chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
 }
 
+/** What became of lanes of one endpoint. */
+export interface EndpointSettlements {
+  lease: Lease;
+  lanes: LaneSettlement[];
+}
+
 interface ClaimRow {
   lane_id: bigint;
   channel: Channel;
@@ -126,8 +132,8 @@ interface ClaimRow {
   bitrix_session_id: string | null;
 }
 
-/** Statuses of one chat travel together; words go one at a time, so that at most one can be in doubt. */
-const HEADS: Record<Channel, number> = { inbound: 1, outbound: 1, status: 20, reading: 20 };
+/** Statuses of one chat travel together. */
+const STATUS_HEADS = 20;
 
 const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.unknown, d.started_at,
@@ -154,23 +160,30 @@ export class LanesRepository {
   }
 
   /**
-   * Claims up to `limit` lanes of the endpoint that are due, most urgent first, and marks their heads `sending`
-   * with the attempt. Claims nothing once the lease is lost.
+   * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
+   * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
+   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost.
    */
-  async claim(lease: Lease, limit: number): Promise<ClaimedLane[]> {
+  async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
          SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
+       ), candidates AS (
+         SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
+           FROM (VALUES (0::smallint), (5::smallint), (9::smallint)) AS p(priority) CROSS JOIN LATERAL (
+             SELECT id, due_at FROM lanes
+              WHERE endpoint = $1 AND priority = p.priority AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
+              ORDER BY due_at LIMIT $4) c
        ), due AS (
          SELECT id FROM lanes
-          WHERE endpoint = $1 AND pending > 0 AND busy_fence IS NULL AND due_at <= now() AND EXISTS (SELECT FROM held)
-          ORDER BY priority, due_at LIMIT $4 FOR UPDATE SKIP LOCKED
+          WHERE id IN (SELECT id FROM candidates ORDER BY turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
+          FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
        ), heads AS (
          SELECT t.id AS lane_id, d.seq
            FROM taken t CROSS JOIN LATERAL (
-             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT ($5::jsonb ->> t.channel::text)::int) d
+             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
            FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
@@ -179,7 +192,7 @@ export class LanesRepository {
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
-      [lease.endpoint, lease.owner, lease.fence, limit, JSON.stringify(HEADS)],
+      [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
     );
     return group(rows);
   }
@@ -198,15 +211,25 @@ export class LanesRepository {
   }
 
   /**
-   * Records what became of claimed lanes, in one transaction: attempts, messages, links, what was learned, the
-   * lanes themselves and the follow-up work. Returns the endpoints that have new work.
-   * Throws LeaseLostError, and writes nothing, when another replica has taken over.
+   * Records what became of claimed lanes of any endpoints, in one transaction: attempts, messages, links, what was
+   * learned, the lanes themselves and the follow-up work. Returns the endpoints that have work due now.
+   * Throws LeaseLostError, and writes nothing, when another replica has taken over one of the endpoints.
    */
-  settle(lease: Lease, settlements: LaneSettlement[], instance: string): Promise<string[]> {
-    return this.db.transaction(async (connection) => {
-      await assertLease(connection, lease);
-      return settle(connection, settlements, instance);
-    });
+  settle(settlements: EndpointSettlements[], instance: string): Promise<string[]> {
+    return this.db.transaction(
+      async (connection) => {
+        await assertLeases(
+          connection,
+          settlements.map(({ lease }) => lease),
+        );
+        return settle(
+          connection,
+          settlements.flatMap(({ lanes }) => lanes),
+          instance,
+        );
+      },
+      { limitMs: HOT_LIMIT_MS },
+    );
   }
 
   /** Makes waiting lanes of the endpoint (all, or these) due now: the trouble that they waited for is over. */
@@ -356,7 +379,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
   await recordParts(connection, done);
 
   const finished = done.filter(({ settlement }) => settlement.outcome !== 'retry');
-  await connection.query(
+  const { rows: lanesWithMore } = await connection.query<{ endpoint: string }>(
     `WITH finished AS (
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
@@ -367,10 +390,12 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
          FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
+     ), free AS (
+       UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
+                          due_at = now() + s.due_in_ms * interval '1 millisecond'
+         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, s.due_in_ms
      )
-     UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
-                        due_at = now() + s.due_in_ms * interval '1 millisecond'
-       FROM settled s WHERE l.id = s.id`,
+     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0`,
     [
       jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
       jsonb(
@@ -405,7 +430,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     return work;
   });
   await appendDeliveries(connection, await withKnownChat(connection, followUps));
-  return [...new Set(followUps.map((work) => work.endpoint).filter(Boolean))];
+  return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
 }
 
 /** Work of chats that were not removed meanwhile; those stay until the commit. */
@@ -433,15 +458,19 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
       reached.set(lane.chat.id, delivery.message.id);
     }
   }
-  const changes = settlements
-    .filter(({ lane, chat }) => chat !== undefined || reached.has(lane.chat.id))
-    .map(({ lane, chat }) => ({
-      id: lane.chat.id,
+  // Both directions of a chat may be settled together, and a row is updated once.
+  const learned = new Map<bigint, LaneSettlement['chat']>();
+  for (const { lane, chat } of settlements) {
+    if (chat || reached.has(lane.chat.id)) learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
+  }
+  const changes = [...learned]
+    .map(([id, chat]) => ({
+      id,
       bitrix_chat_id: chat?.bitrixChatId ?? null,
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
       blocked_reason: chat?.blockedReason ?? null,
-      reached: reached.get(lane.chat.id) ?? null,
+      reached: reached.get(id) ?? null,
     }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   if (changes.length === 0) return;

@@ -13,7 +13,7 @@ export interface NewDelivery {
   payload?: unknown;
 }
 
-/** Lower goes first when an endpoint may make only some of its calls. */
+/** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
 const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
 /**

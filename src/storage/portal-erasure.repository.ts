@@ -1,6 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
 
+/** `state_reason` of a portal whose data are being erased: a start finishes what a stop interrupted. */
+export const ERASING = 'The application was removed; its data are being erased';
+const ERASED = 'The application was removed from the portal and its data were erased';
+
 /** Erases what clients and operators of one portal said, and the portal's tokens; its row and its bots stay. */
 @Injectable()
 export class PortalErasureRepository {
@@ -8,10 +12,17 @@ export class PortalErasureRepository {
 
   /**
    * Drops everything that waits to be sent and erases up to `batch` messages; when none are left, the chats,
-   * events and tokens. True: nothing is left. May be interrupted and called again at any time.
+   * events and tokens. True: nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an
+   * installation came, and what it brought is wanted. May be interrupted and called again at any time.
    */
   eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
     return this.db.transaction(async (connection) => {
+      // The lock keeps an installation from storing its tokens while they are being erased.
+      const { rowCount: marked } = await connection.query(
+        `SELECT FROM portals WHERE id = $1 AND state = 'uninstalled' AND state_reason = $2 FOR UPDATE`,
+        [portalId, ERASING],
+      );
+      if (!marked) return true;
       await eraseOutbox(connection, portalId);
       const { rowCount } = await connection.query(
         `DELETE FROM messages WHERE id IN (
@@ -24,6 +35,10 @@ export class PortalErasureRepository {
       await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);
+      await connection.query(`UPDATE portals SET state_reason = $2, updated_at = now() WHERE id = $1`, [
+        portalId,
+        ERASED,
+      ]);
       return true;
     });
   }

@@ -5,7 +5,7 @@ import type { IntakeService } from '../relay/intake.service.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
 import { sendToClient } from './bot.sender.js';
-import type { BotsService, RunningBot } from './bots.service.js';
+import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
 
@@ -19,6 +19,8 @@ const WATCH_MS = 5_000;
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
+  /** A message whose outcome is unknown must be the only one in doubt. */
+  readonly headsPerLane = 1;
   private readonly logger = new Logger(BotDriver.name);
   private controller = new AbortController();
   private receiving: Promise<void> = Promise.resolve();
@@ -28,6 +30,7 @@ export class BotDriver implements EndpointDriver {
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
   private budget = MESSAGES_PER_SECOND;
   private budgetAt = performance.now();
+  private reserved = 0;
   private blockedUntil = 0;
   /** Chats that Telegram told to wait, and until when: two at once mean that the bot as a whole is too fast. */
   private readonly waiting = new Map<bigint, number>();
@@ -84,18 +87,20 @@ export class BotDriver implements EndpointDriver {
     this.budgetAt = now;
     const granted = Math.min(max, Math.floor(this.budget));
     this.budget -= granted;
+    this.reserved = granted;
     return { granted, retryInMs: granted > 0 ? 0 : 1000 / MESSAGES_PER_SECOND };
   }
 
-  giveBack(count: number): void {
-    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + count);
+  giveBack(unused = this.reserved): void {
+    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + unused);
+    this.reserved = 0;
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    const bot = this.service.running(this.id);
+    this.giveBack(this.reserved - lanes.length);
     return lanes.map(async (lane) => {
       try {
-        const { api } = await bot;
+        const { api } = await this.service.running(this.id);
         return this.observed(lane, await sendToClient(api, lane, () => this.held.held));
       } catch (cause) {
         // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
@@ -170,6 +175,11 @@ export class BotDriver implements EndpointDriver {
         return;
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof BotGoneError) {
+          // Its endpoint is gone as well: the next heartbeat ends this driver.
+          this.webhook = { healthy: true, detail: 'removed' };
+          return;
+        }
         const detail =
           error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
         this.webhook = { healthy: false, detail };

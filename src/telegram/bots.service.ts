@@ -52,12 +52,21 @@ export interface BotChange {
 const CACHE_MS = 5_000;
 /** As @BotFather gives it; the number before the colon is the bot's Telegram id. */
 const TOKEN = /^(\d+):[A-Za-z0-9_-]+$/;
+/** The last part of a webhook's address. */
+const KEY = /^[A-Za-z0-9_-]+$/;
+
+/** The bot was removed, here or by another replica. */
+export class BotGoneError extends Error {
+  override readonly name = 'BotGoneError';
+}
 
 /** The bots: who they are, which line each serves, and the default one that `.env` asks for. */
 @Injectable()
 export class BotsService implements OnApplicationBootstrap {
   private readonly logger = new Logger(BotsService.name);
-  private readonly cache = new Map<string, { until: number; bot: Promise<Bot | null> }>();
+  private readonly cache = new Map<string, { until: number; value: Promise<unknown> }>();
+  /** Rows whose secrets were opened already: every update of a webhook asks for the same one. */
+  private readonly opened = new WeakMap<Bot, RunningBot>();
   private readonly clients = new Map<string, BotApi>();
 
   constructor(
@@ -198,15 +207,16 @@ export class BotsService implements OnApplicationBootstrap {
     }
   }
 
-  /** The bot as its driver needs it; read anew each time. Throws when it is gone. */
+  /** The bot as its driver needs it; read anew each time. Throws {@link BotGoneError}. */
   async running(id: bigint): Promise<RunningBot> {
     const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-    if (!bot) throw new Error(`Bot ${id} no longer exists`);
+    if (!bot) throw new BotGoneError(`Bot ${id} no longer exists`);
     return this.open(bot);
   }
 
   /** The bot that a webhook request is for: by key, or the default one. Null when there is none. */
   async receiver(key: string | undefined): Promise<RunningBot | null> {
+    if (key !== undefined && !KEY.test(key)) return null;
     const bot = await this.cached(`key:${key ?? ''}`, () =>
       key === undefined ? this.bots.findDefault() : this.bots.findByKey(key),
     );
@@ -215,9 +225,11 @@ export class BotsService implements OnApplicationBootstrap {
 
   /** Language of the placeholders that operators read: the portal's. */
   async language(id: bigint): Promise<MessageLanguage> {
-    const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-    const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
-    return portal?.language.toLowerCase().startsWith('ru') ? 'ru' : 'en';
+    return this.cached(`language:${id}`, async () => {
+      const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
+      const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
+      return portal?.language.toLowerCase().startsWith('ru') ? 'ru' : 'en';
+    });
   }
 
   private async seedDefault(token: string): Promise<void> {
@@ -330,17 +342,25 @@ export class BotsService implements OnApplicationBootstrap {
     return view(bot);
   }
 
-  private async cached(key: string, read: () => Promise<Bot | null>): Promise<Bot | null> {
+  private async cached<Value>(key: string, read: () => Promise<Value>): Promise<Value> {
     const entry = this.cache.get(key);
-    if (entry && entry.until > Date.now()) return entry.bot;
-    const bot = read();
+    if (entry && entry.until > Date.now()) return entry.value as Promise<Value>;
+    const value = read();
     if (this.cache.size > 10_000) this.cache.clear();
-    this.cache.set(key, { until: Date.now() + CACHE_MS, bot });
-    bot.catch(() => this.cache.delete(key));
-    return bot;
+    this.cache.set(key, { until: Date.now() + CACHE_MS, value });
+    value.catch(() => this.cache.delete(key));
+    return value;
   }
 
   private open(bot: Bot): RunningBot {
+    const known = this.opened.get(bot);
+    if (known) return known;
+    const running = this.openRow(bot);
+    this.opened.set(bot, running);
+    return running;
+  }
+
+  private openRow(bot: Bot): RunningBot {
     return {
       id: bot.id,
       mode: bot.mode,

@@ -1,6 +1,7 @@
-import type { Chat, Message, Update, User } from '@grammyjs/types';
+import type { Chat, Message, Update } from '@grammyjs/types';
 import type { ClientUpdate, Ignored, Said, TelegramChat } from '../relay/message.js';
 import { concat, plain, withMark, type RichText } from '../relay/rich-text.js';
+import { asId, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
 import { describeMessage, describeUpdate } from './message-content.js';
 import type { MessageLanguage } from './message-labels.js';
 
@@ -26,11 +27,11 @@ const NOT_RELAYED: Record<string, Ignored> = {
   },
 };
 
+/** Where an update comes from; of its fields only `chat.id` is known to be what the Bot API promises. */
 interface Origin {
   chat: Chat;
-  from?: User;
-  senderChat?: Chat;
-  message?: Message;
+  from: JsonObject;
+  senderChat: JsonObject;
   threadId?: number;
   businessConnection?: string;
 }
@@ -58,11 +59,11 @@ export function parseUpdate(update: Update, botId: bigint, language: MessageLang
   if (message && origin && chat) {
     const { kind, rich } = describeMessage(message, language);
     const words = chat.type === 'private' ? rich : withSender(author.authorName, rich);
-    const said: Said = { kind, ...words, ...author, saidAt: new Date(message.date * 1000), raw: update };
-    const ignored = notFromClient(message, chat);
-    if (ignored)
-      return { ...base, said: { ...said, ignored }, telegramMessageId: BigInt(message.message_id), sawChat: false };
-    return { ...base, said, telegramMessageId: BigInt(message.message_id), sawChat: true };
+    const said: Said = { kind, ...words, ...author, saidAt: dateOf(message.date), raw: update };
+    const ignored = notFromClient(message, origin, chat);
+    const telegramMessageId = asBigInt(message.message_id);
+    if (ignored) return { ...base, said: { ...said, ignored }, telegramMessageId, sawChat: false };
+    return { ...base, said, telegramMessageId, sawChat: true };
   }
   if (update.callback_query && chat) {
     const described = describeUpdate(update, language);
@@ -97,11 +98,10 @@ function originOf(update: Update): Origin | null {
   if (message && isChat(message.chat)) {
     return {
       chat: message.chat,
-      from: message.from,
-      senderChat: message.sender_chat,
-      message,
-      threadId: message.is_topic_message ? message.message_thread_id : undefined,
-      businessConnection: message.business_connection_id,
+      from: asObject(message.from),
+      senderChat: asObject(message.sender_chat),
+      threadId: message.is_topic_message ? asNumber(message.message_thread_id) : undefined,
+      businessConnection: asText(message.business_connection_id) || undefined,
     };
   }
   const pressed = update.callback_query;
@@ -110,13 +110,14 @@ function originOf(update: Update): Origin | null {
     const inTopic = 'is_topic_message' in pressed.message && pressed.message.is_topic_message;
     return {
       chat,
-      from: pressed.from,
-      threadId: inTopic ? pressed.message.message_thread_id : undefined,
+      from: asObject(pressed.from),
+      senderChat: {},
+      threadId: inTopic ? asNumber(pressed.message.message_thread_id) : undefined,
     };
   }
   const change = update.my_chat_member ?? update.message_reaction;
-  if (change && isChat(change.chat)) return { chat: change.chat, from: 'from' in change ? change.from : change.user };
-  return null;
+  if (!change || !isChat(change.chat)) return null;
+  return { chat: change.chat, from: asObject('from' in change ? change.from : change.user), senderChat: {} };
 }
 
 function isChat(chat: unknown): chat is Chat {
@@ -125,15 +126,16 @@ function isChat(chat: unknown): chat is Chat {
 
 /** The identifiers by which Bitrix24 knows the chat. They are frozen: another value would open another dialog. */
 function identify({ chat, from, threadId, businessConnection }: Origin): TelegramChat {
-  const type = chat.type ?? 'private';
+  const type = asText(chat.type) || 'private';
   const person = type === 'private';
-  const suffix = businessConnection ? `:b${businessConnection.replace(/[:|]/g, '_')}` : threadId ? `:${threadId}` : '';
-  const shown = person ? { ...from, ...chat } : chat;
-  const firstName = 'first_name' in shown ? shown.first_name : undefined;
-  const lastName = 'last_name' in shown ? shown.last_name : undefined;
-  const username = 'username' in shown ? shown.username : undefined;
+  const topic = asBigInt(threadId);
+  const suffix = businessConnection ? `:b${businessConnection.replace(/[:|]/g, '_')}` : topic ? `:${topic}` : '';
+  const shown: JsonObject = person ? { ...from, ...chat } : asObject(chat);
+  const firstName = asText(shown.first_name);
+  const lastName = asText(shown.last_name);
+  const username = asText(shown.username);
   const title =
-    ('title' in shown ? shown.title : undefined) ||
+    asText(shown.title) ||
     [firstName, lastName].filter(Boolean).join(' ') ||
     (username ? `@${username}` : `Telegram ${chat.id}`);
   return {
@@ -141,24 +143,33 @@ function identify({ chat, from, threadId, businessConnection }: Origin): Telegra
     // In a private chat the chat id is the client's user id. In a group the group itself is the client.
     externalUserId: `tg:${chat.id}`,
     telegramChatId: BigInt(chat.id),
-    threadId: threadId === undefined ? undefined : BigInt(threadId),
+    threadId: topic,
     businessConnection,
     type,
     title,
     firstName: firstName || undefined,
     lastName: lastName || undefined,
     username: username || undefined,
-    language: person ? from?.language_code : undefined,
+    language: (person && asText(from.language_code)) || undefined,
   };
 }
 
 function authorOf({ from, senderChat }: Origin): { authorId?: string; authorName?: string } {
-  if (senderChat && 'title' in senderChat && senderChat.title) {
-    return { authorId: String(senderChat.id), authorName: senderChat.title };
-  }
-  if (!from) return {};
-  const name = [from.first_name, from.last_name].filter(Boolean).join(' ') || from.username;
-  return { authorId: String(from.id), authorName: name || undefined };
+  const title = asText(senderChat.title);
+  if (title) return { authorId: asId(senderChat.id) || undefined, authorName: title };
+  const name = [asText(from.first_name), asText(from.last_name)].filter(Boolean).join(' ') || asText(from.username);
+  return { authorId: asId(from.id) || undefined, authorName: name || undefined };
+}
+
+/** `Integer` of the Bot API; undefined for anything else. */
+function asBigInt(value: unknown): bigint | undefined {
+  return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
+}
+
+/** Unix time; undefined for what is no moment that a calendar with four digits knows. */
+function dateOf(seconds: unknown): Date | undefined {
+  const known = Number.isInteger(seconds) && (seconds as number) >= 0 && (seconds as number) < 1e11;
+  return known ? new Date((seconds as number) * 1000) : undefined;
 }
 
 /** In a group the operator must see who speaks. */
@@ -166,9 +177,9 @@ function withSender(name: string | undefined, rich: RichText): RichText {
   return name ? concat(withMark(`${name}:`, 'bold'), plain('\n'), rich) : rich;
 }
 
-function notFromClient(message: Message, chat: TelegramChat): Ignored | null {
+function notFromClient(message: Message, { from }: Origin, chat: TelegramChat): Ignored | null {
   // In a Business chat chat.id is the client; anybody else who writes there is the owner of the account (or we).
-  if (chat.businessConnection && message.from && message.from.id !== message.chat.id) {
+  if (chat.businessConnection && from.id !== undefined && from.id !== message.chat.id) {
     return {
       code: 'written_by_owner',
       detail: 'Written by the owner of the Telegram Business account, not by the client.',

@@ -2,6 +2,7 @@ import { Body, Controller, Headers, HttpCode, Param, Post } from '@nestjs/common
 import { ApiBody, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Update } from '@grammyjs/types';
 import { Problem } from '../common/problem.js';
+import { INTAKE_LIMIT_MS, within } from '../common/within.js';
 import { IntakeService } from '../relay/intake.service.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { BotsService } from './bots.service.js';
@@ -41,7 +42,7 @@ export class WebhookController {
     @Headers('x-telegram-bot-api-secret-token') secret: string | undefined,
     @Body() update: unknown,
   ): Promise<void> {
-    return this.receive(undefined, secret, update);
+    return within(INTAKE_LIMIT_MS, this.receive(undefined, secret, update));
   }
 
   @Post(':botKey')
@@ -53,7 +54,7 @@ export class WebhookController {
     @Headers('x-telegram-bot-api-secret-token') secret: string | undefined,
     @Body() update: unknown,
   ): Promise<void> {
-    return this.receive(botKey, secret, update);
+    return within(INTAKE_LIMIT_MS, this.receive(botKey, secret, update));
   }
 
   private async receive(key: string | undefined, secret: string | undefined, update: unknown): Promise<void> {

@@ -56,8 +56,13 @@ export class Program {
    * Starts it with these variables (and PATH). Without PORT a free one is taken.
    *
    * @param waitMs how long it may take to become ready; 0 does not wait
+   * @param ownGroup true: Ctrl+C in the terminal does not reach it, whoever started it must stop it
    */
-  static async start(environment: Record<string, string | undefined>, waitMs = 60_000): Promise<Program> {
+  static async start(
+    environment: Record<string, string | undefined>,
+    waitMs = 60_000,
+    ownGroup = false,
+  ): Promise<Program> {
     const port = environment.PORT ?? String(await freePort());
     const adminKey = environment.ADMIN_API_KEY ?? 'test-admin-key';
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
@@ -72,6 +77,7 @@ export class Program {
         PORT: port,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: ownGroup && process.platform !== 'win32',
     });
     const program = new Program(`http://127.0.0.1:${port}`, adminKey, child);
     if (waitMs > 0) await program.ready(waitMs);
@@ -142,6 +148,15 @@ export class Program {
 
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
+  }
+
+  /** What its log says from level warn on, in words, each only once. */
+  warnings(): string[] {
+    const found = this.log.flatMap((line) => {
+      const [, level, text] = /^\{"level":"(warn|error|fatal)".*"msg":"((?:[^"\\]|\\.)*)"\}$/.exec(line) ?? [];
+      return level && text ? [`${level}: ${text}`] : [];
+    });
+    return [...new Set(found)];
   }
 
   tail(lines = 30): string {

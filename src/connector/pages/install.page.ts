@@ -11,13 +11,17 @@ export interface InstallPage {
   finish?: { library: string; nonce: string };
 }
 
+/** The portal reloads the frame when the installation ends: what failed must have been read by then. */
+const READING_MS = 12_000;
+
 /**
- * Each step of the installation and its result. Calls BX24.installFinish() only when every step worked: the
- * portal reloads the frame then, and a failure would never be read.
+ * Each step of the installation and its result. Always ends the installation, as an application that is not
+ * installed gets no events at all, while a step that failed can be repeated at any time.
  */
 export function installPage({ lang, connectorName, portal, report, finish }: InstallPage): string {
   const next = say(lang, report.ok ? 'installNext' : 'installRetry', { connector: connectorName });
-  const finishing = report.ok && finish;
+  const call = 'BX24.installFinish();';
+  const code = report.ok ? call : `setTimeout(function(){${call}},${READING_MS});`;
   return renderPage({
     lang,
     title: say(lang, report.ok ? 'installed' : 'installedPartly'),
@@ -25,9 +29,9 @@ export function installPage({ lang, connectorName, portal, report, finish }: Ins
       `<p class="soft">${escapeHtml(portal)}</p>`,
       stepList(report),
       `<p>${escapeHtml(next)}</p>`,
-      finishing ? `<p class="soft">${escapeHtml(say(lang, 'finishing'))}</p>` : '',
+      finish ? `<p class="soft">${escapeHtml(say(lang, 'finishing'))}</p>` : '',
     ].join(''),
-    ...(finishing && { script: { ...finish, code: 'BX24.init(function(){BX24.installFinish();});' } }),
+    ...(finish && { script: { ...finish, code: `BX24.init(function(){${code}});` } }),
   });
 }
 

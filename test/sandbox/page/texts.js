@@ -1,0 +1,129 @@
+const TEXTS = {
+  en: {
+    title: 'Sandbox',
+    chain: 'State of the chain',
+    bitrix24: 'Bitrix24',
+    bridge: 'Bridge',
+    ready: 'ready',
+    notReady: 'not ready',
+    waiting: 'waiting: {n}',
+    down: 'down, {n} s',
+    lost: 'The sandbox has stopped. Start it again: npm run sandbox',
+    downTelegram: 'Telegram down 10 s',
+    downBitrix24: 'Bitrix24 down 10 s',
+    docs: 'API',
+    language: 'По-русски',
+    clients: 'Clients',
+    newClient: 'New client',
+    unread: 'new messages: {n}',
+    telegramRole: 'bot, as the client sees it in Telegram',
+    bitrix24Role: 'the dialog, as the operator sees it in Bitrix24',
+    telegramMessages: 'Messages in Telegram',
+    bitrix24Messages: 'Messages in Bitrix24',
+    telegramEmpty: 'You are the client. Write to the bot: **bold**, __italic__ and `code` work as in the app.',
+    bitrix24Empty: 'You are the operator. The dialog opens with the first message of the client.',
+    clientWrites: 'Message of the client',
+    operatorWrites: 'Message of the operator',
+    operatorEdits: 'New text; Esc leaves it as it is',
+    send: 'Send',
+    attach: 'Send without typing',
+    sendSticker: 'Sticker',
+    sendPhoto: 'Photo',
+    sendVoice: 'Voice message',
+    sendLocation: 'Location',
+    photo: 'Photo',
+    voice: 'Voice message, {n} s',
+    location: 'Location',
+    other: 'Message',
+    block: 'Block the bot',
+    unblock: 'Unblock',
+    blocked: 'The bot is blocked',
+    whisper: 'hidden from the client',
+    edit: 'Edit',
+    delete: 'Delete',
+    edited: 'edited',
+    deleted: 'Message deleted',
+    sent: 'sent',
+    clock: 'on its way to the client',
+    delivered: 'delivered',
+    seen: 'seen',
+  },
+  ru: {
+    title: 'Песочница',
+    chain: 'Состояние цепочки',
+    bitrix24: 'Битрикс24',
+    bridge: 'Мост',
+    ready: 'готов',
+    notReady: 'не готов',
+    waiting: 'в очереди: {n}',
+    down: 'нет связи, {n} с',
+    lost: 'Песочница остановлена. Запустите её снова: npm run sandbox',
+    downTelegram: 'Telegram: обрыв 10 с',
+    downBitrix24: 'Битрикс24: обрыв 10 с',
+    docs: 'API',
+    language: 'In English',
+    clients: 'Клиенты',
+    newClient: 'Новый клиент',
+    unread: 'новых сообщений: {n}',
+    telegramRole: 'бот, каким его видит клиент в Telegram',
+    bitrix24Role: 'диалог, каким его видит оператор в Битрикс24',
+    telegramMessages: 'Сообщения в Telegram',
+    bitrix24Messages: 'Сообщения в Битрикс24',
+    telegramEmpty: 'Вы — клиент. Напишите боту: **жирный**, __курсив__ и `код` работают, как в приложении.',
+    bitrix24Empty: 'Вы — оператор. Диалог откроется с первым сообщением клиента.',
+    clientWrites: 'Сообщение клиента',
+    operatorWrites: 'Сообщение оператора',
+    operatorEdits: 'Новый текст; Esc — оставить как есть',
+    send: 'Отправить',
+    attach: 'Отправить, не печатая',
+    sendSticker: 'Стикер',
+    sendPhoto: 'Фото',
+    sendVoice: 'Голосовое сообщение',
+    sendLocation: 'Геопозиция',
+    photo: 'Фото',
+    voice: 'Голосовое сообщение, {n} с',
+    location: 'Геопозиция',
+    other: 'Сообщение',
+    block: 'Заблокировать бота',
+    unblock: 'Разблокировать',
+    blocked: 'Бот заблокирован',
+    whisper: 'скрыто от клиента',
+    edit: 'Изменить',
+    delete: 'Удалить',
+    edited: 'изменено',
+    deleted: 'Сообщение удалено',
+    sent: 'отправлено',
+    clock: 'на пути к клиенту',
+    delivered: 'доставлено',
+    seen: 'просмотрено',
+  },
+};
+
+const remembered = localStorage.getItem('language');
+let language = remembered ?? (navigator.language.toLowerCase().startsWith('ru') ? 'ru' : 'en');
+
+export const currentLanguage = () => language;
+
+export function switchLanguage() {
+  language = language === 'ru' ? 'en' : 'ru';
+  localStorage.setItem('language', language);
+}
+
+/** The text in the chosen language; `n` stands for {n}. */
+export function text(key, n = '') {
+  return TEXTS[language][key].replace('{n}', n);
+}
+
+/** Fills in whatever the page marks with data-text, data-label and data-placeholder. */
+export function translatePage() {
+  document.documentElement.lang = language;
+  for (const element of document.querySelectorAll('[data-text]')) element.textContent = text(element.dataset.text);
+  for (const element of document.querySelectorAll('[data-label]')) {
+    const label = text(element.dataset.label);
+    element.setAttribute('aria-label', label);
+    if (element.tagName === 'BUTTON') element.title = label;
+  }
+  for (const element of document.querySelectorAll('[data-placeholder]')) {
+    element.placeholder = text(element.dataset.placeholder);
+  }
+}
