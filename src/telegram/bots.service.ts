@@ -56,7 +56,9 @@ const TOKEN = /^(\d+):[A-Za-z0-9_-]+$/;
 @Injectable()
 export class BotsService implements OnApplicationBootstrap {
   private readonly logger = new Logger(BotsService.name);
-  private readonly cache = new Map<string, { until: number; bot: Promise<Bot | null> }>();
+  private readonly cache = new Map<string, { until: number; value: Promise<unknown> }>();
+  /** Rows whose secrets were opened already: every update of a webhook asks for the same one. */
+  private readonly opened = new WeakMap<Bot, RunningBot>();
   private readonly clients = new Map<string, BotApi>();
 
   constructor(
@@ -214,9 +216,11 @@ export class BotsService implements OnApplicationBootstrap {
 
   /** Language of the placeholders that operators read: the portal's. */
   async language(id: bigint): Promise<MessageLanguage> {
-    const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-    const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
-    return portal?.language.toLowerCase().startsWith('ru') ? 'ru' : 'en';
+    return this.cached(`language:${id}`, async () => {
+      const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
+      const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
+      return portal?.language.toLowerCase().startsWith('ru') ? 'ru' : 'en';
+    });
   }
 
   private async seedDefault(token: string): Promise<void> {
@@ -329,17 +333,25 @@ export class BotsService implements OnApplicationBootstrap {
     return view(bot);
   }
 
-  private async cached(key: string, read: () => Promise<Bot | null>): Promise<Bot | null> {
+  private async cached<Value>(key: string, read: () => Promise<Value>): Promise<Value> {
     const entry = this.cache.get(key);
-    if (entry && entry.until > Date.now()) return entry.bot;
-    const bot = read();
+    if (entry && entry.until > Date.now()) return entry.value as Promise<Value>;
+    const value = read();
     if (this.cache.size > 10_000) this.cache.clear();
-    this.cache.set(key, { until: Date.now() + CACHE_MS, bot });
-    bot.catch(() => this.cache.delete(key));
-    return bot;
+    this.cache.set(key, { until: Date.now() + CACHE_MS, value });
+    value.catch(() => this.cache.delete(key));
+    return value;
   }
 
   private open(bot: Bot): RunningBot {
+    const known = this.opened.get(bot);
+    if (known) return known;
+    const running = this.openRow(bot);
+    this.opened.set(bot, running);
+    return running;
+  }
+
+  private openRow(bot: Bot): RunningBot {
     return {
       id: bot.id,
       mode: bot.mode,
