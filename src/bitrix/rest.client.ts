@@ -23,6 +23,7 @@ import {
   parseObject,
   readFault,
 } from './rest-errors.js';
+import { SharedRead } from './shared-read.js';
 import {
   BATCH_LIMIT,
   type BatchAnswer,
@@ -61,6 +62,9 @@ const MAX_USERS = 5;
 @Injectable()
 export class RestClient {
   private readonly logger = new Logger(RestClient.name);
+  /** Calls of many chats begin together; each needs to know what holds at that moment. */
+  private readonly resting = new SharedRead((portalId: bigint) => this.limiter.pausedMethods(portalId));
+  private readonly records = new SharedRead((portalId: bigint) => this.portals.findById(portalId));
 
   constructor(
     private readonly http: HttpService,
@@ -79,7 +83,7 @@ export class RestClient {
   ): Promise<RestAnswer<Result>> {
     const permit = new Permit(this.limiter, portalId, options.permit);
     try {
-      const rest = (await this.limiter.pausedMethods(portalId)).get(method.toLowerCase());
+      const rest = (await this.resting.get(portalId)).get(method.toLowerCase());
       if (rest !== undefined) throw methodRests(rest);
       const answer = await this.send<Result>(portalId, method, params, options, permit).catch(
         async (error: unknown) => {
@@ -109,7 +113,7 @@ export class RestClient {
       throw new RangeError(`a batch takes ${BATCH_LIMIT} commands, not ${entries.length}`);
     const permit = new Permit(this.limiter, portalId, options.permit);
     try {
-      const resting = await this.limiter.pausedMethods(portalId);
+      const resting = await this.resting.get(portalId);
       const halt = options.halt ?? false;
       const { ready, held } = withhold(entries, resting, halt);
       if (ready.length === 0) return { results: Object.fromEntries(held) as BatchAnswer<Key>['results'] };
@@ -188,7 +192,7 @@ export class RestClient {
   }
 
   private async callable(portalId: bigint): Promise<PortalRecord> {
-    const portal = await this.portals.findById(portalId);
+    const portal = await this.records.get(portalId);
     assertCallable(portal);
     return portal;
   }

@@ -8,6 +8,8 @@ import type { PortalSender } from './portal.sender.js';
 
 const CONCURRENCY = 20;
 const PARKED_MS = 5_000;
+/** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
+const LOOK_MS = 500;
 /** Deliveries that one status call reports. */
 const STATUSES_PER_CALL = 50;
 
@@ -16,6 +18,7 @@ export class PortalDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
   private readonly logger = new Logger(PortalDriver.name);
   private readonly pending = new Set<Promise<unknown>>();
+  private look: { until: number; portal: Promise<PortalRecord | undefined> } | null = null;
 
   constructor(
     private readonly id: bigint,
@@ -32,14 +35,16 @@ export class PortalDriver implements EndpointDriver {
     await Promise.allSettled(this.pending);
   }
 
-  refresh(): void {}
+  refresh(): void {
+    this.look = null;
+  }
 
   health(): { healthy: boolean; detail?: string } {
     return { healthy: true };
   }
 
   async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
-    const portal = await this.portals.findById(this.id);
+    const portal = await this.portal();
     if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
     const granted = await this.limiter.tryReserve(this.id, max);
     return { granted, retryInMs: granted > 0 ? 0 : Math.max(20, 1000 / this.requestsPerSecond) };
@@ -59,7 +64,7 @@ export class PortalDriver implements EndpointDriver {
 
   /** Words one call a chat; statuses of many chats of a line share a call. */
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    const portal = this.portals.findById(this.id);
+    const portal = this.portal();
     const shared = this.statusCalls(lanes, portal);
     const calls = new Set(shared.values()).size + lanes.filter((lane) => !shared.has(lane)).length;
     this.giveBack(lanes.length - calls);
@@ -67,6 +72,15 @@ export class PortalDriver implements EndpointDriver {
       const result = shared.get(lane) ?? this.guarded([lane], portal, (active) => this.sender.sendWords(active, lane));
       return result.then((results) => results.get(lane)!);
     });
+  }
+
+  private portal(): Promise<PortalRecord | undefined> {
+    if (!this.look || performance.now() >= this.look.until) {
+      const portal = this.portals.findById(this.id);
+      this.look = { until: performance.now() + LOOK_MS, portal };
+      portal.catch(() => (this.look = null));
+    }
+    return this.look.portal;
   }
 
   private statusCalls(
