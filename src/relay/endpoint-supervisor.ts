@@ -3,10 +3,11 @@ import { hostname } from 'node:os';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
-import { LanesRepository } from '../storage/lanes.repository.js';
+import { LanesRepository, type EndpointSettlements } from '../storage/lanes.repository.js';
 import type { Lease } from '../storage/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
+import { GroupCommit } from './group-commit.js';
 import { RelayEvents } from './relay-events.js';
 
 const HEARTBEAT_MS = 2_000;
@@ -57,6 +58,11 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   /** Names this process in leases and attempts. */
   readonly instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   private readonly owned = new Map<string, { holding: Holding; worker: EndpointWorker }>();
+  /** What ends at the same time, of whatever endpoints, is settled together. */
+  private readonly settlements = new GroupCommit<EndpointSettlements>(async (settlements) => {
+    const endpoints = await this.lanes.settle(settlements, this.instance);
+    if (endpoints.length > 0) this.events.emit('work', endpoints);
+  });
   private readonly loops: Promise<void>[] = [];
   private stopping = false;
 
@@ -127,8 +133,8 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       const driver = this.drivers.create(lease.endpoint, holding);
       if (!driver) continue;
       const worker = new EndpointWorker(holding, driver, this.lanes, this.events, {
-        instance: this.instance,
         policy: this.environment.UNCERTAIN_POLICY,
+        settle: (settlements) => this.settlements.add(settlements),
       });
       this.owned.set(lease.endpoint, { holding, worker });
       this.logger.log({ endpoint: lease.endpoint, fence: String(lease.fence) }, 'Driving endpoint');

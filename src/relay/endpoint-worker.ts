@@ -3,6 +3,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type {
   ClaimedDelivery,
   ClaimedLane,
+  EndpointSettlements,
   LaneSettlement,
   LanesRepository,
   Settlement,
@@ -27,6 +28,8 @@ export class EndpointWorker {
   private readonly circuit = new Circuit();
   private readonly unsettled: LaneSettlement[] = [];
   private inFlight = 0;
+  /** Nothing more was claimed because too much was in flight: a result makes room. */
+  private full = false;
   private settling: Promise<void> | null = null;
   private wakeUp: (() => void) | null = null;
   private woken = false;
@@ -38,7 +41,11 @@ export class EndpointWorker {
     private readonly driver: EndpointDriver,
     private readonly lanes: LanesRepository,
     private readonly events: RelayEvents,
-    private readonly options: { instance: string; policy: 'hold' | 'resend' },
+    private readonly options: {
+      policy: 'hold' | 'resend';
+      /** Resolves once it is committed; endpoints that then have work due are woken. */
+      settle: (settlements: EndpointSettlements) => Promise<void>;
+    },
   ) {}
 
   get endpoint(): string {
@@ -104,7 +111,8 @@ export class EndpointWorker {
     const now = performance.now();
     if (!this.held.held) return DATABASE_PAUSE_MS;
     const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, this.inFlight, now);
-    if (free <= 0) return this.circuit.waitMs(now) || IDLE_MS;
+    this.full = free <= 0;
+    if (this.full) return this.circuit.waitMs(now) || IDLE_MS;
     const { granted, retryInMs } = await this.driver.permits(free);
     if (granted === 0) return retryInMs;
     const claimed = await this.lanes.claim(this.held.lease, granted).catch((error: unknown) => {
@@ -126,7 +134,7 @@ export class EndpointWorker {
       void result.then((outcome) => {
         this.inFlight--;
         this.record(lanes[index]!, outcome);
-        this.wake();
+        if (this.full) this.wake();
       });
     });
   }
@@ -240,10 +248,8 @@ export class EndpointWorker {
     while (this.unsettled.length > 0) {
       const batch = this.unsettled.slice(0, 200);
       try {
-        const endpoints = await this.lanes.settle(this.held.lease, batch, this.options.instance);
+        await this.options.settle({ lease: this.held.lease, lanes: batch });
         this.unsettled.splice(0, batch.length);
-        this.wake();
-        if (endpoints.length > 0) this.events.emit('work', endpoints);
       } catch (error) {
         if (error instanceof LeaseLostError) {
           // The new owner treats what we had in flight as unknown; our knowledge came too late.

@@ -16,8 +16,9 @@ export class EndpointsRepository {
    */
   async heartbeat(owner: string): Promise<Lease[]> {
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
-      `UPDATE endpoints SET expires_at = now() + make_interval(secs => $2)
-        WHERE owner = $1 AND expires_at > '-infinity' RETURNING id, fence`,
+      `UPDATE endpoints e SET expires_at = now() + make_interval(secs => $2)
+         FROM (SELECT id FROM endpoints WHERE owner = $1 AND expires_at > '-infinity' ORDER BY id FOR NO KEY UPDATE) mine
+        WHERE e.id = mine.id RETURNING e.id, e.fence`,
       [owner, LEASE_SECONDS],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
@@ -58,9 +59,18 @@ export class EndpointsRepository {
  * Throws {@link LeaseLostError} otherwise.
  */
 export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
-  const { rowCount } = await connection.query(
-    `SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE`,
-    [lease.endpoint, lease.owner, lease.fence],
+  await assertLeases(connection, [lease]);
+}
+
+/** The same for several; locked in the order of their ids, as the heartbeat does, so that the two never deadlock. */
+export async function assertLeases(connection: Queryable, leases: Lease[]): Promise<void> {
+  const { rows } = await connection.query<{ id: string }>(
+    `SELECT id FROM endpoints
+      WHERE (id, owner, fence) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]))
+      ORDER BY id FOR SHARE`,
+    [leases.map(({ endpoint }) => endpoint), leases.map(({ owner }) => owner), leases.map(({ fence }) => fence)],
   );
-  if (!rowCount) throw new LeaseLostError(lease);
+  const held = new Set(rows.map(({ id }) => id));
+  const lost = leases.find(({ endpoint }) => !held.has(endpoint));
+  if (lost) throw new LeaseLostError(lost);
 }

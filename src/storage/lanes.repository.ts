@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
-import { assertLease } from './endpoints.repository.js';
+import { assertLeases } from './endpoints.repository.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
@@ -83,6 +83,12 @@ export interface LaneSettlement {
   dueInMs: number;
   /** What the answer taught about the chat. */
   chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+}
+
+/** What became of lanes of one endpoint. */
+export interface EndpointSettlements {
+  lease: Lease;
+  lanes: LaneSettlement[];
 }
 
 interface ClaimRow {
@@ -198,14 +204,21 @@ export class LanesRepository {
   }
 
   /**
-   * Records what became of claimed lanes, in one transaction: attempts, messages, links, what was learned, the
-   * lanes themselves and the follow-up work. Returns the endpoints that have new work.
-   * Throws LeaseLostError, and writes nothing, when another replica has taken over.
+   * Records what became of claimed lanes of any endpoints, in one transaction: attempts, messages, links, what was
+   * learned, the lanes themselves and the follow-up work. Returns the endpoints that have work due now.
+   * Throws LeaseLostError, and writes nothing, when another replica has taken over one of the endpoints.
    */
-  settle(lease: Lease, settlements: LaneSettlement[], instance: string): Promise<string[]> {
+  settle(settlements: EndpointSettlements[], instance: string): Promise<string[]> {
     return this.db.transaction(async (connection) => {
-      await assertLease(connection, lease);
-      return settle(connection, settlements, instance);
+      await assertLeases(
+        connection,
+        settlements.map(({ lease }) => lease),
+      );
+      return settle(
+        connection,
+        settlements.flatMap(({ lanes }) => lanes),
+        instance,
+      );
     });
   }
 
@@ -348,7 +361,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
   await recordParts(connection, done);
 
   const finished = done.filter(({ settlement }) => settlement.outcome !== 'retry');
-  await connection.query(
+  const { rows: lanesWithMore } = await connection.query<{ endpoint: string }>(
     `WITH finished AS (
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
@@ -359,10 +372,12 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
          FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
+     ), free AS (
+       UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
+                          due_at = now() + s.due_in_ms * interval '1 millisecond'
+         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, s.due_in_ms
      )
-     UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
-                        due_at = now() + s.due_in_ms * interval '1 millisecond'
-       FROM settled s WHERE l.id = s.id`,
+     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0`,
     [
       jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
       jsonb(
@@ -397,7 +412,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     return work;
   });
   await appendDeliveries(connection, followUps);
-  return [...new Set(followUps.map((work) => work.endpoint).filter(Boolean))];
+  return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
 }
 
 interface Done {
@@ -414,15 +429,19 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
       reached.set(lane.chat.id, delivery.message.id);
     }
   }
-  const changes = settlements
-    .filter(({ lane, chat }) => chat !== undefined || reached.has(lane.chat.id))
-    .map(({ lane, chat }) => ({
-      id: lane.chat.id,
+  // Both directions of a chat may be settled together, and a row is updated once.
+  const learned = new Map<bigint, LaneSettlement['chat']>();
+  for (const { lane, chat } of settlements) {
+    if (chat || reached.has(lane.chat.id)) learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
+  }
+  const changes = [...learned]
+    .map(([id, chat]) => ({
+      id,
       bitrix_chat_id: chat?.bitrixChatId ?? null,
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
       blocked_reason: chat?.blockedReason ?? null,
-      reached: reached.get(lane.chat.id) ?? null,
+      reached: reached.get(id) ?? null,
     }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
   if (changes.length === 0) return;
