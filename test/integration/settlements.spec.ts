@@ -90,8 +90,8 @@ const states = async () =>
 
 describe('lanes of several endpoints, settled together', () => {
   it('learn about their chat from both directions', async () => {
-    const [inbound] = await lanes.claim(portal, 10);
-    const [outbound] = await lanes.claim(bot, 10);
+    const [inbound] = await lanes.claim(portal, 10, 1);
+    const [outbound] = await lanes.claim(bot, 10, 1);
     const learned = { chat: { bitrixChatId: '42', bitrixSessionId: '43' } };
     await lanes.settle(
       [
@@ -108,12 +108,12 @@ describe('lanes of several endpoints, settled together', () => {
 
   it('name the endpoints that have work due: what waits behind, and what follows', async () => {
     await clientWrites('two');
-    const [inbound] = await lanes.claim(portal, 10);
+    const [inbound] = await lanes.claim(portal, 10, 1);
     expect(await lanes.settle([{ lease: portal, lanes: [delivered(inbound!)] }], OWNER)).toEqual([portal.endpoint]);
-    const [second] = await lanes.claim(portal, 10);
+    const [second] = await lanes.claim(portal, 10, 1);
     expect(await lanes.settle([{ lease: portal, lanes: [delivered(second!)] }], OWNER)).toEqual([]);
 
-    const [outbound] = await lanes.claim(bot, 10);
+    const [outbound] = await lanes.claim(bot, 10, 1);
     const reported = delivered(outbound!);
     const deliveries = reported.deliveries.map((each) => ({ ...each, reportDelivery: true }));
     expect(await lanes.settle([{ lease: bot, lanes: [{ ...reported, deliveries }] }], OWNER)).toEqual([
@@ -122,17 +122,17 @@ describe('lanes of several endpoints, settled together', () => {
   });
 
   it('name no endpoint whose lane waits for a retry', async () => {
-    const [inbound] = await lanes.claim(portal, 10);
+    const [inbound] = await lanes.claim(portal, 10, 1);
     const deliveries = inbound!.deliveries.map(({ seq }) => ({ seq, outcome: 'retry' as const, code: '503' }));
     expect(
       await lanes.settle([{ lease: portal, lanes: [{ lane: inbound!, deliveries, dueInMs: 60_000 }] }], OWNER),
     ).toEqual([]);
-    expect(await lanes.claim(portal, 10)).toEqual([]);
+    expect(await lanes.claim(portal, 10, 1)).toEqual([]);
   });
 
   it('write nothing when one lease is lost, and do not suffer from it when committed as a group', async () => {
-    const [inbound] = await lanes.claim(portal, 10);
-    const [outbound] = await lanes.claim(bot, 10);
+    const [inbound] = await lanes.claim(portal, 10, 1);
+    const [outbound] = await lanes.claim(bot, 10, 1);
     await db.query(`UPDATE endpoints SET fence = fence + 1, owner = 'another' WHERE id = $1`, [bot.endpoint]);
     const mine = { lease: portal, lanes: [delivered(inbound!)] };
     const lost = { lease: bot, lanes: [delivered(outbound!)] };
@@ -149,7 +149,7 @@ describe('lanes of several endpoints, settled together', () => {
 
 describe('the heartbeat', () => {
   it('does not deadlock with settlements of many endpoints', async () => {
-    const [inbound] = await lanes.claim(portal, 10);
+    const [inbound] = await lanes.claim(portal, 10, 1);
     const empty = (lease: Lease) => ({ lease, lanes: [] });
     await Promise.all(
       Array.from({ length: 40 }, (_, n) =>
