@@ -12,16 +12,19 @@ describe('the circuit of an endpoint', () => {
     const circuit = new Circuit();
     for (let n = 0; n < 50; n++) circuit.failed(1n, 0);
     expect(circuit.open).toBe(false);
-    expect(circuit.allowance(20, 5, 0)).toBe(20);
+    expect(circuit.allowance(20, 0)).toBe(20);
   });
 
   it('opens when three chats in a row failed, and lets one probe at a time through', () => {
     const circuit = opened();
     expect(circuit.open).toBe(true);
-    expect(circuit.allowance(20, 0, 0)).toBe(0);
+    expect(circuit.allowance(20, 0)).toBe(0);
     expect(circuit.waitMs(0)).toBe(1_000);
-    expect(circuit.allowance(20, 0, 1_000)).toBe(1);
-    expect(circuit.allowance(20, 1, 1_000)).toBe(0);
+    expect(circuit.allowance(20, 1_000)).toBe(1);
+    circuit.sent(1_000);
+    expect(circuit.allowance(20, 1_000)).toBe(0);
+    // A probe that hangs does not keep the next one from being made.
+    expect(circuit.allowance(20, 6_000)).toBe(1);
   });
 
   it('a success in between shows that the endpoint is well', () => {
@@ -54,7 +57,7 @@ describe('the circuit of an endpoint', () => {
     const circuit = new Circuit();
     circuit.pause(3_000, 0);
     circuit.pause(1_000, 0);
-    expect(circuit.allowance(20, 0, 2_999)).toBe(0);
-    expect(circuit.allowance(20, 0, 3_000)).toBe(20);
+    expect(circuit.allowance(20, 2_999)).toBe(0);
+    expect(circuit.allowance(20, 3_000)).toBe(20);
   });
 });

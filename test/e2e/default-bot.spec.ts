@@ -49,9 +49,9 @@ describe('the default bot', () => {
 
   it('shows that another program polls it, and recovers when that one stops', async () => {
     expect(await readiness()).toMatchObject({ status: 'up' });
-    let fighting = true;
+    const fight = new AbortController();
     const foreign = (async () => {
-      while (fighting) await poll(2);
+      while (!fight.signal.aborted) await poll(2);
     })();
     await eventually(bot, ({ state }) => state === 'conflict');
     expect(await readiness()).toMatchObject({ status: 'degraded' });
@@ -61,7 +61,7 @@ describe('the default bot', () => {
       what: expect.stringContaining('conflict'),
       advice: expect.stringContaining('Another program'),
     });
-    fighting = false;
+    fight.abort();
     await foreign;
     await eventually(bot, ({ state }) => state === 'active', 25_000);
     expect(await readiness()).toMatchObject({ status: 'up' });

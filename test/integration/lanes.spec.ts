@@ -28,28 +28,32 @@ const rows = async (sql: string) => (await storage.db.query(sql)).rows;
 const heads = (claimed: ClaimedLane[]) => claimed.map(({ deliveries }) => deliveries[0]?.message.text).sort();
 const settle = (lease: Lease, claimed: ClaimedLane[], outcome: Partial<Settlement>, dueInMs = 0) =>
   lanes.settle(
-    lease,
-    claimed.map((lane) => ({
-      lane,
-      dueInMs,
-      deliveries: lane.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const, ...outcome })),
-    })),
+    [
+      {
+        lease,
+        lanes: claimed.map((lane) => ({
+          lane,
+          dueInMs,
+          deliveries: lane.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const, ...outcome })),
+        })),
+      },
+    ],
     'instance',
   );
 
 describe('lanes', () => {
   it('hands out the head of each chat, and the next one only after that is settled', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'a1'), update(2, 10, 'a2'), update(3, 11, 'b1')]);
-    const first = await lanes.claim(portal, 10);
+    const first = await lanes.claim(portal, 10, 1);
     expect(heads(first)).toEqual(['a1', 'b1']);
-    expect(await lanes.claim(portal, 10)).toEqual([]);
+    expect(await lanes.claim(portal, 10, 1)).toEqual([]);
     await settle(portal, first, {});
-    expect(heads(await lanes.claim(portal, 10))).toEqual(['a2']);
+    expect(heads(await lanes.claim(portal, 10, 1))).toEqual(['a2']);
   });
 
   it('never hands a lane to two who claim at the same time', async () => {
     await intake.acceptClientUpdates(Array.from({ length: 60 }, (_, n) => update(n, 100 + n, `m${n}`)));
-    const claims = await Promise.all(Array.from({ length: 6 }, () => lanes.claim(portal, 15)));
+    const claims = await Promise.all(Array.from({ length: 6 }, () => lanes.claim(portal, 15, 1)));
     const ids = claims.flat().map(({ id }) => id);
     expect(ids.length).toBeGreaterThan(0);
     expect(new Set(ids).size).toBe(ids.length);
@@ -57,42 +61,42 @@ describe('lanes', () => {
 
   it('claims and settles nothing for one who lost the lease', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'a'), update(2, 11, 'b')]);
-    const claimed = await lanes.claim(portal, 1);
+    const claimed = await lanes.claim(portal, 1, 1);
     await storage.db.query(`UPDATE endpoints SET expires_at = now() - interval '1 ms'`);
     const heir = (await endpoints.acquire('heir', 10)).find(({ endpoint }) => endpoint === 'portal:1')!;
-    expect(await lanes.claim(portal, 10)).toEqual([]);
+    expect(await lanes.claim(portal, 10, 1)).toEqual([]);
     await expect(settle(portal, claimed, {})).rejects.toThrow(LeaseLostError);
     expect(await rows(`SELECT FROM messages WHERE state = 'delivered'`)).toEqual([]);
     const interrupted = await lanes.interrupted(heir);
     expect(heads(interrupted)).toEqual(heads(claimed));
     await settle(heir, interrupted, { outcome: 'retry', unknown: true });
-    const [again] = (await lanes.claim(heir, 10)).filter(({ id }) => id === claimed[0]!.id);
+    const [again] = (await lanes.claim(heir, 10, 1)).filter(({ id }) => id === claimed[0]!.id);
     expect(again!.deliveries[0]).toMatchObject({ attempt: 2, unknown: true });
     expect(await lanes.interrupted(heir)).toEqual([]);
   });
 
   it('lets a chat wait for its retry and goes on with others', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'slow')]);
-    await settle(portal, await lanes.claim(portal, 1), { outcome: 'retry', code: '500' }, 60_000);
+    await settle(portal, await lanes.claim(portal, 1, 1), { outcome: 'retry', code: '500' }, 60_000);
     await intake.acceptClientUpdates([update(2, 10, 'behind'), update(3, 11, 'other')]);
-    expect(heads(await lanes.claim(portal, 10))).toEqual(['other']);
+    expect(heads(await lanes.claim(portal, 10, 1))).toEqual(['other']);
     expect(await lanes.withWorkDue(['portal:1', 'bot:1'])).toEqual([]);
     await lanes.wake('portal:1', [0n]);
     expect(await lanes.withWorkDue(['portal:1'])).toEqual([]);
     await lanes.wake('portal:1');
     expect(await lanes.withWorkDue(['portal:1'])).toEqual(['portal:1']);
-    expect(heads(await lanes.claim(portal, 10))).toEqual(['slow']);
+    expect(heads(await lanes.claim(portal, 10, 1))).toEqual(['slow']);
   });
 
   it('keeps the parts that arrived, reports a delivery and writes every attempt down', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'hello')]);
     await intake.acceptOperatorMessages([operatorMessage(5, 10, 'long')]);
-    await settle(bot, await lanes.claim(bot, 1), { outcome: 'retry', code: '429', telegramMessageIds: [71n] });
-    const again = await lanes.claim(bot, 1);
+    await settle(bot, await lanes.claim(bot, 1, 1), { outcome: 'retry', code: '429', telegramMessageIds: [71n] });
+    const again = await lanes.claim(bot, 1, 1);
     expect(again[0]!.deliveries[0]!.message.telegramMessageIds).toEqual([71n]);
     const work = await settle(bot, again, { telegramMessageIds: [71n, 72n], reportDelivery: true });
     expect(work).toEqual(['portal:1']);
-    const status = (await lanes.claim(portal, 10)).find(({ channel }) => channel === 'status')!;
+    const status = (await lanes.claim(portal, 10, 1)).find(({ channel }) => channel === 'status')!;
     expect(status.deliveries[0]!.message.telegramMessageIds).toEqual([71n, 72n]);
     expect(await rows(`SELECT number, outcome, code FROM attempts ORDER BY id`)).toEqual([
       { number: 1, outcome: 'retry', code: '429' },
@@ -102,25 +106,25 @@ describe('lanes', () => {
 
   it('puts a note into the dialog for what failed, and the lane goes on', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'hello')]);
-    await settle(portal, await lanes.claim(portal, 1), {});
+    await settle(portal, await lanes.claim(portal, 1, 1), {});
     await intake.acceptOperatorMessages([operatorMessage(5, 10, 'in vain'), operatorMessage(6, 10, 'next')]);
     const note = { code: 'bot_blocked', detail: 'why' };
-    await settle(bot, await lanes.claim(bot, 1), { outcome: 'failed', code: 'bot_blocked', note });
-    const [lane] = await lanes.claim(portal, 10);
+    await settle(bot, await lanes.claim(bot, 1, 1), { outcome: 'failed', code: 'bot_blocked', note });
+    const [lane] = await lanes.claim(portal, 10, 1);
     expect(lane!.deliveries).toMatchObject([{ kind: 'note', payload: note, message: { text: 'in vain' } }]);
-    expect(heads(await lanes.claim(bot, 1))).toEqual(['next']);
+    expect(heads(await lanes.claim(bot, 1, 1))).toEqual(['next']);
   });
 
   it('retries what failed or is uncertain, and nothing else', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'a'), update(2, 10, 'b'), update(3, 10, 'c')]);
-    await settle(portal, await lanes.claim(portal, 1), { outcome: 'failed' });
-    await settle(portal, await lanes.claim(portal, 1), {});
+    await settle(portal, await lanes.claim(portal, 1, 1), { outcome: 'failed' });
+    await settle(portal, await lanes.claim(portal, 1, 1), {});
     const ids = (await rows(`SELECT id FROM messages ORDER BY id`)).map(({ id }) => id as bigint);
     expect(await lanes.retry(ids)).toEqual({ retried: 1, endpoints: ['portal:1'] });
     expect(await lanes.retry(ids)).toEqual({ retried: 0, endpoints: [] });
     const order: unknown[] = [];
     for (let n = 0; n < 2; n++) {
-      const claimed = await lanes.claim(portal, 1);
+      const claimed = await lanes.claim(portal, 1, 1);
       order.push(...heads(claimed));
       await settle(portal, claimed, {});
     }
@@ -134,7 +138,7 @@ describe('lanes', () => {
       `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
     );
     await intake.acceptClientUpdates([{ ...update(1, 20, 'stays'), botId: 2n }]);
-    const claimed = await lanes.claim(portal, 10);
+    const claimed = await lanes.claim(portal, 10, 1);
     expect(claimed).toHaveLength(2);
     await new BotsRepository(storage.db).remove(1n);
     await settle(portal, claimed, { reportDelivery: true, telegramMessageIds: [1n] });
