@@ -17,6 +17,7 @@ interface HistoryMessage {
   text?: unknown;
   textlegacy?: unknown;
   params?: Record<string, unknown> | unknown[];
+  [flag: string]: unknown;
 }
 
 interface HistoryFile {
@@ -29,8 +30,9 @@ interface HistoryFile {
 /** The portal's clock is not ours, and it shows whole seconds. */
 const CLOCKS_MS = 600_000;
 
-/** Params of silent ("whispered") and other lines that stay inside the portal. */
+/** How lines that stay inside the portal — whispers, service lines — are marked: a look, or one of these flags. */
 const INSIDE_CLASS = /content-item-system|whisper|silent/i;
+const INSIDE_FLAGS = ['system', 'silent', 'whisper', 'hidden', 'skipconnector', 'silentconnector', 'silentmode'];
 
 /**
  * Operators' messages of a dialog that were meant for the client and were never reported as delivered: the portal
@@ -48,8 +50,8 @@ export function undeliveredMessages(
   const users = (Array.isArray(history.users) ? {} : (history.users ?? {})) as Record<string, { connector?: unknown }>;
   const files = new Map((Object.values(history.files ?? {}) as HistoryFile[]).map((file) => [String(file.id), file]));
   const params = messages.map(paramsOf);
-  // Older builds leave these parameters out of the history altogether.
-  const marked = params.some((own) => own.has('sending') || own.has('connectormid'));
+  // Some builds leave this parameter out of the history altogether.
+  const marked = params.some((own) => own.has('sending'));
   return messages.flatMap((message, index) => {
     const own = params[index]!;
     const author = String(message.senderid ?? '0');
@@ -57,6 +59,7 @@ export function undeliveredMessages(
     const written = new Date(String(message.date));
     if (author === '0' || author === '' || client || own.has('connectormid')) return [];
     if (INSIDE_CLASS.test(String(own.get('class') ?? ''))) return [];
+    if (INSIDE_FLAGS.some((flag) => isYes(own.get(flag)) || isYes(message[flag]))) return [];
     if (marked && !isYes(own.get('sending'))) return [];
     if (!(written >= since) || written.getTime() < dialog.createdAt.getTime() - CLOCKS_MS) return [];
     const attached = [own.get('fileid') ?? []].flat().flatMap((id) => files.get(String(id)) ?? []);

@@ -22,9 +22,11 @@ describe('the circuit of an endpoint', () => {
     expect(circuit.waitMs(0)).toBe(1_000);
     expect(circuit.allowance(20, 1_000)).toBe(1);
     circuit.sent(1_000);
-    expect(circuit.allowance(20, 1_000)).toBe(0);
+    expect(circuit.allowance(20, 5_999)).toBe(0);
     // A probe that hangs does not keep the next one from being made.
     expect(circuit.allowance(20, 6_000)).toBe(1);
+    expect(circuit.succeeded()).toHaveLength(3);
+    expect(circuit.allowance(20, 6_000)).toBe(20);
   });
 
   it('a success in between shows that the endpoint is well', () => {
