@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
-import { Gate } from '../support/gate.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { freePort } from '../support/program.js';
 
 const FAST = { B24_REQUESTS_PER_SECOND: '1000' };
@@ -9,15 +9,15 @@ const UNLIMITED = { limits: false } as const;
 
 describe('operator → client: what becomes of a send', () => {
   let bridge: Bridge;
-  let gate: Gate;
+  let proxy: TcpProxy;
   let silent: Conversation;
 
   beforeAll(async () => {
-    // The gate's port has to be known before the program starts, the simulator's before the gate.
+    // The proxy's port has to be known before the program starts, the simulator's before the proxy.
     const port = await freePort();
-    gate = await Gate.open(`http://127.0.0.1:${port}`);
+    proxy = await TcpProxy.before(`http://127.0.0.1:${port}`);
     bridge = await Bridge.start({
-      environment: { ...FAST, TG_API_ROOT: gate.url },
+      environment: { ...FAST, TG_API_ROOT: proxy.through(`http://127.0.0.1:${port}`) },
       bitrix24: UNLIMITED,
       telegram: { port },
     });
@@ -29,7 +29,7 @@ describe('operator → client: what becomes of a send', () => {
 
   afterAll(async () => {
     await bridge?.stop();
-    await gate?.shut();
+    await proxy?.stop();
   });
 
   it('obeys a 429 of one chat while others go on', async () => {
@@ -221,13 +221,13 @@ describe('operator → client: what becomes of a send', () => {
     const chat = await Conversation.begin(bridge, 115);
     // Its connection would be cut, too.
     await silent.becomes('no answer in time', 'uncertain', 45_000);
-    await gate.shut();
+    await proxy.cut();
     chat.answers('patience');
     await eventually(
       async () => (await chat.timeline((await chat.becomes('patience', 'queued')).id)).map(({ code }) => code),
       (codes) => codes.includes('ECONNREFUSED'),
     );
-    await gate.reopen();
+    await proxy.restore();
     await chat.client.receives(1, 10_000);
     expect(chat.reached).toEqual(['patience']);
     expect(chat.notes).toEqual([]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
-import { Gate } from '../support/gate.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 import { freePort } from '../support/program.js';
 
 const CHATS = 8;
@@ -76,25 +76,26 @@ function say(said: Map<number, string[]>, { client }: Conversation, text: string
 
 describe('restarts while messages flow both ways', () => {
   let bridge: Bridge;
-  let gate: Gate;
+  let proxy: TcpProxy;
 
   beforeAll(async () => {
     // What stands before the programs in production: events go to one that lives.
-    gate = await Gate.open(`http://127.0.0.1:${await freePort()}`);
+    proxy = await TcpProxy.before(`http://127.0.0.1:${await freePort()}`);
+    const { origin } = new URL(proxy.through('http://127.0.0.1:1'));
     bridge = await Bridge.start({
       environment: {
-        PUBLIC_URL: gate.url,
-        B24_REDIRECT_URI: `${gate.url}/b24/oauth/callback`,
+        PUBLIC_URL: origin,
+        B24_REDIRECT_URI: `${origin}/b24/oauth/callback`,
         B24_REQUESTS_PER_SECOND: '1000',
       },
       bitrix24: { limits: false, latencyMs: 20 },
     });
-    await gate.leadTo(bridge.program.url);
+    await proxy.leadTo(bridge.program.url);
   });
 
   afterAll(async () => {
     await bridge?.stop();
-    await gate?.shut();
+    await proxy?.stop();
   });
 
   const conversations = (from: number) =>
@@ -103,7 +104,7 @@ describe('restarts while messages flow both ways', () => {
   it('kill -9 five times: nothing lost, nothing twice, order kept', async () => {
     const chats = await conversations(700);
     const spare = await bridge.replica();
-    await gate.leadTo(spare.url);
+    await proxy.leadTo(spare.url);
     const load = new Load(bridge, chats);
     for (let kill = 1; kill <= 5; kill++) {
       // From right after the start to the middle of the takeover.
@@ -116,13 +117,13 @@ describe('restarts while messages flow both ways', () => {
     const ledger = bridge.portal.ledger();
     expect(ledger.dialogs.flatMap(({ duplicates, reordered }) => [...duplicates, ...reordered])).toEqual([]);
     expect(await spare.stop()).toBe(0);
-    await gate.leadTo(bridge.program.url);
+    await proxy.leadTo(bridge.program.url);
   }, 120_000);
 
   it('SIGTERM: code 0 within 10 s, and nothing twice after the restart', async () => {
     const chats = await conversations(750);
     const spare = await bridge.replica();
-    await gate.leadTo(spare.url);
+    await proxy.leadTo(spare.url);
     const load = new Load(bridge, chats);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const began = Date.now();

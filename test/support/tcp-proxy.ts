@@ -11,7 +11,7 @@ export class TcpProxy {
   private silent = false;
 
   private constructor(
-    private readonly target: { host: string; port: number },
+    private target: { host: string; port: number },
     /** Where clients connect, on 127.0.0.1; stays the same through cuts. */
     private port: number,
   ) {}
@@ -30,6 +30,16 @@ export class TcpProxy {
     proxied.hostname = '127.0.0.1';
     proxied.port = String(this.port);
     return proxied.href;
+  }
+
+  /** Stands before another server from now on; connections to the old one are reset. */
+  async leadTo(url: string): Promise<void> {
+    await this.cut();
+    const { hostname, port } = new URL(url);
+    this.target = { host: hostname, port: Number(port) };
+    await this.restore();
+    // Until those who keep connections have noticed: a request into a dead one would be lost.
+    await new Promise((resolve) => setTimeout(resolve, 200));
   }
 
   /** Resets every connection and refuses new ones, as when the server is stopped. */
