@@ -1,5 +1,5 @@
-/** Bot tokens as they stand in texts, `123456:AA…`, and in URLs, `/bot123456:AA…/`. */
-const BOT_TOKEN = /(?<!\d)\d{3,}:[A-Za-z0-9_-]{8,}/g;
+/** Bot tokens as they stand in URLs, `/bot123456:AA…/`, whatever their length, and in texts, `123456:AA…`. */
+const BOT_TOKEN = /(?<=\/bot)\d+:[^/\s"]+|(?<!\d)\d{3,}:[A-Za-z0-9_-]{8,}/g;
 const CREDENTIAL_PARAMETER =
   /((?:access_token|refresh_token|client_secret|application_token|auth|AUTH_ID|REFRESH_ID|code|secret|state)=)[^&\s"]+/gi;
 

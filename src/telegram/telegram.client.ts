@@ -63,7 +63,11 @@ export class TelegramClient {
 
 /** `fetch` as grammY expects it, except that an answer of a gateway keeps its status instead of a parse error. */
 async function exchange(url: string, init: RequestInit): Promise<{ json(): Promise<unknown> }> {
-  const response = await fetch(url, init);
+  const response = await fetch(url, init).catch((error: unknown) => {
+    // The library puts the whole address, token and all, into its message; its code says the rest.
+    if (error instanceof Error) error.message = error.message.replaceAll(url, 'the Bot API');
+    throw error;
+  });
   const text = await response.text();
   let body: unknown;
   try {
