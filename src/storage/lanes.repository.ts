@@ -63,7 +63,8 @@ export interface ClaimedLane {
 /** What became of one claimed delivery. */
 export interface Settlement {
   seq: bigint;
-  outcome: 'delivered' | 'retry' | 'failed' | 'uncertain';
+  /** `postponed`: it was not tried after all, and waits as if it had not been claimed. */
+  outcome: 'delivered' | 'retry' | 'postponed' | 'failed' | 'uncertain';
   code?: string;
   detail?: string;
   /** With `retry`: the arrival of this attempt is unknown. */
@@ -79,7 +80,7 @@ export interface Settlement {
 export interface LaneSettlement {
   lane: ClaimedLane;
   deliveries: Settlement[];
-  /** With a `retry` among them: milliseconds until the lane is due again. */
+  /** Milliseconds until the lane is due again. */
   dueInMs: number;
   /** What the answer taught about the chat. */
   chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
@@ -320,12 +321,14 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
 }
 
 async function settle(connection: Queryable, settlements: LaneSettlement[], instance: string): Promise<string[]> {
-  const done = settlements.flatMap(({ lane, deliveries }) =>
-    deliveries.map((settlement) => {
+  const all = settlements.flatMap(({ lane, deliveries }) =>
+    deliveries.map((settlement): Done => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === settlement.seq)!;
       return { lane, delivery, settlement };
     }),
   );
+  const done = all.filter(({ settlement }) => settlement.outcome !== 'postponed');
+  const again = all.filter(({ settlement }) => settlement.outcome === 'retry' || settlement.outcome === 'postponed');
   await learnAboutChats(connection, settlements, done);
   if (done.length > 0) {
     await connection.query(
@@ -364,8 +367,8 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
      ), again AS (
-       UPDATE deliveries d SET state = 'queued', unknown = r.unknown
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean)
+       UPDATE deliveries d SET state = 'queued', unknown = r.unknown, attempts = r.attempts
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
@@ -377,13 +380,12 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     [
       jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
       jsonb(
-        done
-          .filter(({ settlement }) => settlement.outcome === 'retry')
-          .map(({ lane, delivery, settlement }) => ({
-            lane_id: lane.id,
-            seq: delivery.seq,
-            unknown: settlement.unknown ?? delivery.unknown,
-          })),
+        again.map(({ lane, delivery, settlement }) => ({
+          lane_id: lane.id,
+          seq: delivery.seq,
+          unknown: settlement.unknown ?? delivery.unknown,
+          attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
+        })),
       ),
       jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
     ],
