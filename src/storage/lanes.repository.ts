@@ -259,6 +259,67 @@ export class LanesRepository {
       return { retried: rows.length, endpoints: [...new Set(work.map((item) => item.endpoint).filter(Boolean))] };
     });
   }
+
+  /**
+   * Records what a person knows about a message whose outcome is unknown; null when it is not `uncertain` (any more).
+   * Returns the endpoints with new work: the portal hears of a delivery as far as Telegram's ids are known, because
+   * a report without them means nothing to it.
+   */
+  resolve(messageId: bigint, outcome: 'delivered' | 'failed'): Promise<string[] | null> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ chat_id: bigint; portal_id: bigint | null; known: boolean }>(
+        `UPDATE messages m
+            SET state = $2::"MessageState",
+                delivered_at = CASE WHEN $2 = 'delivered' THEN now() END,
+                error_code = CASE WHEN $2 = 'failed' THEN m.error_code END,
+                error_detail = CASE WHEN $2 = 'failed' THEN m.error_detail END
+           FROM chat_links c
+          WHERE m.id = $1 AND m.state = 'uncertain' AND c.id = m.chat_id
+          RETURNING c.id AS chat_id, c.portal_id, m.direction = 'outbound' AND EXISTS (
+            SELECT FROM message_links l WHERE l.message_id = m.id) AS known`,
+        [messageId, outcome],
+      );
+      const [row] = rows;
+      if (!row) return null;
+      await recordDecision(connection, [messageId], 'resolved', outcome);
+      if (outcome === 'failed' || !row.known || row.portal_id === null) return [];
+      const endpoint = `portal:${row.portal_id}`;
+      await appendDeliveries(connection, [
+        { chatId: row.chat_id, channel: 'status', endpoint, messageId, kind: 'status' },
+      ]);
+      return [endpoint];
+    });
+  }
+
+  /** Takes failed and uncertain messages out of what could be sent again, for good. Returns how many those were. */
+  discard(messageIds: bigint[]): Promise<number> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ id: bigint }>(
+        `UPDATE messages m
+            SET state = 'ignored', error_code = 'discarded',
+                error_detail = concat_ws(': ', 'Discarded by a person; it was ' || m.state, m.error_code, m.error_detail)
+          WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') RETURNING m.id`,
+        [messageIds],
+      );
+      const discarded = rows.map(({ id }) => id);
+      await recordDecision(connection, discarded, 'discarded', null);
+      return discarded.length;
+    });
+  }
+}
+
+/** What a person decided stands among the attempts: nobody can say later that the program did it. */
+async function recordDecision(
+  connection: Queryable,
+  messageIds: bigint[],
+  decision: 'resolved' | 'discarded',
+  detail: string | null,
+): Promise<void> {
+  await connection.query(
+    `INSERT INTO attempts (message_id, kind, number, started_at, outcome, detail, instance)
+     SELECT id, 'message', attempts, now(), $2, $3, 'admin' FROM messages WHERE id = ANY($1::bigint[])`,
+    [messageIds, decision, detail],
+  );
 }
 
 function group(rows: ClaimRow[]): ClaimedLane[] {
