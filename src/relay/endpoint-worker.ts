@@ -218,6 +218,7 @@ export class EndpointWorker {
         code,
         detail,
         unknown: decision.unknown,
+        unclear: error.kind === 'unknown',
         telegramMessageIds,
         delayMs: decision.delayMs,
       };

@@ -67,8 +67,10 @@ export interface Settlement {
   outcome: 'delivered' | 'retry' | 'postponed' | 'failed' | 'uncertain';
   code?: string;
   detail?: string;
-  /** With `retry`: the arrival of this attempt is unknown. */
+  /** With `retry`: nobody knows whether this attempt or one before it arrived. */
   unknown?: boolean;
+  /** With `retry`: it is this attempt that nobody knows about. */
+  unclear?: boolean;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
   /** Follow-up work for the operator's dialog: a note saying why. */
@@ -410,7 +412,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
             kind: delivery.kind,
             number: delivery.attempt,
             started_at: delivery.startedAt,
-            outcome: settlement.outcome === 'retry' && settlement.unknown ? 'unknown' : settlement.outcome,
+            outcome: settlement.outcome === 'retry' && settlement.unclear ? 'unknown' : settlement.outcome,
             code: settlement.code ?? null,
             detail: settlement.detail ?? null,
           })),
