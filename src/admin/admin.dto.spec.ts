@@ -2,7 +2,15 @@ import type { Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../common/problem.js';
 import { requestValidation } from '../common/request-validation.js';
-import { BotChangeBody, LineBody, ListQuery, MessagesQuery, NewBotBody, RetryFilter } from './admin.dto.js';
+import {
+  BotChangeBody,
+  LineBody,
+  ListQuery,
+  MessagesQuery,
+  NewBotBody,
+  ResolveBody,
+  UndeliveredFilter,
+} from './admin.dto.js';
 import { messageFilter } from './messages.service.js';
 
 const pipe = requestValidation();
@@ -98,8 +106,11 @@ describe('bodies', () => {
     [BotChangeBody, { enabled: 'yes' }],
     [LineBody, {}],
     [LineBody, { lineId: 'one' }],
-    [RetryFilter, { state: 'delivered' }],
-    [RetryFilter, { sate: 'failed' }],
+    [UndeliveredFilter, { state: 'delivered' }],
+    [UndeliveredFilter, { sate: 'failed' }],
+    [ResolveBody, {}],
+    [ResolveBody, { outcome: 'uncertain' }],
+    [ResolveBody, { outcome: 'delivered', state: 'uncertain' }],
   ] as [Type, object][])('%o refuses %j', async (metatype, body) => {
     expect(await refusal(metatype, body)).not.toEqual([]);
   });

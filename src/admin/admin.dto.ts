@@ -6,6 +6,7 @@ import { ID } from './cursor.js';
 
 export const SHOWN_STATES = ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'] as const;
 export const REPLAYABLE_STATES = ['failed', 'uncertain'] as const;
+export const RESOLVED_STATES = ['delivered', 'failed'] as const;
 export const DIRECTIONS = ['inbound', 'outbound'] as const;
 
 /** `?state=` without a value means the same as no `state` at all. */
@@ -136,8 +137,16 @@ export class ChatsQuery extends ListQuery {
   bot?: string;
 }
 
-/** Which failed or uncertain messages are to be sent again; without `state`, both. */
-export class RetryFilter {
+/** What a person knows about a message whose outcome is unknown. */
+export class ResolveBody {
+  /** `delivered`: the client has it; `failed`: he has not. */
+  @ApiProperty({ enum: RESOLVED_STATES })
+  @IsIn(RESOLVED_STATES, { message: `outcome must be one of ${RESOLVED_STATES.join(', ')}` })
+  outcome: (typeof RESOLVED_STATES)[number];
+}
+
+/** Which failed or uncertain messages are to be sent again, or to be put away; without `state`, both. */
+export class UndeliveredFilter {
   @ApiPropertyOptional({ enum: REPLAYABLE_STATES })
   @IsOneOf(REPLAYABLE_STATES)
   state?: (typeof REPLAYABLE_STATES)[number];

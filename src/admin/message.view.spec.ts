@@ -120,4 +120,33 @@ describe('timeline', () => {
     const entries = timeline(story({ state: 'ignored', errorCode: 'not_ours', errorDetail: 'another connector' }));
     expect(entries.at(-1)).toMatchObject({ what: 'ignored', code: 'not_ours', detail: 'another connector' });
   });
+
+  it('says what a person decided, after what was tried', () => {
+    const decision = (outcome: string, detail: string | null) => ({
+      ...attempt(2, outcome),
+      detail,
+      instance: 'admin',
+    });
+    const attempts = [attempt(1, 'uncertain', 'TIMEOUT')];
+    const resolved = timeline(
+      story(
+        { state: 'delivered', deliveredAt: at(21) },
+        { attempts: [...attempts, decision('resolved', 'delivered')] },
+      ),
+    );
+    expect(resolved.slice(3)).toEqual([
+      { at: at(20), what: 'resolved', outcome: 'delivered' },
+      { at: at(21), what: 'delivered' },
+    ]);
+    const discarded = timeline(
+      story(
+        { state: 'ignored', errorCode: 'discarded', errorDetail: 'it was uncertain' },
+        { attempts: [...attempts, decision('discarded', null)] },
+      ),
+    );
+    expect(discarded.slice(3)).toEqual([
+      { at: at(20), what: 'discarded' },
+      { at: at(21), what: 'ignored', code: 'discarded', detail: 'it was uncertain' },
+    ]);
+  });
 });

@@ -39,13 +39,15 @@ export interface TimelineEntry {
     | 'failed'
     | 'uncertain'
     | 'ignored'
+    | 'resolved'
+    | 'discarded'
     | 'sending'
     | 'waiting';
   /** Of an attempt or of waiting work: message, note, status (delivery report) or reading (read report). */
   kind?: string;
   /** Number of the attempt, from 1. */
   number?: number;
-  /** Of an attempt: delivered, retry, failed, uncertain, unknown, requeued. */
+  /** Of an attempt: delivered, retry, failed, uncertain, unknown. Of `resolved`: what a person said, delivered or failed. */
   outcome?: string;
   code?: string;
   detail?: string;
@@ -84,6 +86,10 @@ function sourceOf(message: MessageRow): string {
 }
 
 function attemptEntry(attempt: AttemptRow): TimelineEntry {
+  if (attempt.outcome === 'resolved') {
+    return { at: attempt.startedAt, what: 'resolved', ...(attempt.detail ? { outcome: attempt.detail } : {}) };
+  }
+  if (attempt.outcome === 'discarded') return { at: attempt.startedAt, what: 'discarded' };
   return {
     at: attempt.startedAt,
     what: 'attempt',
@@ -106,11 +112,13 @@ function ending(message: MessageRow, attempts: AttemptRow[]): TimelineEntry[] {
     case 'uncertain':
       return [{ at: lastTry, what: message.state, ...reason }];
     case 'ignored':
-      return [{ at: message.createdAt, what: 'ignored', ...reason }];
+      return [{ at: attempts.some(isDiscard) ? lastTry : message.createdAt, what: 'ignored', ...reason }];
     default:
       return [];
   }
 }
+
+const isDiscard = (attempt: AttemptRow) => attempt.outcome === 'discarded';
 
 function waitingEntry(work: WaitingRow): TimelineEntry {
   if (work.state === 'sending') {

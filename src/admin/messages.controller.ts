@@ -4,7 +4,7 @@ import { Problem } from '../common/problem.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { HistoryRepository, type MessageStory } from '../storage/history.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { MessagesQuery, RetryFilter } from './admin.dto.js';
+import { MessagesQuery, ResolveBody, UndeliveredFilter } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 import { messageDetail } from './message.view.js';
@@ -35,7 +35,7 @@ export class MessagesController {
   @HttpCode(200)
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send every failed or uncertain message that the filter names again' })
-  async retryAll(@Body() filter: RetryFilter): Promise<{ retried: number }> {
+  async retryAll(@Body() filter: UndeliveredFilter): Promise<{ retried: number }> {
     return { retried: await this.messages.retry(filter) };
   }
 
@@ -46,16 +46,43 @@ export class MessagesController {
   async retry(@Param('id', IdPipe) id: bigint): Promise<{ retried: number }> {
     const { message } = await this.find(id);
     if ((await this.replay.retry([id])) === 0) {
-      throw new Problem(
-        409,
-        'not_retryable',
-        `Only failed and uncertain messages can be sent again; this one is ${message.state}.`,
-        {
-          state: message.state,
-        },
-      );
+      throw wrongState('not_retryable', 'Only failed and uncertain messages can be sent again', message);
     }
     return { retried: 1 };
+  }
+
+  @Post('discard')
+  @HttpCode(200)
+  @Audited('message.discard')
+  @ApiOperation({
+    summary: 'Put away every failed or uncertain message that the filter names: they become `ignored`, for good',
+  })
+  async discardAll(@Body() filter: UndeliveredFilter): Promise<{ discarded: number }> {
+    return { discarded: await this.messages.discard(filter) };
+  }
+
+  @Post(':id/discard')
+  @HttpCode(200)
+  @Audited('message.discard')
+  @ApiOperation({ summary: 'Put away one failed or uncertain message: it becomes `ignored`, for good' })
+  async discard(@Param('id', IdPipe) id: bigint): Promise<{ discarded: number }> {
+    const { message } = await this.find(id);
+    if ((await this.replay.discard([id])) === 0) {
+      throw wrongState('not_discardable', 'Only failed and uncertain messages can be discarded', message);
+    }
+    return { discarded: 1 };
+  }
+
+  @Post(':id/resolve')
+  @HttpCode(200)
+  @Audited('message.resolve')
+  @ApiOperation({ summary: 'Say what became of a message whose outcome is unknown; nothing is sent' })
+  async resolve(@Param('id', IdPipe) id: bigint, @Body() { outcome }: ResolveBody) {
+    const { message } = await this.find(id);
+    if (!(await this.replay.resolve(id, outcome))) {
+      throw wrongState('not_uncertain', 'Only uncertain messages can be resolved', message);
+    }
+    return messageDetail(await this.find(id));
   }
 
   private async find(id: bigint): Promise<MessageStory> {
@@ -63,4 +90,8 @@ export class MessagesController {
     if (!story) throw notFound('No message', id);
     return story;
   }
+}
+
+function wrongState(code: string, rule: string, { state }: MessageStory['message']): Problem {
+  return new Problem(409, code, `${rule}; this one is ${state}.`, { state });
 }

@@ -2,14 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
-import type { MessagesQuery, RetryFilter } from './admin.dto.js';
+import type { MessagesQuery, UndeliveredFilter } from './admin.dto.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
 import { messageItem, type MessageItem } from './message.view.js';
 
-/** Messages replayed in one transaction. */
-const REPLAY_BATCH = 500;
+/** Messages that one transaction sends again or puts away. */
+const BATCH = 500;
 
-/** The history as pages, and its replay by filter. */
+/** The history as pages, and what is done about messages by filter. */
 @Injectable()
 export class MessagesService {
   constructor(
@@ -33,16 +33,29 @@ export class MessagesService {
 
   /**
    * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
-   * keep their order. Each is looked at once: one that fails again meanwhile is not taken twice.
+   * keep their order.
    */
-  async retry(filter: RetryFilter): Promise<number> {
-    let retried = 0;
+  retry(filter: UndeliveredFilter): Promise<number> {
+    return this.forEachUndelivered(filter, (ids) => this.replay.retry(ids));
+  }
+
+  /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
+  discard(filter: UndeliveredFilter): Promise<number> {
+    return this.forEachUndelivered(filter, (ids) => this.replay.discard(ids));
+  }
+
+  /** Each is looked at once, oldest first: one that fails again meanwhile is not taken twice. */
+  private async forEachUndelivered(
+    filter: UndeliveredFilter,
+    act: (ids: bigint[]) => Promise<number>,
+  ): Promise<number> {
+    let changed = 0;
     let after = 0n;
     for (;;) {
-      const ids = await this.history.replayable(messageFilter(filter), after, REPLAY_BATCH);
-      retried += await this.replay.retry(ids);
+      const ids = await this.history.replayable(messageFilter(filter), after, BATCH);
+      changed += await act(ids);
       const last = ids.at(-1);
-      if (last === undefined || ids.length < REPLAY_BATCH) return retried;
+      if (last === undefined || ids.length < BATCH) return changed;
       after = last;
     }
   }

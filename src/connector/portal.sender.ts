@@ -135,9 +135,9 @@ export class PortalSender {
       const [outcome] = result.deliveries;
       deliveries.push(outcome!);
       chat = result.chat ?? chat;
-      if (!outcome!.delivered && outcome!.error.kind !== 'refused') {
+      if ('error' in outcome! && outcome.error.kind !== 'refused') {
         const rest = lane.deliveries.slice(deliveries.length);
-        const { error } = outcome!;
+        const { error } = outcome;
         // Behind a message that must wait, the order of the chat makes the others wait, unsent.
         const waiting = error.kind === 'unknown' ? behind(error) : error;
         deliveries.push(...rest.map(({ seq }) => ({ seq, delivered: false as const, error: waiting })));

@@ -12,13 +12,19 @@ export interface HeldLease {
   readonly signal: AbortSignal;
 }
 
-/** What became of one delivery of a lane. */
+/**
+ * What became of one delivery of a lane. `postponed`: nothing went wrong, but a limit of the network allows no (more)
+ * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
+ */
 export type DeliveryResult =
   | { seq: bigint; delivered: true; telegramMessageIds?: bigint[]; reportDelivery?: boolean }
-  | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] };
+  | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] }
+  | { seq: bigint; delivered: false; postponed: { begun: boolean }; telegramMessageIds?: bigint[] };
 
 export interface LaneResult {
   deliveries: DeliveryResult[];
+  /** Milliseconds until the network's limits allow the lane's next delivery; at once when absent. */
+  nextInMs?: number;
   /** What the answer taught about the chat. */
   chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
 }

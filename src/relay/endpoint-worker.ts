@@ -19,6 +19,7 @@ import type { RelayEvents } from './relay-events.js';
 const IDLE_MS = 5_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
+const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
 
 /**
  * Drives one endpoint while its lease holds: claims lanes that are due, has them sent, settles what became of them.
@@ -168,11 +169,12 @@ export class EndpointWorker {
 
   private record(lane: ClaimedLane, result: LaneResult): void {
     const now = performance.now();
-    let dueInMs = 0;
+    let dueInMs = result.nextInMs ?? 0;
     const deliveries = result.deliveries.map((outcome): Settlement => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
       const settlement = this.settlementOf(delivery, outcome, now, lane.id);
       dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
+      if (settlement.outcome === 'postponed') return settlement;
       this.events.emit('settled', {
         network: this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24',
         kind: delivery.kind,
@@ -194,6 +196,11 @@ export class EndpointWorker {
     if (result.delivered) {
       this.networkAnswered();
       return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+    }
+    if ('postponed' in result) {
+      if (!result.postponed.begun) return { seq, outcome: 'postponed' };
+      this.networkAnswered();
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
     }
     const { error } = result;
     if (error.kind !== 'refused' && (error.scope === 'endpoint' || error.kind === 'unknown')) {
@@ -220,6 +227,7 @@ export class EndpointWorker {
         code,
         detail,
         unknown: decision.unknown,
+        unclear: error.kind === 'unknown',
         telegramMessageIds,
         delayMs: decision.delayMs,
       };

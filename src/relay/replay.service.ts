@@ -2,7 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { LanesRepository } from '../storage/lanes.repository.js';
 import { RelayEvents } from './relay-events.js';
 
-/** Sends again, on a person's word, what failed or whose outcome is unknown. It joins the end of its chat's lane. */
+/**
+ * What a person does about messages that failed or whose outcome is unknown: sends them again (they join the end of
+ * their chat's lane), says what became of them, or puts them away.
+ */
 @Injectable()
 export class ReplayService {
   constructor(
@@ -16,5 +19,17 @@ export class ReplayService {
     const { retried, endpoints } = await this.lanes.retry(messageIds);
     this.events.emit('work', endpoints);
     return retried;
+  }
+
+  /** False when the message is not uncertain. */
+  async resolve(messageId: bigint, outcome: 'delivered' | 'failed'): Promise<boolean> {
+    const endpoints = await this.lanes.resolve(messageId, outcome);
+    if (endpoints) this.events.emit('work', endpoints);
+    return endpoints !== null;
+  }
+
+  /** How many of these messages were failed or uncertain, and are kept for the record only from now on. */
+  discard(messageIds: bigint[]): Promise<number> {
+    return messageIds.length === 0 ? Promise.resolve(0) : this.lanes.discard(messageIds);
   }
 }

@@ -63,11 +63,14 @@ export interface ClaimedLane {
 /** What became of one claimed delivery. */
 export interface Settlement {
   seq: bigint;
-  outcome: 'delivered' | 'retry' | 'failed' | 'uncertain';
+  /** `postponed`: it was not tried after all, and waits as if it had not been claimed. */
+  outcome: 'delivered' | 'retry' | 'postponed' | 'failed' | 'uncertain';
   code?: string;
   detail?: string;
-  /** With `retry`: the arrival of this attempt is unknown. */
+  /** With `retry`: nobody knows whether this attempt or one before it arrived. */
   unknown?: boolean;
+  /** With `retry`: it is this attempt that nobody knows about. */
+  unclear?: boolean;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
   /** Follow-up work for the operator's dialog: a note saying why. */
@@ -79,7 +82,7 @@ export interface Settlement {
 export interface LaneSettlement {
   lane: ClaimedLane;
   deliveries: Settlement[];
-  /** With a `retry` among them: milliseconds until the lane is due again. */
+  /** Milliseconds until the lane is due again. */
   dueInMs: number;
   /** What the answer taught about the chat. */
   chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
@@ -278,6 +281,67 @@ export class LanesRepository {
       return { retried: rows.length, endpoints: [...new Set(work.map((item) => item.endpoint).filter(Boolean))] };
     });
   }
+
+  /**
+   * Records what a person knows about a message whose outcome is unknown; null when it is not `uncertain` (any more).
+   * Returns the endpoints with new work: the portal hears of a delivery as far as Telegram's ids are known, because
+   * a report without them means nothing to it.
+   */
+  resolve(messageId: bigint, outcome: 'delivered' | 'failed'): Promise<string[] | null> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ chat_id: bigint; portal_id: bigint | null; known: boolean }>(
+        `UPDATE messages m
+            SET state = $2::"MessageState",
+                delivered_at = CASE WHEN $2 = 'delivered' THEN now() END,
+                error_code = CASE WHEN $2 = 'failed' THEN m.error_code END,
+                error_detail = CASE WHEN $2 = 'failed' THEN m.error_detail END
+           FROM chat_links c
+          WHERE m.id = $1 AND m.state = 'uncertain' AND c.id = m.chat_id
+          RETURNING c.id AS chat_id, c.portal_id, m.direction = 'outbound' AND EXISTS (
+            SELECT FROM message_links l WHERE l.message_id = m.id) AS known`,
+        [messageId, outcome],
+      );
+      const [row] = rows;
+      if (!row) return null;
+      await recordDecision(connection, [messageId], 'resolved', outcome);
+      if (outcome === 'failed' || !row.known || row.portal_id === null) return [];
+      const endpoint = `portal:${row.portal_id}`;
+      await appendDeliveries(connection, [
+        { chatId: row.chat_id, channel: 'status', endpoint, messageId, kind: 'status' },
+      ]);
+      return [endpoint];
+    });
+  }
+
+  /** Takes failed and uncertain messages out of what could be sent again, for good. Returns how many those were. */
+  discard(messageIds: bigint[]): Promise<number> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ id: bigint }>(
+        `UPDATE messages m
+            SET state = 'ignored', error_code = 'discarded',
+                error_detail = concat_ws(': ', 'Discarded by a person; it was ' || m.state, m.error_code, m.error_detail)
+          WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') RETURNING m.id`,
+        [messageIds],
+      );
+      const discarded = rows.map(({ id }) => id);
+      await recordDecision(connection, discarded, 'discarded', null);
+      return discarded.length;
+    });
+  }
+}
+
+/** What a person decided stands among the attempts: nobody can say later that the program did it. */
+async function recordDecision(
+  connection: Queryable,
+  messageIds: bigint[],
+  decision: 'resolved' | 'discarded',
+  detail: string | null,
+): Promise<void> {
+  await connection.query(
+    `INSERT INTO attempts (message_id, kind, number, started_at, outcome, detail, instance)
+     SELECT id, 'message', attempts, now(), $2, $3, 'admin' FROM messages WHERE id = ANY($1::bigint[])`,
+    [messageIds, decision, detail],
+  );
 }
 
 function group(rows: ClaimRow[]): ClaimedLane[] {
@@ -340,12 +404,14 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
 }
 
 async function settle(connection: Queryable, settlements: LaneSettlement[], instance: string): Promise<string[]> {
-  const done = settlements.flatMap(({ lane, deliveries }) =>
-    deliveries.map((settlement) => {
+  const all = settlements.flatMap(({ lane, deliveries }) =>
+    deliveries.map((settlement): Done => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === settlement.seq)!;
       return { lane, delivery, settlement };
     }),
   );
+  const done = all.filter(({ settlement }) => settlement.outcome !== 'postponed');
+  const again = all.filter(({ settlement }) => settlement.outcome === 'retry' || settlement.outcome === 'postponed');
   await learnAboutChats(connection, settlements, done);
   if (done.length > 0) {
     await connection.query(
@@ -366,7 +432,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
             kind: delivery.kind,
             number: delivery.attempt,
             started_at: delivery.startedAt,
-            outcome: settlement.outcome === 'retry' && settlement.unknown ? 'unknown' : settlement.outcome,
+            outcome: settlement.outcome === 'retry' && settlement.unclear ? 'unknown' : settlement.outcome,
             code: settlement.code ?? null,
             detail: settlement.detail ?? null,
           })),
@@ -384,8 +450,8 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
      ), again AS (
-       UPDATE deliveries d SET state = 'queued', unknown = r.unknown
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean)
+       UPDATE deliveries d SET state = 'queued', unknown = r.unknown, attempts = r.attempts
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
@@ -399,13 +465,12 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
     [
       jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
       jsonb(
-        done
-          .filter(({ settlement }) => settlement.outcome === 'retry')
-          .map(({ lane, delivery, settlement }) => ({
-            lane_id: lane.id,
-            seq: delivery.seq,
-            unknown: settlement.unknown ?? delivery.unknown,
-          })),
+        again.map(({ lane, delivery, settlement }) => ({
+          lane_id: lane.id,
+          seq: delivery.seq,
+          unknown: settlement.unknown ?? delivery.unknown,
+          attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
+        })),
       ),
       jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
     ],

@@ -19,7 +19,8 @@ const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, 
 /**
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
  * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
- * Lanes are locked in one order everywhere, which keeps writers from deadlocking.
+ * Lanes are locked in one order everywhere, which keeps writers from deadlocking. A lane without work may be due
+ * later all the same: its last message left the network's limit used up.
  */
 export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<void> {
   if (deliveries.length === 0) return;
@@ -46,7 +47,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
         SET tail = l.tail + excluded.tail,
             pending = l.pending + excluded.pending,
             endpoint = excluded.endpoint,
-            due_at = CASE WHEN l.pending = 0 THEN now() ELSE l.due_at END
+            due_at = CASE WHEN l.pending = 0 THEN greatest(now(), l.due_at) ELSE l.due_at END
      RETURNING id, chat_id, channel, tail`,
     [jsonb(lanes)],
   );

@@ -7,10 +7,9 @@ import type { ClaimedLane } from '../storage/lanes.repository.js';
 import { sendToClient } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
+import { SendPace, type ChatTurn } from './send-pace.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
 
-/** Telegram's advice is about 30 messages a second for a bot (core.telegram.org/bots/faq#broadcasting-to-users). */
-const MESSAGES_PER_SECOND = 28;
 const CONCURRENCY = 30;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
@@ -28,12 +27,10 @@ export class BotDriver implements EndpointDriver {
   private receivingAs: RunningBot | null = null;
   private watching: NodeJS.Timeout | undefined;
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
-  private budget = MESSAGES_PER_SECOND;
-  private budgetAt = performance.now();
+  private readonly pace = new SendPace(performance.now());
   private reserved = 0;
+  /** While Telegram refuses the token. */
   private blockedUntil = 0;
-  /** Chats that Telegram told to wait, and until when: two at once mean that the bot as a whole is too fast. */
-  private readonly waiting = new Map<bigint, number>();
 
   constructor(
     private readonly id: bigint,
@@ -83,58 +80,58 @@ export class BotDriver implements EndpointDriver {
   async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
     const now = performance.now();
     if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
-    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + ((now - this.budgetAt) / 1000) * MESSAGES_PER_SECOND);
-    this.budgetAt = now;
-    const granted = Math.min(max, Math.floor(this.budget));
-    this.budget -= granted;
-    this.reserved = granted;
-    return { granted, retryInMs: granted > 0 ? 0 : 1000 / MESSAGES_PER_SECOND };
+    this.reserved = this.pace.reserve(max, now);
+    return { granted: this.reserved, retryInMs: this.reserved > 0 ? 0 : this.pace.waitMs(now) };
   }
 
-  giveBack(unused = this.reserved): void {
-    this.budget = Math.min(MESSAGES_PER_SECOND, this.budget + unused);
+  giveBack(): void {
+    this.pace.release(this.reserved);
     this.reserved = 0;
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
-    this.giveBack(this.reserved - lanes.length);
+    this.pace.release(this.reserved - lanes.length);
+    this.reserved = 0;
     return lanes.map(async (lane) => {
-      try {
-        const { api } = await this.service.running(this.id);
-        return this.observed(lane, await sendToClient(api, lane, () => this.held.held));
-      } catch (cause) {
-        // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
-        this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
-        const error = new UpstreamError(
-          {
-            network: 'telegram',
-            kind: 'not_sent',
-            scope: 'message',
-            code: 'INTERNAL',
-            detail: 'The message could not be prepared; see the log.',
-          },
-          { cause },
-        );
-        return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
-      }
+      const turn = this.pace.turn(lane.chat.telegramChatId);
+      const result = await this.sendLane(lane, turn);
+      const nextInMs = turn.end(performance.now());
+      return { ...result, nextInMs: Math.max(nextInMs, result.nextInMs ?? 0) };
     });
+  }
+
+  private async sendLane(lane: ClaimedLane, turn: ChatTurn): Promise<LaneResult> {
+    try {
+      const { api } = await this.service.running(this.id);
+      return this.observed(lane, await sendToClient(api, lane, turn, () => this.held.held));
+    } catch (cause) {
+      // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
+      this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
+      const error = new UpstreamError(
+        {
+          network: 'telegram',
+          kind: 'not_sent',
+          scope: 'message',
+          code: 'INTERNAL',
+          detail: 'The message could not be prepared; see the log.',
+        },
+        { cause },
+      );
+      return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
+    }
   }
 
   /** Learns from the answers what concerns the whole bot. */
   private observed(lane: ClaimedLane, result: LaneResult): LaneResult {
     const [delivery] = result.deliveries;
-    if (!delivery || delivery.delivered) return result;
+    if (!delivery || !('error' in delivery)) return result;
     const { error } = delivery;
     if (error.kind === 'unauthorised') {
       this.blockedUntil = performance.now() + UNAUTHORISED_PAUSE_MS;
       void this.rememberUnauthorised(error);
     }
     if (error.code === '429') {
-      const now = performance.now();
-      for (const [chat, until] of this.waiting) if (until <= now) this.waiting.delete(chat);
-      const others = [...this.waiting.keys()].some((chat) => chat !== lane.chat.id);
-      this.waiting.set(lane.chat.id, now + (error.retryAfterMs ?? 0));
-      if (others) this.blockedUntil = Math.max(this.blockedUntil, now + (error.retryAfterMs ?? 0));
+      this.pace.refused(lane.chat.telegramChatId, error.retryAfterMs ?? 0, performance.now());
     }
     return result;
   }

@@ -164,6 +164,89 @@ describe('operator → client: what becomes of a send', () => {
     expect(await chat.hasNotes(2)).toHaveLength(2);
   });
 
+  it('takes a person’s word for what became of an uncertain message, and sends nothing', async () => {
+    const chat = await Conversation.begin(bridge, 119);
+    const long = `${'a'.repeat(4000)}\n\n${'b'.repeat(100)}`;
+    bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, chat.toClient);
+    chat.answers('arrived');
+    await chat.becomes('arrived', 'uncertain');
+    bridge.telegram.faults.next('sendMessage', 'dropBefore', 1, chat.toClient);
+    chat.answers('got lost');
+    const lost = await chat.becomes('got lost', 'uncertain');
+    bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, (params) => String(params['text']).startsWith('bbb'));
+    const parts = chat.answers(long);
+    const half = await chat.becomes(long, 'uncertain');
+    const arrived = await chat.becomes('arrived', 'uncertain');
+    const resolve = (id: string, body: unknown) => bridge.program.admin('POST', `/messages/${id}/resolve`, body);
+
+    expect((await resolve(arrived.id, { outcome: 'perhaps' })).status).toBe(400);
+    expect((await resolve('999999999', { outcome: 'failed' })).status).toBe(404);
+    const answer = await resolve(arrived.id, { outcome: 'delivered' });
+    expect(answer.status, answer.text).toBe(200);
+    expect(answer.json).toMatchObject({
+      state: 'delivered',
+      error: null,
+      deliveredAt: expect.any(String),
+      attempts: 1,
+    });
+    const story = answer.json.timeline.map(({ what, outcome }: { what: string; outcome?: string }) => [what, outcome]);
+    expect(story).toContainEqual(['attempt', 'uncertain']);
+    expect(story.slice(-2)).toEqual([
+      ['resolved', 'delivered'],
+      ['delivered', undefined],
+    ]);
+    const again = await resolve(arrived.id, { outcome: 'failed' });
+    expect([again.status, again.json.code, again.json.state]).toEqual([409, 'not_uncertain', 'delivered']);
+
+    const failed = (await resolve(lost.id, { outcome: 'failed' })).json;
+    expect(failed).toMatchObject({ state: 'failed', error: lost.error, deliveredAt: null });
+
+    // One of its Telegram ids is known: the portal can be told.
+    expect((await resolve(half.id, { outcome: 'delivered' })).json.state).toBe('delivered');
+    expect((await chat.dialog.delivered(parts)).externalIds).toHaveLength(1);
+    expect(
+      bridge.portal.deliveryReports.filter((report) => chat.dialog.messages.some(({ id }) => id === report.messageId)),
+    ).toHaveLength(1);
+    expect(chat.sends).toBe(4);
+    const audit = (await bridge.program.admin('GET', '/audit?limit=200')).json.items;
+    expect(audit).toContainEqual(
+      expect.objectContaining({
+        action: 'message.resolve',
+        subject: `message:${arrived.id}`,
+        detail: { outcome: 'delivered' },
+      }),
+    );
+  });
+
+  it('puts away what nobody wants to send again: one, and by filter', async () => {
+    const chat = await Conversation.begin(bridge, 120);
+    const body = { ok: false, error_code: 400, description: 'Bad Request: not enough rights' };
+    bridge.telegram.faults.next('sendMessage', { status: 400, body }, 2, chat.toClient);
+    bridge.telegram.faults.next('sendMessage', 'dropBefore', 1, chat.toClient);
+    chat.answers('one');
+    chat.answers('two');
+    chat.answers('three');
+    const one = await chat.becomes('one', 'failed');
+    await chat.becomes('two', 'failed');
+    const three = await chat.becomes('three', 'uncertain');
+    const admin = (path: string, json?: unknown) => bridge.program.admin('POST', path, json);
+    expect((await admin(`/messages/${one.id}/discard`)).json).toEqual({ discarded: 1 });
+    expect(await chat.becomes('one', 'ignored')).toMatchObject({
+      error: { code: 'discarded', detail: expect.stringMatching(/it was failed: no_rights: .*not enough rights/) },
+    });
+    const again = await admin(`/messages/${one.id}/discard`);
+    expect([again.status, again.json.code]).toEqual([409, 'not_discardable']);
+    expect((await admin('/messages/discard', { state: 'delivered' })).status).toBe(400);
+    expect((await admin('/messages/discard', { state: 'failed', chat: one.chatId })).json).toEqual({ discarded: 1 });
+    await chat.becomes('two', 'ignored');
+    await chat.becomes('three', 'uncertain');
+    expect((await admin('/messages/discard', { chat: one.chatId })).json).toEqual({ discarded: 1 });
+    expect((await admin('/messages/retry', { chat: one.chatId })).json).toEqual({ retried: 0 });
+    expect((await admin(`/messages/${three.id}/retry`)).status).toBe(409);
+    expect((await chat.timeline(three.id)).map(({ what }) => what).slice(-2)).toEqual(['discarded', 'ignored']);
+    expect(chat.reached).toEqual([]);
+  });
+
   it('goes on with the part that was refused, never with one that arrived', async () => {
     const chat = await Conversation.begin(bridge, 112);
     const long = `${'a'.repeat(4000)}\n\n${'b'.repeat(4000)}\n\n${'c'.repeat(100)}`;

@@ -1,0 +1,171 @@
+/** Messages a second in the long run, and how many may come at once after a rest. */
+interface Rate {
+  perSecond: number;
+  burst: number;
+}
+
+/** "About 30 messages per second" for a bot (core.telegram.org/bots/faq#broadcasting-to-users), less a reserve. */
+const BOT: Rate = { perSecond: 28, burst: 28 };
+/** "Avoid sending more than one message per second" in a chat, short bursts tolerated (same page). */
+const PRIVATE_CHAT: Rate = { perSecond: 1, burst: 3 };
+/** "Not more than 20 messages per minute" in a group (same page): 2 at once and 18 a minute are 20 in any minute. */
+const GROUP: Rate = { perSecond: 18 / 60, burst: 2 };
+
+const SWEEP_MS = 60_000;
+
+/**
+ * A token bucket that is never ahead of the other side's: a message is taken off when it begins, but its token
+ * returns only from its answer on, since nobody knows when in between it was counted. It begins with one token at
+ * `born`: what was sent before, perhaps by another replica, is not known.
+ */
+class Bucket {
+  private tokens = 1;
+  private underWay = 0;
+
+  constructor(
+    private readonly rate: Rate,
+    private at: number,
+  ) {}
+
+  /** Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. */
+  waitMs(messages: number, now: number): number {
+    return Math.max(0, Math.ceil(((messages - this.free(now)) / this.rate.perSecond) * 1_000));
+  }
+
+  free(now: number): number {
+    this.tokens = Math.min(this.rate.burst, this.tokens + ((now - this.at) / 1_000) * this.rate.perSecond);
+    this.at = now;
+    return this.tokens - this.underWay;
+  }
+
+  begin(messages: number): void {
+    this.underWay += messages;
+  }
+
+  cancel(messages: number): void {
+    this.underWay -= messages;
+  }
+
+  answered(now: number): void {
+    this.free(now);
+    this.underWay--;
+    this.tokens--;
+  }
+
+  rested(now: number): boolean {
+    return this.underWay === 0 && this.free(now) === this.rate.burst;
+  }
+}
+
+/**
+ * How fast one bot may send: in all, and to each chat. What it permits Telegram's published limits permit; a 429 all
+ * the same silences its chat for the time named, and the bot when a second chat gets one meanwhile, because then it
+ * is the bot that is too fast. Times are milliseconds of one monotonic clock.
+ */
+export class SendPace {
+  private readonly bot: Bucket;
+  private readonly chats = new Map<bigint, Bucket>();
+  private readonly silentUntil = new Map<bigint, number>();
+  private botSilentUntil = 0;
+  private sweptAt: number;
+
+  constructor(private readonly born: number) {
+    this.bot = new Bucket(BOT, born);
+    this.sweptAt = born;
+  }
+
+  /** Reserves up to `max` messages whose chats are not known yet; answers how many. */
+  reserve(max: number, now: number): number {
+    if (now < this.botSilentUntil) return 0;
+    const granted = Math.max(0, Math.min(max, Math.floor(this.bot.free(now))));
+    this.bot.begin(granted);
+    return granted;
+  }
+
+  /** Reserved messages are not sent after all. */
+  release(messages: number): void {
+    this.bot.cancel(messages);
+  }
+
+  /** Milliseconds until the bot may send so many messages, whatever their chats. */
+  waitMs(now: number, messages = 1): number {
+    return Math.max(0, this.botSilentUntil - now, this.bot.waitMs(messages, now));
+  }
+
+  /**
+   * Turns one reserved message into the turn of a chat, which must be ended.
+   *
+   * @param chatId Telegram's id: topics of a forum share the limit of their group
+   */
+  turn(chatId: bigint): ChatTurn {
+    return new ChatTurn(this, this.bot, chatId);
+  }
+
+  /** Telegram answered 429 in this chat. */
+  refused(chatId: bigint, retryAfterMs: number, now: number): void {
+    for (const [chat, until] of this.silentUntil) if (until <= now) this.silentUntil.delete(chat);
+    const others = [...this.silentUntil.keys()].some((chat) => chat !== chatId);
+    this.silentUntil.set(chatId, now + retryAfterMs);
+    if (others) this.botSilentUntil = Math.max(this.botSilentUntil, now + retryAfterMs);
+  }
+
+  /** Milliseconds until so many messages may go to the chat, whatever the bot sends elsewhere. */
+  chatWaitMs(chatId: bigint, messages: number, now: number): number {
+    return Math.max(0, (this.silentUntil.get(chatId) ?? 0) - now, this.bucket(chatId, now).waitMs(messages, now));
+  }
+
+  /** Groups, supergroups and channels have negative ids. */
+  bucket(chatId: bigint, now: number): Bucket {
+    this.sweep(now);
+    let bucket = this.chats.get(chatId);
+    if (!bucket) this.chats.set(chatId, (bucket = new Bucket(chatId > 0n ? PRIVATE_CHAT : GROUP, this.born)));
+    return bucket;
+  }
+
+  private sweep(now: number): void {
+    if (now - this.sweptAt < SWEEP_MS) return;
+    this.sweptAt = now;
+    for (const [chat, bucket] of this.chats) if (bucket.rested(now)) this.chats.delete(chat);
+  }
+}
+
+/** What is sent to one chat in one go. */
+export class ChatTurn {
+  /** Of the bot's messages, those that are ours and not begun yet. */
+  private reserved = 1;
+  private underWay = 0;
+
+  constructor(
+    private readonly pace: SendPace,
+    private readonly bot: Bucket,
+    private readonly chatId: bigint,
+  ) {}
+
+  /** 0: so many messages may go now, and are counted. Otherwise the milliseconds until it is worth asking again. */
+  take(messages: number, now: number): number {
+    const more = messages - this.reserved;
+    const wait = Math.max(this.pace.chatWaitMs(this.chatId, messages, now), more > 0 ? this.pace.waitMs(now, more) : 0);
+    if (wait > 0) return wait;
+    this.reserved = 0;
+    this.underWay += messages;
+    this.bot.begin(more);
+    this.pace.bucket(this.chatId, now).begin(messages);
+    return 0;
+  }
+
+  /** One message that was taken has its answer, or will never have one. */
+  answered(now: number): void {
+    this.underWay--;
+    this.bot.answered(now);
+    this.pace.bucket(this.chatId, now).answered(now);
+  }
+
+  /** Gives back what was not used; milliseconds until the chat may get its next message. */
+  end(now: number): number {
+    this.bot.cancel(this.reserved + this.underWay);
+    this.pace.bucket(this.chatId, now).cancel(this.underWay);
+    this.reserved = 0;
+    this.underWay = 0;
+    return this.pace.chatWaitMs(this.chatId, 1, now);
+  }
+}
