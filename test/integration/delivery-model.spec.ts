@@ -174,7 +174,12 @@ class Replica {
         return !controller.signal.aborted;
       },
     };
-    this.worker = new EndpointWorker(held, this.driver, lanes, new RelayEvents(), { instance: lease.owner, policy });
+    this.worker = new EndpointWorker(held, this.driver, lanes, new RelayEvents(), {
+      policy,
+      settle: async (settlements) => {
+        await lanes.settle([settlements], lease.owner);
+      },
+    });
     this.worker.start();
   }
 
