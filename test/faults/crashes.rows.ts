@@ -62,7 +62,7 @@ function killedUnderLoad(context: RowContext): Promise<RowResult> {
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
         check(
-          `uncertain ${account.outbound.uncertain} ≤ ${inFlight} sends in flight`,
+          `uncertain ${account.outbound.uncertain} ≤ ${inFlight} sends begun and not yet written down as answered`,
           account.outbound.uncertain <= inFlight,
         ),
         check(`both directions flow again ${seconds(slowest)} after the kill`, slowest <= RECOVERY_MS),

@@ -197,6 +197,8 @@ function oneChatRefused(context: RowContext): Promise<RowResult> {
     const traffic = await Traffic.begin(stage, 100);
     const [bad = 0, ...others] = traffic.chats;
     const latencies: [healthy: number[], refused: number[]] = [[], []];
+    // The first seconds belong to what compiles and connects.
+    await measure(stage, traffic, others, null);
     const refusedAt = Date.now();
     for (let round = 0; round < rounds * 2; round++) {
       const refused = round % 2;

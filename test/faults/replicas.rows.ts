@@ -118,9 +118,14 @@ function clocksApart(context: RowContext): Promise<RowResult> {
     const traffic = await Traffic.begin(stage, 20);
     const fences: string[] = [];
     const takeOvers: number[] = [];
+    let conflicts = 0;
     traffic.flow({ clients: 10, operators: 5 });
+    await sleep(2_000);
     for (const leave of [await stage.driver('bot:'), undefined]) {
+      // A killed poller's poll is still open at Telegram and ends with a 409 that nobody reads: not counted.
+      const before = pollConflicts(stage);
       fences.push(...(await watchFences(stage, ms)));
+      conflicts += pollConflicts(stage) - before;
       // The second time whoever drives by then, so that both clocks have been at it.
       const leaving = leave ?? (await stage.driver('bot:'));
       const number = stage.programs.indexOf(leaving!);
@@ -129,14 +134,13 @@ function clocksApart(context: RowContext): Promise<RowResult> {
       await stage.start(number);
     }
     const account = await settle(stage, traffic, 180_000);
-    const conflicts = pollConflicts(stage);
     return {
       done: `one of two programs 5 min ahead, ${(2 * ms) / 1000} s, the driver killed twice; ${traffic.written} messages both ways`,
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
         check(`leases that changed hands while both were up: ${fences.length}`, fences.length === 0),
-        check(`polls that Telegram refused as the second of two: ${conflicts}`, conflicts === 0),
+        check(`polls refused as the second of two while both were up: ${conflicts}`, conflicts === 0),
         check(
           `taken over within ${takeOvers.map(seconds).join(', ')}`,
           takeOvers.every((took) => took <= TAKE_OVER_MS),

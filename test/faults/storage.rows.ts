@@ -121,15 +121,16 @@ const CONDITIONS: Record<string, (stage: Stage) => Promise<() => Promise<void>>>
   },
   'read-only': async (stage) => {
     const name = new URL(stage.database).pathname.slice(1);
-    const reconnect = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`;
-    await stage.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
-    await stage.query(reconnect);
-    return async () => {
-      await stage.query(
-        `SET default_transaction_read_only = off; ALTER DATABASE ${name} RESET default_transaction_read_only`,
-      );
-      await stage.query(reconnect);
+    // A session of this database could not end the state again.
+    const elsewhere = new URL(stage.database);
+    elsewhere.pathname = 'postgres';
+    const change = async (setting: string) => {
+      await query(elsewhere.href, `ALTER DATABASE ${name} ${setting}`);
+      // Sessions keep the settings they began with.
+      await query(elsewhere.href, 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
     };
+    await change('SET default_transaction_read_only = on');
+    return () => change('RESET default_transaction_read_only');
   },
   'statement timeout': async (stage) => {
     const client = new Client({ connectionString: stage.database });
