@@ -13,7 +13,19 @@ export function isMet({ checks }: Finished): boolean {
   return checks.length > 0 && checks.every(({ ok }) => ok);
 }
 
-const HEADINGS = ['', 'what was done', 'written', 'lost', 'duplicated', 'reordered', 'uncertain', 'failed', '', 's'];
+const HEADINGS = [
+  '',
+  'what was done',
+  'written',
+  'lost',
+  'duplicated',
+  'reordered',
+  'found late',
+  'uncertain',
+  'failed',
+  '',
+  's',
+];
 
 /** A Markdown table for people, and below it every check, missed ones marked. Pairs are client → operator / operator → client. */
 export function table(rows: readonly Finished[]): string {
@@ -25,7 +37,8 @@ export function table(rows: readonly Finished[]): string {
     line(widths.map((width) => '-'.repeat(width))),
     ...rows.map((row) => line(cellsOf(row))),
     '',
-    'Pairs: client → operator / operator → client.',
+    'Pairs: client → operator / operator → client. Found late: an operator message whose event came while no program',
+    'could take it (Bitrix24 posts an event once); it was found in the dialog, after a later one of its chat was sent.',
     '',
     ...rows.map(printed),
   ].join('\n');
@@ -50,6 +63,7 @@ function cellsOf(row: Finished): string[] {
     pair(({ lost }) => lost),
     pair(({ duplicated }) => duplicated),
     pair(({ reordered }) => reordered),
+    pair(({ foundLate }) => foundLate),
     pair(({ uncertain }) => uncertain),
     pair(({ failed }) => failed),
     isMet(row) ? 'met' : 'MISSED',
