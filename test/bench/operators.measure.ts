@@ -4,7 +4,8 @@ import { latencyOf, type Figure, type Latency } from './figure.js';
 import { BOT_TOKEN, FIRST_LINE, Stage, UNLIMITED, type BenchContext } from './stage.js';
 
 const BOTS = 40;
-const CHATS_PER_BOT = 10;
+/** A private chat takes one message a second: enough chats that the bots are the limit. */
+const CHATS_PER_BOT = 40;
 /** Enough for every bot to have its next messages at hand. */
 const UNDER_WAY = 1_200;
 const PAUSE_MS = 60;
