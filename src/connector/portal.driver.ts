@@ -17,8 +17,10 @@ const CHATS_PER_CALL = 50;
 const MESSAGES_PER_CHAT = 10;
 const PARKED_MS = 5_000;
 /** Looking for events that never came: soon after a start for all recent dialogs, then for those that are alive. */
-const FIRST_LOOK = { afterMs: 2_000, minutes: 7 * 24 * 60 };
+const FIRST_LOOK = { afterMs: 0, minutes: 7 * 24 * 60 };
 const NEXT_LOOKS = { afterMs: 60_000, minutes: 30 };
+/** After a look that failed. */
+const LOOK_AGAIN_MS = 10_000;
 /** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
 const LOOK_MS = 500;
 
@@ -28,6 +30,8 @@ export class PortalDriver implements EndpointDriver {
   private readonly logger = new Logger(PortalDriver.name);
   private readonly pending = new Set<Promise<unknown>>();
   private readonly stopping = new AbortController();
+  /** Aborted: the next look for missed messages is due at once. */
+  private lookNow = new AbortController();
   private inFlight = 0;
   /** Requests reserved by `permits` for the next `send`. */
   private reserved = 0;
@@ -46,7 +50,7 @@ export class PortalDriver implements EndpointDriver {
   ) {}
 
   start(): void {
-    this.track(this.lookForMissed(this.stopping.signal));
+    void this.lookForMissed(this.stopping.signal);
   }
 
   async stop(): Promise<void> {
@@ -54,8 +58,10 @@ export class PortalDriver implements EndpointDriver {
     await Promise.allSettled(this.pending);
   }
 
+  /** Also after the database was away: events that came meanwhile were refused, and Bitrix24 posts each only once. */
   refresh(): void {
     this.look = null;
+    this.lookNow.abort();
   }
 
   health(): { healthy: boolean; detail?: string } {
@@ -158,14 +164,22 @@ export class PortalDriver implements EndpointDriver {
     this.secondsPerMessage += weight * (Math.max(secondsPerMessage, 0.001) - this.secondsPerMessage);
   }
 
+  /** Until the first look succeeded it is tried again soon; nothing waits for a look to end. */
   private async lookForMissed(signal: AbortSignal): Promise<void> {
-    for (let look = FIRST_LOOK; !signal.aborted; look = NEXT_LOOKS) {
-      await pause(look.afterMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted || !this.held.held) continue;
+    let minutes = FIRST_LOOK.minutes;
+    for (let afterMs = FIRST_LOOK.afterMs; !signal.aborted;) {
+      const early = AbortSignal.any([signal, this.lookNow.signal]);
+      await pause(afterMs, undefined, { signal: early }).catch(() => undefined);
+      if (this.lookNow.signal.aborted) this.lookNow = new AbortController();
+      if (signal.aborted) return;
+      afterMs = LOOK_AGAIN_MS;
       try {
-        const portal = await this.portals.findById(this.id);
-        if (portal?.state === 'active') await this.missed.collect(portal, look.minutes, signal);
+        const portal = this.held.held ? await this.portals.findById(this.id) : undefined;
+        if (portal?.state !== 'active') continue;
+        await this.missed.collect(portal, minutes, signal);
+        ({ afterMs, minutes } = NEXT_LOOKS);
       } catch (error) {
+        if (signal.aborted) return;
         this.logger.warn(
           { portalId: String(this.id), err: error },
           'Dialogs could not be read for missed messages; later again',

@@ -169,12 +169,17 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     }
   }
 
+  private recovered(): void {
+    this.logger.log('The database answers again');
+    for (const endpoint of this.owned.keys()) if (endpoint.startsWith('portal:')) this.events.emit('changed', endpoint);
+  }
+
   private async every(ms: number, work: () => Promise<void>): Promise<void> {
     let failing = false;
     while (!this.stopping) {
       try {
         await work();
-        if (failing) this.logger.log('The database answers again');
+        if (failing) this.recovered();
         failing = false;
       } catch (error) {
         if (!failing) this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
