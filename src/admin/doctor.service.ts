@@ -25,7 +25,7 @@ import {
 } from './doctor.checks.js';
 import { linesOf } from './portals.controller.js';
 
-/** How long a diagnosis is kept: asking must not cost the portals their calls. The contract allows 15 s. */
+/** How long a diagnosis is kept: asking must not cost the portals their calls. */
 const KEPT_MS = 10_000;
 const NETWORK_LIMIT_MS = 3_000;
 /** Portals and bots that are asked over the network, each; of further ones our own tables tell. */

@@ -15,7 +15,7 @@ const ACQUIRE_MS = 1_000;
 /** How soon work is found that another replica accepted, and retries that fall due. */
 const LOOK_MS = 200;
 const ACQUIRE_AT_ONCE = 50;
-/** Contract: SIGTERM drains within 10 s. */
+/** The process ends within 10 s of SIGTERM: this long what is in flight may take. */
 const DRAIN_MS = 8_000;
 
 class Holding implements HeldLease {

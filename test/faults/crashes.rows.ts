@@ -5,7 +5,7 @@ import { Stage, until } from './stage.js';
 import { Traffic } from './traffic.js';
 
 const CHATS = 20;
-/** Contract: another process, or the next start, has taken over by then. */
+/** Promised: another process, or the next start, has taken over by then. */
 const RECOVERY_MS = 30_000;
 const DRAIN_MS = 10_000;
 /** Both networks take their time, so that every kill meets calls that are under way. */
