@@ -13,7 +13,9 @@ export interface StoredWords {
   marks: unknown;
   authorId?: string;
   authorName?: string;
+  /** By the clock of the network it came from. */
   saidAt?: Date;
+  /** What came, without credentials. */
   raw: unknown;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
@@ -39,16 +41,21 @@ export interface ClientUpdateRow {
   updateId: number;
   chat: StoredChat | null;
   said: StoredWords | null;
+  /** Telegram's message id, when what was said is a message. */
   telegramMessageId?: bigint;
+  /** The client blocked (or unblocked) the bot. */
   blocked?: boolean;
+  /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
   sawChat: boolean;
 }
 
 export interface OperatorMessageRow {
   portalId: bigint;
   connector: string;
+  /** null: not named by the event (the short test form); the newest chat with that id is meant. */
   lineId: string | null;
   externalChatId: string;
+  /** im.message_id: unique in the portal. */
   bitrixMessageId: string;
   bitrixChatId: string | null;
   said: StoredWords;
