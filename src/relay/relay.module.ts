@@ -9,6 +9,6 @@ import { ReplayService } from './replay.service.js';
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
   providers: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
-  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
+  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
 })
 export class RelayModule {}

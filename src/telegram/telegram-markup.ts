@@ -3,8 +3,6 @@ import { isOpenableLink, normalise, split, type Mark, type MarkType, type RichTe
 
 /** Longest text of a message in UTF-16 units, a safe reading of "1-4096 characters" (Bot API, sendMessage). */
 export const TELEGRAM_TEXT_LIMIT = 4096;
-/** Longest caption in UTF-16 units (Bot API, sendPhoto and the other media methods: 0-1024 characters). */
-export const TELEGRAM_CAPTION_LIMIT = 1024;
 /** Telegram ignores every further entity of a message without an error. */
 export const TELEGRAM_ENTITY_LIMIT = 100;
 

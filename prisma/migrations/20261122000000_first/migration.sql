@@ -94,7 +94,6 @@ CREATE TABLE "lines" (
     "portal_id" BIGINT NOT NULL,
     "line_id" TEXT NOT NULL,
     "state" "LineState" NOT NULL DEFAULT 'active',
-    "name_template" TEXT,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
 
     CONSTRAINT "lines_pkey" PRIMARY KEY ("portal_id","line_id")
