@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane, LearnedChat } from '../storage/lanes.repository.js';
 import type { Lease } from '../storage/lease.js';
 
 /** The lease of an endpoint as its holder sees it. */
@@ -25,8 +25,7 @@ export interface LaneResult {
   deliveries: DeliveryResult[];
   /** Milliseconds until the network's limits allow the lane's next delivery; at once when absent. */
   nextInMs?: number;
-  /** What the answer taught about the chat. */
-  chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+  chat?: LearnedChat;
 }
 
 /** How one kind of endpoint speaks with its network. One instance per endpoint, as long as we hold its lease. */
