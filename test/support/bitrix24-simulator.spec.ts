@@ -829,7 +829,7 @@ describe('events', () => {
   it('puts the operator name before the text unless the connector declined', async () => {
     await connect('1', { NEED_SIGNATURE: true });
     const textOf = async (style: 'new' | 'old'): Promise<unknown> => {
-      portal.events.prefixStyle = style;
+      portal.events.format.prefixStyle = style;
       portal.operator(OPERATOR).sends('tg:777', 'Hello');
       await portal.events.idle();
       return (events('ONIMCONNECTORMESSAGEADD').at(-1) as { data: { MESSAGES: Array<{ message: { text: string } }> } })
