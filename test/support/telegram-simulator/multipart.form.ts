@@ -47,15 +47,18 @@ export async function readMultipart(
 
 function readHeaders(headers: string): { name: string; fileName: string | undefined } {
   const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1] ?? '';
-  const name = /[;\s]name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1];
+  const name = readAttribute(disposition, 'name');
   if (name === undefined) throw badRequest('a part of the multipart form has no name');
-  const encoded = /filename\*=utf-8''([^;\s]+)/i.exec(disposition)?.[1];
-  const plain = /[;\s]filename="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1];
-  return { name, fileName: encoded === undefined ? plain && unescape(plain) : decodeURIComponent(encoded) };
+  const encoded = /[;\s]filename\*=utf-8''([^;\s]+)/i.exec(disposition)?.[1];
+  return { name, fileName: encoded ? decodeURIComponent(encoded) : readAttribute(disposition, 'filename') };
 }
 
-/** What browsers and clients do to quotes in a name. */
-const unescape = (name: string) => name.replaceAll(/\\(.)/g, '$1').replaceAll('%22', '"');
+/** In quotes, where clients write a quote as \" or %22, or up to the next semicolon. */
+function readAttribute(disposition: string, attribute: string): string | undefined {
+  const pattern = new RegExp(`[;\\s]${attribute}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^;]*))`, 'i');
+  const [, quoted, bare] = pattern.exec(disposition) ?? [];
+  return quoted === undefined ? bare?.trim() : quoted.replaceAll(/\\(.)/g, '$1').replaceAll('%22', '"');
+}
 
 async function text(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   const parts: Uint8Array[] = [];
