@@ -1,3 +1,4 @@
+import type { Message } from '@grammyjs/types';
 import { InputFile } from 'grammy';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sampleJpeg, sampleMp4 } from './sample.media.js';
@@ -71,10 +72,10 @@ describe('editMessageMedia', () => {
     expect(await refused(api.editMessageMedia(777, voice.message_id, { type: 'photo', media: jpeg('a') }))).toBe(
       "400 Bad Request: message media can't be edited",
     );
-    const [first] = await api.sendMediaGroup(777, [
+    const [first] = (await api.sendMediaGroup(777, [
       { type: 'photo', media: jpeg('1') },
       { type: 'photo', media: jpeg('2') },
-    ]);
+    ])) as Message[];
     const replace = (type: 'video' | 'document') =>
       api.editMessageMedia(777, first!.message_id, { type, media: new InputFile(sampleMp4('v'), 'v.mp4') });
     expect(await refused(replace('document'))).toBe("400 Bad Request: can't change media type in the album");

@@ -19,7 +19,7 @@ export function newMessage(
 ): Message {
   const fields = typeof content === 'string' ? { text: content } : content;
   const message = {
-    message_id: chat.nextMessageId(),
+    message_id: sender.message_id ?? chat.nextMessageId(),
     ...sender,
     chat: chat.chat,
     date: bot.unixTime,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Message } from '@grammyjs/types';
 import { InputFile } from 'grammy';
 import type { InputMediaDocument, InputMediaPhoto } from 'grammy/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -164,7 +165,7 @@ describe('sendMediaGroup', () => {
 
   it('sends a message for each item, with one group id', async () => {
     const known = ivan.sendsFile('photo').message.photo!.at(-1)!.file_id;
-    const sent = await api.sendMediaGroup(777, [
+    const sent: Message[] = await api.sendMediaGroup(777, [
       photo('first', { caption: 'Both', caption_entities: [{ type: 'bold', offset: 0, length: 4 }] }),
       { type: 'video', media: file(sampleMp4('v'), 'v.mp4'), duration: 4 },
       { type: 'photo', media: known },

@@ -11,6 +11,7 @@ import { LONG_POLL_LIMIT, LongPolling, type LongPollingConditions } from './long
 import { FloodControl, type SendLimits } from './send.limits.js';
 import { SimulatedChat, type Membership } from './simulated.chat.js';
 import { SimulatedClient, type ClientProfile } from './simulated.client.js';
+import { SimulatedGroup, type GroupChat } from './simulated.group.js';
 import {
   DEFAULT_UPDATE_TYPES,
   typeOfUpdate,
@@ -178,6 +179,20 @@ export class SimulatedBot {
     return chat;
   }
 
+  /** The chat with this id, new when the bot has not heard of it. */
+  openChat(chat: Chat): SimulatedChat {
+    const known = this.chatsById.get(chat.id);
+    if (known) return known;
+    const opened = new SimulatedChat(chat);
+    this.chatsById.set(chat.id, opened);
+    return opened;
+  }
+
+  /** A group, forum or channel, in which the bot is not yet. */
+  group(chat: GroupChat): SimulatedGroup {
+    return new SimulatedGroup(this, chat);
+  }
+
   /** The chat a call names, or 400. */
   resolveChat(params: CallParams): SimulatedChat {
     const name = params.text('chat_id').trim();
@@ -248,10 +263,10 @@ export class SimulatedBot {
    */
   pushUpdate(content: Omit<Update, 'update_id'> & { update_id?: number }): Update | undefined {
     const message = content.message ?? content.edited_message ?? content.channel_post ?? content.edited_channel_post;
-    if (message) this.groupChat(message.chat).keep(message);
+    if (message) this.openChat(message.chat).keep(message);
     if (content.my_chat_member) {
       const { chat, new_chat_member } = content.my_chat_member;
-      this.groupChat(chat).membership = membershipOf(new_chat_member.status);
+      this.openChat(chat).membership = membershipOf(new_chat_member.status);
     }
     return this.deliver(content);
   }
@@ -263,14 +278,6 @@ export class SimulatedBot {
     this.actor?.offer(queued);
     this.polling.wake();
     return queued.update;
-  }
-
-  private groupChat(chat: Chat): SimulatedChat {
-    const known = this.chatsById.get(chat.id);
-    if (known) return known;
-    const opened = new SimulatedChat(chat);
-    this.chatsById.set(chat.id, opened);
-    return opened;
   }
 
   private expiryOf(content: Omit<Update, 'update_id'>): number {
