@@ -65,7 +65,11 @@ export class SimulatedChat {
   keep(message: Message): void {
     this.lastMessageId = Math.max(this.lastMessageId, message.message_id);
     this.stored.set(message.message_id, message);
-    if (message.message_thread_id !== undefined) this.threads.add(message.message_thread_id);
+    const { message_thread_id: thread } = message;
+    if (thread !== undefined) this.openThread(thread);
+    if (thread !== undefined && message.is_topic_message && !this.topics.has(thread)) {
+      this.topics.set(thread, { name: '', isClosed: false });
+    }
     if (message.direct_messages_topic) {
       this.directMessagesTopics.set(message.direct_messages_topic.topic_id, message.direct_messages_topic);
     }
@@ -83,6 +87,10 @@ export class SimulatedChat {
     this.fromBot.delete(messageId);
     this.reactions.delete(messageId);
     return this.stored.delete(messageId);
+  }
+
+  openThread(threadId: number): void {
+    this.threads.add(threadId);
   }
 
   /** Deletes a topic with all that was said in it. */

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Chat, ChatMember, ChatMemberAdministrator, Message, Update, User } from '@grammyjs/types';
-import { newMessage, type MessageContent } from './incoming.message.js';
+import { changedText, newMessage, type MessageContent } from './incoming.message.js';
 import { withoutReply } from './reply.parameters.js';
 import type { SimulatedBot } from './simulated.bot.js';
 import type { Membership, SimulatedChat } from './simulated.chat.js';
@@ -48,24 +48,20 @@ export type GroupChat = Chat.GroupChat | Chat.SupergroupChat | Chat.ChannelChat;
 
 /** A group, a supergroup, a forum, a channel or its direct messages, as the people in it see it. */
 export class SimulatedGroup {
-  private readonly inside: SimulatedChat;
+  /** Everything that was said there, and what of it is the bot's. */
+  readonly chat: SimulatedChat;
   private status: BotStatus = 'left';
 
   constructor(
     private readonly bot: SimulatedBot,
     chat: GroupChat,
   ) {
-    this.inside = bot.openChat(chat);
-    this.inside.membership = 'left';
+    this.chat = bot.openChat(chat);
+    this.chat.membership = 'left';
   }
 
   get id(): number {
-    return this.inside.id;
-  }
-
-  /** Everything that was said there, and what of it is the bot's. */
-  get chat(): SimulatedChat {
-    return this.inside;
+    return this.chat.id;
   }
 
   // --- the bot comes and goes
@@ -77,7 +73,7 @@ export class SimulatedGroup {
     this.stands(status);
     const update = this.bot.deliver({
       my_chat_member: {
-        chat: this.inside.chat,
+        chat: this.chat.chat,
         from: person(by),
         date: this.bot.unixTime,
         old_chat_member: this.member(old),
@@ -85,15 +81,18 @@ export class SimulatedGroup {
       },
     });
     const came = !isPresent(old) && isPresent(status);
-    if (came && this.inside.chat.type !== 'channel')
-      this.writes({ from: person(by) }, { new_chat_members: [this.bot.user] });
+    if (came && !this.isChannel) this.writes({ from: person(by) }, { new_chat_members: [this.bot.user] });
     return update;
+  }
+
+  private get isChannel(): boolean {
+    return this.chat.chat.type === 'channel';
   }
 
   private stands(status: BotStatus): void {
     this.status = status;
-    this.inside.isAdministrator = status === 'administrator';
-    this.inside.membership = status === 'administrator' ? 'member' : status;
+    this.chat.isAdministrator = status === 'administrator';
+    this.chat.membership = status === 'administrator' ? 'member' : status;
   }
 
   private member(status: BotStatus): ChatMember {
@@ -113,7 +112,7 @@ export class SimulatedGroup {
   /** An administrator writes as the group itself. */
   saysAnonymously(content: string | MessageContent, author_signature?: string): Update | undefined {
     const signed = author_signature === undefined ? {} : { author_signature };
-    return this.writes({ from: ANONYMOUS, sender_chat: this.inside.chat, ...signed }, content);
+    return this.writes({ from: ANONYMOUS, sender_chat: this.chat.chat, ...signed }, content);
   }
 
   /** Somebody answers a message, in the thread in which it stands. */
@@ -124,11 +123,21 @@ export class SimulatedGroup {
     return this.writes({ from: person(by), ...thread, reply_to_message: withoutReply(original) }, content);
   }
 
+  /** Whoever wrote a message changes its text or caption. */
+  edits(messageId: number, text: string): Update | undefined {
+    const edited_message = { ...changedText(this.message(messageId), text), edit_date: this.bot.unixTime };
+    this.chat.keep(edited_message);
+    return this.hears(edited_message)
+      ? this.bot.deliver({ edited_message } as Pick<Update, 'edited_message'>)
+      : undefined;
+  }
+
   /** Telegram copies a post of the channel that the group belongs to. Answers the id of the copy. */
   copiesPost(post: Message): number {
     const { message_id, chat, date, sender_chat: _sender, ...content } = post;
-    const copy = this.inside.nextMessageId();
+    const copy = this.chat.nextMessageId();
     const channel = chat as Chat.ChannelChat;
+    this.chat.openThread(copy);
     this.writes(
       { message_id: copy, from: TELEGRAM, sender_chat: channel, is_automatic_forward: true },
       { ...content, forward_origin: { type: 'channel', chat: channel, message_id, date } },
@@ -143,20 +152,20 @@ export class SimulatedGroup {
   }
 
   private message(messageId: number): Message {
-    const message = this.inside.find(messageId);
+    const message = this.chat.find(messageId);
     if (!message) throw new Error(`chat ${this.id} has no message ${messageId}`);
     return message;
   }
 
   private writes(sender: Partial<Message>, content: string | MessageContent): Update | undefined {
-    const message = newMessage(this.bot, this.inside, sender, content);
+    const message = newMessage(this.bot, this.chat, sender, content);
     return this.hears(message) ? this.bot.deliver({ message } as Pick<Update, 'message'>) : undefined;
   }
 
   /** With privacy mode on: commands, replies to the bot, its name, and what nobody in particular has said. */
   private hears(message: Message): boolean {
-    if (this.inside.membership !== 'member') return false;
-    if (this.inside.isAdministrator || this.bot.user.can_read_all_group_messages) return true;
+    if (this.chat.membership !== 'member') return false;
+    if (this.chat.isAdministrator || this.bot.user.can_read_all_group_messages) return true;
     const words = (message.text ?? message.caption ?? '').toLowerCase();
     const isService = SERVICE_FIELDS.some((field) => message[field] !== undefined);
     const isReply = message.reply_to_message?.from?.id === this.bot.id;
@@ -168,37 +177,37 @@ export class SimulatedGroup {
 
   /** Id of the thread of a new topic. */
   createsTopic(by: ClientProfile, name: string): number {
-    const message_thread_id = this.inside.nextMessageId();
-    this.inside.topics.set(message_thread_id, { name, isClosed: false });
+    const message_thread_id = this.chat.nextMessageId();
+    this.chat.topics.set(message_thread_id, { name, isClosed: false });
     const place = { message_id: message_thread_id, message_thread_id, is_topic_message: true as const };
     this.writes({ from: person(by), ...place }, { forum_topic_created: { name, icon_color: TOPIC_COLOR } });
     return message_thread_id;
   }
 
   saysInTopic(by: ClientProfile, threadId: number, content: string | MessageContent): Update | undefined {
-    if (!this.inside.topics.has(threadId)) throw new Error(`chat ${this.id} has no topic ${threadId}`);
+    if (!this.chat.topics.has(threadId)) throw new Error(`chat ${this.id} has no topic ${threadId}`);
     const place = { message_thread_id: threadId, is_topic_message: true as const };
     const reply_to_message = withoutReply(this.message(threadId));
     return this.writes({ from: person(by), ...place, reply_to_message }, content);
   }
 
   closesTopic(by: ClientProfile, threadId: number): Update | undefined {
-    this.inside.topics.get(threadId)!.isClosed = true;
+    this.chat.topics.get(threadId)!.isClosed = true;
     const place = { message_thread_id: threadId, is_topic_message: true as const };
     return this.writes({ from: person(by), ...place }, { forum_topic_closed: {} });
   }
 
   /** The bot is not told. */
   deletesTopic(threadId: number): void {
-    this.inside.removeThread(threadId);
+    this.chat.removeThread(threadId);
   }
 
   // --- a channel, its discussion group and its direct messages
 
   /** Something is published. Answers the post, and the id of its copy in the discussion group. */
   posts(content: string | MessageContent, discussion?: SimulatedGroup): { post: Message; copy: number | undefined } {
-    const post = newMessage(this.bot, this.inside, { sender_chat: this.inside.chat }, content);
-    if (this.inside.isAdministrator) this.bot.deliver({ channel_post: post } as Pick<Update, 'channel_post'>);
+    const post = newMessage(this.bot, this.chat, { sender_chat: this.chat.chat }, content);
+    if (this.chat.isAdministrator) this.bot.deliver({ channel_post: post } as Pick<Update, 'channel_post'>);
     return { post, copy: discussion?.copiesPost(post) };
   }
 
@@ -212,13 +221,13 @@ export class SimulatedGroup {
 
   /** The group becomes a supergroup, with messages in both that say so; calls to the old id are told the new one. */
   migrates(by: ClientProfile): SimulatedGroup {
-    const { chat } = this.inside;
+    const { chat } = this.chat;
     if (chat.type !== 'group') throw new Error(`chat ${this.id} is no basic group`);
     const successor = new SimulatedGroup(this.bot, { id: newSupergroupId(), type: 'supergroup', title: chat.title });
     successor.stands(this.status);
     this.writes({ from: person(by) }, { migrate_to_chat_id: successor.id });
-    successor.writes({ from: person(by), sender_chat: successor.inside.chat }, { migrate_from_chat_id: this.id });
-    this.inside.migratedTo = successor.id;
+    successor.writes({ from: person(by), sender_chat: successor.chat.chat }, { migrate_from_chat_id: this.id });
+    this.chat.migratedTo = successor.id;
     return successor;
   }
 }
