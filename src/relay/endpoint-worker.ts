@@ -139,6 +139,7 @@ export class EndpointWorker {
     this.driver.send(lanes).forEach((result, index) => {
       void result.then((outcome) => {
         this.inFlight--;
+        for (const delivery of outcome.deliveries) this.learn(lanes[index]!.id, delivery);
         this.record(lanes[index]!, outcome);
         if (this.full) this.wake();
       });
@@ -167,12 +168,23 @@ export class EndpointWorker {
     }
   }
 
+  /** What an outcome says about the network as a whole. */
+  private learn(laneId: bigint, result: DeliveryResult): void {
+    if (result.delivered) return this.networkAnswered();
+    if ('postponed' in result) return result.postponed.begun ? this.networkAnswered() : this.circuit.unproven();
+    const { kind, scope, retryAfterMs } = result.error;
+    // An answer, even a "no" or, for one chat, a "later", shows that the network is well.
+    if (kind === 'refused' || (kind === 'not_sent' && scope === 'chat')) return this.networkAnswered();
+    if (scope !== 'endpoint' && kind !== 'unknown') return this.circuit.unproven();
+    if (retryAfterMs !== undefined) this.circuit.pause(retryAfterMs, performance.now());
+    else this.circuit.failed(laneId, performance.now());
+  }
+
   private record(lane: ClaimedLane, result: LaneResult): void {
-    const now = performance.now();
     let dueInMs = result.nextInMs ?? 0;
     const deliveries = result.deliveries.map((outcome): Settlement => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
-      const settlement = this.settlementOf(delivery, outcome, now, lane.id);
+      const settlement = this.settlementOf(delivery, outcome);
       dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
       if (settlement.outcome === 'postponed') return settlement;
       this.events.emit('settled', {
@@ -186,30 +198,16 @@ export class EndpointWorker {
     this.settleSoon({ lane, deliveries, dueInMs, chat: result.chat });
   }
 
-  private settlementOf(
-    delivery: ClaimedDelivery,
-    result: DeliveryResult,
-    now: number,
-    laneId: bigint,
-  ): Settlement & { delayMs?: number } {
+  private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
     const { seq, telegramMessageIds } = result;
     if (result.delivered) {
-      this.networkAnswered();
       return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
-      this.networkAnswered();
       return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
     }
     const { error } = result;
-    if (error.kind !== 'refused' && (error.scope === 'endpoint' || error.kind === 'unknown')) {
-      if (error.retryAfterMs !== undefined) this.circuit.pause(error.retryAfterMs, now);
-      else this.circuit.failed(laneId, now);
-    } else if (error.kind === 'refused') {
-      // An answer, even a "no", shows that the network is well.
-      this.networkAnswered();
-    }
     const decision = decide({
       error,
       kind: delivery.kind,

@@ -3,7 +3,8 @@ import { DatabaseService, type Queryable } from './database.service.js';
 import { assertLease } from './endpoints.repository.js';
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
+import { HOLD_SECONDS } from './portals.repository.js';
 import type { Direction } from './prisma/client.js';
 
 /** What was said, ready to be kept. */
@@ -129,9 +130,23 @@ export class IntakeRepository {
     }, PATIENCE);
   }
 
-  /** Keeps operators' messages, in the order given; those that were kept before are skipped. */
-  acceptOperatorMessages(rows: OperatorMessageRow[]): Promise<Intake> {
-    return this.db.transaction((connection) => acceptMessages(connection, rows), PATIENCE);
+  /**
+   * Keeps operators' messages; those that were kept before are skipped. What nobody has begun to send goes out in the
+   * order in which it was written. `suspects`: portals of which earlier messages may be missing; their answers are
+   * held from this commit on.
+   */
+  acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
+    return this.db.transaction(async (connection) => {
+      // First, as an erasure does: portals are locked before lanes.
+      if (suspects.length > 0) {
+        await connection.query(
+          `UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $2)
+            WHERE id IN (SELECT id FROM portals WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE) AND state = 'active'`,
+          [suspects, HOLD_SECONDS],
+        );
+      }
+      return acceptMessages(connection, rows);
+    }, PATIENCE);
   }
 
   /** Keeps an event that is no message; false when it was kept before. */
@@ -206,7 +221,9 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
       [...seen.keys()],
     ]);
   }
-  return finish(connection, [...work, ...seen.values()], messages.length, updates.length - fresh.length);
+  const deliveries = [...work, ...seen.values()];
+  await appendDeliveries(connection, deliveries);
+  return intakeOf(deliveries, messages.length, updates.length - fresh.length);
 }
 
 async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[]): Promise<Intake> {
@@ -273,16 +290,11 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
       };
     }),
   );
-  return finish(connection, work, accepted.length, rows.length - fresh.length);
+  await orderByMessageId(connection, await appendDeliveries(connection, work));
+  return intakeOf(work, accepted.length, rows.length - fresh.length);
 }
 
-async function finish(
-  connection: Queryable,
-  work: NewDelivery[],
-  accepted: number,
-  duplicates: number,
-): Promise<Intake> {
-  await appendDeliveries(connection, work);
+function intakeOf(work: NewDelivery[], accepted: number, duplicates: number): Intake {
   return { endpoints: [...new Set(work.map((delivery) => delivery.endpoint).filter(Boolean))], accepted, duplicates };
 }
 
