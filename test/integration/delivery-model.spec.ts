@@ -12,6 +12,7 @@ import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository, type ClaimedDelivery, type ClaimedLane } from '../../src/storage/lanes.repository.js';
 import type { Lease } from '../../src/storage/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { endHolds } from '../support/storage.js';
 
 /*
  * The way of operators' messages to Telegram, as a machine of a few lines, next to the real one on PostgreSQL. After
@@ -322,6 +323,7 @@ class World {
 
 async function acquire(botId: bigint): Promise<Lease> {
   const leases = await endpoints.acquire(`replica-${++counter}`, 1_000);
+  await endHolds(db);
   return leases.find(({ endpoint }) => endpoint === `bot:${botId}`)!;
 }
 
