@@ -28,6 +28,8 @@ const LOOK_MS = 500;
 /** Drives one portal: the clients' words and the delivery statuses, as fast as its limits allow. */
 export class PortalDriver implements EndpointDriver {
   readonly concurrency = CALLS_IN_FLIGHT * CHATS_PER_CALL;
+  /** What is in doubt can be looked up in the dialog. */
+  readonly inDoubt = Infinity;
   private readonly logger = new Logger(PortalDriver.name);
   private readonly pending = new Set<Promise<unknown>>();
   private readonly stopping = new AbortController();

@@ -112,6 +112,7 @@ function outcomeUnknown(policy: Policy, lane: Lane): void {
 /** Grants one claim at a time, when it is asked for, and lets the test answer. */
 class ScriptedDriver implements EndpointDriver {
   readonly concurrency = CHATS + 1;
+  readonly inDoubt = CHATS + 1;
   readonly headsPerLane = 1;
   /** By chat. */
   readonly inFlight = new Map<bigint, { seq: bigint; answer: (result: LaneResult) => void }>();
