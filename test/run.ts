@@ -8,6 +8,9 @@ npm run test:replicas [-- FILE …]    e2e tests, three programs behind a load b
 FILE: only tests whose path has this in it. Of the built program (dist/).
 `;
 
+/** Starting several programs takes as many times as long. */
+const PATIENT = { maxWorkers: 1, testTimeout: 180_000, hookTimeout: 360_000 };
+
 /** The same tests as ever, on another stage; the exit code is theirs. */
 async function run(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -26,7 +29,8 @@ async function run(): Promise<void> {
   if (values.replicas) process.env.TEST_REPLICAS = values.replicas;
   const all = values.replicas ? ['test/e2e/'] : ['test/integration/', 'test/e2e/'];
   const filters = positionals.length > 0 ? positionals : all;
-  const vitest = await startVitest('test', filters, { config: 'test/vitest.config.ts', watch: false });
+  const options = { config: 'test/vitest.config.ts', watch: false };
+  const vitest = await startVitest('test', filters, values.replicas ? { ...options, ...PATIENT } : options);
   await vitest.close();
 }
 

@@ -1,6 +1,9 @@
 import { DEFAULT_ADMIN_KEY, freePort, Program, ProgramClient, type RunningProgram } from './program.js';
 import { RoundRobin } from './round-robin.js';
 
+/** They start at the same time, on a machine that may have two cores. */
+const LONGEST_START_MS = 180_000;
+
 /** Several programs on one database behind a load balancer, to be used like the one program. */
 export class ReplicatedProgram extends ProgramClient implements RunningProgram {
   private constructor(
@@ -17,7 +20,9 @@ export class ReplicatedProgram extends ProgramClient implements RunningProgram {
     const port = Number(environment.PORT ?? (await freePort()));
     const url = `http://127.0.0.1:${port}`;
     const started = await Promise.allSettled(
-      Array.from({ length: count }, () => Program.start({ PUBLIC_URL: url, ...environment, PORT: undefined })),
+      Array.from({ length: count }, () =>
+        Program.start({ PUBLIC_URL: url, ...environment, PORT: undefined }, LONGEST_START_MS),
+      ),
     );
     const programs = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const failed = started.find((result) => result.status === 'rejected');
