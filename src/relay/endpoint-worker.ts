@@ -69,6 +69,8 @@ export class EndpointWorker {
   }
 
   refresh(): void {
+    // A refreshed driver begins anew, and this one is on its way to another replica.
+    if (this.stopped) return;
     this.driver.refresh();
     this.wake();
   }

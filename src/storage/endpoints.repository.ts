@@ -6,7 +6,10 @@ import { HOLD_SECONDS } from './portals.repository.js';
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
 
-/** The table `endpoints`: who drives which bot and portal. All times are the database's clock. */
+/** How long a replica counts after it last asked for its share: it is forgotten before its leases run out. */
+const SEEN_SECONDS = 5;
+
+/** The tables `endpoints`: who drives which bot and portal, and `replicas`: who could. All times are the database's. */
 @Injectable()
 export class EndpointsRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -52,6 +55,39 @@ export class EndpointsRepository {
       [owner, LEASE_SECONDS, limit, HOLD_SECONDS],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
+  }
+
+  /**
+   * Counts this replica among those that take endpoints, and answers how many each of them may have for all of them
+   * to have the same (rounded up, so that none is left over); Infinity for the only one.
+   */
+  async fairShare(instance: string): Promise<number> {
+    const { rows } = await this.db.query<{ share: number | null }>(
+      `WITH seen AS (
+         INSERT INTO replicas (instance, seen_at) VALUES ($1, now())
+         ON CONFLICT (instance) DO UPDATE SET seen_at = now()
+       ), forgotten AS (
+         DELETE FROM replicas WHERE instance IN (
+           SELECT instance FROM replicas WHERE instance <> $1 AND seen_at < now() - interval '1 minute'
+              FOR UPDATE SKIP LOCKED)
+       ), others AS (
+         SELECT count(*) AS count FROM replicas
+          WHERE instance <> $1 AND seen_at > now() - make_interval(secs => $2)
+       ), known AS (
+         SELECT greatest((SELECT count(*) FROM endpoints),
+                         (SELECT count(*) FROM bots) + (SELECT count(*) FROM portals)) AS count
+       )
+       SELECT CASE WHEN others.count > 0
+              THEN ceil((SELECT count FROM known)::numeric / (others.count + 1))::int END AS share
+         FROM others`,
+      [instance, SEEN_SECONDS],
+    );
+    return rows[0]!.share ?? Infinity;
+  }
+
+  /** This replica takes no more endpoints: the others' shares grow at once. */
+  async leave(instance: string): Promise<void> {
+    await this.db.query('DELETE FROM replicas WHERE instance = $1', [instance]);
   }
 
   /** Gives the endpoint up at once, so that another replica need not wait for the lease to run out. */
