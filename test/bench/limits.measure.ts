@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { directSender, sendInALoop } from './direct-sender.js';
 import type { Figure } from './figure.js';
-import { FIRST_LINE, Stage, type BenchContext } from './stage.js';
+import { FIRST_LINE, query, Stage, type BenchContext } from './stage.js';
 
 /** What Bitrix24 allows a portal (apidocs.bitrix24.com, "Limits"), and what the program is told. */
 const REQUESTS_PER_SECOND = 2;
@@ -15,13 +15,17 @@ const ALLOWED = PORTALS * REQUESTS_PER_SECOND;
 const BASELINE_SECONDS = 5;
 /** Long enough that one request more or less of each portal does not count. */
 const STEADY_SECONDS = 20;
-const BURST_GONE_MS = 90_000;
+/** Few, so that it is soon used up and only what leaks out of the buckets is left to be used. */
+const STEADY_BURST = 10;
+const BURST_GONE_MS = 60_000;
 
 /** P3: how much of what many portals allow is used, while every chat has words waiting. */
 export function manyPortals(context: BenchContext): Promise<Figure[]> {
   return Stage.use(context, { environment: LIMITED, portals: PORTALS, limits: true }, async (stage) => {
     const others = Array.from({ length: PORTALS - 1 }, (_, n) => ({ portal: n + 1, lineId: FIRST_LINE }));
     await stage.addBots(others);
+    await stage.restart({ B24_BURST: String(STEADY_BURST) });
+    await stage.networks.call('narrowBuckets', STEADY_BURST);
     await stage.networks.call('delayAnswers', WORK_MS);
     const baseline = await sendInALoop(await stage.networks.call('access'), CHATS_PER_PORTAL, BASELINE_SECONDS);
     await stage.networks.call('clientsWrite', CHATS_PER_PORTAL, CHATS_PER_PORTAL, PORTALS);
@@ -54,18 +58,19 @@ export function manyPortals(context: BenchContext): Promise<Figure[]> {
   });
 }
 
-/** Resolves when the portals' buckets are full: as many requests are made as leak out of them. */
+/** Resolves when the bucket of every portal is as full as the program lets it be. */
 async function untilBurstIsGone(stage: Stage): Promise<void> {
-  const begun = Date.now();
-  for (let since = begun; since < begun + BURST_GONE_MS;) {
-    await sleep(2_000);
-    const now = Date.now();
-    const perSecond = (await stage.networks.call('requests', since, now)) / ((now - since) / 1_000);
-    const made = await stage.networks.call('requests', begun, now);
-    if (made >= PORTALS * BURST && perSecond <= 1.1 * ALLOWED) return;
-    since = now;
+  const deadline = Date.now() + BURST_GONE_MS;
+  const full = `interval '1 second' * ${(STEADY_BURST - 4) / REQUESTS_PER_SECOND}`;
+  for (;;) {
+    const { rows } = await query<{ portals: number }>(
+      stage.database,
+      `SELECT count(*)::int AS portals FROM rest_limits WHERE method = '' AND until > clock_timestamp() + ${full}`,
+    );
+    if (rows[0]!.portals === PORTALS) return;
+    if (Date.now() > deadline) throw new Error(`Only ${rows[0]!.portals} of ${PORTALS} buckets were filled`);
+    await sleep(200);
   }
-  throw new Error(`The burst of ${PORTALS} portals was not used up within ${BURST_GONE_MS} ms`);
 }
 
 const CHATS = 200;

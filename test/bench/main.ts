@@ -76,7 +76,13 @@ async function run({ only, seconds, json, profile }: Options): Promise<void> {
     await mkdir(path.dirname(json), { recursive: true });
     for (const name of only) {
       process.stderr.write(`${name} …\n`);
-      figures.push(...(await MEASURES[name]!({ postgresUrl: postgres.url, seconds, environment })));
+      try {
+        figures.push(...(await MEASURES[name]!({ postgresUrl: postgres.url, seconds, environment })));
+      } catch (error) {
+        // The others may still be measured.
+        console.error(error);
+        process.exitCode = 1;
+      }
       await writeFile(json, jsonOf(machine, seconds, figures));
     }
     process.stdout.write(`\n${table(machine, figures)}\n\nThe same for machines: ${path.resolve(json)}\n`);

@@ -83,6 +83,13 @@ export class Stage {
     }
   }
 
+  /** Stops the program and starts it with these variables changed. */
+  async restart(variables: Record<string, string>): Promise<void> {
+    Object.assign(this.environment, variables);
+    await this.program.stop();
+    this.program = await Program.start(this.environment);
+  }
+
   /** The program's ids of the portals, in their order. */
   async portalIds(): Promise<string[]> {
     const { json } = await this.program.admin('GET', '/portals?limit=200');
