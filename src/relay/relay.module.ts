@@ -5,10 +5,19 @@ import { IntakeService } from './intake.service.js';
 import { RelayEvents } from './relay-events.js';
 import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
+import { WordIndexService } from './word-index.service.js';
 
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
-  providers: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
+  providers: [
+    EndpointDrivers,
+    EndpointSupervisor,
+    IntakeService,
+    RelayEvents,
+    ReplayService,
+    RetentionService,
+    WordIndexService,
+  ],
   exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
 })
 export class RelayModule {}

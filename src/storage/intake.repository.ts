@@ -3,8 +3,10 @@ import { DatabaseService, type Queryable } from './database.service.js';
 import { assertLease } from './endpoints.repository.js';
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
+import { wordsVector } from './message-words.repository.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
 import type { Direction } from './prisma/client.js';
+import { searchableWords } from './text-search.js';
 
 /** What was said, ready to be kept. */
 export interface StoredWords {
@@ -370,14 +372,19 @@ async function insertMessages(connection: Queryable, messages: NewMessage[]): Pr
   );
   const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
   await connection.query(
-    `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, author_id, author_name,
-                           external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
-     SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, author_id, author_name,
-            external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
-       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
-              state text, kind text, text text, marks jsonb, author_id text, author_name text, external_chat_id text,
-              bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text, error_detail text,
-              said_at timestamptz)`,
+    `WITH r AS (
+       SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint,
+              direction text, state text, kind text, text text, words text, marks jsonb, author_id text, author_name text,
+              external_chat_id text, bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb,
+              error_code text, error_detail text, said_at timestamptz)
+     ), kept AS (
+       INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, author_id, author_name,
+                             external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
+       SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, author_id, author_name,
+              external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
+         FROM r
+     )
+     INSERT INTO message_words (message_id, words) SELECT id, ${wordsVector('words')} FROM r WHERE words <> ''`,
     [
       jsonb(
         numbered.map((message) => ({
@@ -389,6 +396,7 @@ async function insertMessages(connection: Queryable, messages: NewMessage[]): Pr
           state: message.endpoint === null ? 'ignored' : 'queued',
           kind: message.said.kind,
           text: message.said.text,
+          words: searchableWords(message.said.text),
           marks: message.said.marks,
           author_id: message.said.authorId ?? null,
           author_name: message.said.authorName ?? null,
