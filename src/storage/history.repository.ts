@@ -8,10 +8,10 @@ const SEARCH_TIMEOUT_MS = 10_000;
 
 /**
  * Of so many of the newest messages that the other filters leave, each is looked at whether it has the words, before
- * the index of words is asked. What is not among them once per 400 is rare enough for all of its places to be
+ * the index of words is asked. What is not among them once in 200 is rare enough for all of its places to be
  * fetched and sorted, and what is frequent has filled the page.
  */
-const NEWEST = 20_000;
+const NEWEST = 10_000;
 
 /** `sending` is a queued message whose delivery is under way. */
 export type ShownState = MessageState | 'sending';

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
 import { clientsToBitrix24 } from './clients.measure.js';
 import type { Figure } from './figure.js';
+import { historySearch } from './history.measure.js';
 import { answerLatency, operatorsToTelegram } from './operators.measure.js';
 import { describeMachine, table } from './report.js';
 import { query, type BenchContext } from './stage.js';
@@ -15,7 +16,7 @@ import { acknowledgements } from './webhook.measure.js';
 const USAGE = `npm run bench -- [--only P1,P2] [--seconds 10] [--json FILE] [--profile DIR]
 
 Measures the built program (dist/) between both simulated networks, on an embedded PostgreSQL of its own.
-  --only     measures to take, by name: P1, P2, P5, P6, P8, P9 (default: all)
+  --only     measures to take, by name: P1, P2, P5, P6, P8, P9, P10 (default: all)
   --seconds  how long each throughput is measured, 1 to 120 (default: 10)
   --json     also writes machine and figures to FILE
   --profile  leaves CPU profiles of the program in DIR; the figures are then a little lower
@@ -28,6 +29,7 @@ const MEASURES: Record<string, (context: BenchContext) => Promise<Figure[]>> = {
   P6: operatorsToTelegram,
   P8: memoryWithBacklog,
   P9: startTimes,
+  P10: historySearch,
 };
 
 interface Options {

@@ -2,9 +2,9 @@
 -- (No semicolon in comments or texts: the WebAssembly engine with its driver adapter splits scripts at every one of
 -- them. Hence \003B in the function.)
 
--- A search asks: which messages have all of these words? New words wait in the index's pending list until it has
--- 1 MB: whoever fills it sorts them in, and must not take long over it, as it may be an intake.
-CREATE INDEX "message_words_words" ON "message_words" USING gin ("words") WITH (gin_pending_list_limit = 1024);
+-- A search asks: which messages have all of these words? New ones wait in the pending list of the index until it has
+-- 256 kB, some 500 messages: whoever fills it sorts them in, and may be an intake, which must not take long over it.
+CREATE INDEX "message_words_words" ON "message_words" USING gin ("words") WITH (gin_pending_list_limit = 256);
 
 CREATE FUNCTION "count_messages"() RETURNS trigger LANGUAGE plpgsql AS U&'
 BEGIN
