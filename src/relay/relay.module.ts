@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
+import { FileLinks } from './file-links.js';
 import { IntakeService } from './intake.service.js';
+import { OperatorSide } from './operator-side.js';
 import { RelayEvents } from './relay-events.js';
 import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
@@ -12,12 +14,14 @@ import { WordIndexService } from './word-index.service.js';
   providers: [
     EndpointDrivers,
     EndpointSupervisor,
+    FileLinks,
     IntakeService,
+    OperatorSide,
     RelayEvents,
     ReplayService,
     RetentionService,
     WordIndexService,
   ],
-  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
+  exports: [EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, OperatorSide, RelayEvents, ReplayService],
 })
 export class RelayModule {}

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService } from './database.service.js';
+import { DatabaseService, type Queryable } from './database.service.js';
 import { jsonb } from './json.js';
 import { searchableWords } from './text-search.js';
 
@@ -10,6 +10,17 @@ import { searchableWords } from './text-search.js';
  */
 export function wordsVector(column: string): string {
   return `array_to_tsvector(string_to_array(${column}, ' ')) || strip(to_tsvector('russian', ${column}))`;
+}
+
+/** Makes messages findable by what they say now. */
+export async function recordWords(connection: Queryable, messages: { id: bigint; text: string }[]): Promise<void> {
+  if (messages.length === 0) return;
+  await connection.query(
+    `INSERT INTO message_words (message_id, words)
+     SELECT id, ${wordsVector('words')} FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, words text)
+     ON CONFLICT (message_id) DO UPDATE SET words = excluded.words`,
+    [jsonb(messages.map(({ id, text }) => ({ id, words: searchableWords(text) })))],
+  );
 }
 
 /** The table `message_words` of messages that came without it: from a version of the program that had none. */

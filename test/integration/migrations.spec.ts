@@ -105,6 +105,8 @@ describe('agreement with prisma migrate deploy', () => {
         'index lanes lanes_busy',
         'index lanes lanes_due',
         'index message_words message_words_words',
+        'index messages messages_album',
+        'index messages messages_bitrix_id',
       ]);
     } finally {
       await byHand.drop();
