@@ -112,13 +112,13 @@ async function fill(database: string): Promise<void> {
 function messagesFrom(first: number): string {
   return `
     WITH said AS (
-      SELECT n, lower(string_agg(v.word, ' '))
-                || CASE WHEN n % 5 = 0 THEN ' ' || n ELSE '' END
-                || CASE WHEN n < ${MESSAGES / 3} AND n % 3 = 0 THEN ' распродажа' ELSE '' END AS text
-        FROM generate_series(${first}, ${first + BATCH - 1}) n
-       CROSS JOIN LATERAL (SELECT floor(power(29999, random()))::int AS n FROM generate_series(1, 3 + n % 15)) r
+      SELECT m.n, string_agg(v.word, ' ')
+                  || CASE WHEN m.n % 5 = 0 THEN ' ' || m.n ELSE '' END
+                  || CASE WHEN m.n < ${Math.round(MESSAGES / 3)} AND m.n % 3 = 0 THEN ' распродажа' ELSE '' END AS text
+        FROM generate_series(${first}, ${first + BATCH - 1}) AS m (n)
+       CROSS JOIN LATERAL (SELECT floor(power(29999, random()))::int AS n FROM generate_series(1, 3 + m.n % 15)) r
         JOIN vocabulary v ON v.n = r.n
-       GROUP BY n ORDER BY n
+       GROUP BY m.n ORDER BY m.n
     ), kept AS (
       INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, raw, created_at)
       SELECT said.n, c.portal_id, c.bot_id, c.id, (CASE WHEN said.n % 2 = 0 THEN 'inbound' ELSE 'outbound' END)::"Direction",
