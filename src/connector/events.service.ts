@@ -17,6 +17,7 @@ import {
   MalformedEvent,
   parseEvent,
   parseLineDelete,
+  parseOperatorChanges,
   parseOperatorMessages,
   parseStatusDelete,
   parseUninstall,
@@ -86,6 +87,9 @@ export class EventsService {
     switch (event.name) {
       case 'ONIMCONNECTORMESSAGEADD':
         return this.keepMessages(event, await this.authenticate(event));
+      case 'ONIMCONNECTORMESSAGEUPDATE':
+      case 'ONIMCONNECTORMESSAGEDELETE':
+        return this.keepChanges(event, await this.authenticate(event));
       case 'ONAPPINSTALL':
         return this.install(event);
       case 'ONAPPUPDATE':
@@ -106,6 +110,12 @@ export class EventsService {
     const { connectorId } = portal;
     const messages = parseOperatorMessages(event, { portalId: portal.id, connectorId, unsigned });
     await this.intake.acceptOperatorMessages(messages);
+  }
+
+  private async keepChanges(event: EventEnvelope, sender: Sender): Promise<void> {
+    const changes = parseOperatorChanges(event, sender.portal.id);
+    if (changes.length === 0) return this.record(event, sender);
+    await this.intake.acceptOperatorChanges(changes);
   }
 
   private async install(event: EventEnvelope): Promise<void> {

@@ -212,7 +212,8 @@ export class EndpointWorker {
   private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
     const { seq, telegramMessageIds } = result;
     if (result.delivered) {
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+      const note = result.note && { ...result.note, about: delivery.kind };
+      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
@@ -224,7 +225,7 @@ export class EndpointWorker {
       kind: delivery.kind,
       attempt: delivery.attempt,
       unknownBefore: delivery.unknown,
-      ageMs: Date.now() - delivery.message.createdAt.getTime(),
+      ageMs: Date.now() - delivery.queuedAt.getTime(),
       policy: this.options.policy,
       random: Math.random(),
     });
@@ -245,7 +246,9 @@ export class EndpointWorker {
       { endpoint: this.endpoint, messageId: String(delivery.message.id), kind: delivery.kind, code },
       `A delivery ended as ${decision.outcome}`,
     );
-    const note = decision.note ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail } : undefined;
+    const note = decision.note
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      : undefined;
     return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
   }
 

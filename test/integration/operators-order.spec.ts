@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EncryptionService } from '../../src/storage/encryption.service.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository, type OperatorMessageRow } from '../../src/storage/intake.repository.js';
+import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import type { OperatorMessageRow } from '../../src/storage/intake.rows.js';
 import { LanesRepository, type ClaimedLane, type Settlement } from '../../src/storage/lanes.repository.js';
 import type { Lease } from '../../src/storage/lease.js';
 import { HOLD_SECONDS, PortalsRepository } from '../../src/storage/portals.repository.js';
