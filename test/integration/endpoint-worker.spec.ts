@@ -136,6 +136,19 @@ describe('what a crash would leave in doubt', () => {
   });
 });
 
+it('sends what a claim took whose answer was lost', async () => {
+  const claim = lanes.claim.bind(lanes);
+  lanes.claim = async (...args) => {
+    lanes.claim = claim;
+    await claim(...args);
+    throw new Error('Connection terminated unexpectedly');
+  };
+  begin();
+  await driver.sends(IN_DOUBT);
+  expect(driver.sent.map(({ lane }) => lane.deliveries[0]!.attempt)).toEqual([1, 1, 1]);
+  expect(await sending()).toBe(IN_DOUBT);
+});
+
 describe('trouble that is not the network’s', () => {
   const away = { kind: 'not_sent', scope: 'endpoint', code: '502' } as const;
 
