@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
 import { LanesRepository, type EndpointSettlements } from '../storage/lanes.repository.js';
@@ -8,6 +9,7 @@ import type { Lease } from '../storage/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
 import { GroupCommit } from './group-commit.js';
+import { IntakeService } from './intake.service.js';
 import { RelayEvents } from './relay-events.js';
 
 const HEARTBEAT_MS = 2_000;
@@ -80,7 +82,9 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     private readonly lanes: LanesRepository,
     private readonly drivers: EndpointDrivers,
     private readonly events: RelayEvents,
+    private readonly intake: IntakeService,
     private readonly environment: Environment,
+    private readonly http: HttpAdapterHost,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -94,6 +98,11 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         this.logger.debug({ endpoint, err: error }, 'Waiting lanes keep their times');
       });
     });
+    // What operators write before this process listens may be lost: a look into the dialogs must come after it.
+    this.http.listen$.subscribe(() => this.begin());
+  }
+
+  private begin(): void {
     this.loops.push(
       this.every(HEARTBEAT_MS, () => this.heartbeat()),
       this.every(ACQUIRE_MS, () => this.acquire()),
@@ -218,6 +227,12 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     }
   }
 
+  /** It is away for all replicas: what another one refuses meanwhile may be overtaken by what this one takes first. */
+  private broken(error: unknown): void {
+    this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
+    this.intake.mayHaveMissed();
+  }
+
   private recovered(): void {
     this.logger.log('The database answers again');
     for (const endpoint of this.owned.keys()) if (endpoint.startsWith('portal:')) this.events.emit('changed', endpoint);
@@ -231,7 +246,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         if (failing) this.recovered();
         failing = false;
       } catch (error) {
-        if (!failing) this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
+        if (!failing) this.broken(error);
         failing = true;
       }
       await new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { LeaseLostError, type Lease } from './lease.js';
+import { HOLD_SECONDS } from './portals.repository.js';
 
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
@@ -29,7 +30,8 @@ export class EndpointsRepository {
 
   /**
    * Takes up to `limit` endpoints that nobody drives, new bots and portals included. The new fence shuts out
-   * whoever drove them before.
+   * whoever drove them before. Events may have been lost while nobody drove a portal, so its answers are held; portals
+   * come first, because a bot that is driven before its portal would send them.
    */
   async acquire(owner: string, limit: number): Promise<Lease[]> {
     await this.db.query(
@@ -39,10 +41,18 @@ export class EndpointsRepository {
        ON CONFLICT (id) DO NOTHING`,
     );
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
-      `UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
-         FROM (SELECT id FROM endpoints WHERE expires_at <= now() ORDER BY expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) free
-        WHERE e.id = free.id RETURNING e.id, e.fence`,
-      [owner, LEASE_SECONDS, limit],
+      `WITH free AS (
+         SELECT id FROM endpoints WHERE expires_at <= now()
+          ORDER BY starts_with(id, 'portal:') DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+       ), taken AS (
+         UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
+           FROM free WHERE e.id = free.id RETURNING e.id, e.fence
+       ), held AS (
+         UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $4)
+           FROM taken WHERE taken.id = 'portal:' || portals.id AND portals.state = 'active'
+       )
+       SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
+      [owner, LEASE_SECONDS, limit, HOLD_SECONDS],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
   }
