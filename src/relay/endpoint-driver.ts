@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane, LearnedChat } from '../storage/lanes.repository.js';
 import type { Lease } from '../storage/lease.js';
 
 /** The lease of an endpoint as its holder sees it. */
@@ -17,7 +17,14 @@ export interface HeldLease {
  * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
  */
 export type DeliveryResult =
-  | { seq: bigint; delivered: true; telegramMessageIds?: bigint[]; reportDelivery?: boolean }
+  | {
+      seq: bigint;
+      delivered: true;
+      telegramMessageIds?: bigint[];
+      reportDelivery?: boolean;
+      /** It arrived, and yet there is something that the operator must know. */
+      note?: { code: string; detail: string };
+    }
   | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] }
   | { seq: bigint; delivered: false; postponed: { begun: boolean }; telegramMessageIds?: bigint[] };
 
@@ -25,8 +32,7 @@ export interface LaneResult {
   deliveries: DeliveryResult[];
   /** Milliseconds until the network's limits allow the lane's next delivery; at once when absent. */
   nextInMs?: number;
-  /** What the answer taught about the chat. */
-  chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+  chat?: LearnedChat;
 }
 
 /** How one kind of endpoint speaks with its network. One instance per endpoint, as long as we hold its lease. */

@@ -195,7 +195,8 @@ export class EndpointWorker {
     const { seq, telegramMessageIds } = result;
     if (result.delivered) {
       this.networkAnswered();
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+      const note = result.note && { ...result.note, about: delivery.kind };
+      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
@@ -215,7 +216,7 @@ export class EndpointWorker {
       kind: delivery.kind,
       attempt: delivery.attempt,
       unknownBefore: delivery.unknown,
-      ageMs: Date.now() - delivery.message.createdAt.getTime(),
+      ageMs: Date.now() - delivery.queuedAt.getTime(),
       policy: this.options.policy,
       random: Math.random(),
     });
@@ -236,7 +237,9 @@ export class EndpointWorker {
       { endpoint: this.endpoint, messageId: String(delivery.message.id), kind: delivery.kind, code },
       `A delivery ended as ${decision.outcome}`,
     );
-    const note = decision.note ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail } : undefined;
+    const note = decision.note
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      : undefined;
     return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
   }
 

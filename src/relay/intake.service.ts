@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
 import { GroupCommit } from './group-commit.js';
-import type { ClientUpdate, Direction, OperatorMessage } from './message.js';
+import type { ClientUpdate, Direction, OperatorChange, OperatorMessage } from './message.js';
 import { RelayEvents } from './relay-events.js';
 
 /**
@@ -40,6 +40,11 @@ export class IntakeService {
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
     if (messages.length > 0) await this.operatorEvents.add(messages);
+  }
+
+  /** Operators' edits and deletions of one event, in its order. */
+  async acceptOperatorChanges(changes: OperatorChange[]): Promise<void> {
+    if (changes.length > 0) this.announce('outbound', await this.repository.acceptOperatorChanges(changes));
   }
 
   /** Operators' messages that no event brought; returns how many were new. */

@@ -1,4 +1,10 @@
-import type { ClientUpdateRow, OperatorMessageRow, StoredChat, StoredWords } from '../storage/intake.repository.js';
+import type {
+  ClientUpdateRow,
+  OperatorChangeRow,
+  OperatorMessageRow,
+  StoredChat,
+  StoredWords,
+} from '../storage/intake.rows.js';
 import type { Mark } from './rich-text.js';
 
 /** Client → operator is inbound, operator → client is outbound. */
@@ -28,4 +34,9 @@ export interface ClientUpdate extends ClientUpdateRow {
 /** An operator's message from ONIMCONNECTORMESSAGEADD, parsed. */
 export interface OperatorMessage extends OperatorMessageRow {
   said: Said;
+}
+
+/** An operator's edit (ONIMCONNECTORMESSAGEUPDATE) or deletion (ONIMCONNECTORMESSAGEDELETE), parsed. */
+export interface OperatorChange extends OperatorChangeRow {
+  words: { text: string; marks: Mark[] } | null;
 }

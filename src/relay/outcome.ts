@@ -1,13 +1,19 @@
 import type { UpstreamError } from '../common/upstream-error.js';
+import type { ClaimedDelivery } from '../storage/lanes.repository.js';
 import { retryDelay } from './retry-schedule.js';
 
 /** What is decided about a send that failed. */
 export type Decision =
   { outcome: 'retry'; delayMs: number; unknown: boolean } | { outcome: 'failed' | 'uncertain'; note: boolean };
 
+type DeliveryKind = ClaimedDelivery['kind'];
+
+/** What may be done twice without anybody noticing: reports, and changes that lead to the same end. */
+const REPEATABLE: ReadonlySet<DeliveryKind> = new Set(['edit', 'delete', 'status', 'reading']);
+
 export interface FailedSend {
   error: UpstreamError;
-  kind: 'message' | 'note' | 'status' | 'reading';
+  kind: DeliveryKind;
   /** Number of the attempt that failed, from 1. */
   attempt: number;
   /** The outcome of an earlier attempt is already unknown. */
@@ -29,7 +35,8 @@ const RESEND_MS = 10_000;
  *
  * Into Bitrix24 a client's words are never given up for anything but a refusal: an unknown outcome is tried again
  * with `unknown` set, and the sender looks into the dialog before it sends. Into Telegram nothing is repeated
- * whose outcome is unknown, except once under UNCERTAIN_POLICY=resend. Statuses may be repeated freely.
+ * whose outcome is unknown, except once under UNCERTAIN_POLICY=resend. Statuses, edits and deletions may be repeated
+ * freely.
  */
 export function decide(send: FailedSend): Decision {
   const { error, attempt } = send;
@@ -38,7 +45,7 @@ export function decide(send: FailedSend): Decision {
     delayMs: Math.max(error.retryAfterMs ?? 0, retryDelay(attempt, send.ageMs, send.random)),
     unknown,
   });
-  const toClient = error.network === 'telegram' && send.kind === 'message';
+  const toClient = error.network === 'telegram';
   switch (error.kind) {
     case 'refused':
       return { outcome: 'failed', note: toClient };
@@ -51,7 +58,7 @@ export function decide(send: FailedSend): Decision {
       }
       return again(send.unknownBefore);
     case 'unknown':
-      if (send.kind === 'status' || send.kind === 'reading') return again(false);
+      if (REPEATABLE.has(send.kind)) return again(false);
       if (!toClient) {
         const { delayMs } = again(true) as { delayMs: number };
         return { outcome: 'retry', delayMs: Math.max(delayMs, SETTLE_MS), unknown: true };

@@ -1,14 +1,25 @@
 import { Module } from '@nestjs/common';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
+import { FileLinks } from './file-links.js';
 import { IntakeService } from './intake.service.js';
+import { OperatorSide } from './operator-side.js';
 import { RelayEvents } from './relay-events.js';
 import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
 
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
-  providers: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService, RetentionService],
-  exports: [EndpointDrivers, EndpointSupervisor, IntakeService, RelayEvents, ReplayService],
+  providers: [
+    EndpointDrivers,
+    EndpointSupervisor,
+    FileLinks,
+    IntakeService,
+    OperatorSide,
+    RelayEvents,
+    ReplayService,
+    RetentionService,
+  ],
+  exports: [EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, OperatorSide, RelayEvents, ReplayService],
 })
 export class RelayModule {}

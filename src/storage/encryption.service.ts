@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 
 /**
@@ -91,6 +91,13 @@ export class EncryptionService {
   /** Whether another key than the newest encrypted `sealed`. */
   needsRotation(sealed: string): boolean {
     return !sealed.startsWith(`v1.${this.newest}.`);
+  }
+
+  /** Keys for another purpose, made of the encryption keys, newest first (HKDF, RFC 5869). */
+  derive(purpose: string): Buffer[] {
+    return [...this.keys.values()]
+      .toReversed()
+      .map((key) => Buffer.from(hkdfSync('sha256', key, '', `telegram-openlines: ${purpose}`, 32)));
   }
 
   /** SHA-256, for tokens that only have to be recognised when they come again. */

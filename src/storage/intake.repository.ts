@@ -1,101 +1,20 @@
 import { Injectable } from '@nestjs/common';
+import { linkChats, type LinkedChat } from './chat-linking.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { assertLease } from './endpoints.repository.js';
+import type { ClientUpdateRow, EventRow, OperatorChangeRow, OperatorMessageRow, StoredWords } from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
+import { growAlbums, insertMessages, mergeWords, type NewMessage } from './message-rows.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
-import type { Direction } from './prisma/client.js';
-
-/** What was said, ready to be kept. */
-export interface StoredWords {
-  kind: string;
-  text: string;
-  marks: unknown;
-  authorId?: string;
-  authorName?: string;
-  /** By the clock of the network it came from. */
-  saidAt?: Date;
-  /** What came, without credentials. */
-  raw: unknown;
-  /** Set: kept for the record, never relayed. */
-  ignored?: { code: string; detail: string };
-}
-
-/** A chat as an update shows it; see the columns of `chat_links`. */
-export interface StoredChat {
-  externalId: string;
-  externalUserId: string;
-  telegramChatId: bigint;
-  threadId?: bigint;
-  businessConnection?: string;
-  type: string;
-  title: string;
-  firstName?: string;
-  lastName?: string;
-  username?: string;
-  language?: string;
-}
-
-export interface ClientUpdateRow {
-  botId: bigint;
-  updateId: number;
-  chat: StoredChat | null;
-  said: StoredWords | null;
-  /** Telegram's message id, when what was said is a message. */
-  telegramMessageId?: bigint;
-  /** The client blocked (or unblocked) the bot. */
-  blocked?: boolean;
-  /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
-  sawChat: boolean;
-}
-
-export interface OperatorMessageRow {
-  portalId: bigint;
-  connector: string;
-  /** null: not named by the event (the short test form); the newest chat with that id is meant. */
-  lineId: string | null;
-  externalChatId: string;
-  /** im.message_id: unique in the portal. */
-  bitrixMessageId: string;
-  bitrixChatId: string | null;
-  said: StoredWords;
-  unsigned: boolean;
-}
-
-export interface EventRow {
-  source: string;
-  key: string;
-}
+import { findQuoted } from './quotes.js';
+import { changedByOperator, deleteByClient, reviseByClient, reviseByOperator, sortEdits } from './revisions.js';
 
 /** What an intake did: endpoints that have new work, and how many messages are new. */
 export interface Intake {
   endpoints: string[];
   accepted: number;
   duplicates: number;
-}
-
-interface NewMessage {
-  portalId: bigint | null;
-  botId: bigint | null;
-  chatId: bigint | null;
-  direction: Direction;
-  said: StoredWords;
-  telegramMessageId?: bigint;
-  externalChatId: string | null;
-  bitrixMessageId?: string;
-  bitrixChatId?: string | null;
-  unsigned?: boolean;
-  /** Endpoint that will send it; null: nobody will (ignored). */
-  endpoint: string | null;
-}
-
-interface LinkedChat {
-  id: bigint;
-  bot_id: bigint;
-  external_id: string;
-  portal_id: bigint | null;
-  bitrix_chat_id: string | null;
-  unseen_message_id: bigint | null;
 }
 
 /** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
@@ -134,15 +53,19 @@ export class IntakeRepository {
     return this.db.transaction((connection) => acceptMessages(connection, rows), PATIENCE);
   }
 
+  /**
+   * Keeps operators' edits and deletions of messages, in the order given; those that were kept before are skipped, and
+   * those of messages that are not ours are kept as events.
+   */
+  acceptOperatorChanges(changes: OperatorChangeRow[]): Promise<Intake> {
+    return this.db.transaction((connection) => acceptChanges(connection, changes), PATIENCE);
+  }
+
   /** Keeps an event that is no message; false when it was kept before. */
   acceptEvent(event: EventRow & { portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
     return this.db.transaction(async (connection) => {
       if ((await firstSeen(connection, [event])).length === 0) return false;
-      await connection.query(`INSERT INTO events (portal_id, name, raw) VALUES ($1, $2, $3::jsonb)`, [
-        event.portalId,
-        event.name,
-        jsonb(event.raw),
-      ]);
+      await insertEvent(connection, event);
       return true;
     }, PATIENCE);
   }
@@ -164,33 +87,44 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     source: `telegram:${update.botId}`,
     key: String(update.updateId),
   }));
-  const fresh = await firstSeen(connection, keyed);
+  const fresh = (await firstSeen(connection, keyed)).map(({ update }) => update);
   if (fresh.length === 0) return { ...NOTHING, duplicates: updates.length };
-  const accepted = fresh.map(({ update }) => update);
-  const chats = await linkChats(connection, accepted);
-  const chatOf = (update: ClientUpdateRow) =>
-    update.chat ? (chats.get(`${update.botId}/${update.chat.externalId}`) ?? null) : null;
+  const chatOf = await linkChats(connection, fresh);
+  const place = new Map(fresh.map((update, index) => [update, index]));
+  const work: { at: number; delivery: NewDelivery }[] = [];
 
-  const messages = accepted.flatMap((update): NewMessage[] => {
-    if (!update.said) return [];
-    const chat = chatOf(update);
-    return [
-      {
-        portalId: chat?.portal_id ?? null,
-        botId: update.botId,
-        chatId: chat?.id ?? null,
-        direction: 'inbound',
-        said: update.said,
-        telegramMessageId: update.telegramMessageId,
-        externalChatId: update.chat?.externalId ?? null,
-        endpoint: chat && !update.said.ignored ? portalEndpoint(chat.portal_id) : null,
-      },
-    ];
+  const edits = await sortEdits(
+    connection,
+    fresh.flatMap((update) => editOf(update, chatOf(update))),
+  );
+  const news = new Set(edits.news.map(({ update }) => update as ClientUpdateRow));
+  const said = fresh.filter((update) => update.said !== null && (!update.edits || news.has(update) || !chatOf(update)));
+  const { albums, single } = await gatherAlbums(connection, said, chatOf);
+  const messages = [...albums, ...single].sort((a, b) => place.get(a.update)! - place.get(b.update)!);
+  const deliveries = await insertMessages(
+    connection,
+    messages.map(({ message }) => message),
+  );
+  deliveries.forEach((delivery, index) => {
+    if (delivery) work.push({ at: place.get(messages[index]!.update)!, delivery });
   });
-  const work = await insertMessages(connection, messages);
+
+  for (const edit of edits.known) {
+    for (const delivery of await reviseByClient(connection, edit)) {
+      work.push({ at: place.get(edit.update)!, delivery });
+    }
+  }
+  for (const update of fresh) {
+    const chat = chatOf(update);
+    if (!update.deletes || !chat) continue;
+    const deletion = { chat, telegramMessageIds: update.deletes, raw: update.said?.raw ?? {} };
+    for (const delivery of await deleteByClient(connection, [deletion])) {
+      work.push({ at: place.get(update)!, delivery });
+    }
+  }
 
   const seen = new Map<bigint, NewDelivery>();
-  for (const update of accepted) {
+  for (const update of fresh) {
     const chat = chatOf(update);
     if (!update.sawChat || !chat?.unseen_message_id) continue;
     seen.set(chat.id, {
@@ -206,7 +140,68 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
       [...seen.keys()],
     ]);
   }
-  return finish(connection, [...work, ...seen.values()], messages.length, updates.length - fresh.length);
+  const ordered = work.sort((a, b) => a.at - b.at).map(({ delivery }) => delivery);
+  return finish(connection, [...ordered, ...seen.values()], said.length, updates.length - fresh.length);
+}
+
+type Heard = { update: ClientUpdateRow; message: NewMessage };
+
+function editOf(update: ClientUpdateRow, chat: LinkedChat | null) {
+  const { edits, said, telegramMessageId } = update;
+  if (!edits || !said || said.ignored || telegramMessageId === undefined || !chat) return [];
+  return [{ update: { ...update, said, telegramMessageId }, chat }];
+}
+
+/** The messages that the updates bring; parts of one album become one, or join the one that waits already. */
+async function gatherAlbums(
+  connection: Queryable,
+  updates: ClientUpdateRow[],
+  chatOf: (update: ClientUpdateRow) => LinkedChat | null,
+): Promise<{ albums: Heard[]; single: Heard[] }> {
+  const single: Heard[] = [];
+  const parts: { chatId: bigint; albumId: string; telegramMessageId: bigint; said: StoredWords; heard: Heard }[] = [];
+  for (const update of updates) {
+    const heard = { update, message: heardFrom(update, chatOf(update)) };
+    const { albumId, telegramMessageId } = update;
+    const { chatId, said, endpoint } = heard.message;
+    if (albumId && chatId !== null && endpoint !== null && telegramMessageId !== undefined) {
+      parts.push({ chatId, albumId, telegramMessageId, said, heard });
+    } else single.push(heard);
+  }
+  const albums = new Map<string, Heard>();
+  for (const { heard, chatId, albumId, telegramMessageId, said } of await growAlbums(connection, parts)) {
+    const begun = albums.get(`${chatId}/${albumId}`)?.message;
+    if (!begun) {
+      albums.set(`${chatId}/${albumId}`, heard);
+      continue;
+    }
+    begun.said = {
+      ...begun.said,
+      ...mergeWords(begun.said, said),
+      attachments: [...(begun.said.attachments ?? []), ...(said.attachments ?? [])],
+      raw: [begun.said.raw, said.raw].flat(),
+    };
+    begun.telegramMessageIds!.push(telegramMessageId);
+  }
+  return { albums: [...albums.values()], single };
+}
+
+const BANNED = { code: 'banned', detail: 'The chat is on the ban list.' };
+
+function heardFrom(update: ClientUpdateRow, chat: LinkedChat | null): NewMessage {
+  const ignored = update.said!.ignored ?? (chat?.banned ? BANNED : undefined);
+  return {
+    portalId: chat?.portal_id ?? null,
+    botId: update.botId,
+    chatId: chat?.id ?? null,
+    direction: 'inbound',
+    said: { ...update.said!, ignored },
+    telegramMessageIds: update.telegramMessageId === undefined ? [] : [update.telegramMessageId],
+    albumId: update.albumId,
+    replyTo: update.replyTo,
+    externalChatId: chat?.external_id ?? update.chat?.externalId ?? null,
+    endpoint: chat && !ignored ? portalEndpoint(chat.portal_id) : null,
+  };
 }
 
 async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[]): Promise<Intake> {
@@ -247,10 +242,17 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
       [jsonb(learned)],
     );
   }
+  const answered = await Promise.all(
+    accepted.map(async (row, ord) => {
+      const chat = row.quoted && chats.get(ord);
+      return chat ? findQuoted(connection, chat.id, row) : null;
+    }),
+  );
   const work = await insertMessages(
     connection,
     accepted.map((row, ord): NewMessage => {
       const chat = chats.get(ord) ?? null;
+      const answer = answered[ord];
       const ignored =
         row.said.ignored ??
         (chat
@@ -264,7 +266,8 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
         botId: chat?.bot_id ?? null,
         chatId: chat?.id ?? null,
         direction: 'outbound',
-        said: { ...row.said, ignored },
+        said: { ...row.said, ...(answer ? row.quoted!.rest : {}), ignored },
+        ...(answer ? { replyToId: answer.id, replyQuote: answer.quote } : {}),
         externalChatId: row.externalChatId,
         bitrixMessageId: row.bitrixMessageId,
         bitrixChatId: row.bitrixChatId,
@@ -273,7 +276,30 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
       };
     }),
   );
-  return finish(connection, work, accepted.length, rows.length - fresh.length);
+  const deliveries = work.filter((delivery) => delivery !== null);
+  return finish(connection, deliveries, accepted.length, rows.length - fresh.length);
+}
+
+async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {
+  const fresh = await firstSeen(connection, changes);
+  const work: NewDelivery[] = [];
+  for (const change of fresh) {
+    const message = await changedByOperator(connection, change);
+    if (message) work.push(...(await reviseByOperator(connection, message, change)));
+    else await insertEvent(connection, change);
+  }
+  return finish(connection, work, 0, changes.length - fresh.length);
+}
+
+async function insertEvent(
+  connection: Queryable,
+  event: { portalId: bigint; name: string; raw: unknown },
+): Promise<void> {
+  await connection.query(`INSERT INTO events (portal_id, name, raw) VALUES ($1, $2, $3::jsonb)`, [
+    event.portalId,
+    event.name,
+    jsonb(event.raw),
+  ]);
 }
 
 async function finish(
@@ -300,138 +326,4 @@ async function firstSeen<Item extends EventRow>(connection: Queryable, items: It
   );
   const fresh = new Set(rows.map((row) => `${row.source}/${row.key}`));
   return items.filter((item) => fresh.delete(`${storableText(item.source)}/${storableText(item.key)}`));
-}
-
-/** Creates or refreshes the links of all chats that the updates mention; keyed by `<bot id>/<external id>`. */
-async function linkChats(connection: Queryable, updates: ClientUpdateRow[]): Promise<Map<string, LinkedChat>> {
-  const shown = new Map<string, Record<string, unknown>>();
-  for (const { botId, chat, said, blocked } of updates) {
-    if (!chat) continue;
-    const key = `${botId}/${chat.externalId}`;
-    const before = shown.get(key);
-    shown.set(key, {
-      bot_id: botId,
-      external_id: chat.externalId,
-      external_user_id: chat.externalUserId,
-      telegram_chat_id: chat.telegramChatId,
-      thread_id: chat.threadId ?? null,
-      business_connection: chat.businessConnection ?? null,
-      type: chat.type,
-      title: chat.title,
-      first_name: chat.firstName ?? null,
-      last_name: chat.lastName ?? null,
-      username: chat.username ?? null,
-      language: chat.language ?? null,
-      wrote: before?.wrote === true || said !== null,
-      // A client who writes can be written to, whatever was known before.
-      blocked: blocked ?? (said ? false : (before?.blocked ?? null)),
-    });
-  }
-  if (shown.size === 0) return new Map();
-  const { rows } = await connection.query<LinkedChat>(
-    `INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
-                                  business_connection, type, title, first_name, last_name, username, language,
-                                  state, state_reason, last_inbound_at)
-     SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id, r.telegram_chat_id, r.thread_id,
-            r.business_connection, r.type, r.title, r.first_name, r.last_name, r.username, r.language,
-            CASE WHEN r.blocked THEN 'blocked'::"ChatState" ELSE 'active' END,
-            CASE WHEN r.blocked THEN 'The client blocked the bot' END,
-            CASE WHEN r.wrote THEN now() END
-       FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, external_id text, external_user_id text,
-              telegram_chat_id bigint, thread_id bigint, business_connection text, type text, title text,
-              first_name text, last_name text, username text, language text, wrote boolean, blocked boolean)
-       JOIN bots b ON b.id = r.bot_id
-      ORDER BY r.bot_id, r.external_id
-     ON CONFLICT (bot_id, external_id) DO UPDATE
-        SET telegram_chat_id = excluded.telegram_chat_id,
-            type = excluded.type,
-            title = excluded.title,
-            first_name = excluded.first_name,
-            last_name = excluded.last_name,
-            username = excluded.username,
-            language = coalesce(excluded.language, c.language),
-            portal_id = excluded.portal_id,
-            state = excluded.state,
-            state_reason = excluded.state_reason,
-            last_inbound_at = coalesce(excluded.last_inbound_at, c.last_inbound_at),
-            updated_at = now()
-     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id`,
-    [jsonb([...shown.values()])],
-  );
-  return new Map(rows.map((row) => [`${row.bot_id}/${row.external_id}`, row]));
-}
-
-/** Inserts the messages in their order and returns the deliveries that those to be relayed need. */
-async function insertMessages(connection: Queryable, messages: NewMessage[]): Promise<NewDelivery[]> {
-  if (messages.length === 0) return [];
-  const { rows: ids } = await connection.query<{ id: bigint }>(
-    `SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, $1::int)`,
-    [messages.length],
-  );
-  const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
-  await connection.query(
-    `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, author_id, author_name,
-                           external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
-     SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, author_id, author_name,
-            external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
-       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
-              state text, kind text, text text, marks jsonb, author_id text, author_name text, external_chat_id text,
-              bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text, error_detail text,
-              said_at timestamptz)`,
-    [
-      jsonb(
-        numbered.map((message) => ({
-          id: message.id,
-          portal_id: message.portalId,
-          bot_id: message.botId,
-          chat_id: message.chatId,
-          direction: message.direction,
-          state: message.endpoint === null ? 'ignored' : 'queued',
-          kind: message.said.kind,
-          text: message.said.text,
-          marks: message.said.marks,
-          author_id: message.said.authorId ?? null,
-          author_name: message.said.authorName ?? null,
-          external_chat_id: message.externalChatId,
-          bitrix_message_id: message.bitrixMessageId ?? null,
-          bitrix_chat_id: message.bitrixChatId ?? null,
-          unsigned: message.unsigned ?? false,
-          raw: message.said.raw ?? {},
-          error_code: message.said.ignored?.code ?? null,
-          error_detail: message.said.ignored?.detail ?? null,
-          said_at: message.said.saidAt ?? null,
-        })),
-      ),
-    ],
-  );
-  const links = numbered.filter((message) => message.telegramMessageId !== undefined && message.chatId !== null);
-  if (links.length > 0) {
-    await connection.query(
-      `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
-       SELECT message_id, 0, chat_id, telegram_message_id
-         FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, chat_id bigint, telegram_message_id bigint)`,
-      [
-        jsonb(
-          links.map((message) => ({
-            message_id: message.id,
-            chat_id: message.chatId,
-            telegram_message_id: message.telegramMessageId,
-          })),
-        ),
-      ],
-    );
-  }
-  return numbered.flatMap((message): NewDelivery[] =>
-    message.endpoint === null || message.chatId === null
-      ? []
-      : [
-          {
-            chatId: message.chatId,
-            channel: message.direction,
-            endpoint: message.endpoint,
-            messageId: message.id,
-            kind: 'message',
-          },
-        ],
-  );
 }

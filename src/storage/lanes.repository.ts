@@ -4,7 +4,7 @@ import { assertLeases } from './endpoints.repository.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
-import type { Channel, ChatState, DeliveryKind } from './prisma/client.js';
+import type { Channel, ChatState, DeliveryKind, OperatorName } from './prisma/client.js';
 
 /** One delivery, claimed: everything that its sender needs. */
 export interface ClaimedDelivery {
@@ -15,12 +15,19 @@ export interface ClaimedDelivery {
   attempt: number;
   /** Nobody knows whether an earlier attempt arrived. */
   unknown: boolean;
+  /** When it became work: a replayed message is old, its delivery is not. */
+  queuedAt: Date;
   startedAt: Date;
   message: {
     id: bigint;
     kind: string;
     text: string;
     marks: unknown;
+    attachments: ClaimedAttachment[];
+    /** Nobody's words: a line of the system. */
+    systemLine: boolean;
+    /** Telegram's id of the message that it answers, and the part of it that the author chose. */
+    replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
     authorName: string | null;
     saidAt: Date | null;
@@ -32,6 +39,19 @@ export interface ClaimedDelivery {
   };
 }
 
+/** A file of a message; see the columns of `attachments`. */
+export interface ClaimedAttachment {
+  ordinal: number;
+  kind: string;
+  name: string;
+  mime: string | null;
+  size: number | null;
+  label: string;
+  telegramFileId: string | null;
+  telegramUniqueId: string | null;
+  url: string | null;
+}
+
 /** A lane whose head is being sent by the claimer. All of its deliveries are settled together. */
 export interface ClaimedLane {
   id: bigint;
@@ -41,6 +61,9 @@ export interface ClaimedLane {
     botId: bigint;
     portalId: bigint | null;
     lineId: string | null;
+    /** What the client reads before an operator's words on this line. */
+    operatorName: OperatorName;
+    operatorNameTemplate: string | null;
     externalId: string;
     externalUserId: string;
     telegramChatId: bigint;
@@ -52,6 +75,9 @@ export interface ClaimedLane {
     lastName: string | null;
     username: string | null;
     language: string | null;
+    phone: string | null;
+    source: string | null;
+    avatarUniqueId: string | null;
     state: ChatState;
     bitrixChatId: string | null;
     bitrixUserId: string | null;
@@ -74,9 +100,19 @@ export interface Settlement {
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
   /** Follow-up work for the operator's dialog: a note saying why. */
-  note?: { code: string; detail: string };
+  note?: { code: string; detail: string; about: DeliveryKind };
   /** Outbound and delivered: the portal is to be told. */
   reportDelivery?: boolean;
+}
+
+/** What an answer taught about the chat. */
+export interface LearnedChat {
+  bitrixChatId?: string;
+  bitrixUserId?: string;
+  bitrixSessionId?: string;
+  blockedReason?: string;
+  /** The group became a supergroup. */
+  telegramChatId?: bigint;
 }
 
 export interface LaneSettlement {
@@ -84,8 +120,7 @@ export interface LaneSettlement {
   deliveries: Settlement[];
   /** Milliseconds until the lane is due again. */
   dueInMs: number;
-  /** What the answer taught about the chat. */
-  chat?: { bitrixChatId?: string; bitrixUserId?: string; bitrixSessionId?: string; blockedReason?: string };
+  chat?: LearnedChat;
 }
 
 /** What became of lanes of one endpoint. */
@@ -102,11 +137,16 @@ interface ClaimRow {
   payload: Record<string, unknown> | null;
   attempts: number;
   unknown: boolean;
+  queued_at: Date;
   started_at: Date;
   message_id: bigint;
   message_kind: string;
   text: string;
   marks: unknown;
+  attachments: ClaimedAttachment[] | null;
+  system_line: boolean;
+  reply_to: bigint | null;
+  reply_quote: string | null;
   author_id: string | null;
   author_name: string | null;
   said_at: Date | null;
@@ -118,6 +158,8 @@ interface ClaimRow {
   bot_id: bigint;
   portal_id: bigint | null;
   line_id: string | null;
+  operator_name: OperatorName | null;
+  operator_name_template: string | null;
   external_id: string;
   external_user_id: string;
   telegram_chat_id: bigint;
@@ -129,6 +171,9 @@ interface ClaimRow {
   last_name: string | null;
   username: string | null;
   language: string | null;
+  phone: string | null;
+  source: string | null;
+  avatar_unique_id: string | null;
   chat_state: ChatState;
   bitrix_chat_id: string | null;
   bitrix_user_id: string | null;
@@ -139,12 +184,21 @@ interface ClaimRow {
 const STATUS_HEADS = 20;
 
 const WORK_COLUMNS = `
-  d.seq, d.kind, d.payload, d.attempts, d.unknown, d.started_at,
+  d.seq, d.kind, d.payload, d.attempts, d.unknown, d.created_at AS queued_at, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
+  m.system_line, m.reply_quote,
+  CASE WHEN m.attached > 0 THEN (
+    SELECT json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime, 'size', a.size,
+             'label', a.label, 'telegramFileId', a.telegram_file_id, 'telegramUniqueId', a.telegram_unique_id, 'url', a.url)
+             ORDER BY a.ordinal)
+      FROM attachments a WHERE a.message_id = m.id) END AS attachments,
+  CASE WHEN m.reply_to_id IS NOT NULL THEN (
+    SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.reply_to_id ORDER BY part LIMIT 1) END AS reply_to,
   m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
   ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
-  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.state AS chat_state,
+  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
+  c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
 
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
@@ -193,6 +247,7 @@ export class LanesRepository {
        )
        SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
+         LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
          LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
       [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
@@ -206,6 +261,7 @@ export class LanesRepository {
       `SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
          FROM (SELECT * FROM lanes WHERE endpoint = $1 AND busy_fence IS NOT NULL AND busy_fence <> $2 LIMIT $3) t
          JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
+         LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
          LEFT JOIN deliveries d ON d.lane_id = t.id AND d.state = 'sending' LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
       [lease.endpoint, lease.fence, limit],
@@ -357,6 +413,8 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
           botId: row.bot_id,
           portalId: row.portal_id,
           lineId: row.line_id,
+          operatorName: row.operator_name ?? 'hidden',
+          operatorNameTemplate: row.operator_name_template,
           externalId: row.external_id,
           externalUserId: row.external_user_id,
           telegramChatId: row.telegram_chat_id,
@@ -368,6 +426,9 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
           lastName: row.last_name,
           username: row.username,
           language: row.language,
+          phone: row.phone,
+          source: row.source,
+          avatarUniqueId: row.avatar_unique_id,
           state: row.chat_state,
           bitrixChatId: row.bitrix_chat_id,
           bitrixUserId: row.bitrix_user_id,
@@ -384,12 +445,16 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
       payload: row.payload,
       attempt: row.attempts,
       unknown: row.unknown,
+      queuedAt: row.queued_at,
       startedAt: row.started_at,
       message: {
         id: row.message_id,
         kind: row.message_kind,
         text: row.text,
         marks: row.marks,
+        attachments: row.attachments ?? [],
+        systemLine: row.system_line,
+        replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,
         saidAt: row.said_at,
@@ -535,6 +600,7 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
       blocked_reason: chat?.blockedReason ?? null,
+      telegram_chat_id: chat?.telegramChatId ?? null,
       reached: reached.get(id) ?? null,
     }))
     .sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -546,10 +612,11 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
             bitrix_session_id = coalesce(r.bitrix_session_id, c.bitrix_session_id),
             state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
             state_reason = coalesce(r.blocked_reason, c.state_reason),
+            telegram_chat_id = coalesce(r.telegram_chat_id, c.telegram_chat_id),
             unseen_message_id = coalesce(r.reached, c.unseen_message_id),
             last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text,
-              blocked_reason text, reached bigint)
+              blocked_reason text, telegram_chat_id bigint, reached bigint)
       WHERE c.id = r.id`,
     [jsonb(changes)],
   );

@@ -11,6 +11,8 @@ export interface NewDelivery {
   messageId: bigint;
   kind: DeliveryKind;
   payload?: unknown;
+  /** More of it may come within so many milliseconds: a lane without other work waits for that. */
+  holdMs?: number;
 }
 
 /** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
@@ -37,17 +39,19 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     endpoint: group[0]!.endpoint,
     priority: PRIORITY[group[0]!.channel],
     added: group.length,
+    hold_ms: group[0]!.holdMs ?? 0,
   }));
   const { rows } = await connection.query<{ id: bigint; chat_id: bigint; channel: Channel; tail: bigint }>(
-    `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending)
-     SELECT chat_id, channel::"Channel", endpoint, priority, added, added
-       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int)
+    `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending, due_at)
+     SELECT chat_id, channel::"Channel", endpoint, priority, added, added, now() + hold_ms * interval '1 millisecond'
+       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int,
+              hold_ms int)
       ORDER BY chat_id, channel
      ON CONFLICT (chat_id, channel) DO UPDATE
         SET tail = l.tail + excluded.tail,
             pending = l.pending + excluded.pending,
             endpoint = excluded.endpoint,
-            due_at = CASE WHEN l.pending = 0 THEN greatest(now(), l.due_at) ELSE l.due_at END
+            due_at = CASE WHEN l.pending = 0 THEN greatest(excluded.due_at, l.due_at) ELSE l.due_at END
      RETURNING id, chat_id, channel, tail`,
     [jsonb(lanes)],
   );

@@ -108,7 +108,7 @@ describe('lanes', () => {
     await intake.acceptClientUpdates([update(1, 10, 'hello')]);
     await settle(portal, await lanes.claim(portal, 1, 1), {});
     await intake.acceptOperatorMessages([operatorMessage(5, 10, 'in vain'), operatorMessage(6, 10, 'next')]);
-    const note = { code: 'bot_blocked', detail: 'why' };
+    const note = { code: 'bot_blocked', detail: 'why', about: 'message' as const };
     await settle(bot, await lanes.claim(bot, 1, 1), { outcome: 'failed', code: 'bot_blocked', note });
     const [lane] = await lanes.claim(portal, 10, 1);
     expect(lane!.deliveries).toMatchObject([{ kind: 'note', payload: note, message: { text: 'in vain' } }]);

@@ -1,6 +1,9 @@
+import { clientItems, dialogItem, fileItem, messageItem, portalItem } from './control-items.js';
 import { json, type Exchange, type Reply } from './http-exchange.js';
-import type { Chat, LineMessage } from './open-lines.js';
+import type { Chat, LineMessage, OperatorFile } from './open-lines.js';
+import type { Operator } from './operator.js';
 import { isArray, text, type Params } from './php-encoding.js';
+import type { FileFault } from './portal-files.js';
 import type { Portal } from './portal.js';
 
 const CORS = {
@@ -9,17 +12,25 @@ const CORS = {
   'Access-Control-Allow-Headers': 'Content-Type',
 };
 const DEFAULT_OPERATOR = { id: 27, name: 'Samantha Johnson' };
+const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 'maxBytes'] as const;
 
 /**
- * Lets a page in a browser play the operator. All answers are JSON, errors `{ error }`.
+ * Lets a page in a browser, or a test in another process, play the operator. All answers are JSON, errors `{ error }`.
  *
  * - `GET /portals`: `{ items: [{ memberId, url, lines, apps }] }`
  * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, messages, lastMessage }] }`
- * - `GET /portals/:memberId/dialogs/:chatId/messages?after=ID`: `{ items: [{ id, author, authorName, text, files, tick, … }] }`;
+ * - `GET /portals/:memberId/dialogs/:chatId/messages?after=ID`: `{ items: [{ id, author, authorName, text, files, tick, revisions, … }] }`;
  *   `tick` is `clock` until the connector reports delivery, then `delivered`, null for messages that are not sent to the client
- * - `POST /portals/:memberId/dialogs/:chatId/messages` `{ text, operator?: { id, name }, whisper?, files?: [{ name, mime, base64 }] }`: 201 with the message
+ * - `POST /portals/:memberId/dialogs/:chatId/messages`
+ *   `{ text, operator?: { id, name }, whisper?, files?: [{ name, mime, base64, width?, height? }], attach?: [{ ID, BLOCKS, … }], params? }`:
+ *   201 with the message; `quote: ID` (`quoteStyle?: { shape, reference }`) answers with a quotation, `voice: { mime, base64 }` records one
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
  * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
+ * - `GET /portals/:memberId/clients`: profiles with avatars
+ * - `GET`, `PATCH /portals/:memberId/files` `{ fault }` for all files, `…/files/:id` for one; `DELETE …/files/:id` removes it from the disk
+ * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
+ *   fetches clients' files, and every fetch so far
+ * - `GET`, `PATCH /portals/:memberId/format`: which build's events the portal sends
  * - `POST /portals/:memberId/frames` `{ clientId, page: "install" | "app" | "settings", connector?, line?, lang?, user? }`: `{ url }`
  *   of a page that shows the application inside the portal
  * - `GET /portals/:memberId/ledger`, `GET /portals/:memberId/calls`, `GET /portals/:memberId/events`
@@ -46,6 +57,14 @@ export class ControlApi {
     if (section === 'calls') return ok({ items: portal.calls });
     if (section === 'events') return ok({ items: portal.events.journal });
     if (section === 'frames' && exchange.method === 'POST') return openFrame(portal, bodyOf(exchange));
+    if (section === 'clients') return ok({ items: clientItems(portal) });
+    if (section === 'files')
+      return id === undefined ? allFiles(portal, exchange) : oneFile(portal, exchange, Number(id));
+    if (section === 'downloads') return downloads(portal, exchange);
+    if (section === 'format') {
+      if (exchange.method === 'PATCH') Object.assign(portal.events.format, bodyOf(exchange));
+      return ok(portal.events.format);
+    }
     if (section === 'messages' && id !== undefined) return changeMessage(portal, exchange, Number(id));
     if (section !== 'dialogs') return null;
     if (id === undefined) return ok({ items: [...portal.lines.chats.values()].map(dialogItem) });
@@ -63,16 +82,57 @@ export class ControlApi {
 
 function write(portal: Portal, chat: Chat, exchange: Exchange): Reply {
   const body = bodyOf(exchange);
-  const operator = operatorOf(portal, body);
-  const files = (Array.isArray(body['files']) ? body['files'] : []).filter(isArray).map((file) => ({
-    name: text(file['name']),
-    mime: text(file['mime']),
-    content: Buffer.from(text(file['base64']), 'base64'),
-  }));
+  return json(201, messageItem(portal, written(operatorOf(portal, body), chat, body)), CORS);
+}
+
+function written(operator: Operator, chat: Chat, body: Params): LineMessage {
   const words = text(body['text']);
-  const message =
-    body['whisper'] === true ? operator.whispers(chat.id, words) : operator.sends(chat.id, { text: words, files });
-  return json(201, messageItem(portal, message), CORS);
+  if (body['whisper'] === true) return operator.whispers(chat.id, words);
+  if (body['quote'] !== undefined) return operator.quotes(Number(body['quote']), words, optional(body['quoteStyle']));
+  if (isArray(body['voice'])) {
+    const { mime, content } = fileOf(body['voice']);
+    return operator.recordsVoice(chat.id, content, mime || undefined);
+  }
+  return operator.sends(chat.id, {
+    text: words,
+    files: listOf(body['files']).map(fileOf),
+    attach: listOf(body['attach']),
+    params: optional(body['params']),
+  });
+}
+
+function fileOf({ name, mime, base64, width, height }: Params): OperatorFile {
+  const size = {
+    ...(width === undefined ? {} : { width: Number(width) }),
+    ...(height === undefined ? {} : { height: Number(height) }),
+  };
+  return { name: text(name), mime: text(mime), content: Buffer.from(text(base64), 'base64'), ...size };
+}
+
+function allFiles(portal: Portal, exchange: Exchange): Reply {
+  const { files } = portal;
+  if (exchange.method === 'PATCH') files.fault = faultOf(exchange);
+  return ok({ fault: files.fault, items: [...files.all.values()].map(fileItem), requests: files.requests });
+}
+
+function oneFile(portal: Portal, exchange: Exchange, id: number): Reply {
+  if (exchange.method === 'PATCH') portal.files.breakFile(id, faultOf(exchange));
+  if (exchange.method === 'DELETE') portal.files.remove(id);
+  return ok(fileItem(portal.files.get(id)));
+}
+
+function faultOf(exchange: Exchange): FileFault | null {
+  const { fault } = bodyOf(exchange);
+  return isArray(fault) ? (fault as FileFault) : null;
+}
+
+/** JSON has no infinity: a `maxBytes` of null means no limit. */
+function downloads(portal: Portal, exchange: Exchange): Reply {
+  const { downloads: own } = portal;
+  const body = exchange.method === 'PATCH' ? bodyOf(exchange) : {};
+  const changes = DOWNLOAD_SETTINGS.filter((key) => key in body).map((key) => [key, body[key]]);
+  Object.assign(own, Object.fromEntries(changes), body['maxBytes'] === null ? { maxBytes: Infinity } : {});
+  return ok({ ...Object.fromEntries(DOWNLOAD_SETTINGS.map((key) => [key, own[key]])), items: own.records });
 }
 
 function openFrame(portal: Portal, body: Params): Reply {
@@ -113,57 +173,12 @@ function messagesAfter(portal: Portal, chat: Chat, search: string): Params[] {
   return chat.messages.filter((message) => message.id > after).map((message) => messageItem(portal, message));
 }
 
-function portalItem(portal: Portal): Params {
-  const apps = portal.apps.map((app) => ({ clientId: app.clientId, installed: app.installed, deleted: app.deleted }));
-  return { memberId: portal.memberId, url: portal.url, lines: [...portal.lines.lines.values()], apps };
+function listOf(value: unknown): Params[] {
+  return Array.isArray(value) ? value.filter(isArray) : [];
 }
 
-function dialogItem(chat: Chat): Params {
-  const session = chat.sessions.at(-1);
-  const last = chat.messages.at(-1);
-  return {
-    chatId: chat.id,
-    externalId: chat.externalId,
-    title: chat.title,
-    line: chat.line,
-    connector: chat.connector,
-    sessionOpen: session !== undefined && !session.closed,
-    messages: chat.messages.length,
-    lastMessage: last === undefined ? null : { id: last.id, text: last.text, at: last.at },
-  };
-}
-
-function messageItem(portal: Portal, message: LineMessage): Params {
-  const { id, author, authorId, text: words, externalIds, whisper, edited, deleted, at } = message;
-  const user = portal.users.get(authorId);
-  const client = author === 'client' ? portal.chat(message.chatId).title.split(' - ', 1)[0] : undefined;
-  const authorName = client ?? (user === undefined ? '' : `${user.name} ${user.lastName}`.trim());
-  const files = message.files.map((file) => ({
-    name: file.name,
-    type: file.type,
-    mime: file.mime,
-    size: file.size,
-    url: file.source ?? file.downloadLink,
-  }));
-  return {
-    id,
-    author,
-    authorId,
-    authorName,
-    text: words,
-    files,
-    externalIds,
-    tick: tick(message),
-    whisper,
-    edited,
-    deleted,
-    at,
-  };
-}
-
-function tick(message: LineMessage): 'clock' | 'delivered' | null {
-  if (message.sending) return 'clock';
-  return message.author !== 'client' && message.readByClient ? 'delivered' : null;
+function optional(value: unknown): Params | undefined {
+  return isArray(value) ? value : undefined;
 }
 
 function ok(value: unknown): Reply {

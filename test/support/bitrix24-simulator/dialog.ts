@@ -74,6 +74,7 @@ export class Dialog {
         clearTimeout(timer);
         changes.off('message', check);
         changes.off('delivery', check);
+        changes.off('correction', check);
         settle();
       };
       const check = (): void => {
@@ -85,6 +86,7 @@ export class Dialog {
       );
       changes.on('message', check);
       changes.on('delivery', check);
+      changes.on('correction', check);
     });
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventFormat } from './connector-events.js';
 import type { Faults } from './faults.js';
 import { sendRequest } from './http-exchange.js';
 import { OAuthServer } from './oauth-server.js';
@@ -77,8 +78,14 @@ export class EventQueue {
   foreignMemberId: string | null = null;
   /** Merged into the payload, as a future version of Bitrix24 might. */
   extraFields: Params = {};
-  /** How the operator's name stands before a text: `[/b] [br]` since 2026, `[/b][br] ` before. */
-  prefixStyle: 'new' | 'old' | 'none' = 'new';
+  readonly format: EventFormat = {
+    prefixStyle: 'new',
+    updatePrefixStyle: 'old',
+    downloadLinks: true,
+    fileSizes: true,
+    attachments: 'json',
+    deletedIds: 'scalar',
+  };
   readonly journal: EventDelivery[] = [];
   lost = 0;
   /** Events for handlers of type `offline`, oldest first. */

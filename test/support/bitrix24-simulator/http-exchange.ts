@@ -8,6 +8,8 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import qs from 'qs';
 import { isArray, type Params } from './php-encoding.js';
 
@@ -26,7 +28,8 @@ export interface Exchange {
 export interface Reply {
   status: number;
   headers?: Record<string, string>;
-  body?: string | Buffer;
+  /** A stream is sent as it comes; when it fails, the connection is cut. */
+  body?: string | Buffer | Readable;
 }
 
 /** `drop` cuts the connection with a TCP reset instead of an answer. */
@@ -78,9 +81,26 @@ async function serve(
     response.socket?.resetAndDestroy();
     return;
   }
+  if (reply.body instanceof Readable) return stream(incoming, response, reply, reply.body);
   const body = Buffer.from(reply.body ?? '');
   response.writeHead(reply.status, { ...reply.headers, 'Content-Length': body.length });
   response.end(body);
+}
+
+async function stream(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  reply: Reply,
+  body: Readable,
+): Promise<void> {
+  response.writeHead(reply.status, reply.headers);
+  if (incoming.method === 'HEAD') {
+    body.destroy();
+    response.end();
+    return;
+  }
+  // Whoever reads may leave, and a stream may be made to break: both end this answer and nothing else.
+  await pipeline(body, response).catch(() => response.destroy());
 }
 
 async function readExchange(incoming: IncomingMessage): Promise<Exchange> {

@@ -1,6 +1,6 @@
+import type { Download } from './client-downloads.js';
 import type { RefreshCount } from './oauth-server.js';
 import type { Chat } from './open-lines.js';
-import { isArray, text } from './php-encoding.js';
 import type { Portal } from './portal.js';
 
 /** What a connector did to one dialog. */
@@ -27,10 +27,23 @@ export interface DeliveryReport {
   accepted: boolean;
 }
 
+/** One element of `imconnector.update.messages` or `imconnector.delete.messages`. */
+export interface Correction {
+  at: number;
+  method: 'update' | 'delete';
+  dialog: string;
+  externalId: string;
+  /** What it found; none: a silent no-op. */
+  messageIds: number[];
+}
+
 /** Everything a test may want to hold against a connector after a run. */
 export interface Ledger {
   dialogs: DialogLedger[];
   deliveryReports: DeliveryReport[];
+  corrections: Correction[];
+  /** Fetches of clients' files and avatars. */
+  downloads: Download[];
   /** Messages that still wait for a delivery report. */
   clocksLeft: number[];
   rejectedByBucket: number;
@@ -54,6 +67,8 @@ export function ledgerOf(portal: Portal, refreshes: Map<string, RefreshCount>): 
   return {
     dialogs: [...lines.chats.values()].map(dialogLedger),
     deliveryReports: portal.deliveryReports,
+    corrections: portal.corrections,
+    downloads: portal.downloads.records,
     clocksLeft: [...lines.messages.values()]
       .filter((message) => message.sending && !message.deleted)
       .map((message) => message.id),
@@ -62,21 +77,11 @@ export function ledgerOf(portal: Portal, refreshes: Map<string, RefreshCount>): 
     refreshes: Object.fromEntries([...refreshes].filter(([clientId]) => own.has(clientId))),
     eventTokensUsed: rest.eventTokensUsed,
     tokensInUrl: rest.tokensInUrl,
-    botTokensInUrls: [...fileSources(portal), ...avatars(portal)].filter((url) => /\/bot\d+:/.test(url)),
+    botTokensInUrls: portal.downloads.records.map(({ url }) => url).filter((url) => /\/bot\d+:/.test(url)),
     callsAfterUninstall: rest.callsAfterUninstall,
     eventsLost: portal.events.lost,
     lockContentions: lines.lockContentions,
   };
-}
-
-function fileSources(portal: Portal): string[] {
-  return [...portal.lines.files.values()].map((file) => file.source ?? '');
-}
-
-function avatars(portal: Portal): string[] {
-  return [...portal.lines.clients.values()].map(({ fields: { picture } }) =>
-    isArray(picture) ? text(picture['url']) : '',
-  );
 }
 
 function dialogLedger(chat: Chat): DialogLedger {

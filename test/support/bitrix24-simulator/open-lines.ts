@@ -1,6 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConnectorEvents, type Cause } from './connector-events.js';
+import type { Params } from './php-encoding.js';
+import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
 import type { Portal } from './portal.js';
 
@@ -12,23 +14,9 @@ const EXTERNAL_ID_LIMIT = 100;
 const EDIT_WINDOW_MS = 259_200_000;
 /** A second sender of a dialog sleeps 1, 2 and 3 s for the lock, then goes on without it (`LOCK_MAX_ITERATIONS`). */
 const LOCK_WAITS_MS = [1000, 2000, 3000];
+/** Parameters of what stays inside the portal: whispers, descriptions (`onMessageSend` of imopenlines sets them). */
+export const HIDDEN_MESSAGE = { CLASS: 'bx-messenger-content-item-system', COMPONENT_ID: 'HiddenMessage' };
 const NOT_CONFIGURED = 'You cannot send messages because the communication channel is not configured.';
-
-/** A file in a chat. */
-export interface MessageFile {
-  id: number;
-  name: string;
-  type: 'image' | 'video' | 'audio' | 'file';
-  mime: string;
-  size: number;
-  /** Public short link, answers 301 to `downloadLink`. */
-  link: string;
-  /** Public signed link to the content. */
-  downloadLink: string;
-  /** The address it came from, for a client's file. */
-  source?: string;
-  content: Buffer;
-}
 
 /** One message of a chat, in order of arrival. */
 export interface LineMessage {
@@ -47,10 +35,29 @@ export interface LineMessage {
   readByClient: boolean;
   /** Written in silent mode. */
   whisper: boolean;
+  /** Blocks of the messenger's ATTACH: cards, tables, rich links. */
+  attach: Params[];
+  /** Further parameters of the message, e.g. `url`, `richUrlPreview`. */
+  params: Params;
+  /** `disable_crm`: the CRM tracker must not look for contacts in the text. */
+  disableCrm: boolean;
   edited: boolean;
+  /** People see "This message was deleted."; `text` keeps what it said. */
   deleted: boolean;
+  /** Every correction, oldest first. */
+  revisions: Revision[];
   /** Unix ms. */
   at: number;
+}
+
+export interface Revision {
+  /** Unix ms. */
+  at: number;
+  /** The employee's id, or the connector by REST. */
+  by: number | 'connector';
+  from: string;
+  /** Null: deleted. */
+  to: string | null;
 }
 
 export interface Session {
@@ -58,6 +65,10 @@ export interface Session {
   closed: boolean;
   waitVote: boolean;
   vote: 'like' | 'dislike' | null;
+  /** `ref.source` of the message that began it: a code of the CRM tracker. */
+  source: string | null;
+  /** `extra` of clients' messages, written into the session field by field. */
+  fields: Params;
 }
 
 /** An open-line chat. Its user code `connector|line|chat.id|user` is its identity. */
@@ -77,23 +88,39 @@ export interface Chat {
   createdAt: number;
 }
 
-/** A client: an internal user of type connector. */
+/** A client as the portal keeps it: an internal user of type connector. */
 export interface Client {
   id: number;
   xmlId: string;
   name: string;
   lastName: string;
-  fields: Record<string, unknown>;
+  /** What the connector said about the user, last time something in it changed. */
+  fields: Params;
+  email: string;
+  /** PERSONAL_MOBILE */
+  phone: string;
+  /** PERSONAL_WWW */
+  url: string;
+  gender: 'M' | 'F' | '';
+  /** PERSONAL_PHOTO */
+  avatar: MessageFile | null;
+  /** False unless `skip_phone_validate` came as "Y": then odd numbers are taken too. */
+  skipPhoneValidate: boolean;
+  /** Of `fields`; while it stays the same, neither the profile nor the avatar is looked at again. */
+  hash: string;
 }
 
-export interface OperatorFile {
-  name: string;
-  mime: string;
-  content: Buffer | string;
-}
+export type OperatorFile = NewFile;
 
 /** What an operator types and attaches. */
-export type OperatorContent = string | { text?: string; files?: OperatorFile[] };
+export interface OperatorParts {
+  text?: string;
+  files?: OperatorFile[];
+  attach?: Params[];
+  params?: Params;
+}
+
+export type OperatorContent = string | OperatorParts;
 
 /** Lines, connectors' states, chats, sessions and messages of one portal. */
 export class OpenLines {
@@ -103,17 +130,19 @@ export class OpenLines {
   readonly chats = new Map<string, Chat>();
   readonly messages = new Map<number, LineMessage>();
   readonly clients = new Map<string, Client>();
-  readonly files = new Map<number, MessageFile>();
-  /** Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared. */
+  readonly events: ConnectorEvents;
+  /** Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared, `correction` when it is edited or deleted. */
   readonly changes = new EventEmitter().setMaxListeners(0);
   /** How often a second send of a dialog met its lock. */
   lockContentions = 0;
   private readonly chatsById = new Map<number, Chat>();
   private readonly chatsByExternalId = new Map<string, Chat>();
   private readonly sessionChats = new Map<number, Chat>();
-  private lastId = { chat: 1760, session: 320, message: 85_000, client: 584, file: 320 };
+  private lastId = { chat: 1760, session: 320, message: 85_000, client: 584 };
 
-  constructor(private readonly portal: Portal) {}
+  constructor(private readonly portal: Portal) {
+    this.events = new ConnectorEvents(portal);
+  }
 
   // Connectors on lines
 
@@ -144,9 +173,7 @@ export class OpenLines {
   /** Deletes the status row and tells the connector's owner; nothing happens when there is none. */
   deactivate(connector: string, line: string, cause: Cause): void {
     const key = `${connectorKey(connector)}|${line}`;
-    if (!this.statuses.delete(key)) return;
-    // This event's keys are lower case, unlike those of all others.
-    this.raise('ONIMCONNECTORSTATUSDELETE', connector, { connector: connectorKey(connector), line }, cause);
+    if (this.statuses.delete(key)) this.events.statusDeleted(connector, line, cause);
   }
 
   /** Deletes a connector row and its states on all lines. */
@@ -221,10 +248,17 @@ export class OpenLines {
   openSession(chat: Chat, cause: Cause): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
-    const session: Session = { id: (this.lastId.session += 1), closed: false, waitVote: false, vote: null };
+    const session: Session = {
+      id: (this.lastId.session += 1),
+      closed: false,
+      waitVote: false,
+      vote: null,
+      source: null,
+      fields: {},
+    };
     chat.sessions.push(session);
     this.sessionChats.set(session.id, chat);
-    this.raiseDialog('ONIMCONNECTORDIALOGSTART', chat, session, cause);
+    this.events.dialogStarted(chat, session, cause);
     return session;
   }
 
@@ -232,23 +266,13 @@ export class OpenLines {
   addClientMessage(
     chat: Chat,
     client: Client,
-    text: string,
-    files: MessageFile[],
-    externalIds: string[],
+    part: Pick<LineMessage, 'text'> & Partial<LineMessage>,
+    first: boolean,
     cause: Cause,
   ): LineMessage {
-    const before = chat.sessions.length;
-    this.openSession(chat, cause);
-    const message = this.store(chat, {
-      author: 'client',
-      authorId: client.id,
-      text,
-      files,
-      externalIds,
-      readByClient: true,
-    });
+    const message = this.store(chat, { ...part, author: 'client', authorId: client.id, readByClient: true });
     const welcome = this.lines.get(chat.line)?.welcomeText ?? null;
-    if (chat.sessions.length > before && welcome !== null) this.addSystemText(chat, welcome, cause);
+    if (first && welcome !== null) this.addSystemText(chat, welcome, cause);
     return message;
   }
 
@@ -257,7 +281,7 @@ export class OpenLines {
     if (session === undefined || session.closed) return;
     session.closed = true;
     session.waitVote = false;
-    this.raiseDialog('ONIMCONNECTORDIALOGFINISH', chat, session, {});
+    this.events.dialogFinished(chat, session);
   }
 
   /** Runs `work` under the chat's lock; like the portal, waits 1 + 2 + 3 s for it and then goes on anyway. */
@@ -277,23 +301,13 @@ export class OpenLines {
 
   // Clients
 
-  /** The user behind `connector|id`; an empty id makes a new one every time. */
-  client(
-    connector: string,
-    externalId: string,
-    name: string,
-    lastName: string,
-    fields: Record<string, unknown>,
-  ): Client {
+  /** Writes a profile under `connector|id`; an empty id makes a new user every time. */
+  saveClient(connector: string, externalId: string, profile: Omit<Client, 'id' | 'xmlId'>): Client {
+    const known = this.findClient(connector, externalId);
+    if (known !== undefined) return Object.assign(known, profile);
     const id = (this.lastId.client += 1);
-    const xmlId = `${connectorKey(connector)}|${externalId === '' ? `anonymous-${id}` : externalId}`;
-    const known = this.clients.get(xmlId);
-    if (known !== undefined) {
-      this.lastId.client -= 1;
-      return Object.assign(known, { name, lastName, fields });
-    }
-    const client: Client = { id, xmlId, name, lastName, fields };
-    this.clients.set(xmlId, client);
+    const client: Client = { ...profile, id, xmlId: `${connectorKey(connector)}|${externalId || `anonymous-${id}`}` };
+    this.clients.set(client.xmlId, client);
     return client;
   }
 
@@ -314,8 +328,12 @@ export class OpenLines {
       sending: false,
       readByClient: false,
       whisper: false,
+      attach: [],
+      params: {},
+      disableCrm: false,
       edited: false,
       deleted: false,
+      revisions: [],
       at: this.portal.clock.now(),
       ...part,
       text: cutText(part.text),
@@ -327,58 +345,64 @@ export class OpenLines {
   }
 
   /** A message in the name of an employee; it goes out to the connector and waits for its delivery report. */
-  addOperatorMessage(chat: Chat, authorId: number, text: string, files: MessageFile[], cause: Cause): LineMessage {
+  addOperatorMessage(
+    chat: Chat,
+    authorId: number,
+    part: Pick<LineMessage, 'text'> & Partial<LineMessage>,
+    cause: Cause,
+  ): LineMessage {
     if (!this.canSend(chat)) throw new Error(NOT_CONFIGURED);
     chat.members.add(authorId);
     this.openSession(chat, cause);
-    const message = this.store(chat, { author: 'operator', authorId, text, files, sending: true });
-    this.raiseMessageAdd(chat, message, { ...cause, userId: authorId });
+    const message = this.store(chat, { ...part, author: 'operator', authorId, sending: true });
+    this.events.messageAdded(chat, message, { ...cause, userId: authorId });
     return message;
   }
 
   /** An automatic text: author 0, no prefix, sent only to connectors that take system messages. */
   addSystemText(chat: Chat, text: string, cause: Cause): LineMessage {
-    const goesOut =
-      this.canSend(chat) && this.connectors.get(connectorKey(chat.connector))?.needSystemMessages === true;
+    const goesOut = this.canSend(chat) && this.connectorOf(chat)?.needSystemMessages === true;
     const message = this.store(chat, { author: 'system', authorId: 0, text, sending: goesOut });
-    if (goesOut) this.raiseMessageAdd(chat, message, cause);
+    if (goesOut) this.events.messageAdded(chat, message, cause);
     return message;
   }
 
-  /** The operator's correction; the connector learns of it only when the message has external ids. */
+  /** The author's correction, within three days and where the connector allows it. */
   editMessage(message: LineMessage, text: string, userId: number): void {
-    if (this.portal.clock.now() - message.at > EDIT_WINDOW_MS) throw new Error('The message is older than three days.');
-    message.text = cutText(text);
-    message.edited = true;
     const chat = this.chatOf(message);
-    if (
-      message.externalIds.length === 0 ||
-      this.connectors.get(connectorKey(chat.connector))?.editInternalMessages !== true
-    )
-      return;
-    const body = {
-      im: im(message),
-      message: { id: message.externalIds, text: this.signed(chat, message, 'old') },
-      chat: { id: chat.externalId },
-    };
-    this.raiseForMessage('ONIMCONNECTORMESSAGEUPDATE', chat, [body], { userId });
+    if (message.deleted) throw new Error('The message has been deleted.');
+    if (message.authorId !== userId) throw new Error('Only the author may edit a message.');
+    if (this.portal.clock.now() - message.at > EDIT_WINDOW_MS) throw new Error('The message is older than three days.');
+    if (text === '' && message.files.length === 0) throw new Error('An empty message cannot be saved.');
+    if (this.connectorOf(chat)?.editInternalMessages !== true)
+      throw new Error('The channel does not let operators edit their messages.');
+    this.correct(message, text, userId);
+    this.events.messageEdited(chat, message, userId);
   }
 
-  /** The operator's deletion: one element per external id. */
+  /** An operator deletes an own message, or a client's: each must be allowed by the connector. */
   deleteMessage(message: LineMessage, userId: number): void {
-    message.deleted = true;
-    const chat = this.chatOf(message);
-    if (
-      message.externalIds.length === 0 ||
-      this.connectors.get(connectorKey(chat.connector))?.delInternalMessages !== true
-    )
-      return;
-    const bodies = message.externalIds.map((id) => ({
-      im: im(message),
-      message: { id },
-      chat: { id: chat.externalId },
-    }));
-    this.raiseForMessage('ONIMCONNECTORMESSAGEDELETE', chat, bodies, { userId });
+    const connector = this.connectorOf(this.chatOf(message));
+    const own = message.authorId === userId;
+    if (message.deleted) throw new Error('The message has been deleted.');
+    if ((own ? connector?.delInternalMessages : connector?.delExternalMessages) !== true)
+      throw new Error(`The channel does not let operators delete ${own ? 'their' : "clients'"} messages.`);
+    this.correct(message, null, userId);
+    this.events.messageDeleted(this.chatOf(message), message, userId);
+  }
+
+  /** Writes a correction, null for a deletion, which takes the files from the disk too. */
+  correct(message: LineMessage, text: string | null, by: Revision['by']): void {
+    const to = text === null ? null : cutText(text);
+    message.revisions.push({ at: this.portal.clock.now(), by, from: message.text, to });
+    if (to === null) {
+      message.deleted = true;
+      for (const file of message.files) this.portal.files.remove(file);
+    } else {
+      message.text = to;
+      message.edited = true;
+    }
+    this.changes.emit('correction', message);
   }
 
   /**
@@ -396,29 +420,6 @@ export class OpenLines {
     return true;
   }
 
-  /** Keeps a file behind a public short link and a signed one, as the portal's disk does. */
-  addFile(name: string, mime: string, content: Buffer, source?: string): MessageFile {
-    const id = (this.lastId.file += 1);
-    const sign = randomBytes(16).toString('hex');
-    const short = createHash('sha1').update(`${id}${sign}`).digest('base64url').slice(0, 6);
-    const downloadLink = `${this.portal.url}/pub/im.file.php?FILE_ID=${id}&SIGN=${sign}`;
-    const kind = mime.split('/', 1)[0];
-    const type = kind === 'image' || kind === 'video' || kind === 'audio' ? kind : 'file';
-    const file: MessageFile = {
-      id,
-      name,
-      type,
-      mime,
-      size: content.length,
-      link: `${this.portal.url}/~${short}`,
-      downloadLink,
-      source,
-      content,
-    };
-    this.files.set(id, file);
-    return file;
-  }
-
   chatOf(message: LineMessage): Chat {
     const chat = this.chatsById.get(message.chatId);
     if (chat === undefined) throw new Error(`Message ${message.id} has no chat.`);
@@ -430,80 +431,9 @@ export class OpenLines {
     return this.isReady(chat.connector, chat.line) && this.lines.get(chat.line)?.active === true;
   }
 
-  private raiseMessageAdd(chat: Chat, message: LineMessage, cause: Cause): void {
-    const body = {
-      im: im(message),
-      message: {
-        user_id: message.authorId,
-        text: this.signed(chat, message, this.portal.events.prefixStyle),
-        files: message.files.map(eventFile),
-        params: { CLASS: 'bx-messenger-content-item-ol-output' },
-      },
-      chat: { id: chat.externalId },
-    };
-    this.raiseForMessage('ONIMCONNECTORMESSAGEADD', chat, [body], cause);
+  connectorOf(chat: Chat): Connector | undefined {
+    return this.connectors.get(connectorKey(chat.connector));
   }
-
-  private raiseForMessage(event: string, chat: Chat, messages: unknown[], cause: Cause): void {
-    this.raise(
-      event,
-      chat.connector,
-      { CONNECTOR: chat.connector, LINE: chat.line, MESSAGES: messages },
-      { ...cause, lane: chat.userCode },
-    );
-  }
-
-  private raiseDialog(event: string, chat: Chat, session: Session, cause: Cause): void {
-    const data = {
-      connector: { connector_id: chat.connector, line_id: chat.line, chat_id: chat.externalId, user_id: chat.clientId },
-      session: {
-        id: session.id,
-        closed: session.closed ? 'Y' : 'N',
-        parent_id: chat.sessions.at(-2)?.id ?? 0,
-        close_term: 1440,
-      },
-      chat: { id: chat.externalId },
-      user: { id: chat.clientId },
-    };
-    this.raise(
-      event,
-      chat.connector,
-      { CONNECTOR: chat.connector, LINE: chat.line, DATA: [data] },
-      { ...cause, lane: chat.userCode },
-    );
-  }
-
-  /** Only the application that owns the connector gets its events; the portal calls the others "Wrong app!" and stays silent. */
-  private raise(event: string, connector: string, data: unknown, options: Cause & { lane?: string }): void {
-    const appId = this.connectors.get(connectorKey(connector))?.appId;
-    if (appId !== undefined) this.portal.events.raise(event, data, { ...options, appId });
-  }
-
-  private signed(chat: Chat, message: LineMessage, style: 'new' | 'old' | 'none'): string {
-    const signs =
-      this.connectors.get(connectorKey(chat.connector))?.needSignature === true &&
-      this.lines.get(chat.line)?.showsOperators === true;
-    if (!signs || message.authorId === 0 || style === 'none') return message.text;
-    const user = this.portal.users.get(message.authorId);
-    const prefix = `[b]${`${user?.name ?? ''} ${user?.lastName ?? ''}`.trim()}:[/b]`;
-    if (message.text === '') return `${prefix} `;
-    return style === 'new' ? `${prefix} [br]${message.text}` : `${prefix}[br] ${message.text}`;
-  }
-}
-
-/** Who and what made the portal act: the user for the event's token, and the rest of the chain for calls made with an event's token. */
-export interface Cause {
-  userId?: number;
-  eventTtl?: number;
-}
-
-function im(message: LineMessage): { chat_id: number; message_id: number } {
-  return { chat_id: message.chatId, message_id: message.id };
-}
-
-function eventFile(file: MessageFile): Record<string, unknown> {
-  const { name, type, mime, link, downloadLink, size } = file;
-  return { name, type, mime, link, downloadLink, size, sizef: `${(size / 1024).toFixed(2)} KB` };
 }
 
 function cutText(value: string): string {

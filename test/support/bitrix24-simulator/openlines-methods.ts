@@ -1,5 +1,6 @@
-import type { Chat, LineMessage, MessageFile } from './open-lines.js';
+import type { Chat, LineMessage } from './open-lines.js';
 import { isArray, isEmpty, phpArray, portalDate, text, upperKeys, type Params } from './php-encoding.js';
+import type { MessageFile } from './portal-files.js';
 import type { Line } from './portal-model.js';
 import { RestError } from './rest-error.js';
 import type { RestContext, RestMethod, RestMethods } from './rest-method.js';
@@ -7,6 +8,8 @@ import type { RestContext, RestMethod, RestMethods } from './rest-method.js';
 const DEFAULT_MESSAGES = 20;
 const MAX_MESSAGES = 50;
 const MAX_LINES = 200;
+/** `IM_MESSAGE_DELETED` */
+const DELETED = 'This message was deleted.';
 
 /** `imopenlines.*` and `im.*`: lines, dialogs, histories, notes. */
 export const OPENLINES_METHODS: RestMethods = {
@@ -159,7 +162,7 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
     throw new RestError(400, 'ACCESS_DENIED', 'You do not have permission to view this conversation');
   }
   const sessionId = bySession ? Number(text(params['SESSION_ID'])) : (chat.sessions.at(-1)?.id ?? 0);
-  const messages = chat.messages.filter((message) => message.sessionId === sessionId && !message.deleted);
+  const messages = chat.messages.filter((message) => message.sessionId === sessionId);
   return {
     chatId: chat.id,
     canJoin: 'Y',
@@ -189,9 +192,7 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
     userBlockChat: [],
     userInChat: { [chat.id]: [...chat.members, chat.clientId] },
     files: emptyAsList(
-      Object.fromEntries(
-        messages.flatMap((message) => message.files).map((file) => [String(file.id), historyFile(file, chat)]),
-      ),
+      Object.fromEntries(messages.flatMap(shownFiles).map((file) => [String(file.id), historyFile(file, chat)])),
     ),
   };
 }
@@ -203,10 +204,19 @@ function historyMessage(message: LineMessage): Params {
     senderid: String(message.authorId),
     recipientid: `chat${message.chatId}`,
     date: portalDate(message.at),
-    text: message.text,
-    textlegacy: message.text,
+    text: shownText(message),
+    textlegacy: shownText(message),
     params: emptyAsList(Object.fromEntries(messageParams(message).map(([key, value]) => [camelCase(key), value]))),
   };
+}
+
+/** A deleted message stays in its place and says so; its files are gone. */
+function shownText(message: LineMessage): string {
+  return message.deleted ? DELETED : message.text;
+}
+
+function shownFiles(message: LineMessage): MessageFile[] {
+  return message.files.filter((file) => !file.removed);
 }
 
 /** Names of the history are those of the messenger in camel case: CONNECTOR_MID is `connectorMid` there. */
@@ -216,13 +226,14 @@ function camelCase(name: string): string {
 
 /** Parameters of a message as the `im` module keeps them; those with their default value are left out. */
 function messageParams(message: LineMessage): Array<[string, unknown]> {
-  const params: Array<[string, unknown]> = [];
+  // Deletion resets all of them, the external ids and the clock too.
+  if (message.deleted) return [['IS_DELETED', 'Y']];
+  const params = Object.entries(message.params);
   if (message.externalIds.length > 0) params.push(['CONNECTOR_MID', message.externalIds]);
   if (message.files.length > 0) params.push(['FILE_ID', message.files.map((file) => file.id)]);
+  if (message.attach.length > 0) params.push(['ATTACH', message.attach]);
   if (message.sending) params.push(['SENDING', 'Y'], ['SENDING_TS', Math.floor(message.at / 1000)]);
   if (message.edited) params.push(['IS_EDITED', 'Y']);
-  // Set by imopenlines' onMessageSend on whatever silent mode keeps inside.
-  if (message.whisper) params.push(['CLASS', 'bx-messenger-content-item-system']);
   return params;
 }
 
@@ -235,6 +246,7 @@ function historyFile(file: MessageFile, chat: Chat): Params {
     size: file.size,
     status: 'done',
     progress: 100,
+    urlshow: file.downloadLink,
     urldownload: file.downloadLink,
   };
 }
@@ -267,24 +279,20 @@ function getMessages(params: Params, { portal, user }: RestContext): Params {
   if (chat === undefined || !chat.members.has(user.id)) {
     throw new RestError(403, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
   }
-  const messages = slice(
-    chat.messages.filter((message) => !message.deleted),
-    params,
-  );
+  const messages = slice(chat.messages, params);
   return {
     chat_id: chat.id,
     messages: messages.map((message) => imMessage(message)),
     users: [...people(chat, portal)].map(([id, name]) => ({ id, name, active: true, connector: id === chat.clientId })),
-    files: messages
-      .flatMap((message) => message.files)
-      .map((file) => ({
-        id: file.id,
-        chatId: chat.id,
-        type: file.type,
-        name: file.name,
-        size: file.size,
-        urlDownload: file.downloadLink,
-      })),
+    files: messages.flatMap(shownFiles).map((file) => ({
+      id: file.id,
+      chatId: chat.id,
+      type: file.type,
+      name: file.name,
+      size: file.size,
+      urlShow: file.downloadLink,
+      urlDownload: file.downloadLink,
+    })),
   };
 }
 
@@ -310,7 +318,7 @@ function imMessage(message: LineMessage): Params {
     chat_id: message.chatId,
     author_id: message.authorId,
     date: portalDate(message.at),
-    text: message.text,
+    text: shownText(message),
     unread: false,
     uuid: null,
     replaces: [],
@@ -337,5 +345,5 @@ function addMessage(params: Params, { portal, user, app, cause }: RestContext): 
   if (params['SKIP_CONNECTOR'] === 'Y')
     return portal.lines.store(chat, { author: 'operator', authorId: user.id, text: words }).id;
   if (!portal.lines.canSend(chat)) throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
-  return portal.lines.addOperatorMessage(chat, user.id, words, [], cause).id;
+  return portal.lines.addOperatorMessage(chat, user.id, { text: words }, cause).id;
 }

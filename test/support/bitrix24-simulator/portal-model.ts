@@ -86,8 +86,10 @@ export interface Connector {
   /** The application that registered it last; only that one gets its events. */
   appId: number;
   placementHandler: string;
+  /** Operators may edit, delete their own messages; delete clients'. */
   editInternalMessages: boolean;
   delInternalMessages: boolean;
+  delExternalMessages: boolean;
   needSystemMessages: boolean;
   needSignature: boolean;
   chatGroup: boolean;

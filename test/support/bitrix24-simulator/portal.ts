@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { ClientDownloads } from './client-downloads.js';
+import type { Cause } from './connector-events.js';
 import { Dialog } from './dialog.js';
 import { EventQueue, type EventDelivery, type EventHandler } from './event-queue.js';
 import type { Faults } from './faults.js';
@@ -13,12 +15,13 @@ import {
   type AppAnswer,
   type Exchange,
 } from './http-exchange.js';
-import { ledgerOf, type DeliveryReport, type Ledger } from './ledger.js';
+import { ledgerOf, type Correction, type DeliveryReport, type Ledger } from './ledger.js';
 import { LoadLimits, type LimitSettings } from './load-limits.js';
 import { OAuthServer } from './oauth-server.js';
-import { OpenLines, type Cause, type Chat, type LineMessage, type MessageFile } from './open-lines.js';
+import { OpenLines, type Chat, type LineMessage } from './open-lines.js';
 import { Operator } from './operator.js';
 import { httpBuildQuery, text, type Params } from './php-encoding.js';
+import { PortalFiles } from './portal-files.js';
 import { PortalApp, type AppSettings, type Line, type PortalUser } from './portal-model.js';
 import { RestEndpoint, type RestCall } from './rest-endpoint.js';
 import type { Grant, TokenStore } from './token-store.js';
@@ -71,7 +74,11 @@ export class Portal {
   readonly rest: RestEndpoint;
   readonly limits: LoadLimits;
   readonly frames: Frames;
+  readonly files: PortalFiles;
+  readonly downloads: ClientDownloads;
   readonly deliveryReports: DeliveryReport[] = [];
+  /** What `imconnector.update.messages` and `imconnector.delete.messages` asked for. */
+  readonly corrections: Correction[] = [];
   /** Inbound webhooks: code → user id. */
   readonly webhooks = new Map<string, number>();
   handlers: EventHandler[] = [];
@@ -79,14 +86,8 @@ export class Portal {
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
   /** Execution time in seconds that a call is charged beyond what it really took, e.g. 0.4 for each message it carries. */
   executionSeconds: (method: string, params: Params) => number = () => 0;
-  /** Fetches a client's file; null drops it without a word, as the portal does with every failed download. Keeps the address only. */
-  downloadFile: (file: { url: string; name: string }) => Promise<MessageFile | null> = async ({ url, name }) =>
-    this.lines.addFile(
-      name || url.split(/[?#]/, 1)[0]?.split('/').at(-1) || 'file',
-      'application/octet-stream',
-      Buffer.alloc(0),
-      url,
-    );
+  /** The front end gives up on a request after this time; what it had begun goes on. */
+  requestTimeoutMs = 60_000;
   private readonly tokens: TokenStore;
   private readonly servers: LoopbackServer[] = [];
   private lastId = 4;
@@ -99,6 +100,11 @@ export class Portal {
     this.clock = around.clock;
     this.tokens = around.tokens;
     this.limits = new LoadLimits(around.clock, around.limits);
+    this.files = new PortalFiles(
+      () => this.url,
+      () => this.clock.now(),
+    );
+    this.downloads = new ClientDownloads(() => this.clock.now());
     this.events = new EventQueue(this, around.tokens, around.faults);
     this.frames = new Frames(this, around.tokens);
     this.rest = new RestEndpoint(this, around.tokens, around.faults, around.latencyMs);
@@ -344,9 +350,7 @@ export class Portal {
     if (exchange.path.startsWith('/rest/')) return this.rest.answer(exchange);
     if (exchange.path.replace(/\/$/, '') === '/oauth/authorize') return this.authorizePage(exchange);
     if (exchange.path.startsWith('/frames/') || exchange.path === '/api/v1/') return this.frames.answer(exchange);
-    if (exchange.path.startsWith('/~')) return this.shortLink(exchange);
-    if (exchange.path === '/pub/im.file.php') return this.publicFile(exchange);
-    return htmlPage(404, 'Not Found');
+    return this.files.answer(exchange) ?? htmlPage(404, 'Not Found');
   }
 
   /** The redirect goes to the address in the application's card, never to one from the query. */
@@ -367,27 +371,6 @@ export class Portal {
       status: 302,
       headers: { Location: `${app.handlerUrl}${app.handlerUrl.includes('?') ? '&' : '?'}${httpBuildQuery(answer)}` },
     };
-  }
-
-  private shortLink(exchange: Exchange): Answer {
-    for (const file of this.lines.files.values()) {
-      if (new URL(file.link).pathname === exchange.path)
-        return { status: 301, headers: { Location: file.downloadLink } };
-    }
-    return htmlPage(404, 'Not Found');
-  }
-
-  private publicFile(exchange: Exchange): Answer {
-    const query = parseForm(exchange.search);
-    const file = this.lines.files.get(Number(text(query['FILE_ID'])));
-    if (file === undefined) return { status: 403, headers: { 'BX-File-Error': 'Missing file' } };
-    if (new URL(file.downloadLink).searchParams.get('SIGN') !== query['SIGN'])
-      return { status: 403, headers: { 'BX-File-Error': 'Wrong signature or file id' } };
-    const headers = {
-      'Content-Type': file.mime,
-      'Content-Disposition': `attachment; filename="${encodeURIComponent(file.name)}"`,
-    };
-    return { status: 200, headers, body: file.content };
   }
 }
 

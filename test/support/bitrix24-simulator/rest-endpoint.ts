@@ -74,8 +74,15 @@ export class RestEndpoint {
         ? [...parseCommands(params)].map(({ method, query: raw }) => [method, parseForm(raw)] as const)
         : [];
     const fault = this.faults.takeTransport([[path.method, params], ...commands], true);
-    if (fault === undefined) return this.perform(path, params, exchange);
-    return this.fail(fault, () => this.perform(path, params, exchange));
+    const perform = (): Promise<Reply> => this.inTime(this.perform(path, params, exchange));
+    return fault === undefined ? perform() : this.fail(fault, perform);
+  }
+
+  /** The front end does not wait for ever; what it no longer waits for goes on. */
+  private async inTime(reply: Promise<Reply>): Promise<Reply> {
+    const answered = new AbortController();
+    const late = sleep(this.portal.requestTimeoutMs, htmlPage(504, 'Gateway Time-out'), { signal: answered.signal });
+    return Promise.race([reply, late]).finally(() => answered.abort());
   }
 
   private async fail(fault: TransportFault, perform: () => Promise<Reply>): Promise<Answer> {

@@ -1,5 +1,5 @@
 import type { Faults } from './faults.js';
-import type { Cause } from './open-lines.js';
+import type { Cause } from './connector-events.js';
 import type { Params } from './php-encoding.js';
 import type { PortalApp, PortalUser } from './portal-model.js';
 import type { Portal } from './portal.js';

@@ -1,0 +1,165 @@
+import type { Queryable } from './database.service.js';
+import type { ClientUpdateRow, StoredChat, StoredConnection } from './intake.rows.js';
+import { jsonb } from './json.js';
+
+/** A chat that the intake works with. */
+export interface LinkedChat {
+  id: bigint;
+  bot_id: bigint;
+  external_id: string;
+  portal_id: bigint | null;
+  bitrix_chat_id: string | null;
+  unseen_message_id: bigint | null;
+  banned: boolean;
+}
+
+type Mention = ClientUpdateRow & { chat: StoredChat };
+
+/** Creates or refreshes the chats that the updates mention; the answer finds the chat of an update. */
+export async function linkChats(
+  connection: Queryable,
+  updates: ClientUpdateRow[],
+): Promise<(update: ClientUpdateRow) => LinkedChat | null> {
+  const mentions = updates.filter((update): update is Mention => update.chat !== null);
+  await rememberConnections(connection, updates);
+  const frozen = await frozenIds(connection, mentions);
+  const externalId = (update: ClientUpdateRow) => frozen.get(update) ?? update.chat?.externalId;
+  const shown = new Map<string, Record<string, unknown>>();
+  for (const update of mentions) {
+    const { botId, chat, blocked } = update;
+    const key = `${botId}/${externalId(update)}`;
+    const before = shown.get(key);
+    shown.set(key, {
+      bot_id: botId,
+      external_id: externalId(update),
+      external_user_id: chat.externalUserId,
+      telegram_chat_id: chat.telegramChatId,
+      thread_id: chat.threadId ?? null,
+      business_connection: chat.businessConnection ?? null,
+      type: chat.type,
+      title: chat.title,
+      first_name: chat.firstName ?? null,
+      last_name: chat.lastName ?? null,
+      username: chat.username ?? null,
+      language: chat.language ?? null,
+      phone: chat.phone ?? before?.phone ?? null,
+      source: before?.source ?? chat.source ?? null,
+      wrote: before?.wrote === true || isWords(update),
+      // A client who writes can be written to, whatever was known before.
+      blocked: blocked ?? (isWords(update) ? false : (before?.blocked ?? null)),
+    });
+  }
+  if (shown.size === 0) return () => null;
+  const { rows } = await connection.query<LinkedChat>(
+    `INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
+                                  business_connection, type, title, first_name, last_name, username, language, phone,
+                                  source, state, state_reason, last_inbound_at)
+     SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id, r.telegram_chat_id, r.thread_id,
+            r.business_connection, r.type, r.title, r.first_name, r.last_name, r.username, r.language, r.phone, r.source,
+            CASE WHEN r.blocked THEN 'blocked'::"ChatState" ELSE 'active' END,
+            CASE WHEN r.blocked THEN 'The client blocked the bot' END,
+            CASE WHEN r.wrote THEN now() END
+       FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, external_id text, external_user_id text,
+              telegram_chat_id bigint, thread_id bigint, business_connection text, type text, title text,
+              first_name text, last_name text, username text, language text, phone text, source text,
+              wrote boolean, blocked boolean)
+       JOIN bots b ON b.id = r.bot_id
+      ORDER BY r.bot_id, r.external_id
+     ON CONFLICT (bot_id, external_id) DO UPDATE
+        SET telegram_chat_id = excluded.telegram_chat_id,
+            business_connection = excluded.business_connection,
+            type = excluded.type,
+            title = excluded.title,
+            first_name = excluded.first_name,
+            last_name = excluded.last_name,
+            username = excluded.username,
+            language = coalesce(excluded.language, c.language),
+            phone = coalesce(excluded.phone, c.phone),
+            source = coalesce(c.source, excluded.source),
+            portal_id = excluded.portal_id,
+            state = excluded.state,
+            state_reason = excluded.state_reason,
+            last_inbound_at = coalesce(excluded.last_inbound_at, c.last_inbound_at),
+            updated_at = now()
+     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, banned_at IS NOT NULL AS banned`,
+    [jsonb([...shown.values()])],
+  );
+  const chats = new Map(rows.map((row) => [`${row.bot_id}/${row.external_id}`, row]));
+  return (update) => chats.get(`${update.botId}/${externalId(update)}`) ?? null;
+}
+
+/** Somebody said something, and Telegram itself did not. */
+function isWords({ said }: ClientUpdateRow): boolean {
+  return said !== null && !said.systemLine;
+}
+
+/**
+ * A connection of Telegram Business that is made again has a new id, and the clients must stay in their dialogs: the
+ * key of the first connection of an account stays.
+ */
+async function rememberConnections(connection: Queryable, updates: ClientUpdateRow[]): Promise<void> {
+  const named = new Map<string, { bot_id: bigint } & Partial<StoredConnection> & { id: string }>();
+  for (const { botId, connection: shown, chat } of updates) {
+    const id = shown?.id ?? chat?.businessConnection;
+    if (id) named.set(`${botId}/${id}`, { ...named.get(`${botId}/${id}`), ...shown, bot_id: botId, id });
+  }
+  if (named.size === 0) return;
+  await connection.query(
+    `INSERT INTO business_connections AS c (bot_id, id, key, owner_id, enabled, can_reply)
+     SELECT r.bot_id, r.id,
+            coalesce((SELECT key FROM business_connections o WHERE o.bot_id = r.bot_id AND o.owner_id = r.owner_id
+                       ORDER BY o.updated_at LIMIT 1), translate(r.id, ':|', '__')),
+            r.owner_id, coalesce(r.enabled, true), coalesce(r.can_reply, true)
+       FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, id text, owner_id bigint, enabled boolean, can_reply boolean)
+       JOIN bots b ON b.id = r.bot_id
+      ORDER BY r.bot_id, r.id
+     ON CONFLICT (bot_id, id) DO UPDATE
+        SET owner_id = coalesce(excluded.owner_id, c.owner_id),
+            enabled = CASE WHEN excluded.owner_id IS NULL THEN c.enabled ELSE excluded.enabled END,
+            can_reply = CASE WHEN excluded.owner_id IS NULL THEN c.can_reply ELSE excluded.can_reply END,
+            updated_at = now()`,
+    [
+      jsonb(
+        [...named.values()].map(({ bot_id, id, ownerId, enabled, canReply }) => ({
+          bot_id,
+          id,
+          owner_id: ownerId ?? null,
+          enabled: enabled ?? null,
+          can_reply: canReply ?? null,
+        })),
+      ),
+    ],
+  );
+}
+
+/**
+ * Ids under which Bitrix24 knows chats whose own id would say something else by now: a group that became a supergroup
+ * keeps the id of the group, a Business chat that of the account's first connection.
+ */
+async function frozenIds(connection: Queryable, mentions: Mention[]): Promise<Map<ClientUpdateRow, string>> {
+  const moved = mentions.filter(({ chat }) => chat.type === 'supergroup' && chat.threadId === undefined);
+  const business = mentions.filter(({ chat }) => chat.businessConnection !== undefined);
+  const frozen = new Map<ClientUpdateRow, string>();
+  if (moved.length > 0) {
+    const { rows } = await connection.query<{ ord: number; external_id: string }>(
+      `SELECT DISTINCT ON (r.ord) r.ord, c.external_id
+         FROM jsonb_to_recordset($1::jsonb) AS r(ord int, bot_id bigint, telegram_chat_id bigint)
+         JOIN chat_links c ON c.bot_id = r.bot_id AND c.telegram_chat_id = r.telegram_chat_id AND c.thread_id IS NULL
+        ORDER BY r.ord, c.id`,
+      [jsonb(moved.map(({ botId, chat }, ord) => ({ ord, bot_id: botId, telegram_chat_id: chat.telegramChatId })))],
+    );
+    for (const { ord, external_id } of rows) frozen.set(moved[ord]!, external_id);
+  }
+  if (business.length > 0) {
+    const { rows } = await connection.query<{ ord: number; key: string }>(
+      `SELECT r.ord, c.key FROM jsonb_to_recordset($1::jsonb) AS r(ord int, bot_id bigint, id text)
+         JOIN business_connections c ON c.bot_id = r.bot_id AND c.id = r.id`,
+      [jsonb(business.map(({ botId, chat }, ord) => ({ ord, bot_id: botId, id: chat.businessConnection })))],
+    );
+    for (const { ord, key } of rows) {
+      const update = business[ord]!;
+      frozen.set(update, `${update.chat.externalUserId}:b${key}`);
+    }
+  }
+  return frozen;
+}

@@ -1,0 +1,122 @@
+/** A file of a message; see the columns of `attachments`. */
+export interface StoredAttachment {
+  /** photo, video, animation, voice, video_note, audio, document, sticker */
+  kind: string;
+  name: string;
+  mime?: string;
+  /** Bytes. */
+  size?: number;
+  /** What is read in its place where the file cannot go. */
+  label: string;
+  telegramFileId?: string;
+  telegramUniqueId?: string;
+  /** Of an operator's file: the portal's link. */
+  url?: string;
+}
+
+/** What was said, ready to be kept. */
+export interface StoredWords {
+  kind: string;
+  text: string;
+  marks: unknown;
+  attachments?: StoredAttachment[];
+  authorId?: string;
+  authorName?: string;
+  /** By the clock of the network it came from. */
+  saidAt?: Date;
+  /** What came, without credentials. */
+  raw: unknown;
+  /** Nobody's words: a line of the system in the dialog. */
+  systemLine?: boolean;
+  /** Set: kept for the record, never relayed. */
+  ignored?: { code: string; detail: string };
+}
+
+/** A chat as an update shows it; see the columns of `chat_links`. */
+export interface StoredChat {
+  externalId: string;
+  externalUserId: string;
+  telegramChatId: bigint;
+  threadId?: bigint;
+  businessConnection?: string;
+  type: string;
+  title: string;
+  firstName?: string;
+  lastName?: string;
+  username?: string;
+  language?: string;
+  /** Shared by the client as his own. */
+  phone?: string;
+  /** Payload of `/start`. */
+  source?: string;
+}
+
+/** A connection of Telegram Business as an update shows it. */
+export interface StoredConnection {
+  id: string;
+  ownerId: bigint;
+  enabled: boolean;
+  canReply: boolean;
+}
+
+export interface ClientUpdateRow {
+  botId: bigint;
+  updateId: number;
+  chat: StoredChat | null;
+  said: StoredWords | null;
+  /** Telegram's message id, when what was said is a message. */
+  telegramMessageId?: bigint;
+  /** `said` is what that message says now. */
+  edits?: boolean;
+  /** Telegram's ids of messages that were taken back. */
+  deletes?: bigint[];
+  /** Telegram's media_group_id: what has the same one in the chat is one message. */
+  albumId?: string;
+  /** Telegram's id of the message that this one answers, and the part of it that was chosen. */
+  replyTo?: { telegramMessageId: bigint; quote?: string };
+  connection?: StoredConnection;
+  /** The client blocked (or unblocked) the bot. */
+  blocked?: boolean;
+  /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
+  sawChat: boolean;
+}
+
+export interface OperatorMessageRow {
+  portalId: bigint;
+  connector: string;
+  /** null: not named by the event (the short test form); the newest chat with that id is meant. */
+  lineId: string | null;
+  externalChatId: string;
+  /** im.message_id: unique in the portal. */
+  bitrixMessageId: string;
+  bitrixChatId: string | null;
+  said: StoredWords;
+  /**
+   * The message begins with a quote, and `rest` is what the operator wrote himself: when the quoted message is found
+   * in the chat, `rest` is sent as an answer to it, otherwise `said` with its quote.
+   */
+  quoted?: { bitrixMessageId?: string; words: string; rest: { text: string; marks: unknown } };
+  unsigned: boolean;
+}
+
+/** What an operator changed of a message that had been delivered. */
+export interface OperatorChangeRow {
+  portalId: bigint;
+  /** im.message_id. */
+  bitrixMessageId: string;
+  /** null: the message is taken back. */
+  words: { text: string; marks: unknown } | null;
+  /** When taken back: the ids in Telegram, as the event names them; empty: all. */
+  telegramMessageIds: bigint[];
+  saidAt?: Date;
+  /** What came, without credentials. */
+  raw: unknown;
+  name: string;
+  source: string;
+  key: string;
+}
+
+export interface EventRow {
+  source: string;
+  key: string;
+}

@@ -1,0 +1,189 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Queryable } from './database.service.js';
+import type { LinkedChat } from './chat-linking.js';
+import type { ClientUpdateRow, OperatorChangeRow, StoredWords } from './intake.rows.js';
+import { jsonb, storableText } from './json.js';
+import type { NewDelivery } from './outbox.js';
+import type { Direction, MessageState } from './prisma/client.js';
+
+/** A message as it was before the change. */
+interface Changed {
+  ord: number;
+  id: bigint;
+  chat_id: bigint;
+  bot_id: bigint;
+  portal_id: bigint | null;
+  direction: Direction;
+  state: MessageState;
+  text: string;
+  marks: unknown;
+  album_id: string | null;
+  said_at: Date | null;
+  deleted_at: Date | null;
+  /** telegram_unique_id of its files. */
+  files: string[];
+}
+
+const CHANGED_COLUMNS = `
+  m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.text, m.marks, m.album_id, m.said_at, m.deleted_at,
+  ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files`;
+
+/** An edit by a client, and the message of ours that it changes. */
+export interface ClientEdit {
+  update: ClientUpdateRow & { said: StoredWords; telegramMessageId: bigint };
+  chat: LinkedChat;
+  message: Changed;
+}
+
+/**
+ * Splits edits into those of messages we have, and the others: what was written before we were there is news to the
+ * operator, and so is a file that took the place of another, which Bitrix24 cannot exchange.
+ */
+export async function sortEdits(
+  connection: Queryable,
+  edits: Omit<ClientEdit, 'message'>[],
+): Promise<{ known: ClientEdit[]; news: Omit<ClientEdit, 'message'>[] }> {
+  if (edits.length === 0) return { known: [], news: [] };
+  const { rows } = await connection.query<Changed>(
+    `SELECT r.ord, ${CHANGED_COLUMNS}
+       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, chat_id bigint, telegram_message_id bigint)
+       JOIN LATERAL (SELECT max(l.message_id) AS id FROM message_links l
+                      WHERE l.chat_id = r.chat_id AND l.telegram_message_id = r.telegram_message_id) l ON true
+       JOIN messages m ON m.id = l.id
+      ORDER BY m.id FOR UPDATE OF m`,
+    [
+      jsonb(
+        edits.map(({ chat, update }, ord) => ({
+          ord,
+          chat_id: chat.id,
+          telegram_message_id: update.telegramMessageId,
+        })),
+      ),
+    ],
+  );
+  // Several edits of one message follow each other.
+  const messages = new Map(rows.map((row) => [row.id, row]));
+  const found = new Map(rows.map((row) => [row.ord, messages.get(row.id)!]));
+  const known: ClientEdit[] = [];
+  const news: Omit<ClientEdit, 'message'>[] = [];
+  edits.forEach((edit, ord) => {
+    const message = found.get(ord);
+    const isNewFile = edit.update.said.attachments?.some(
+      ({ telegramUniqueId }) => telegramUniqueId !== undefined && !message?.files.includes(telegramUniqueId),
+    );
+    if (message && !isNewFile) known.push({ ...edit, message });
+    else news.push(edit);
+  });
+  return { known, news };
+}
+
+/** Keeps what an edited message says now; the delivery brings it to the operator. An invisible change needs none. */
+export async function reviseByClient(connection: Queryable, { update, message }: ClientEdit): Promise<NewDelivery[]> {
+  const words = { text: storableText(update.said.text), marks: update.said.marks };
+  // The caption of an album stands at one of its parts; the others are edited without any.
+  if (message.album_id !== null && words.text === '') return [];
+  if (saysTheSame(message, words)) return [];
+  await keepRevision(connection, message, { ...words, raw: update.said.raw, saidAt: update.said.saidAt });
+  Object.assign(message, words);
+  return deliveryOf(message, 'edit', words);
+}
+
+/** Keeps that clients took messages back (Telegram tells only of Business chats). */
+export async function deleteByClient(
+  connection: Queryable,
+  deletions: { chat: LinkedChat; telegramMessageIds: bigint[]; raw: unknown }[],
+): Promise<NewDelivery[]> {
+  const work: NewDelivery[] = [];
+  for (const { chat, telegramMessageIds, raw } of deletions) {
+    const { rows } = await connection.query<Changed>(
+      `SELECT ${CHANGED_COLUMNS} FROM messages m
+        WHERE m.deleted_at IS NULL AND m.id IN (
+                SELECT message_id FROM message_links WHERE chat_id = $1 AND telegram_message_id = ANY($2::bigint[]) AND part = 0)
+        ORDER BY m.id FOR UPDATE`,
+      [chat.id, telegramMessageIds],
+    );
+    for (const message of rows) {
+      await keepRevision(connection, message, { raw });
+      if (message.direction === 'inbound') work.push(...deliveryOf(message, 'delete', {}));
+    }
+  }
+  return work;
+}
+
+/** The message that an operator changed, or null when it is none of ours (a client's, or of another connector). */
+export async function changedByOperator(connection: Queryable, change: OperatorChangeRow): Promise<Changed | null> {
+  const { rows } = await connection.query<Changed>(
+    `SELECT ${CHANGED_COLUMNS} FROM messages m
+      WHERE m.portal_id = $1 AND m.bitrix_message_id = $2 AND m.direction = 'outbound' AND m.chat_id IS NOT NULL
+      ORDER BY m.id DESC LIMIT 1 FOR UPDATE`,
+    [change.portalId, change.bitrixMessageId],
+  );
+  return rows[0] ?? null;
+}
+
+/** Keeps an operator's edit or deletion; the deliveries bring it to the client. */
+export async function reviseByOperator(
+  connection: Queryable,
+  message: Changed,
+  { words, telegramMessageIds, raw, saidAt }: OperatorChangeRow,
+): Promise<NewDelivery[]> {
+  if (words) {
+    if (saysTheSame(message, words)) return [];
+    await keepRevision(connection, message, { ...words, raw, saidAt });
+    return deliveryOf(message, 'edit', words);
+  }
+  if (message.deleted_at === null) await keepRevision(connection, message, { raw, saidAt });
+  return deliveryOf(message, 'delete', telegramMessageIds.length > 0 ? { telegramMessageIds } : {});
+}
+
+function saysTheSame(message: Changed, words: { text: string; marks: unknown }): boolean {
+  // The database gives the fields of a mark in an order of its own.
+  return message.text === storableText(words.text) && isDeepStrictEqual(message.marks, JSON.parse(jsonb(words.marks)));
+}
+
+/** Without words: the deletion, which leaves the last words in their place. */
+async function keepRevision(
+  connection: Queryable,
+  message: Changed,
+  revision: { text?: string; marks?: unknown; raw: unknown; saidAt?: Date },
+): Promise<void> {
+  const deleted = revision.text === undefined;
+  await connection.query(
+    `WITH original AS (
+       INSERT INTO revisions (message_id, number, text, marks, said_at)
+       VALUES ($1, 0, $2, $3::jsonb, $4) ON CONFLICT DO NOTHING
+     )
+     INSERT INTO revisions (message_id, number, text, marks, deleted, raw, said_at)
+     SELECT $1, greatest((SELECT max(number) FROM revisions WHERE message_id = $1), 0) + 1, $5, $6::jsonb, $7, $8::jsonb, $9`,
+    [
+      message.id,
+      message.text,
+      jsonb(message.marks),
+      message.said_at,
+      revision.text ?? '',
+      jsonb(revision.marks ?? []),
+      deleted,
+      jsonb(revision.raw),
+      revision.saidAt ?? null,
+    ],
+  );
+  await (deleted
+    ? connection.query(`UPDATE messages SET deleted_at = now() WHERE id = $1`, [message.id])
+    : connection.query(`UPDATE messages SET text = $2, marks = $3::jsonb, edited_at = now() WHERE id = $1`, [
+        message.id,
+        revision.text,
+        jsonb(revision.marks),
+      ]));
+}
+
+/** A change follows its message on the same lane; of a message that went nowhere there is nothing to change. */
+function deliveryOf(message: Changed, kind: 'edit' | 'delete', payload: object): NewDelivery[] {
+  if (message.state === 'failed' || message.state === 'ignored') return [];
+  const endpoint =
+    message.direction === 'outbound'
+      ? `bot:${message.bot_id}`
+      : message.portal_id === null
+        ? ''
+        : `portal:${message.portal_id}`;
+  return [{ chatId: message.chat_id, channel: message.direction, endpoint, messageId: message.id, kind, payload }];
+}
