@@ -1,5 +1,6 @@
 import type { BusinessBotRights } from '@grammyjs/types';
 import { uploadFromClient, type AlbumItem, type ClientFile } from './client.files.js';
+import type { FileContent } from './file.store.js';
 import type { MessageContent } from './incoming.message.js';
 import type { MediaKind } from './media.kinds.js';
 import type { SimulatedBot } from './simulated.bot.js';
@@ -58,8 +59,9 @@ export function contentOf(
 }
 
 export function decoded<T extends ControlFile>({ base64, bytes, ...file }: T) {
-  if (base64 !== undefined) return { ...file, content: Buffer.from(base64, 'base64') };
-  return bytes === undefined ? file : { ...file, content: { bytes } };
+  const counted: FileContent | undefined = bytes === undefined ? undefined : { bytes };
+  const content = base64 === undefined ? counted : Buffer.from(base64, 'base64');
+  return { ...file, ...(content && { content }) };
 }
 
 /** The person a path names, as the body describes them. */
