@@ -17,7 +17,14 @@ export interface HeldLease {
  * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
  */
 export type DeliveryResult =
-  | { seq: bigint; delivered: true; telegramMessageIds?: bigint[]; reportDelivery?: boolean }
+  | {
+      seq: bigint;
+      delivered: true;
+      telegramMessageIds?: bigint[];
+      reportDelivery?: boolean;
+      /** It arrived, and yet there is something that the operator must know. */
+      note?: { code: string; detail: string };
+    }
   | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] }
   | { seq: bigint; delivered: false; postponed: { begun: boolean }; telegramMessageIds?: bigint[] };
 

@@ -195,7 +195,8 @@ export class EndpointWorker {
     const { seq, telegramMessageIds } = result;
     if (result.delivered) {
       this.networkAnswered();
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+      const note = result.note && { ...result.note, about: delivery.kind };
+      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
