@@ -112,7 +112,7 @@ describe('a message in a private chat', () => {
 });
 
 describe('an edited message', () => {
-  const edited = (more: object, type = 'edited_message') =>
+  const edited = (more: Record<string, unknown>, type = 'edited_message') =>
     parse({ [type]: message({ edit_date: 1_773_266_000, ...more }) });
 
   it('is the message as it is now, at the time of the edit', () => {
@@ -126,7 +126,7 @@ describe('an edited message', () => {
 
   const photo = [{ file_id: 'f', file_unique_id: 'u', width: 1, height: 1 }];
   const link = { type: 'url', offset: 0, length: 5 };
-  it.each<[string, object, object]>([
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
     ['buttons', {}, { reply_markup: { inline_keyboard: [] } }],
     ['a link preview', {}, { link_preview_options: { is_disabled: true } }],
     ['a link that was found', {}, { entities: [link] }],
