@@ -12,14 +12,36 @@ export interface HeldLease {
   readonly signal: AbortSignal;
 }
 
+/** A file of an operator's message that does not reach the client. */
+export interface LeftOutFile {
+  ordinal: number;
+  name: string;
+  /** Stable; the note to the operator explains it. */
+  code: string;
+  detail: string;
+}
+
+/** What Telegram has of an operator's message after an attempt. */
+interface TelegramOutcome {
+  telegramMessageIds?: bigint[];
+  /** Which part of the message each of them is; counted from 0 when absent. */
+  telegramParts?: number[];
+  /** Ids of parts that are there no longer. */
+  removedMessageIds?: bigint[];
+  /** Files that will not follow any more; the operator is told. */
+  leftOut?: LeftOutFile[];
+}
+
 /**
  * What became of one delivery of a lane. `postponed`: nothing went wrong, but a limit of the network allows no (more)
  * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
  */
-export type DeliveryResult =
-  | { seq: bigint; delivered: true; telegramMessageIds?: bigint[]; reportDelivery?: boolean }
-  | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] }
-  | { seq: bigint; delivered: false; postponed: { begun: boolean }; telegramMessageIds?: bigint[] };
+export type DeliveryResult = { seq: bigint } & TelegramOutcome &
+  (
+    | { delivered: true; reportDelivery?: boolean }
+    | { delivered: false; error: UpstreamError }
+    | { delivered: false; postponed: { begun: boolean } }
+  );
 
 export interface LaneResult {
   deliveries: DeliveryResult[];

@@ -19,6 +19,7 @@ import type { RelayEvents } from './relay-events.js';
 const IDLE_MS = 5_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
+const FILES_LEFT_OUT = { code: 'files_left_out', detail: 'Some files of the message did not reach the client.' };
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
 
 /**
@@ -192,15 +193,17 @@ export class EndpointWorker {
     now: number,
     laneId: bigint,
   ): Settlement & { delayMs?: number } {
-    const { seq, telegramMessageIds } = result;
+    const { seq, telegramMessageIds, telegramParts, removedMessageIds, leftOut } = result;
+    const parts = { telegramMessageIds, telegramParts, removedMessageIds };
+    const aboutFiles = leftOut && { ...FILES_LEFT_OUT, about: delivery.kind, files: leftOut };
     if (result.delivered) {
       this.networkAnswered();
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery };
+      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note: aboutFiles };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
       this.networkAnswered();
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: aboutFiles };
     }
     const { error } = result;
     if (error.kind !== 'refused' && (error.scope === 'endpoint' || error.kind === 'unknown')) {
@@ -228,8 +231,9 @@ export class EndpointWorker {
         detail,
         unknown: decision.unknown,
         unclear: error.kind === 'unknown',
-        telegramMessageIds,
+        ...parts,
         delayMs: decision.delayMs,
+        note: aboutFiles,
       };
     }
     this.logger.warn(
@@ -237,9 +241,9 @@ export class EndpointWorker {
       `A delivery ended as ${decision.outcome}`,
     );
     const note = decision.note
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind, files: leftOut }
       : undefined;
-    return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
+    return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 
   /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */

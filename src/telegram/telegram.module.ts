@@ -4,7 +4,10 @@ import { IntakeService } from '../relay/intake.service.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
+import { BotSender } from './bot.sender.js';
 import { BotsService } from './bots.service.js';
+import { FileSpool } from './file-spool.js';
+import { MediaSender } from './media.sender.js';
 import { TelegramClient } from './telegram.client.js';
 import { WebhookController } from './webhook.controller.js';
 
@@ -12,7 +15,7 @@ import { WebhookController } from './webhook.controller.js';
 @Module({
   imports: [RelayModule],
   controllers: [WebhookController],
-  providers: [BotsService, TelegramClient],
+  providers: [BotSender, BotsService, FileSpool, MediaSender, TelegramClient],
   exports: [BotsService],
 })
 export class TelegramModule implements OnModuleInit {
@@ -21,9 +24,13 @@ export class TelegramModule implements OnModuleInit {
     private readonly service: BotsService,
     private readonly bots: BotsRepository,
     private readonly intake: IntakeService,
+    private readonly sender: BotSender,
   ) {}
 
   onModuleInit(): void {
-    this.drivers.register('bot', (id, held) => new BotDriver(id, held, this.service, this.bots, this.intake));
+    this.drivers.register(
+      'bot',
+      (id, held) => new BotDriver(id, held, this.service, this.bots, this.intake, this.sender),
+    );
   }
 }
