@@ -187,6 +187,11 @@ export class Environment {
     return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
   }
 
+  /** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */
+  get largestTelegramFile(): number {
+    return new URL(this.TG_API_ROOT).hostname === 'api.telegram.org' ? 20 * 1024 * 1024 : Infinity;
+  }
+
   /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */
   get portalOrigin(): string | undefined {
     if (!this.B24_DOMAIN) return undefined;

@@ -69,11 +69,16 @@ function isStatus(lane: ClaimedLane): boolean {
 }
 
 /**
- * Notes need a number where a batch can only say text; what must be looked up first has calls of its own to make;
- * and `$result[…]` in a command is replaced by the portal, whoever wrote it.
+ * Notes and lines of the system need a number where a batch can only say text; what must be looked up first has calls
+ * of its own to make; files take their time; and `$result[…]` in a command is replaced by the portal, whoever wrote it.
  */
 function isBatchable(lane: ClaimedLane): boolean {
   return lane.deliveries.every(
-    (delivery) => delivery.kind === 'message' && !delivery.unknown && !delivery.message.text.includes('$result'),
+    ({ kind, unknown, message }) =>
+      kind === 'message' &&
+      !unknown &&
+      !message.systemLine &&
+      message.attachments.length === 0 &&
+      !message.text.includes('$result'),
   );
 }

@@ -7,6 +7,7 @@ import { Environment } from '../config/environment.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
+import { ClientFiles } from './client-files.js';
 import { DialogReader } from './dialog.reader.js';
 import { EventsController } from './events.controller.js';
 import { EventsService } from './events.service.js';
@@ -37,6 +38,7 @@ import { SettingsService } from './settings.service.js';
     InstallService,
     MissedMessagesService,
     OauthCallbackService,
+    ClientFiles,
     DialogReader,
     PortalSender,
     PortalLifecycleService,

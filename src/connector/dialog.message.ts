@@ -1,9 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { Mark } from '../relay/rich-text.js';
+import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
 import { splitForBitrix, toBBCode } from './bitrix-markup.js';
+import type { ElementFile } from './client-files.js';
 
 type Chat = ClaimedLane['chat'];
+
+/** One of MESSAGES (apidocs.bitrix24.com, imconnector.send.messages). */
+export interface Element {
+  user: Record<string, unknown>;
+  message: { id: string; date?: number; text?: string; files?: ElementFile[]; user_id?: number };
+  chat: Record<string, string>;
+  ref?: { source: string };
+}
 
 /** Longer names are cut by the CRM (apidocs.bitrix24.com, imconnector.send.messages: user.name, up to 25 characters). */
 const NAME_LIMIT = 25;
@@ -14,7 +23,7 @@ const ID_LIMIT = 100;
  * The client as Bitrix24 is told of him. The whole block is hashed there and every change of it costs a profile
  * update, so nothing that varies from message to message belongs here.
  */
-export function userOf(chat: Chat): Record<string, string> {
+export function userOf(chat: Chat, photo: string | null = null): Element['user'] {
   const person = chat.type === 'private';
   const first = crmName(person ? chat.firstName : chat.title);
   const last = person ? crmName(chat.lastName) : '';
@@ -23,7 +32,9 @@ export function userOf(chat: Chat): Record<string, string> {
     id: chat.externalUserId,
     name: first || last || fallback,
     ...(first && last ? { last_name: last } : {}),
+    ...(photo ? { picture: { url: photo } } : {}),
     ...(chat.username ? { url: `https://t.me/${chat.username}` } : {}),
+    ...(chat.phone ? { phone: chat.phone, skip_phone_validate: 'Y' } : {}),
   };
 }
 
@@ -64,23 +75,55 @@ function bounded(id: string): string {
   return `${id.slice(0, ID_LIMIT - 33)}.${hash}`;
 }
 
+/** What goes along with the words of a message. */
+export interface Accompaniment {
+  files: ElementFile[];
+  /** Read in place of files that cannot go. */
+  labels: string[];
+  /** Link of the client's photo. */
+  photo: string | null;
+  /** Says that this may be a repetition: an earlier attempt's outcome could not be found out. */
+  repeated: string | null;
+}
+
 /**
- * Elements of MESSAGES for one thing that the client said: usually one, more when its BBCode outgrows the limit.
- *
- * @param repeated text that says that this may be a repetition; an earlier attempt's outcome could not be found out
+ * Elements of MESSAGES for one thing that was said: usually one, more when its BBCode outgrows the limit. Files go with
+ * the first.
  */
-export function messagesOf(chat: Chat, delivery: ClaimedDelivery, repeated: string | null): Record<string, unknown>[] {
-  const { message } = delivery;
+export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Accompaniment): Element[] {
   const id = externalIdOf(chat, message);
-  const parts = splitForBitrix({ text: message.text, marks: message.marks as Mark[] });
+  const words: RichText = { text: message.text, marks: message.marks as Mark[] };
+  const lines = [along.repeated ?? '', ...along.labels].map(plain);
+  const parts = splitForBitrix(join([...lines, words], '\n'));
+  if (parts.length === 0 && along.files.length > 0) parts.push(plain(''));
   const date = Math.floor((message.saidAt ?? message.createdAt).getTime() / 1000);
   return parts.map((part, index) => ({
-    user: userOf(chat),
+    user: userOf(chat, along.photo),
     message: {
-      id: index === 0 ? id : bounded(`${id}:${index + 1}`),
+      id: partId(id, index),
       date,
-      text: index === 0 && repeated ? `${repeated}\n${toBBCode(part)}` : toBBCode(part),
+      text: toBBCode(part),
+      ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
+      // Author 0: a line of the system, which never comes back to us as an event.
+      ...(message.systemLine ? { user_id: 0 } : {}),
     },
     chat: chatOf(chat),
+    ...(chat.source ? { ref: { source: chat.source } } : {}),
   }));
+}
+
+/** Elements of imconnector.update.messages: the message as it reads now. */
+export function correctionsOf(chat: Chat, delivery: ClaimedDelivery, photo: string | null): Element[] {
+  const id = externalIdOf(chat, delivery.message);
+  const { text, marks } = delivery.payload as { text: string; marks: Mark[] };
+  const labels = text.trim() === '' ? delivery.message.attachments.map(({ label }) => plain(label)) : [];
+  return splitForBitrix(join([...labels, { text, marks }], '\n')).map((part, index) => ({
+    user: userOf(chat, photo),
+    message: { id: partId(id, index), text: toBBCode(part) },
+    chat: chatOf(chat),
+  }));
+}
+
+function partId(id: string, index: number): string {
+  return index === 0 ? id : bounded(`${id}:${index + 1}`);
 }

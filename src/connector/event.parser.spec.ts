@@ -6,6 +6,7 @@ import {
   parseEvent,
   parseLineDelete,
   parseMessageReferences,
+  parseOperatorChanges,
   parseOperatorMessages,
   parseStatusDelete,
   parseUninstall,
@@ -63,6 +64,8 @@ describe('an operator’s message', () => {
           '[b]Samantha Johnson:[/b] ',
           file('name', 'offer.pdf') +
             file('type', 'file') +
+            file('mime', 'application/pdf') +
+            file('size', '182044') +
             file('sizef', '177.78 KB') +
             file('link', 'https://portal.bitrix24.com/~aBcD1') +
             file('downloadLink', 'https://portal.bitrix24.com/pub/im.file.php?FILE_ID=4711&SIGN=x'),
@@ -71,9 +74,16 @@ describe('an operator’s message', () => {
     );
     expect(message?.said).toMatchObject({
       kind: 'document',
-      text: '📎 offer.pdf (177.78 KB)',
-      marks: [
-        { type: 'link', offset: 3, length: 9, url: 'https://portal.bitrix24.com/pub/im.file.php?FILE_ID=4711&SIGN=x' },
+      text: '',
+      attachments: [
+        {
+          kind: 'document',
+          name: 'offer.pdf',
+          mime: 'application/pdf',
+          size: 182_044,
+          label: '📎 offer.pdf (177.78 KB)',
+          url: 'https://portal.bitrix24.com/pub/im.file.php?FILE_ID=4711&SIGN=x',
+        },
       ],
     });
     expect(JSON.stringify(message?.said.raw)).toContain('https://portal.bitrix24.com/~aBcD1');
@@ -219,5 +229,39 @@ describe('the key of an event', () => {
       { event: 'ONIMCONNECTORLINEDELETE', data: '2' },
     ].map(key);
     expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe('a change of an operator’s message', () => {
+  const changesOf = (name: string, MESSAGES: unknown) =>
+    parseOperatorChanges(
+      parseEvent({ event: name, ts: '1773759161', data: { CONNECTOR: 'tg_x', LINE: '7', MESSAGES } }),
+      5n,
+    );
+  const im = { chat_id: '1807', message_id: '86497' };
+
+  it('is the newest words, without the name before them', () => {
+    const text = '[b]Samantha Johnson:[/b][br] Good [i]evening[/i]!';
+    expect(
+      changesOf('ONIMCONNECTORMESSAGEUPDATE', [{ im, message: { id: ['tg:777:11'], text }, chat: { id: 'tg:777' } }]),
+    ).toMatchObject([
+      {
+        portalId: 5n,
+        bitrixMessageId: '86497',
+        words: { text: 'Good evening!', marks: [{ type: 'italic', offset: 5, length: 7 }] },
+      },
+    ]);
+  });
+
+  it('is a deletion of all the parts that one event names, as a value or as a list', () => {
+    const part = (id: unknown) => ({ im, message: { id }, chat: { id: 'tg:777' } });
+    const [change, ...more] = changesOf('ONIMCONNECTORMESSAGEDELETE', [part('tg:777:11'), part(['tg:777:12'])]);
+    expect(more).toEqual([]);
+    expect(change).toMatchObject({ bitrixMessageId: '86497', words: null, telegramMessageIds: [11n, 12n] });
+    expect(changesOf('ONIMCONNECTORMESSAGEDELETE', [part('tg:777:12')])[0]!.key).not.toBe(change!.key);
+  });
+
+  it('without an id of a message is none', () => {
+    expect(changesOf('ONIMCONNECTORMESSAGEUPDATE', [{ message: { text: 'x' } }])).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Ignored, OperatorMessage, Said } from '../relay/message.js';
-import { concat, withMark, type RichText } from '../relay/rich-text.js';
+import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/message.js';
+import type { StoredAttachment } from '../storage/intake.rows.js';
 import { fromBBCode, stripOperatorName } from './bitrix-markup.js';
+import { parseQuotedAnswer } from './quote.parser.js';
 
 /**
  * Reads what Bitrix24 posts to the event handler (apidocs.bitrix24.com, "Events: how they work"). Bitrix24 sends
@@ -85,7 +86,7 @@ export function parseOperatorMessages(
   const lineId = scalar(data.LINE) ?? null;
   const foreign = connector !== context.connectorId.toLowerCase();
   return elements.map((element) => {
-    const { externalChatId, bitrixMessageId, bitrixChatId, ...rest } = parseElement(element ?? {});
+    const { externalChatId, bitrixMessageId, bitrixChatId, quoted, ...rest } = parseElement(element ?? {});
     const raw = { ...event.raw, data: { CONNECTOR: connector, LINE: lineId, MESSAGES: [withoutCredentials(element)] } };
     const ignored = foreign ? FOREIGN_CONNECTOR : rest.ignored;
     return {
@@ -96,9 +97,46 @@ export function parseOperatorMessages(
       bitrixMessageId,
       bitrixChatId,
       unsigned: context.unsigned,
+      ...(quoted && { quoted }),
       said: { ...rest.said, ...(event.raisedAt && { saidAt: event.raisedAt }), raw, ...(ignored && { ignored }) },
     };
   });
+}
+
+/**
+ * The changes in ONIMCONNECTORMESSAGEUPDATE and ONIMCONNECTORMESSAGEDELETE, one for each message: a deletion names
+ * every part of a message on its own. Elements without an `im.message_id` are left out.
+ */
+export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): OperatorChange[] {
+  const taken = event.name === 'ONIMCONNECTORMESSAGEDELETE';
+  const elements = elementsOf(fieldsOf(event.data)?.MESSAGES);
+  const changes = new Map<string, OperatorChange>();
+  parseMessageReferences(event.data).forEach(({ bitrixMessageId, externalIds }, index) => {
+    if (!bitrixMessageId) return;
+    const element = fieldsOf(elements[index]) ?? {};
+    const before = taken ? changes.get(bitrixMessageId) : undefined;
+    const ids = taken ? externalIds.flatMap(telegramIdOf) : [];
+    const rich = taken ? null : fromBBCode(stripOperatorName(scalar(fieldsOf(element.message)?.text) ?? '').text);
+    const telegramMessageIds = [...(before?.telegramMessageIds ?? []), ...ids];
+    changes.set(taken ? bitrixMessageId : `${bitrixMessageId}/${index}`, {
+      portalId,
+      bitrixMessageId,
+      words: rich && { text: rich.text, marks: rich.marks },
+      telegramMessageIds,
+      ...(event.raisedAt && { saidAt: event.raisedAt }),
+      raw: event.raw,
+      name: event.name,
+      source: `bitrix24:${portalId}`,
+      key: `${event.name}:${digest([bitrixMessageId, taken ? telegramMessageIds.map(String) : [rich, event.raw.ts ?? null]])}`,
+    });
+  });
+  return [...changes.values()];
+}
+
+/** `<chat.id>:<Telegram message id>`. */
+function telegramIdOf(externalId: string): bigint[] {
+  const id = /:(\d{1,15})$/.exec(externalId)?.[1];
+  return id ? [BigInt(id)] : [];
 }
 
 /** The elements of ONIMCONNECTORMESSAGEUPDATE and …DELETE; `message.id` comes as a list or as one value. */
@@ -163,6 +201,7 @@ interface Element {
   bitrixMessageId: string;
   bitrixChatId: string | null;
   said: Omit<Said, 'raw' | 'ignored'>;
+  quoted?: OperatorMessage['quoted'];
   ignored?: Ignored;
 }
 
@@ -171,60 +210,57 @@ function parseElement(element: Record<string, unknown>): Element {
   const message = fieldsOf(element.message) ?? {};
   const externalChatId = scalar(fieldsOf(element.chat)?.id) ?? '';
   const messageId = scalar(im.message_id) ?? scalar(message.id)?.replace(/^b24:/, '');
-  const files = elementsOf(message.files)
-    .map(parseFile)
-    .filter((file) => file !== null);
+  const attachments = elementsOf(message.files).flatMap(parseFile);
   const signed = stripOperatorName(scalar(message.text) ?? '');
-  const rich = joinLines([fromBBCode(signed.text), ...files.map(fileLine)]);
+  const rich = fromBBCode(signed.text);
   const authorId = scalar(message.user_id);
-  const ignored = !externalChatId ? NO_CHAT : !messageId ? NO_MESSAGE_ID : rich.text.trim() === '' ? EMPTY : undefined;
+  const empty = rich.text.trim() === '' && attachments.length === 0;
+  const ignored = !externalChatId ? NO_CHAT : !messageId ? NO_MESSAGE_ID : empty ? EMPTY : undefined;
   return {
     externalChatId,
     // A message without an id is never relayed; the digest only keeps its record apart from others.
     bitrixMessageId: messageId || `sha256:${digest(element)}`,
     bitrixChatId: scalar(im.chat_id) ?? null,
     said: {
-      kind: files[0]?.kind ?? 'text',
+      kind: attachments[0]?.kind ?? 'text',
       text: rich.text,
       marks: rich.marks,
+      ...(attachments.length > 0 && { attachments }),
       ...(authorId && { authorId }),
       ...(signed.name && { authorName: signed.name }),
     },
+    ...quotedIn(signed.text),
     ...(ignored && { ignored }),
   };
 }
 
-interface OperatorFile {
-  kind: string;
-  name: string;
-  size?: string;
-  url?: string;
+function quotedIn(text: string): Pick<Element, 'quoted'> {
+  const answer = parseQuotedAnswer(text);
+  if (!answer) return {};
+  const { bitrixMessageId, words, rest } = answer;
+  return { quoted: { bitrixMessageId, words: fromBBCode(words).text, rest: fromBBCode(rest) } };
 }
 
 const KIND_OF_FILE: Record<string, string> = { image: 'photo', video: 'video', audio: 'audio', file: 'document' };
 
-function parseFile(value: unknown): OperatorFile | null {
+function parseFile(value: unknown): StoredAttachment[] {
   const file = fieldsOf(value);
-  if (!file) return null;
-  const size = scalar(file.sizef);
+  if (!file) return [];
+  const name = scalar(file.name)?.trim() || 'file';
+  const mime = scalar(file.mime)?.trim().toLowerCase();
+  const size = Number(scalar(file.size));
+  const shown = scalar(file.sizef);
   const url = [scalar(file.downloadLink), scalar(file.link)].find((link) => /^https?:\/\//i.test(link ?? ''));
-  return {
-    kind: KIND_OF_FILE[scalar(file.type) ?? ''] ?? 'document',
-    name: scalar(file.name)?.trim() || 'file',
-    ...(size && { size }),
-    ...(url && { url }),
-  };
-}
-
-/** Portal links of operators' files are public and signed: whoever gets the message may open them. */
-function fileLine(file: OperatorFile): RichText {
-  const name: RichText = { text: file.name, marks: [] };
-  return concat('📎 ', file.url ? withMark(name, 'link', { url: file.url }) : name, file.size ? ` (${file.size})` : '');
-}
-
-function joinLines(lines: RichText[]): RichText {
-  const written = lines.filter((line) => line.text !== '');
-  return concat(...written.flatMap((line, index) => (index === 0 ? [line] : ['\n', line])));
+  return [
+    {
+      kind: KIND_OF_FILE[scalar(file.type) ?? ''] ?? 'document',
+      name,
+      label: `📎 ${name}${shown ? ` (${shown})` : ''}`,
+      ...(mime && { mime }),
+      ...(Number.isSafeInteger(size) && size > 0 && { size }),
+      ...(url && { url }),
+    },
+  ];
 }
 
 function parseAuth(value: unknown): EventAuth | null {

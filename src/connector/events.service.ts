@@ -16,6 +16,7 @@ import {
   MalformedEvent,
   parseEvent,
   parseLineDelete,
+  parseOperatorChanges,
   parseOperatorMessages,
   parseStatusDelete,
   parseUninstall,
@@ -79,6 +80,9 @@ export class EventsService {
     switch (event.name) {
       case 'ONIMCONNECTORMESSAGEADD':
         return this.keepMessages(event, await this.authenticate(event));
+      case 'ONIMCONNECTORMESSAGEUPDATE':
+      case 'ONIMCONNECTORMESSAGEDELETE':
+        return this.keepChanges(event, await this.authenticate(event));
       case 'ONAPPINSTALL':
         return this.install(event);
       case 'ONAPPUPDATE':
@@ -99,6 +103,12 @@ export class EventsService {
     const { connectorId } = portal;
     const messages = parseOperatorMessages(event, { portalId: portal.id, connectorId, unsigned });
     await this.intake.acceptOperatorMessages(messages);
+  }
+
+  private async keepChanges(event: EventEnvelope, sender: Sender): Promise<void> {
+    const changes = parseOperatorChanges(event, sender.portal.id);
+    if (changes.length === 0) return this.record(event, sender);
+    await this.intake.acceptOperatorChanges(changes);
   }
 
   private async install(event: EventEnvelope): Promise<void> {

@@ -27,6 +27,10 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
 const SENTENCES = {
   en: {
     failed: (reason: string) => `⚠️ Not delivered to the client: ${reason}.`,
+    notEdited: (reason: string) => `⚠️ The client still sees the message as it was before your change: ${reason}.`,
+    notDeleted: (reason: string) => `⚠️ The client still sees the message that you deleted: ${reason}.`,
+    missing: '⚠️ Not every file of the client could be fetched:',
+    tooLarge: 'too large for a bot, which Telegram gives files of up to 20 MB; ask the client for a link',
     uncertain:
       '⚠️ It is not known whether the client received this message: Telegram gave no clear answer. It will not be sent again by itself, so that the client does not get it twice. Ask the client, or write again.',
     refused: (detail: string) => `Telegram refused it (${detail})`,
@@ -34,6 +38,10 @@ const SENTENCES = {
   },
   ru: {
     failed: (reason: string) => `⚠️ Не доставлено клиенту: ${reason}.`,
+    notEdited: (reason: string) => `⚠️ Клиент видит сообщение таким, каким оно было до правки: ${reason}.`,
+    notDeleted: (reason: string) => `⚠️ Клиент по-прежнему видит удалённое вами сообщение: ${reason}.`,
+    missing: '⚠️ Не все файлы клиента удалось получить:',
+    tooLarge: 'слишком большой для бота: Telegram отдаёт ботам файлы до 20 МБ; попросите у клиента ссылку',
     uncertain:
       '⚠️ Неизвестно, получил ли клиент это сообщение: Telegram не дал ясного ответа. Само оно повторно отправлено не будет, чтобы клиент не получил его дважды. Спросите клиента или напишите ещё раз.',
     refused: (detail: string) => `Telegram отказал (${detail})`,
@@ -50,17 +58,29 @@ export function noteLanguage(portalLanguage: string): NoteLanguage {
   return portalLanguage.toLowerCase().startsWith('ru') ? 'ru' : 'en';
 }
 
-/** The note on a message that ended as failed or uncertain; `words` is what the operator wrote. */
-export function undeliveredNote(
-  reason: { code: string; detail: string },
-  words: string,
-  language: NoteLanguage,
-): string {
+/** Code of the note on files of a client that the portal could not fetch. */
+export const FILES_MISSING = 'files_missing';
+
+/** What a note is about. */
+export interface NoteReason {
+  code: string;
+  detail: string;
+  /** What could not be done; `message`: to bring it to the client. */
+  about?: string;
+}
+
+/** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */
+export function undeliveredNote(reason: NoteReason, words: string, language: NoteLanguage): string {
   const sentences = SENTENCES[language];
+  const why = REASONS[language][reason.code] ?? sentences.refused(reason.detail);
   const sentence =
     reason.code === 'uncertain'
       ? sentences.uncertain
-      : sentences.failed(REASONS[language][reason.code] ?? sentences.refused(reason.detail));
+      : reason.about === 'edit'
+        ? sentences.notEdited(why)
+        : reason.about === 'delete'
+          ? sentences.notDeleted(why)
+          : sentences.failed(why);
   const flat = words.replace(/\s+/g, ' ').trim();
   const excerpt = [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
   return excerpt ? `${sentence}\n«${excerpt.replaceAll('[', '[\u200b')}»` : sentence;
@@ -69,4 +89,25 @@ export function undeliveredNote(
 /** Stands before a client's message that may already be in the dialog. */
 export function repetitionMark(language: NoteLanguage): string {
   return SENTENCES[language].repeated;
+}
+
+/** Telegram's own server gives bots files up to this size, in bytes (core.telegram.org/bots/api, getFile). */
+const CLOUD_LIMIT = 20 * 1024 * 1024;
+
+/** The note on files that the portal could not fetch; no link: nobody could follow it. */
+export function missingFilesNote(
+  files: { label: string; size: number | null; link: string | null }[],
+  language: NoteLanguage,
+): string {
+  const lines = files.map(({ label, size, link }) => {
+    const name = label.replaceAll('[', '[\u200b');
+    const linked = link ? `[url=${link}]${name}[/url]` : name;
+    return (size ?? 0) > CLOUD_LIMIT ? tooLargeLabel(linked, language) : linked;
+  });
+  return [SENTENCES[language].missing, ...lines].join('\n');
+}
+
+/** What stands in place of a file that is too large for a bot. */
+export function tooLargeLabel(label: string, language: NoteLanguage): string {
+  return `${label}: ${SENTENCES[language].tooLarge}`;
 }

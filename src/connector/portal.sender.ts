@@ -5,20 +5,38 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
-import { chatOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
+import { ClientFiles } from './client-files.js';
+import {
+  chatOf,
+  correctionsOf,
+  type Element,
+  externalIdOf,
+  externalIdsOf,
+  messagesOf,
+  noteIdOf,
+  userOf,
+} from './dialog.message.js';
 import { DialogReader } from './dialog.reader.js';
-import { noteLanguage, repetitionMark, undeliveredNote } from './operator-notes.js';
+import {
+  FILES_MISSING,
+  missingFilesNote,
+  noteLanguage,
+  type NoteReason,
+  repetitionMark,
+  tooLargeLabel,
+  undeliveredNote,
+} from './operator-notes.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
 const SEND = 'imconnector.send.messages';
 
-type Elements = Record<string, unknown>[];
-
-/** What a lane's deliveries become in `MESSAGES`; null: it stands in the dialog already. */
+/** What a lane's delivery becomes in `MESSAGES`; no elements: it stands in the dialog already. */
 interface Prepared {
   delivery: ClaimedDelivery;
-  elements: Elements | null;
+  elements: Element[];
+  /** How many files go along. */
+  files: number;
 }
 
 interface SendAnswer {
@@ -31,6 +49,7 @@ interface SentElement {
   ERRORS?: unknown;
   user?: unknown;
   session?: { ID?: unknown; CHAT_ID?: unknown };
+  message?: { files?: unknown };
 }
 
 /** Told how long the portal took for how many messages, seconds. */
@@ -45,21 +64,33 @@ export class PortalSender {
   constructor(
     private readonly rest: RestClient,
     private readonly dialogs: DialogReader,
+    private readonly files: ClientFiles,
   ) {}
 
-  /** Words and notes of one chat, in order, in one request. */
+  /** What one chat says, in order, as far as one request carries it; the rest is due at once. */
   async sendWords(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit = true): Promise<LaneResult> {
-    const prepared: Prepared[] = [];
+    const deliveries = oneRequest(lane.deliveries);
+    const result = await this.sendRun(portal, { ...lane, deliveries }, timing, permit);
+    const waiting = lane.deliveries.slice(deliveries.length);
+    const postponed = waiting.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
+    return { ...result, deliveries: [...result.deliveries, ...postponed] };
+  }
+
+  private async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+    const [first] = lane.deliveries;
     try {
+      if (first!.kind === 'edit' || first!.kind === 'delete') return await this.change(portal, lane, first!, permit);
+      const prepared: Prepared[] = [];
       for (const delivery of lane.deliveries) prepared.push(await this.prepare(portal, lane, delivery));
-      const elements = prepared.flatMap((item) => item.elements ?? []);
+      const elements = prepared.flatMap((item) => item.elements);
       if (elements.length === 0) return read(prepared, []);
       const { result, time } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
         permit,
         timeoutMs: SEND_TIMEOUT_MS,
       });
-      observe(timing, time, elements.length);
-      return read(prepared, elementsOf(result));
+      // Files take the time of their size, which says nothing about the next message.
+      if (prepared.every(({ files }) => files === 0)) observe(timing, time, elements.length);
+      return await this.withoutRefusedFiles(portal, lane, prepared, elementsOf(result));
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       if (error.kind === 'refused' && lane.deliveries.length > 1) return this.oneByOne(portal, lane, timing);
@@ -67,11 +98,62 @@ export class PortalSender {
     }
   }
 
+  /** A message that is nothing but files is refused when the portal could fetch none: then their names go. */
+  private async withoutRefusedFiles(
+    portal: PortalRecord,
+    lane: ClaimedLane,
+    prepared: Prepared[],
+    answers: SentElement[],
+  ): Promise<LaneResult> {
+    const last = prepared.at(-1)!;
+    const refused = last.files > 0 && answers.at(-last.elements.length)?.SUCCESS === false;
+    if (!refused) return read(prepared, answers);
+    const before = prepared.slice(0, -1);
+    const kept = answers.slice(0, -last.elements.length);
+    const labels = last.delivery.message.attachments.map(({ label }) => label);
+    const elements = messagesOf(lane.chat, last.delivery, { files: [], labels, photo: null, repeated: null });
+    try {
+      const { result } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
+        timeoutMs: SEND_TIMEOUT_MS,
+      });
+      return read([...before, { ...last, elements }], [...kept, ...elementsOf(result)]);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      const arrived = read(before, kept);
+      return { ...arrived, deliveries: [...arrived.deliveries, { seq: last.delivery.seq, delivered: false, error }] };
+    }
+  }
+
+  /** A newer version of a message, or its end. Both may be said twice: the portal looks for the message by our id. */
+  private async change(
+    portal: PortalRecord,
+    lane: ClaimedLane,
+    delivery: ClaimedDelivery,
+    permit: boolean,
+  ): Promise<LaneResult> {
+    const { chat } = lane;
+    const gone = delivery.kind === 'delete';
+    const elements = gone
+      ? [
+          {
+            user: { id: chat.externalUserId },
+            message: { id: externalIdOf(chat, delivery.message) },
+            chat: chatOf(chat),
+          },
+        ]
+      : correctionsOf(chat, delivery, this.files.photo(chat));
+    if (elements.length === 0) return { deliveries: [{ seq: delivery.seq, delivered: true }] };
+    const method = gone ? 'imconnector.delete.messages' : 'imconnector.update.messages';
+    const { result } = await this.rest.call<SendAnswer>(portal.id, method, this.params(portal, lane, elements), {
+      permit,
+    });
+    const { deliveries } = read([{ delivery, elements, files: 0 }], elementsOf(result));
+    return { deliveries };
+  }
+
   /** Words of several chats, one command a chat, in one request. The lanes hold nothing but fresh messages. */
   async sendBatch(portal: PortalRecord, lanes: ClaimedLane[], timing: Timing, permit = true): Promise<LaneResult[]> {
-    const prepared = lanes.map((lane) =>
-      lane.deliveries.map((delivery): Prepared => ({ delivery, elements: messagesOf(lane.chat, delivery, null) })),
-    );
+    const prepared = lanes.map((lane) => lane.deliveries.map((delivery) => this.fresh(portal, lane, delivery, null)));
     const commands = lanes.map((lane, index) => [
       `c${index}`,
       {
@@ -79,7 +161,7 @@ export class PortalSender {
         params: this.params(
           portal,
           lane,
-          prepared[index]!.flatMap((item) => item.elements ?? []),
+          prepared[index]!.flatMap((item) => item.elements),
         ),
       },
     ]);
@@ -149,16 +231,16 @@ export class PortalSender {
 
   /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
   private async prepare(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Promise<Prepared> {
-    const elements = this.elements(portal, lane, delivery, null);
-    if (!delivery.unknown || elements.length === 0) return { delivery, elements };
-    const message = elements[0]!.message as { id: string; text: string; user_id?: number };
-    const authorId = message.user_id === undefined ? lane.chat.bitrixUserId : String(message.user_id);
-    const sought = { externalId: message.id, text: message.text, authorId };
+    const prepared = this.elements(portal, lane, delivery, null);
+    const [first] = prepared.elements;
+    if (!delivery.unknown || !first) return prepared;
+    const authorId = first.message.user_id === undefined ? lane.chat.bitrixUserId : String(first.message.user_id);
+    const sought = { externalId: first.message.id, text: first.message.text ?? '', authorId };
     const found = await this.dialogs.find(portal, lineOf(lane), lane.chat, sought);
-    if (found === 'there') return { delivery, elements: null };
-    if (found === 'absent') return { delivery, elements };
+    if (found === 'there') return { delivery, elements: [], files: 0 };
+    if (found === 'absent') return prepared;
     // Only what could not be looked up may be a repetition; what is absent never arrived.
-    return { delivery, elements: this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language))) };
+    return this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language)));
   }
 
   private elements(
@@ -166,40 +248,59 @@ export class PortalSender {
     lane: ClaimedLane,
     delivery: ClaimedDelivery,
     repeated: string | null,
-  ): Elements {
-    return delivery.kind === 'note'
-      ? [this.note(portal, lane, delivery, repeated)]
-      : messagesOf(lane.chat, delivery, repeated);
+  ): Prepared {
+    if (delivery.kind !== 'note') return this.fresh(portal, lane, delivery, repeated);
+    return { delivery, elements: [this.note(portal, lane, delivery, repeated)], files: 0 };
   }
 
-  private note(
-    portal: PortalRecord,
-    lane: ClaimedLane,
-    delivery: ClaimedDelivery,
-    repeated: string | null,
-  ): Record<string, unknown> {
-    const reason = (delivery.payload ?? {}) as { code?: string; detail?: string };
-    const text = undeliveredNote(
-      { code: reason.code ?? 'refused', detail: reason.detail ?? '' },
-      delivery.message.text,
-      noteLanguage(portal.language),
+  private fresh(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery, repeated: string | null): Prepared {
+    const { files, left } = this.files.sort(delivery.message);
+    const labels = left.map((file) =>
+      this.files.isTooLarge(file) ? tooLargeLabel(file.label, noteLanguage(portal.language)) : file.label,
     );
+    const along = { files, labels, photo: this.files.photo(lane.chat), repeated };
+    return { delivery, elements: messagesOf(lane.chat, delivery, along), files: files.length };
+  }
+
+  private note(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery, repeated: string | null): Element {
+    const { message } = delivery;
+    const reason = delivery.payload as unknown as NoteReason;
+    const language = noteLanguage(portal.language);
+    const text =
+      reason.code === FILES_MISSING
+        ? missingFilesNote(
+            message.attachments.map((file) => ({ ...file, link: this.files.noteLink(message.id, file) })),
+            language,
+          )
+        : undeliveredNote(reason, message.text, language);
     return {
-      user: userOf(lane.chat),
-      // Author 0: a system line of the dialog, which never comes back to us as an event.
+      user: userOf(lane.chat, this.files.photo(lane.chat)),
       message: {
         id: noteIdOf(lane.chat, delivery),
         date: Math.floor(Date.now() / 1000),
         text: repeated ? `${repeated}\n${text}` : text,
+        // Author 0: a system line of the dialog, which never comes back to us as an event.
         user_id: 0,
       },
       chat: chatOf(lane.chat),
     };
   }
 
-  private params(portal: PortalRecord, lane: ClaimedLane, elements: Elements): Record<string, unknown> {
+  private params(portal: PortalRecord, lane: ClaimedLane, elements: unknown[]): Record<string, unknown> {
     return { CONNECTOR: portal.connectorId, LINE: lineOf(lane), MESSAGES: elements };
   }
+}
+
+/**
+ * What travels in one request: words and notes, up to the first that has files, because the portal fetches those
+ * while we wait; a change of a message is a request of its own.
+ */
+function oneRequest(deliveries: ClaimedDelivery[]): ClaimedDelivery[] {
+  const end = deliveries.findIndex(({ kind }) => kind === 'edit' || kind === 'delete');
+  if (end === 0) return deliveries.slice(0, 1);
+  const said = end === -1 ? deliveries : deliveries.slice(0, end);
+  const files = said.findIndex(({ message, kind }) => kind === 'message' && message.attachments.length > 0);
+  return files === -1 ? said : said.slice(0, files + 1);
 }
 
 /** PHP writes a list with gaps as a map. */
@@ -211,8 +312,8 @@ function elementsOf(answer: unknown): SentElement[] {
 function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
   let next = 0;
   let last: SentElement | undefined;
-  const deliveries = prepared.map(({ delivery: { seq }, elements }): DeliveryResult => {
-    if (elements === null) return { seq, delivered: true };
+  const deliveries = prepared.map(({ delivery: { seq }, elements, files }): DeliveryResult => {
+    if (elements.length === 0) return { seq, delivered: true };
     const [first] = answers.slice(next, (next += elements.length));
     if (!first) {
       const detail = 'Bitrix24 accepted the call but named no result for the message.';
@@ -223,7 +324,10 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
       return { seq, delivered: false, error: problem('refused', 'element_error', detail) };
     }
     last = first;
-    return { seq, delivered: true };
+    // A file that the portal could not fetch is left out without a word.
+    const taken = Object.values(first.message?.files ?? {}).length;
+    if (taken >= files) return { seq, delivered: true };
+    return { seq, delivered: true, note: { code: FILES_MISSING, detail: `${taken} of ${files} files arrived.` } };
   });
   const chat = {
     ...(isId(last?.session?.CHAT_ID) ? { bitrixChatId: String(last!.session!.CHAT_ID) } : {}),

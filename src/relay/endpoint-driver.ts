@@ -38,7 +38,12 @@ interface TelegramOutcome {
  */
 export type DeliveryResult = { seq: bigint } & TelegramOutcome &
   (
-    | { delivered: true; reportDelivery?: boolean }
+    | {
+        delivered: true;
+        reportDelivery?: boolean;
+        /** It arrived, and yet there is something that the operator must know. */
+        note?: { code: string; detail: string };
+      }
     | { delivered: false; error: UpstreamError }
     | { delivered: false; postponed: { begun: boolean } }
   );

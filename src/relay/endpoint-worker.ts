@@ -198,7 +198,8 @@ export class EndpointWorker {
     const aboutFiles = leftOut && { ...FILES_LEFT_OUT, about: delivery.kind, files: leftOut };
     if (result.delivered) {
       this.networkAnswered();
-      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note: aboutFiles };
+      const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
+      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };

@@ -22,7 +22,7 @@ describe('an error answer of the Bot API', () => {
     [400, 'Bad Request: message is too long', 'refused', 'message', 'too_long'],
     [400, 'Bad Request: group chat was upgraded to a supergroup chat', 'refused', 'message', 'group_migrated'],
     [400, 'Bad Request: something new', 'refused', 'message', 'refused'],
-    [413, 'Request Entity Too Large', 'refused', 'message', 'refused'],
+    [413, 'Request Entity Too Large', 'refused', 'message', 'file_too_large'],
   ])('%i %s is %s', (status, description, kind, scope, code) => {
     expect(refusal(status, description)).toMatchObject({ network: 'telegram', kind, scope, code, detail: description });
   });

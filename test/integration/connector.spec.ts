@@ -8,7 +8,9 @@ import { Environment, readEnvironment } from '../../src/config/environment.js';
 import { ConnectorModule } from '../../src/connector/connector.module.js';
 import { RegistrationService } from '../../src/connector/registration.service.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
+import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
+import { OperatorSide } from '../../src/relay/operator-side.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
@@ -23,8 +25,8 @@ const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
 @Module({
-  providers: [EndpointDrivers, IntakeService, RelayEvents],
-  exports: [EndpointDrivers, IntakeService, RelayEvents],
+  providers: [EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  exports: [EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
 })
 class IntakeOnlyModule {}
 

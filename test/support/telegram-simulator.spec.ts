@@ -703,7 +703,7 @@ describe('edits, deletions, reactions', () => {
     expect(await refusal('deleteMessages', { chat_id: 777 })).toContain('message identifiers are not specified');
     now += 49 * 3_600_000;
     expect(await refusal('deleteMessage', { chat_id: 777, message_id: ivan.inbox[0]!.message_id })).toBe(
-      "400 Bad Request: message can't be deleted",
+      "400 Bad Request: message can't be deleted for everyone",
     );
   });
 

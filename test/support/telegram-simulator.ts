@@ -1,12 +1,16 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApiError, Message } from '@grammyjs/types';
-import { botApiMethods, type BotApiMethod } from './telegram-simulator/bot-api.methods.js';
+import type { ApiError } from '@grammyjs/types';
+import { BOT_API_METHODS } from './telegram-simulator/bot-api.methods.js';
 import { BotApiError } from './telegram-simulator/bot-api.error.js';
 import { CallParams, readCallParams } from './telegram-simulator/call.params.js';
 import { ControlApi } from './telegram-simulator/control.api.js';
+import { DeliveryJournal, type ChangeEntry, type LedgerEntry } from './telegram-simulator/delivery.journal.js';
 import { FaultPlan, type Fault } from './telegram-simulator/fault.plan.js';
+import { sendFile, type DownloadFault } from './telegram-simulator/file.download.js';
+import { FileStore } from './telegram-simulator/file.store.js';
+import type { FetchUrl } from './telegram-simulator/input.media.js';
 import { PUBLISHED_LIMITS, type SendLimits } from './telegram-simulator/send.limits.js';
 import type { HttpWebhooks } from './telegram-simulator/webhook.settings.js';
 import { Described, SimulatedBot, type BotConditions, type BotProfile } from './telegram-simulator/simulated.bot.js';
@@ -31,7 +35,18 @@ export interface TelegramSimulatorOptions {
   readonly webhookRetryScale?: number;
   /** `loopback` when absent. */
   readonly httpWebhooks?: HttpWebhooks;
+  /**
+   * As a local Bot API server (`--local`): uploads up to 2000 MB, getFile without a limit and with a path on the disk,
+   * no downloads over HTTP.
+   */
+  readonly local?: boolean;
+  /** Downloads answer `Range` requests; the real server answers the whole file, as this one does when absent. */
+  readonly rangeRequests?: boolean;
+  /** What Telegram finds under the URLs that files are sent by; nothing can be reached when absent. */
+  readonly fetchUrl?: FetchUrl;
 }
+
+export type { ChangeEntry, LedgerEntry };
 
 /** One call as it went. `status` and `answer` are what was sent, or would have been before a socket was dropped. */
 export interface RecordedCall {
@@ -45,17 +60,6 @@ export interface RecordedCall {
   readonly status: number;
   readonly answer: unknown;
   readonly fault?: Fault;
-}
-
-/** One message that really reached a chat, whatever the caller was told. */
-export interface LedgerEntry {
-  /** Id of the bot. */
-  readonly bot: number;
-  readonly chatId: number;
-  readonly messageId: number;
-  readonly text: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
 }
 
 interface Answer {
@@ -83,10 +87,12 @@ interface Call {
 export class TelegramSimulator {
   /** What goes wrong next. */
   readonly faults = new FaultPlan();
+  /** What goes wrong with the next downloads; the params to match on are `{ file_path }`, the method is `*`. */
+  readonly downloadFaults = new FaultPlan<DownloadFault>();
   private readonly bots = new Map<string, SimulatedBot>();
-  private readonly methods: ReadonlyMap<string, BotApiMethod>;
+  private readonly store = new FileStore();
+  private readonly journal: DeliveryJournal;
   private readonly control = new ControlApi(() => [...this.bots.values()]);
-  private readonly delivered: LedgerEntry[] = [];
   private readonly server: Server;
   private readonly now: () => number;
   private recorded: RecordedCall[] = [];
@@ -94,7 +100,7 @@ export class TelegramSimulator {
 
   private constructor(private readonly options: TelegramSimulatorOptions) {
     this.now = options.now ?? Date.now;
-    this.methods = botApiMethods((bot, message) => this.enter(bot, message));
+    this.journal = new DeliveryJournal(this.now);
     this.server = createServer((request, response) => {
       this.serve(request, response).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -120,6 +126,7 @@ export class TelegramSimulator {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeAllConnections();
     await closed;
+    this.store.close();
   }
 
   /** The root of the API: `<url>/bot<token>/<method>`. */
@@ -154,7 +161,12 @@ export class TelegramSimulator {
 
   /** What the chats really received, in the order in which it arrived: the truth for lost, repeated and reordered. */
   ledger(): readonly LedgerEntry[] {
-    return [...this.delivered];
+    return [...this.journal.messages];
+  }
+
+  /** What the bots did to messages that were there: edits, deletions, reactions, marks of having been read. */
+  changes(): readonly ChangeEntry[] {
+    return [...this.journal.changes];
   }
 
   private conditions(): BotConditions {
@@ -165,6 +177,10 @@ export class TelegramSimulator {
       brakes,
       webhookRetryScale,
       httpWebhooks,
+      local: this.isLocal,
+      store: this.store,
+      fetchUrl: this.options.fetchUrl ?? (() => Promise.resolve(undefined)),
+      journal: this.journal,
       perform: (bot, method, params) => {
         const call = { at: this.now(), bot, method, params: new CallParams(params) };
         void this.perform(call).then((answer) => this.record(call, answer, undefined));
@@ -172,8 +188,8 @@ export class TelegramSimulator {
     };
   }
 
-  private enter(bot: SimulatedBot, { chat, message_id, text = '' }: Message): void {
-    this.delivered.push({ bot: bot.id, chatId: chat.id, messageId: message_id, text, at: this.now() });
+  private get isLocal(): boolean {
+    return this.options.local ?? false;
   }
 
   // --- HTTP
@@ -184,13 +200,18 @@ export class TelegramSimulator {
     if (/^\/control(\/|$)/.test(url)) return this.control.handle(request, response, url);
 
     const [path = '', query = ''] = url.split('?', 2);
+    if (path.startsWith('/file/')) return this.serveFile(request, response, path);
     const target = this.route(request, path);
     if (target instanceof BotApiError) {
       request.resume();
       return send(response, refusal(target));
     }
-    const params = await readCallParams(request, query).catch((error: unknown) => asRefusal(error));
-    if (params instanceof BotApiError) return send(response, refusal(params));
+    const uploads = { store: this.store, local: this.isLocal };
+    const params = await readCallParams(request, query, uploads).catch((error: unknown) => asRefusal(error));
+    if (params instanceof BotApiError) {
+      request.resume();
+      return send(response, refusal(params));
+    }
     return this.answer({ at, ...target, params }, response);
   }
 
@@ -201,6 +222,20 @@ export class TelegramSimulator {
     if (request.method !== 'GET' && request.method !== 'POST') return new BotApiError(405, 'Method Not Allowed');
     const bot = this.bots.get(plain);
     return bot ? { bot, method } : new BotApiError(401, 'Unauthorized');
+  }
+
+  /** `/file/bot<token>/<file_path>`, a path that getFile has named within the last hour. */
+  private async serveFile(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    request.resume();
+    const [, token = '', file_path = ''] = /^\/file\/bot([^/]+)\/(.+)$/.exec(decodeURIComponent(path)) ?? [];
+    const bot = this.bots.get(token);
+    const file = bot?.files.open(file_path);
+    if (!bot || !file) return send(response, refusal(new BotApiError(404, 'Not Found')));
+    const fault = this.downloadFaults.take('download', { file_path }, bot);
+    if (fault === 'dropBefore') return void response.destroy();
+    if (fault && 'status' in fault) return send(response, statusAnswer(fault));
+    const range = this.options.rangeRequests ? request.headers.range : undefined;
+    return sendFile(response, this.store, file.content, { range, fault });
   }
 
   private async answer(call: Call, response: ServerResponse): Promise<void> {
@@ -228,12 +263,11 @@ export class TelegramSimulator {
       if (fault.performed) await this.perform(call);
       return gatewayPage(fault.gateway);
     }
-    const { status, headers, body = { ok: false, error_code: status, description: STATUS_CODES[status] } } = fault;
-    return { status, body, ...(headers && { headers }) };
+    return statusAnswer(fault);
   }
 
   private async perform({ bot, method, params }: Call): Promise<Answer> {
-    const run = this.methods.get(method.toLowerCase());
+    const run = BOT_API_METHODS.get(method.toLowerCase());
     if (!run) return refusal(new BotApiError(404, 'Not Found: method not found'));
     try {
       const result = await run(bot, params);
@@ -274,6 +308,11 @@ function refusal({ code, description, parameters }: BotApiError): Answer {
   const body: ApiError = { ok: false, error_code: code, description, ...(parameters && { parameters }) };
   const retryAfter = parameters?.retry_after;
   return { status: code, body, ...(retryAfter !== undefined && { headers: { 'retry-after': String(retryAfter) } }) };
+}
+
+function statusAnswer({ status, headers, body }: Extract<Fault, { status: number }>): Answer {
+  const answered = body ?? { ok: false, error_code: status, description: STATUS_CODES[status] };
+  return { status, body: answered, ...(headers && { headers }) };
 }
 
 function gatewayPage(status: number): Answer {

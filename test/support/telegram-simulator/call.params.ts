@@ -1,8 +1,18 @@
 import type { IncomingMessage } from 'node:http';
 import { BotApiError, badRequest } from './bot-api.error.js';
+import type { FileStore } from './file.store.js';
+import { readMultipart, type UploadedFile } from './multipart.form.js';
 
-/** Largest upload of the cloud server: 50 MB of file and a little for the form around it. */
-const BODY_LIMIT = 50 * 1024 * 1024 + 64 * 1024;
+/** Largest upload of the cloud and of a local server; a little is added for the form around it. */
+const CLOUD_UPLOAD = 50 << 20;
+const LOCAL_UPLOAD = 2000 * (1 << 20);
+const FORM_FRAME = 64 << 10;
+
+/** Where uploads go, and how large they may be. */
+export interface Uploads {
+  readonly store: FileStore;
+  readonly local: boolean;
+}
 
 /**
  * The parameters of one call. The server reads them leniently, as Telegram's does: a number may come as a string, an
@@ -11,11 +21,17 @@ const BODY_LIMIT = 50 * 1024 * 1024 + 64 * 1024;
 export class CallParams {
   constructor(
     readonly values: Readonly<Record<string, unknown>>,
-    readonly files: ReadonlyMap<string, File> = new Map(),
+    readonly files: ReadonlyMap<string, UploadedFile> = new Map(),
   ) {}
 
   has(name: string): boolean {
     return this.values[name] !== undefined && this.values[name] !== null && this.values[name] !== '';
+  }
+
+  /** The same call as if this parameter had not been given. */
+  without(name: string): CallParams {
+    const { [name]: _left, ...values } = this.values;
+    return new CallParams(values, this.files);
   }
 
   /** The value as text; `''` when it is missing, JSON text when it is an object. */
@@ -51,16 +67,20 @@ export class CallParams {
 
 /**
  * Reads the query string and a JSON, urlencoded or multipart body into one set of parameters; the body wins.
- * Throws {@link BotApiError} 400 for a body that cannot be read, 413 for one over 50 MB.
+ * Throws {@link BotApiError} 400 for a body that cannot be read, 413 for one that is too large.
  */
-export async function readCallParams(request: IncomingMessage, query: string): Promise<CallParams> {
+export async function readCallParams(request: IncomingMessage, query: string, uploads: Uploads): Promise<CallParams> {
   const values: Record<string, unknown> = query === '' ? {} : Object.fromEntries(new URLSearchParams(query));
-  const body = await readBody(request);
-  if (body.length === 0) return new CallParams(values);
-
   const type = request.headers['content-type'] ?? '';
+  const chunks = limited(request, (uploads.local ? LOCAL_UPLOAD : CLOUD_UPLOAD) + FORM_FRAME);
+  if (type.startsWith('multipart/form-data')) {
+    const form = await readMultipart(chunks, type, (file) => uploads.store.receive(file));
+    return new CallParams({ ...values, ...form.values }, form.files);
+  }
+
+  const body = await joined(chunks);
+  if (body.length === 0) return new CallParams(values);
   if (type.startsWith('application/json')) return new CallParams({ ...values, ...parseJsonBody(body) });
-  if (type.startsWith('multipart/form-data')) return readForm(values, body, type);
   if (type.startsWith('application/x-www-form-urlencoded')) {
     return new CallParams({ ...values, ...Object.fromEntries(new URLSearchParams(body.toString('utf8'))) });
   }
@@ -68,14 +88,23 @@ export async function readCallParams(request: IncomingMessage, query: string): P
 }
 
 /** The body of a request; 413 when it is larger than the cloud server takes. */
-export async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return joined(limited(request, CLOUD_UPLOAD));
+}
+
+/** What is too much is read and dropped before it is refused, so that the client is there to hear it. */
+async function* limited(request: IncomingMessage, limit: number): AsyncGenerator<Buffer> {
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > BODY_LIMIT) throw new BotApiError(413, 'Request Entity Too Large');
-    chunks.push(chunk);
+    if (length <= limit) yield chunk;
   }
+  if (length > limit) throw new BotApiError(413, 'Request Entity Too Large');
+}
+
+async function joined(source: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of source) chunks.push(chunk);
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
 }
 
@@ -90,18 +119,4 @@ function parseJsonBody(body: Buffer): Record<string, unknown> {
     throw badRequest('expected an Object in the request body');
   }
   return parsed as Record<string, unknown>;
-}
-
-async function readForm(values: Record<string, unknown>, body: Buffer, type: string): Promise<CallParams> {
-  const form = await new Response(new Uint8Array(body), { headers: { 'content-type': type } })
-    .formData()
-    .catch((error: unknown) => {
-      throw badRequest(`can't parse multipart form: ${String(error)}`);
-    });
-  const files = new Map<string, File>();
-  for (const [name, value] of form) {
-    if (typeof value === 'string') values[name] = value;
-    else files.set(name, value);
-  }
-  return new CallParams(values, files);
 }

@@ -1,14 +1,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BotApiError } from './bot-api.error.js';
 import { readBody } from './call.params.js';
+import type { AlbumItem, ClientFile } from './client.files.js';
+import type { MediaKind } from './media.kinds.js';
 import type { SimulatedBot } from './simulated.bot.js';
 import type { SimulatedChat } from './simulated.chat.js';
 import type { ClientProfile, MessageContent, SimulatedClient } from './simulated.client.js';
+
+/** A file in JSON: its bytes in base64, or only their number; a sample without either. */
+type ControlFile = Omit<ClientFile, 'content'> & { base64?: string; bytes?: number };
 
 interface ControlBody extends MessageContent {
   client?: Partial<ClientProfile>;
   data?: string;
   emoji?: string;
+  kind?: MediaKind;
+  file?: ControlFile;
+  album?: (ControlFile & Pick<AlbumItem, 'kind' | 'caption'>)[];
+  reply_to?: number;
+  payload?: string;
 }
 
 /** Where a route leads: the parameters of its path by name, and the body. Answers JSON, or throws. */
@@ -24,7 +34,10 @@ type ControlRoute = (path: Record<string, string>, body: ControlBody, query: URL
  * | `GET /control/chats`, `GET /control/bots/:botId/chats` | chats with the number of messages and the chat action |
  * | `GET /control[/bots/:botId]/chats/:chatId/messages?after=<message id>` | both sides of the conversation |
  * | `POST /control/bots/:botId/clients/:userId/messages` | the client sends `{text}` or other fields of Message; `client` in the body sets the profile |
- * | `PATCH …/messages/:messageId` | the client edits: `{text}` |
+ * | | `{kind, file?: {base64? or bytes?, fileName?, …}, caption?}` sends a file, `{album: [{kind, caption?, …file}]}` an album, `{reply_to, text}` a reply |
+ * | `PATCH …/messages/:messageId` | the client edits: `{text}`, `{kind, file}`; an empty body is an edit that shows nothing |
+ * | `POST …/clients/:userId/start` | the client opens the bot by a link: `{payload?}` |
+ * | `POST …/clients/:userId/photo` | the client sets a profile photo: `{file?}` |
  * | `POST …/messages/:messageId/reaction` | the client reacts: `{emoji?}` |
  * | `POST …/messages/:messageId/press` | the client presses a button: `{data}` |
  * | `POST …/clients/:userId/block`, `…/unblock` | the client blocks the bot and takes it back |
@@ -43,8 +56,10 @@ export class ControlApi {
         listMessages(this.chatOf(this.bot(path), path), query),
       ),
       at('POST', `${client}/messages`, (path, body) => this.sends(path, body)),
-      at('PATCH', `${client}/messages/:messageId`, (path, { text = '' }) =>
-        this.client(path).edits(Number(path['messageId']), text),
+      at('PATCH', `${client}/messages/:messageId`, (path, body) => this.edits(path, body)),
+      at('POST', `${client}/start`, (path, { client, payload }) => this.client(path, client ?? {}).starts(payload)),
+      at('POST', `${client}/photo`, (path, { file }) =>
+        this.client(path).setsProfilePhoto(decoded(file ?? {}).content),
       ),
       at('POST', `${client}/messages/:messageId/reaction`, (path, { emoji }) =>
         this.client(path).reacts(Number(path['messageId']), emoji as Parameters<SimulatedClient['reacts']>[1]),
@@ -84,9 +99,25 @@ export class ControlApi {
     throw new ControlNotFound(`${request.method} ${pathname}`);
   }
 
-  private sends(path: Record<string, string>, { client: profile, text, ...content }: ControlBody) {
+  private sends(
+    path: Record<string, string>,
+    { client: profile, kind, file, album, reply_to, ...content }: ControlBody,
+  ) {
     const client = this.client(path, profile ?? {});
-    return text === undefined ? client.sendsMessage(content) : client.sends(text, content);
+    if (reply_to !== undefined) return client.replies(reply_to, content);
+    if (album)
+      return client.sendsAlbum(
+        album.map((item) => ({ ...decoded(item), kind: item.kind })),
+        content,
+      );
+    return kind ? client.sendsFile(kind, decoded(file ?? {}), content) : client.sendsMessage(content);
+  }
+
+  private edits(path: Record<string, string>, { text, kind, file, ...content }: ControlBody) {
+    const client = this.client(path);
+    const messageId = Number(path['messageId']);
+    if (kind) return client.editsFile(messageId, kind, decoded(file ?? {}), content);
+    return text === undefined ? client.editsInvisibly(messageId) : client.edits(messageId, text);
   }
 
   private bot({ botId }: Record<string, string>): SimulatedBot {
@@ -126,6 +157,11 @@ class ControlNotFound extends Error {
 function at(method: string, template: string, route: ControlRoute) {
   const pattern = new RegExp(`^/control${template.replaceAll(/:(\w+)/g, '(?<$1>-?\\d+)')}/?$`);
   return { method, pattern, route };
+}
+
+function decoded({ base64, bytes, ...file }: ControlFile): ClientFile {
+  if (base64 !== undefined) return { ...file, content: Buffer.from(base64, 'base64') };
+  return bytes === undefined ? file : { ...file, content: { bytes } };
 }
 
 const describeBot = (bot: SimulatedBot) => ({

@@ -18,19 +18,19 @@ export type Fault =
 
 export type FaultMatch = (params: Readonly<Record<string, unknown>>, bot: SimulatedBot) => boolean;
 
-interface PlannedFault {
+interface PlannedFault<F> {
   readonly method: string;
-  readonly fault: Fault;
+  readonly fault: F;
   readonly match: FaultMatch;
   left: number;
 }
 
 /** Faults that wait for the calls they are meant for, in the order they were planned. */
-export class FaultPlan {
-  private planned: PlannedFault[] = [];
+export class FaultPlan<F = Fault> {
+  private planned: PlannedFault<F>[] = [];
 
   /** Lets the next `times` calls of `method` (`*`: any) that `match` go wrong. */
-  next(method: string, fault: Fault, times = 1, match: FaultMatch = () => true): void {
+  next(method: string, fault: F, times = 1, match: FaultMatch = () => true): void {
     this.planned.push({ method: method.toLowerCase(), fault, match, left: times });
   }
 
@@ -43,7 +43,7 @@ export class FaultPlan {
     return this.planned.reduce((sum, { left }) => sum + left, 0);
   }
 
-  take(method: string, params: Readonly<Record<string, unknown>>, bot: SimulatedBot): Fault | undefined {
+  take(method: string, params: Readonly<Record<string, unknown>>, bot: SimulatedBot): F | undefined {
     if (this.planned.length === 0) return undefined;
     const hit = this.planned.find((plan) => (plan.method === '*' || plan.method === method) && plan.match(params, bot));
     if (!hit) return undefined;

@@ -4,6 +4,9 @@ import { badRequest } from './bot-api.error.js';
 /** Characters of a text message after entities parsing (core.telegram.org/bots/api#sendmessage). */
 export const TEXT_LIMIT = 4096;
 
+/** Characters of a caption after entities parsing (core.telegram.org/bots/api#sendphoto). */
+export const CAPTION_LIMIT = 1024;
+
 /** Entities of one message that count; further ones are ignored without an error. */
 export const ENTITY_LIMIT = 100;
 
@@ -85,13 +88,25 @@ function checkedLink(url: unknown): string {
  * Offsets are UTF-16 code units. The rules are those of `fix_formatted_text` in TDLib's MessageEntity.cpp.
  */
 export function formatText(raw: string, given: readonly MessageEntity[]): FormattedText {
+  const formatted = format(raw, given);
+  if (formatted.text === '') throw badRequest('text must be non-empty');
+  if (formatted.text.length > TEXT_LIMIT) throw badRequest('message is too long');
+  return formatted;
+}
+
+/** The same for a caption, which may be empty. */
+export function formatCaption(raw: string, given: readonly MessageEntity[]): FormattedText {
+  const formatted = format(raw, given);
+  if (formatted.text.length > CAPTION_LIMIT) throw badRequest('message caption is too long');
+  return formatted;
+}
+
+function format(raw: string, given: readonly MessageEntity[]): FormattedText {
   if (LONE_SURROGATE.test(raw)) throw badRequest('strings must be encoded in UTF-8');
   const real = sorted(given.filter((entity) => entity.length !== 0));
   for (const entity of real) checkBounds(raw, entity);
 
   const { text, entities } = trim(clean({ text: raw, entities: nest(real) }));
-  if (text === '') throw badRequest('text must be non-empty');
-  if (text.length > TEXT_LIMIT) throw badRequest('message is too long');
   return { text, entities: nest([...entities, ...unclaimed(findEntities(text), entities)]).slice(0, ENTITY_LIMIT) };
 }
 

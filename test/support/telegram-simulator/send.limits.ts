@@ -28,15 +28,22 @@ export class FloodControl {
     private readonly now: () => number,
   ) {}
 
-  /** Counts one message, or throws 429 with the seconds to wait and counts nothing. */
-  admit(chatId: number): void {
+  /**
+   * Counts messages that are sent together, or throws 429 with the seconds to wait and counts nothing. An album counts
+   * item by item in a group, as one message elsewhere.
+   */
+  admit(chatId: number, messages = 1): void {
     const chatBucket = chatId < 0 ? this.limits.group : this.limits.privateChat;
+    const count = chatId < 0 ? messages : 1;
     const bot = this.level('bot', this.limits.bot);
     const chat = this.level(chatId, chatBucket);
-    const wait = Math.max((1 - bot.tokens) / this.limits.bot.perSecond, (1 - chat.tokens) / chatBucket.perSecond);
+    const wait = Math.max(
+      (count - bot.tokens) / this.limits.bot.perSecond,
+      (count - chat.tokens) / chatBucket.perSecond,
+    );
     if (wait > 0) throw tooManyRequests(Math.max(1, Math.ceil(wait)));
-    bot.tokens -= 1;
-    chat.tokens -= 1;
+    bot.tokens -= count;
+    chat.tokens -= count;
   }
 
   private level(key: number | 'bot', { perSecond, burst }: Bucket) {

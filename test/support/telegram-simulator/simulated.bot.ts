@@ -1,10 +1,17 @@
-import type { Chat, Update, UserFromGetMe, WebhookInfo } from '@grammyjs/types';
-import { badRequest, tooManyRequests } from './bot-api.error.js';
+import type { BusinessBotRights, Chat, Update, UserFromGetMe, WebhookInfo } from '@grammyjs/types';
+import { badRequest, BotApiError, forbidden, tooManyRequests } from './bot-api.error.js';
+import { BotFiles } from './bot.files.js';
+import { BusinessAccount } from './business.account.js';
+import { CALLBACK_LIFETIME, CallbackQueries } from './callback.queries.js';
 import type { CallParams } from './call.params.js';
+import type { DeliveryJournal } from './delivery.journal.js';
+import type { FileStore } from './file.store.js';
+import type { FetchUrl } from './input.media.js';
 import { LONG_POLL_LIMIT, LongPolling, type LongPollingConditions } from './long.polling.js';
 import { FloodControl, type SendLimits } from './send.limits.js';
 import { SimulatedChat, type Membership } from './simulated.chat.js';
 import { SimulatedClient, type ClientProfile } from './simulated.client.js';
+import { SimulatedGroup, type GroupChat } from './simulated.group.js';
 import {
   DEFAULT_UPDATE_TYPES,
   typeOfUpdate,
@@ -23,21 +30,27 @@ import {
   type WebhookSettings,
 } from './webhook.settings.js';
 
-/** Updates are kept for a day after the message's date, a pressed button for 150 seconds. */
+/** Updates are kept for a day after the message's date. */
 const UPDATE_LIFETIME = 86_400;
-const CALLBACK_LIFETIME = 150;
 
 export interface BotProfile {
   /** `<bot id>:<secret>`, as BotFather hands it out. */
   readonly token: string;
   readonly username: string;
   readonly firstName: string;
+  /** Privacy mode is off: the bot hears everything that is said in its groups. */
+  readonly readsAllGroupMessages?: boolean;
 }
 
 export interface BotConditions extends LongPollingConditions {
   readonly limits: SendLimits | undefined;
   readonly webhookRetryScale: number;
   readonly httpWebhooks: HttpWebhooks;
+  /** As a local Bot API server (`--local`). */
+  readonly local: boolean;
+  readonly store: FileStore;
+  readonly fetchUrl: FetchUrl;
+  readonly journal: DeliveryJournal;
   /** Performs the method call a webhook's answer carried. */
   readonly perform: (bot: SimulatedBot, method: string, params: Record<string, unknown>) => void;
 }
@@ -53,12 +66,14 @@ export class Described {
 /** One bot as the server sees it: its queue of updates, its webhook, its chats. */
 export class SimulatedBot {
   readonly id: number;
+  readonly files: BotFiles;
+  readonly callbackQueries: CallbackQueries;
   commands: unknown[] = [];
   private readonly queue = new UpdateQueue();
   private readonly chatsById = new Map<number, SimulatedChat>();
   private readonly unopened = new Map<number, SimulatedChat>();
   private readonly clients = new Map<number, SimulatedClient>();
-  private readonly callbackQueries = new Map<string, number>();
+  private readonly accounts = new Map<string, BusinessAccount>();
   private readonly flood: FloodControl | undefined;
   private readonly polling: LongPolling;
   private allowed: ReadonlySet<UpdateType> = new Set(DEFAULT_UPDATE_TYPES);
@@ -66,13 +81,14 @@ export class SimulatedBot {
   private webhook: WebhookSettings = NO_WEBHOOK;
   private actor: WebhookActor | undefined;
   private lastError: { date: number; message: string } | undefined;
-  private lastCallbackQuery = 0;
 
   constructor(
     readonly profile: BotProfile,
     private readonly conditions: BotConditions,
   ) {
     this.id = Number(profile.token.split(':')[0]);
+    this.files = new BotFiles(this.id, conditions.store, conditions);
+    this.callbackQueries = new CallbackQueries(this.id, () => this.unixTime);
     this.polling = new LongPolling(this.queue, conditions);
     this.flood = conditions.limits && new FloodControl(conditions.limits, conditions.now);
   }
@@ -84,15 +100,27 @@ export class SimulatedBot {
       first_name: this.profile.firstName,
       username: this.profile.username,
       can_join_groups: true,
-      can_read_all_group_messages: false,
+      can_read_all_group_messages: this.profile.readsAllGroupMessages ?? false,
       supports_inline_queries: false,
-      can_connect_to_business: false,
+      can_connect_to_business: true,
       has_main_web_app: false,
       has_topics_enabled: false,
       allows_users_to_create_topics: false,
       can_manage_bots: false,
       supports_join_request_queries: false,
     };
+  }
+
+  get store(): FileStore {
+    return this.conditions.store;
+  }
+
+  get journal(): DeliveryJournal {
+    return this.conditions.journal;
+  }
+
+  get fetchUrl(): FetchUrl {
+    return this.conditions.fetchUrl;
   }
 
   get unixTime(): number {
@@ -151,6 +179,20 @@ export class SimulatedBot {
     return chat;
   }
 
+  /** The chat with this id, new when the bot has not heard of it. */
+  openChat(chat: Chat): SimulatedChat {
+    const known = this.chatsById.get(chat.id);
+    if (known) return known;
+    const opened = new SimulatedChat(chat);
+    this.chatsById.set(chat.id, opened);
+    return opened;
+  }
+
+  /** A group, forum or channel, in which the bot is not yet. */
+  group(chat: GroupChat): SimulatedGroup {
+    return new SimulatedGroup(this, chat);
+  }
+
   /** The chat a call names, or 400. */
   resolveChat(params: CallParams): SimulatedChat {
     const name = params.text('chat_id').trim();
@@ -160,28 +202,41 @@ export class SimulatedBot {
           ({ chat }) => chat.type !== 'private' && chat.username?.toLowerCase() === name.slice(1).toLowerCase(),
         )
       : this.chatsById.get(Number(name));
-    if (!chat) throw badRequest('chat not found');
+    if (!chat) throw this.strangerError(Number(name));
+    if (chat.migratedTo !== undefined) {
+      const parameters = { migrate_to_chat_id: chat.migratedTo };
+      throw new BotApiError(400, 'Bad Request: group chat was upgraded to a supergroup chat', parameters);
+    }
     return chat;
   }
 
-  /** Counts a message against the limits: 429 when there are too many. */
-  admitMessage(chatId: number): void {
-    this.flood?.admit(chatId);
+  /** A user whom the bot knows only as a client of a business account is no stranger, but did not write to the bot. */
+  private strangerError(chatId: number): BotApiError {
+    const known = [...this.accounts.values()].some((account) => account.knows(chatId));
+    return known ? forbidden("bot can't initiate conversation with a user") : badRequest('chat not found');
   }
 
-  openCallbackQuery(): string {
-    this.lastCallbackQuery += 1;
-    const id = `${this.id}${String(this.lastCallbackQuery).padStart(9, '0')}`;
-    this.callbackQueries.set(id, this.unixTime + CALLBACK_LIFETIME);
-    return id;
+  /** Counts messages that go out together against the limits: 429 when there are too many. */
+  admitMessages(chatId: number, count: number): void {
+    this.flood?.admit(chatId, count);
   }
 
-  closeCallbackQuery(id: string): void {
-    const until = this.callbackQueries.get(id);
-    this.callbackQueries.delete(id);
-    if (until === undefined || until < this.unixTime) {
-      throw badRequest('query is too old and response timeout expired or query ID is invalid');
-    }
+  // --- Telegram Business
+
+  /** The owner of an account lets the bot answer in its name, with every right unless told otherwise. */
+  connectBusiness(owner: ClientProfile, rights?: BusinessBotRights): BusinessAccount {
+    const account = new BusinessAccount(this, this.client(owner), rights);
+    this.accounts.set(account.id, account);
+    this.startChat(account.owner);
+    account.announce();
+    return account;
+  }
+
+  /** The account whose connection a call names, or 400. */
+  businessAccount(params: CallParams): BusinessAccount {
+    const account = this.accounts.get(params.text('business_connection_id'));
+    if (!account) throw badRequest('business connection not found');
+    return account;
   }
 
   // --- updates
@@ -208,10 +263,10 @@ export class SimulatedBot {
    */
   pushUpdate(content: Omit<Update, 'update_id'> & { update_id?: number }): Update | undefined {
     const message = content.message ?? content.edited_message ?? content.channel_post ?? content.edited_channel_post;
-    if (message) this.groupChat(message.chat).keep(message);
+    if (message) this.openChat(message.chat).keep(message);
     if (content.my_chat_member) {
       const { chat, new_chat_member } = content.my_chat_member;
-      this.groupChat(chat).membership = membershipOf(new_chat_member.status);
+      this.openChat(chat).membership = membershipOf(new_chat_member.status);
     }
     return this.deliver(content);
   }
@@ -223,14 +278,6 @@ export class SimulatedBot {
     this.actor?.offer(queued);
     this.polling.wake();
     return queued.update;
-  }
-
-  private groupChat(chat: Chat): SimulatedChat {
-    const known = this.chatsById.get(chat.id);
-    if (known) return known;
-    const opened = new SimulatedChat(chat);
-    this.chatsById.set(chat.id, opened);
-    return opened;
   }
 
   private expiryOf(content: Omit<Update, 'update_id'>): number {

@@ -1,24 +1,42 @@
-import type { Chat, Message, ReactionType } from '@grammyjs/types';
-import { forbidden } from './bot-api.error.js';
+import type { Chat, DirectMessagesTopic, Message, ReactionType } from '@grammyjs/types';
+import { badRequest, forbidden } from './bot-api.error.js';
 
 /** Ways a user or a group has dealt with the bot. `kicked` in a private chat means: the user blocked it. */
 export type Membership = 'member' | 'left' | 'kicked';
 
+/** A topic of a forum, by the id of its thread. */
+export interface ForumTopicState {
+  readonly name: string;
+  isClosed: boolean;
+}
+
 /** One chat of one bot: everything both sides said and still stands, in order. Both sides share the message ids. */
 export class SimulatedChat {
   membership: Membership = 'member';
+  /** The bot is an administrator here. */
+  isAdministrator = false;
+  /** Id of the supergroup that this group has become. */
+  migratedTo: number | undefined;
+  readonly topics = new Map<number, ForumTopicState>();
+  readonly directMessagesTopics = new Map<number, DirectMessagesTopic>();
   /** The last `sendChatAction`, `undefined` once a message of the bot has cleared it. */
   action: string | undefined;
   readonly reactions = new Map<number, readonly ReactionType[]>();
   private readonly stored = new Map<number, Message>();
   private readonly fromBot = new Map<number, Message>();
+  private readonly threads = new Set<number>();
   private readonly arrivals = new Set<() => void>();
   private lastMessageId = 0;
 
-  constructor(readonly chat: Chat) {}
+  constructor(public chat: Chat) {}
 
   get id(): number {
     return this.chat.id;
+  }
+
+  /** The chat in which people write to a channel, each in a topic of their own. */
+  get isDirectMessages(): boolean {
+    return 'is_direct_messages' in this.chat && this.chat.is_direct_messages === true;
   }
 
   get messages(): Message[] {
@@ -47,6 +65,14 @@ export class SimulatedChat {
   keep(message: Message): void {
     this.lastMessageId = Math.max(this.lastMessageId, message.message_id);
     this.stored.set(message.message_id, message);
+    const { message_thread_id: thread } = message;
+    if (thread !== undefined) this.openThread(thread);
+    if (thread !== undefined && message.is_topic_message && !this.topics.has(thread)) {
+      this.topics.set(thread, { name: '', isClosed: false });
+    }
+    if (message.direct_messages_topic) {
+      this.directMessagesTopics.set(message.direct_messages_topic.topic_id, message.direct_messages_topic);
+    }
   }
 
   /** Keeps what the bot wrote, or its new form, and wakes who waits for it. */
@@ -61,6 +87,25 @@ export class SimulatedChat {
     this.fromBot.delete(messageId);
     this.reactions.delete(messageId);
     return this.stored.delete(messageId);
+  }
+
+  openThread(threadId: number): void {
+    this.threads.add(threadId);
+  }
+
+  /** Deletes a topic with all that was said in it. */
+  removeThread(threadId: number): void {
+    this.threads.delete(threadId);
+    this.topics.delete(threadId);
+    for (const message of this.messages) {
+      if (message.message_thread_id === threadId) this.remove(message.message_id);
+    }
+  }
+
+  /** Throws 400 when the bot may not write into this thread: it is not there, or closed. */
+  checkThread(threadId: number): void {
+    if (!this.threads.has(threadId)) throw badRequest('message thread not found');
+    if (this.topics.get(threadId)?.isClosed && !this.isAdministrator) throw badRequest('TOPIC_CLOSED');
   }
 
   /** Throws 403 when the bot may not write here. */

@@ -1,26 +1,40 @@
+import { randomInt } from 'node:crypto';
 import type {
   CallbackQuery,
   ChatMember,
+  Location,
   Message,
   MessageReactionUpdated,
+  PhotoSize,
   ReactionType,
   Update,
   User,
 } from '@grammyjs/types';
-import { findEntities, formatText } from './message.entities.js';
+import { uploadFromClient, type AlbumItem, type ClientFile } from './client.files.js';
+import type { FileContent } from './file.store.js';
+import { changedText, newMessage, type MessageContent } from './incoming.message.js';
+import type { MediaKind } from './media.kinds.js';
+import { withoutReply } from './reply.parameters.js';
+import { sampleJpeg } from './sample.media.js';
 import type { SimulatedBot } from './simulated.bot.js';
 import type { Membership, SimulatedChat } from './simulated.chat.js';
 
+export type { MessageContent };
+
+/** A payload of /start (core.telegram.org/bots/features#deep-linking). */
+const START_PAYLOAD = /^[\w-]{1,64}$/;
+const PROFILE_PHOTO = { width: 640, height: 640 };
+
 /** Who a client is: `User` without `is_bot`. */
 export type ClientProfile = Omit<User, 'is_bot'>;
-
-/** What a client may add to a message, or send instead of text. */
-export type MessageContent = Partial<Omit<Message, 'message_id' | 'from' | 'chat'>>;
 
 export type MessageUpdate = Update & { message: Message };
 
 /** A person in a private chat with the bot. The chat comes into being with the person's first message. */
 export class SimulatedClient {
+  /** Every photo in all its sizes, the newest first. */
+  readonly profilePhotos: PhotoSize[][] = [];
+
   constructor(
     private readonly bot: SimulatedBot,
     public profile: ClientProfile,
@@ -44,50 +58,103 @@ export class SimulatedClient {
     return this.bot.findChat(this.id)?.inbox ?? [];
   }
 
+  // --- sending
+
   /** Sends text. The entities the app finds by itself are added unless `extra` has some. */
   sends(text: string, extra: MessageContent = {}): MessageUpdate {
-    const formatted = formatText(text, extra.entities ?? []);
-    return this.sendsMessage({ ...extra, ...present(formatted) });
+    return this.sendsMessage({ ...extra, text });
   }
 
-  /** Sends a message of any kind: photo, sticker, location, contact … as the fields of Message say it. */
+  /** Opens the bot by its link, with the payload that stood in it. */
+  starts(payload?: string): MessageUpdate {
+    if (payload !== undefined && !START_PAYLOAD.test(payload)) throw new Error('a payload is 1-64 of A-Za-z0-9_-');
+    return this.sends(payload === undefined ? '/start' : `/start ${payload}`);
+  }
+
+  /** Sends a message of any kind: location, contact … as the fields of Message say it. */
   sendsMessage(content: MessageContent): MessageUpdate {
-    const chat = this.open();
-    const caption = content.caption === undefined ? {} : { caption_entities: findEntities(content.caption) };
-    const message = {
-      message_id: chat.nextMessageId(),
-      from: this.user,
-      chat: chat.chat,
-      date: this.bot.unixTime,
-      ...caption,
-      ...content,
-    } as Message;
-    chat.keep(message);
+    const message = newMessage(this.bot, this.open(), { from: this.user }, content);
     const update = this.bot.deliver({ message } as Pick<Update, 'message'>);
     if (!update) throw new Error('the bot takes no `message` updates: see its allowed_updates');
     return update as MessageUpdate;
   }
 
+  /** Sends a file, with a caption and more in `extra`. */
+  sendsFile(kind: MediaKind, file: ClientFile = {}, extra: MessageContent = {}): MessageUpdate {
+    return this.sendsMessage({ ...uploadFromClient(this.bot, kind, file), ...extra });
+  }
+
+  /** Sends several files as one album: a message each, with one `media_group_id`. */
+  sendsAlbum(items: readonly AlbumItem[], extra: MessageContent = {}): MessageUpdate[] {
+    const media_group_id = String(randomInt(2 ** 47, 2 ** 48 - 1));
+    return items.map(({ kind, caption, ...file }) =>
+      this.sendsFile(kind, file, { ...extra, media_group_id, ...(caption !== undefined && { caption }) }),
+    );
+  }
+
+  /** Answers a message of the chat, or a part of it that the person has marked. */
+  replies(messageId: number, content: string | MessageContent, quote?: string): MessageUpdate {
+    const original = this.message(messageId);
+    const position = (original.text ?? original.caption ?? '').indexOf(quote ?? '');
+    if (position < 0) throw new Error(`message ${messageId} does not say ${quote}`);
+    return this.sendsMessage({
+      ...(typeof content === 'string' ? { text: content } : content),
+      reply_to_message: withoutReply(original),
+      ...(quote !== undefined && { quote: { text: quote, position, is_manual: true } }),
+    });
+  }
+
+  /** Shares the own position for `period` seconds. */
+  startsLiveLocation(location: Location, period = 900): MessageUpdate {
+    return this.sendsMessage({ location: { ...location, live_period: period } });
+  }
+
+  moves(messageId: number, location: Location): Update | undefined {
+    return this.rewrites(messageId, (message) => ({
+      ...message,
+      location: { ...location, live_period: message.location!.live_period! },
+    }));
+  }
+
+  /** What is left is the last position, without `live_period`. */
+  stopsLiveLocation(messageId: number): Update | undefined {
+    return this.rewrites(messageId, (message) => {
+      const { live_period: _period, ...location } = message.location!;
+      return { ...message, location };
+    });
+  }
+
+  setsProfilePhoto(content?: FileContent): void {
+    const stored = this.bot.store.keep(content ?? sampleJpeg(PROFILE_PHOTO, `${this.id}:${this.profilePhotos.length}`));
+    this.profilePhotos.unshift(this.bot.files.keepPhoto(stored, PROFILE_PHOTO, 'profile_photo'));
+  }
+
+  // --- what was sent
+
   /** Changes the text, or the caption, of an own message. `undefined`: the bot takes no such updates. */
   edits(messageId: number, text: string): Update | undefined {
-    const chat = this.open();
-    const message = chat.find(messageId);
-    if (!message || chat.isFromBot(messageId)) throw new Error(`client ${this.id} has no message ${messageId}`);
-    const { text: formatted, entities } = formatText(text, []);
-    const { entities: _entities, caption_entities: _captionEntities, ...rest } = message;
-    const changed =
-      message.text === undefined
-        ? { caption: formatted, ...(entities.length > 0 && { caption_entities: entities }) }
-        : present({ text: formatted, entities });
-    const edited = { ...rest, ...changed, edit_date: this.bot.unixTime } as Message;
-    chat.keep(edited);
-    return this.bot.deliver({ edited_message: edited } as Pick<Update, 'edited_message'>);
+    return this.rewrites(messageId, (message) => changedText(message, text));
+  }
+
+  /** Puts another file in the place of the one in an own message; the caption stays unless `extra` has another. */
+  editsFile(messageId: number, kind: MediaKind, file: ClientFile = {}, extra: MessageContent = {}): Update | undefined {
+    const fields = uploadFromClient(this.bot, kind, file);
+    return this.rewrites(messageId, ({ photo: _p, video: _v, animation: _a, audio: _u, document: _d, ...rest }) => ({
+      ...rest,
+      ...fields,
+      ...extra,
+    }));
+  }
+
+  /** Telegram tells of an edit in which nothing that people see has changed. */
+  editsInvisibly(messageId: number): Update | undefined {
+    return this.rewrites(messageId, (message) => message);
   }
 
   /** Sets the reaction on a message, or takes it back with `undefined`. */
   reacts(messageId: number, emoji: Extract<ReactionType, { type: 'emoji' }>['emoji'] | undefined): Update | undefined {
     const chat = this.open();
-    if (!chat.find(messageId)) throw new Error(`chat ${this.id} has no message ${messageId}`);
+    this.message(messageId);
     const reaction: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }];
     const message_reaction: MessageReactionUpdated = {
       chat: chat.chat,
@@ -110,7 +177,7 @@ export class SimulatedClient {
       throw new Error(`message ${messageId} has no button with the data ${data}`);
     }
     const callback_query: CallbackQuery = {
-      id: this.bot.openCallbackQuery(),
+      id: this.bot.callbackQueries.open(),
       from: this.user,
       message: message!,
       chat_instance: String(this.id),
@@ -134,6 +201,21 @@ export class SimulatedClient {
   }
 
   private readonly reactions = new Map<number, readonly ReactionType[]>();
+
+  private message(messageId: number): Message {
+    const message = this.open().find(messageId);
+    if (!message) throw new Error(`chat ${this.id} has no message ${messageId}`);
+    return message;
+  }
+
+  private rewrites(messageId: number, change: (message: Message) => Partial<Message>): Update | undefined {
+    const chat = this.open();
+    const message = chat.find(messageId);
+    if (!message || chat.isFromBot(messageId)) throw new Error(`client ${this.id} has no message ${messageId}`);
+    const edited_message = { ...change(message), edit_date: this.bot.unixTime } as Message;
+    chat.keep(edited_message);
+    return this.bot.deliver({ edited_message } as Pick<Update, 'edited_message'>);
+  }
 
   private open(): SimulatedChat {
     const chat = this.bot.startChat(this);
@@ -162,6 +244,3 @@ export class SimulatedClient {
     return membership === 'kicked' ? { status: 'kicked', user, until_date: 0 } : { status: membership, user };
   }
 }
-
-const present = ({ text, entities }: ReturnType<typeof formatText>) =>
-  entities.length > 0 ? { text, entities } : { text };
