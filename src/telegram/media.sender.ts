@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import type { Message } from '@grammyjs/types';
 import { InputFile, type Api } from 'grammy';
-import type { InputMediaAudio, InputMediaDocument, InputMediaPhoto, InputMediaVideo } from 'grammy/types';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { RichText } from '../relay/rich-text.js';
 import { UploadsRepository, type UploadKey } from '../storage/uploads.repository.js';
@@ -39,7 +38,8 @@ const METHOD = {
 } as const satisfies Record<MediaKind, keyof Api['raw']>;
 
 type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
-type AlbumItem = InputMediaPhoto | InputMediaVideo | InputMediaAudio | InputMediaDocument;
+/** Its type names each family that may stand together; which one it is, the plan knows. */
+type Album = Parameters<Api['raw']['sendMediaGroup']>[0]['media'];
 
 /** These show a name to the client, so the same content under another name is another file. */
 const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'animation']);
@@ -107,7 +107,7 @@ export class MediaSender {
             media: media[index]!,
             ...streamed(kind),
             ...(index === 0 ? captionParams(caption) : {}),
-          })) as AlbumItem[],
+          })) as unknown as Album,
         }),
       ),
     );

@@ -3,6 +3,7 @@ import type { Mark, RichText } from '../relay/rich-text.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import type { Outgoing } from './outgoing.js';
 import { toEntities } from './telegram-markup.js';
+import type { BotApi } from './telegram.client.js';
 
 /** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
 const DELETED_AT_ONCE = 100;
@@ -95,15 +96,23 @@ async function sendAdded({ api, target, sent }: Outgoing, words: RichText, part:
 async function deleteAll({ api, target }: Outgoing, ids: bigint[]): Promise<void> {
   for (let at = 0; at < ids.length; at += DELETED_AT_ONCE) {
     const message_ids = ids.slice(at, at + DELETED_AT_ONCE).map(Number);
-    const deletion = target.change(({ chat_id, business_connection_id }) => {
-      if (business_connection_id !== undefined) {
-        return api.calls.deleteBusinessMessages({ business_connection_id, message_ids });
-      }
+    await target.change(async ({ chat_id, business_connection_id }) => {
       const [message_id, second] = message_ids;
-      if (second === undefined) return api.calls.deleteMessage({ chat_id, message_id: message_id! });
-      return api.calls.deleteMessages({ chat_id, message_ids });
+      if (business_connection_id !== undefined) return deleteOfBusiness(api, business_connection_id, message_ids);
+      if (second !== undefined) return api.calls.deleteMessages({ chat_id, message_ids });
+      return unless('message_gone', api.calls.deleteMessage({ chat_id, message_id: message_id! }));
     });
-    await unless('message_gone', deletion);
+  }
+}
+
+/** Together they go only while all of them are there. */
+async function deleteOfBusiness(api: BotApi, business_connection_id: string, message_ids: number[]): Promise<void> {
+  try {
+    await api.calls.deleteBusinessMessages({ business_connection_id, message_ids });
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.code !== 'message_gone') throw error;
+    if (message_ids.length === 1) return;
+    for (const id of message_ids) await deleteOfBusiness(api, business_connection_id, [id]);
   }
 }
 

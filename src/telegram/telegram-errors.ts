@@ -93,6 +93,7 @@ const CODE_OF_DESCRIPTION: readonly (readonly [code: string, ...parts: string[]]
   ['business_window', 'business_peer_usage_missing'],
   ['business_excluded', 'business_peer_invalid'],
   ['business_disconnected', 'business_connection_invalid', 'business connection not found'],
+  ['business_rights', 'bot_access_forbidden'],
   ['topic_deleted', 'thread not found', 'topic_deleted', 'topic_id_invalid', 'topic not found'],
   ['topic_closed', 'topic_closed'],
   ['quote_refused', 'quote'],
