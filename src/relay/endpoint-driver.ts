@@ -59,6 +59,11 @@ export interface LaneResult {
 export interface EndpointDriver {
   /** Lanes that may be in flight at once. */
   readonly concurrency: number;
+  /**
+   * Of these, how many may be young or not yet written down: as many a crash leaves in doubt. A lane that is in flight
+   * for long does not count, so that chats whose calls hang keep nobody waiting.
+   */
+  readonly inDoubt: number;
   /** Words of one chat that may be claimed together; more than 1 only where they travel in one call, in order. */
   readonly headsPerLane: number;
   /**

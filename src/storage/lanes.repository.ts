@@ -215,16 +215,24 @@ const WORK_COLUMNS = `
   c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
 
+/** SQL: the endpoint is no bot whose portal holds its answers back. */
+const notHeld = (endpoint: string) => `NOT EXISTS (
+  SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
+   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND p.hold_outbound_until > now())`;
+
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
 @Injectable()
 export class LanesRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Of these endpoints, those that have work due now. */
+  /** Of these endpoints, those that have work due now and may do it. */
   async withWorkDue(endpoints: string[]): Promise<string[]> {
     const { rows } = await this.db.query<{ endpoint: string }>(
-      `SELECT e.id AS endpoint FROM unnest($1::text[]) AS e(id)
-        WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())`,
+      `WITH due AS MATERIALIZED (
+         SELECT e.id FROM unnest($1::text[]) AS e(id)
+          WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())
+       )
+       SELECT id AS endpoint FROM due WHERE ${notHeld('due.id')}`,
       [endpoints],
     );
     return rows.map((row) => row.endpoint);
@@ -233,12 +241,13 @@ export class LanesRepository {
   /**
    * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
    * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
-   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost.
+   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost, nor of a bot while the
+   * answers of its portal are held. A lane without deliveries changed while it was claimed.
    */
   async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
-         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
+         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
        ), candidates AS (
          SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
            FROM (VALUES (0::smallint), (5::smallint), (9::smallint)) AS p(priority) CROSS JOIN LATERAL (
@@ -252,12 +261,15 @@ export class LanesRepository {
        ), taken AS (
          UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
        ), heads AS (
-         SELECT t.id AS lane_id, d.seq
+         SELECT t.id AS lane_id, d.seq, d.message_id
            FROM taken t CROSS JOIN LATERAL (
-             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
+             SELECT seq, message_id FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
-           FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
+           FROM heads
+          -- A message that took this place meanwhile cannot be seen by this statement, so the next one claims it.
+          WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq AND deliveries.message_id = heads.message_id
+          RETURNING deliveries.*
        )
        SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id

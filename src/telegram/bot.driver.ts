@@ -11,6 +11,8 @@ import { SendPace, type ChatTurn } from './send-pace.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
 
 const CONCURRENCY = 30;
+/** Enough for 28 messages a second while Telegram answers within 0.3 s, and few to be asked about after a crash. */
+const IN_DOUBT = 8;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
 const WATCH_MS = 5_000;
@@ -18,6 +20,7 @@ const WATCH_MS = 5_000;
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
+  readonly inDoubt = IN_DOUBT;
   /** A message whose outcome is unknown must be the only one in doubt. */
   readonly headsPerLane = 1;
   private readonly logger = new Logger(BotDriver.name);

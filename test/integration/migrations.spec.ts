@@ -158,7 +158,7 @@ describe('a history that does not fit', () => {
   });
 
   it('waits for whoever else migrates, the Prisma CLI included', async () => {
-    const other = new Client({ connectionString: database.url });
+    const other = new Client({ connectionString: database.directUrl });
     await other.connect();
     await other.query('SELECT pg_advisory_lock(72707369)');
     let done = false;

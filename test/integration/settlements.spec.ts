@@ -6,6 +6,7 @@ import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository, type ClaimedLane, type EndpointSettlements } from '../../src/storage/lanes.repository.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { endHolds } from '../support/storage.js';
 
 const OWNER = 'this-replica';
 let testDatabase: TestDatabase;
@@ -40,6 +41,7 @@ beforeEach(async () => {
     portalId,
   ]);
   const leases = await endpoints.acquire(OWNER, 10);
+  await endHolds(db);
   portal = leases.find(({ endpoint }) => endpoint.startsWith('portal:'))!;
   bot = leases.find(({ endpoint }) => endpoint.startsWith('bot:'))!;
   await clientWrites('one');
