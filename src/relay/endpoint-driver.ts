@@ -12,6 +12,9 @@ export interface HeldLease {
   readonly signal: AbortSignal;
 }
 
+/** Code of the news that all there is to say is which files did not reach the client. */
+export const FILES_LEFT_OUT = 'files_left_out';
+
 /** A file of an operator's message that does not reach the client. */
 export interface LeftOutFile {
   ordinal: number;

@@ -11,7 +11,13 @@ import type {
 } from '../storage/lanes.repository.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
-import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type EndpointDriver,
+  type HeldLease,
+  type LaneResult,
+} from './endpoint-driver.js';
 import { decide } from './outcome.js';
 import type { RelayEvents } from './relay-events.js';
 
@@ -21,7 +27,6 @@ const IDLE_MS = 5_000;
 const YOUNG_MS = 1_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
-const FILES_LEFT_OUT = { code: 'files_left_out', detail: 'Some files of the message did not reach the client.' };
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
 
 /**
@@ -215,7 +220,7 @@ export class EndpointWorker {
   private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
     const { seq, telegramMessageIds, telegramParts, removedMessageIds, leftOut } = result;
     const parts = { telegramMessageIds, telegramParts, removedMessageIds };
-    const aboutFiles = leftOut && { ...FILES_LEFT_OUT, about: delivery.kind, files: leftOut };
+    const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
     if (result.delivered) {
       const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
       return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };

@@ -58,7 +58,7 @@ export function decide(send: FailedSend): Decision {
       }
       return again(send.unknownBefore);
     case 'unknown':
-      // An edit may have sent something new, too: its sender is told.
+      // An edit of an operator's message may have sent something new, too: whoever repeats it must know.
       if (REPEATABLE.has(send.kind)) return again(toClient && send.kind === 'edit');
       if (!toClient) {
         const { delayMs } = again(true) as { delayMs: number };

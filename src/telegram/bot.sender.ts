@@ -1,6 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { DeliveryResult, HeldLease, LaneResult, LeftOutFile } from '../relay/endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type HeldLease,
+  type LaneResult,
+  type LeftOutFile,
+} from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
 import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedAttachment, ClaimedLane } from '../storage/lanes.repository.js';
@@ -212,7 +218,7 @@ function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
   const [code, detail] =
     leftOut.length === 0
       ? ['empty', 'There is no text to send.']
-      : ['files_left_out', leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`).join('; ')];
+      : [FILES_LEFT_OUT, leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`).join('; ')];
   return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
 }
 

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -103,7 +105,7 @@ class Talk {
   async sends(
     message: Partial<Message> & { files?: ClaimedAttachment[] },
     delivery: Partial<ClaimedDelivery> = {},
-    held = true,
+    by: { api?: BotApi; held?: boolean; signal?: AbortSignal } = {},
   ): Promise<LaneResult['deliveries'][number] & { nextInMs?: number; chat?: LaneResult['chat'] }> {
     const { files = [], ...words } = message;
     const lane: ClaimedLane = {
@@ -170,8 +172,8 @@ class Talk {
     const pace = new SendPace(performance.now() - 600_000);
     pace.reserve(1, performance.now());
     const turn = pace.turn(lane.chat.telegramChatId);
-    const lease = { lease: {} as never, held, signal: new AbortController().signal };
-    const { deliveries, nextInMs, chat } = await sender.send(api, lane, turn, lease);
+    const lease = { lease: {} as never, held: by.held ?? true, signal: by.signal ?? new AbortController().signal };
+    const { deliveries, nextInMs, chat } = await sender.send(by.api ?? api, lane, turn, lease);
     turn.end(performance.now());
     return { ...deliveries[0]!, nextInMs, chat };
   }
@@ -387,13 +389,33 @@ describe('files that cannot go', () => {
 });
 
 describe('outcomes of uploads', () => {
-  it('were not sent when the connection ended before the request was complete', async () => {
+  it('are unknown when the whole request was written and no answer came', async () => {
     const talk = new Talk();
-    telegram.faults.next('sendDocument', 'dropBefore', 1, () => true);
+    telegram.faults.next('sendDocument', 'dropAfter', 1, talk.isMine);
     const result = await talk.sends({ files: [file('a.bin', randomBytes(100))] });
-    expect(result).toMatchObject({ delivered: false, error: { kind: 'unknown' } });
-    const lease = await talk.sends({ text: 'x' }, {}, false);
-    expect(lease).toMatchObject({ delivered: false, error: { kind: 'not_sent', code: 'LEASE_LOST' } });
+    expect(result).toMatchObject({ delivered: false, error: { kind: 'unknown' }, telegramMessageIds: [] });
+    expect(talk.reached).toHaveLength(1);
+  });
+
+  it('were not sent when the connection ended before the request was complete', async () => {
+    const server = createServer((request) => request.once('data', () => request.destroy()));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const root = { TG_API_ROOT: `http://127.0.0.1:${port}` } as Environment;
+    const talk = new Talk();
+    const files = [file('a.bin', randomBytes(20 * MB))];
+    const result = await talk.sends({ files }, {}, { api: new TelegramClient(root).bot(TOKEN) });
+    server.close();
+    expect(result).toMatchObject({ delivered: false, error: { kind: 'not_sent' } });
+  });
+
+  it('are given up, unsent, when another replica takes the bot over', async () => {
+    const talk = new Talk();
+    const lost = await talk.sends({ text: 'x' }, {}, { held: false });
+    expect(lost).toMatchObject({ delivered: false, error: { kind: 'not_sent', code: 'LEASE_LOST' } });
+    const handover = AbortSignal.abort();
+    const result = await talk.sends({ files: [file('a.bin', randomBytes(MB))] }, {}, { signal: handover });
+    expect(result).toMatchObject({ delivered: false, error: { kind: 'not_sent' } });
     expect(talk.reached).toEqual([]);
   });
 
@@ -607,7 +629,7 @@ describe('places', () => {
     expect(await business.sends({ files, ...again(sent) }, { kind: 'delete', payload: {} })).toMatchObject({
       delivered: true,
     });
-    account.grants({ can_reply: false });
+    account.grants({});
     expect(await business.sends({ text: 'x' })).toMatchObject({ error: { code: 'business_rights' } });
     account.disconnects();
     expect(await business.sends({ text: 'x' })).toMatchObject({ error: { code: 'business_disconnected' } });
