@@ -11,7 +11,13 @@ import type {
 } from '../storage/lanes.repository.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
-import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type EndpointDriver,
+  type HeldLease,
+  type LaneResult,
+} from './endpoint-driver.js';
 import { decide } from './outcome.js';
 import type { RelayEvents } from './relay-events.js';
 
@@ -32,7 +38,9 @@ export class EndpointWorker {
   private readonly circuit = new Circuit();
   private readonly unsettled: LaneSettlement[] = [];
   /** When the lanes in flight were sent. */
-  private readonly inFlight = new Set<{ since: number }>();
+  private readonly inFlight = new Set<{ since: number; lane: ClaimedLane }>();
+  /** A claim failed, and nobody knows whether it was committed. */
+  private claimInDoubt = false;
   /** Nothing more was claimed because too much was in flight: a result makes room. */
   private full = false;
   private settling: Promise<void> | null = null;
@@ -129,14 +137,22 @@ export class EndpointWorker {
     const { granted, retryInMs } = await this.driver.permits(free);
     this.full = granted === 0;
     if (this.full) return retryInMs;
-    const claimed = await this.lanes
-      .claim(this.held.lease, granted, this.driver.headsPerLane)
-      .catch((error: unknown) => {
-        this.driver.giveBack();
-        throw error;
-      });
+    const claimed = await this.claim(granted).catch((error: unknown) => {
+      this.claimInDoubt = true;
+      this.driver.giveBack();
+      throw error;
+    });
     this.dispatch(claimed);
     return claimed.length < granted ? IDLE_MS : 0;
+  }
+
+  private async claim(limit: number): Promise<ClaimedLane[]> {
+    if (this.claimInDoubt) {
+      const known = [...this.inFlight, ...this.unsettled].map(({ lane }) => lane.id);
+      await this.lanes.unclaim(this.held.lease, known);
+      this.claimInDoubt = false;
+    }
+    return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane);
   }
 
   private dispatch(claimed: ClaimedLane[]): void {
@@ -148,7 +164,7 @@ export class EndpointWorker {
     const since = performance.now();
     this.circuit.sent(since);
     this.driver.send(lanes).forEach((result, index) => {
-      const sent = { since };
+      const sent = { since, lane: lanes[index]! };
       this.inFlight.add(sent);
       void result.then((outcome) => {
         this.inFlight.delete(sent);
@@ -212,14 +228,16 @@ export class EndpointWorker {
   }
 
   private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
-    const { seq, telegramMessageIds } = result;
+    const { seq, telegramMessageIds, telegramParts, removedMessageIds, leftOut } = result;
+    const parts = { telegramMessageIds, telegramParts, removedMessageIds };
+    const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
     if (result.delivered) {
-      const note = result.note && { ...result.note, about: delivery.kind };
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
+      const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
+      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: aboutFiles };
     }
     const { error } = result;
     const decision = decide({
@@ -240,8 +258,9 @@ export class EndpointWorker {
         detail,
         unknown: decision.unknown,
         unclear: error.kind === 'unknown',
-        telegramMessageIds,
+        ...parts,
         delayMs: decision.delayMs,
+        note: aboutFiles,
       };
     }
     this.logger.warn(
@@ -249,9 +268,9 @@ export class EndpointWorker {
       `A delivery ended as ${decision.outcome}`,
     );
     const note = decision.note
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind, files: leftOut }
       : undefined;
-    return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
+    return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 
   /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
