@@ -111,7 +111,7 @@ export class FilesService {
     }
   }
 
-  private warn({ botId }: ClientFile, error: Error): void {
-    this.logger.warn({ botId: String(botId), err: error }, "A client's file could not be handed on");
+  private warn({ botId }: ClientFile, { message }: Error): void {
+    this.logger.warn({ botId: String(botId), reason: message }, "A client's file could not be handed on");
   }
 }
