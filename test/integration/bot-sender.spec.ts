@@ -145,6 +145,7 @@ class Talk {
           payload: null,
           attempt: 1,
           unknown: false,
+          unknownForMs: 0,
           queuedAt: new Date(),
           startedAt: new Date(),
           message: {
