@@ -1,6 +1,6 @@
 import type { Message, Update } from '@grammyjs/types';
 import type { ClientUpdate, Ignored, Said } from '../relay/message.js';
-import { concat, isBlank, plain, withMark, type RichText } from '../relay/rich-text.js';
+import { concat, isBlank, join, plain, withMark, type RichText } from '../relay/rich-text.js';
 import { parseChat } from './chat.parser.js';
 import { asBigInt, asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
 import {
@@ -156,10 +156,10 @@ function isWrittenByOwner(message: JsonObject): boolean {
 function signed(words: RichText, name: string | undefined, isOwner: boolean, chatType: string): RichText {
   if (isOwner) {
     const beginsWithQuote = words.marks.some(({ type, offset }) => type === 'quote' && offset === 0);
-    return concat(`${name ? `${name} (Telegram)` : 'Telegram'}:`, beginsWithQuote ? '\n' : ' ', words);
+    return join([`${name ? `${name} (Telegram)` : 'Telegram'}:`, words], beginsWithQuote ? '\n' : ' ');
   }
   const isAlone = chatType === 'private' || chatType === 'direct_messages';
-  return name && !isAlone ? concat(withMark(`${name}:`, 'bold'), '\n', words) : words;
+  return name && !isAlone ? join([withMark(`${name}:`, 'bold'), words], '\n') : words;
 }
 
 const MOVE: Ignored = {
@@ -301,7 +301,8 @@ function authorOf(place: JsonObject): { authorId?: string; authorName?: string }
 
 /** Undefined also for 0, which stands for messages that have no number of their own (Bot API, Message.message_id). */
 function messageIdOf(message: JsonObject): bigint | undefined {
-  return asBigInt(message.message_id) || undefined;
+  const id = asBigInt(message.message_id);
+  return id !== undefined && id > 0n ? id : undefined;
 }
 
 function replyOf(message: JsonObject): ClientUpdate['replyTo'] {
