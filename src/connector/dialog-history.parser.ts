@@ -32,7 +32,16 @@ const CLOCKS_MS = 600_000;
 
 /** How lines that stay inside the portal — whispers, service lines — are marked: a look, or one of these flags. */
 const INSIDE_CLASS = /content-item-system|whisper|silent/i;
-const INSIDE_FLAGS = ['system', 'silent', 'whisper', 'hidden', 'skipconnector', 'silentconnector', 'silentmode'];
+const INSIDE_FLAGS = [
+  'system',
+  'silent',
+  'whisper',
+  'hidden',
+  'skipconnector',
+  'silentconnector',
+  'silentmode',
+  'isdeleted',
+];
 
 /**
  * Operators' messages of a dialog that were meant for the client and were never reported as delivered: the portal

@@ -4,6 +4,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { OauthClient } from '../bitrix/oauth.client.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
+import { INTAKE_LIMIT_MS, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { IntakeService } from '../relay/intake.service.js';
 import { EncryptionService } from '../storage/encryption.service.js';
@@ -55,11 +56,17 @@ export class EventsService {
 
   /**
    * Resolves once the event is committed; a duplicate is no error. Throws {@link Problem}: 400 `event_malformed`,
-   * 403 when it is not proven where the event comes from, 503 when that cannot be found out now.
+   * 403 when it is not proven where the event comes from, 503 when that cannot be found out now; TimeLimitError and
+   * the errors of the database when it could not be kept in time.
    */
   async accept(secret: unknown, body: unknown): Promise<void> {
     this.checkSecret(secret);
-    await readable(() => this.acceptParsed(parseEvent(body)));
+    try {
+      await readable(() => within(INTAKE_LIMIT_MS, this.acceptParsed(parseEvent(body))));
+    } catch (error) {
+      if (!(error instanceof Problem && error.getStatus() < 500)) this.intake.mayHaveMissed();
+      throw error;
+    }
   }
 
   /**

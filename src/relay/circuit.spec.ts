@@ -29,6 +29,17 @@ describe('the circuit of an endpoint', () => {
     expect(circuit.allowance(20, 6_000)).toBe(20);
   });
 
+  it('does not wait for a probe that was not sent after all, but for the pause after one that failed', () => {
+    const circuit = opened();
+    circuit.sent(1_000);
+    circuit.unproven();
+    expect(circuit.allowance(20, 1_000)).toBe(1);
+    circuit.sent(1_000);
+    circuit.failed(1n, 1_500);
+    circuit.unproven();
+    expect(circuit.waitMs(1_500)).toBe(2_000);
+  });
+
   it('a success in between shows that the endpoint is well', () => {
     const circuit = new Circuit();
     circuit.failed(1n, 0);

@@ -13,6 +13,8 @@ export class Circuit {
   private pauses = 0;
   /** Time of the next probe. */
   private resumeAt = 0;
+  /** How long a probe that is on its way may keep the next one waiting. */
+  private probeUntil = 0;
   /** Until when the network itself asked us to be silent. */
   private silentUntil = 0;
 
@@ -24,7 +26,7 @@ export class Circuit {
 
   /** Lanes are on their way. A probe that hangs must not keep the next one from being made. */
   sent(now: number): void {
-    if (this.open) this.resumeAt = now + LONGEST_PAUSE_MS;
+    if (this.open) this.probeUntil = now + LONGEST_PAUSE_MS;
   }
 
   get open(): boolean {
@@ -33,7 +35,12 @@ export class Circuit {
 
   /** Milliseconds until something may be sent. */
   waitMs(now: number): number {
-    return Math.max(0, this.resumeAt - now, this.silentUntil - now);
+    return Math.max(0, this.resumeAt - now, this.probeUntil - now, this.silentUntil - now);
+  }
+
+  /** The probe was not sent, or learned nothing about the network: the next one need not wait for it. */
+  unproven(): void {
+    this.probeUntil = 0;
   }
 
   /** The lanes that failed in an outage which this success ended: they may go now. */
@@ -43,12 +50,14 @@ export class Circuit {
     this.failures = 0;
     this.pauses = 0;
     this.resumeAt = 0;
+    this.probeUntil = 0;
     return waiting;
   }
 
   failed(laneId: bigint, now: number): void {
     this.failures++;
     this.failing.add(laneId);
+    this.probeUntil = 0;
     if (this.open) {
       this.resumeAt = now + Math.min(FIRST_PAUSE_MS * 2 ** this.pauses, LONGEST_PAUSE_MS);
       this.pauses++;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
 import { LanesRepository, type EndpointSettlements } from '../storage/lanes.repository.js';
@@ -8,6 +9,7 @@ import type { Lease } from '../storage/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
 import { GroupCommit } from './group-commit.js';
+import { IntakeService } from './intake.service.js';
 import { RelayEvents } from './relay-events.js';
 
 const HEARTBEAT_MS = 2_000;
@@ -15,6 +17,12 @@ const ACQUIRE_MS = 1_000;
 /** How soon work is found that another replica accepted, and retries that fall due. */
 const LOOK_MS = 200;
 const ACQUIRE_AT_ONCE = 50;
+/** How far a replica may be above its fair share, as a part of it, before it hands endpoints over. */
+const SLACK = 0.1;
+/** Endpoints handed over in one go at most, one go per ACQUIRE_MS: each of them rests for about a second. */
+const HAND_OVER_AT_ONCE = 10;
+/** Longer than any call takes: what is in flight is settled before another replica goes on. */
+const HAND_OVER_MS = 90_000;
 /** The process ends within 10 s of SIGTERM: this long what is in flight may take. */
 const DRAIN_MS = 8_000;
 
@@ -50,7 +58,8 @@ class Holding implements HeldLease {
 
 /**
  * Owns endpoints — bots and portals — one replica each at a time, and runs a worker for every one it owns.
- * The same lease makes one poller per bot, one sender per chat and one limiter per portal.
+ * The same lease makes one poller per bot, one sender per chat and one limiter per portal. Replicas share evenly: one
+ * that has more than its part of what there is hands some over, and takes no more.
  */
 @Injectable()
 export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -58,6 +67,8 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   /** Names this process in leases and attempts. */
   readonly instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   private readonly owned = new Map<string, { holding: Holding; worker: EndpointWorker }>();
+  /** Those of them that are on their way to another replica: they finish what is in flight and do nothing more. */
+  private readonly handedOver = new Set<string>();
   /** What ends at the same time, of whatever endpoints, is settled together. */
   private readonly settlements = new GroupCommit<EndpointSettlements>(async (settlements) => {
     const endpoints = await this.lanes.settle(settlements, this.instance);
@@ -71,7 +82,9 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     private readonly lanes: LanesRepository,
     private readonly drivers: EndpointDrivers,
     private readonly events: RelayEvents,
+    private readonly intake: IntakeService,
     private readonly environment: Environment,
+    private readonly http: HttpAdapterHost,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -85,6 +98,11 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         this.logger.debug({ endpoint, err: error }, 'Waiting lanes keep their times');
       });
     });
+    // What operators write before this process listens may be lost: a look into the dialogs must come after it.
+    this.http.listen$.subscribe(() => this.begin());
+  }
+
+  private begin(): void {
     this.loops.push(
       this.every(HEARTBEAT_MS, () => this.heartbeat()),
       this.every(ACQUIRE_MS, () => this.acquire()),
@@ -105,9 +123,10 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   async beforeApplicationShutdown(): Promise<void> {
     this.stopping = true;
     const deadline = performance.now() + DRAIN_MS;
-    await Promise.all(
-      [...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now(), true)),
-    );
+    await Promise.all([
+      this.leave(),
+      ...[...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now(), true)),
+    ]);
     await Promise.race([Promise.all(this.loops), new Promise((resolve) => setTimeout(resolve, 500))]);
   }
 
@@ -127,8 +146,12 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   }
 
   private async acquire(): Promise<void> {
+    const share = await this.endpoints.fairShare(this.instance);
+    if (this.stopping) return this.leave();
+    this.handOverSurplus(share);
+    const room = Math.max(0, Math.min(ACQUIRE_AT_ONCE, share - this.owned.size));
     const since = performance.now();
-    for (const lease of await this.endpoints.acquire(this.instance, ACQUIRE_AT_ONCE)) {
+    for (const lease of await this.endpoints.acquire(this.instance, room)) {
       // Our own lease ran out unnoticed and came back with a new fence: the old worker's knowledge is void.
       if (this.owned.has(lease.endpoint)) await this.giveUp(lease.endpoint, 1_000, false);
       if (this.stopping) {
@@ -148,6 +171,30 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     }
   }
 
+  /** Any of them, so that bots and portals go in proportion; the larger the surplus, the more at once. */
+  private handOverSurplus(share: number): void {
+    const staying = [...this.owned.keys()].filter((endpoint) => !this.handedOver.has(endpoint));
+    const surplus = staying.length - share;
+    if (surplus <= share * SLACK) return;
+    for (let left = Math.min(HAND_OVER_AT_ONCE, Math.ceil(surplus / 4)); left > 0; left--) {
+      const [endpoint] = staying.splice(Math.floor(Math.random() * staying.length), 1);
+      void this.handOver(endpoint!);
+    }
+  }
+
+  private async handOver(endpoint: string): Promise<void> {
+    this.logger.log({ endpoint }, 'Handing endpoint over');
+    this.handedOver.add(endpoint);
+    await this.giveUp(endpoint, HAND_OVER_MS, true);
+    this.handedOver.delete(endpoint);
+  }
+
+  private leave(): Promise<void> {
+    return this.endpoints.leave(this.instance).catch((error: unknown) => {
+      this.logger.warn({ err: error }, 'The others do not know yet that this replica ends; they notice by themselves');
+    });
+  }
+
   private async look(): Promise<void> {
     if (this.owned.size === 0) return;
     for (const endpoint of await this.lanes.withWorkDue([...this.owned.keys()])) {
@@ -159,14 +206,31 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     const entry = this.owned.get(endpoint);
     if (!entry) return;
     if (!release) entry.holding.end();
-    await entry.worker.stop(Math.max(0, timeoutMs));
+    await entry.worker.stop(Math.max(0, timeoutMs)).catch((error: unknown) => {
+      this.logger.error({ endpoint, err: error }, 'The endpoint did not come to rest; giving it up all the same');
+    });
     entry.holding.end();
-    this.owned.delete(endpoint);
-    if (release) {
-      await this.endpoints.release(entry.holding.lease).catch((error: unknown) => {
-        this.logger.warn({ endpoint, err: error }, 'The lease could not be given up; it runs out by itself');
-      });
+    if (this.owned.get(endpoint) === entry) this.owned.delete(endpoint);
+    if (release) await this.release(entry.holding.lease);
+  }
+
+  /** Until it is done: as long as this process lives, its heartbeat would prolong the lease. */
+  private async release(lease: Lease): Promise<void> {
+    for (;;) {
+      try {
+        return await this.endpoints.release(lease);
+      } catch (error) {
+        this.logger.warn({ endpoint: lease.endpoint, err: error }, 'The lease could not be given up yet');
+        if (this.stopping) return;
+        await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
+      }
     }
+  }
+
+  /** It is away for all replicas: what another one refuses meanwhile may be overtaken by what this one takes first. */
+  private broken(error: unknown): void {
+    this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
+    this.intake.mayHaveMissed();
   }
 
   private recovered(): void {
@@ -182,7 +246,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         if (failing) this.recovered();
         failing = false;
       } catch (error) {
-        if (!failing) this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
+        if (!failing) this.broken(error);
         failing = true;
       }
       await new Promise((resolve) => setTimeout(resolve, ms));

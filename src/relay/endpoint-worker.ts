@@ -11,12 +11,20 @@ import type {
 } from '../storage/lanes.repository.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
-import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type EndpointDriver,
+  type HeldLease,
+  type LaneResult,
+} from './endpoint-driver.js';
 import { decide } from './outcome.js';
 import type { RelayEvents } from './relay-events.js';
 
 /** Without a wake-up the tables are looked at this often; the supervisor's look is quicker and for all at once. */
 const IDLE_MS = 5_000;
+/** A lane in flight is young for so long: most answers come sooner. */
+const YOUNG_MS = 1_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
@@ -29,7 +37,10 @@ export class EndpointWorker {
   private readonly logger = new Logger(EndpointWorker.name);
   private readonly circuit = new Circuit();
   private readonly unsettled: LaneSettlement[] = [];
-  private inFlight = 0;
+  /** When the lanes in flight were sent. */
+  private readonly inFlight = new Set<{ since: number; lane: ClaimedLane }>();
+  /** A claim failed, and nobody knows whether it was committed. */
+  private claimInDoubt = false;
   /** Nothing more was claimed because too much was in flight: a result makes room. */
   private full = false;
   private settling: Promise<void> | null = null;
@@ -66,6 +77,8 @@ export class EndpointWorker {
   }
 
   refresh(): void {
+    // A refreshed driver begins anew, and this one is on its way to another replica.
+    if (this.stopped) return;
     this.driver.refresh();
     this.wake();
   }
@@ -81,7 +94,7 @@ export class EndpointWorker {
     const drained = (async () => {
       await this.driver.stop();
       await this.finished;
-      while (this.inFlight > 0 || this.settling) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (this.inFlight.size > 0 || this.settling) await new Promise((resolve) => setTimeout(resolve, 10));
     })();
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([drained, new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)))]);
@@ -112,20 +125,34 @@ export class EndpointWorker {
     this.woken = false;
     const now = performance.now();
     if (!this.held.held) return DATABASE_PAUSE_MS;
-    const free = this.circuit.allowance(this.driver.concurrency - this.inFlight, now);
+    const young = [...this.inFlight].filter(({ since }) => now - since < YOUNG_MS);
+    const room = Math.min(
+      this.driver.concurrency - this.inFlight.size,
+      this.driver.inDoubt - young.length - this.unsettled.length,
+    );
+    const free = this.circuit.allowance(room, now);
     this.full = free <= 0;
-    if (this.full) return this.circuit.waitMs(now) || IDLE_MS;
+    // The first in flight is the first to be young no more.
+    if (this.full) return this.circuit.waitMs(now) || (young[0] ? young[0].since + YOUNG_MS - now : IDLE_MS);
     const { granted, retryInMs } = await this.driver.permits(free);
     this.full = granted === 0;
     if (this.full) return retryInMs;
-    const claimed = await this.lanes
-      .claim(this.held.lease, granted, this.driver.headsPerLane)
-      .catch((error: unknown) => {
-        this.driver.giveBack();
-        throw error;
-      });
+    const claimed = await this.claim(granted).catch((error: unknown) => {
+      this.claimInDoubt = true;
+      this.driver.giveBack();
+      throw error;
+    });
     this.dispatch(claimed);
     return claimed.length < granted ? IDLE_MS : 0;
+  }
+
+  private async claim(limit: number): Promise<ClaimedLane[]> {
+    if (this.claimInDoubt) {
+      const known = [...this.inFlight, ...this.unsettled].map(({ lane }) => lane.id);
+      await this.lanes.unclaim(this.held.lease, known);
+      this.claimInDoubt = false;
+    }
+    return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane);
   }
 
   private dispatch(claimed: ClaimedLane[]): void {
@@ -134,11 +161,14 @@ export class EndpointWorker {
     for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
     const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
     if (lanes.length === 0) return this.driver.giveBack();
-    this.inFlight += lanes.length;
-    this.circuit.sent(performance.now());
+    const since = performance.now();
+    this.circuit.sent(since);
     this.driver.send(lanes).forEach((result, index) => {
+      const sent = { since, lane: lanes[index]! };
+      this.inFlight.add(sent);
       void result.then((outcome) => {
-        this.inFlight--;
+        this.inFlight.delete(sent);
+        for (const delivery of outcome.deliveries) this.learn(lanes[index]!.id, delivery);
         this.record(lanes[index]!, outcome);
         if (this.full) this.wake();
       });
@@ -167,12 +197,23 @@ export class EndpointWorker {
     }
   }
 
+  /** What an outcome says about the network as a whole. */
+  private learn(laneId: bigint, result: DeliveryResult): void {
+    if (result.delivered) return this.networkAnswered();
+    if ('postponed' in result) return result.postponed.begun ? this.networkAnswered() : this.circuit.unproven();
+    const { kind, scope, retryAfterMs } = result.error;
+    // An answer, even a "no" or, for one chat, a "later", shows that the network is well.
+    if (kind === 'refused' || (kind === 'not_sent' && scope === 'chat')) return this.networkAnswered();
+    if (scope !== 'endpoint' && kind !== 'unknown') return this.circuit.unproven();
+    if (retryAfterMs !== undefined) this.circuit.pause(retryAfterMs, performance.now());
+    else this.circuit.failed(laneId, performance.now());
+  }
+
   private record(lane: ClaimedLane, result: LaneResult): void {
-    const now = performance.now();
     let dueInMs = result.nextInMs ?? 0;
     const deliveries = result.deliveries.map((outcome): Settlement => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
-      const settlement = this.settlementOf(delivery, outcome, now, lane.id);
+      const settlement = this.settlementOf(delivery, outcome);
       dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
       if (settlement.outcome === 'postponed') return settlement;
       this.events.emit('settled', {
@@ -186,31 +227,19 @@ export class EndpointWorker {
     this.settleSoon({ lane, deliveries, dueInMs, chat: result.chat });
   }
 
-  private settlementOf(
-    delivery: ClaimedDelivery,
-    result: DeliveryResult,
-    now: number,
-    laneId: bigint,
-  ): Settlement & { delayMs?: number } {
-    const { seq, telegramMessageIds } = result;
+  private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
+    const { seq, telegramMessageIds, telegramParts, removedMessageIds, leftOut } = result;
+    const parts = { telegramMessageIds, telegramParts, removedMessageIds };
+    const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
     if (result.delivered) {
-      this.networkAnswered();
-      const note = result.note && { ...result.note, about: delivery.kind };
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
+      const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
+      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
-      this.networkAnswered();
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: aboutFiles };
     }
     const { error } = result;
-    if (error.kind !== 'refused' && (error.scope === 'endpoint' || error.kind === 'unknown')) {
-      if (error.retryAfterMs !== undefined) this.circuit.pause(error.retryAfterMs, now);
-      else this.circuit.failed(laneId, now);
-    } else if (error.kind === 'refused') {
-      // An answer, even a "no", shows that the network is well.
-      this.networkAnswered();
-    }
     const decision = decide({
       error,
       kind: delivery.kind,
@@ -229,8 +258,9 @@ export class EndpointWorker {
         detail,
         unknown: decision.unknown,
         unclear: error.kind === 'unknown',
-        telegramMessageIds,
+        ...parts,
         delayMs: decision.delayMs,
+        note: aboutFiles,
       };
     }
     this.logger.warn(
@@ -238,9 +268,9 @@ export class EndpointWorker {
       `A delivery ended as ${decision.outcome}`,
     );
     const note = decision.note
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind, files: leftOut }
       : undefined;
-    return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
+    return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 
   /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
@@ -267,6 +297,7 @@ export class EndpointWorker {
       try {
         await this.options.settle({ lease: this.held.lease, lanes: batch });
         this.unsettled.splice(0, batch.length);
+        if (this.full) this.wake();
       } catch (error) {
         if (error instanceof LeaseLostError) {
           // The new owner treats what we had in flight as unknown; our knowledge came too late.

@@ -2,7 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
 import { GroupCommit } from './group-commit.js';
-import type { ClientUpdate, Direction, OperatorChange, OperatorMessage } from './message.js';
+import {
+  portalEndpoint,
+  type ClientUpdate,
+  type Direction,
+  type OperatorChange,
+  type OperatorMessage,
+} from './message.js';
 import { RelayEvents } from './relay-events.js';
 
 /**
@@ -15,9 +21,13 @@ export class IntakeService {
     this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
   );
   /** An event's messages are one item: apart, two commits at a time could swap them. */
-  private readonly operatorEvents = new GroupCommit<OperatorMessage[]>(async (events) =>
-    this.announce('outbound', await this.repository.acceptOperatorMessages(events.flat())),
+  private readonly operatorEvents = new GroupCommit<OperatorMessage[]>((events) =>
+    this.keepOperatorMessages(events.flat()),
   );
+  /** How often operators' messages may have been refused. */
+  private refusals = 0;
+  /** By portal: the refusals after which its dialogs are looked through already. */
+  private readonly answeredFor = new Map<bigint, number>();
 
   constructor(
     private readonly repository: IntakeRepository,
@@ -47,6 +57,15 @@ export class IntakeService {
     if (changes.length > 0) this.announce('outbound', await this.repository.acceptOperatorChanges(changes));
   }
 
+  /**
+   * Operators' messages may have come that could not be kept, of any portal: Bitrix24 does not post them again. The
+   * next message of each portal holds its answers until the dialogs are looked through, lest it overtakes them.
+   * Only this process knows: when it ends before that message, the slow look at the dialogs finds them, late.
+   */
+  mayHaveMissed(): void {
+    this.refusals++;
+  }
+
   /** Operators' messages that no event brought; returns how many were new. */
   async recoverOperatorMessages(messages: OperatorMessage[]): Promise<number> {
     const intake = await this.repository.acceptOperatorMessages(messages);
@@ -57,6 +76,18 @@ export class IntakeService {
   /** Any other event of Bitrix24: kept once. False when it was kept before. */
   recordEvent(event: { source: string; key: string; portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
     return this.repository.acceptEvent(event);
+  }
+
+  private async keepOperatorMessages(messages: OperatorMessage[]): Promise<void> {
+    const { refusals } = this;
+    const portals = new Set(messages.map(({ portalId }) => portalId));
+    const suspects = [...portals].filter((id) => (this.answeredFor.get(id) ?? 0) < refusals);
+    const intake = await this.repository.acceptOperatorMessages(messages, suspects);
+    for (const id of suspects) {
+      this.answeredFor.set(id, refusals);
+      this.events.emit('changed', portalEndpoint(id));
+    }
+    this.announce('outbound', intake);
   }
 
   private announce(direction: Direction, intake: Intake): void {

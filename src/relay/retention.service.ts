@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { IntakeRepository } from '../storage/intake.repository.js';
+import { MessageCountsRepository } from '../storage/message-counts.repository.js';
 
 /**
  * Longer than either network repeats anything (Telegram keeps updates for 24 h, missed events are looked for up to
@@ -8,14 +9,19 @@ import { IntakeRepository } from '../storage/intake.repository.js';
  */
 const KEEP_KEYS_DAYS = 5;
 const HOUR_MS = 3_600_000;
+/** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
+const MINUTE_MS = 60_000;
 const BATCH = 10_000;
 
-/** Forgets what only guards against repetitions, once nothing can repeat it any more. */
+/** Forgets what only guards against repetitions, once nothing can repeat it any more, and keeps the counts short. */
 @Injectable()
 export class RetentionService {
   private readonly logger = new Logger(RetentionService.name);
 
-  constructor(private readonly intake: IntakeRepository) {}
+  constructor(
+    private readonly intake: IntakeRepository,
+    private readonly counts: MessageCountsRepository,
+  ) {}
 
   /** Any replica may do it at any time; a failure is made good an hour later. */
   @Interval(HOUR_MS)
@@ -24,6 +30,15 @@ export class RetentionService {
       while ((await this.intake.purgeProcessed(KEEP_KEYS_DAYS, BATCH)) === BATCH);
     } catch (error) {
       this.logger.warn({ err: error }, 'Old keys of processed events could not be removed; trying again in an hour');
+    }
+  }
+
+  @Interval(MINUTE_MS)
+  async foldCounts(): Promise<void> {
+    try {
+      await this.counts.fold();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'The counts of messages could not be folded; trying again in a minute');
     }
   }
 }

@@ -27,7 +27,10 @@ const PHOTO_DAYS = 7;
 export class ChatsRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Dialogs of the portal in which somebody wrote within the last `minutes`, the latest first. */
+  /**
+   * Dialogs of the portal in which somebody wrote within the last `minutes` or an answer waits to be sent, the latest
+   * first.
+   */
   async activeDialogs(portalId: bigint, minutes: number, limit: number): Promise<ActiveDialog[]> {
     const { rows } = await this.db.query<{
       id: bigint;
@@ -41,8 +44,10 @@ export class ChatsRepository {
       `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id, c.created_at
          FROM chat_links c JOIN bots b ON b.id = c.bot_id
         WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
-          AND greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
-        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC LIMIT $3`,
+          AND (greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
+               OR c.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
+                            WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
+        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC NULLS LAST LIMIT $3`,
       [portalId, minutes, limit],
     );
     return rows.map((row) => ({

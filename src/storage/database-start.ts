@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import type { Environment } from '../config/environment.js';
-import { DatabaseService } from './database.service.js';
+import { CONNECTION_LIMITS, DatabaseService } from './database.service.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres, type StartLogger } from './embedded-postgres.js';
 import { applyMigrations } from './migration-runner.js';
 
@@ -30,26 +30,34 @@ export async function openDatabase(
   }
   const url = embedded?.url ?? environment.DATABASE_URL!;
   try {
-    await waitForServer(url, logger, waitMs);
+    const connectionLimits = await waitForServer(url, logger, waitMs);
     const { applied, unknown } = await applyMigrations(url);
     for (const name of applied) logger.log(`Applied migration ${name}.`);
     if (unknown.length > 0)
       logger.warn(
         `The database has migrations this version does not know (${unknown.join(', ')}): a newer version runs or ran on it. Going on; update this one soon.`,
       );
-    return new DatabaseService(url, { onClosed: () => embedded?.stop() });
+    return new DatabaseService(url, { connectionLimits, onClosed: () => embedded?.stop() });
   } catch (error) {
     await embedded?.stop();
     throw error;
   }
 }
 
-async function waitForServer(url: string, logger: StartLogger, waitMs: number): Promise<void> {
+/** Whether the server takes {@link CONNECTION_LIMITS}, once it is there. */
+async function waitForServer(url: string, logger: StartLogger, waitMs: number): Promise<boolean> {
   const where = describe(url);
   const deadline = Date.now() + waitMs;
   for (let attempt = 1; ; attempt++) {
-    const error = await tryConnect(url);
-    if (!error) return;
+    let error = await tryConnect(url, CONNECTION_LIMITS);
+    if (!error) return true;
+    if (isRefusedLimit(error)) {
+      error = await tryConnect(url);
+      if (!error) {
+        logger.log(`A connection pooler at ${where} keeps no limits for us: see "Beyond one machine" in README.md.`);
+        return false;
+      }
+    }
     if (!isTemporary(error))
       throw new DatabaseStartError(`PostgreSQL at ${where} refuses DATABASE_URL: ${reason(error)}.`, { cause: error });
     if (Date.now() > deadline)
@@ -65,8 +73,8 @@ async function waitForServer(url: string, logger: StartLogger, waitMs: number): 
 
 type ConnectError = Error & { code?: string; errors?: Error[] };
 
-async function tryConnect(url: string): Promise<ConnectError | undefined> {
-  const probe = client(url);
+async function tryConnect(url: string, limits?: ClientConfig): Promise<ConnectError | undefined> {
+  const probe = client(url, limits);
   probe.on('error', () => undefined);
   try {
     await probe.connect();
@@ -78,12 +86,21 @@ async function tryConnect(url: string): Promise<ConnectError | undefined> {
   }
 }
 
+/** What PgBouncer says to a parameter that is neither tracked nor ignored. https://www.pgbouncer.org/config.html */
+function isRefusedLimit({ message }: ConnectError): boolean {
+  return Object.keys(CONNECTION_LIMITS).some((name) => message === `unsupported startup parameter: ${name}`);
+}
+
+/** What a pooler says as 08P01, its code for everything, that it will say again. */
+const FINAL_WORDS = /does not exist|authentication failed|no such (user|database)|unsupported startup parameter/i;
+
 /**
  * Whether a server that comes up could still say yes: it did not answer at all, or with 57P03 (starting up), 53300
  * (too many connections) or a broken connection (class 08). Anything else it said it will say again.
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 function isTemporary({ code, message }: ConnectError): boolean {
+  if (code === '08P01') return !FINAL_WORDS.test(message);
   if (code && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('E')) return /^(57P0|53|08)/.test(code);
   // Said by node-postgres before any server was asked.
   return !/SSL|password must be a string|self.signed|certificate/i.test(message);
@@ -100,9 +117,9 @@ function describe(url: string): string {
   return `${host}:${port}/${database}`;
 }
 
-function client(url: string): Client {
+function client(url: string, limits?: ClientConfig): Client {
   try {
-    return new Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+    return new Client({ connectionString: url, connectionTimeoutMillis: 5_000, ...limits });
   } catch (cause) {
     throw new DatabaseStartError(
       'DATABASE_URL cannot be read. It looks like postgresql://user:password@host:5432/database, with special characters of the password percent-encoded.',

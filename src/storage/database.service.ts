@@ -31,8 +31,24 @@ export interface Queryable {
   query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
 }
 
-/** Longest statement, in milliseconds. */
+/** Longest statement, in milliseconds: refreshes hold a row lock for up to 30 s. */
 const STATEMENT_LIMIT_MS = 45_000;
+
+/**
+ * Limits in milliseconds that the server is asked for as it connects. A pooler in transaction mode either refuses
+ * them (PgBouncer: "unsupported startup parameter") or drops them (its `ignore_startup_parameters`), because they
+ * would stay with a server connection that many share.
+ */
+export const CONNECTION_LIMITS = {
+  statement_timeout: STATEMENT_LIMIT_MS,
+  idle_in_transaction_session_timeout: 60_000,
+};
+
+/** The same limits for one transaction, in the one round trip of its BEGIN: these come through any pooler. */
+const BEGIN = [
+  'BEGIN',
+  ...Object.entries(CONNECTION_LIMITS).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`),
+].join('; ');
 
 /** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
 export const HOT_LIMIT_MS = 15_000;
@@ -56,6 +72,8 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       /** Connections of this process at most. */
       max?: number;
       applicationName?: string;
+      /** Asks the server for {@link CONNECTION_LIMITS}. Without, statements outside a transaction end at this end only. */
+      connectionLimits?: boolean;
       /** Runs once the last connection is closed. */
       onClosed?: () => Promise<void> | undefined;
     } = {},
@@ -65,12 +83,10 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       types: parsers,
       max: options.max ?? 12,
       connectionTimeoutMillis: 5_000,
-      // Refreshes hold a row lock for up to 30 s.
-      statement_timeout: STATEMENT_LIMIT_MS,
+      ...(options.connectionLimits ? CONNECTION_LIMITS : {}),
       // A server behind a dead network cannot end a statement: then this end gives the connection up.
       query_timeout: STATEMENT_LIMIT_MS + 5_000,
       keepAlive: true,
-      idle_in_transaction_session_timeout: 60_000,
       application_name: options.applicationName ?? 'telegram-openlines',
     });
     // A connection that breaks while idle is replaced by the pool, one that breaks between two statements of a
@@ -98,7 +114,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       const limit = limitMs === undefined ? undefined : setTimeout(() => void connection.end(), limitMs);
       let broken: Error | undefined;
       try {
-        await connection.query('BEGIN');
+        await connection.query(BEGIN);
         const result = await work(connection);
         await connection.query('COMMIT');
         return result;

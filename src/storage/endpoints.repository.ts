@@ -1,11 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { LeaseLostError, type Lease } from './lease.js';
+import { HOLD_SECONDS } from './portals.repository.js';
 
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
 
-/** The table `endpoints`: who drives which bot and portal. All times are the database's clock. */
+/** How long a replica counts after it last asked for its share: it is forgotten before its leases run out. */
+const SEEN_SECONDS = 5;
+
+/** The tables `endpoints`: who drives which bot and portal, and `replicas`: who could. All times are the database's. */
 @Injectable()
 export class EndpointsRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -26,7 +30,8 @@ export class EndpointsRepository {
 
   /**
    * Takes up to `limit` endpoints that nobody drives, new bots and portals included. The new fence shuts out
-   * whoever drove them before.
+   * whoever drove them before. Events may have been lost while nobody drove a portal, so its answers are held; portals
+   * come first, because a bot that is driven before its portal would send them.
    */
   async acquire(owner: string, limit: number): Promise<Lease[]> {
     await this.db.query(
@@ -36,12 +41,53 @@ export class EndpointsRepository {
        ON CONFLICT (id) DO NOTHING`,
     );
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
-      `UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
-         FROM (SELECT id FROM endpoints WHERE expires_at <= now() ORDER BY expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) free
-        WHERE e.id = free.id RETURNING e.id, e.fence`,
-      [owner, LEASE_SECONDS, limit],
+      `WITH free AS (
+         SELECT id FROM endpoints WHERE expires_at <= now()
+          ORDER BY starts_with(id, 'portal:') DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+       ), taken AS (
+         UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
+           FROM free WHERE e.id = free.id RETURNING e.id, e.fence
+       ), held AS (
+         UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $4)
+           FROM taken WHERE taken.id = 'portal:' || portals.id AND portals.state = 'active'
+       )
+       SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
+      [owner, LEASE_SECONDS, limit, HOLD_SECONDS],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
+  }
+
+  /**
+   * Counts this replica among those that take endpoints, and answers how many each of them may have for all of them
+   * to have the same (rounded up, so that none is left over); Infinity for the only one.
+   */
+  async fairShare(instance: string): Promise<number> {
+    const { rows } = await this.db.query<{ share: number | null }>(
+      `WITH seen AS (
+         INSERT INTO replicas (instance, seen_at) VALUES ($1, now())
+         ON CONFLICT (instance) DO UPDATE SET seen_at = now()
+       ), forgotten AS (
+         DELETE FROM replicas WHERE instance IN (
+           SELECT instance FROM replicas WHERE instance <> $1 AND seen_at < now() - interval '1 minute'
+              FOR UPDATE SKIP LOCKED)
+       ), others AS (
+         SELECT count(*) AS count FROM replicas
+          WHERE instance <> $1 AND seen_at > now() - make_interval(secs => $2)
+       ), known AS (
+         SELECT greatest((SELECT count(*) FROM endpoints),
+                         (SELECT count(*) FROM bots) + (SELECT count(*) FROM portals)) AS count
+       )
+       SELECT CASE WHEN others.count > 0
+              THEN ceil((SELECT count FROM known)::numeric / (others.count + 1))::int END AS share
+         FROM others`,
+      [instance, SEEN_SECONDS],
+    );
+    return rows[0]!.share ?? Infinity;
+  }
+
+  /** This replica takes no more endpoints: the others' shares grow at once. */
+  async leave(instance: string): Promise<void> {
+    await this.db.query('DELETE FROM replicas WHERE instance = $1', [instance]);
   }
 
   /** Gives the endpoint up at once, so that another replica need not wait for the lease to run out. */

@@ -6,7 +6,8 @@ import type { ClientUpdateRow, EventRow, OperatorChangeRow, OperatorMessageRow, 
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
 import { growAlbums, insertMessages, mergeWords, type NewMessage } from './message-rows.js';
-import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
+import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
 import {
   changedByOperator,
@@ -55,9 +56,23 @@ export class IntakeRepository {
     }, PATIENCE);
   }
 
-  /** Keeps operators' messages, in the order given; those that were kept before are skipped. */
-  acceptOperatorMessages(rows: OperatorMessageRow[]): Promise<Intake> {
-    return this.db.transaction((connection) => acceptMessages(connection, rows), PATIENCE);
+  /**
+   * Keeps operators' messages; those that were kept before are skipped. What nobody has begun to send goes out in the
+   * order in which it was written. `suspects`: portals of which earlier messages may be missing; their answers are
+   * held from this commit on.
+   */
+  acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
+    return this.db.transaction(async (connection) => {
+      // First, as an erasure does: portals are locked before lanes.
+      if (suspects.length > 0) {
+        await connection.query(
+          `UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $2)
+            WHERE id IN (SELECT id FROM portals WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE) AND state = 'active'`,
+          [suspects, HOLD_SECONDS],
+        );
+      }
+      return acceptMessages(connection, rows);
+    }, PATIENCE);
   }
 
   /**
@@ -159,7 +174,9 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     ]);
   }
   const ordered = work.sort((a, b) => a.at - b.at).map(({ delivery }) => delivery);
-  return finish(connection, [...ordered, ...seen.values()], accepted, updates.length - fresh.length);
+  const deliveries = [...ordered, ...seen.values()];
+  await appendDeliveries(connection, deliveries);
+  return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }
 
 type Heard = { update: ClientUpdateRow; message: NewMessage };
@@ -296,7 +313,8 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
     }),
   );
   const deliveries = work.filter((delivery) => delivery !== null);
-  return finish(connection, deliveries, accepted.length, rows.length - fresh.length);
+  await orderByMessageId(connection, await appendDeliveries(connection, deliveries));
+  return intakeOf(deliveries, accepted.length, rows.length - fresh.length);
 }
 
 async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {
@@ -307,7 +325,8 @@ async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]
     if (message) work.push(...(await reviseByOperator(connection, message, change)));
     else await insertEvent(connection, change);
   }
-  return finish(connection, work, 0, changes.length - fresh.length);
+  await appendDeliveries(connection, work);
+  return intakeOf(work, 0, changes.length - fresh.length);
 }
 
 async function insertEvent(
@@ -321,13 +340,7 @@ async function insertEvent(
   ]);
 }
 
-async function finish(
-  connection: Queryable,
-  work: NewDelivery[],
-  accepted: number,
-  duplicates: number,
-): Promise<Intake> {
-  await appendDeliveries(connection, work);
+function intakeOf(work: NewDelivery[], accepted: number, duplicates: number): Intake {
   return { endpoints: [...new Set(work.map((delivery) => delivery.endpoint).filter(Boolean))], accepted, duplicates };
 }
 

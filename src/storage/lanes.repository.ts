@@ -35,6 +35,8 @@ export interface ClaimedDelivery {
     bitrixChatId: string | null;
     /** Of an outbound message: the parts that Telegram has already. */
     telegramMessageIds: bigint[];
+    /** Which part each of them is; empty: they are counted from 0. */
+    telegramParts: number[];
     createdAt: Date;
   };
 }
@@ -99,8 +101,17 @@ export interface Settlement {
   unclear?: boolean;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
-  /** Follow-up work for the operator's dialog: a note saying why. */
-  note?: { code: string; detail: string; about: DeliveryKind };
+  /** Which part each of them is; counted from 0 when absent. */
+  telegramParts?: number[];
+  /** Telegram's ids of parts that are there no longer. */
+  removedMessageIds?: bigint[];
+  /** Follow-up work for the operator's dialog: a note saying why; `files`: which of them did not reach the client. */
+  note?: {
+    code: string;
+    detail: string;
+    about: DeliveryKind;
+    files?: { name: string; code: string; detail: string }[];
+  };
   /** Outbound and delivered: the portal is to be told. */
   reportDelivery?: boolean;
 }
@@ -154,6 +165,7 @@ interface ClaimRow {
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
   telegram_message_ids: bigint[];
+  telegram_parts: number[] | null;
   chat_id: bigint;
   bot_id: bigint;
   portal_id: bigint | null;
@@ -196,21 +208,31 @@ const WORK_COLUMNS = `
     SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.reply_to_id ORDER BY part LIMIT 1) END AS reply_to,
   m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
   ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
+  CASE WHEN m.attached > 0 THEN
+    ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
   c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
+
+/** SQL: the endpoint is no bot whose portal holds its answers back. */
+const notHeld = (endpoint: string) => `NOT EXISTS (
+  SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
+   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND p.hold_outbound_until > now())`;
 
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
 @Injectable()
 export class LanesRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Of these endpoints, those that have work due now. */
+  /** Of these endpoints, those that have work due now and may do it. */
   async withWorkDue(endpoints: string[]): Promise<string[]> {
     const { rows } = await this.db.query<{ endpoint: string }>(
-      `SELECT e.id AS endpoint FROM unnest($1::text[]) AS e(id)
-        WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())`,
+      `WITH due AS MATERIALIZED (
+         SELECT e.id FROM unnest($1::text[]) AS e(id)
+          WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())
+       )
+       SELECT id AS endpoint FROM due WHERE ${notHeld('due.id')}`,
       [endpoints],
     );
     return rows.map((row) => row.endpoint);
@@ -219,12 +241,13 @@ export class LanesRepository {
   /**
    * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
    * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
-   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost.
+   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost, nor of a bot while the
+   * answers of its portal are held. A lane without deliveries changed while it was claimed.
    */
   async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
-         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 FOR SHARE
+         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
        ), candidates AS (
          SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
            FROM (VALUES (0::smallint), (5::smallint), (9::smallint)) AS p(priority) CROSS JOIN LATERAL (
@@ -238,12 +261,15 @@ export class LanesRepository {
        ), taken AS (
          UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
        ), heads AS (
-         SELECT t.id AS lane_id, d.seq
+         SELECT t.id AS lane_id, d.seq, d.message_id
            FROM taken t CROSS JOIN LATERAL (
-             SELECT seq FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
+             SELECT seq, message_id FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
-           FROM heads WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq RETURNING deliveries.*
+           FROM heads
+          -- A message that took this place meanwhile cannot be seen by this statement, so the next one claims it.
+          WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq AND deliveries.message_id = heads.message_id
+          RETURNING deliveries.*
        )
        SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
@@ -253,6 +279,23 @@ export class LanesRepository {
       [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
     );
     return group(rows);
+  }
+
+  /**
+   * Undoes claims of this lease that were committed although their answer never came, so that nothing of them was
+   * sent: of all lanes but those that the caller knows to be under way.
+   */
+  async unclaim(lease: Lease, known: bigint[]): Promise<void> {
+    await this.db.query(
+      `WITH stray AS (
+         UPDATE lanes SET busy_fence = NULL
+          WHERE endpoint = $1 AND busy_fence = $2 AND id <> ALL($3::bigint[])
+            AND EXISTS (SELECT FROM endpoints WHERE id = $1 AND owner = $4 AND fence = $2) RETURNING id
+       )
+       UPDATE deliveries SET state = 'queued', attempts = attempts - 1
+         FROM stray WHERE lane_id = stray.id AND state = 'sending'`,
+      [lease.endpoint, lease.fence, known, lease.owner],
+    );
   }
 
   /** What the previous owner of the endpoint was sending when it stopped being the owner. */
@@ -461,6 +504,7 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
         bitrixMessageId: row.bitrix_message_id,
         bitrixChatId: row.message_bitrix_chat_id,
         telegramMessageIds: row.telegram_message_ids,
+        telegramParts: row.telegram_parts ?? [],
         createdAt: row.message_created_at,
       },
     });
@@ -658,10 +702,20 @@ async function recordMessages(connection: Queryable, done: Done[]): Promise<void
 }
 
 async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
+  const removed = done.flatMap(({ delivery, settlement }) =>
+    (settlement.removedMessageIds ?? []).map((id) => ({ message_id: delivery.message.id, telegram_message_id: id })),
+  );
+  if (removed.length > 0) {
+    await connection.query(
+      `DELETE FROM message_links l USING jsonb_to_recordset($1::jsonb) AS r(message_id bigint, telegram_message_id bigint)
+        WHERE l.message_id = r.message_id AND l.telegram_message_id = r.telegram_message_id`,
+      [jsonb(removed)],
+    );
+  }
   const parts = done.flatMap(({ lane, delivery, settlement }) =>
-    (settlement.telegramMessageIds ?? []).map((telegramMessageId, part) => ({
+    (settlement.telegramMessageIds ?? []).map((telegramMessageId, index) => ({
       message_id: delivery.message.id,
-      part,
+      part: settlement.telegramParts?.[index] ?? index,
       chat_id: lane.chat.id,
       telegram_message_id: telegramMessageId,
     })),

@@ -22,10 +22,10 @@ const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, 
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
  * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
  * Lanes are locked in one order everywhere, which keeps writers from deadlocking. A lane without work may be due
- * later all the same: its last message left the network's limit used up.
+ * later all the same: its last message left the network's limit used up. Returns the lanes that now hold several.
  */
-export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<void> {
-  if (deliveries.length === 0) return;
+export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<bigint[]> {
+  if (deliveries.length === 0) return [];
   const groups = new Map<string, NewDelivery[]>();
   for (const delivery of deliveries) {
     const key = `${delivery.chatId}/${delivery.channel}`;
@@ -41,7 +41,13 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     added: group.length,
     hold_ms: group[0]!.holdMs ?? 0,
   }));
-  const { rows } = await connection.query<{ id: bigint; chat_id: bigint; channel: Channel; tail: bigint }>(
+  const { rows } = await connection.query<{
+    id: bigint;
+    chat_id: bigint;
+    channel: Channel;
+    tail: bigint;
+    pending: number;
+  }>(
     `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending, due_at)
      SELECT chat_id, channel::"Channel", endpoint, priority, added, added, now() + hold_ms * interval '1 millisecond'
        FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int,
@@ -52,7 +58,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
             pending = l.pending + excluded.pending,
             endpoint = excluded.endpoint,
             due_at = CASE WHEN l.pending = 0 THEN greatest(excluded.due_at, l.due_at) ELSE l.due_at END
-     RETURNING id, chat_id, channel, tail`,
+     RETURNING id, chat_id, channel, tail, pending`,
     [jsonb(lanes)],
   );
   const work = rows.flatMap((lane) => {
@@ -71,5 +77,37 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
      SELECT lane_id, seq, message_id, kind::"DeliveryKind", payload
        FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint, message_id bigint, kind text, payload jsonb)`,
     [jsonb(work)],
+  );
+  return rows.filter(({ pending }) => pending > 1).map(({ id }) => id);
+}
+
+/** Rows at the end of a lane that are looked at; so many unsent answers of one chat are a portal that went wild. */
+const REORDERED_AT_MOST = 500;
+
+/**
+ * Puts operators' messages that nobody has begun to send into the order in which they were written: Bitrix24 does not
+ * promise the order of its events, and what is found in a dialog was written before. `im.message_id` grows within a
+ * portal and so tells the order (apidocs.bitrix24.com, "Events: how they work"). To be called in the transaction that
+ * appended: it relies on the lock of the lanes. Whatever was tried before, or sent again by a person, keeps its
+ * place, as does a message without such an id; several deliveries of one message stay in their order. The history
+ * stays in the order of arrival, which is what it records: each message has its own time there.
+ */
+export async function orderByMessageId(connection: Queryable, lanes: bigint[]): Promise<void> {
+  if (lanes.length === 0) return;
+  await connection.query(
+    `WITH waiting AS (
+       SELECT d.*, row_number() OVER (PARTITION BY d.lane_id ORDER BY d.seq) AS place,
+              row_number() OVER (PARTITION BY d.lane_id ORDER BY d.written, d.seq) AS rightful
+         FROM unnest($1::bigint[]) AS l(id) CROSS JOIN LATERAL (
+           SELECT d.lane_id, d.seq, d.message_id, d.kind, d.payload, d.created_at, m.bitrix_message_id::numeric AS written
+             FROM deliveries d JOIN messages m ON m.id = d.message_id
+            WHERE d.lane_id = l.id AND d.state = 'queued' AND d.attempts = 0 AND m.attempts = 0
+              AND m.bitrix_message_id ~ '^[0-9]+$'
+            ORDER BY d.seq DESC LIMIT $2) d
+     )
+     UPDATE deliveries d SET message_id = w.message_id, kind = w.kind, payload = w.payload, created_at = w.created_at
+       FROM waiting w JOIN waiting there ON there.lane_id = w.lane_id AND there.place = w.rightful
+      WHERE d.lane_id = there.lane_id AND d.seq = there.seq AND w.place <> w.rightful`,
+    [lanes, REORDERED_AT_MOST],
   );
 }

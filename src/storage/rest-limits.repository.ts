@@ -28,7 +28,10 @@ export class RestLimitsRepository {
     return Math.max(0, Math.ceil(rows[0]?.wait ?? 0));
   }
 
-  /** Takes as many permits as may be used at once, at most `max`, and answers how many. */
+  /**
+   * Takes as many permits as may be used at once, at most `max`, and answers how many. A bucket without room is only
+   * read: endpoints that wait ask several times a second, and a lock or an update would be a commit each time.
+   */
   async takeFree(portalId: bigint, max: number, bucket: Bucket): Promise<number> {
     await this.db.query(
       `INSERT INTO rest_limits (portal_id, method, until) VALUES ($1, '', clock_timestamp()) ON CONFLICT DO NOTHING`,
@@ -36,7 +39,9 @@ export class RestLimitsRepository {
     );
     const { rows } = await this.db.query<{ permits: number }>(
       `WITH held AS MATERIALIZED (
-         SELECT until FROM rest_limits WHERE portal_id = $1 AND method = '' FOR UPDATE
+         SELECT until FROM rest_limits
+         WHERE portal_id = $1 AND method = '' AND until <= clock_timestamp() + ($4::float8 - $3::float8) * interval '1 ms'
+         FOR UPDATE
        ), level AS MATERIALIZED (
          SELECT greatest(until, clock_timestamp()) AS until,
                 extract(epoch FROM greatest(until - clock_timestamp(), interval '0'))::float8 * 1000 AS filled

@@ -12,6 +12,8 @@ import { HistoryRepository } from './history.repository.js';
 import { IntakeRepository } from './intake.repository.js';
 import { LanesRepository } from './lanes.repository.js';
 import { LinesRepository } from './lines.repository.js';
+import { MessageCountsRepository } from './message-counts.repository.js';
+import { MessageWordsRepository } from './message-words.repository.js';
 import { OauthStatesRepository } from './oauth-states.repository.js';
 import { OverviewRepository } from './overview.repository.js';
 import { PortalErasureRepository } from './portal-erasure.repository.js';
@@ -19,6 +21,7 @@ import { PortalsRepository } from './portals.repository.js';
 import { RestLimitsRepository } from './rest-limits.repository.js';
 import { SchemaService } from './schema.service.js';
 import { TokensRepository } from './tokens.repository.js';
+import { UploadsRepository } from './uploads.repository.js';
 
 /** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
 export class AdminKey {
@@ -38,6 +41,8 @@ const REPOSITORIES: Provider[] = [
   IntakeRepository,
   LanesRepository,
   LinesRepository,
+  MessageCountsRepository,
+  MessageWordsRepository,
   OauthStatesRepository,
   OverviewRepository,
   PortalErasureRepository,
@@ -45,6 +50,7 @@ const REPOSITORIES: Provider[] = [
   RestLimitsRepository,
   SchemaService,
   TokensRepository,
+  UploadsRepository,
 ];
 
 /**

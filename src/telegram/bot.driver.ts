@@ -3,7 +3,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
-import { sendToClient } from './bot.sender.js';
+import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
 import type { ProfilePhotos } from './profile-photos.js';
@@ -13,6 +13,8 @@ import { ALLOWED_UPDATES } from './update.parser.js';
 import type { UpdatesService } from './updates.service.js';
 
 const CONCURRENCY = 30;
+/** Enough for 28 messages a second while Telegram answers within 0.3 s, and few to be asked about after a crash. */
+const IN_DOUBT = 8;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
 const WATCH_MS = 5_000;
@@ -20,6 +22,7 @@ const WATCH_MS = 5_000;
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
   readonly concurrency = CONCURRENCY;
+  readonly inDoubt = IN_DOUBT;
   /** A message whose outcome is unknown must be the only one in doubt. */
   readonly headsPerLane = 1;
   private readonly logger = new Logger(BotDriver.name);
@@ -43,6 +46,7 @@ export class BotDriver implements EndpointDriver {
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
+    private readonly sender: BotSender,
   ) {}
 
   start(): void {
@@ -114,20 +118,10 @@ export class BotDriver implements EndpointDriver {
   private async sendLane(lane: ClaimedLane, turn: ChatTurn): Promise<LaneResult> {
     try {
       const { api } = await this.service.running(this.id);
-      return this.observed(lane, await sendToClient(api, lane, turn, () => this.held.held));
+      return this.observed(lane, await this.sender.send(api, lane, turn, this.held));
     } catch (cause) {
-      // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
-      this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
-      const error = new UpstreamError(
-        {
-          network: 'telegram',
-          kind: 'not_sent',
-          scope: 'message',
-          code: 'INTERNAL',
-          detail: 'The message could not be prepared; see the log.',
-        },
-        { cause },
-      );
+      this.logger.error({ botId: String(this.id), err: cause }, 'The bot could not be read');
+      const error = notPrepared(cause);
       return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
     }
   }

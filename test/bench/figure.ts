@@ -22,10 +22,14 @@ export interface Latency {
   p99: number;
 }
 
-/** What the figure has to reach: at least or at most `value`, and a p50 or p99 of at most so many milliseconds. */
+/**
+ * What the figure has to reach: at least or at most `value`, at least so many times the baseline, and a p50 or p99 of
+ * at most so many milliseconds.
+ */
 export interface Target {
   atLeast?: number;
   atMost?: number;
+  timesBaseline?: number;
   p50?: number;
   p99?: number;
 }
@@ -43,8 +47,20 @@ export function median(samples: readonly number[]): number {
 }
 
 /** Undefined: there is no target. */
-export function meets({ value, latency, target }: Figure): boolean | undefined {
+export function meets(figure: Figure): boolean | undefined {
+  const { value, latency, target } = figure;
   if (!target) return undefined;
-  const { atLeast = -Infinity, atMost = Infinity, p50 = Infinity, p99 = Infinity } = target;
-  return value >= atLeast && value <= atMost && (latency?.p50 ?? 0) <= p50 && (latency?.p99 ?? 0) <= p99;
+  const { atLeast = -Infinity, atMost = Infinity, timesBaseline = 0, p50 = Infinity, p99 = Infinity } = target;
+  return (
+    value >= atLeast &&
+    value <= atMost &&
+    (ratioOf(figure) ?? Infinity) >= timesBaseline &&
+    (latency?.p50 ?? 0) <= p50 &&
+    (latency?.p99 ?? 0) <= p99
+  );
+}
+
+/** How many times the baseline; undefined: there is none. */
+export function ratioOf({ value, baseline }: Figure): number | undefined {
+  return baseline && value / baseline.value;
 }

@@ -5,35 +5,44 @@ import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
 import { clientsToBitrix24 } from './clients.measure.js';
 import type { Figure } from './figure.js';
+import { historySearch } from './history.measure.js';
+import { burstOfOnePortal, manyPortals } from './limits.measure.js';
 import { answerLatency, operatorsToTelegram } from './operators.measure.js';
-import { describeMachine, table } from './report.js';
+import { recovery } from './recovery.measure.js';
+import { describeMachine, json as jsonOf, table } from './report.js';
 import { query, type BenchContext } from './stage.js';
 import { startTimes } from './start.measure.js';
+import { throughputBesideStored } from './stored.measure.js';
 import { memoryWithBacklog } from './waiting.measure.js';
 import { acknowledgements } from './webhook.measure.js';
 
 const USAGE = `npm run bench -- [--only P1,P2] [--seconds 10] [--json FILE] [--profile DIR]
 
 Measures the built program (dist/) between both simulated networks, on an embedded PostgreSQL of its own.
-  --only     measures to take, by name: P1, P2, P5, P6, P8, P9 (default: all)
+  --only     measures to take, by name: P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11 (default: all)
   --seconds  how long each throughput is measured, 1 to 120 (default: 10)
-  --json     also writes machine and figures to FILE
+  --json     where machine and figures are written to, after each measure (default: .data/bench.json)
   --profile  leaves CPU profiles of the program in DIR; the figures are then a little lower
 `;
 
 const MEASURES: Record<string, (context: BenchContext) => Promise<Figure[]>> = {
   P1: acknowledgements,
   P2: clientsToBitrix24,
+  P3: manyPortals,
+  P4: burstOfOnePortal,
   P5: answerLatency,
   P6: operatorsToTelegram,
+  P7: recovery,
   P8: memoryWithBacklog,
   P9: startTimes,
+  P10: historySearch,
+  P11: throughputBesideStored,
 };
 
 interface Options {
   only: string[];
   seconds: number;
-  json: string | undefined;
+  json: string;
   profile: string | undefined;
 }
 
@@ -43,7 +52,7 @@ function readOptions(): Options | null {
     options: {
       only: { type: 'string' },
       seconds: { type: 'string', default: '10' },
-      json: { type: 'string' },
+      json: { type: 'string', default: '.data/bench.json' },
       profile: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -66,12 +75,19 @@ async function run({ only, seconds, json, profile }: Options): Promise<void> {
     const version = await query<{ server_version: string }>(postgres.url, 'SHOW server_version');
     const machine = describeMachine(version.rows[0]!.server_version);
     const environment = await programEnvironment(dataDir, profile);
+    await mkdir(path.dirname(json), { recursive: true });
     for (const name of only) {
       process.stderr.write(`${name} …\n`);
-      figures.push(...(await MEASURES[name]!({ postgresUrl: postgres.url, seconds, environment })));
+      try {
+        figures.push(...(await MEASURES[name]!({ postgresUrl: postgres.url, seconds, environment })));
+      } catch (error) {
+        // The others may still be measured.
+        console.error(error);
+        process.exitCode = 1;
+      }
+      await writeFile(json, jsonOf(machine, seconds, figures));
     }
-    process.stdout.write(`\n${table(machine, figures)}\n`);
-    if (json) await writeFile(json, `${JSON.stringify({ machine, seconds, figures }, null, 2)}\n`);
+    process.stdout.write(`\n${table(machine, figures)}\n\nThe same for machines: ${path.resolve(json)}\n`);
   } finally {
     await postgres.stop();
     await rm(dataDir, { recursive: true, force: true });

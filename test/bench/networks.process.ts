@@ -7,107 +7,183 @@ import type { Chat } from '../support/bitrix24-simulator/open-lines.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import { TelegramSimulator } from '../support/telegram-simulator.js';
 import type { SimulatedBot } from '../support/telegram-simulator/simulated.bot.js';
+import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 
 /** Milliseconds since 1970 with their fractions, so that short latencies can be told. */
 const now = () => performance.timeOrigin + performance.now();
 const OPERATOR = { id: 27, name: 'Samantha Johnson' };
 
+/** What the networks are like. */
+export interface Conditions {
+  /** Open lines of every portal. */
+  lines: string[];
+  portals: number;
+  /** Whether the portals keep Bitrix24's limits: 50 requests, 2 leak a second; 480 s of execution in ten minutes. */
+  limits: boolean;
+}
+
+/** Where and as whom `imconnector.send.messages` may be called by somebody else than the program. */
+export interface Access {
+  url: string;
+  token: string;
+  connector: string;
+}
+
+/** A bot and the portal that its messages go to. */
+interface Served {
+  bot: SimulatedBot;
+  portal: Portal;
+}
+
+interface Flow {
+  underWay: number;
+  /** Messages of this flow and of others before it that have arrived. */
+  arrived: () => number;
+  /** What `arrived` said at the beginning. */
+  before: number;
+  written: number;
+  write: (n: number) => void;
+}
+
 class Networks {
-  private readonly bots: SimulatedBot[] = [];
+  private readonly bots: Served[] = [];
   /** Answers so far: their numbers grow, so that a late or repeated one shows. */
   private answers = 0;
-  private flow: { timer: NodeJS.Timeout; arrived: () => number } | null = null;
+  private flows: Flow[] = [];
+  private writing: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly telegram: TelegramSimulator,
     private readonly bitrix24: Bitrix24Simulator,
-    private readonly portal: Portal,
-    private readonly app: ReturnType<Portal['addApp']>,
+    private readonly apps: ReturnType<Portal['addApp']>[],
   ) {}
 
-  /** No limits, no waiting times, no calls remembered: as fast as the networks could be. */
-  static async start(programUrl: string, lines: string[]): Promise<Networks> {
+  /** No waiting times, no calls remembered by Telegram: as fast as the networks could be. */
+  static async start(programUrl: string, { lines, portals, limits }: Conditions): Promise<Networks> {
     const telegram = await TelegramSimulator.start({ now, brakes: false, rememberedCalls: 0 });
-    const bitrix24 = await Bitrix24Simulator.start({ limits: false });
-    const portal = await bitrix24.addPortal({ lines: lines.map((id) => ({ id, name: `Line ${id}` })) });
-    const app = portal.addApp({
-      kind: 'ui',
-      clientId: `local.${randomBytes(6).toString('hex')}`,
-      clientSecret: randomBytes(20).toString('hex'),
-      handlerUrl: `${programUrl}/b24/oauth/callback`,
-      installUrl: `${programUrl}/b24/install`,
-    });
-    return new Networks(telegram, bitrix24, portal, app);
+    const bitrix24 = await Bitrix24Simulator.start({ limits });
+    const clientId = `local.${randomBytes(6).toString('hex')}`;
+    const clientSecret = randomBytes(20).toString('hex');
+    const apps: ReturnType<Portal['addApp']>[] = [];
+    for (let n = 0; n < portals; n++) {
+      const portal = await bitrix24.addPortal({ lines: lines.map((id) => ({ id, name: `Line ${id}` })) });
+      const handlerUrl = `${programUrl}/b24/oauth/callback`;
+      const installUrl = `${programUrl}/b24/install`;
+      apps.push(portal.addApp({ kind: 'ui', clientId, clientSecret, handlerUrl, installUrl }));
+    }
+    return new Networks(telegram, bitrix24, apps);
   }
 
   /** What the program has to be told about them. */
   environment(): Record<string, string> {
+    const [app] = this.apps;
     return {
       B24_DOMAIN: this.portal.url,
-      B24_CLIENT_ID: this.app.clientId,
-      B24_CLIENT_SECRET: this.app.clientSecret,
+      B24_CLIENT_ID: app!.clientId,
+      B24_CLIENT_SECRET: app!.clientSecret,
       B24_OAUTH_URL: this.bitrix24.oauthUrl,
       TG_API_ROOT: this.telegram.url,
     };
   }
 
-  addBot(token: string): void {
-    this.bots.push(this.telegram.addBot({ token }));
+  /** Of all portals, in their order. */
+  memberIds(): string[] {
+    return this.bitrix24.portals.map(({ memberId }) => memberId);
   }
 
-  /** The administrator opens the installation frame. */
+  /** @param portal number of the portal, from 0, that the program is told to serve with it */
+  addBot(token: string, portal: number): void {
+    this.bots.push({ bot: this.telegram.addBot({ token }), portal: this.bitrix24.portals[portal]! });
+  }
+
+  /** The administrator of every portal opens the installation frame. */
   async install(): Promise<void> {
-    const frame: FramePage = await this.portal.openInstallFrame(this.app);
-    if (frame.status !== 200) throw new Error(`Installation failed: ${frame.status} ${frame.html}`);
-    await frame.runInstallFinish();
+    for (const [n, portal] of this.bitrix24.portals.entries()) {
+      const frame: FramePage = await portal.openInstallFrame(this.apps[n]!);
+      if (frame.status !== 200) throw new Error(`Installation failed: ${frame.status} ${frame.html}`);
+      await frame.runInstallFinish();
+    }
   }
 
-  /** Where and as whom `imconnector.send.messages` may be called by somebody else than the program. */
-  access(): { url: string; token: string; connector: string } {
-    const [connector = ''] = this.portal.lines.connectors.keys();
-    return { url: this.portal.clientEndpoint, token: this.portal.issueTokens(this.app).accessToken, connector };
+  /** To every portal. */
+  access(): Access[] {
+    return this.bitrix24.portals.map((portal, n) => {
+      const [connector = ''] = portal.lines.connectors.keys();
+      return { url: portal.clientEndpoint, token: portal.issueTokens(this.apps[n]!).accessToken, connector };
+    });
   }
 
   /** Every client of `perBot` clients of each bot writes once; resolves when Bitrix24 has all of it. */
   async clientsIntroduceThemselves(perBot: number): Promise<void> {
-    this.bots.forEach((bot, index) => {
-      for (let n = 0; n < perBot; n++) {
-        bot.client({ id: 1_000_000 + index * 1_000 + n, first_name: `Client ${n}` }).sends('Hello');
-      }
-    });
-    const deadline = now() + 60_000;
-    while (this.clientMessages() < this.bots.length * perBot) {
-      if (now() > deadline) throw new Error(`Only ${this.clientMessages()} first messages arrived`);
-      await sleep(20);
-    }
+    for (let n = 0; n < this.bots.length; n++) for (const client of this.clients(n, perBot)) client.sends('Hello');
+    await this.untilArrived(() => this.clientMessages(), this.bots.length * perBot, 60_000);
   }
 
-  /** From now on so many messages of clients of the first bot are always on their way to Bitrix24. */
-  clientsWrite(chats: number, underWay: number): void {
-    const clients = Array.from({ length: chats }, (_, n) =>
-      this.bots[0]!.client({ id: 1_000_000 + n, first_name: `Client ${n}` }),
-    );
-    this.keepFlowing(underWay, () => this.clientMessages(), {
-      write: (n) => clients[n % chats]!.sends(`Message ${n}: is the blue one still available in size 42?`),
+  /** From now on so many messages of the clients of each of the first `bots` bots are always on their way to Bitrix24. */
+  clientsWrite(chats: number, underWay: number, bots = 1): void {
+    const flows = this.bots.slice(0, bots).map(({ portal }, index) => {
+      const clients = this.clients(index, chats);
+      const write = (n: number) => void clients[n % chats]!.sends(question(n));
+      return { underWay, arrived: () => portal.lines.messages.size, write };
     });
+    this.keepFlowing(flows);
+  }
+
+  /**
+   * So many messages of clients of the first bot are written at once, the chats in turn. Milliseconds until the last
+   * one is at Bitrix24; throws when that takes longer than `withinMs`.
+   */
+  async burst(chats: number, messages: number, withinMs: number): Promise<number> {
+    const clients = this.clients(0, chats);
+    const before = this.clientMessages();
+    const begun = now();
+    for (let n = 0; n < messages; n++) clients[n % chats]!.sends(question(n));
+    await this.untilArrived(() => this.clientMessages() - before, messages, withinMs);
+    return now() - begun;
   }
 
   /** From now on so many messages of an operator, to all chats in turn, are always on their way to Telegram. */
   operatorWrites(underWay: number): void {
     const operator = this.portal.operator(OPERATOR);
     const chats = this.chats();
-    this.keepFlowing(underWay, () => this.telegram.ledger().length, {
-      write: (n) => operator.sends(chats[n % chats.length]!.id, this.answer()),
-    });
+    const write = (n: number) => void operator.sends(chats[n % chats.length]!.id, this.answer());
+    this.keepFlowing([{ underWay, arrived: () => this.telegram.ledger().length, write }]);
   }
 
   /** Messages that have arrived so far. */
   arrived(): number {
-    return this.flow?.arrived() ?? 0;
+    return this.flows.reduce((sum, { arrived }) => sum + arrived(), 0);
   }
 
   stopWriting(): void {
-    clearInterval(this.flow?.timer);
+    clearInterval(this.writing);
+  }
+
+  /** When the next message arrives at the first portal; Unix time in ms. Throws when none does within `withinMs`. */
+  async nextArrival(withinMs: number): Promise<number> {
+    const before = this.clientMessages();
+    await this.untilArrived(() => this.clientMessages() - before, 1, withinMs);
+    return [...this.portal.lines.messages.values()][before]!.at;
+  }
+
+  /** Requests, batches counted once, that the portals together were sent from one time to another (Unix ms). */
+  requests(from: number, to: number): number {
+    const made = ({ calls }: Portal) => calls.filter(({ at, inBatch }) => !inBatch && at >= from && at < to).length;
+    return this.bitrix24.portals.reduce((sum, portal) => sum + made(portal), 0);
+  }
+
+  /** From now on the bucket of every portal takes so many requests; 2 leak out of it each second as before. */
+  narrowBuckets(capacity: number): void {
+    for (const { limits } of this.bitrix24.portals)
+      limits.settings = limits.settings && { ...limits.settings, capacity };
+  }
+
+  /** Requests that the portals refused because of their limits. */
+  limitErrors(): number {
+    return this.bitrix24.portals.reduce(
+      (sum, { limits }) => sum + limits.rejectedByBucket + limits.rejectedByOperating,
+      0,
+    );
   }
 
   /**
@@ -137,11 +213,26 @@ class Networks {
     this.bitrix24.faults.next('*', { html: 503, performed: false }, Infinity);
   }
 
+  /** Every request is performed at once and answered so much later. */
+  delayAnswers(delayMs: number): void {
+    this.bitrix24.faults.next('*', { delayMs }, Infinity);
+  }
+
+  /** Ends {@link refuseBitrix24} and {@link delayAnswers} for the requests to come. */
+  healBitrix24(): void {
+    this.bitrix24.faults.clear();
+  }
+
+  /** From now on Bitrix24 works so long on every message, one after the other within a request. */
+  workOnMessages(milliseconds: number): void {
+    this.bitrix24.latencyMs = milliseconds;
+  }
+
   /** Throws unless nothing was repeated and everything came in its order. */
   assertSound(): void {
-    const spoilt = this.portal
-      .ledger()
-      .dialogs.filter(({ duplicates, reordered }) => duplicates.length + reordered.length);
+    const spoilt = this.bitrix24.portals
+      .flatMap((portal) => portal.ledger().dialogs)
+      .filter(({ duplicates, reordered }) => duplicates.length + reordered.length);
     if (spoilt.length > 0) throw new Error(`Repeated or reordered messages: ${JSON.stringify(spoilt)}`);
     const answers = new Map<number, number>();
     for (const { chatId, text } of this.telegram.ledger()) {
@@ -151,22 +242,39 @@ class Networks {
     }
   }
 
-  private keepFlowing(underWay: number, arrived: () => number, { write }: { write: (n: number) => void }): void {
-    const before = arrived();
-    let written = 0;
-    const timer = setInterval(() => {
-      for (
-        const missing = underWay - (written - (arrived() - before)), end = written + missing;
-        written < end;
-        written++
-      )
-        write(written);
+  private keepFlowing(flows: Omit<Flow, 'before' | 'written'>[]): void {
+    this.flows = flows.map((flow) => ({ ...flow, before: flow.arrived(), written: 0 }));
+    this.writing = setInterval(() => {
+      for (const flow of this.flows) {
+        const end = flow.underWay + flow.arrived() - flow.before;
+        while (flow.written < end) flow.write(flow.written++);
+      }
     }, 10);
-    this.flow = { timer, arrived };
+  }
+
+  private async untilArrived(arrived: () => number, messages: number, withinMs: number): Promise<void> {
+    const deadline = now() + withinMs;
+    while (arrived() < messages) {
+      if (now() > deadline) throw new Error(`Only ${arrived()} of ${messages} messages arrived within ${withinMs} ms`);
+      await sleep(20);
+    }
+  }
+
+  /** @param index of the bot */
+  private clients(index: number, count: number): SimulatedClient[] {
+    const { bot } = this.bots[index]!;
+    return Array.from({ length: count }, (_, n) =>
+      bot.client({ id: 1_000_000 + index * 1_000 + n, first_name: `Client ${n}` }),
+    );
   }
 
   private answer(): string {
     return `Answer ${this.answers++}: yes, two of them, shall I put one by?`;
+  }
+
+  /** The portal of the first bot. */
+  private get portal(): Portal {
+    return this.bitrix24.portals[0]!;
   }
 
   private clientMessages(): number {
@@ -176,6 +284,10 @@ class Networks {
   private chats(): Chat[] {
     return [...this.portal.lines.chats.values()];
   }
+}
+
+function question(n: number): string {
+  return `Message ${n}: is the blue one still available in size 42?`;
 }
 
 export type NetworkCommands = Networks;
@@ -199,7 +311,7 @@ process.on('disconnect', () => process.exit());
 
 async function run({ name, args }: Command): Promise<unknown> {
   if ((name as string) === 'start') {
-    networks = Networks.start(...(args as [string, string[]]));
+    networks = Networks.start(...(args as [string, Conditions]));
     await networks;
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { NetworkCommands } from './networks.process.js';
+import type { Conditions, NetworkCommands } from './networks.process.js';
 
 type Method<Name extends keyof NetworkCommands> = Extract<NetworkCommands[Name], (...args: never[]) => unknown>;
 
@@ -23,9 +23,9 @@ export class Networks {
   }
 
   /** @param programUrl where the program will listen */
-  static async start(programUrl: string, lines: string[]): Promise<Networks> {
+  static async start(programUrl: string, conditions: Conditions): Promise<Networks> {
     const networks = new Networks(fork(fileURLToPath(new URL('networks.process.ts', import.meta.url))));
-    await networks.send('start', [programUrl, lines]);
+    await networks.send('start', [programUrl, conditions]);
     return networks;
   }
 

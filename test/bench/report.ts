@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus, loadavg, totalmem, type as osType, release } from 'node:os';
-import { meets, type Figure, type Target } from './figure.js';
+import { meets, ratioOf, type Figure, type Target } from './figure.js';
 
 /** Where and when the figures were taken. */
 export interface Machine {
   date: string;
+  /** Of the source, with `+` behind it when something was changed since; null outside of a checkout. */
+  commit: string | null;
   system: string;
   cpu: string;
   cores: number;
@@ -17,6 +20,7 @@ export interface Machine {
 export function describeMachine(postgres: string): Machine {
   return {
     date: new Date().toISOString(),
+    commit: commit(),
     system: `${osType()} ${release()}`,
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
@@ -25,6 +29,19 @@ export function describeMachine(postgres: string): Machine {
     node: process.version,
     postgres,
   };
+}
+
+function commit(): string | null {
+  const git = (...args: string[]) => spawnSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' });
+  const head = git('rev-parse', '--short=12', 'HEAD');
+  if (head.status !== 0) return null;
+  return head.stdout.trim() + (git('status', '--porcelain', '--untracked-files=no').stdout === '' ? '' : '+');
+}
+
+/** For machines: every figure with its ratio to the baseline and whether it meets its target (null: there is none). */
+export function json(machine: Machine, seconds: number, figures: readonly Figure[]): string {
+  const judged = figures.map((figure) => ({ ...figure, ratio: ratioOf(figure), met: meets(figure) ?? null }));
+  return `${JSON.stringify({ machine, seconds, figures: judged }, null, 2)}\n`;
 }
 
 const HEADINGS = ['', 'what', 'figure', 'p50 ms', 'p99 ms', 'baseline', 'ratio', 'target', '', 'CPU ms each'];
@@ -40,7 +57,7 @@ export function table(machine: Machine, figures: readonly Figure[]): string {
       .trimEnd();
   const baselines = figures.flatMap(({ id, baseline }) => (baseline ? [`${id}: ${baseline.what}`] : []));
   return [
-    `${machine.date}, ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, ${machine.system}, ` +
+    `${machine.date}, commit ${machine.commit ?? 'unknown'}, ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, ${machine.system}, ` +
       `Node ${machine.node}, PostgreSQL ${machine.postgres}, fsync on; load before: ${machine.loadBefore}`,
     'Program, PostgreSQL, both networks and the load share these cores: compare the ratios, not the figures.',
     '',
@@ -57,6 +74,7 @@ export function table(machine: Machine, figures: readonly Figure[]): string {
 function cells(figure: Figure): string[] {
   const { id, what, value, unit, latency, baseline, target, cpuMsEach } = figure;
   const met = meets(figure);
+  const ratio = ratioOf(figure);
   return [
     id,
     what,
@@ -64,17 +82,18 @@ function cells(figure: Figure): string[] {
     latency ? rounded(latency.p50) : '–',
     latency ? rounded(latency.p99) : '–',
     baseline ? `${rounded(baseline.value)} ${unit}` : '–',
-    baseline ? `× ${(value / baseline.value).toFixed(2)}` : '–',
+    ratio === undefined ? '–' : `× ${ratio.toFixed(2)}`,
     target ? goal(target, unit) : '–',
     met === undefined ? '' : met ? 'met' : 'missed',
     cpuMsEach ? `${cpuMsEach.program.toFixed(2)} + ${cpuMsEach.postgres.toFixed(2)}` : '–',
   ];
 }
 
-function goal({ atLeast, atMost, p50, p99 }: Target, unit: string): string {
+function goal({ atLeast, atMost, timesBaseline, p50, p99 }: Target, unit: string): string {
   return [
     atLeast === undefined ? '' : `≥ ${atLeast} ${unit}`,
     atMost === undefined ? '' : `≤ ${atMost} ${unit}`,
+    timesBaseline === undefined ? '' : `≥ × ${timesBaseline}`,
     p50 === undefined ? '' : `p50 ≤ ${p50}`,
     p99 === undefined ? '' : `p99 ≤ ${p99}`,
   ]

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { freePort, Program } from '../support/program.js';
 import { Networks } from './networks.js';
+import type { Conditions } from './networks.process.js';
 import { cpuMs } from './processes.js';
 
 export const BOT_TOKEN = '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
@@ -20,13 +21,15 @@ export interface BenchContext {
   environment: Record<string, string>;
 }
 
-export interface StageOptions {
+/** Default of the networks: one portal with one line and no limits. */
+export interface StageOptions extends Partial<Conditions> {
   environment?: Record<string, string>;
-  /** Default: one. */
-  lines?: string[];
 }
 
-/** A database of its own, both networks and the installed program with one bot on {@link FIRST_LINE}. */
+/**
+ * A database of its own, both networks and the program, installed on every portal, with one bot: it serves
+ * {@link FIRST_LINE} of the first portal.
+ */
 export class Stage {
   private constructor(
     readonly database: string,
@@ -35,12 +38,15 @@ export class Stage {
     public program: Program,
   ) {}
 
-  static async set(context: BenchContext, options: StageOptions = {}): Promise<Stage> {
+  static async set(
+    context: BenchContext,
+    { environment: variables, ...conditions }: StageOptions = {},
+  ): Promise<Stage> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const database = await createDatabase(context.postgresUrl);
-    const networks = await Networks.start(url, options.lines ?? [FIRST_LINE]);
-    await networks.call('addBot', BOT_TOKEN);
+    const networks = await Networks.start(url, { lines: [FIRST_LINE], portals: 1, limits: false, ...conditions });
+    await networks.call('addBot', BOT_TOKEN, 0);
     const environment = {
       ...context.environment,
       ...(await networks.call('environment')),
@@ -52,7 +58,7 @@ export class Stage {
       B24_LINE_ID: FIRST_LINE,
       B24_HANDLER_SECRET: 'bench-handler-secret',
       TG_BOT_TOKEN: BOT_TOKEN,
-      ...options.environment,
+      ...variables,
     };
     const stage = new Stage(database, networks, environment, await Program.start(environment));
     await networks.call('install');
@@ -77,19 +83,63 @@ export class Stage {
     }
   }
 
-  /** What is flowing, counted for some seconds after a warm-up. */
-  async flow(seconds: number): Promise<{ count: number; perSecond: number; cpuMsEach: CpuEach }> {
-    await sleep(2_000);
+  /** Stops the program and starts it with these variables changed. */
+  async restart(variables: Record<string, string>): Promise<void> {
+    Object.assign(this.environment, variables);
+    await this.program.stop();
+    this.program = await Program.start(this.environment);
+  }
+
+  /** The program's ids of the portals, in their order. */
+  async portalIds(): Promise<string[]> {
+    const { json } = await this.program.admin('GET', '/portals?limit=200');
+    const ids = new Map((json.items as { id: string; memberId: string }[]).map(({ id, memberId }) => [memberId, id]));
+    return (await this.networks.call('memberIds')).map((memberId) => ids.get(memberId)!);
+  }
+
+  /**
+   * One more bot for each line named; resolves with their tokens.
+   *
+   * @param lines number of the portal, from 0, and line
+   */
+  async addBots(lines: { portal: number; lineId: string }[]): Promise<string[]> {
+    const portalIds = await this.portalIds();
+    const tokens: string[] = [];
+    for (const [n, { portal, lineId }] of lines.entries()) {
+      const token = `${200_000_001 + n}:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc`;
+      const portalId = portalIds[portal]!;
+      await this.networks.call('addBot', token, portal);
+      const bot = await this.program.admin('POST', '/bots', { token, portalId, lineId, mode: 'polling' });
+      if (bot.status !== 201) throw new Error(`POST /admin/bots: ${bot.status} ${bot.text}`);
+      const line = await this.program.admin('POST', `/portals/${portalId}/connector/activate`, { lineId });
+      if (line.status >= 300) throw new Error(`The connector was not activated: ${line.status} ${line.text}`);
+      tokens.push(token);
+    }
+    return tokens;
+  }
+
+  /** What is flowing, counted for some seconds after a warm-up; then the writing ends. */
+  async flow(seconds: number, warmUpSeconds = 2): Promise<Flowed> {
+    await sleep(warmUpSeconds * 1_000);
     const meter = await CpuMeter.start(this);
-    const [before, begun] = [await this.networks.call('arrived'), performance.now()];
+    const [before, from] = [await this.networks.call('arrived'), Date.now()];
     await sleep(seconds * 1_000);
-    const [after, ended] = [await this.networks.call('arrived'), performance.now()];
+    const [after, to] = [await this.networks.call('arrived'), Date.now()];
     const count = after - before;
     const cpuMsEach = await meter.each(count);
     await this.networks.call('stopWriting');
     await this.networks.call('assertSound');
-    return { count, perSecond: count / ((ended - begun) / 1_000), cpuMsEach };
+    return { count, perSecond: count / ((to - from) / 1_000), cpuMsEach, from, to };
   }
+}
+
+/** Messages that arrived while it was counted, and from when to when that was (Unix ms). */
+export interface Flowed {
+  count: number;
+  perSecond: number;
+  cpuMsEach: CpuEach;
+  from: number;
+  to: number;
 }
 
 export type CpuEach = { program: number; postgres: number } | null;

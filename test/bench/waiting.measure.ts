@@ -24,6 +24,7 @@ export function memoryWithBacklog(context: BenchContext): Promise<Figure[]> {
         unit: 'MiB',
         value,
         baseline,
+        target: { atMost: 250 },
       },
     ];
   });

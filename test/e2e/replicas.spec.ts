@@ -2,21 +2,22 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually, HANDLER_SECRET } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 import { EndpointOwners } from '../support/endpoint-owners.js';
-import { Program } from '../support/program.js';
+import type { RunningProgram } from '../support/program.js';
 
 describe('several programs on one database', () => {
   let bridge: Bridge;
   let owners: EndpointOwners;
   /** Those that run, and all that ever did. */
-  let programs: Program[];
-  let started: Program[];
+  let programs: RunningProgram[];
+  let started: RunningProgram[];
 
   beforeAll(async () => {
     bridge = await Bridge.start({
       environment: { B24_REQUESTS_PER_SECOND: '1000' },
       bitrix24: { limits: false },
+      oneProcess: 'it starts the others itself',
     });
-    owners = await EndpointOwners.connect(bridge.database.url);
+    owners = await EndpointOwners.connect(bridge.database.directUrl);
     programs = [bridge.program, ...(await Promise.all([bridge.replica(), bridge.replica()]))];
     started = [...programs];
   });
@@ -30,7 +31,7 @@ describe('several programs on one database', () => {
   });
 
   /** Both endpoints by one of the programs. */
-  const settled = async (among: Program[], timeoutMs = 15_000): Promise<Record<string, number>> =>
+  const settled = async (among: RunningProgram[], timeoutMs = 15_000): Promise<Record<string, number>> =>
     eventually(
       () => owners.pids(),
       (pids) => {
@@ -39,7 +40,7 @@ describe('several programs on one database', () => {
       },
       timeoutMs,
     );
-  const botOwner = async (): Promise<Program> => {
+  const botOwner = async (): Promise<RunningProgram> => {
     const pids = await settled(programs);
     const [, pid] = Object.entries(pids).find(([id]) => id.startsWith('bot:'))!;
     return programs.find((program) => program.pid === pid)!;

@@ -1,10 +1,11 @@
-import { createServer, connect, type Server, type Socket } from 'node:net';
+import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { DatabaseService, Queryable } from '../../src/storage/database.service.js';
 import { openDatabase } from '../../src/storage/database-start.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
@@ -53,7 +54,7 @@ describe('opening the database of DATABASE_URL', () => {
     [
       'a wrong password',
       (url: URL) => (url.password = 'wrong'),
-      /refuses DATABASE_URL: password authentication failed/,
+      /refuses DATABASE_URL: (password|SASL) authentication failed/,
     ],
     [
       'a missing database',
@@ -88,6 +89,44 @@ describe('opening the database of DATABASE_URL', () => {
   });
 });
 
+describe('limits on statements', () => {
+  const limit = async (on: Queryable) =>
+    (await on.query<{ statement_timeout: string }>('SHOW statement_timeout')).rows[0]!.statement_timeout;
+  let service: DatabaseService | undefined;
+
+  afterEach(() => service?.onApplicationShutdown());
+
+  it('are kept by the server for whatever runs', async () => {
+    service = await open(database.directUrl, 1_000);
+    expect([await limit(service), await service.transaction(limit)]).toEqual(['45s', '45s']);
+  });
+
+  it('hold within transactions behind a pooler that refuses parameters of a session', async () => {
+    const pooler = await refusingPooler(database.directUrl);
+    try {
+      const url = new URL(database.directUrl);
+      url.port = String((pooler.address() as AddressInfo).port);
+      service = await open(url.href, 1_000);
+      expect([await limit(service), await service.transaction(limit)]).toEqual(['0', '45s']);
+      expect(await service.prisma.message.count()).toBe(0);
+      expect(said.filter((line) => /connection pooler at 127\.0\.0\.1/.test(line))).toHaveLength(1);
+    } finally {
+      pooler.close();
+    }
+  });
+
+  it.each(['no such user: someone', 'unsupported startup parameter: options'])(
+    'does not wait over a pooler that says "%s"',
+    async (words) => {
+      const pooler = await refusingPooler(database.directUrl, words);
+      const url = new URL(database.directUrl);
+      url.port = String((pooler.address() as AddressInfo).port);
+      await expect(open(url.href, 60_000)).rejects.toThrow(`refuses DATABASE_URL: ${words}`);
+      pooler.close();
+    },
+  );
+});
+
 it('without DATABASE_URL runs its own PostgreSQL and stops it last', async () => {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'database-start-'));
   try {
@@ -108,6 +147,37 @@ function forward(port: number, target: number): Server {
     pipe(near, far);
     pipe(far, near);
   }).listen(port, '127.0.0.1');
+}
+
+/**
+ * PgBouncer as far as it says no: to parameters it would have to keep for a session, or with these words to everyone.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
+async function refusingPooler(url: string, words?: string): Promise<Server> {
+  const { hostname, port } = new URL(url);
+  const pooler = createServer((near) => {
+    near.once('data', (startup) => {
+      const parameter = /(?:statement_timeout|idle_in_transaction_session_timeout)(?=\0)/.exec(startup.toString());
+      const no = words ?? (parameter && `unsupported startup parameter: ${parameter[0]}`);
+      if (no) {
+        near.end(errorResponse(no));
+        return;
+      }
+      const far = connect(Number(port), hostname);
+      far.write(startup);
+      far.pipe(near).on('error', () => far.destroy());
+      near.pipe(far).on('error', () => near.destroy());
+    });
+  }).listen(0, '127.0.0.1');
+  await once(pooler, 'listening');
+  return pooler;
+}
+
+function errorResponse(message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0C08P01\0M${message}\0\0`);
+  const head = Buffer.from('E\0\0\0\0');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
 }
 
 async function unusedPort(): Promise<number> {

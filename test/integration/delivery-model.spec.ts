@@ -12,6 +12,7 @@ import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository, type ClaimedDelivery, type ClaimedLane } from '../../src/storage/lanes.repository.js';
 import type { Lease } from '../../src/storage/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { endHolds } from '../support/storage.js';
 
 /*
  * The way of operators' messages to Telegram, as a machine of a few lines, next to the real one on PostgreSQL. After
@@ -111,6 +112,7 @@ function outcomeUnknown(policy: Policy, lane: Lane): void {
 /** Grants one claim at a time, when it is asked for, and lets the test answer. */
 class ScriptedDriver implements EndpointDriver {
   readonly concurrency = CHATS + 1;
+  readonly inDoubt = CHATS + 1;
   readonly headsPerLane = 1;
   /** By chat. */
   readonly inFlight = new Map<bigint, { seq: bigint; answer: (result: LaneResult) => void }>();
@@ -322,6 +324,7 @@ class World {
 
 async function acquire(botId: bigint): Promise<Lease> {
   const leases = await endpoints.acquire(`replica-${++counter}`, 1_000);
+  await endHolds(db);
   return leases.find(({ endpoint }) => endpoint === `bot:${botId}`)!;
 }
 

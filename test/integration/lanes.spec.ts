@@ -4,7 +4,7 @@ import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository, type ClaimedLane, type Settlement } from '../../src/storage/lanes.repository.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
-import { createTestStorage, operatorMessage, update } from '../support/storage.js';
+import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let endpoints: EndpointsRepository;
@@ -19,6 +19,7 @@ beforeEach(async () => {
   intake = new IntakeRepository(storage.db);
   lanes = new LanesRepository(storage.db);
   const held = await endpoints.acquire('me', 10);
+  await endHolds(storage.db);
   [bot, portal] = ['bot:1', 'portal:1'].map((id) => held.find(({ endpoint }) => endpoint === id)!) as [Lease, Lease];
 });
 

@@ -70,3 +70,42 @@ describe('leases', () => {
     );
   });
 });
+
+describe('the fair share', () => {
+  const unseen = () => storage.db.query(`UPDATE replicas SET seen_at = seen_at - interval '6 s'`);
+
+  it('is no limit for the only replica', async () => {
+    expect(await endpoints.fairShare('a')).toBe(Infinity);
+    expect(await endpoints.fairShare('a')).toBe(Infinity);
+  });
+
+  it('is the same for all, leaves nothing over, and counts bots that nobody drove yet', async () => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token) SELECT n + 10, 'k' || n, n + 10, 't' FROM generate_series(1, 5) n`,
+    );
+    await Promise.all(['a', 'b', 'c'].map((replica) => endpoints.fairShare(replica)));
+    const shares = await Promise.all(['a', 'b', 'c'].map((replica) => endpoints.fairShare(replica)));
+    // Seven: six bots and a portal.
+    expect(shares).toEqual([3, 3, 3]);
+    await endpoints.acquire('a', 50);
+    expect(await endpoints.fairShare('b')).toBe(3);
+  });
+
+  it('grows at once when another replica leaves, and soon when one is not seen any more', async () => {
+    await Promise.all(['a', 'b'].map((replica) => endpoints.fairShare(replica)));
+    expect(await endpoints.fairShare('a')).toBe(1);
+    await endpoints.leave('b');
+    expect(await endpoints.fairShare('a')).toBe(Infinity);
+    await endpoints.fairShare('b');
+    await unseen();
+    expect(await endpoints.fairShare('a')).toBe(Infinity);
+    expect(await endpoints.fairShare('b')).toBe(1);
+  });
+
+  it('forgets those who have been gone for a minute', async () => {
+    await endpoints.fairShare('a');
+    await storage.db.query(`UPDATE replicas SET seen_at = now() - interval '2 minutes'`);
+    await endpoints.fairShare('b');
+    expect((await storage.db.query('SELECT instance FROM replicas')).rows).toEqual([{ instance: 'b' }]);
+  });
+});

@@ -104,6 +104,7 @@ describe('agreement with prisma migrate deploy', () => {
         'constraint lanes lanes_pending_not_negative',
         'index lanes lanes_busy',
         'index lanes lanes_due',
+        'index message_words message_words_words',
         'index messages messages_album',
         'index messages messages_bitrix_id',
       ]);
@@ -158,7 +159,7 @@ describe('a history that does not fit', () => {
   });
 
   it('waits for whoever else migrates, the Prisma CLI included', async () => {
-    const other = new Client({ connectionString: database.url });
+    const other = new Client({ connectionString: database.directUrl });
     await other.connect();
     await other.query('SELECT pg_advisory_lock(72707369)');
     let done = false;

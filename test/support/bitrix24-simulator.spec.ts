@@ -1,6 +1,6 @@
 import { B24OAuth, initializeB24Frame } from '@bitrix24/b24jssdk';
 import { runInNewContext } from 'node:vm';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { parseForm, sendRequest } from './bitrix24-simulator/http-exchange.js';
 import { httpBuildQuery, type Params } from './bitrix24-simulator/php-encoding.js';
 import {
@@ -269,14 +269,15 @@ describe('limits', () => {
   beforeEach(async () => {
     await stop();
     await start({ limits: { operatingSeconds: 10 } });
+    // Only `advance` moves the clock: a slow machine must not let the bucket leak meanwhile.
+    vi.useFakeTimers({ toFake: ['Date'] });
   });
 
+  afterEach(() => vi.useRealTimers());
+
   it('holds 50 requests per source IP and lets two out per second; a batch is one of them', async () => {
-    const began = b24.clock.now();
     const fifty = await Promise.all(Array.from({ length: 50 }, () => call('batch', { cmd: ['profile', 'profile'] })));
     expect(fifty.every(({ status }) => status === 200)).toBe(true);
-    // A slow machine must not let the bucket leak meanwhile.
-    b24.clock.advance(began - b24.clock.now());
     expect(errorOf(await call('profile'))).toEqual([503, 'QUERY_LIMIT_EXCEEDED', 'Too many requests']);
     b24.clock.advance(1000);
     expect([await call('profile'), await call('profile'), await call('profile')].map(({ status }) => status)).toEqual([
@@ -1121,6 +1122,21 @@ describe('the official SDK (@bitrix24/b24jssdk)', () => {
       expect(batch.isSuccess).toBe(true);
       const [message] = await portal.dialog('tg:777').receives(1);
       expect(message?.text).toBe('through the SDK & back');
+      const withFile = await sdk.actions.v2.call.make<{ DATA: { RESULT: Array<{ message: { files: number[] } }> } }>({
+        method: 'imconnector.send.messages',
+        params: {
+          CONNECTOR,
+          LINE: 1,
+          MESSAGES: [element('tg:777:2', '', { files: [{ url: `${listener.origin}/page`, name: 'page.html' }] })],
+        },
+      });
+      const [, stored] = portal.dialog('tg:777').messages;
+      expect(withFile.getData()?.result.DATA.RESULT[0]?.message.files).toEqual([stored?.files[0]?.id]);
+      await sdk.actions.v2.call.make({
+        method: 'imconnector.update.messages',
+        params: { CONNECTOR, LINE: 1, MESSAGES: [element('tg:777:1', 'corrected')] },
+      });
+      expect(message).toMatchObject({ text: 'corrected', edited: true });
     } finally {
       sdk.destroy();
     }

@@ -2,13 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { Bitrix24Simulator } from './bitrix24-simulator.js';
 import type { Portal } from './bitrix24-simulator/portal.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
-import { freePort, Program } from './program.js';
+import { freePort, Program, type RunningProgram } from './program.js';
+import { ReplicatedProgram } from './replicated-program.js';
 import { TelegramSimulator } from './telegram-simulator.js';
 import type { SimulatedBot } from './telegram-simulator/simulated.bot.js';
 
 export const LINE = '7';
 export const HANDLER_SECRET = 'handler-secret-0123456789';
 export const BOT_TOKEN = '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
+
+/** Programs in place of the one, see `npm run test:replicas`. */
+export const REPLICAS = Number(process.env.TEST_REPLICAS ?? 1);
 
 type PortalApp = ReturnType<Portal['addApp']>;
 
@@ -19,6 +23,8 @@ export interface BridgeOptions {
   telegram?: Parameters<typeof TelegramSimulator.start>[0];
   /** false: nothing is installed yet. */
   installed?: boolean;
+  /** Why the test needs a single process however many TEST_REPLICAS asks for. */
+  oneProcess?: string;
 }
 
 /** Both networks, a database and the program between them, as an administrator would have set them up. */
@@ -31,7 +37,8 @@ export class Bridge {
     readonly portal: Portal,
     readonly app: PortalApp,
     readonly environment: Record<string, string | undefined>,
-    public program: Program,
+    public program: RunningProgram,
+    private readonly replicas: number,
   ) {}
 
   static async start(options: BridgeOptions = {}): Promise<Bridge> {
@@ -68,8 +75,9 @@ export class Bridge {
       TG_API_ROOT: telegram.url,
       ...options.environment,
     };
-    const program = await Program.start(environment);
-    const bridge = new Bridge(telegram, bitrix24, database, bot, portal, app, environment, program);
+    const replicas = options.oneProcess ? 1 : REPLICAS;
+    const program = await startProgram(environment, replicas);
+    const bridge = new Bridge(telegram, bitrix24, database, bot, portal, app, environment, program, replicas);
     if (options.installed !== false) await bridge.install();
     return bridge;
   }
@@ -91,7 +99,7 @@ export class Bridge {
   /** Stops the program and starts it anew with the same settings, or with others on top. */
   async restart(environment: Record<string, string | undefined> = {}, how: 'stop' | 'kill' = 'stop'): Promise<void> {
     await this.program[how]();
-    this.program = await Program.start({ ...this.environment, ...environment });
+    this.program = await startProgram({ ...this.environment, ...environment }, this.replicas);
   }
 
   /** A second replica on the same database; the caller stops it. */
@@ -117,6 +125,10 @@ export class Bridge {
     await Promise.all([this.telegram.stop(), this.bitrix24.stop()]);
     await this.database.drop();
   }
+}
+
+function startProgram(environment: Bridge['environment'], replicas: number): Promise<RunningProgram> {
+  return replicas > 1 ? ReplicatedProgram.start(environment, replicas) : Program.start(environment);
 }
 
 /** Repeats `read` until `fits`, and returns what it read; throws with the last value after `timeoutMs`. */

@@ -5,6 +5,8 @@ import { inject } from 'vitest';
 export interface TestDatabase {
   /** Connection string of a database nobody else uses. */
   url: string;
+  /** The same past any pooler, for what belongs to a session. */
+  directUrl: string;
   /** Removes it, open connections included. */
   drop(): Promise<void>;
 }
@@ -17,9 +19,12 @@ export async function createTestDatabase(options: { empty?: boolean } = {}): Pro
   const name = `test_${randomBytes(6).toString('hex')}`;
   const template = options.empty ? 'template0' : inject('templateDatabase');
   await execute(`CREATE DATABASE ${name} TEMPLATE ${template}`);
-  const url = new URL(inject('postgresUrl'));
-  url.pathname = name;
-  return { url: url.href, drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  const [url, directUrl] = [inject('databasesUrl'), inject('postgresUrl')].map((server) => {
+    const database = new URL(server);
+    database.pathname = name;
+    return database.href;
+  });
+  return { url: url!, directUrl: directUrl!, drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
 
 async function execute(sql: string): Promise<void> {

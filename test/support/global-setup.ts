@@ -6,11 +6,14 @@ import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
 import { applyMigrations } from '../../src/storage/migration-runner.js';
+import { PgBouncer } from './pgbouncer.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Connection string of the server's maintenance database. */
     postgresUrl: string;
+    /** The way on which tests and programs reach their databases: that server, or the pooler before it. */
+    databasesUrl: string;
     /** Name of the migrated database that tests clone. */
     templateDatabase: string;
   }
@@ -20,7 +23,8 @@ const PREFIX = 'telegram-openlines-test-';
 
 /**
  * Once per run: one PostgreSQL (TEST_DATABASE_URL, or an embedded one in the temporary folder) with one migrated
- * database to clone. Nothing of it is left at the end.
+ * database to clone. With TEST_POOLED=1 tests and programs reach their databases through a PgBouncer. Nothing of it is
+ * left at the end.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await sweep();
@@ -36,9 +40,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const migrated = new URL(url);
   migrated.pathname = template;
   await applyMigrations(migrated.href);
+  const pooler = process.env.TEST_POOLED ? await PgBouncer.before(url) : undefined;
   project.provide('postgresUrl', url);
+  project.provide('databasesUrl', pooler?.through(url) ?? url);
   project.provide('templateDatabase', template);
   return async () => {
+    await pooler?.stop();
     if (!embedded) await execute(url, `DROP DATABASE ${template} WITH (FORCE)`);
     await embedded?.stop();
     await rm(dataDir, { recursive: true, force: true });

@@ -3,7 +3,12 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
+/** What a test may ask of the program, be it one process or several. */
+export type RunningProgram = Pick<Program, keyof Program>;
+
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export const DEFAULT_ADMIN_KEY = 'test-admin-key';
 
 /** A port on loopback that was free a moment ago. */
 export async function freePort(): Promise<number> {
@@ -25,17 +30,59 @@ export interface Answer {
   json: any;
 }
 
+/** HTTP to the program, to one or to whichever the load balancer chooses. */
+export class ProgramClient {
+  constructor(
+    readonly url: string,
+    readonly adminKey: string,
+  ) {}
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.request('GET', path, undefined, headers);
+  }
+
+  /** A body that is an object goes as JSON, a string as a form. */
+  post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.request('POST', path, body, headers);
+  }
+
+  /** A call to /admin with the key. */
+  admin(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.request(method, `/admin${path}`, body, { authorization: `Bearer ${this.adminKey}` });
+  }
+
+  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+    const form = typeof body === 'string';
+    const type = form ? 'application/x-www-form-urlencoded' : 'application/json';
+    const response = await fetch(this.url + path, {
+      method,
+      redirect: 'manual',
+      headers: { ...(body === undefined ? {} : { 'content-type': type }), ...headers },
+      ...(body === undefined ? {} : { body: form ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    let json: unknown;
+    try {
+      json = JSON.parse(text);
+    } catch {
+      json = undefined;
+    }
+    return { status: response.status, headers: response.headers, text, json };
+  }
+}
+
 /** The real program, `node dist/main.js`, as a process of its own; everything else about it goes through HTTP. */
-export class Program {
+export class Program extends ProgramClient {
   /** Lines of its log, as printed. */
   readonly log: string[] = [];
   exitCode: number | null = null;
 
   private constructor(
-    readonly url: string,
-    readonly adminKey: string,
+    url: string,
+    adminKey: string,
     private readonly child: ChildProcess,
   ) {
+    super(url, adminKey);
     for (const stream of [child.stdout!, child.stderr!]) {
       let rest = '';
       stream.setEncoding('utf8').on('data', (chunk: string) => {
@@ -64,7 +111,7 @@ export class Program {
     ownGroup = false,
   ): Promise<Program> {
     const port = environment.PORT ?? String(await freePort());
-    const adminKey = environment.ADMIN_API_KEY ?? 'test-admin-key';
+    const adminKey = environment.ADMIN_API_KEY ?? DEFAULT_ADMIN_KEY;
     const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
       cwd: ROOT,
       env: {
@@ -101,39 +148,6 @@ export class Program {
       }
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-  }
-
-  get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
-    return this.request('GET', path, undefined, headers);
-  }
-
-  /** A body that is an object goes as JSON, a string as a form. */
-  post(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    return this.request('POST', path, body, headers);
-  }
-
-  /** A call to /admin with the key. */
-  admin(method: string, path: string, body?: unknown): Promise<Answer> {
-    return this.request(method, `/admin${path}`, body, { authorization: `Bearer ${this.adminKey}` });
-  }
-
-  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    const form = typeof body === 'string';
-    const type = form ? 'application/x-www-form-urlencoded' : 'application/json';
-    const response = await fetch(this.url + path, {
-      method,
-      redirect: 'manual',
-      headers: { ...(body === undefined ? {} : { 'content-type': type }), ...headers },
-      ...(body === undefined ? {} : { body: form ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    let json: unknown;
-    try {
-      json = JSON.parse(text);
-    } catch {
-      json = undefined;
-    }
-    return { status: response.status, headers: response.headers, text, json };
   }
 
   /** SIGTERM; resolves with the exit code. */

@@ -23,6 +23,9 @@ export async function createTestStorage() {
   };
 }
 
+/** The driver of the portal has looked through its dialogs: answers may leave. */
+export const endHolds = (db: DatabaseService) => db.query('UPDATE portals SET hold_outbound_until = NULL');
+
 export const lease = (endpoint: string, owner: string, fence: bigint): Lease => ({ endpoint, owner, fence });
 
 /** A text of the client with this id. */

@@ -1,9 +1,9 @@
 import { clientItems, dialogItem, fileItem, messageItem, portalItem } from './control-items.js';
 import { json, type Exchange, type Reply } from './http-exchange.js';
-import type { Chat, LineMessage, OperatorFile } from './open-lines.js';
+import type { Chat, LineMessage } from './open-lines.js';
 import type { Operator } from './operator.js';
 import { isArray, text, type Params } from './php-encoding.js';
-import type { FileFault } from './portal-files.js';
+import type { FileFault, NewFile } from './portal-files.js';
 import type { Portal } from './portal.js';
 
 const CORS = {
@@ -101,7 +101,7 @@ function written(operator: Operator, chat: Chat, body: Params): LineMessage {
   });
 }
 
-function fileOf({ name, mime, base64, width, height }: Params): OperatorFile {
+function fileOf({ name, mime, base64, width, height }: Params): NewFile {
   const size = {
     ...(width === undefined ? {} : { width: Number(width) }),
     ...(height === undefined ? {} : { height: Number(height) }),

@@ -69,9 +69,7 @@ export function ledgerOf(portal: Portal, refreshes: Map<string, RefreshCount>): 
     deliveryReports: portal.deliveryReports,
     corrections: portal.corrections,
     downloads: portal.downloads.records,
-    clocksLeft: [...lines.messages.values()]
-      .filter((message) => message.sending && !message.deleted)
-      .map((message) => message.id),
+    clocksLeft: [...lines.messages.values()].filter((message) => message.sending).map((message) => message.id),
     rejectedByBucket: limits.rejectedByBucket,
     rejectedByOperating: limits.rejectedByOperating,
     refreshes: Object.fromEntries([...refreshes].filter(([clientId]) => own.has(clientId))),

@@ -110,12 +110,10 @@ export interface Client {
   hash: string;
 }
 
-export type OperatorFile = NewFile;
-
 /** What an operator types and attaches. */
 export interface OperatorParts {
   text?: string;
-  files?: OperatorFile[];
+  files?: NewFile[];
   attach?: Params[];
   params?: Params;
 }
@@ -131,7 +129,10 @@ export class OpenLines {
   readonly messages = new Map<number, LineMessage>();
   readonly clients = new Map<string, Client>();
   readonly events: ConnectorEvents;
-  /** Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared, `correction` when it is edited or deleted. */
+  /**
+   * Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared,
+   * `correction` with the message when it is edited or deleted.
+   */
   readonly changes = new EventEmitter().setMaxListeners(0);
   /** How often a second send of a dialog met its lock. */
   lockContentions = 0;
@@ -391,12 +392,13 @@ export class OpenLines {
     this.events.messageDeleted(this.chatOf(message), message, userId);
   }
 
-  /** Writes a correction, null for a deletion, which takes the files from the disk too. */
+  /** Writes a correction; null deletes the message with its files, and its clock: a later delivery report is ignored. */
   correct(message: LineMessage, text: string | null, by: Revision['by']): void {
     const to = text === null ? null : cutText(text);
     message.revisions.push({ at: this.portal.clock.now(), by, from: message.text, to });
     if (to === null) {
       message.deleted = true;
+      message.sending = false;
       for (const file of message.files) this.portal.files.remove(file);
     } else {
       message.text = to;

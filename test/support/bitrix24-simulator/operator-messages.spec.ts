@@ -167,11 +167,21 @@ describe('corrections by operators', () => {
     expect(() => operator().edits(message, 'x')).toThrow('three days');
     operator().deletes(message);
     expect(() => operator().deletes(message)).toThrow('has been deleted');
+    expect(() => operator().edits(message, 'x')).toThrow('has been deleted');
     renewToken();
     await connect('1', { EDIT_INTERNAL_MESSAGES: false, DEL_INTERNAL_MESSAGES: false });
     const fixed = operator().sends('tg:777', 'fixed');
     expect(() => operator().edits(fixed, 'x')).toThrow('does not let operators edit');
     expect(() => operator().deletes(fixed)).toThrow('does not let operators delete their');
+  });
+
+  it('take the clock with the message, so that a late delivery report is ignored', async () => {
+    const message = operator().sends('tg:777', 'Hello');
+    operator().deletes(message);
+    await deliver(message.id, ['5']);
+    expect(message).toMatchObject({ sending: false, externalIds: [] });
+    expect(portal.ledger()).toMatchObject({ clocksLeft: [], deliveryReports: [{ accepted: false }] });
+    expect(await told('DELETE')).toEqual([]);
   });
 
   it("reach a client's message only where the connector allows it, and are told with the id it came with", async () => {
