@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { ChatsRepository } from '../storage/chats.repository.js';
@@ -15,6 +16,7 @@ describe('profile photos', () => {
   let photos: ProfilePhotos;
 
   beforeEach(() => {
+    Logger.overrideLogger(false);
     vi.useFakeTimers();
     stop = new AbortController();
     asked.length = saved.length = 0;
