@@ -170,7 +170,7 @@ export class BotSender {
     if (call.type === 'text') return sent.add(call.parts, [await sendText(outgoing, call.words)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
-    const ids = call.type === 'album' ? await this.media.sendAlbum(sending, group, call.caption) : null;
+    const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
     if (ids) return sent.add(call.parts, ids);
     let { caption } = call;
     for (const file of group) {
