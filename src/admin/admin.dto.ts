@@ -80,7 +80,10 @@ export class ChatMessagesQuery extends ListQuery {
   @IsOneOf(DIRECTIONS)
   direction?: (typeof DIRECTIONS)[number];
 
-  /** Substring of the text, in either case. */
+  /**
+   * Words that must all occur, in any form, the last one perhaps unfinished; numbers also by a part. In quotes: a text
+   * as it stands, in either case.
+   */
   @ApiPropertyOptional({ type: String, maxLength: 200 })
   @IsWords()
   q?: string;

@@ -38,7 +38,9 @@ export class EndpointWorker {
   private readonly circuit = new Circuit();
   private readonly unsettled: LaneSettlement[] = [];
   /** When the lanes in flight were sent. */
-  private readonly inFlight = new Set<{ since: number }>();
+  private readonly inFlight = new Set<{ since: number; lane: ClaimedLane }>();
+  /** A claim failed, and nobody knows whether it was committed. */
+  private claimInDoubt = false;
   /** Nothing more was claimed because too much was in flight: a result makes room. */
   private full = false;
   private settling: Promise<void> | null = null;
@@ -135,14 +137,22 @@ export class EndpointWorker {
     const { granted, retryInMs } = await this.driver.permits(free);
     this.full = granted === 0;
     if (this.full) return retryInMs;
-    const claimed = await this.lanes
-      .claim(this.held.lease, granted, this.driver.headsPerLane)
-      .catch((error: unknown) => {
-        this.driver.giveBack();
-        throw error;
-      });
+    const claimed = await this.claim(granted).catch((error: unknown) => {
+      this.claimInDoubt = true;
+      this.driver.giveBack();
+      throw error;
+    });
     this.dispatch(claimed);
     return claimed.length < granted ? IDLE_MS : 0;
+  }
+
+  private async claim(limit: number): Promise<ClaimedLane[]> {
+    if (this.claimInDoubt) {
+      const known = [...this.inFlight, ...this.unsettled].map(({ lane }) => lane.id);
+      await this.lanes.unclaim(this.held.lease, known);
+      this.claimInDoubt = false;
+    }
+    return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane);
   }
 
   private dispatch(claimed: ClaimedLane[]): void {
@@ -154,7 +164,7 @@ export class EndpointWorker {
     const since = performance.now();
     this.circuit.sent(since);
     this.driver.send(lanes).forEach((result, index) => {
-      const sent = { since };
+      const sent = { since, lane: lanes[index]! };
       this.inFlight.add(sent);
       void result.then((outcome) => {
         this.inFlight.delete(sent);

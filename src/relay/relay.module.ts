@@ -7,6 +7,7 @@ import { OperatorSide } from './operator-side.js';
 import { RelayEvents } from './relay-events.js';
 import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
+import { WordIndexService } from './word-index.service.js';
 
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
@@ -19,6 +20,7 @@ import { ReplayService } from './replay.service.js';
     RelayEvents,
     ReplayService,
     RetentionService,
+    WordIndexService,
   ],
   exports: [EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, OperatorSide, RelayEvents, ReplayService],
 })

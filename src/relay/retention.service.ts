@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { IntakeRepository } from '../storage/intake.repository.js';
+import { MessageCountsRepository } from '../storage/message-counts.repository.js';
 import { UploadsRepository } from '../storage/uploads.repository.js';
 
 /**
@@ -11,9 +12,11 @@ const KEEP_KEYS_DAYS = 5;
 /** A file that nobody was sent for so long is uploaded anew. */
 const KEEP_UPLOADS_DAYS = 60;
 const HOUR_MS = 3_600_000;
+/** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
+const MINUTE_MS = 60_000;
 const BATCH = 10_000;
 
-/** Forgets what only guards against repetitions or saves time, once it does so no more. */
+/** Forgets what guards against repetitions or saves time, once it does so no more, and keeps the counts short. */
 @Injectable()
 export class RetentionService {
   private readonly logger = new Logger(RetentionService.name);
@@ -21,6 +24,7 @@ export class RetentionService {
   constructor(
     private readonly intake: IntakeRepository,
     private readonly uploads: UploadsRepository,
+    private readonly counts: MessageCountsRepository,
   ) {}
 
   /** Any replica may do it at any time; a failure is made good an hour later. */
@@ -39,6 +43,15 @@ export class RetentionService {
       await this.uploads.purge(KEEP_UPLOADS_DAYS);
     } catch (error) {
       this.logger.warn({ err: error }, 'File ids that nobody uses could not be removed; trying again in an hour');
+    }
+  }
+
+  @Interval(MINUTE_MS)
+  async foldCounts(): Promise<void> {
+    try {
+      await this.counts.fold();
+    } catch (error) {
+      this.logger.warn({ err: error }, 'The counts of messages could not be folded; trying again in a minute');
     }
   }
 }

@@ -29,6 +29,7 @@ export async function linkChats(
     const { botId, chat, blocked } = update;
     const key = `${botId}/${externalId(update)}`;
     const before = shown.get(key);
+    if (before?.type === 'supergroup' && chat.type === 'group') continue;
     shown.set(key, {
       bot_id: botId,
       external_id: externalId(update),
@@ -37,7 +38,8 @@ export async function linkChats(
       thread_id: chat.threadId ?? null,
       business_connection: chat.businessConnection ?? null,
       type: chat.type,
-      title: chat.title,
+      title: (chat.assumedTitle && before?.title) || chat.title,
+      assumed_title: chat.assumedTitle === true && before?.assumed_title !== false,
       first_name: chat.firstName ?? null,
       last_name: chat.lastName ?? null,
       username: chat.username ?? null,
@@ -54,16 +56,25 @@ export async function linkChats(
     `INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
                                   business_connection, type, title, first_name, last_name, username, language, phone,
                                   source, state, state_reason, last_inbound_at)
-     SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id, r.telegram_chat_id, r.thread_id,
-            r.business_connection, r.type, r.title, r.first_name, r.last_name, r.username, r.language, r.phone, r.source,
-            CASE WHEN r.blocked THEN 'blocked'::"ChatState" ELSE 'active' END,
-            CASE WHEN r.blocked THEN 'The client blocked the bot' END,
+     SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id,
+            CASE WHEN l.late THEN o.telegram_chat_id ELSE r.telegram_chat_id END, r.thread_id, r.business_connection,
+            CASE WHEN l.late THEN o.type ELSE r.type END,
+            CASE WHEN r.assumed_title THEN coalesce(o.title, r.title) ELSE r.title END,
+            r.first_name, r.last_name, r.username, r.language, r.phone, r.source,
+            CASE WHEN coalesce(s.blocked, o.state = 'blocked') THEN 'blocked'::"ChatState" ELSE 'active' END,
+            CASE WHEN s.blocked IS NULL THEN o.state_reason
+                 WHEN s.blocked AND r.type = 'private' THEN 'The client blocked the bot'
+                 WHEN s.blocked THEN 'The bot was removed from the chat' END,
             CASE WHEN r.wrote THEN now() END
        FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, external_id text, external_user_id text,
               telegram_chat_id bigint, thread_id bigint, business_connection text, type text, title text,
-              first_name text, last_name text, username text, language text, phone text, source text,
-              wrote boolean, blocked boolean)
+              assumed_title boolean, first_name text, last_name text, username text, language text, phone text,
+              source text, wrote boolean, blocked boolean)
        JOIN bots b ON b.id = r.bot_id
+       LEFT JOIN chat_links o ON o.bot_id = r.bot_id AND o.external_id = r.external_id
+       -- A group that became a supergroup never is one again: what still comes from it is late.
+      CROSS JOIN LATERAL (SELECT coalesce(o.type = 'supergroup' AND r.type = 'group', false) AS late) l
+      CROSS JOIN LATERAL (SELECT CASE WHEN NOT l.late THEN r.blocked END AS blocked) s
       ORDER BY r.bot_id, r.external_id
      ON CONFLICT (bot_id, external_id) DO UPDATE
         SET telegram_chat_id = excluded.telegram_chat_id,
@@ -88,9 +99,9 @@ export async function linkChats(
   return (update) => chats.get(`${update.botId}/${externalId(update)}`) ?? null;
 }
 
-/** Somebody said something, and Telegram itself did not. */
+/** Somebody said something that is relayed, and Telegram itself did not. */
 function isWords({ said }: ClientUpdateRow): boolean {
-  return said !== null && !said.systemLine;
+  return said !== null && !said.systemLine && !said.ignored;
 }
 
 /**
@@ -137,9 +148,20 @@ async function rememberConnections(connection: Queryable, updates: ClientUpdateR
  * keeps the id of the group, a Business chat that of the account's first connection.
  */
 async function frozenIds(connection: Queryable, mentions: Mention[]): Promise<Map<ClientUpdateRow, string>> {
-  const moved = mentions.filter(({ chat }) => chat.type === 'supergroup' && chat.threadId === undefined);
-  const business = mentions.filter(({ chat }) => chat.businessConnection !== undefined);
   const frozen = new Map<ClientUpdateRow, string>();
+  const groups = mentions.filter(({ chat }) => chat.type === 'supergroup' && chat.threadId === undefined);
+  // The notice of the move names the group as it was; what follows in the same batch is in that chat already.
+  const moves = new Map(
+    groups
+      .filter(({ chat }) => chat.externalId !== `tg:${chat.telegramChatId}`)
+      .map(({ botId, chat }) => [`${botId}/${chat.telegramChatId}`, chat.externalId]),
+  );
+  for (const update of groups) {
+    const moved = moves.get(`${update.botId}/${update.chat.telegramChatId}`);
+    if (moved) frozen.set(update, moved);
+  }
+  const moved = groups.filter((update) => !frozen.has(update));
+  const business = mentions.filter(({ chat }) => chat.businessConnection !== undefined);
   if (moved.length > 0) {
     const { rows } = await connection.query<{ ord: number; external_id: string }>(
       `SELECT DISTINCT ON (r.ord) r.ord, c.external_id

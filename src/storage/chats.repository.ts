@@ -12,6 +12,16 @@ export interface ActiveDialog {
   createdAt: Date;
 }
 
+/** A private chat whose client's photo is not known yet, or was looked at long ago. */
+export interface DueProfilePhoto {
+  chatId: bigint;
+  /** In a private chat the client's user id. */
+  telegramChatId: bigint;
+}
+
+/** Days after which a photo is looked at again, and for how long a silent client counts as gone. */
+const PHOTO_DAYS = 7;
+
 /** The table `chat_links`, as the rooms of the two networks read it; the relay's statements write it. */
 @Injectable()
 export class ChatsRepository {
@@ -49,5 +59,30 @@ export class ChatsRepository {
       bitrixUserId: row.bitrix_user_id,
       createdAt: row.created_at,
     }));
+  }
+
+  /**
+   * Private chats of the bot with recent words whose photo is due, those never looked at first; `among`: only of these
+   * Telegram chats.
+   */
+  async dueProfilePhotos(botId: bigint, limit: number, among?: bigint[]): Promise<DueProfilePhoto[]> {
+    const { rows } = await this.db.query<{ id: bigint; telegram_chat_id: bigint }>(
+      `SELECT id, telegram_chat_id FROM chat_links
+        WHERE bot_id = $1 AND type = 'private' AND state = 'active'
+          AND last_inbound_at > now() - make_interval(days => $2)
+          AND (avatar_checked_at IS NULL OR avatar_checked_at < now() - make_interval(days => $2))
+          ${among ? 'AND telegram_chat_id = ANY($4::bigint[])' : ''}
+        ORDER BY avatar_checked_at NULLS FIRST, last_inbound_at DESC LIMIT $3`,
+      [botId, PHOTO_DAYS, limit, ...(among ? [among] : [])],
+    );
+    return rows.map((row) => ({ chatId: row.id, telegramChatId: row.telegram_chat_id }));
+  }
+
+  /** Keeps what was learned of the client's photo now; null: he has none, or shows it to nobody. */
+  async saveProfilePhoto(chatId: bigint, photo: { fileId: string; uniqueId: string } | null): Promise<void> {
+    await this.db.query(
+      `UPDATE chat_links SET avatar_file_id = $2, avatar_unique_id = $3, avatar_checked_at = now() WHERE id = $1`,
+      [chatId, photo?.fileId ?? null, photo?.uniqueId ?? null],
+    );
   }
 }

@@ -3,6 +3,8 @@ import { createTestDatabase, type TestDatabase } from '../../test/support/databa
 import { AuditRepository } from './audit.repository.js';
 import { DatabaseService } from './database.service.js';
 import { HistoryRepository, type MessageFilter } from './history.repository.js';
+import { MessageCountsRepository } from './message-counts.repository.js';
+import { MessageWordsRepository } from './message-words.repository.js';
 import { OverviewRepository } from './overview.repository.js';
 
 let database: TestDatabase;
@@ -40,12 +42,19 @@ beforeAll(async () => {
     VALUES (20, 1, 12, 'message', 'sending', 1, now()), (20, 2, 11, 'message', 'queued', 0, NULL);
     INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, instance)
     VALUES (13, 'message', 1, '2026-11-22T10:00:01Z', 'failed', '403', 'host-1');`);
+  await fillWords(db);
 });
 
 afterAll(async () => {
   await db?.onApplicationShutdown();
   await database?.drop();
 });
+
+async function fillWords(on: DatabaseService): Promise<void> {
+  const words = new MessageWordsRepository(on);
+  let next: bigint | null = await words.newestMessage();
+  while (next !== null) next = await words.fillSome(next, 1_000);
+}
 
 const ids = async (filter: MessageFilter, limit = 50) =>
   (await history.messages(filter, limit)).map(({ id }) => Number(id));
@@ -99,6 +108,89 @@ describe('messages', () => {
   });
 });
 
+describe('a long history', () => {
+  const FREQUENT = 12_000;
+  let long: TestDatabase;
+  let longDb: DatabaseService;
+  let repository: HistoryRepository;
+  const found = async (filter: MessageFilter, limit = 50) =>
+    (await repository.messages(filter, limit)).map(({ id }) => Number(id));
+
+  // Old messages first, then so many of the same words that only the index knows the old ones.
+  beforeAll(async () => {
+    long = await createTestDatabase();
+    longDb = new DatabaseService(long.url);
+    repository = new HistoryRepository(longDb);
+    await longDb.query(`
+      INSERT INTO messages (id, direction, state, kind, text, raw, created_at)
+      VALUES (1, 'inbound', 'delivered', 'text', 'Мои ЗАКАЗЫ: № 2024-001234, счёт', '{}', '2026-01-01T00:00:01Z'),
+             (2, 'outbound', 'failed', 'text', 'Your orders are happiness, заказчик и заказы', '{}', '2026-01-01T00:00:02Z'),
+             (3, 'inbound', 'delivered', 'text', 'Звоните +7 (999) 123-45-67, «предзаказ»', '{}', '2026-01-01T00:00:03Z'),
+             (4, 'inbound', 'delivered', 'sticker', '', '{}', '2026-01-01T00:00:04Z'),
+             (5, 'inbound', 'delivered', 'text', '🎉', '{}', '2026-01-01T00:00:05Z');
+      INSERT INTO messages (id, direction, state, kind, text, raw, created_at)
+      SELECT 10 + n, 'inbound', 'delivered', 'text', 'Здравствуйте', '{}', '2026-02-01T00:00:00Z'::timestamptz + n * interval '1 second'
+        FROM generate_series(1, ${FREQUENT}) n`);
+    await fillWords(longDb);
+  });
+
+  afterAll(async () => {
+    await longDb?.onApplicationShutdown();
+    await long?.drop();
+  });
+
+  it.each([
+    ['заказа', [2, 1]],
+    ['Заказчика', [2]],
+    ['order', [2]],
+    ['ORDERED', [2]],
+    ['happines', [2]],
+    ['счет', [1]],
+    ['мои зак', [1]],
+    ['зак мои', []],
+    ['мои orders', []],
+    ['2024-001234', [1]],
+    ['1234', [3, 1]],
+    ['001234', [1]],
+    ['8 999 123 45 67', [3]],
+    ['+79991234567', [3]],
+    ['9123', [3]],
+    ['казы', []],
+    ['"казы"', [2, 1]],
+    ['"ЗАКАЗЫ: № 2024"', [1]],
+    ['"заказы 2024"', []],
+    ['"ваш" happiness', []],
+    ['"Your orders" happiness', [2]],
+    ['🎉', [5]],
+    ["' | 'x':* \\", []],
+  ])('%s', async (words, expected) => {
+    expect(await found({ words })).toEqual(expected);
+  });
+
+  it('has pages of a frequent word to the end', async () => {
+    expect(await found({ words: 'здравствуй' }, 3)).toEqual([12_010, 12_009, 12_008]);
+    expect(await found({ words: 'здравствуй', before: 13n }, 3)).toEqual([12, 11]);
+  });
+
+  it('is filtered while it is searched', async () => {
+    expect(await found({ words: 'заказа', state: 'failed' })).toEqual([2]);
+    expect(await found({ words: 'заказа', direction: 'inbound' })).toEqual([1]);
+    expect(await found({ words: 'заказа', from: new Date('2026-01-01T00:00:02Z') })).toEqual([2]);
+    expect(await found({ words: 'заказа', to: new Date('2026-01-01T00:00:01Z') })).toEqual([1]);
+  });
+
+  it('has pages between two times', async () => {
+    const time = { from: new Date('2026-01-01T00:00:02Z'), to: new Date('2026-01-01T00:00:04Z') };
+    expect(await found(time, 2)).toEqual([4, 3]);
+    expect(await found({ ...time, before: 3n }, 2)).toEqual([2]);
+  });
+
+  it('is found by its words only as long as it is there', async () => {
+    await longDb.query(`DELETE FROM messages WHERE id = 3`);
+    expect(await found({ words: '9123' })).toEqual([]);
+  });
+});
+
 describe('chats', () => {
   it('are found by title, user name and external id', async () => {
     const found = async (words: string) => (await history.chats({ words }, 50)).map(({ id }) => id);
@@ -121,6 +213,24 @@ describe('the overview', () => {
       [1],
       [1],
     ]);
+  });
+
+  it('counts on when states change and messages go, folded or not', async () => {
+    const counts = new MessageCountsRepository(db);
+    const sum = async () =>
+      (await overview.messageCounts()).map(({ direction, state, count }) => `${direction} ${state} ${count}`).sort();
+    const before = await sum();
+    await db.query(`INSERT INTO messages (id, portal_id, bot_id, direction, state, kind, text, raw)
+                    SELECT n, 1, 2, 'outbound', 'queued', 'text', '', '{}' FROM generate_series(101, 103) n`);
+    await counts.fold();
+    await db.query(`UPDATE messages SET state = 'delivered' WHERE id IN (101, 102)`);
+    await db.query(`UPDATE messages SET seen_at = now() WHERE id = 101`);
+    expect(await sum()).toEqual([...before, 'outbound delivered 2', 'outbound queued 1'].sort());
+    await Promise.all([counts.fold(), counts.fold()]);
+    expect(await sum()).toEqual([...before, 'outbound delivered 2', 'outbound queued 1'].sort());
+    await db.query(`DELETE FROM messages WHERE id > 100`);
+    await counts.fold();
+    expect(await sum()).toEqual(before);
   });
 
   it('finds what waits longest, and how much there is to do', async () => {

@@ -1,10 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
 import type { ChatState, DeliveryKind, DeliveryState, Direction, MessageState } from './prisma/client.js';
-import { substringPattern } from './text-search.js';
+import { parseSearch, substringPattern, type SearchTerm } from './text-search.js';
 
 /** Longest time a search may read the history, in milliseconds: beyond it the caller should narrow it. */
 const SEARCH_TIMEOUT_MS = 10_000;
+
+/**
+ * Of so many of the newest messages that the other filters leave, each is looked at whether it has the words, before
+ * the index of words is asked. What is not among them once in 200 is rare enough for all of its places to be
+ * fetched and sorted, and what is frequent has filled the page.
+ */
+const NEWEST = 10_000;
 
 /** `sending` is a queued message whose delivery is under way. */
 export type ShownState = MessageState | 'sending';
@@ -13,7 +20,7 @@ export type ShownState = MessageState | 'sending';
 export interface MessageFilter {
   state?: ShownState;
   direction?: Direction;
-  /** Substring of the text, in either case. */
+  /** What a person typed to find: see `parseSearch` of text-search.ts. */
   words?: string;
   chatId?: bigint;
   portalId?: bigint;
@@ -139,16 +146,25 @@ export class HistoryRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /**
-   * Newest first, at most `limit`. Throws {@link SearchTooLongError} when the filter makes PostgreSQL read too much
-   * of the history.
+   * Newest first, at most `limit`; between two times by time, otherwise by id, which differ by no more than the
+   * length of an intake. Throws {@link SearchTooLongError} when the filter makes PostgreSQL read too much of the
+   * history: only a text in quotes, or one without letters and digits, can.
    */
   async messages(filter: MessageFilter, limit: number): Promise<MessageRow[]> {
-    const { where, values } = messageConditions(filter);
-    values.push(limit);
+    const conditions = messageConditions(filter);
+    const { terms, exact } = parseSearch(filter.words ?? '');
+    const texts = new Conditions(conditions.values);
+    for (const text of exact) texts.add(substringPattern(text), (place) => `m.text ~ ${place}`);
+    const order = byTime(filter) ? 'm.created_at DESC, m.id DESC' : 'm.id DESC';
+    const last = `ORDER BY ${order} LIMIT ${limit}`;
+    const found =
+      terms.length === 0
+        ? `SELECT m.id FROM messages m ${where(conditions, texts)} ${last}`
+        : byWords(conditions, texts, terms, order, limit);
     return this.search<MessageRow>(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
-        ${where} ORDER BY m.id DESC LIMIT $${values.length}`,
-      values,
+        WHERE m.id IN (${found}) ${last}`,
+      conditions.values,
     );
   }
 
@@ -182,18 +198,18 @@ export class HistoryRepository {
     conditions.add(after, (place) => `m.id > ${place}`);
     conditions.values.push(limit);
     const { rows } = await this.db.query<{ id: bigint }>(
-      `SELECT m.id FROM messages m ${conditions.where} ORDER BY m.id LIMIT $${conditions.values.length}`,
+      `SELECT m.id FROM messages m ${where(conditions)} ORDER BY m.id LIMIT $${conditions.values.length}`,
       conditions.values,
     );
     return rows.map((row) => row.id);
   }
 
   async chats(filter: ChatFilter, limit: number): Promise<ChatRow[]> {
-    const { where, values } = chatConditions(filter);
-    values.push(limit);
+    const conditions = chatConditions(filter);
+    conditions.values.push(limit);
     return this.search<ChatRow>(
-      `SELECT ${CHAT_COLUMNS} FROM chat_links ${where} ORDER BY id DESC LIMIT $${values.length}`,
-      values,
+      `SELECT ${CHAT_COLUMNS} FROM chat_links ${where(conditions)} ORDER BY id DESC LIMIT $${conditions.values.length}`,
+      conditions.values,
     );
   }
 
@@ -216,10 +232,11 @@ export class HistoryRepository {
   }
 }
 
-/** The conditions that are set, joined; `$n` is the place of each value. */
+/** The conditions that are set; `$n` is the place of each value. */
 class Conditions {
-  readonly values: unknown[] = [];
-  private readonly parts: string[] = [];
+  readonly parts: string[] = [];
+
+  constructor(readonly values: unknown[] = []) {}
 
   add(value: unknown, condition: (place: string) => string): void {
     if (value === undefined) return;
@@ -230,10 +247,55 @@ class Conditions {
   also(condition: string): void {
     this.parts.push(condition);
   }
+}
 
-  get where(): string {
-    return this.parts.length > 0 ? `WHERE ${this.parts.join(' AND ')}` : '';
-  }
+function where(...conditions: Conditions[]): string {
+  const parts = conditions.flatMap((some) => some.parts);
+  return parts.length > 0 ? `WHERE ${parts.join(' AND ')}` : '';
+}
+
+/** In the order of time; when the message is gone by now, earlier than the one before it. */
+function earlierThan(place: string): string {
+  const time = `(SELECT b.created_at FROM messages b WHERE b.id <= ${place} ORDER BY b.id DESC LIMIT 1)`;
+  return `(m.created_at, m.id) < (${time}, ${place})`;
+}
+
+function byTime({ from, to }: MessageFilter): boolean {
+  return from !== undefined || to !== undefined;
+}
+
+/**
+ * SQL: ids of the newest messages that have the words. The planner is not left to guess whether to go through the
+ * history from its end or to fetch and sort every place of the words: when they are frequent one by one and rare
+ * together it guesses wrong, and reads all of the history.
+ */
+function byWords(filters: Conditions, texts: Conditions, terms: SearchTerm[], order: string, limit: number): string {
+  const query = wordsQuery(terms, filters.values);
+  const inOlder = new Conditions();
+  inOlder.also(`(SELECT count(*) FROM recent) < ${limit}`);
+  inOlder.also(`EXISTS (SELECT FROM messages m ${where(filters)} OFFSET ${NEWEST})`);
+  return `
+    WITH recent AS MATERIALIZED (
+      SELECT m.id
+        FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(filters)} ORDER BY ${order} LIMIT ${NEWEST}) m
+       CROSS JOIN LATERAL (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query} OFFSET 0) w
+       ${where(texts)} ORDER BY ${order} LIMIT ${limit}
+    ), older AS (
+      SELECT m.id
+        FROM (SELECT w.message_id FROM message_words w WHERE w.words @@ ${query} OFFSET 0) w
+        JOIN messages m ON m.id = w.message_id
+       ${where(filters, texts, inOlder)} ORDER BY ${order} LIMIT ${limit}
+    )
+    SELECT id FROM recent UNION SELECT id FROM older`;
+}
+
+/** SQL: what the vector of a message must match. */
+function wordsQuery(terms: SearchTerm[], values: unknown[]): string {
+  const alternatives = terms.map(({ word, prefix, forms }) => {
+    const asItStands = `$${values.push(`'${word}'${prefix ? ':*' : ''}`)}::tsquery`;
+    return forms ? `(${asItStands} || plainto_tsquery('russian', $${values.push(word)}))` : asItStands;
+  });
+  return `(${alternatives.join(' && ')})`;
 }
 
 function messageConditions(filter: MessageFilter): Conditions {
@@ -248,8 +310,7 @@ function messageConditions(filter: MessageFilter): Conditions {
   conditions.add(filter.botId, (place) => `m.bot_id = ${place}`);
   conditions.add(filter.from, (place) => `m.created_at >= ${place}`);
   conditions.add(filter.to, (place) => `m.created_at <= ${place}`);
-  conditions.add(filter.before, (place) => `m.id < ${place}`);
-  conditions.add(filter.words && substringPattern(filter.words), (place) => `m.text ~ ${place}`);
+  conditions.add(filter.before, (place) => (byTime(filter) ? earlierThan(place) : `m.id < ${place}`));
   return conditions;
 }
 

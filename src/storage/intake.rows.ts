@@ -41,6 +41,9 @@ export interface StoredChat {
   businessConnection?: string;
   type: string;
   title: string;
+  /** The title is a guess: one that is known already stays. */
+  assumedTitle?: true;
+  /** Of the client: a person's, or in a topic of a forum the title of the group. */
   firstName?: string;
   lastName?: string;
   username?: string;

@@ -281,6 +281,23 @@ export class LanesRepository {
     return group(rows);
   }
 
+  /**
+   * Undoes claims of this lease that were committed although their answer never came, so that nothing of them was
+   * sent: of all lanes but those that the caller knows to be under way.
+   */
+  async unclaim(lease: Lease, known: bigint[]): Promise<void> {
+    await this.db.query(
+      `WITH stray AS (
+         UPDATE lanes SET busy_fence = NULL
+          WHERE endpoint = $1 AND busy_fence = $2 AND id <> ALL($3::bigint[])
+            AND EXISTS (SELECT FROM endpoints WHERE id = $1 AND owner = $4 AND fence = $2) RETURNING id
+       )
+       UPDATE deliveries SET state = 'queued', attempts = attempts - 1
+         FROM stray WHERE lane_id = stray.id AND state = 'sending'`,
+      [lease.endpoint, lease.fence, known, lease.owner],
+    );
+  }
+
   /** What the previous owner of the endpoint was sending when it stopped being the owner. */
   async interrupted(lease: Lease, limit = 500): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(

@@ -1,6 +1,7 @@
 import type { Queryable } from './database.service.js';
 import type { ClientUpdateRow, StoredAttachment, StoredWords } from './intake.rows.js';
 import { jsonb } from './json.js';
+import { recordWords } from './message-words.repository.js';
 import type { NewDelivery } from './outbox.js';
 import type { Direction } from './prisma/client.js';
 
@@ -78,6 +79,10 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
         })),
       ),
     ],
+  );
+  await recordWords(
+    connection,
+    numbered.flatMap(({ id, said }) => (said.text === '' ? [] : [{ id, text: said.text }])),
   );
   await insertParts(connection, numbered);
   await insertAttachments(
@@ -232,6 +237,7 @@ async function grow(connection: Queryable, album: Growing, { said, telegramMessa
     `UPDATE messages SET text = $2, marks = $3::jsonb, attached = $4, raw = $5::jsonb WHERE id = $1`,
     [album.id, album.text, jsonb(album.marks), album.attached, jsonb(album.raw)],
   );
+  await recordWords(connection, [album]);
   await connection.query(
     `UPDATE lanes SET due_at = now() + make_interval(secs => $2)
       WHERE chat_id = $1 AND channel = 'inbound' AND pending = 1 AND busy_fence IS NULL`,

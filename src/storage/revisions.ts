@@ -3,6 +3,7 @@ import type { Queryable } from './database.service.js';
 import type { LinkedChat } from './chat-linking.js';
 import type { ClientUpdateRow, OperatorChangeRow, StoredWords } from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
+import { recordWords } from './message-words.repository.js';
 import type { NewDelivery } from './outbox.js';
 import type { Direction, MessageState } from './prisma/client.js';
 
@@ -167,13 +168,16 @@ async function keepRevision(
       revision.saidAt ?? null,
     ],
   );
-  await (deleted
-    ? connection.query(`UPDATE messages SET deleted_at = now() WHERE id = $1`, [message.id])
-    : connection.query(`UPDATE messages SET text = $2, marks = $3::jsonb, edited_at = now() WHERE id = $1`, [
-        message.id,
-        revision.text,
-        jsonb(revision.marks),
-      ]));
+  if (revision.text === undefined) {
+    await connection.query(`UPDATE messages SET deleted_at = now() WHERE id = $1`, [message.id]);
+    return;
+  }
+  await connection.query(`UPDATE messages SET text = $2, marks = $3::jsonb, edited_at = now() WHERE id = $1`, [
+    message.id,
+    revision.text,
+    jsonb(revision.marks),
+  ]);
+  await recordWords(connection, [{ id: message.id, text: revision.text }]);
 }
 
 /** A change follows its message on the same lane; of a message that went nowhere there is nothing to change. */

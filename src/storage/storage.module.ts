@@ -12,6 +12,8 @@ import { HistoryRepository } from './history.repository.js';
 import { IntakeRepository } from './intake.repository.js';
 import { LanesRepository } from './lanes.repository.js';
 import { LinesRepository } from './lines.repository.js';
+import { MessageCountsRepository } from './message-counts.repository.js';
+import { MessageWordsRepository } from './message-words.repository.js';
 import { OauthStatesRepository } from './oauth-states.repository.js';
 import { OverviewRepository } from './overview.repository.js';
 import { PortalErasureRepository } from './portal-erasure.repository.js';
@@ -39,6 +41,8 @@ const REPOSITORIES: Provider[] = [
   IntakeRepository,
   LanesRepository,
   LinesRepository,
+  MessageCountsRepository,
+  MessageWordsRepository,
   OauthStatesRepository,
   OverviewRepository,
   PortalErasureRepository,

@@ -1,14 +1,16 @@
 import { Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
-import type { IntakeService } from '../relay/intake.service.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
 import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
+import type { ProfilePhotos } from './profile-photos.js';
 import { SendPace, type ChatTurn } from './send-pace.js';
+import type { BotApi } from './telegram.client.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
+import type { UpdatesService } from './updates.service.js';
 
 const CONCURRENCY = 30;
 /** Enough for 28 messages a second while Telegram answers within 0.3 s, and few to be asked about after a crash. */
@@ -26,6 +28,8 @@ export class BotDriver implements EndpointDriver {
   private readonly logger = new Logger(BotDriver.name);
   private controller = new AbortController();
   private receiving: Promise<void> = Promise.resolve();
+  private learning: Promise<void> = Promise.resolve();
+  private readonly stopping = new AbortController();
   private poller: Poller | null = null;
   private receivingAs: RunningBot | null = null;
   private watching: NodeJS.Timeout | undefined;
@@ -40,18 +44,21 @@ export class BotDriver implements EndpointDriver {
     private readonly held: HeldLease,
     private readonly service: BotsService,
     private readonly bots: BotsRepository,
-    private readonly intake: IntakeService,
+    private readonly updates: UpdatesService,
+    private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
   ) {}
 
   start(): void {
     this.receiving = this.receive(this.controller.signal);
+    this.learning = this.photos.run({ id: this.id, held: this.held, api: () => this.api() }, this.stopping.signal);
     this.watching = setInterval(() => void this.watch(), WATCH_MS);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.watching);
-    await this.endReceiving();
+    this.stopping.abort();
+    await Promise.all([this.endReceiving(), this.learning]);
   }
 
   refresh(): void {
@@ -60,6 +67,10 @@ export class BotDriver implements EndpointDriver {
     this.controller = new AbortController();
     const { signal } = this.controller;
     this.receiving = ended.then(() => this.receive(signal));
+  }
+
+  private async api(): Promise<BotApi> {
+    return (await this.service.running(this.id)).api;
   }
 
   private endReceiving(): Promise<void> {
@@ -153,10 +164,9 @@ export class BotDriver implements EndpointDriver {
               id: bot.id,
               nextOffset: bot.nextOffset,
               trouble: bot.state === 'active' ? null : (bot.stateReason ?? bot.state),
-              language: () => this.service.language(bot.id),
             },
             bot.api,
-            this.intake,
+            this.updates,
             this.bots,
             this.held,
           );

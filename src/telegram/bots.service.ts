@@ -50,6 +50,9 @@ export interface BotChange {
 }
 
 const CACHE_MS = 5_000;
+/** core.telegram.org/bots/features#privacy-mode */
+const PRIVACY =
+  'sees in groups only commands and answers to itself (privacy mode): for all messages make it an administrator there, or /setprivacy at @BotFather and add it anew';
 /** As @BotFather gives it; the number before the colon is the bot's Telegram id. */
 const TOKEN = /^(\d+):[A-Za-z0-9_-]+$/;
 /** The last part of a webhook's address. */
@@ -201,7 +204,11 @@ export class BotsService implements OnApplicationBootstrap {
           detail: `${name}: Telegram cannot deliver: ${hook.last_error_message ?? 'no reason given'}`,
         };
       }
-      return { ok: true, detail: `${name}, ${bot.mode}, ${hook.pending_update_count} updates waiting at Telegram` };
+      const groups = me.can_read_all_group_messages ? 'sees every message in groups' : PRIVACY;
+      return {
+        ok: true,
+        detail: `${name}, ${bot.mode}, ${hook.pending_update_count} updates waiting at Telegram; ${groups}`,
+      };
     } catch (error) {
       return { ok: false, detail: error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String(error) };
     }

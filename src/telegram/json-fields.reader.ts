@@ -29,3 +29,8 @@ export function asNumber(value: unknown): number | undefined {
 export function asId(value: unknown): string {
   return asText(value) || (asNumber(value)?.toString() ?? '');
 }
+
+/** `Integer` of the Bot API (at most 52 significant bits); undefined for anything else. */
+export function asBigInt(value: unknown): bigint | undefined {
+  return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
+}

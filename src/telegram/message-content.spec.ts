@@ -292,9 +292,9 @@ describe('describeUpdate', () => {
       'callback',
       '🔘 Pressed button: z',
     ],
-    [{ message_reaction: reactions([], ['👍']) }, 'reaction', 'Reacted: 👍'],
-    [{ message_reaction: reactions(['👍'], ['🔥']) }, 'reaction', 'Reacted: 🔥'],
-    [{ message_reaction: reactions(['👍'], []) }, 'reaction', 'Removed reaction: 👍'],
+    [{ message_reaction: reactions([], ['👍']) }, 'reaction', 'Reaction: 👍'],
+    [{ message_reaction: reactions(['👍'], ['🔥']) }, 'reaction', 'Reaction: 🔥'],
+    [{ message_reaction: reactions(['👍'], []) }, 'reaction', 'Reaction removed: 👍'],
     [
       { my_chat_member: membership({ status: 'member' }, { status: 'kicked' }) },
       'membership',

@@ -1,7 +1,10 @@
 import type { Message, MessageEntity, Update } from '@grammyjs/types';
 import { isBlank, join, normalise, plain, trim, truncate, withMark, type RichText } from '../relay/rich-text.js';
 import { asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
+import type { StoredAttachment } from '../storage/intake.rows.js';
+import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
 import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './message-labels.js';
+import { lines, named, spaced, withDetails } from './message-wording.js';
 import { mapUrl, parseRichMessage } from './rich-message.parser.js';
 import { fromEntities } from './telegram-markup.js';
 
@@ -12,13 +15,16 @@ export type MessageKind =
   | ('invoice' | 'checklist' | 'gift' | 'giveaway' | 'paid_media' | 'payment' | 'shared' | 'web_app_data' | 'service')
   | ('callback' | 'reaction' | 'membership' | 'poll_answer' | 'unsupported');
 
-/** What an operator reads in place of a Telegram message. */
+/** What an operator gets of a Telegram message. */
 export interface MessageContent {
   kind: MessageKind;
   /** Never blank: context, a line that names what is not text, and the person's own words. */
   rich: RichText;
-  /** The same without the line that names the kind, for a message whose file travels along; may be empty. */
+  /** What is read beside the files. Without files the same as `rich`; with them the line that names them is left out. */
   words: RichText;
+  attachments: StoredAttachment[];
+  /** A notice of Telegram that tells an operator nothing. */
+  quiet: boolean;
 }
 
 /** Longest quoted original of a reply, in UTF-16 units. */
@@ -48,14 +54,11 @@ type Reader = (value: unknown, labels: MessageLabels, message: JsonObject) => Ri
  */
 const CONTENT: readonly [field: string, kind: MessageKind, read: Reader][] = [
   ['rich_message', 'rich_message', (value, labels) => orElse(parseRichMessage(value, labels), labels.richMessage)],
-  ['animation', 'animation', (value, labels) => withDetails(labels.animation, duration(value))],
-  ['live_photo', 'live_photo', (_, labels) => labels.livePhoto],
-  ['photo', 'photo', (_, labels) => labels.photo],
-  ['video', 'video', (value, labels) => withDetails(labels.video, duration(value))],
-  ['video_note', 'video_note', (value, labels) => withDetails(labels.videoNote, duration(value))],
-  ['voice', 'voice', (value, labels) => withDetails(labels.voice, duration(value))],
-  ['audio', 'audio', readAudio],
-  ['document', 'document', readDocument],
+  ...FILE_FIELDS.map((field): (typeof CONTENT)[number] => [
+    field,
+    field,
+    (value, labels) => fileLabel(field, value, labels),
+  ]),
   ['paid_media', 'paid_media', readPaidMedia],
   ['sticker', 'sticker', (value, labels) => spaced(asText(asObject(value).emoji), labels.sticker)],
   ['venue', 'venue', readVenue],
@@ -77,13 +80,25 @@ const CONTENT: readonly [field: string, kind: MessageKind, read: Reader][] = [
   ['chat_shared', 'shared', readChatShared],
   ['web_app_data', 'web_app_data', readWebAppData],
   ['passport_data', 'shared', (_, labels) => labels.passport],
-  ['new_chat_members', 'service', (value, labels) => named(labels.joined, asList(value).map(personName).join(', '))],
+  ['new_chat_members', 'service', (value, labels) => named(labels.joined, people(value).map(personName).join(', '))],
   ['left_chat_member', 'service', (value, labels) => named(labels.left, personName(value))],
   ['new_chat_title', 'service', (value, labels) => named(labels.titleChanged, asText(value))],
   ['pinned_message', 'service', readPinned],
   ['migrate_to_chat_id', 'service', (value, labels) => named(labels.movedTo, asId(value))],
   ['migrate_from_chat_id', 'service', (value, labels) => named(labels.movedFrom, asId(value))],
 ];
+
+/** Notices of Telegram about itself or the looks of a chat: of no use to whoever answers. */
+const QUIET_NOTICES = new Set(
+  (
+    'migrate_to_chat_id migrate_from_chat_id group_chat_created supergroup_chat_created channel_chat_created ' +
+    'forum_topic_created forum_topic_edited forum_topic_closed forum_topic_reopened general_forum_topic_hidden ' +
+    'general_forum_topic_unhidden message_auto_delete_timer_changed write_access_allowed chat_background_set ' +
+    'new_chat_photo delete_chat_photo video_chat_scheduled video_chat_started video_chat_ended ' +
+    'video_chat_participants_invited boost_added paid_message_price_changed direct_message_price_changed ' +
+    'community_chat_added community_chat_removed community_chat_joined managed_bot_created giveaway_created'
+  ).split(' '),
+);
 
 const MESSAGE_UPDATES =
   'message edited_message channel_post edited_channel_post business_message edited_business_message guest_message'.split(
@@ -99,6 +114,11 @@ const SILENT_UPDATES = new Set(
   ).split(' '),
 );
 
+/** The line on a live location that has ended, with its last place. */
+export function describeEndOfLiveLocation(location: unknown, lang: MessageLanguage): RichText {
+  return normalise(plain(lines(MESSAGE_LABELS[lang].liveLocationEnded, mapUrl(location))));
+}
+
 /**
  * What an operator reads of a message of any type. Forwards begin with a line that names the origin, replies with a
  * quote of the original; then comes a line that names what is not text, then text or caption. Never throws and never
@@ -107,11 +127,13 @@ const SILENT_UPDATES = new Set(
 export function describeMessage(message: Message, lang: MessageLanguage): MessageContent {
   const labels = MESSAGE_LABELS[lang];
   const json = asObject(message);
-  const { kind, label, text } = readContent(json, labels);
-  const context = [forwardLine(json, labels), replyQuote(json, labels)];
-  const words = join([...context, text], '\n');
-  const rich = join([...context, label, text], '\n');
-  return { kind, words, rich: isBlank(rich.text) ? plain(labels.empty) : rich };
+  const { kind, label, text, beside = text, quiet = false } = readContent(json, labels);
+  const attachments = attachmentsOf(json, labels);
+  const context = [forwardLine(json, labels), viaLine(json), replyQuote(json, labels)];
+  const whole = join([...context, label, text], '\n');
+  const rich = isBlank(whole.text) ? plain(labels.empty) : whole;
+  const words = attachments.length === 0 ? rich : join([...context, beside], '\n');
+  return { kind, rich, words, attachments, quiet };
 }
 
 /**
@@ -136,7 +158,7 @@ export function describeUpdate(update: Update, lang: MessageLanguage): MessageCo
 function event(kind: MessageKind, text: string): MessageContent | null {
   if (isBlank(text)) return null;
   const rich = normalise(plain(text));
-  return { kind, rich, words: rich };
+  return { kind, rich, words: rich, attachments: [], quiet: false };
 }
 
 interface Content {
@@ -145,6 +167,9 @@ interface Content {
   label: RichText | string;
   /** What the person wrote. */
   text: RichText;
+  /** What stands for it beside the file, when that is something else: the emoji of a sticker. */
+  beside?: RichText;
+  quiet?: boolean;
 }
 
 function readContent(message: JsonObject, labels: MessageLabels): Content {
@@ -154,11 +179,19 @@ function readContent(message: JsonObject, labels: MessageLabels): Content {
   for (const [field, kind, read] of CONTENT) {
     const value = message[field];
     if (value === undefined || value === null) continue;
-    const isWords = kind === 'rich_message';
     const content = read(value, labels, message);
-    if (isWords) return { kind, label: '', text: join([content, caption], '\n') };
-    const live = kind === 'location' && isLive(value);
-    return { kind: live ? 'live_location' : kind, label: content, text: caption };
+    switch (kind) {
+      case 'rich_message':
+        return { kind, label: '', text: join([content, caption], '\n') };
+      case 'sticker':
+        return { kind, label: content, text: caption, beside: plain(asText(asObject(value).emoji)) };
+      case 'location':
+        return { kind: isLive(value) ? 'live_location' : kind, label: content, text: caption };
+      case 'service':
+        return { kind, label: content, text: caption, quiet: isQuiet(field, value) };
+      default:
+        return { kind, label: content, text: caption };
+    }
   }
   return { ...readService(message, labels), text: caption };
 }
@@ -166,10 +199,23 @@ function readContent(message: JsonObject, labels: MessageLabels): Content {
 function readService(message: JsonObject, labels: MessageLabels): Omit<Content, 'text'> {
   const fields = Object.keys(message).filter((field) => !METADATA.has(field) && message[field] !== undefined);
   const service = fields.find((field) => Object.hasOwn(labels.service, field));
-  if (service) return { kind: 'service', label: labels.service[service]! };
+  if (service) return { kind: 'service', label: labels.service[service]!, quiet: QUIET_NOTICES.has(service) };
   const unknown = fields.filter((field) => field !== 'text');
   if (unknown.length === 0) return { kind: 'unsupported', label: labels.empty };
   return { kind: 'unsupported', label: `${labels.unsupported}: ${fieldNames(unknown)}` };
+}
+
+/** A bot that comes or goes is nobody the operator talks to; of our own, `my_chat_member` tells. */
+function isQuiet(field: string, value: unknown): boolean {
+  if (field === 'new_chat_members') return people(value).length === 0;
+  if (field === 'left_chat_member') return asObject(value).is_bot === true;
+  return QUIET_NOTICES.has(field);
+}
+
+function people(members: unknown): JsonObject[] {
+  return asList(members)
+    .map(asObject)
+    .filter(({ is_bot: isBot }) => isBot !== true);
 }
 
 /** Enough of unknown names to look them up, whatever their length and number. */
@@ -178,8 +224,15 @@ function fieldNames(fields: string[]): string {
 }
 
 function forwardLine(message: JsonObject, labels: MessageLabels): string {
-  if (message.forward_origin === undefined) return '';
+  // A channel's post in its discussion group: the channel speaks for itself.
+  if (message.forward_origin === undefined || message.is_automatic_forward === true) return '';
   return `${labels.forwardedFrom} ${originName(message.forward_origin) || labels.unknownSender}`;
+}
+
+/** The inline bot whose result was sent. */
+function viaLine(message: JsonObject): string {
+  const username = asText(asObject(message.via_bot).username);
+  return username === '' ? '' : `via @${username}`;
 }
 
 /** The author of a `MessageOrigin`. */
@@ -232,17 +285,6 @@ function readPinned(value: unknown, labels: MessageLabels): RichText {
   const pinned = asObject(value);
   const content = pinned.date === 0 ? plain('') : truncate(ownContent(pinned, labels), QUOTE_LIMIT);
   return join([labels.pinned, withMark(content, 'quote')], '\n');
-}
-
-function readAudio(value: unknown, labels: MessageLabels): string {
-  const { performer, title, file_name: fileName } = asObject(value);
-  const name = [asText(performer), asText(title)].filter((part) => part !== '').join(' – ') || asText(fileName);
-  return withDetails(named(labels.audio, name), duration(value));
-}
-
-function readDocument(value: unknown, labels: MessageLabels): string {
-  const { file_name: fileName, file_size: size } = asObject(value);
-  return withDetails(named(labels.document, asText(fileName)), fileSize(asNumber(size), labels));
 }
 
 function readPaidMedia(value: unknown, labels: MessageLabels): string {
@@ -357,15 +399,17 @@ function reactionName(value: unknown, labels: MessageLabels): string {
 }
 
 function readMembership(update: JsonObject, labels: MessageLabels): string {
-  const isMember = (member: unknown) => {
-    const { status, is_member: stays } = asObject(member);
-    return status === 'restricted' ? stays === true : ['creator', 'administrator', 'member'].includes(asText(status));
-  };
   const was = isMember(update.old_chat_member);
   const is = isMember(update.new_chat_member);
   if (asObject(update.chat).type === 'private') return is ? labels.botUnblocked : labels.botBlocked;
   if (was === is) return is ? labels.botRights : '';
   return is ? labels.botAdded : labels.botRemoved;
+}
+
+/** Whether a `ChatMember` is in the chat. */
+export function isMember(member: unknown): boolean {
+  const { status, is_member: stays } = asObject(member);
+  return status === 'restricted' ? stays === true : ['creator', 'administrator', 'member'].includes(asText(status));
 }
 
 function readPollAnswer(answer: JsonObject, labels: MessageLabels): string {
@@ -387,40 +431,8 @@ function titled(label: string, value: unknown): string {
   return named(label, asText(asObject(value).title));
 }
 
-function named(label: string, name: string): string {
-  return isBlank(name) ? label : `${label}: ${name}`;
-}
-
-function withDetails(label: string, details: string): string {
-  return details === '' ? label : `${label} (${details})`;
-}
-
-function spaced(...parts: string[]): string {
-  return parts.filter((part) => part !== '').join(' ');
-}
-
-function lines(...parts: (string | undefined)[]): string {
-  return parts.filter((part) => part !== undefined && part !== '').join('\n');
-}
-
 function orElse(rich: RichText, label: string): RichText {
   return isBlank(rich.text) ? plain(label) : trim(rich);
-}
-
-/** Seconds as `m:ss` or `h:mm:ss`. */
-function duration(value: unknown): string {
-  const seconds = asNumber(asObject(value).duration);
-  if (seconds === undefined || seconds < 0) return '';
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
-  const padded = (part: number) => String(part).padStart(2, '0');
-  return h > 0 ? `${h}:${padded(m)}:${padded(s)}` : `${m}:${padded(s)}`;
-}
-
-function fileSize(bytes: number | undefined, { byteUnits }: MessageLabels): string {
-  if (bytes === undefined || bytes < 1) return '';
-  const power = Math.min(byteUnits.length - 1, Math.floor(Math.log2(bytes) / 10));
-  const size = bytes / 1024 ** power;
-  return `${power === 0 || size >= 100 ? Math.round(size) : Math.round(size * 10) / 10} ${byteUnits[power]}`;
 }
 
 function starCount(value: unknown): string {

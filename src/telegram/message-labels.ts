@@ -14,6 +14,7 @@ export interface MessageLabels {
   sticker: string;
   location: string;
   liveLocation: string;
+  liveLocationEnded: string;
   venue: string;
   contact: string;
   poll: string;
@@ -75,6 +76,7 @@ const EN: MessageLabels = {
   sticker: 'Sticker',
   location: '📍 Location',
   liveLocation: '📍 Live location',
+  liveLocationEnded: '📍 The live location has ended',
   venue: '📍 Place',
   contact: '👤 Contact',
   poll: '📊 Poll',
@@ -109,8 +111,8 @@ const EN: MessageLabels = {
   movedTo: 'ℹ️ The group became a supergroup',
   movedFrom: 'ℹ️ The supergroup continues the group',
   buttonPressed: '🔘 Pressed button',
-  reacted: 'Reacted',
-  reactionRemoved: 'Removed reaction',
+  reacted: 'Reaction',
+  reactionRemoved: 'Reaction removed',
   customEmoji: 'custom emoji',
   botBlocked: '🚫 The client blocked the bot',
   botUnblocked: '✅ The client unblocked the bot',
@@ -177,6 +179,7 @@ const RU: MessageLabels = {
   sticker: 'Стикер',
   location: '📍 Геопозиция',
   liveLocation: '📍 Трансляция геопозиции',
+  liveLocationEnded: '📍 Трансляция геопозиции закончилась',
   venue: '📍 Место',
   contact: '👤 Контакт',
   poll: '📊 Опрос',

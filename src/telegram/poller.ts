@@ -1,12 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { HeldLease } from '../relay/endpoint-driver.js';
-import type { IntakeService } from '../relay/intake.service.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import { LeaseLostError } from '../storage/lease.js';
-import type { MessageLanguage } from './message-labels.js';
 import { POLL_SECONDS, type BotApi } from './telegram.client.js';
-import { ALLOWED_UPDATES, parseUpdate } from './update.parser.js';
+import { ALLOWED_UPDATES } from './update.parser.js';
+import type { UpdatesService } from './updates.service.js';
 
 const BATCH = 100;
 const CONFLICT_PAUSE_MS = 10_000;
@@ -21,7 +20,6 @@ export interface PolledBot {
   nextOffset: bigint | null;
   /** What the tables say is wrong with it; null: nothing. */
   trouble: string | null;
-  language: () => Promise<MessageLanguage>;
 }
 
 /**
@@ -38,7 +36,7 @@ export class Poller {
   constructor(
     private readonly bot: PolledBot,
     private readonly api: BotApi,
-    private readonly intake: IntakeService,
+    private readonly updates: UpdatesService,
     private readonly bots: BotsRepository,
     private readonly held: HeldLease,
   ) {
@@ -76,12 +74,11 @@ export class Poller {
         const last = updates.at(-1);
         // A process that lost the bot while it waited must leave the batch to the new owner.
         if (!last || !this.held.held) continue;
-        const language = await this.bot.language();
         const next = BigInt(last.update_id) + 1n;
-        await this.intake.acceptPolledUpdates(
-          updates.map((update) => parseUpdate(update, this.bot.id, language)),
-          { lease: this.held.lease, botId: this.bot.id, nextOffset: next },
-        );
+        await this.updates.acceptPolled({ id: this.bot.id, api: this.api }, updates, {
+          lease: this.held.lease,
+          nextOffset: next,
+        });
         offset = next;
       } catch (error) {
         if (signal.aborted) return;

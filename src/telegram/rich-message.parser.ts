@@ -20,6 +20,33 @@ export function parseRichMessage(richMessage: unknown, labels: MessageLabels): R
   return readBlocks(asObject(richMessage).blocks, labels, 0);
 }
 
+/** Blocks that hold one file each, and the field of the block (named as in Message) that holds it. */
+const MEDIA_FIELDS = new Map([
+  ['photo', 'photo'],
+  ['video', 'video'],
+  ['animation', 'animation'],
+  ['audio', 'audio'],
+  ['document', 'document'],
+  ['voice_note', 'voice'],
+] as const);
+type MediaField = typeof MEDIA_FIELDS extends Map<string, infer Field> ? Field : never;
+
+/** The blocks of a `RichMessage` that hold files, in their order, those inside other blocks too. */
+export function mediaBlocks(richMessage: unknown): [field: MediaField, block: JsonObject][] {
+  return mediaAmong(asObject(richMessage).blocks, 0);
+}
+
+function mediaAmong(blocks: unknown, depth: number): [MediaField, JsonObject][] {
+  if (depth > MAX_DEPTH) return [];
+  return asList(blocks)
+    .map(asObject)
+    .flatMap((block) => {
+      const field = MEDIA_FIELDS.get(block.type as never);
+      const inner = [block, ...asList(block.items).map(asObject)].flatMap((part) => mediaAmong(part.blocks, depth + 1));
+      return field ? [[field, block] as [MediaField, JsonObject], ...inner] : inner;
+    });
+}
+
 function readBlocks(blocks: unknown, labels: MessageLabels, depth: number): RichText {
   if (depth > MAX_DEPTH) return plain('');
   return join(

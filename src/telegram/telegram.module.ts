@@ -1,6 +1,5 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
-import { IntakeService } from '../relay/intake.service.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
@@ -8,14 +7,16 @@ import { BotSender } from './bot.sender.js';
 import { BotsService } from './bots.service.js';
 import { FileSpool } from './file-spool.js';
 import { MediaSender } from './media.sender.js';
+import { ProfilePhotos } from './profile-photos.js';
 import { TelegramClient } from './telegram.client.js';
+import { UpdatesService } from './updates.service.js';
 import { WebhookController } from './webhook.controller.js';
 
 /** Everything that knows the Bot API. */
 @Module({
   imports: [RelayModule],
   controllers: [WebhookController],
-  providers: [BotSender, BotsService, FileSpool, MediaSender, TelegramClient],
+  providers: [BotSender, BotsService, FileSpool, MediaSender, ProfilePhotos, TelegramClient, UpdatesService],
   exports: [BotsService],
 })
 export class TelegramModule implements OnModuleInit {
@@ -23,14 +24,15 @@ export class TelegramModule implements OnModuleInit {
     private readonly drivers: EndpointDrivers,
     private readonly service: BotsService,
     private readonly bots: BotsRepository,
-    private readonly intake: IntakeService,
+    private readonly updates: UpdatesService,
+    private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
   ) {}
 
   onModuleInit(): void {
     this.drivers.register(
       'bot',
-      (id, held) => new BotDriver(id, held, this.service, this.bots, this.intake, this.sender),
+      (id, held) => new BotDriver(id, held, this.service, this.bots, this.updates, this.photos, this.sender),
     );
   }
 }

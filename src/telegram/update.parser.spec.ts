@@ -44,17 +44,57 @@ describe('a message in a private chat', () => {
     expect(parsed.said!.ignored).toBeUndefined();
   });
 
-  it('keeps an edit and a reaction for the record only', () => {
-    expect(parse({ edited_message: message() })).toMatchObject({
-      sawChat: false,
-      said: { text: 'Hello', ignored: { code: 'edit_not_relayed' } },
-    });
-    const reaction = { chat: privateChat, message_id: 5, user: ivan, date: 1, old_reaction: [], new_reaction: [] };
-    expect(parse({ message_reaction: reaction })).toMatchObject({
+  it('tells of a reaction as nobody’s words, and that the chat was seen; of no change only the latter', () => {
+    const reaction = (old_reaction: object[], new_reaction: object[]) =>
+      parse({
+        message_reaction: { chat: privateChat, message_id: 5, user: ivan, date: 1, old_reaction, new_reaction },
+      });
+    const thumb = { type: 'emoji', emoji: '👍' };
+    expect(reaction([], [thumb])).toMatchObject({
       chat: { externalId: 'tg:777' },
+      replyTo: { telegramMessageId: 5n },
       sawChat: true,
-      said: { ignored: { code: 'reaction_not_relayed' } },
+      said: { text: 'Reaction: 👍', systemLine: true },
     });
+    expect(reaction([thumb], []).said).toMatchObject({ text: 'Reaction removed: 👍', systemLine: true });
+    expect(reaction([], [])).toMatchObject({ sawChat: true, said: { ignored: { code: 'no_change' } } });
+  });
+
+  it('says which message it answers, and the chosen part', () => {
+    const original = { message_id: 5, date: 1, chat: privateChat, text: 'a long question' };
+    const answer = parse({ message: message({ reply_to_message: original, quote: { text: 'long', position: 2 } }) });
+    expect(answer.replyTo).toEqual({ telegramMessageId: 5n, quote: 'long' });
+    expect(answer.said!.text).toBe('long\nHello');
+    const elsewhere = { ...original, chat: { id: 5, type: 'private' } };
+    expect(parse({ message: message({ reply_to_message: elsewhere }) }).replyTo).toBeUndefined();
+  });
+
+  it.each<[string, string | undefined]>([
+    ['/start spring_2026', 'spring_2026'],
+    ['/start@shop_bot A-1', 'A-1'],
+    ['/start', undefined],
+    ['/start two words', undefined],
+    ['/start bizChat777', undefined],
+    ['/restart x', undefined],
+  ])('the payload of %j is the source %j, and stands in the text', (text, source) => {
+    const { chat, said } = parse({ message: message({ text }) });
+    expect(chat!.source).toBe(source);
+    expect(said!.text).toBe(text);
+  });
+
+  it.each<[object, string | undefined]>([
+    [{ phone_number: '79001112233', user_id: 777 }, '+79001112233'],
+    [{ phone_number: '+7 (900) 111-22-33', user_id: 777 }, '+79001112233'],
+    [{ phone_number: '79001112233', user_id: 5 }, undefined],
+    [{ phone_number: '79001112233' }, undefined],
+    [{ phone_number: 'call me', user_id: 777 }, undefined],
+  ])('the contact %j gives the client the number %j', (contact, phone) => {
+    const shared = message({ text: undefined, contact: { first_name: 'Ivan', ...contact } });
+    expect(parse({ message: shared }).chat!.phone).toBe(phone);
+  });
+
+  it('is not linked by a number that is none', () => {
+    expect(parse({ message: message({ message_id: 0 }) }).telegramMessageId).toBeUndefined();
   });
 
   it.each([
@@ -66,7 +106,64 @@ describe('a message in a private chat', () => {
     expect(parse({ my_chat_member: change })).toMatchObject({
       blocked,
       sawChat: false,
-      said: { ignored: { code: 'state_change' } },
+      said: { systemLine: true, text: blocked ? '🚫 The client blocked the bot' : '✅ The client unblocked the bot' },
+    });
+  });
+});
+
+describe('an edited message', () => {
+  const edited = (more: Record<string, unknown>, type = 'edited_message') =>
+    parse({ [type]: message({ edit_date: 1_773_266_000, ...more }) });
+
+  it('is the message as it is now, at the time of the edit', () => {
+    expect(edited({ text: 'Hello again' })).toMatchObject({
+      edits: true,
+      telegramMessageId: 11n,
+      sawChat: false,
+      said: { text: 'Hello again', saidAt: new Date('2026-03-11T21:53:20Z') },
+    });
+  });
+
+  const photo = [{ file_id: 'f', file_unique_id: 'u', width: 1, height: 1 }];
+  const link = { type: 'url', offset: 0, length: 5 };
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['buttons', {}, { reply_markup: { inline_keyboard: [] } }],
+    ['a link preview', {}, { link_preview_options: { is_disabled: true } }],
+    ['a link that was found', {}, { entities: [link] }],
+    ['new references to the file', { text: undefined, photo }, { photo: [{ ...photo[0], file_id: 'g' }] }],
+    ['protection', { text: undefined, photo, caption: 'c' }, { has_protected_content: true }],
+    ['views', {}, { sender_boost_count: 3, effect_id: '5' }],
+  ])('compares equal when only what nobody sees was changed: %s', (_, content, change) => {
+    const visible = ({ said }: ReturnType<typeof parse>) => ({
+      text: said!.text,
+      marks: said!.marks,
+      files: said!.attachments!.map(({ telegramUniqueId }) => telegramUniqueId),
+    });
+    expect(visible(edited({ ...content, ...change }))).toEqual(visible(parse({ message: message(content) })));
+  });
+
+  it('of an album says nothing where the part has no caption, in a group too', () => {
+    const group = { id: -5, type: 'group', title: 'Buyers' };
+    const part = edited({ text: undefined, photo, media_group_id: '1', chat: group });
+    expect(part).toMatchObject({ edits: true, albumId: '1', said: { text: '' } });
+  });
+
+  it('that moves a live location is kept, and its end is told once', () => {
+    const location = { latitude: 55.75, longitude: 37.61 };
+    const moved = edited({ text: undefined, location: { ...location, live_period: 900 } });
+    expect(moved.said!.ignored).toMatchObject({ code: 'live_location_move' });
+    expect(moved.edits ?? moved.telegramMessageId).toBeUndefined();
+    const ended = edited({ text: undefined, location });
+    expect(ended).toMatchObject({ replyTo: { telegramMessageId: 11n }, said: { systemLine: true } });
+    expect(ended.said!.text).toBe('📍 The live location has ended\nhttps://maps.google.com/?q=55.75,37.61');
+    expect(ended.edits ?? ended.telegramMessageId).toBeUndefined();
+  });
+
+  it('of the owner of a Business account stays nobody’s words', () => {
+    const owner = { business_connection_id: 'x', from: { id: 1, first_name: 'Olga' }, text: 'fixed' };
+    expect(edited(owner, 'edited_business_message')).toMatchObject({
+      edits: true,
+      said: { systemLine: true, text: 'Olga (Telegram): fixed' },
     });
   });
 });
@@ -91,8 +188,126 @@ describe('a message elsewhere', () => {
     const client = parse({ business_message: message({ business_connection_id: 'a:b|c' }) });
     expect(client.chat).toMatchObject({ externalId: 'tg:777:ba_b_c', businessConnection: 'a:b|c' });
     expect(client.said!.ignored).toBeUndefined();
-    const owner = parse({ business_message: message({ business_connection_id: 'x', from: { ...ivan, id: 1 } }) });
-    expect(owner).toMatchObject({ sawChat: false, said: { ignored: { code: 'written_by_owner' } } });
+    const owner = {
+      business_connection_id: 'x',
+      from: { id: 1, first_name: 'Olga', last_name: 'K', language_code: 'fr' },
+    };
+    const mirrored = parse({ business_message: message(owner) });
+    expect(mirrored).toMatchObject({
+      sawChat: false,
+      chat: { firstName: 'Ivan', lastName: 'Petrov', language: undefined },
+      said: { systemLine: true, text: 'Olga K (Telegram): Hello', authorId: '1' },
+    });
+    expect(parse({ business_message: message({ ...owner, is_from_offline: true }) }).said!.systemLine).toBe(true);
+    const echo = parse({ business_message: message({ ...owner, sender_business_bot: { id: 9, is_bot: true } }) });
+    expect(echo.said!.ignored).toMatchObject({ code: 'own_echo' });
+    expect(echo.telegramMessageId).toBeUndefined();
+  });
+
+  it('a Business connection is learned, with the rights of old and new servers', () => {
+    const connection = { id: 'abc', user: { id: 1, first_name: 'Olga' }, user_chat_id: 1, date: 1, is_enabled: true };
+    const learned = (more: object) => parse({ business_connection: { ...connection, ...more } }).connection;
+    expect(learned({ rights: { can_reply: true } })).toEqual({ id: 'abc', ownerId: 1n, enabled: true, canReply: true });
+    expect(learned({ rights: {} })).toMatchObject({ canReply: false });
+    expect(learned({ can_reply: true })).toMatchObject({ canReply: true });
+    expect(learned({ is_enabled: false })).toMatchObject({ enabled: false });
+    expect(learned({ user: {} })).toBeUndefined();
+  });
+
+  it('messages that were taken back are named', () => {
+    const deletion = { business_connection_id: 'x', chat: privateChat, message_ids: [4, 5, 'six'] };
+    const parsed = parse({ deleted_business_messages: deletion });
+    expect(parsed).toMatchObject({ deletes: [4n, 5n], chat: { externalId: 'tg:777:bx' }, sawChat: false });
+    expect(parsed.said!.ignored).toMatchObject({ code: 'deletion' });
+  });
+
+  it('in the direct messages of a channel: the client is who opened the topic, the channel is its owner', () => {
+    const chat = { id: -100_700, type: 'supergroup', title: 'News', is_direct_messages: true };
+    const topic = { chat, direct_messages_topic: { topic_id: 777, user: ivan } };
+    const client = parse({ message: message(topic) });
+    expect(client.chat).toMatchObject({
+      externalId: 'tg:-100700:777',
+      externalUserId: 'tg:777',
+      threadId: 777n,
+      type: 'direct_messages',
+      title: 'Ivan Petrov',
+      language: 'ru',
+    });
+    expect(client.said!.text).toBe('Hello');
+    const channel = { id: -100_7, type: 'channel', title: 'News' };
+    const owner = parse({ message: message({ ...topic, from: { id: 136_817_688 }, sender_chat: channel }) });
+    expect(owner).toMatchObject({ sawChat: false, said: { systemLine: true, text: 'News (Telegram): Hello' } });
+  });
+
+  it('a channel’s post in its discussion group is said by the channel', () => {
+    const channel = { id: -100_7, type: 'channel', title: 'News' };
+    const post = {
+      chat: group,
+      from: { id: 777_000, first_name: 'Telegram' },
+      sender_chat: channel,
+      is_automatic_forward: true,
+      forward_origin: { type: 'channel', chat: channel, message_id: 3, date: 1 },
+    };
+    expect(parse({ message: message(post) })).toMatchObject({
+      chat: { externalId: 'tg:-100500' },
+      said: { text: 'News:\nHello', authorName: 'News' },
+    });
+  });
+
+  it('a reaction in a forum has no topic to stand in, a post in a channel nobody to answer', () => {
+    const reaction = { chat: { ...group, is_forum: true }, message_id: 5, user: ivan, date: 1 };
+    expect(parse({ message_reaction: { ...reaction, new_reaction: [{ type: 'emoji', emoji: '👍' }] } })).toMatchObject({
+      chat: null,
+      said: { ignored: { code: 'no_dialog' } },
+    });
+    const channel = { id: -100_7, type: 'channel', title: 'News' };
+    expect(parse({ channel_post: message({ chat: channel }) })).toMatchObject({
+      chat: null,
+      said: { text: 'Hello', ignored: { code: 'not_a_message' } },
+    });
+  });
+
+  it('a button pressed in a group names who pressed', () => {
+    const query = { id: '1', from: ivan, data: 'yes', message: { message_id: 3, date: 0, chat: group } };
+    expect(parse({ callback_query: query })).toMatchObject({
+      chat: { externalId: 'tg:-100500' },
+      sawChat: true,
+      said: { kind: 'callback', text: 'Ivan Petrov:\n🔘 Pressed button: yes' },
+    });
+  });
+
+  it('people who come and go are lines of the system, bots are not told of', () => {
+    const joined = parse({ message: message({ chat: group, text: undefined, new_chat_members: [ivan] }) });
+    expect(joined).toMatchObject({ sawChat: false, said: { systemLine: true, text: '➕ Joined: Ivan Petrov' } });
+    const bot = parse({
+      message: message({ chat: group, text: undefined, new_chat_members: [{ id: 1, is_bot: true }] }),
+    });
+    expect(bot.said!.ignored).toMatchObject({ code: 'service_message' });
+    const timer = { message_auto_delete_time: 60 };
+    const quiet = parse({ message: message({ text: undefined, message_auto_delete_timer_changed: timer }) });
+    expect(quiet.said!.ignored).toMatchObject({ code: 'service_message' });
+  });
+
+  it('the bot comes and goes', () => {
+    const change = (was: string, is: string) =>
+      parse({
+        my_chat_member: {
+          chat: group,
+          from: ivan,
+          date: 1,
+          old_chat_member: { status: was },
+          new_chat_member: { status: is },
+        },
+      });
+    expect(change('left', 'member')).toMatchObject({
+      blocked: false,
+      said: { systemLine: true, text: '➕ The bot was added to the chat' },
+    });
+    expect(change('administrator', 'left')).toMatchObject({ blocked: true, said: { systemLine: true } });
+    expect(change('member', 'administrator')).toMatchObject({
+      blocked: false,
+      said: { ignored: { code: 'no_change' } },
+    });
   });
 });
 

@@ -1,11 +1,22 @@
-import type { Chat, Message, Update } from '@grammyjs/types';
-import type { ClientUpdate, Ignored, Said, TelegramChat } from '../relay/message.js';
-import { concat, plain, withMark, type RichText } from '../relay/rich-text.js';
-import { asId, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
-import { describeMessage, describeUpdate } from './message-content.js';
+import type { Message, Update } from '@grammyjs/types';
+import type { ClientUpdate, Ignored, Said } from '../relay/message.js';
+import { concat, isBlank, plain, withMark, type RichText } from '../relay/rich-text.js';
+import { parseChat } from './chat.parser.js';
+import { asBigInt, asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
+import {
+  describeEndOfLiveLocation,
+  describeMessage,
+  describeUpdate,
+  isMember,
+  type MessageContent,
+} from './message-content.js';
 import type { MessageLanguage } from './message-labels.js';
 
-/** Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. */
+/**
+ * Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. Not among
+ * them: posts of channels (published, not addressed to whoever answers), answers to polls (told only of polls that the
+ * bot sent, and no operator can send one) and what only the owner of a chat can act on.
+ */
 export const ALLOWED_UPDATES = [
   'message',
   'edited_message',
@@ -18,172 +29,293 @@ export const ALLOWED_UPDATES = [
   'deleted_business_messages',
 ] as const satisfies (keyof Update)[];
 
-const NOT_RELAYED: Record<string, Ignored> = {
-  edited_message: { code: 'edit_not_relayed', detail: 'The client edited a message; edits are kept, not relayed.' },
-  message_reaction: { code: 'reaction_not_relayed', detail: 'A reaction is kept as a sign that the chat was seen.' },
-  my_chat_member: {
-    code: 'state_change',
-    detail: 'The client blocked or unblocked the bot, or it joined or left a group.',
-  },
-};
-
-/** Where an update comes from; of its fields only `chat.id` is known to be what the Bot API promises. */
-interface Origin {
-  chat: Chat;
-  from: JsonObject;
-  senderChat: JsonObject;
-  threadId?: number;
-  businessConnection?: string;
+type Base = Pick<ClientUpdate, 'botId' | 'updateId'>;
+interface Context {
+  base: Base;
+  update: Update;
+  language: MessageLanguage;
 }
+type Reader = (value: JsonObject, context: Context) => ClientUpdate;
+
+const READERS: Readonly<Record<string, Reader>> = {
+  message: readMessage,
+  business_message: readMessage,
+  edited_message: readEdit,
+  edited_business_message: readEdit,
+  callback_query: readCallbackQuery,
+  message_reaction: readReaction,
+  my_chat_member: readMembership,
+  business_connection: readConnection,
+  deleted_business_messages: readDeletion,
+};
 
 /**
  * What a Telegram update holds for the relay. Never throws and never drops: what cannot be relayed comes back with
  * `said.ignored`, so that it is kept for the record together with the raw update.
  */
 export function parseUpdate(update: Update, botId: bigint, language: MessageLanguage): ClientUpdate {
-  const type = updateType(update);
-  const origin = originOf(update);
-  const chat = origin ? identify(origin) : null;
-  const base = { botId, updateId: update.update_id, chat };
-  const author = origin ? authorOf(origin) : {};
-  const keep = (ignored: Ignored, described = describeUpdate(update, language)): Said => ({
-    kind: described?.kind ?? type,
-    text: described?.rich.text ?? '',
-    marks: described?.rich.marks ?? [],
-    ...author,
-    raw: update,
-    ignored,
-  });
-
-  const message = update.message ?? update.business_message;
-  if (message && origin && chat) {
-    const { kind, rich } = describeMessage(message, language);
-    const words = chat.type === 'private' ? rich : withSender(author.authorName, rich);
-    const said: Said = { kind, ...words, ...author, saidAt: dateOf(message.date), raw: update };
-    const ignored = notFromClient(message, origin, chat);
-    const telegramMessageId = asBigInt(message.message_id);
-    if (ignored) return { ...base, said: { ...said, ignored }, telegramMessageId, sawChat: false };
-    return { ...base, said, telegramMessageId, sawChat: true };
-  }
-  if (update.callback_query && chat) {
-    const described = describeUpdate(update, language);
-    if (described) {
-      return { ...base, said: { kind: described.kind, ...described.rich, ...author, raw: update }, sawChat: true };
-    }
-  }
-  if (update.my_chat_member && chat) {
-    const status = update.my_chat_member.new_chat_member?.status;
-    return {
-      ...base,
-      said: keep(NOT_RELAYED.my_chat_member!),
-      blocked: status === 'kicked' || status === 'left',
-      sawChat: false,
-    };
-  }
-  const ignored = NOT_RELAYED[type.replace('business_message', 'message')] ?? {
-    code: 'not_a_message',
-    detail: `An update of type ${type} holds nothing that is relayed.`,
-  };
-  return { ...base, said: keep(ignored), sawChat: type === 'message_reaction' };
+  const context = { base: { botId, updateId: update.update_id }, update, language };
+  const json = asObject(update);
+  const type = Object.keys(READERS).find((field) => json[field] !== undefined);
+  return type ? READERS[type]!(asObject(json[type]), context) : record(context, null, notRelayed(update));
 }
 
-/** The one field besides update_id; its name is the type. */
-function updateType(update: Update): string {
-  return Object.keys(update).find((field) => field !== 'update_id') ?? 'empty';
+function notRelayed(update: Update): Ignored {
+  // The one field besides update_id; its name is the type.
+  const type = Object.keys(update).find((field) => field !== 'update_id') ?? 'empty';
+  return { code: 'not_a_message', detail: `An update of type ${type.slice(0, 100)} holds nothing that is relayed.` };
 }
 
-function originOf(update: Update): Origin | null {
-  const message =
-    update.message ?? update.edited_message ?? update.business_message ?? update.edited_business_message ?? null;
-  if (message && isChat(message.chat)) {
-    return {
-      chat: message.chat,
-      from: asObject(message.from),
-      senderChat: asObject(message.sender_chat),
-      threadId: message.is_topic_message ? asNumber(message.message_thread_id) : undefined,
-      businessConnection: asText(message.business_connection_id) || undefined,
-    };
-  }
-  const pressed = update.callback_query;
-  if (pressed?.message && isChat(pressed.message.chat)) {
-    const { chat } = pressed.message;
-    const inTopic = 'is_topic_message' in pressed.message && pressed.message.is_topic_message;
-    return {
-      chat,
-      from: asObject(pressed.from),
-      senderChat: {},
-      threadId: inTopic ? asNumber(pressed.message.message_thread_id) : undefined,
-    };
-  }
-  const change = update.my_chat_member ?? update.message_reaction;
-  if (!change || !isChat(change.chat)) return null;
-  return { chat: change.chat, from: asObject('from' in change ? change.from : change.user), senderChat: {} };
+/** Kept for the record. */
+function record(
+  { base, update, language }: Context,
+  chat: ClientUpdate['chat'],
+  ignored: Ignored,
+  said: Partial<Said> = {},
+): ClientUpdate {
+  const described = describeUpdate(update, language);
+  const kind = described?.kind ?? Object.keys(update).find((field) => field !== 'update_id') ?? 'empty';
+  const { text, marks } = described?.rich ?? plain('');
+  return { ...base, chat, said: { kind, text, marks, raw: update, ...said, ignored }, sawChat: false };
 }
 
-function isChat(chat: unknown): chat is Chat {
-  return typeof chat === 'object' && chat !== null && Number.isSafeInteger((chat as Chat).id);
+function readMessage(message: JsonObject, context: Context): ClientUpdate {
+  return readWords(message, context, false);
 }
 
-/** The identifiers by which Bitrix24 knows the chat. They are frozen: another value would open another dialog. */
-function identify({ chat, from, threadId, businessConnection }: Origin): TelegramChat {
-  const type = asText(chat.type) || 'private';
-  const person = type === 'private';
-  const topic = asBigInt(threadId);
-  const suffix = businessConnection ? `:b${businessConnection.replace(/[:|]/g, '_')}` : topic ? `:${topic}` : '';
-  const shown: JsonObject = person ? { ...from, ...chat } : asObject(chat);
-  const firstName = asText(shown.first_name);
-  const lastName = asText(shown.last_name);
-  const username = asText(shown.username);
-  const title =
-    asText(shown.title) ||
-    [firstName, lastName].filter(Boolean).join(' ') ||
-    (username ? `@${username}` : `Telegram ${chat.id}`);
+/** A message as it is now. Where it stands already only its words are renewed, and only if they changed. */
+function readEdit(message: JsonObject, context: Context): ClientUpdate {
+  const isLocation = message.location !== undefined && message.venue === undefined;
+  return isLocation ? readLiveLocation(message, context) : readWords(message, context, true);
+}
+
+function readWords(message: JsonObject, context: Context, edited: boolean): ClientUpdate {
+  const from = asObject(message.from);
+  const chat = parseChat(message, from);
+  if (!chat) return record(context, null, NOWHERE);
+  const content = describeMessage(message as unknown as Message, context.language);
+  const author = authorOf(message);
+  const ignored = reasonToIgnore(message, content);
+  if (ignored) return record(context, chat, ignored, author);
+  const isOwner = isWrittenByOwner(message);
+  const isService = content.kind === 'service';
+  const albumId = asText(message.media_group_id) || undefined;
+  // The caption of an album stands at one of its parts; an edit of another one says nothing.
+  const isSilent = edited && albumId !== undefined && isBlank(content.words.text);
+  const { text, marks } =
+    isSilent || isService ? content.words : signed(content.words, author.authorName, isOwner, chat.type);
+  const telegramMessageId = messageIdOf(message);
   return {
-    externalId: `tg:${chat.id}${suffix}`,
-    // In a private chat the chat id is the client's user id. In a group the group itself is the client.
-    externalUserId: `tg:${chat.id}`,
-    telegramChatId: BigInt(chat.id),
-    threadId: topic,
-    businessConnection,
-    type,
-    title,
-    firstName: firstName || undefined,
-    lastName: lastName || undefined,
-    username: username || undefined,
-    language: (person && asText(from.language_code)) || undefined,
+    ...context.base,
+    chat,
+    said: {
+      kind: content.kind,
+      text,
+      marks,
+      attachments: content.attachments,
+      ...author,
+      saidAt: dateOf(edited ? (message.edit_date ?? message.date) : message.date),
+      raw: context.update,
+      ...(isOwner || isService ? { systemLine: true } : {}),
+    },
+    telegramMessageId,
+    ...(edited && telegramMessageId !== undefined ? { edits: true } : {}),
+    albumId,
+    replyTo: replyOf(message),
+    sawChat: !edited && !isOwner && !isService,
   };
 }
 
-function authorOf({ from, senderChat }: Origin): { authorId?: string; authorName?: string } {
+const NOWHERE: Ignored = {
+  code: 'no_dialog',
+  detail: 'It happened where nobody can be answered: in a channel, or in a topic that Telegram does not name.',
+};
+const ECHO: Ignored = { code: 'own_echo', detail: 'Sent by the bot itself in the name of the Business account.' };
+const NOTICE: Ignored = { code: 'service_message', detail: 'A notice of Telegram that tells an operator nothing.' };
+
+function reasonToIgnore(message: JsonObject, { quiet }: MessageContent): Ignored | null {
+  if (message.sender_business_bot !== undefined) return ECHO;
+  return quiet ? NOTICE : null;
+}
+
+/**
+ * In a chat of Telegram Business whoever is not the client is the owner of the account (his greeting and away messages
+ * too); in a topic of a channel's direct messages, the channel or one of its administrators.
+ */
+function isWrittenByOwner(message: JsonObject): boolean {
+  const from = asObject(message.from);
+  const chat = asObject(message.chat);
+  if (chat.is_direct_messages === true) {
+    const client = asObject(asObject(message.direct_messages_topic).user).id;
+    return message.sender_chat !== undefined || (client !== undefined && from.id !== client);
+  }
+  return message.business_connection_id !== undefined && from.id !== undefined && from.id !== chat.id;
+}
+
+/** With the name of who speaks, wherever that is not the client alone. */
+function signed(words: RichText, name: string | undefined, isOwner: boolean, chatType: string): RichText {
+  if (isOwner) {
+    const beginsWithQuote = words.marks.some(({ type, offset }) => type === 'quote' && offset === 0);
+    return concat(`${name ? `${name} (Telegram)` : 'Telegram'}:`, beginsWithQuote ? '\n' : ' ', words);
+  }
+  const isAlone = chatType === 'private' || chatType === 'direct_messages';
+  return name && !isAlone ? concat(withMark(`${name}:`, 'bold'), '\n', words) : words;
+}
+
+const MOVE: Ignored = {
+  code: 'live_location_move',
+  detail: 'A live location moves; its beginning and end are relayed.',
+};
+
+function readLiveLocation(message: JsonObject, context: Context): ClientUpdate {
+  const chat = parseChat(message, asObject(message.from));
+  const author = authorOf(message);
+  if (!chat) return record(context, null, NOWHERE);
+  if (asNumber(asObject(message.location).live_period) !== undefined) return record(context, chat, MOVE, author);
+  const telegramMessageId = messageIdOf(message);
+  const ended = describeEndOfLiveLocation(message.location, context.language);
+  return {
+    ...context.base,
+    chat,
+    said: {
+      kind: 'live_location',
+      ...inGroup(chat.type, author.authorName, ended),
+      ...author,
+      saidAt: dateOf(message.edit_date ?? message.date),
+      raw: context.update,
+      systemLine: true,
+    },
+    replyTo: telegramMessageId === undefined ? undefined : { telegramMessageId },
+    sawChat: false,
+  };
+}
+
+/** A line of the system on what one of several people did. */
+function inGroup(chatType: string, name: string | undefined, line: RichText): RichText {
+  return name && chatType !== 'private' && chatType !== 'direct_messages' ? concat(`${name}: `, line) : line;
+}
+
+function readCallbackQuery(query: JsonObject, context: Context): ClientUpdate {
+  const from = asObject(query.from);
+  const place = asObject(query.message);
+  const chat = parseChat(place, from);
+  const described = describeUpdate(context.update, context.language);
+  if (!chat || !described) return record(context, chat, NOWHERE);
+  const author = authorOf({ from });
+  return {
+    ...context.base,
+    chat,
+    said: {
+      kind: described.kind,
+      ...signed(described.words, author.authorName, false, chat.type),
+      ...author,
+      raw: context.update,
+    },
+    sawChat: true,
+  };
+}
+
+function readReaction(reaction: JsonObject, context: Context): ClientUpdate {
+  const author = authorOf({ from: reaction.user, sender_chat: reaction.actor_chat });
+  // The update does not name the topic, and another dialog than that of the message would mislead.
+  const inSomeTopic = asObject(reaction.chat).is_forum === true;
+  const chat = inSomeTopic ? null : parseChat({ chat: reaction.chat }, asObject(reaction.user));
+  if (!chat) return record(context, null, NOWHERE, author);
+  const described = describeUpdate(context.update, context.language);
+  if (!described) return { ...record(context, chat, UNCHANGED, author), sawChat: true };
+  const telegramMessageId = messageIdOf(reaction);
+  return {
+    ...context.base,
+    chat,
+    said: {
+      kind: described.kind,
+      ...inGroup(chat.type, author.authorName, described.words),
+      ...author,
+      saidAt: dateOf(reaction.date),
+      raw: context.update,
+      systemLine: true,
+    },
+    replyTo: telegramMessageId === undefined ? undefined : { telegramMessageId },
+    sawChat: true,
+  };
+}
+
+const UNCHANGED: Ignored = { code: 'no_change', detail: 'Nothing that an operator would see has changed.' };
+
+function readMembership(change: JsonObject, context: Context): ClientUpdate {
+  const chat = parseChat({ chat: change.chat }, asObject(change.from));
+  const author = authorOf(change);
+  if (!chat) return record(context, null, NOWHERE, author);
+  const is = isMember(change.new_chat_member);
+  const isSame = change.old_chat_member !== undefined && isMember(change.old_chat_member) === is;
+  const described = isSame ? null : describeUpdate(context.update, context.language);
+  if (!described) return { ...record(context, chat, UNCHANGED, author), blocked: !is };
+  return {
+    ...context.base,
+    chat,
+    said: {
+      kind: described.kind,
+      ...described.words,
+      ...author,
+      saidAt: dateOf(change.date),
+      raw: context.update,
+      systemLine: true,
+    },
+    blocked: !is,
+    sawChat: false,
+  };
+}
+
+function readConnection(connection: JsonObject, context: Context): ClientUpdate {
+  const id = asText(connection.id);
+  const ownerId = asBigInt(asObject(connection.user).id);
+  const enabled = connection.is_enabled === true;
+  const name = authorOf({ from: connection.user });
+  const ignored = {
+    code: 'business_connection',
+    detail: `The Telegram Business account is ${enabled ? 'connected' : 'disconnected'}.`,
+  };
+  const recorded = record(context, null, ignored, { ...name, saidAt: dateOf(connection.date) });
+  if (id === '' || ownerId === undefined) return recorded;
+  // Servers before Bot API 9.0 say it without a list of rights.
+  const canReply = (connection.rights === undefined ? connection : asObject(connection.rights)).can_reply === true;
+  return { ...recorded, connection: { id, ownerId, enabled, canReply } };
+}
+
+const DELETION: Ignored = { code: 'deletion', detail: 'The client or the owner of the account took messages back.' };
+
+function readDeletion(deletion: JsonObject, context: Context): ClientUpdate {
+  const chat = parseChat(deletion, {});
+  const deletes = asList(deletion.message_ids).flatMap((id) => asBigInt(id) ?? []);
+  return { ...record(context, chat, DELETION), ...(chat && deletes.length > 0 ? { deletes } : {}) };
+}
+
+function authorOf(place: JsonObject): { authorId?: string; authorName?: string } {
+  const senderChat = asObject(place.sender_chat);
   const title = asText(senderChat.title);
   if (title) return { authorId: asId(senderChat.id) || undefined, authorName: title };
+  const from = asObject(place.from);
   const name = [asText(from.first_name), asText(from.last_name)].filter(Boolean).join(' ') || asText(from.username);
   return { authorId: asId(from.id) || undefined, authorName: name || undefined };
 }
 
-/** `Integer` of the Bot API; undefined for anything else. */
-function asBigInt(value: unknown): bigint | undefined {
-  return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
+/** Undefined also for 0, which stands for messages that have no number of their own (Bot API, Message.message_id). */
+function messageIdOf(message: JsonObject): bigint | undefined {
+  return asBigInt(message.message_id) || undefined;
+}
+
+function replyOf(message: JsonObject): ClientUpdate['replyTo'] {
+  const original = asObject(message.reply_to_message);
+  const telegramMessageId = messageIdOf(original);
+  const isElsewhere = asObject(original.chat).id !== asObject(message.chat).id;
+  // Every message of a forum topic "replies" to the creation of the topic.
+  if (telegramMessageId === undefined || isElsewhere || original.forum_topic_created !== undefined) return undefined;
+  const quote = asText(asObject(message.quote).text);
+  return { telegramMessageId, ...(quote === '' ? {} : { quote }) };
 }
 
 /** Unix time; undefined for what is no moment that a calendar with four digits knows. */
 function dateOf(seconds: unknown): Date | undefined {
   const known = Number.isInteger(seconds) && (seconds as number) >= 0 && (seconds as number) < 1e11;
   return known ? new Date((seconds as number) * 1000) : undefined;
-}
-
-/** In a group the operator must see who speaks. */
-function withSender(name: string | undefined, rich: RichText): RichText {
-  return name ? concat(withMark(`${name}:`, 'bold'), plain('\n'), rich) : rich;
-}
-
-function notFromClient(message: Message, { from }: Origin, chat: TelegramChat): Ignored | null {
-  // In a Business chat chat.id is the client; anybody else who writes there is the owner of the account (or we).
-  if (chat.businessConnection && from.id !== undefined && from.id !== message.chat.id) {
-    return {
-      code: 'written_by_owner',
-      detail: 'Written by the owner of the Telegram Business account, not by the client.',
-    };
-  }
-  return null;
 }

@@ -3,10 +3,9 @@ import { ApiBody, ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Update } from '@grammyjs/types';
 import { Problem } from '../common/problem.js';
 import { INTAKE_LIMIT_MS, within } from '../common/within.js';
-import { IntakeService } from '../relay/intake.service.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { BotsService } from './bots.service.js';
-import { parseUpdate } from './update.parser.js';
+import { UpdatesService } from './updates.service.js';
 
 const EXAMPLE = {
   update_id: 1000001,
@@ -30,7 +29,7 @@ const EXAMPLE = {
 export class WebhookController {
   constructor(
     private readonly bots: BotsService,
-    private readonly intake: IntakeService,
+    private readonly updates: UpdatesService,
     private readonly encryption: EncryptionService,
   ) {}
 
@@ -78,7 +77,7 @@ export class WebhookController {
         'The body must be a Telegram update: a JSON object with an integer update_id.',
       );
     }
-    await this.intake.acceptPushedUpdate(parseUpdate(update, bot.id, await this.bots.language(bot.id)));
+    await this.updates.acceptPushed(bot, update);
   }
 }
 

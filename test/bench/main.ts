@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
 import { clientsToBitrix24 } from './clients.measure.js';
 import type { Figure } from './figure.js';
+import { historySearch } from './history.measure.js';
 import { burstOfOnePortal, manyPortals } from './limits.measure.js';
 import { answerLatency, operatorsToTelegram } from './operators.measure.js';
 import { recovery } from './recovery.measure.js';
@@ -18,7 +19,7 @@ import { acknowledgements } from './webhook.measure.js';
 const USAGE = `npm run bench -- [--only P1,P2] [--seconds 10] [--json FILE] [--profile DIR]
 
 Measures the built program (dist/) between both simulated networks, on an embedded PostgreSQL of its own.
-  --only     measures to take, by name: P1, P2, P3, P4, P5, P6, P7, P8, P9, P11 (default: all)
+  --only     measures to take, by name: P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11 (default: all)
   --seconds  how long each throughput is measured, 1 to 120 (default: 10)
   --json     where machine and figures are written to, after each measure (default: .data/bench.json)
   --profile  leaves CPU profiles of the program in DIR; the figures are then a little lower
@@ -34,6 +35,7 @@ const MEASURES: Record<string, (context: BenchContext) => Promise<Figure[]>> = {
   P7: recovery,
   P8: memoryWithBacklog,
   P9: startTimes,
+  P10: historySearch,
   P11: throughputBesideStored,
 };
 

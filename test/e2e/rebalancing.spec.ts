@@ -91,9 +91,7 @@ describe('twelve endpoints and three programs', { timeout: 240_000 }, () => {
     const pids = Object.values(await owners.pids());
     return programs.map(({ pid }) => pids.filter((owner) => owner === pid).length);
   };
-  const isShared = (among: number[]) =>
-    among.reduce((sum, count) => sum + count, 0) === MORE_BOTS + 2 &&
-    among.every((count) => Math.abs(count - (MORE_BOTS + 2) / among.length) <= 1);
+  const isShared = (among: number[]) => among.every((count) => count === (MORE_BOTS + 2) / among.length);
   const join = async () => {
     const program = await bridge.replica();
     more.push(program);

@@ -104,6 +104,7 @@ describe('agreement with prisma migrate deploy', () => {
         'constraint lanes lanes_pending_not_negative',
         'index lanes lanes_busy',
         'index lanes lanes_due',
+        'index message_words message_words_words',
         'index messages messages_album',
         'index messages messages_bitrix_id',
       ]);

@@ -60,9 +60,10 @@ export class BusinessAccount {
     return this.announce();
   }
 
-  reconnects(): Update | undefined {
+  /** With the rights it had, or with others. */
+  reconnects(rights: BusinessBotRights = this.rights): Update | undefined {
     this.isEnabled = true;
-    return this.announce();
+    return this.grants(rights);
   }
 
   grants(rights: BusinessBotRights): Update | undefined {

@@ -2,7 +2,7 @@ import type { Message } from '@grammyjs/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { contents, forwardedFrom } from './client.contents.js';
 import { sampleJpeg } from './sample.media.js';
-import { api, bot, ivan, start, tg, TOKEN } from './simulator.stage.js';
+import { api, bot, ivan, start, tg } from './simulator.stage.js';
 
 beforeEach(() => start());
 afterEach(() => tg.stop());
@@ -98,38 +98,5 @@ describe('a client', () => {
     });
     expect(ivan.starts().message.text).toBe('/start');
     expect(() => ivan.starts('no spaces')).toThrow('A-Za-z0-9_-');
-  });
-});
-
-describe('the control API', () => {
-  const control = async (method: string, path: string, body: object = {}) => {
-    const init = { method, body: JSON.stringify(body) };
-    const response = await fetch(`${tg.url}/control/bots/123456/clients/42${path}`, init);
-    // oxlint-disable-next-line typescript/no-explicit-any
-    return (await response.json()) as any;
-  };
-
-  it('sends and edits files, albums and replies', async () => {
-    const client = { first_name: 'Anna' };
-    expect((await control('POST', '/start', { payload: 'shop', client })).message.text).toBe('/start shop');
-    const file = { base64: Buffer.from('hi').toString('base64'), fileName: 'hi.txt' };
-    const { message } = await control('POST', '/messages', { kind: 'document', file, caption: 'Read' });
-    expect(message).toMatchObject({ caption: 'Read', document: { file_name: 'hi.txt', file_size: 2 } });
-    const { file_path } = await api.getFile(message.document.file_id);
-    expect(await (await fetch(`${tg.url}/file/bot${TOKEN}/${file_path}`)).text()).toBe('hi');
-
-    const large = await control('POST', '/messages', { kind: 'video', file: { bytes: 21 << 20 } });
-    expect(large.message.video.file_size).toBe(21 << 20);
-    const album = await control('POST', '/messages', { album: [{ kind: 'photo', caption: 'a' }, { kind: 'photo' }] });
-    expect(album.map((one: { message: Message }) => one.message.caption)).toEqual(['a', undefined]);
-    expect((await control('POST', '/messages', { reply_to: 2, text: 'this' })).message).toMatchObject({
-      text: 'this',
-      reply_to_message: { message_id: 2 },
-    });
-    const edited = await control('PATCH', '/messages/2', { kind: 'photo' });
-    expect(edited.edited_message).toMatchObject({ caption: 'Read', photo: [{}, {}, {}, {}] });
-    expect((await control('PATCH', '/messages/2')).edited_message.caption).toBe('Read');
-    await control('POST', '/photo');
-    expect((await api.getUserProfilePhotos(42)).total_count).toBe(1);
   });
 });

@@ -1,28 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BotApiError } from './bot-api.error.js';
 import { readBody } from './call.params.js';
-import type { AlbumItem, ClientFile } from './client.files.js';
-import type { MediaKind } from './media.kinds.js';
+import { businessRoutes } from './control.business.js';
+import { groupRoutes } from './control.groups.js';
+import {
+  at,
+  contentOf,
+  ControlNotFound,
+  decoded,
+  listMessages,
+  type ControlBody,
+  type RoutedControl,
+} from './control.routes.js';
 import type { SimulatedBot } from './simulated.bot.js';
 import type { SimulatedChat } from './simulated.chat.js';
-import type { ClientProfile, MessageContent, SimulatedClient } from './simulated.client.js';
-
-/** A file in JSON: its bytes in base64, or only their number; a sample without either. */
-type ControlFile = Omit<ClientFile, 'content'> & { base64?: string; bytes?: number };
-
-interface ControlBody extends MessageContent {
-  client?: Partial<ClientProfile>;
-  data?: string;
-  emoji?: string;
-  kind?: MediaKind;
-  file?: ControlFile;
-  album?: (ControlFile & Pick<AlbumItem, 'kind' | 'caption'>)[];
-  reply_to?: number;
-  payload?: string;
-}
-
-/** Where a route leads: the parameters of its path by name, and the body. Answers JSON, or throws. */
-type ControlRoute = (path: Record<string, string>, body: ControlBody, query: URLSearchParams) => unknown;
+import type { ClientProfile, SimulatedClient } from './simulated.client.js';
 
 /**
  * The client's side of the simulator over HTTP, for a page or a test in another process. JSON both ways; errors are
@@ -41,9 +33,11 @@ type ControlRoute = (path: Record<string, string>, body: ControlBody, query: URL
  * | `POST …/messages/:messageId/reaction` | the client reacts: `{emoji?}` |
  * | `POST …/messages/:messageId/press` | the client presses a button: `{data}` |
  * | `POST …/clients/:userId/block`, `…/unblock` | the client blocks the bot and takes it back |
+ *
+ * Groups: {@link groupRoutes}; Telegram Business: {@link businessRoutes}.
  */
 export class ControlApi {
-  private readonly routes: ReadonlyArray<{ method: string; pattern: RegExp; route: ControlRoute }>;
+  private readonly routes: readonly RoutedControl[];
 
   constructor(private readonly bots: () => SimulatedBot[]) {
     const client = '/bots/:botId/clients/:userId';
@@ -69,6 +63,8 @@ export class ControlApi {
       ),
       at('POST', `${client}/block`, (path) => this.client(path).blocks()),
       at('POST', `${client}/unblock`, (path) => this.client(path).unblocks()),
+      ...groupRoutes((path) => this.bot(path)),
+      ...businessRoutes((path) => this.bot(path)),
     ];
   }
 
@@ -99,18 +95,11 @@ export class ControlApi {
     throw new ControlNotFound(`${request.method} ${pathname}`);
   }
 
-  private sends(
-    path: Record<string, string>,
-    { client: profile, kind, file, album, reply_to, ...content }: ControlBody,
-  ) {
+  private sends(path: Record<string, string>, { client: profile, album, reply_to, ...body }: ControlBody) {
     const client = this.client(path, profile ?? {});
-    if (reply_to !== undefined) return client.replies(reply_to, content);
-    if (album)
-      return client.sendsAlbum(
-        album.map((item) => ({ ...decoded(item), kind: item.kind })),
-        content,
-      );
-    return kind ? client.sendsFile(kind, decoded(file ?? {}), content) : client.sendsMessage(content);
+    if (album) return client.sendsAlbum(album.map(decoded), body);
+    const sent = contentOf(this.bot(path), body);
+    return reply_to === undefined ? client.sendsMessage(sent) : client.replies(reply_to, sent);
   }
 
   private edits(path: Record<string, string>, { text, kind, file, ...content }: ControlBody) {
@@ -148,22 +137,6 @@ export class ControlApi {
   }
 }
 
-class ControlNotFound extends Error {
-  constructor(what: string) {
-    super(`not found: ${what}`);
-  }
-}
-
-function at(method: string, template: string, route: ControlRoute) {
-  const pattern = new RegExp(`^/control${template.replaceAll(/:(\w+)/g, '(?<$1>-?\\d+)')}/?$`);
-  return { method, pattern, route };
-}
-
-function decoded({ base64, bytes, ...file }: ControlFile): ClientFile {
-  if (base64 !== undefined) return { ...file, content: Buffer.from(base64, 'base64') };
-  return bytes === undefined ? file : { ...file, content: { bytes } };
-}
-
 const describeBot = (bot: SimulatedBot) => ({
   id: bot.id,
   username: bot.profile.username,
@@ -180,12 +153,6 @@ const describeChats = (bot: SimulatedBot) =>
     message_count: chat.messages.length,
     last_message: chat.messages.at(-1) ?? null,
   }));
-
-function listMessages(chat: SimulatedChat, query: URLSearchParams) {
-  const after = Number(query.get('after') ?? 0);
-  const messages = chat.messages.filter((message) => message.message_id > after);
-  return { chat: chat.chat, action: chat.action ?? null, messages };
-}
 
 function describeError(error: unknown): { status: number; body: { error: string } } {
   const text = error instanceof BotApiError ? error.description : String((error as Error).message);

@@ -12,28 +12,26 @@ import type { StoredContent, FileStore } from './file.store.js';
  * - `cutAfter`: the socket dies after so many bytes of the file
  */
 export type DownloadFault =
-  | { status: number; body?: unknown; headers?: Record<string, string> }
-  | 'dropBefore'
-  | { delayMs: number }
-  | { trickle: { bytes: number; everyMs: number } }
-  | { cutAfter: number };
+  { status: number; body?: unknown; headers?: Record<string, string> } | 'dropBefore' | TransferFault;
+
+export type TransferFault =
+  { delayMs: number } | { trickle: { bytes: number; everyMs: number } } | { cutAfter: number };
 
 interface Range {
   readonly start: number;
   readonly end: number;
 }
 
-/** Streams a file, or the range of it that was asked for; a fault other than `status` and `dropBefore` happens to it. */
+/** Streams a file, or the range of it that was asked for, with what goes wrong on the way. */
 export async function sendFile(
   response: ServerResponse,
   store: FileStore,
   content: StoredContent,
-  { range, fault }: { range: string | undefined; fault: DownloadFault | undefined },
+  { range, fault = { delayMs: 0 } }: { range: string | undefined; fault: TransferFault | undefined },
 ): Promise<void> {
-  if (fault && typeof fault === 'object' && 'delayMs' in fault) await sleep(fault.delayMs);
+  if ('delayMs' in fault) await sleep(fault.delayMs);
   const part = readRange(range, content.size);
-  const whole = { start: 0, end: content.size - 1 };
-  const { start, end } = part ?? whole;
+  const { start, end } = part ?? { start: 0, end: content.size - 1 };
   response.writeHead(part ? 206 : 200, {
     'content-type': 'application/octet-stream',
     'content-length': end - start + 1,
@@ -42,9 +40,9 @@ export async function sendFile(
   if (content.size === 0) return void response.end();
 
   const bytes = store.read(content, { start, end });
-  if (fault && typeof fault === 'object' && 'trickle' in fault) {
+  if ('trickle' in fault) {
     await pipeline(bytes, trickle(fault.trickle), response);
-  } else if (fault && typeof fault === 'object' && 'cutAfter' in fault) {
+  } else if ('cutAfter' in fault) {
     for await (const chunk of cut(bytes, fault.cutAfter)) {
       await new Promise((written) => response.write(chunk, written));
     }

@@ -14,26 +14,31 @@ const PHOTO_RATIO = 20;
 const URL_PHOTO_BYTES = 5 << 20;
 const URL_FILE_BYTES = 20 << 20;
 
+const STICKER_FORMATS: Readonly<Record<string, MediaDetails['format']>> = { tgs: 'animated', webm: 'video' };
+
 /** The web as Telegram's servers see it: `undefined` when nothing answers under this URL. */
 export type FetchUrl = (url: string) => Promise<{ type: string; content: FileContent } | undefined>;
 
-/** Where a call names a file: the parameter, its value and the refusal for a value that names none. */
+/** Where a call names a file: the parameter, its value, the thumbnail, and the refusal for a value that names none. */
 interface FileSource {
   readonly field: string;
   readonly value: string;
+  readonly thumbnail: string;
   readonly missing: BotApiError;
 }
 
 /** The media that the parameter named like its kind carries: `photo` of sendPhoto … */
 export function readMediaParam(bot: SimulatedBot, params: CallParams, kind: MediaKind): Promise<MediaFields> {
   const missing = badRequest(`there is no ${kind} in the request`);
-  return readMedia(bot, params, kind, { field: kind, value: params.text(kind), missing }, detailsIn(params));
+  const source = { field: kind, value: params.text(kind), thumbnail: params.text('thumbnail'), missing };
+  return readMedia(bot, params, kind, source, detailsIn(params));
 }
 
 /** The media of one InputMedia: its `media` is a file id, a URL or `attach://<part>`. */
 export function readInputMedia(bot: SimulatedBot, params: CallParams, kind: MediaKind, item: CallParams) {
   const missing = badRequest("can't parse InputMedia: media not found");
-  return readMedia(bot, params, kind, { field: '', value: item.text('media'), missing }, detailsIn(item));
+  const source = { field: '', value: item.text('media'), thumbnail: item.text('thumbnail'), missing };
+  return readMedia(bot, params, kind, source, detailsIn(item));
 }
 
 async function readMedia(
@@ -43,7 +48,7 @@ async function readMedia(
   source: FileSource,
   details: MediaDetails,
 ): Promise<MediaFields> {
-  const thumbnail = attached(params, 'thumbnail', params.text('thumbnail'))?.content;
+  const thumbnail = attached(params, 'thumbnail', source.thumbnail)?.content;
   const described = { ...details, ...(thumbnail && { thumbnail }) };
   const upload = attached(params, source.field, source.value);
   if (upload) return keepUpload(bot, kind, upload, described);
@@ -60,10 +65,8 @@ function keepUpload(bot: SimulatedBot, kind: MediaKind, upload: UploadedFile, de
   const { content, fileName } = upload;
   if (content.size === 0) throw badRequest('file must be non-empty');
   const name = fileName === '' ? {} : { fileName };
-  const format = { tgs: 'animated', webm: 'video' } as const;
-  const ending = extensionOf(fileName) as keyof typeof format;
-  const sticker = kind === 'sticker' ? { format: format[ending] ?? 'static' } : {};
-  return bot.files.keepMedia(kind, content, { ...details, ...name, ...sticker, ...measured(bot, kind, content) });
+  const format = STICKER_FORMATS[extensionOf(fileName)] ?? 'static';
+  return bot.files.keepMedia(kind, content, { ...details, ...name, format, ...measured(bot, kind, content) });
 }
 
 /** A dot makes a file id a URL, as in TDLib. */
@@ -73,8 +76,7 @@ async function keepFetched(
   url: string,
   details: MediaDetails,
 ): Promise<MediaFields> {
-  if (kind === 'video_note') throw badRequest('wrong file identifier/HTTP URL specified');
-  if (!URL.canParse(url)) throw badRequest('wrong file identifier/HTTP URL specified');
+  if (kind === 'video_note' || !URL.canParse(url)) throw badRequest('wrong file identifier/HTTP URL specified');
   const answer = await bot.fetchUrl(url);
   if (!answer) throw badRequest('failed to get HTTP URL content');
   const content = bot.store.keep(answer.content);

@@ -78,7 +78,7 @@ async function sendMediaGroup(bot: SimulatedBot, params: CallParams): Promise<Me
   const media = params.json('media', 'media');
   if (media === undefined) throw badRequest('parameter "media" is required');
   if (!Array.isArray(media)) throw badRequest('expected an Array of InputMedia');
-  const items = media.map((item: Record<string, unknown>) => new CallParams(item));
+  const items = media.map(readInputMediaObject);
   const kinds = items.map(readAlbumKind);
   checkAlbum(kinds);
 
@@ -91,6 +91,11 @@ async function sendMediaGroup(bot: SimulatedBot, params: CallParams): Promise<Me
   const media_group_id = String(randomInt(2 ** 47, 2 ** 48 - 1));
   const grouped = contents.map((content) => ({ ...content, media_group_id }));
   return sendMessages(bot, params.without('reply_markup'), grouped);
+}
+
+function readInputMediaObject(item: unknown): CallParams {
+  if (typeof item === 'object' && item !== null && !Array.isArray(item)) return new CallParams({ ...item });
+  throw badRequest("can't parse InputMedia: expected an Object");
 }
 
 function readAlbumKind(item: CallParams): (typeof ALBUM_KINDS)[number] {

@@ -87,6 +87,17 @@ describe('uploads', () => {
     expect((await api.sendDocument(777, file(large, 'large.bin'))).document.file_size).toBe(large.length);
   });
 
+  it('bring a thumbnail of their own', async () => {
+    const thumbnail = file(jpeg('thumb', 320, 180), 't.jpg');
+    const { video } = await api.sendVideo(777, file(sampleMp4('v'), 'v.mp4'), { thumbnail });
+    expect(video.thumbnail?.file_size).toBe(jpeg('thumb', 320, 180).length);
+    const [first] = (await api.sendMediaGroup(777, [
+      { type: 'video', media: file(sampleMp4('1'), '1.mp4'), thumbnail: file(jpeg('own', 320, 180), 't.jpg') },
+      { type: 'video', media: file(sampleMp4('2'), '2.mp4') },
+    ])) as Message[];
+    expect(first?.video?.thumbnail?.file_size).toBe(jpeg('own', 320, 180).length);
+  });
+
   it('that break off in the middle send nothing', async () => {
     const body = '--x\r\nContent-Disposition: form-data; name="chat_id"\r\n\r\n777\r\n--x\r\nContent-Disp';
     const headers = { 'content-type': 'multipart/form-data; boundary=x' };
@@ -183,6 +194,7 @@ describe('sendMediaGroup', () => {
   it('takes 2 to 10 items, and documents and audio only among their like', async () => {
     const group = (media: unknown[]) => refused(api.sendMediaGroup(777, media as never));
     expect(await group([])).toBe('400 Bad Request: there are no messages to send');
+    expect(await group(['p.jpg', 'q.jpg'])).toContain('expected an Object');
     expect(await group([photo('1')])).toContain('400 Bad Request');
     expect(await group(Array.from({ length: 11 }, (_, n) => photo(String(n))))).toBe(
       '400 Bad Request: too many messages to send as an album',

@@ -73,6 +73,7 @@ export class SimulatedBot {
   private readonly chatsById = new Map<number, SimulatedChat>();
   private readonly unopened = new Map<number, SimulatedChat>();
   private readonly clients = new Map<number, SimulatedClient>();
+  private readonly groups = new Map<number, SimulatedGroup>();
   private readonly accounts = new Map<string, BusinessAccount>();
   private readonly flood: FloodControl | undefined;
   private readonly polling: LongPolling;
@@ -188,9 +189,15 @@ export class SimulatedBot {
     return opened;
   }
 
-  /** A group, forum or channel, in which the bot is not yet. */
+  /** The group, forum or channel with this id; the bot is not in a new one yet. */
   group(chat: GroupChat): SimulatedGroup {
-    return new SimulatedGroup(this, chat);
+    const group = this.groups.get(chat.id) ?? new SimulatedGroup(this, chat);
+    this.groups.set(chat.id, group);
+    return group;
+  }
+
+  findGroup(chatId: number): SimulatedGroup | undefined {
+    return this.groups.get(chatId);
   }
 
   /** The chat a call names, or 400. */
@@ -230,6 +237,10 @@ export class SimulatedBot {
     this.startChat(account.owner);
     account.announce();
     return account;
+  }
+
+  findBusinessAccount(ownerId: number): BusinessAccount | undefined {
+    return [...this.accounts.values()].find(({ owner }) => owner.id === ownerId);
   }
 
   /** The account whose connection a call names, or 400. */

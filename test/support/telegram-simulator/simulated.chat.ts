@@ -28,7 +28,7 @@ export class SimulatedChat {
   private readonly arrivals = new Set<() => void>();
   private lastMessageId = 0;
 
-  constructor(public chat: Chat) {}
+  constructor(readonly chat: Chat) {}
 
   get id(): number {
     return this.chat.id;
@@ -89,6 +89,7 @@ export class SimulatedChat {
     return this.stored.delete(messageId);
   }
 
+  /** From now on messages can be sent into this thread. */
   openThread(threadId: number): void {
     this.threads.add(threadId);
   }

@@ -223,7 +223,7 @@ export class SimulatedGroup {
   migrates(by: ClientProfile): SimulatedGroup {
     const { chat } = this.chat;
     if (chat.type !== 'group') throw new Error(`chat ${this.id} is no basic group`);
-    const successor = new SimulatedGroup(this.bot, { id: newSupergroupId(), type: 'supergroup', title: chat.title });
+    const successor = this.bot.group({ id: newSupergroupId(), type: 'supergroup', title: chat.title });
     successor.stands(this.status);
     this.writes({ from: person(by) }, { migrate_to_chat_id: successor.id });
     successor.writes({ from: person(by), sender_chat: successor.chat.chat }, { migrate_from_chat_id: this.id });
