@@ -40,4 +40,9 @@ export class UploadsRepository {
       fileId,
     ]);
   }
+
+  /** Forgets file ids that were not used for so long. */
+  async purge(days: number): Promise<void> {
+    await this.db.query(`DELETE FROM uploads WHERE used_at < now() - make_interval(days => $1)`, [days]);
+  }
 }
