@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseEncryptionKeys, EncryptionService } from '../../src/storage/encryption.service.js';
 import { readEnvironment } from '../../src/config/environment.js';
@@ -97,6 +98,23 @@ describe('what a client sends', () => {
   });
 });
 
+it("shows the client's photo in the portal", async () => {
+  const { client } = Conversation.of(bridge, nextClient++);
+  const face = sampleJpeg({ width: 640, height: 640 }, 'a face');
+  client.setsProfilePhoto(face);
+  // It is learned beside the messages, and goes along with one of the next.
+  const seen = await eventually(
+    async () => {
+      client.sends('here I am');
+      await sleep(500);
+      return [...bridge.portal.lines.clients.values()].find(({ avatar }) => avatar !== null)?.avatar?.sha256;
+    },
+    (avatar) => avatar !== undefined,
+    20_000,
+  );
+  expect(seen).toBe(sha256(face));
+});
+
 describe('GET /files/:token', () => {
   let source: string;
   let messageId: bigint;
@@ -188,6 +206,16 @@ describe('GET /files/:token', () => {
     const answer = await download(source);
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '7']);
     expect((await download(source)).status).toBe(200);
+  });
+
+  it('serves a crowd, some of it after a while', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const answer = await download(source);
+        return `${answer.status} ${sha256(Buffer.from(await answer.arrayBuffer()))}`;
+      }),
+    );
+    expect(new Set(answers)).toEqual(new Set([`200 ${sha256(PDF)}`]));
   });
 
   it('breaks off where Telegram does', async () => {
