@@ -200,8 +200,9 @@ describe('GET /files/:token', () => {
     expect(await asked()).toBe('404 file_gone');
     downloadFaults.next('*', { status: 503 });
     expect(await asked()).toBe('502 telegram_not_sent');
-    downloadFaults.next('*', 'dropBefore');
+    downloadFaults.next('*', 'dropBefore', 2);
     expect(await asked()).toBe('502 telegram_unknown');
+    downloadFaults.clear();
     faults.next('getFile', { tooManyRequests: 7 });
     const answer = await download(source);
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '7']);
@@ -223,6 +224,18 @@ describe('GET /files/:token', () => {
     await expect(download(source).then((answer) => answer.arrayBuffer())).rejects.toThrow();
     expect((await download(source)).status).toBe(200);
   });
+});
+
+it('brings large files from a Bot API server of the company', async () => {
+  const own = await Bridge.start({ telegram: { local: true } });
+  try {
+    const { client, dialog } = await Conversation.begin(own, 777);
+    client.sendsFile('video', { content: { bytes: 25 << 20 } });
+    const { files } = await dialog.waitFor(({ author, files: sent }) => author === 'client' && sent.length > 0, 30_000);
+    expect(files).toMatchObject([{ size: 25 << 20, sha256: sha256(Buffer.alloc(25 << 20)), mime: 'video/mp4' }]);
+  } finally {
+    await own.stop();
+  }
 });
 
 describe('what an operator sends', () => {

@@ -114,6 +114,19 @@ describe('over HTTP', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('replaces a kept connection that was closed meanwhile, once', async () => {
+    await read();
+    serve = (_path, response) => {
+      serve = (_same, next) => next.end(WORDS);
+      response.destroy();
+    };
+    expect(await read()).toBe(WORDS);
+    serve = (_path, response) => response.destroy();
+    asked = [];
+    expect(await failure()).toBe('unknown ECONNRESET');
+    expect(asked).toHaveLength(2);
+  });
+
   it('fails in the middle where the source does', async () => {
     serve = (_path, response) => {
       response.writeHead(200, { 'content-length': 1_000 }).write('begin');
