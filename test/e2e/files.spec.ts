@@ -219,6 +219,23 @@ describe('GET /files/:token', () => {
     expect(new Set(answers)).toEqual(new Set([`200 ${sha256(PDF)}`]));
   });
 
+  it('keeps no place for those who left', async () => {
+    const { downloadFaults } = bridge.telegram;
+    downloadFaults.next('*', { trickle: { bytes: 1, everyMs: 1_000 } }, 40);
+    const leaving = new AbortController();
+    const left = Array.from({ length: 40 }, () => fetch(source, { signal: leaving.signal }).catch(() => 'left'));
+    await eventually(
+      () => downloadFaults.pending,
+      (pending) => pending <= 8,
+    );
+    leaving.abort();
+    await Promise.all(left);
+    downloadFaults.clear();
+    const began = performance.now();
+    expect((await download(source)).status).toBe(200);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
   it('breaks off where Telegram does', async () => {
     bridge.telegram.downloadFaults.next('*', { cutAfter: 5 });
     await expect(download(source).then((answer) => answer.arrayBuffer())).rejects.toThrow();
