@@ -56,6 +56,7 @@ const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): Cla
     bitrixMessageId: null,
     bitrixChatId: null,
     telegramMessageIds: [11n],
+    telegramParts: [],
     createdAt: new Date('2026-03-11T21:53:20Z'),
     ...more,
   },

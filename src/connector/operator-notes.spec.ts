@@ -42,6 +42,35 @@ describe('a note to the operator', () => {
     expect(quote).toMatch(/^«\[\u200bb\]a b\[\u200b\/b\]😀+…»$/u);
   });
 
+  it('names the files that did not go, each with its reason', () => {
+    const files = [
+      { name: 'a[b].iso', code: 'file_too_large', detail: '' },
+      { name: 'c.pdf', code: 'html_answer', detail: 'a page came' },
+    ];
+    expect(undeliveredNote({ code: 'files_left_out', detail: '', about: 'message', files }, 'Look', 'en')).toBe(
+      [
+        '⚠️ Not every file reached the client:',
+        'a[\u200bb].iso: it is larger than a bot may send (50 MB)',
+        'c.pdf: the portal does not give it (a page came)',
+        '«Look»',
+      ].join('\n'),
+    );
+    const failed = undeliveredNote({ code: 'bot_blocked', detail: '', about: 'message', files }, '', 'ru').split('\n');
+    expect(failed).toHaveLength(4);
+    expect(failed[0]).toContain('клиент заблокировал бота');
+    expect(failed[1]).toBe('⚠️ До клиента дошли не все файлы:');
+  });
+
+  it('has words of its own for every reason in both languages', () => {
+    for (const code of ['business_window', 'topic_deleted', 'message_gone', 'delete_refused', 'caption_too_long']) {
+      const english = undeliveredNote({ code, detail: 'RAW', about: 'edit' }, '', 'en');
+      const russian = undeliveredNote({ code, detail: 'RAW', about: 'edit' }, '', 'ru');
+      expect(english).not.toContain('RAW');
+      expect(russian).toMatch(/[а-я]/i);
+      expect(russian).not.toContain('RAW');
+    }
+  });
+
   it('quotes nothing when there are no words', () => {
     expect(undeliveredNote({ code: 'empty', detail: '' }, ' \n ', 'en')).not.toContain('«');
   });

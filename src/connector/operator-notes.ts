@@ -1,3 +1,5 @@
+import { FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
+
 /** What an operator reads in the dialog when his message did not reach the client. */
 const REASONS: Record<'ru' | 'en', Record<string, string>> = {
   en: {
@@ -10,6 +12,24 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     too_long: 'Telegram finds the text too long',
     empty: 'there is no text that Telegram could show',
     group_migrated: 'the group became a supergroup with a new address',
+    topic_deleted: 'the topic of this dialog was deleted in Telegram',
+    topic_closed: 'the topic of this dialog is closed in Telegram',
+    business_window:
+      'the client has not written within the last 24 hours, and until he does only the owner of the account can answer, from his phone',
+    business_excluded: 'the owner of the Telegram Business account has excluded this chat; answer from his phone',
+    business_disconnected: 'the Telegram Business account is no longer connected to the bot',
+    business_rights: 'the owner of the Telegram Business account has not allowed the bot to do this',
+    message_gone: 'Telegram does not have the message any more',
+    edit_refused: 'Telegram does not let this message be changed',
+    delete_refused: 'Telegram does not let this message be deleted (48 hours after sending it is too late)',
+    caption_too_long: 'under a file there is room for 1,024 characters',
+    edit_uncertain: 'it grew by a further message, and Telegram gave no clear answer to that one',
+    file_too_large: 'it is larger than a bot may send (50 MB)',
+    file_empty: 'it is empty',
+    file_gone: 'the portal does not have it any more',
+    media_refused: 'Telegram does not accept it',
+    file_id_refused: 'Telegram does not accept it',
+    voice_forbidden: 'the client does not accept voice messages',
   },
   ru: {
     bot_blocked: 'клиент заблокировал бота',
@@ -21,6 +41,24 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     too_long: 'Telegram считает текст слишком длинным',
     empty: 'нет текста, который Telegram мог бы показать',
     group_migrated: 'группа стала супергруппой с новым адресом',
+    topic_deleted: 'тема этого диалога удалена в Telegram',
+    topic_closed: 'тема этого диалога закрыта в Telegram',
+    business_window:
+      'клиент не писал последние 24 часа, и пока он не напишет, ответить может только владелец аккаунта с телефона',
+    business_excluded: 'владелец аккаунта Telegram Business исключил этот чат; ответьте с его телефона',
+    business_disconnected: 'аккаунт Telegram Business больше не подключён к боту',
+    business_rights: 'владелец аккаунта Telegram Business не разрешил боту это делать',
+    message_gone: 'в Telegram этого сообщения больше нет',
+    edit_refused: 'Telegram не даёт изменить это сообщение',
+    delete_refused: 'Telegram не даёт удалить это сообщение (через 48 часов после отправки уже поздно)',
+    caption_too_long: 'под файлом помещается только 1024 символа',
+    edit_uncertain: 'к нему добавилось ещё одно сообщение, и на него Telegram не дал ясного ответа',
+    file_too_large: 'больше, чем может отправить бот (50 МБ)',
+    file_empty: 'файл пуст',
+    file_gone: 'на портале его больше нет',
+    media_refused: 'Telegram его не принимает',
+    file_id_refused: 'Telegram его не принимает',
+    voice_forbidden: 'клиент не принимает голосовые сообщения',
   },
 };
 
@@ -31,6 +69,8 @@ const SENTENCES = {
     notDeleted: (reason: string) => `⚠️ The client still sees the message that you deleted: ${reason}.`,
     missing: '⚠️ Not every file of the client could be fetched:',
     tooLarge: 'too large for a bot, which Telegram gives files of up to 20 MB; ask the client for a link',
+    leftOut: '⚠️ Not every file reached the client:',
+    withheld: (detail: string) => `the portal does not give it (${detail})`,
     uncertain:
       '⚠️ It is not known whether the client received this message: Telegram gave no clear answer. It will not be sent again by itself, so that the client does not get it twice. Ask the client, or write again.',
     refused: (detail: string) => `Telegram refused it (${detail})`,
@@ -42,6 +82,8 @@ const SENTENCES = {
     notDeleted: (reason: string) => `⚠️ Клиент по-прежнему видит удалённое вами сообщение: ${reason}.`,
     missing: '⚠️ Не все файлы клиента удалось получить:',
     tooLarge: 'слишком большой для бота: Telegram отдаёт ботам файлы до 20 МБ; попросите у клиента ссылку',
+    leftOut: '⚠️ До клиента дошли не все файлы:',
+    withheld: (detail: string) => `портал его не отдаёт (${detail})`,
     uncertain:
       '⚠️ Неизвестно, получил ли клиент это сообщение: Telegram не дал ясного ответа. Само оно повторно отправлено не будет, чтобы клиент не получил его дважды. Спросите клиента или напишите ещё раз.',
     refused: (detail: string) => `Telegram отказал (${detail})`,
@@ -67,23 +109,42 @@ export interface NoteReason {
   detail: string;
   /** What could not be done; `message`: to bring it to the client. */
   about?: string;
+  /** Files of the message that did not reach the client, whatever became of the rest. */
+  files?: { name: string; code: string; detail: string }[];
 }
 
 /** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */
 export function undeliveredNote(reason: NoteReason, words: string, language: NoteLanguage): string {
-  const sentences = SENTENCES[language];
-  const why = REASONS[language][reason.code] ?? sentences.refused(reason.detail);
-  const sentence =
-    reason.code === 'uncertain'
-      ? sentences.uncertain
-      : reason.about === 'edit'
-        ? sentences.notEdited(why)
-        : reason.about === 'delete'
-          ? sentences.notDeleted(why)
-          : sentences.failed(why);
   const flat = words.replace(/\s+/g, ' ').trim();
   const excerpt = [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
-  return excerpt ? `${sentence}\n«${excerpt.replaceAll('[', '[\u200b')}»` : sentence;
+  const lines = [
+    ...(reason.code === FILES_LEFT_OUT ? [] : [sentenceOf(reason, language)]),
+    ...leftOutLines(reason.files ?? [], language),
+    ...(excerpt ? [`«${unread(excerpt)}»`] : []),
+  ];
+  return lines.join('\n');
+}
+
+function sentenceOf({ code, detail, about }: NoteReason, language: NoteLanguage): string {
+  const sentences = SENTENCES[language];
+  if (code === 'uncertain') return sentences.uncertain;
+  const why = REASONS[language][code] ?? sentences.refused(detail);
+  if (about === 'edit') return sentences.notEdited(why);
+  return about === 'delete' ? sentences.notDeleted(why) : sentences.failed(why);
+}
+
+function leftOutLines(files: NonNullable<NoteReason['files']>, language: NoteLanguage): string[] {
+  if (files.length === 0) return [];
+  const { leftOut, withheld } = SENTENCES[language];
+  return [
+    leftOut,
+    ...files.map(({ name, code, detail }) => `${unread(name)}: ${REASONS[language][code] ?? withheld(detail)}`),
+  ];
+}
+
+/** Nothing in it is read as BBCode. */
+function unread(text: string): string {
+  return text.replaceAll('[', '[\u200b');
 }
 
 /** Stands before a client's message that may already be in the dialog. */
@@ -100,7 +161,7 @@ export function missingFilesNote(
   language: NoteLanguage,
 ): string {
   const lines = files.map(({ label, size, link }) => {
-    const name = label.replaceAll('[', '[\u200b');
+    const name = unread(label);
     const linked = link ? `[url=${link}]${name}[/url]` : name;
     return (size ?? 0) > CLOUD_LIMIT ? tooLargeLabel(linked, language) : linked;
   });

@@ -12,21 +12,44 @@ export interface HeldLease {
   readonly signal: AbortSignal;
 }
 
+/** Code of the news that all there is to say is which files did not reach the client. */
+export const FILES_LEFT_OUT = 'files_left_out';
+
+/** A file of an operator's message that does not reach the client. */
+export interface LeftOutFile {
+  ordinal: number;
+  name: string;
+  /** Stable; the note to the operator explains it. */
+  code: string;
+  detail: string;
+}
+
+/** What Telegram has of an operator's message after an attempt. */
+interface TelegramOutcome {
+  telegramMessageIds?: bigint[];
+  /** Which part of the message each of them is; counted from 0 when absent. */
+  telegramParts?: number[];
+  /** Ids of parts that are there no longer. */
+  removedMessageIds?: bigint[];
+  /** Files that will not follow any more; the operator is told. */
+  leftOut?: LeftOutFile[];
+}
+
 /**
  * What became of one delivery of a lane. `postponed`: nothing went wrong, but a limit of the network allows no (more)
  * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
  */
-export type DeliveryResult =
-  | {
-      seq: bigint;
-      delivered: true;
-      telegramMessageIds?: bigint[];
-      reportDelivery?: boolean;
-      /** It arrived, and yet there is something that the operator must know. */
-      note?: { code: string; detail: string };
-    }
-  | { seq: bigint; delivered: false; error: UpstreamError; telegramMessageIds?: bigint[] }
-  | { seq: bigint; delivered: false; postponed: { begun: boolean }; telegramMessageIds?: bigint[] };
+export type DeliveryResult = { seq: bigint } & TelegramOutcome &
+  (
+    | {
+        delivered: true;
+        reportDelivery?: boolean;
+        /** It arrived, and yet there is something that the operator must know. */
+        note?: { code: string; detail: string };
+      }
+    | { delivered: false; error: UpstreamError }
+    | { delivered: false; postponed: { begun: boolean } }
+  );
 
 export interface LaneResult {
   deliveries: DeliveryResult[];

@@ -11,7 +11,13 @@ import type {
 } from '../storage/lanes.repository.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
-import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type EndpointDriver,
+  type HeldLease,
+  type LaneResult,
+} from './endpoint-driver.js';
 import { decide } from './outcome.js';
 import type { RelayEvents } from './relay-events.js';
 
@@ -222,14 +228,16 @@ export class EndpointWorker {
   }
 
   private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {
-    const { seq, telegramMessageIds } = result;
+    const { seq, telegramMessageIds, telegramParts, removedMessageIds, leftOut } = result;
+    const parts = { telegramMessageIds, telegramParts, removedMessageIds };
+    const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
     if (result.delivered) {
-      const note = result.note && { ...result.note, about: delivery.kind };
-      return { seq, outcome: 'delivered', telegramMessageIds, reportDelivery: result.reportDelivery, note };
+      const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
+      return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
       if (!result.postponed.begun) return { seq, outcome: 'postponed' };
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, telegramMessageIds };
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: aboutFiles };
     }
     const { error } = result;
     const decision = decide({
@@ -250,8 +258,9 @@ export class EndpointWorker {
         detail,
         unknown: decision.unknown,
         unclear: error.kind === 'unknown',
-        telegramMessageIds,
+        ...parts,
         delayMs: decision.delayMs,
+        note: aboutFiles,
       };
     }
     this.logger.warn(
@@ -259,9 +268,9 @@ export class EndpointWorker {
       `A delivery ended as ${decision.outcome}`,
     );
     const note = decision.note
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind }
+      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind, files: leftOut }
       : undefined;
-    return { seq, outcome: decision.outcome, code, detail, telegramMessageIds, note };
+    return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 
   /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */

@@ -49,6 +49,11 @@ describe('an operator’s message to Telegram', () => {
     expect(decide(failed({}, { policy: 'resend', unknownBefore: true }))).toEqual({ outcome: 'uncertain', note: true });
   });
 
+  it('is changed again after an unknown outcome, with what it may have sent anew in doubt', () => {
+    expect(decide(failed({}, { kind: 'edit' }))).toMatchObject({ outcome: 'retry', unknown: true });
+    expect(decide(failed({}, { kind: 'delete' }))).toMatchObject({ outcome: 'retry', unknown: false });
+  });
+
   it.each(['not_sent', 'unauthorised'] as const)('is given up when it could not be sent (%s) for two days', (kind) => {
     expect(decide(failed({ kind }, { ageMs: OUTBOUND_LIFETIME_MS }))).toMatchObject({ outcome: 'retry' });
     expect(decide(failed({ kind }, { ageMs: OUTBOUND_LIFETIME_MS + 1 }))).toEqual({ outcome: 'failed', note: true });

@@ -58,7 +58,8 @@ export function decide(send: FailedSend): Decision {
       }
       return again(send.unknownBefore);
     case 'unknown':
-      if (REPEATABLE.has(send.kind)) return again(false);
+      // An edit of an operator's message may have sent something new, too: whoever repeats it must know.
+      if (REPEATABLE.has(send.kind)) return again(toClient && send.kind === 'edit');
       if (!toClient) {
         const { delayMs } = again(true) as { delayMs: number };
         return { outcome: 'retry', delayMs: Math.max(delayMs, SETTLE_MS), unknown: true };

@@ -35,6 +35,8 @@ export interface ClaimedDelivery {
     bitrixChatId: string | null;
     /** Of an outbound message: the parts that Telegram has already. */
     telegramMessageIds: bigint[];
+    /** Which part each of them is; empty: they are counted from 0. */
+    telegramParts: number[];
     createdAt: Date;
   };
 }
@@ -99,8 +101,17 @@ export interface Settlement {
   unclear?: boolean;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
-  /** Follow-up work for the operator's dialog: a note saying why. */
-  note?: { code: string; detail: string; about: DeliveryKind };
+  /** Which part each of them is; counted from 0 when absent. */
+  telegramParts?: number[];
+  /** Telegram's ids of parts that are there no longer. */
+  removedMessageIds?: bigint[];
+  /** Follow-up work for the operator's dialog: a note saying why; `files`: which of them did not reach the client. */
+  note?: {
+    code: string;
+    detail: string;
+    about: DeliveryKind;
+    files?: { name: string; code: string; detail: string }[];
+  };
   /** Outbound and delivered: the portal is to be told. */
   reportDelivery?: boolean;
 }
@@ -154,6 +165,7 @@ interface ClaimRow {
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
   telegram_message_ids: bigint[];
+  telegram_parts: number[] | null;
   chat_id: bigint;
   bot_id: bigint;
   portal_id: bigint | null;
@@ -196,6 +208,8 @@ const WORK_COLUMNS = `
     SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.reply_to_id ORDER BY part LIMIT 1) END AS reply_to,
   m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
   ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
+  CASE WHEN m.attached > 0 THEN
+    ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
   c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
@@ -490,6 +504,7 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
         bitrixMessageId: row.bitrix_message_id,
         bitrixChatId: row.message_bitrix_chat_id,
         telegramMessageIds: row.telegram_message_ids,
+        telegramParts: row.telegram_parts ?? [],
         createdAt: row.message_created_at,
       },
     });
@@ -687,10 +702,20 @@ async function recordMessages(connection: Queryable, done: Done[]): Promise<void
 }
 
 async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
+  const removed = done.flatMap(({ delivery, settlement }) =>
+    (settlement.removedMessageIds ?? []).map((id) => ({ message_id: delivery.message.id, telegram_message_id: id })),
+  );
+  if (removed.length > 0) {
+    await connection.query(
+      `DELETE FROM message_links l USING jsonb_to_recordset($1::jsonb) AS r(message_id bigint, telegram_message_id bigint)
+        WHERE l.message_id = r.message_id AND l.telegram_message_id = r.telegram_message_id`,
+      [jsonb(removed)],
+    );
+  }
   const parts = done.flatMap(({ lane, delivery, settlement }) =>
-    (settlement.telegramMessageIds ?? []).map((telegramMessageId, part) => ({
+    (settlement.telegramMessageIds ?? []).map((telegramMessageId, index) => ({
       message_id: delivery.message.id,
-      part,
+      part: settlement.telegramParts?.[index] ?? index,
       chat_id: lane.chat.id,
       telegram_message_id: telegramMessageId,
     })),

@@ -21,6 +21,7 @@ import { PortalsRepository } from './portals.repository.js';
 import { RestLimitsRepository } from './rest-limits.repository.js';
 import { SchemaService } from './schema.service.js';
 import { TokensRepository } from './tokens.repository.js';
+import { UploadsRepository } from './uploads.repository.js';
 
 /** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
 export class AdminKey {
@@ -49,6 +50,7 @@ const REPOSITORIES: Provider[] = [
   RestLimitsRepository,
   SchemaService,
   TokensRepository,
+  UploadsRepository,
 ];
 
 /**

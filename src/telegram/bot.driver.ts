@@ -3,7 +3,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/lanes.repository.js';
-import { sendToClient } from './bot.sender.js';
+import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
 import type { ProfilePhotos } from './profile-photos.js';
@@ -46,6 +46,7 @@ export class BotDriver implements EndpointDriver {
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
+    private readonly sender: BotSender,
   ) {}
 
   start(): void {
@@ -117,20 +118,10 @@ export class BotDriver implements EndpointDriver {
   private async sendLane(lane: ClaimedLane, turn: ChatTurn): Promise<LaneResult> {
     try {
       const { api } = await this.service.running(this.id);
-      return this.observed(lane, await sendToClient(api, lane, turn, () => this.held.held));
+      return this.observed(lane, await this.sender.send(api, lane, turn, this.held));
     } catch (cause) {
-      // Not an answer of Telegram: our own fault or the database's. Nothing was sent that is not in the result.
-      this.logger.error({ botId: String(this.id), err: cause }, 'A message could not be prepared');
-      const error = new UpstreamError(
-        {
-          network: 'telegram',
-          kind: 'not_sent',
-          scope: 'message',
-          code: 'INTERNAL',
-          detail: 'The message could not be prepared; see the log.',
-        },
-        { cause },
-      );
+      this.logger.error({ botId: String(this.id), err: cause }, 'The bot could not be read');
+      const error = notPrepared(cause);
       return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
     }
   }

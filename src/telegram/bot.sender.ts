@@ -1,95 +1,235 @@
+import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
+import {
+  FILES_LEFT_OUT,
+  type DeliveryResult,
+  type HeldLease,
+  type LaneResult,
+  type LeftOutFile,
+} from '../relay/endpoint-driver.js';
+import { OperatorSide } from '../relay/operator-side.js';
 import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
-import { splitForTelegram, TELEGRAM_TEXT_LIMIT, toEntities } from './telegram-markup.js';
+import type { ClaimedAttachment, ClaimedLane } from '../storage/lanes.repository.js';
+import { ChatTarget } from './chat-target.js';
+import { fileRefused, FileSpool, tooLarge } from './file-spool.js';
+import { mediaKindOf } from './media-kind.js';
+import { isFileRefused, MediaSender, type ReadyFile } from './media.sender.js';
+import { deleteMessage, editMessage } from './message-changes.js';
+import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
+import { headingOf } from './operator-name.js';
+import type { Outgoing } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
-import type { BotApi } from './telegram.client.js';
+import { SentParts } from './sent-parts.js';
+import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT, toEntities } from './telegram-markup.js';
+import { TelegramClient, type BotApi } from './telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
-/** The client will see nothing more from us in this chat. */
-const UNREACHABLE: Record<string, string> = {
-  bot_blocked: 'The client blocked the bot',
-  user_deactivated: 'The Telegram account was deleted',
-  bot_removed: 'The bot was removed from the chat',
-};
+/** When other messages' files take all the room there is. */
+const ROOM_MS = 1_000;
 
-/**
- * Sends one operator's message, part by part, each part once. Parts that an earlier attempt got through are not
- * sent again; those of this attempt are reported also when a later part fails or must wait.
- *
- * @param turn asked before every part: what has to wait is handed back, so that nothing but this chat waits
- * @param mayStillSend asked before every request: a process that lost the bot must not write any more
- */
-export async function sendToClient(
-  api: BotApi,
-  lane: ClaimedLane,
-  turn: ChatTurn,
-  mayStillSend: () => boolean,
-): Promise<LaneResult> {
-  const [delivery] = lane.deliveries;
-  const sent = [...delivery!.message.telegramMessageIds];
-  try {
-    const parts = splitForTelegram({ text: delivery!.message.text, marks: delivery!.message.marks as Mark[] });
-    if (parts.length === 0) {
-      throw new UpstreamError({
-        network: 'telegram',
-        kind: 'refused',
-        scope: 'message',
-        code: 'empty',
-        detail: 'There is no text to send.',
-      });
+/** Sends what operators say and change, part by part, each part once. */
+@Injectable()
+export class BotSender {
+  private readonly logger = new Logger(BotSender.name);
+
+  constructor(
+    private readonly operators: OperatorSide,
+    private readonly spool: FileSpool,
+    private readonly media: MediaSender,
+    private readonly telegram: TelegramClient,
+  ) {}
+
+  /**
+   * Sends the one delivery of the lane. Parts that an earlier attempt got through are not sent again; those of this
+   * attempt are reported also when a later part fails or must wait.
+   */
+  async send(api: BotApi, lane: ClaimedLane, turn: ChatTurn, held: HeldLease): Promise<LaneResult> {
+    const { chat } = lane;
+    const delivery = lane.deliveries[0]!;
+    const target = new ChatTarget(chat, () => held.held);
+    const sent = new SentParts(delivery.message);
+    const leftOut: LeftOutFile[] = [];
+    const { result, waitMs } = await this.attempt(
+      { api, chat, delivery, turn, target, sent, signal: held.signal },
+      leftOut,
+    );
+    // What stands before a file that was sent, or before an end, will not follow any more.
+    const ended = result.delivered || ('error' in result && result.error.kind === 'refused');
+    const lastFile = sent.between(0, delivery.message.attachments.length).at(-1)?.part ?? -1;
+    const final = ended ? leftOut : leftOut.filter(({ ordinal }) => ordinal < lastFile);
+    const deliveries = [{ ...result, ...sent.recorded, ...(final.length > 0 ? { leftOut: final } : {}) }];
+    return { deliveries, nextInMs: waitMs, chat: target.lesson };
+  }
+
+  private async attempt(
+    outgoing: Outgoing,
+    leftOut: LeftOutFile[],
+  ): Promise<{ result: DeliveryResult; waitMs?: number }> {
+    const { delivery, sent } = outgoing;
+    const { seq, kind } = delivery;
+    try {
+      const waitMs = await this.proceed(outgoing, leftOut);
+      if (waitMs > 0) return { result: { seq, delivered: false, postponed: { begun: sent.grew } }, waitMs };
+      return { result: { seq, delivered: true, reportDelivery: kind === 'message' } };
+    } catch (error) {
+      const failure = error instanceof UpstreamError ? error : this.notPrepared(error);
+      return { result: { seq, delivered: false, error: failure } };
     }
-    const inDoubt = delivery!.unknown ? sent.length : -1;
-    for (const [index, part] of parts.entries()) {
-      if (index < sent.length) continue;
-      const texts = index === inDoubt ? markedAsRepeated(part, lane.chat.language) : [part];
-      const waitMs = turn.take(texts.length, performance.now());
-      if (waitMs > 0) {
-        const begun = sent.length > delivery!.message.telegramMessageIds.length;
-        const result: DeliveryResult = {
-          seq: delivery!.seq,
-          delivered: false,
-          postponed: { begun },
-          telegramMessageIds: sent,
-        };
-        return { deliveries: [result], nextInMs: waitMs };
+  }
+
+  /** 0: all is done. Otherwise the milliseconds until it is worth going on. */
+  private async proceed(outgoing: Outgoing, leftOut: LeftOutFile[]): Promise<number> {
+    const { chat, delivery } = outgoing;
+    if (delivery.kind === 'delete') return deleteMessage(outgoing);
+    const heading = await headingOf(chat, delivery.message, this.operators);
+    if (delivery.kind === 'edit') return editMessage(outgoing, heading);
+    const missing = this.missingFiles(outgoing);
+    if (missing.length === 0) return this.sendParts(outgoing, heading, [], leftOut);
+    const waitMs = outgoing.turn.waitMs(missing.length, performance.now());
+    if (waitMs > 0) return waitMs;
+    const leave = this.spool.enter(chat.botId);
+    if (!leave) return ROOM_MS;
+    const files: ReadyFile[] = [];
+    try {
+      // All of them before anything is sent: a portal that does not answer now delays a message, but never halves it.
+      for (const attachment of missing) {
+        const file = await this.fetch(outgoing, attachment, leftOut);
+        if (file) files.push(file);
       }
-      let id = 0;
-      for (const text of texts) {
-        if (!mayStillSend()) {
-          throw new UpstreamError({
-            network: 'telegram',
-            kind: 'not_sent',
-            scope: 'message',
-            code: 'LEASE_LOST',
-            detail: 'Another replica drives this bot now.',
-          });
-        }
-        const message = await api.calls
-          .sendMessage({
-            chat_id: Number(lane.chat.telegramChatId),
-            ...toEntities(text),
-            ...(lane.chat.threadId === null ? {} : { message_thread_id: Number(lane.chat.threadId) }),
-            ...(lane.chat.businessConnection === null ? {} : { business_connection_id: lane.chat.businessConnection }),
-          })
-          .finally(() => turn.answered(performance.now()));
-        id = message.message_id;
-      }
-      sent.push(BigInt(id));
+      return await this.sendParts(outgoing, heading, files, leftOut);
+    } finally {
+      await Promise.all(files.map(({ content }) => content.close()));
+      leave();
     }
-    return { deliveries: [{ seq: delivery!.seq, delivered: true, telegramMessageIds: sent, reportDelivery: true }] };
-  } catch (error) {
-    if (!(error instanceof UpstreamError)) throw error;
-    const result: DeliveryResult = { seq: delivery!.seq, delivered: false, error, telegramMessageIds: sent };
-    const blockedReason = UNREACHABLE[error.code];
-    return { deliveries: [result], ...(blockedReason ? { chat: { blockedReason } } : {}) };
+  }
+
+  private missingFiles({ delivery: { message }, sent }: Outgoing): ClaimedAttachment[] {
+    const last = sent.between(0, message.attachments.length).at(-1)?.part ?? -1;
+    return message.attachments.filter(({ ordinal }) => ordinal > last);
+  }
+
+  private async fetch(
+    { chat, signal }: Outgoing,
+    { ordinal, kind, name, url, mime, size }: ClaimedAttachment,
+    leftOut: LeftOutFile[],
+  ): Promise<ReadyFile | null> {
+    const limit = this.telegram.uploadLimit;
+    try {
+      if (chat.portalId === null || url === null) throw fileRefused('file_gone', 'Nobody knows where the file is.');
+      if (size !== null && size > limit) throw tooLarge(limit);
+      const content = await this.spool.fetch(chat.portalId, url, limit, signal);
+      const seen = { kind, name, mime: mime ?? content.mime, size: content.size };
+      return { ordinal, name, kind: mediaKindOf(seen), content };
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      if (error.kind !== 'refused') throw notNow(error);
+      leftOut.push({ ordinal, name, code: error.code, detail: error.detail });
+      return null;
+    }
+  }
+
+  /** Plans anew after every call, because a file that Telegram does not take may have had the words for its caption. */
+  private async sendParts(
+    outgoing: Outgoing,
+    heading: Heading | null,
+    files: ReadyFile[],
+    leftOut: LeftOutFile[],
+  ): Promise<number> {
+    const { turn, target, sent, delivery } = outgoing;
+    const { text, marks, attachments, replyTo } = delivery.message;
+    const words = { text, marks: marks as Mark[] };
+    if (sent.parts.size === 0) target.answers(replyTo);
+    let mark = delivery.unknown ? REPEATED[outgoing.chat.language?.startsWith('ru') ? 'ru' : 'en'] : null;
+    for (;;) {
+      const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
+      const [next] = planMessage({ words, heading, attached: attachments.length, files: left, sent: sent.parts });
+      if (!next) break;
+      const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
+      const messages = call.parts.length + (before ? 1 : 0);
+      const waitMs = turn.take(messages, performance.now());
+      if (waitMs > 0) return waitMs;
+      try {
+        if (before) await sendText(outgoing, before);
+        await this.perform(outgoing, call, files, leftOut);
+      } finally {
+        for (let answered = 0; answered < messages; answered++) turn.answered(performance.now());
+      }
+      mark = null;
+    }
+    if (sent.parts.size === 0) throw nothingToSend(leftOut);
+    return 0;
+  }
+
+  private async perform(
+    outgoing: Outgoing,
+    call: PlannedCall,
+    files: ReadyFile[],
+    leftOut: LeftOutFile[],
+  ): Promise<void> {
+    const { sent } = outgoing;
+    if (call.type === 'text') return sent.add(call.parts, [await sendText(outgoing, call.words)]);
+    const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
+    const sending = { ...outgoing, botId: outgoing.chat.botId };
+    const ids = call.type === 'album' ? await this.media.sendAlbum(sending, group, call.caption) : null;
+    if (ids) return sent.add(call.parts, ids);
+    let { caption } = call;
+    for (const file of group) {
+      try {
+        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption)]);
+        caption = null;
+      } catch (error) {
+        if (!isFileRefused(error)) throw error;
+        leftOut.push({ ordinal: file.ordinal, name: file.name, code: error.code, detail: error.detail });
+      }
+    }
+  }
+
+  private notPrepared(cause: unknown): UpstreamError {
+    // Not an answer of Telegram: our own fault or the database's. What was sent is in the result.
+    this.logger.error({ err: cause }, 'A message could not be prepared');
+    return notPrepared(cause);
   }
 }
 
+/** What the log explains: a fault of the program, or of the database. */
+export function notPrepared(cause: unknown): UpstreamError {
+  const detail = 'The message could not be prepared; see the log.';
+  return new UpstreamError(
+    { network: 'telegram', kind: 'not_sent', scope: 'message', code: 'INTERNAL', detail },
+    { cause },
+  );
+}
+
+async function sendText({ api, target }: Outgoing, words: RichText): Promise<bigint> {
+  const message = await target.send((params) => api.calls.sendMessage({ ...params, ...toEntities(words) }));
+  return BigInt(message.message_id);
+}
+
 /** UNCERTAIN_POLICY=resend repeats a part once, and says so: before its words, or ahead of them when they fill a message. */
-function markedAsRepeated(part: RichText, language: string | null): RichText[] {
-  const mark = REPEATED[language?.startsWith('ru') ? 'ru' : 'en'];
-  const marked = concat(plain(`${mark}\n`), part);
-  return marked.text.length <= TELEGRAM_TEXT_LIMIT ? [marked] : [plain(mark), part];
+function markedAsRepeated(call: PlannedCall, mark: string): { before: RichText | null; call: PlannedCall } {
+  const words = call.type === 'text' ? call.words : call.caption;
+  const marked = words === null ? plain(mark) : concat(plain(`${mark}\n`), words);
+  const limit = call.type === 'text' ? TELEGRAM_TEXT_LIMIT : TELEGRAM_CAPTION_LIMIT;
+  if (marked.text.length > limit) return { before: plain(mark), call };
+  return { before: null, call: call.type === 'text' ? { ...call, words: marked } : { ...call, caption: marked } };
+}
+
+function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
+  const [code, detail] =
+    leftOut.length === 0
+      ? ['empty', 'There is no text to send.']
+      : [FILES_LEFT_OUT, leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`).join('; ')];
+  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+}
+
+/** The portal's trouble is not the bot's: only this message waits for it. */
+function notNow({ code, detail, retryAfterMs }: UpstreamError): UpstreamError {
+  return new UpstreamError({
+    network: 'telegram',
+    kind: 'not_sent',
+    scope: 'message',
+    code: 'file_not_now',
+    detail: `The portal does not give the file now (${code}): ${detail}`,
+    retryAfterMs,
+  });
 }

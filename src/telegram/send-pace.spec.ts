@@ -43,6 +43,32 @@ describe('the pace of a bot', () => {
     expect(most(times, 60_000)).toBe(20);
   });
 
+  it('lets an album of ten go at once, from a full allowance, and makes what follows wait for all of it', () => {
+    for (const [chat, nextInMs] of [
+      [CLIENT, 8_000],
+      [GROUP, 30_000],
+    ] as const) {
+      const pace = new SendPace(0);
+      pace.reserve(1, RESTED);
+      const turn = pace.turn(chat);
+      expect(turn.waitMs(10, RESTED)).toBe(0);
+      expect(turn.take(10, RESTED)).toBe(0);
+      for (let item = 0; item < 10; item++) turn.answered(RESTED);
+      expect(turn.end(RESTED)).toBe(nextInMs);
+    }
+  });
+
+  it('does not let an album follow a message at once', () => {
+    const pace = new SendPace(0);
+    pace.reserve(1, RESTED);
+    const turn = pace.turn(CLIENT);
+    turn.take(1, RESTED);
+    turn.answered(RESTED);
+    expect(turn.take(10, RESTED)).toBe(1_000);
+    turn.end(RESTED);
+    expect(turn.take(10, RESTED + 1_000)).toBe(0);
+  });
+
   it('lets 28 messages a second out to different chats', () => {
     const pace = new SendPace(0);
     const times: number[] = [];

@@ -27,9 +27,13 @@ class Bucket {
     private at: number,
   ) {}
 
-  /** Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. */
+  /**
+   * Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. More than the burst (an
+   * album is one call) begin from a full bucket; what comes after waits the longer.
+   */
   waitMs(messages: number, now: number): number {
-    return Math.max(0, Math.ceil(((messages - this.free(now)) / this.rate.perSecond) * 1_000));
+    const needed = Math.min(messages, this.rate.burst);
+    return Math.max(0, Math.ceil(((needed - this.free(now)) / this.rate.perSecond) * 1_000));
   }
 
   free(now: number): number {
@@ -141,14 +145,19 @@ export class ChatTurn {
     private readonly chatId: bigint,
   ) {}
 
-  /** 0: so many messages may go now, and are counted. Otherwise the milliseconds until it is worth asking again. */
-  take(messages: number, now: number): number {
+  /** 0: so many messages may go now. Otherwise the milliseconds until it is worth asking again. */
+  waitMs(messages: number, now: number): number {
     const more = messages - this.reserved;
-    const wait = Math.max(this.pace.chatWaitMs(this.chatId, messages, now), more > 0 ? this.pace.waitMs(now, more) : 0);
+    return Math.max(this.pace.chatWaitMs(this.chatId, messages, now), more > 0 ? this.pace.waitMs(now, more) : 0);
+  }
+
+  /** As {@link waitMs}; with 0 the messages are counted. */
+  take(messages: number, now: number): number {
+    const wait = this.waitMs(messages, now);
     if (wait > 0) return wait;
+    this.bot.begin(messages - this.reserved);
     this.reserved = 0;
     this.underWay += messages;
-    this.bot.begin(more);
     this.pace.bucket(this.chatId, now).begin(messages);
     return 0;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
+import { classifyFailure, classifyRefusal, GatewayAnswer, GroupMigrated } from './telegram-errors.js';
 
 const refusal = (error_code: number, description: string, parameters?: { retry_after?: number }) =>
   classifyRefusal({ error_code, description, ...(parameters && { parameters }) });
@@ -22,9 +22,34 @@ describe('an error answer of the Bot API', () => {
     [400, 'Bad Request: message is too long', 'refused', 'message', 'too_long'],
     [400, 'Bad Request: group chat was upgraded to a supergroup chat', 'refused', 'message', 'group_migrated'],
     [400, 'Bad Request: something new', 'refused', 'message', 'refused'],
-    [413, 'Request Entity Too Large', 'refused', 'message', 'refused'],
+    [400, 'Bad Request: message thread not found', 'refused', 'message', 'topic_deleted'],
+    [400, 'Bad Request: TOPIC_CLOSED', 'refused', 'message', 'topic_closed'],
+    [400, 'Bad Request: message to be replied not found', 'refused', 'message', 'reply_refused'],
+    [400, 'Bad Request: QUOTE_TEXT_INVALID', 'refused', 'message', 'quote_refused'],
+    [400, 'Bad Request: BUSINESS_PEER_USAGE_MISSING', 'refused', 'message', 'business_window'],
+    [400, 'Bad Request: BUSINESS_PEER_INVALID', 'refused', 'message', 'business_excluded'],
+    [400, 'Bad Request: business connection not found', 'refused', 'message', 'business_disconnected'],
+    [400, 'Bad Request: message is not modified: specified new …', 'refused', 'message', 'not_modified'],
+    [400, 'Bad Request: message to edit not found', 'refused', 'message', 'message_gone'],
+    [400, "Bad Request: message can't be edited", 'refused', 'message', 'edit_refused'],
+    [400, "Bad Request: message can't be deleted for everyone", 'refused', 'message', 'delete_refused'],
+    [400, 'Bad Request: not enough rights to send photos to the chat', 'refused', 'message', 'no_rights'],
+    [400, 'Bad Request: message caption is too long', 'refused', 'message', 'caption_too_long'],
+    [400, 'Bad Request: PHOTO_INVALID_DIMENSIONS', 'refused', 'message', 'media_refused'],
+    [400, 'Bad Request: IMAGE_PROCESS_FAILED', 'refused', 'message', 'media_refused'],
+    [400, 'Bad Request: VOICE_MESSAGES_FORBIDDEN', 'refused', 'message', 'voice_forbidden'],
+    [400, "Bad Request: Can't use the media of the specified type in the album", 'refused', 'message', 'media_refused'],
+    [400, 'Bad Request: wrong file_id or the file is temporarily unavailable', 'refused', 'message', 'file_id_refused'],
+    [413, 'Request Entity Too Large', 'refused', 'message', 'file_too_large'],
   ])('%i %s is %s', (status, description, kind, scope, code) => {
     expect(refusal(status, description)).toMatchObject({ network: 'telegram', kind, scope, code, detail: description });
+  });
+
+  it('names the supergroup that a group became', () => {
+    const parameters = { migrate_to_chat_id: -1001234567890 };
+    const error = classifyRefusal({ error_code: 400, description: 'Bad Request: group chat was upgraded', parameters });
+    expect(error).toBeInstanceOf(GroupMigrated);
+    expect(error).toMatchObject({ kind: 'refused', code: 'group_migrated', chatId: -1001234567890n });
   });
 
   it('names the time to wait in milliseconds, a second when it is missing', () => {

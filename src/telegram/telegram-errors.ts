@@ -16,6 +16,17 @@ export class GatewayAnswer extends Error {
   }
 }
 
+/** The group became a supergroup: nothing was sent, and the same may be sent there. */
+export class GroupMigrated extends UpstreamError {
+  constructor(
+    /** Telegram's id of the supergroup. */
+    readonly chatId: bigint,
+    detail: string,
+  ) {
+    super({ network: 'telegram', kind: 'refused', scope: 'chat', code: 'group_migrated', detail: redact(detail) });
+  }
+}
+
 /** Failures before a byte of the request could be written. */
 const NEVER_LEFT = new Set([
   'ECONNREFUSED',
@@ -62,24 +73,73 @@ export function classifyRefusal({ error_code: status, description, parameters }:
     return status === 504
       ? fail('unknown', 'endpoint', '504', description)
       : fail('not_sent', 'endpoint', String(status), description);
+  if (parameters?.migrate_to_chat_id !== undefined) {
+    return new GroupMigrated(BigInt(parameters.migrate_to_chat_id), description);
+  }
+  if (status === 413) return fail('refused', 'message', 'file_too_large', description);
   if (status === 403) return fail('refused', 'chat', refusalCode(text), description);
   return fail('refused', 'message', refusalCode(text), description);
 }
 
-/** Stable codes for what an operator should be told in his own language; others keep Telegram's number. */
+/**
+ * Stable codes of what the program or an operator must know apart, by parts of the descriptions: literal ones of
+ * tdlib/telegram-bot-api, and names of MTProto errors that it passes through. The first that fits counts.
+ */
+const CODE_OF_DESCRIPTION: readonly (readonly [code: string, ...parts: string[]])[] = [
+  ['bot_blocked', 'blocked by the user'],
+  ['user_deactivated', 'user is deactivated'],
+  ['bot_removed', 'kicked', 'not a member', 'group chat was deleted'],
+  ['conversation_not_started', "can't initiate conversation"],
+  ['business_window', 'business_peer_usage_missing'],
+  ['business_excluded', 'business_peer_invalid'],
+  ['business_disconnected', 'business_connection_invalid', 'business connection not found'],
+  ['business_rights', 'bot_access_forbidden'],
+  ['topic_deleted', 'thread not found', 'topic_deleted', 'topic_id_invalid', 'topic not found'],
+  ['topic_closed', 'topic_closed'],
+  ['quote_refused', 'quote'],
+  ['reply_refused', 'message to be replied', 'reply message', 'reply_message_id_invalid', 'reply_to'],
+  ['not_modified', 'message is not modified'],
+  ['message_gone', 'message to edit not found', 'message to delete not found', 'message_id_invalid'],
+  ['edit_refused', "message can't be edited"],
+  ['delete_refused', "message can't be deleted", 'message_delete_forbidden'],
+  ['no_text', 'no text in the message'],
+  ['no_caption', 'no caption in the message'],
+  ['voice_forbidden', 'voice_messages_forbidden'],
+  ['chat_not_found', 'chat not found', 'user not found', 'peer_id_invalid'],
+  ['no_rights', 'not enough rights', 'have no rights', 'chat_write_forbidden', 'chat_restricted', 'chat_send_'],
+  ['caption_too_long', 'caption is too long', 'caption_too_long'],
+  ['too_long', 'message is too long', 'text is too long', 'message_too_long'],
+  ['group_migrated', 'upgraded to a supergroup'],
+  [
+    'file_id_refused',
+    'wrong remote file identifier',
+    'wrong file_id',
+    'wrong file identifier',
+    'file_reference_',
+    "can't use file of type",
+  ],
+  [
+    'media_refused',
+    'photo_',
+    'image_process_failed',
+    'too big for a photo',
+    'web page content',
+    'webpage_',
+    'http url',
+    'video_',
+    'audio_',
+    'media_',
+    'file_parts_',
+    'the album',
+    'as an album',
+    "can't be mixed",
+    'media group',
+    'file must be non-empty',
+  ],
+];
+
 function refusalCode(text: string): string {
-  if (text.includes('blocked by the user')) return 'bot_blocked';
-  if (text.includes('user is deactivated')) return 'user_deactivated';
-  if (text.includes('kicked') || text.includes('not a member') || text.includes('group chat was deleted'))
-    return 'bot_removed';
-  if (text.includes("can't initiate conversation")) return 'conversation_not_started';
-  if (text.includes('chat not found') || text.includes('user not found') || text.includes('peer_id_invalid'))
-    return 'chat_not_found';
-  if (text.includes('not enough rights') || text.includes('have no rights') || text.includes('chat_write_forbidden'))
-    return 'no_rights';
-  if (text.includes('message is too long') || text.includes('text is too long')) return 'too_long';
-  if (text.includes('upgraded to a supergroup')) return 'group_migrated';
-  return 'refused';
+  return CODE_OF_DESCRIPTION.find(([, ...parts]) => parts.some((part) => text.includes(part)))?.[0] ?? 'refused';
 }
 
 /** What a failed exchange means: anything but an answer of the Bot API. */

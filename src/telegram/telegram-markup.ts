@@ -3,6 +3,8 @@ import { isOpenableLink, normalise, split, type Mark, type MarkType, type RichTe
 
 /** Longest text of a message in UTF-16 units, a safe reading of "1-4096 characters" (Bot API, sendMessage). */
 export const TELEGRAM_TEXT_LIMIT = 4096;
+/** Longest caption of a file, likewise ("0-1024 characters", sendPhoto and its kin). */
+export const TELEGRAM_CAPTION_LIMIT = 1024;
 /** Telegram ignores every further entity of a message without an error. */
 export const TELEGRAM_ENTITY_LIMIT = 100;
 

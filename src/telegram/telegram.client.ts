@@ -13,6 +13,12 @@ import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-erro
 export const POLL_SECONDS = 25;
 const CALL_TIMEOUT_SECONDS = 30;
 const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 15;
+const UPLOAD_TIMEOUT_SECONDS = 120;
+/** The slowest line on which an upload still ends in time. */
+const UPLOAD_BYTES_PER_SECOND = 256 * 1024;
+const MEBIBYTE = 1024 * 1024;
+/** "50 MB max size for other files", and with a local Bot API server "up to 2000 MB" (core.telegram.org/bots/api). */
+const UPLOAD_LIMIT = { cloud: 50 * MEBIBYTE, local: 2000 * MEBIBYTE };
 
 /**
  * The typed Bot API of one bot. Every method resolves with Telegram's result or throws an {@link UpstreamError}
@@ -23,6 +29,8 @@ export interface BotApi {
   calls: Api['raw'];
   /** For getUpdates. */
   polls: Api['raw'];
+  /** For calls that carry so many bytes of files: they get the time for it. */
+  uploads: (bytes: number) => Api['raw'];
 }
 
 /** Speaks with the Bot API at TG_API_ROOT, through TG_PROXY_URL if set, over connections that are kept alive. */
@@ -34,9 +42,19 @@ export class TelegramClient {
     this.agent = agentFor(environment.TG_API_ROOT, environment.TG_PROXY_URL);
   }
 
+  /** Bytes of the largest file, and of all new files of one call. */
+  get uploadLimit(): number {
+    const { hostname } = new URL(this.environment.TG_API_ROOT);
+    return hostname === 'api.telegram.org' ? UPLOAD_LIMIT.cloud : UPLOAD_LIMIT.local;
+  }
+
   /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
   bot(token: string): BotApi {
-    return { calls: this.raw(token, CALL_TIMEOUT_SECONDS), polls: this.raw(token, POLL_TIMEOUT_SECONDS) };
+    return {
+      calls: this.raw(token, CALL_TIMEOUT_SECONDS),
+      polls: this.raw(token, POLL_TIMEOUT_SECONDS),
+      uploads: (bytes) => this.raw(token, UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND)),
+    };
   }
 
   private raw(token: string, timeoutSeconds: number): Api['raw'] {

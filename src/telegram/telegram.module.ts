@@ -3,7 +3,10 @@ import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
+import { BotSender } from './bot.sender.js';
 import { BotsService } from './bots.service.js';
+import { FileSpool } from './file-spool.js';
+import { MediaSender } from './media.sender.js';
 import { ProfilePhotos } from './profile-photos.js';
 import { TelegramClient } from './telegram.client.js';
 import { UpdatesService } from './updates.service.js';
@@ -13,7 +16,7 @@ import { WebhookController } from './webhook.controller.js';
 @Module({
   imports: [RelayModule],
   controllers: [WebhookController],
-  providers: [BotsService, ProfilePhotos, TelegramClient, UpdatesService],
+  providers: [BotSender, BotsService, FileSpool, MediaSender, ProfilePhotos, TelegramClient, UpdatesService],
   exports: [BotsService],
 })
 export class TelegramModule implements OnModuleInit {
@@ -23,12 +26,13 @@ export class TelegramModule implements OnModuleInit {
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
+    private readonly sender: BotSender,
   ) {}
 
   onModuleInit(): void {
     this.drivers.register(
       'bot',
-      (id, held) => new BotDriver(id, held, this.service, this.bots, this.updates, this.photos),
+      (id, held) => new BotDriver(id, held, this.service, this.bots, this.updates, this.photos, this.sender),
     );
   }
 }

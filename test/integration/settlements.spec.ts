@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { GroupCommit } from '../../src/relay/group-commit.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
+import type { StoredAttachment } from '../../src/storage/intake.rows.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository, type ClaimedLane, type EndpointSettlements } from '../../src/storage/lanes.repository.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
@@ -65,7 +66,7 @@ function clientWrites(text: string) {
   ]);
 }
 
-function operatorWrites(id: string) {
+function operatorWrites(id: string, attachments?: StoredAttachment[]) {
   return intake.acceptOperatorMessages([
     {
       portalId: idOf(portal),
@@ -74,7 +75,7 @@ function operatorWrites(id: string) {
       externalChatId: 'tg:5',
       bitrixMessageId: id,
       bitrixChatId: null,
-      said: words('hello'),
+      said: { ...words('hello'), ...(attachments ? { attachments } : {}) },
       unsigned: false,
     },
   ]);
@@ -146,6 +147,50 @@ describe('lanes of several endpoints, settled together', () => {
     expect(kept.status).toBe('fulfilled');
     expect(refused).toMatchObject({ status: 'rejected', reason: expect.any(LeaseLostError) });
     expect(await states()).toEqual(['delivered', 'queued']);
+  });
+});
+
+describe('parts of an operator’s message in Telegram', () => {
+  const partsOf = async (id: bigint) =>
+    (
+      await db.query<{ part: number; telegram_message_id: bigint }>(
+        'SELECT part, telegram_message_id FROM message_links WHERE message_id = $1 ORDER BY part',
+        [id],
+      )
+    ).rows.map(({ part, telegram_message_id }) => [part, telegram_message_id]);
+
+  it('keep their numbers from one attempt to the next, and go when they are removed', async () => {
+    const [first] = await lanes.claim(bot, 10, 1);
+    await lanes.settle([{ lease: bot, lanes: [delivered(first!)] }], OWNER);
+    const file = { kind: 'document', name: 'a.pdf', label: 'a.pdf', url: 'https://acme/a' };
+    await operatorWrites('b2', [file, { ...file, name: 'b.pdf' }]);
+    const [begun] = await lanes.claim(bot, 10, 1);
+    const [{ seq, message }] = begun!.deliveries as [ClaimedLane['deliveries'][number]];
+    expect(message).toMatchObject({ telegramMessageIds: [], telegramParts: [] });
+    const files = [{ name: 'a.pdf', code: 'file_gone', detail: '' }];
+    const note = { code: 'files_left_out', detail: '', about: 'message' as const, files };
+    const retry = { seq, outcome: 'retry' as const, telegramMessageIds: [71n], telegramParts: [1], note };
+    await lanes.settle([{ lease: bot, lanes: [{ lane: begun!, deliveries: [retry], dueInMs: 0 }] }], OWNER);
+
+    const [again] = await lanes.claim(bot, 10, 1);
+    expect(again!.deliveries[0]!.message).toMatchObject({ telegramMessageIds: [71n], telegramParts: [1] });
+    const done = { seq, outcome: 'delivered' as const, telegramMessageIds: [71n, 72n], telegramParts: [1, 2] };
+    await lanes.settle([{ lease: bot, lanes: [{ lane: again!, deliveries: [done], dueInMs: 0 }] }], OWNER);
+    expect(await partsOf(message.id)).toEqual([
+      [1, 71n],
+      [2, 72n],
+    ]);
+    const { rows: notes } = await db.query(`SELECT message_id, payload FROM deliveries WHERE kind = 'note'`);
+    expect(notes).toEqual([{ message_id: message.id, payload: note }]);
+
+    const raw = {};
+    const edit = { portalId: idOf(portal), bitrixMessageId: 'b2', telegramMessageIds: [], raw, name: 'X' };
+    await intake.acceptOperatorChanges([{ ...edit, words: { text: '', marks: [] }, source: 's', key: 'k' }]);
+    const [change] = await lanes.claim(bot, 10, 1);
+    const shorter = { ...done, seq: change!.deliveries[0]!.seq, telegramMessageIds: [71n], telegramParts: [1] };
+    const settled = { lane: change!, deliveries: [{ ...shorter, removedMessageIds: [72n] }], dueInMs: 0 };
+    await lanes.settle([{ lease: bot, lanes: [settled] }], OWNER);
+    expect(await partsOf(message.id)).toEqual([[1, 71n]]);
   });
 });
 
