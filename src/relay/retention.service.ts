@@ -2,34 +2,49 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { IntakeRepository } from '../storage/intake.repository.js';
 import { MessageCountsRepository } from '../storage/message-counts.repository.js';
+import { UploadsRepository } from '../storage/uploads.repository.js';
 
 /**
  * Longer than either network repeats anything (Telegram keeps updates for 24 h, missed events are looked for up to
  * a day back), and shorter than the week after which Telegram may give out an update_id again.
  */
 const KEEP_KEYS_DAYS = 5;
+/** Longer than any campaign: what is sent to many is sent within it. */
+const KEEP_UPLOADS_DAYS = 90;
 const HOUR_MS = 3_600_000;
 /** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
 const MINUTE_MS = 60_000;
 const BATCH = 10_000;
 
-/** Forgets what only guards against repetitions, once nothing can repeat it any more, and keeps the counts short. */
+/**
+ * Forgets what only saves or prevents a repetition, once nobody repeats it any more, and keeps the counts short. Any
+ * replica may do it at any time; a failure is made good the next time.
+ */
 @Injectable()
 export class RetentionService {
   private readonly logger = new Logger(RetentionService.name);
 
   constructor(
     private readonly intake: IntakeRepository,
+    private readonly uploads: UploadsRepository,
     private readonly counts: MessageCountsRepository,
   ) {}
 
-  /** Any replica may do it at any time; a failure is made good an hour later. */
   @Interval(HOUR_MS)
   async forgetOldKeys(): Promise<void> {
     try {
       while ((await this.intake.purgeProcessed(KEEP_KEYS_DAYS, BATCH)) === BATCH);
     } catch (error) {
       this.logger.warn({ err: error }, 'Old keys of processed events could not be removed; trying again in an hour');
+    }
+  }
+
+  @Interval(HOUR_MS)
+  async forgetOldUploads(): Promise<void> {
+    try {
+      await this.uploads.forgetUnused(KEEP_UPLOADS_DAYS);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'Old uploads could not be forgotten; trying again in an hour');
     }
   }
 

@@ -40,4 +40,12 @@ export class UploadsRepository {
       fileId,
     ]);
   }
+
+  /** Forgets what nobody sent for `days`: it is uploaded again when somebody does. Returns how many. */
+  async forgetUnused(days: number): Promise<number> {
+    const { rowCount } = await this.db.query(`DELETE FROM uploads WHERE used_at < now() - make_interval(days => $1)`, [
+      days,
+    ]);
+    return rowCount ?? 0;
+  }
 }
