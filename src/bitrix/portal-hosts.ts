@@ -31,7 +31,7 @@ const VENDOR_SITES = new Set(['www', 'api', 'apidocs', 'auth', 'cdn', 'dl', 'hel
 /** Zones served by oauth.bitrix24.tech; every other one by oauth.bitrix.info. */
 const EASTERN_ZONE = /\.(ru|by|kz|am|az|ge|kg|uz)$/;
 
-type HostRules = Pick<Environment, 'portalOrigin' | 'oauthOrigin'>;
+export type HostRules = Pick<Environment, 'portalOrigin' | 'oauthOrigin'>;
 
 /** Thrown for an address to which no credential may be sent. */
 export class UntrustedHostError extends Error {
@@ -65,9 +65,13 @@ export function oauthOriginOfRegion(portalHost: string): string {
  */
 export function isPortalAddress(url: URL, rules: HostRules): boolean {
   if (url.username || url.password || !/^https?:$/.test(url.protocol)) return false;
-  if (url.origin === rules.portalOrigin) return true;
-  if (rules.oauthOrigin && isLoopbackHost(url.hostname)) return true;
+  if (isNamedAddress(url, rules)) return true;
   return url.protocol === 'https:' && url.port === '' && isCloudPortalHost(url.hostname);
+}
+
+/** Whether it is our own administrator who wants this origin called, wherever it lies: B24_DOMAIN, or a test's. */
+export function isNamedAddress(url: URL, rules: HostRules): boolean {
+  return url.origin === rules.portalOrigin || (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname));
 }
 
 /**

@@ -5,6 +5,7 @@ import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { Environment } from '../config/environment.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
+import { OperatorSide } from '../relay/operator-side.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { ClientFiles } from './client-files.js';
@@ -15,6 +16,8 @@ import { FramesService } from './frames.service.js';
 import { IdentityService } from './identity.service.js';
 import { InstallController } from './install.controller.js';
 import { InstallService } from './install.service.js';
+import { OperatorFilesClient } from './operator-files.client.js';
+import { OperatorsService } from './operators.service.js';
 import { OauthCallbackService } from './oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
@@ -38,6 +41,8 @@ import { SettingsService } from './settings.service.js';
     InstallService,
     MissedMessagesService,
     OauthCallbackService,
+    OperatorFilesClient,
+    OperatorsService,
     ClientFiles,
     DialogReader,
     PortalSender,
@@ -56,9 +61,16 @@ export class ConnectorModule implements OnModuleInit {
     private readonly sender: PortalSender,
     private readonly missed: MissedMessagesService,
     private readonly environment: Environment,
+    private readonly operatorSide: OperatorSide,
+    private readonly operatorFiles: OperatorFilesClient,
+    private readonly operators: OperatorsService,
   ) {}
 
   onModuleInit(): void {
+    this.operatorSide.register({
+      openFile: (...asked) => this.operatorFiles.open(...asked),
+      operator: (...asked) => this.operators.find(...asked),
+    });
     this.drivers.register(
       'portal',
       (id, held) =>

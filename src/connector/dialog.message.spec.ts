@@ -40,6 +40,7 @@ const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): Cla
   payload: null,
   attempt: 1,
   unknown: false,
+  unknownForMs: 0,
   queuedAt: new Date(),
   startedAt: new Date(),
   message: {

@@ -30,6 +30,11 @@ import {
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
 const SEND = 'imconnector.send.messages';
+/**
+ * A request whose end nobody saw is done after so long, milliseconds: sends take 0.3 to 3 s, ten times that when the
+ * portal is in trouble. (It ends them at 60 s, but a client's words should not wait so long for what hardly ever is.)
+ */
+const ARRIVAL_MS = 20_000;
 
 /** What a lane's delivery becomes in `MESSAGES`; no elements: it stands in the dialog already. */
 interface Prepared {
@@ -238,6 +243,8 @@ export class PortalSender {
     const sought = { externalId: first.message.id, text: first.message.text ?? '', authorId };
     const found = await this.dialogs.find(portal, lineOf(lane), lane.chat, sought);
     if (found === 'there') return { delivery, elements: [], files: 0 };
+    // What is not there yet may still come: the portal goes on with a request that nobody waits for any more.
+    if (delivery.unknownForMs < ARRIVAL_MS) throw notThereYet(ARRIVAL_MS - delivery.unknownForMs);
     if (found === 'absent') return prepared;
     // Only what could not be looked up may be a repetition; what is absent never arrived.
     return this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language)));
@@ -339,6 +346,18 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
 
 function failed(lane: ClaimedLane, error: UpstreamError): LaneResult {
   return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
+}
+
+function notThereYet(retryAfterMs: number): UpstreamError {
+  const detail = 'An earlier try may still arrive in the dialog.';
+  return new UpstreamError({
+    network: 'bitrix24',
+    kind: 'not_sent',
+    scope: 'message',
+    code: 'SETTLING',
+    detail,
+    retryAfterMs,
+  });
 }
 
 function behind(error: UpstreamError): UpstreamError {

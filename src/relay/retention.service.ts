@@ -9,17 +9,14 @@ import { UploadsRepository } from '../storage/uploads.repository.js';
  * a day back), and shorter than the week after which Telegram may give out an update_id again.
  */
 const KEEP_KEYS_DAYS = 5;
-/** Longer than any campaign: what is sent to many is sent within it. */
-const KEEP_UPLOADS_DAYS = 90;
+/** A file that nobody was sent for so long is uploaded anew. */
+const KEEP_UPLOADS_DAYS = 60;
 const HOUR_MS = 3_600_000;
 /** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
 const MINUTE_MS = 60_000;
 const BATCH = 10_000;
 
-/**
- * Forgets what only saves or prevents a repetition, once nobody repeats it any more, and keeps the counts short. Any
- * replica may do it at any time; a failure is made good the next time.
- */
+/** Forgets what guards against repetitions or saves time, once it does so no more, and keeps the counts short. */
 @Injectable()
 export class RetentionService {
   private readonly logger = new Logger(RetentionService.name);
@@ -30,6 +27,7 @@ export class RetentionService {
     private readonly counts: MessageCountsRepository,
   ) {}
 
+  /** Any replica may do it at any time; a failure is made good an hour later. */
   @Interval(HOUR_MS)
   async forgetOldKeys(): Promise<void> {
     try {
@@ -42,9 +40,9 @@ export class RetentionService {
   @Interval(HOUR_MS)
   async forgetOldUploads(): Promise<void> {
     try {
-      await this.uploads.forgetUnused(KEEP_UPLOADS_DAYS);
+      await this.uploads.purge(KEEP_UPLOADS_DAYS);
     } catch (error) {
-      this.logger.warn({ err: error }, 'Old uploads could not be forgotten; trying again in an hour');
+      this.logger.warn({ err: error }, 'File ids that nobody uses could not be removed; trying again in an hour');
     }
   }
 

@@ -38,7 +38,7 @@ export async function linkChats(
       thread_id: chat.threadId ?? null,
       business_connection: chat.businessConnection ?? null,
       type: chat.type,
-      title: (chat.assumedTitle && before?.title) || chat.title,
+      title: chat.assumedTitle && before && before.title !== before.first_name ? before.title : chat.title,
       assumed_title: chat.assumedTitle === true && before?.assumed_title !== false,
       first_name: chat.firstName ?? null,
       last_name: chat.lastName ?? null,
@@ -59,7 +59,7 @@ export async function linkChats(
      SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id,
             CASE WHEN l.late THEN o.telegram_chat_id ELSE r.telegram_chat_id END, r.thread_id, r.business_connection,
             CASE WHEN l.late THEN o.type ELSE r.type END,
-            CASE WHEN r.assumed_title THEN coalesce(o.title, r.title) ELSE r.title END,
+            CASE WHEN r.assumed_title AND o.title <> o.first_name THEN o.title ELSE r.title END,
             r.first_name, r.last_name, r.username, r.language, r.phone, r.source,
             CASE WHEN coalesce(s.blocked, o.state = 'blocked') THEN 'blocked'::"ChatState" ELSE 'active' END,
             CASE WHEN s.blocked IS NULL THEN o.state_reason

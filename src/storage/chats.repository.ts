@@ -96,4 +96,14 @@ export class ChatsRepository {
       [chatId, photo?.fileId ?? null, photo?.uniqueId ?? null],
     );
   }
+
+  /** Where the bot finds the client's photo; null when it is not the newest one any more. */
+  async findProfilePhoto(chatId: bigint, uniqueId: string): Promise<{ botId: bigint; telegramFileId: string } | null> {
+    const { rows } = await this.db.query<{ botId: bigint; telegramFileId: string }>(
+      `SELECT bot_id AS "botId", avatar_file_id AS "telegramFileId" FROM chat_links
+        WHERE id = $1 AND avatar_unique_id = $2 AND avatar_file_id IS NOT NULL`,
+      [chatId, uniqueId],
+    );
+    return rows[0] ?? null;
+  }
 }

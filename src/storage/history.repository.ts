@@ -230,7 +230,7 @@ export class HistoryRepository {
         [id],
       ),
       this.db.query<WaitingRow>(
-        `SELECT d.kind, d.state, d.attempts, d.unknown, d.started_at AS "startedAt", l.due_at AS "dueAt", l.endpoint,
+        `SELECT d.kind, d.state, d.attempts, d.unknown_since IS NOT NULL AS unknown, d.started_at AS "startedAt", l.due_at AS "dueAt", l.endpoint,
                 (SELECT count(*) FROM deliveries o WHERE o.lane_id = d.lane_id AND o.seq < d.seq)::int AS ahead
            FROM deliveries d JOIN lanes l ON l.id = d.lane_id WHERE d.message_id = $1 ORDER BY d.lane_id, d.seq`,
         [id],

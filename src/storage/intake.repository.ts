@@ -9,7 +9,14 @@ import { growAlbums, insertMessages, mergeWords, type NewMessage } from './messa
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
 import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
-import { changedByOperator, deleteByClient, reviseByClient, reviseByOperator, sortEdits } from './revisions.js';
+import {
+  changedByOperator,
+  deleteByClient,
+  reviseByClient,
+  reviseByOperator,
+  sortEdits,
+  type ClientEdit,
+} from './revisions.js';
 
 /** What an intake did: endpoints that have new work, and how many messages are new. */
 export interface Intake {
@@ -108,26 +115,37 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];
 
-  const edits = await sortEdits(
-    connection,
-    fresh.flatMap((update) => editOf(update, chatOf(update))),
-  );
-  const news = new Set(edits.news.map(({ update }) => update as ClientUpdateRow));
-  const said = fresh.filter((update) => update.said !== null && (!update.edits || news.has(update) || !chatOf(update)));
-  const { albums, single } = await gatherAlbums(connection, said, chatOf);
-  const messages = [...albums, ...single].sort((a, b) => place.get(a.update)! - place.get(b.update)!);
-  const begun = await insertMessages(
-    connection,
-    messages.map(({ message }) => message),
-  );
-  begun.forEach((delivery, index) => {
-    if (delivery) work.push({ at: place.get(messages[index]!.update)!, delivery });
-  });
+  let accepted = 0;
+  const keep = async (said: ClientUpdateRow[]): Promise<void> => {
+    accepted += said.length;
+    const { albums, single } = await gatherAlbums(connection, said, chatOf);
+    const messages = [...albums, ...single].sort((a, b) => place.get(a.update)! - place.get(b.update)!);
+    const deliveries = await insertMessages(
+      connection,
+      messages.map(({ message }) => message),
+    );
+    deliveries.forEach((delivery, index) => {
+      if (delivery) work.push({ at: place.get(messages[index]!.update)!, delivery });
+    });
+  };
 
-  for (const edit of edits.known) {
-    for (const delivery of await reviseByClient(connection, edit)) {
-      work.push({ at: place.get(edit.update)!, delivery });
+  let edits = fresh.flatMap((update) => editOf(update, chatOf(update)));
+  const changing = new Set<ClientUpdateRow>(edits.map(({ update }) => update));
+  await keep(fresh.filter((update) => update.said !== null && !changing.has(update)));
+  while (edits.length > 0) {
+    const { known, news } = await sortEdits(connection, edits);
+    for (const edit of known) {
+      for (const delivery of await reviseByClient(connection, edit)) {
+        work.push({ at: place.get(edit.update)!, delivery });
+      }
     }
+    // The first is a message of its own, the ones after it are edits of that.
+    const first = new Map(
+      news.map((edit) => [`${edit.chat.id}/${edit.update.telegramMessageId}`, edit] as const).toReversed(),
+    );
+    const kept = new Set(first.values());
+    await keep([...kept].map(({ update }) => update));
+    edits = news.filter((edit) => !kept.has(edit));
   }
   for (const update of fresh) {
     const chat = chatOf(update);
@@ -158,7 +176,7 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
   const ordered = work.sort((a, b) => a.at - b.at).map(({ delivery }) => delivery);
   const deliveries = [...ordered, ...seen.values()];
   await appendDeliveries(connection, deliveries);
-  return intakeOf(deliveries, said.length, updates.length - fresh.length);
+  return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }
 
 type Heard = { update: ClientUpdateRow; message: NewMessage };
@@ -166,7 +184,8 @@ type Heard = { update: ClientUpdateRow; message: NewMessage };
 function editOf(update: ClientUpdateRow, chat: LinkedChat | null) {
   const { edits, said, telegramMessageId } = update;
   if (!edits || !said || said.ignored || telegramMessageId === undefined || !chat) return [];
-  return [{ update: { ...update, said, telegramMessageId }, chat }];
+  // The same object: its place among the updates is looked up by it.
+  return [{ update: update as ClientEdit['update'], chat }];
 }
 
 /** The messages that the updates bring; parts of one album become one, or join the one that waits already. */

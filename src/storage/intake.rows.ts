@@ -41,7 +41,7 @@ export interface StoredChat {
   businessConnection?: string;
   type: string;
   title: string;
-  /** The title is a guess: one that is known already stays. */
+  /** Of a topic: the title is a guess, and a known one stays; the group's title (`firstName`) stands for none. */
   assumedTitle?: true;
   /** Of the client: a person's, or in a topic of a forum the title of the group. */
   firstName?: string;

@@ -15,6 +15,8 @@ export interface ClaimedDelivery {
   attempt: number;
   /** Nobody knows whether an earlier attempt arrived. */
   unknown: boolean;
+  /** Milliseconds since the latest of those attempts began. */
+  unknownForMs: number;
   /** When it became work: a replayed message is old, its delivery is not. */
   queuedAt: Date;
   startedAt: Date;
@@ -147,7 +149,7 @@ interface ClaimRow {
   kind: DeliveryKind;
   payload: Record<string, unknown> | null;
   attempts: number;
-  unknown: boolean;
+  unknown_for_ms: number | null;
   queued_at: Date;
   started_at: Date;
   message_id: bigint;
@@ -196,7 +198,8 @@ interface ClaimRow {
 const STATUS_HEADS = 20;
 
 const WORK_COLUMNS = `
-  d.seq, d.kind, d.payload, d.attempts, d.unknown, d.created_at AS queued_at, d.started_at,
+  d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
+  extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
   m.system_line, m.reply_quote,
   CASE WHEN m.attached > 0 THEN (
@@ -487,7 +490,8 @@ function group(rows: ClaimRow[]): ClaimedLane[] {
       kind: row.kind,
       payload: row.payload,
       attempt: row.attempts,
-      unknown: row.unknown,
+      unknown: row.unknown_for_ms !== null,
+      unknownForMs: row.unknown_for_ms ?? 0,
       queuedAt: row.queued_at,
       startedAt: row.started_at,
       message: {
@@ -559,8 +563,9 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
      ), again AS (
-       UPDATE deliveries d SET state = 'queued', unknown = r.unknown, attempts = r.attempts
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, attempts int)
+       UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
+              unknown_since = CASE WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, unclear boolean, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
@@ -578,6 +583,7 @@ async function settle(connection: Queryable, settlements: LaneSettlement[], inst
           lane_id: lane.id,
           seq: delivery.seq,
           unknown: settlement.unknown ?? delivery.unknown,
+          unclear: settlement.unknown === true && settlement.unclear === true,
           attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
         })),
       ),

@@ -4,6 +4,7 @@ import { DatabaseService } from './database.service.js';
 import { openDatabase } from './database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
 import { adminKey, encryptionKey } from './key-file.js';
+import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
@@ -33,6 +34,7 @@ export class AdminKey {
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
+  AttachmentsRepository,
   AuditRepository,
   BotsRepository,
   ChatsRepository,

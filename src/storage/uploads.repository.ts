@@ -41,11 +41,8 @@ export class UploadsRepository {
     ]);
   }
 
-  /** Forgets what nobody sent for `days`: it is uploaded again when somebody does. Returns how many. */
-  async forgetUnused(days: number): Promise<number> {
-    const { rowCount } = await this.db.query(`DELETE FROM uploads WHERE used_at < now() - make_interval(days => $1)`, [
-      days,
-    ]);
-    return rowCount ?? 0;
+  /** Forgets file ids that were not used for so long. */
+  async purge(days: number): Promise<void> {
+    await this.db.query(`DELETE FROM uploads WHERE used_at < now() - make_interval(days => $1)`, [days]);
   }
 }

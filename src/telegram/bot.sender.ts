@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { UpstreamError } from '../common/upstream-error.js';
+import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import {
   FILES_LEFT_OUT,
   type DeliveryResult,
@@ -26,6 +26,8 @@ import { TelegramClient, type BotApi } from './telegram.client.js';
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
 /** When other messages' files take all the room there is. */
 const ROOM_MS = 1_000;
+/** After these a message is not gone on with, or only as a repetition. */
+const ENDS: ReadonlySet<UpstreamErrorKind> = new Set(['refused', 'unknown']);
 
 /** Sends what operators say and change, part by part, each part once. */
 @Injectable()
@@ -54,7 +56,7 @@ export class BotSender {
       leftOut,
     );
     // What stands before a file that was sent, or before an end, will not follow any more.
-    const ended = result.delivered || ('error' in result && result.error.kind === 'refused');
+    const ended = result.delivered || ('error' in result && ENDS.has(result.error.kind));
     const lastFile = sent.between(0, delivery.message.attachments.length).at(-1)?.part ?? -1;
     const final = ended ? leftOut : leftOut.filter(({ ordinal }) => ordinal < lastFile);
     const deliveries = [{ ...result, ...sent.recorded, ...(final.length > 0 ? { leftOut: final } : {}) }];
@@ -170,7 +172,7 @@ export class BotSender {
     if (call.type === 'text') return sent.add(call.parts, [await sendText(outgoing, call.words)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
-    const ids = call.type === 'album' ? await this.media.sendAlbum(sending, group, call.caption) : null;
+    const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
     if (ids) return sent.add(call.parts, ids);
     let { caption } = call;
     for (const file of group) {

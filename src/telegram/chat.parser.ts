@@ -1,5 +1,5 @@
 import type { TelegramChat } from '../relay/message.js';
-import { asBigInt, asObject, asText, type JsonObject } from './json-fields.reader.js';
+import { asBigInt, asObject, asOrdinal, asText, type JsonObject } from './json-fields.reader.js';
 
 /** Payload of a deep link `t.me/<bot>?start=<payload>` (core.telegram.org/bots/features#deep-linking). */
 const START = /^\/start(?:@\w+)? ([\w-]{1,64})$/;
@@ -49,7 +49,7 @@ function parsePrivateChat(id: bigint, place: JsonObject, from: JsonObject): Tele
 /** A topic of the direct messages of a channel: the client is who opened it. */
 function parseDirectMessages(id: bigint, place: JsonObject, from: JsonObject): TelegramChat | null {
   const topic = asObject(place.direct_messages_topic);
-  const threadId = asBigInt(topic.topic_id);
+  const threadId = asOrdinal(topic.topic_id);
   if (threadId === undefined) return null;
   const user = asObject(topic.user);
   const userId = asBigInt(user.id);
@@ -92,7 +92,7 @@ function parseGroup(id: bigint, type: string, place: JsonObject): TelegramChat {
 }
 
 function topicOf(place: JsonObject): bigint | undefined {
-  return place.is_topic_message === true ? asBigInt(place.message_thread_id) : undefined;
+  return place.is_topic_message === true ? asOrdinal(place.message_thread_id) : undefined;
 }
 
 /**

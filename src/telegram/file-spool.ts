@@ -75,7 +75,7 @@ export class FileSpool {
       // The content lives as long as it is open: not even a crash leaves it behind.
       await unlink(path);
       const hash = createHash('sha256');
-      const size = await write(stream, handle, hash, maxBytes);
+      const size = await write(stream, handle, hash);
       if (size === 0) throw fileRefused('file_empty', 'The file has no content.');
       return new SpooledFile(handle, size, hash.digest(), mime);
     } catch (error) {
@@ -86,16 +86,10 @@ export class FileSpool {
   }
 }
 
-async function write(
-  content: AsyncIterable<Uint8Array>,
-  handle: FileHandle,
-  hash: Hash,
-  maxBytes: number,
-): Promise<number> {
+async function write(content: AsyncIterable<Uint8Array>, handle: FileHandle, hash: Hash): Promise<number> {
   let size = 0;
   for await (const chunk of content) {
     size += chunk.length;
-    if (size > maxBytes) throw tooLarge(maxBytes);
     hash.update(chunk);
     await handle.writeFile(chunk);
   }

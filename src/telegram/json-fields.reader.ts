@@ -34,3 +34,9 @@ export function asId(value: unknown): string {
 export function asBigInt(value: unknown): bigint | undefined {
   return Number.isSafeInteger(value) ? BigInt(value as number) : undefined;
 }
+
+/** The number of a message or a topic. 0 stands for what has none of its own (Bot API, Message.message_id). */
+export function asOrdinal(value: unknown): bigint | undefined {
+  const number = asBigInt(value);
+  return number !== undefined && number > 0n ? number : undefined;
+}

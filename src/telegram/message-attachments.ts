@@ -118,8 +118,9 @@ function largestSize(sizes: unknown): JsonObject | undefined {
 }
 
 function stickerFile(sticker: JsonObject, suffix: string, labels: MessageLabels): StoredAttachment[] {
+  // Servers before Bot API 6.6 say `thumb`.
   const moves = sticker.is_animated === true || sticker.is_video === true;
-  return fileOf(moves ? asObject(sticker.thumbnail) : sticker, 'sticker', suffix, labels.sticker);
+  return fileOf(moves ? asObject(sticker.thumbnail ?? sticker.thumb) : sticker, 'sticker', suffix, labels.sticker);
 }
 
 function fileOf(file: JsonObject, kind: string, suffix: string, label: string): StoredAttachment[] {
@@ -166,10 +167,11 @@ function cleanName(name: string): string {
 }
 
 function audioLabel({ performer, title, file_name: fileName, duration }: JsonObject, labels: MessageLabels): string {
-  const name = [asText(performer), asText(title)].filter((part) => part !== '').join(' – ') || asText(fileName);
+  const name =
+    [asText(performer), asText(title)].filter((part) => part !== '').join(' – ') || cleanName(asText(fileName));
   return withDetails(named(labels.audio, name), playingTime({ duration }));
 }
 
 function documentLabel({ file_name: fileName, file_size: size }: JsonObject, labels: MessageLabels): string {
-  return withDetails(named(labels.document, asText(fileName)), fileSize(asNumber(size), labels));
+  return withDetails(named(labels.document, cleanName(asText(fileName))), fileSize(asNumber(size), labels));
 }

@@ -17,15 +17,24 @@ function plan(words: string, kinds: MediaKind[], options: Partial<MessageToPlan>
 }
 
 /** A plan in short: `text:3`, `photo(caption)`, `photo+video`. */
-function short(calls: PlannedCall[]): string[] {
+function short(calls: PlannedCall[], files: MediaKind[]): string[] {
   return calls.map((call) => {
     if (call.type === 'text') return `text:${call.words.text.length}`;
-    const kinds = call.type === 'album' ? call.kinds.join('+') : call.kind;
+    const kinds = call.parts.map((part) => files[part]).join('+');
     return call.caption ? `${kinds}(${call.caption.text.length})` : kinds;
   });
 }
 
 const KINDS: MediaKind[] = ['photo', 'video', 'animation', 'voice', 'audio', 'document'];
+const FAMILY: Record<MediaKind | 'text', string> = {
+  photo: 'seen',
+  video: 'seen',
+  audio: 'heard',
+  document: 'read',
+  animation: 'alone',
+  voice: 'alone',
+  text: 'alone',
+};
 const SAMUEL: Heading = { line: 'Samuel:' };
 
 describe('the plan of a message', () => {
@@ -56,20 +65,18 @@ describe('the plan of a message', () => {
       calls: [`${Array(10).fill('document').join('+')}(3)`, 'document'],
     },
   ])('$name', ({ words, kinds, calls }) => {
-    expect(short(plan(words, kinds))).toEqual(calls);
+    expect(short(plan(words, kinds), kinds)).toEqual(calls);
   });
 
   it('gives the caption to the first file that can be sent, and makes it a text when there is none', () => {
     const rest = { attached: 2, files: [{ ordinal: 1, kind: 'photo' as const }] };
-    expect(plan('abc', [], rest)).toEqual([
-      { type: 'media', parts: [1], kind: 'photo', caption: { text: 'abc', marks: [] } },
-    ]);
+    expect(plan('abc', [], rest)).toEqual([{ type: 'files', parts: [1], caption: { text: 'abc', marks: [] } }]);
     expect(plan('abc', [], { attached: 2 })).toEqual([{ type: 'text', parts: [2], words: { text: 'abc', marks: [] } }]);
   });
 
   it('does not go back to a file that was left out before one that was sent', () => {
     expect(plan('abc', ['photo', 'photo', 'photo'], { sent: new Set([1]) })).toMatchObject([
-      { type: 'media', parts: [2], caption: null },
+      { type: 'files', parts: [2], caption: null },
     ]);
   });
 
@@ -107,10 +114,11 @@ describe('the plan of a message', () => {
         for (const call of calls) {
           if (call.type === 'text') expect(call.words.text.length).toBeLessThanOrEqual(4096);
           else expect(call.caption?.text.length ?? 0).toBeLessThanOrEqual(1024);
-          if (call.type === 'album') {
-            expect(call.parts.length).toBeGreaterThanOrEqual(2);
-            expect(call.parts.length).toBeLessThanOrEqual(10);
-          }
+          expect(call.parts.length).toBeGreaterThanOrEqual(1);
+          expect(call.parts.length).toBeLessThanOrEqual(10);
+          const family = new Set(call.parts.map((part) => FAMILY[kinds[part] ?? 'text']));
+          expect(family.size).toBe(1);
+          if (call.parts.length > 1) expect([...family][0]).not.toBe('alone');
         }
       }),
       { numRuns: 60 },

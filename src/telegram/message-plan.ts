@@ -28,11 +28,9 @@ export interface MessageToPlan {
   sent: ReadonlySet<number>;
 }
 
-/** One call of the Bot API: as many messages, and ids, as `parts` has numbers. */
+/** One call of the Bot API, which makes as many messages as `parts` has numbers: of files, several are an album. */
 export type PlannedCall =
-  | { type: 'text'; parts: number[]; words: RichText }
-  | { type: 'media'; parts: number[]; kind: MediaKind; caption: RichText | null }
-  | { type: 'album'; parts: number[]; kinds: MediaKind[]; caption: RichText | null };
+  { type: 'text'; parts: number[]; words: RichText } | { type: 'files'; parts: number[]; caption: RichText | null };
 
 /**
  * What is still to be sent, in order. Words that fit a caption go with the first file, longer ones before it; files
@@ -50,9 +48,10 @@ export function planMessage({ words, heading, attached, files, sent }: MessageTo
     ...texts
       .map((text, index): PlannedCall => ({ type: 'text', parts: [attached + index], words: text }))
       .filter(({ parts }) => !sent.has(parts[0]!)),
-    ...albumsOf(left).map((group, index) =>
-      callFor(group, isCaption && index === 0 && sentFiles.length === 0 ? caption : null),
-    ),
+    ...albumsOf(left).map((album, index): PlannedCall => {
+      const isCaptioned = isCaption && caption.text !== '' && index === 0 && sentFiles.length === 0;
+      return { type: 'files', parts: album.map(({ ordinal }) => ordinal), caption: isCaptioned ? caption : null };
+    }),
   ];
 }
 
@@ -91,12 +90,4 @@ function albumsOf<File extends { kind: MediaKind }>(files: File[]): File[][] {
 function familyOf(kind: MediaKind): string | null {
   if (kind === 'photo' || kind === 'video') return 'visual';
   return kind === 'document' || kind === 'audio' ? kind : null;
-}
-
-function callFor(group: { ordinal: number; kind: MediaKind }[], words: RichText | null): PlannedCall {
-  const parts = group.map(({ ordinal }) => ordinal);
-  const caption = words === null || words.text === '' ? null : words;
-  const [only, second] = group;
-  if (!second) return { type: 'media', parts, kind: only!.kind, caption };
-  return { type: 'album', parts, kinds: group.map(({ kind }) => kind), caption };
 }

@@ -64,6 +64,8 @@ export class ProfilePhotos {
       } catch (error) {
         this.logger.debug({ botId: String(bot.id), err: error }, 'Profile photos must wait');
         await pause(waitAfter(error), signal);
+        // Finds those that were being looked at, too.
+        sweepAt = performance.now();
       }
     }
     if (this.watches.get(bot.id) === watch) this.watches.delete(bot.id);

@@ -110,6 +110,7 @@ const CODE_OF_DESCRIPTION: readonly (readonly [code: string, ...parts: string[]]
   ['caption_too_long', 'caption is too long', 'caption_too_long'],
   ['too_long', 'message is too long', 'text is too long', 'message_too_long'],
   ['group_migrated', 'upgraded to a supergroup'],
+  ['file_too_large', 'file is too big'],
   [
     'file_id_refused',
     'wrong remote file identifier',

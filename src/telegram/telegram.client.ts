@@ -7,12 +7,15 @@ import fetch, { type RequestInit } from 'node-fetch';
 import { SocksProxyAgent } from 'socks-proxy-agent';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
+import { TelegramFiles } from './telegram-files.js';
 import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
 
 /** Telegram clamps a long poll to 50 s (tdlib/telegram-bot-api, Client.h, LONG_POLL_MAX_TIMEOUT). */
 export const POLL_SECONDS = 25;
 const CALL_TIMEOUT_SECONDS = 30;
 const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 15;
+/** For getFile: an own server answers when it has the whole file, of up to 2 GB, on its disk. */
+const FETCH_TIMEOUT_SECONDS = 300;
 const UPLOAD_TIMEOUT_SECONDS = 120;
 /** The slowest line on which an upload still ends in time. */
 const UPLOAD_BYTES_PER_SECOND = 256 * 1024;
@@ -31,6 +34,8 @@ export interface BotApi {
   polls: Api['raw'];
   /** For calls that carry so many bytes of files: they get the time for it. */
   uploads: (bytes: number) => Api['raw'];
+  /** What people sent to the bot. */
+  files: TelegramFiles;
 }
 
 /** Speaks with the Bot API at TG_API_ROOT, through TG_PROXY_URL if set, over connections that are kept alive. */
@@ -44,8 +49,7 @@ export class TelegramClient {
 
   /** Bytes of the largest file, and of all new files of one call. */
   get uploadLimit(): number {
-    const { hostname } = new URL(this.environment.TG_API_ROOT);
-    return hostname === 'api.telegram.org' ? UPLOAD_LIMIT.cloud : UPLOAD_LIMIT.local;
+    return this.ownServer ? UPLOAD_LIMIT.local : UPLOAD_LIMIT.cloud;
   }
 
   /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
@@ -54,12 +58,28 @@ export class TelegramClient {
       calls: this.raw(token, CALL_TIMEOUT_SECONDS),
       polls: this.raw(token, POLL_TIMEOUT_SECONDS),
       uploads: (bytes) => this.raw(token, UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND)),
+      files: new TelegramFiles({
+        token,
+        apiRoot: this.apiRoot,
+        agent: this.agent,
+        calls: this.raw(token, this.ownServer ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS),
+        ownServer: this.ownServer,
+      }),
     };
+  }
+
+  private get apiRoot(): string {
+    return this.environment.TG_API_ROOT.replace(/\/+$/, '');
+  }
+
+  /** A Bot API server of the company's own, which keeps files on its disk. */
+  private get ownServer(): boolean {
+    return new URL(this.apiRoot).hostname !== 'api.telegram.org';
   }
 
   private raw(token: string, timeoutSeconds: number): Api['raw'] {
     const api = new Api(token, {
-      apiRoot: this.environment.TG_API_ROOT.replace(/\/+$/, ''),
+      apiRoot: this.apiRoot,
       timeoutSeconds,
       baseFetchConfig: { agent: this.agent, compress: true },
       fetch: exchange as never,

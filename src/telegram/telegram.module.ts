@@ -6,6 +6,8 @@ import { BotDriver } from './bot.driver.js';
 import { BotSender } from './bot.sender.js';
 import { BotsService } from './bots.service.js';
 import { FileSpool } from './file-spool.js';
+import { FilesController } from './files.controller.js';
+import { FilesService } from './files.service.js';
 import { MediaSender } from './media.sender.js';
 import { ProfilePhotos } from './profile-photos.js';
 import { TelegramClient } from './telegram.client.js';
@@ -15,8 +17,17 @@ import { WebhookController } from './webhook.controller.js';
 /** Everything that knows the Bot API. */
 @Module({
   imports: [RelayModule],
-  controllers: [WebhookController],
-  providers: [BotSender, BotsService, FileSpool, MediaSender, ProfilePhotos, TelegramClient, UpdatesService],
+  controllers: [FilesController, WebhookController],
+  providers: [
+    BotSender,
+    BotsService,
+    FilesService,
+    FileSpool,
+    MediaSender,
+    ProfilePhotos,
+    TelegramClient,
+    UpdatesService,
+  ],
   exports: [BotsService],
 })
 export class TelegramModule implements OnModuleInit {

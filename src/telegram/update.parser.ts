@@ -1,8 +1,17 @@
 import type { Message, Update } from '@grammyjs/types';
-import type { ClientUpdate, Ignored, Said } from '../relay/message.js';
-import { concat, isBlank, plain, withMark, type RichText } from '../relay/rich-text.js';
+import type { ClientUpdate, Ignored, Said, TelegramChat } from '../relay/message.js';
+import { concat, isBlank, join, plain, withMark, type RichText } from '../relay/rich-text.js';
 import { parseChat } from './chat.parser.js';
-import { asBigInt, asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
+import {
+  asBigInt,
+  asId,
+  asList,
+  asNumber,
+  asObject,
+  asOrdinal,
+  asText,
+  type JsonObject,
+} from './json-fields.reader.js';
 import {
   describeEndOfLiveLocation,
   describeMessage,
@@ -29,9 +38,8 @@ export const ALLOWED_UPDATES = [
   'deleted_business_messages',
 ] as const satisfies (keyof Update)[];
 
-type Base = Pick<ClientUpdate, 'botId' | 'updateId'>;
 interface Context {
-  base: Base;
+  base: Pick<ClientUpdate, 'botId' | 'updateId'>;
   update: Update;
   language: MessageLanguage;
 }
@@ -48,6 +56,19 @@ const READERS: Readonly<Record<string, Reader>> = {
   business_connection: readConnection,
   deleted_business_messages: readDeletion,
 };
+
+const NOWHERE: Ignored = {
+  code: 'no_dialog',
+  detail: 'It happened where nobody can be answered: in a channel, or in a topic that Telegram does not name.',
+};
+const ECHO: Ignored = { code: 'own_echo', detail: 'Sent by the bot itself in the name of the Business account.' };
+const NOTICE: Ignored = { code: 'service_message', detail: 'A notice of Telegram that tells an operator nothing.' };
+const MOVE: Ignored = {
+  code: 'live_location_move',
+  detail: 'A live location moves; its beginning and end are relayed.',
+};
+const UNCHANGED: Ignored = { code: 'no_change', detail: 'Nothing that an operator would see has changed.' };
+const DELETION: Ignored = { code: 'deletion', detail: 'The client or the owner of the account took messages back.' };
 
 /**
  * What a Telegram update holds for the relay. Never throws and never drops: what cannot be relayed comes back with
@@ -79,6 +100,22 @@ function record(
   return { ...base, chat, said: { kind, text, marks, raw: update, ...said, ignored }, sawChat: false };
 }
 
+/** A line of the system: something happened that is nobody's words. */
+function line(
+  { base, update }: Context,
+  chat: TelegramChat,
+  said: Omit<Said, 'raw' | 'systemLine'>,
+  replyTo?: bigint,
+): ClientUpdate {
+  return {
+    ...base,
+    chat,
+    said: { ...said, raw: update, systemLine: true },
+    replyTo: replyTo === undefined ? undefined : { telegramMessageId: replyTo },
+    sawChat: false,
+  };
+}
+
 function readMessage(message: JsonObject, context: Context): ClientUpdate {
   return readWords(message, context, false);
 }
@@ -104,7 +141,7 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
   const isSilent = edited && albumId !== undefined && isBlank(content.words.text);
   const { text, marks } =
     isSilent || isService ? content.words : signed(content.words, author.authorName, isOwner, chat.type);
-  const telegramMessageId = messageIdOf(message);
+  const telegramMessageId = asOrdinal(message.message_id);
   return {
     ...context.base,
     chat,
@@ -125,13 +162,6 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
     sawChat: !edited && !isOwner && !isService,
   };
 }
-
-const NOWHERE: Ignored = {
-  code: 'no_dialog',
-  detail: 'It happened where nobody can be answered: in a channel, or in a topic that Telegram does not name.',
-};
-const ECHO: Ignored = { code: 'own_echo', detail: 'Sent by the bot itself in the name of the Business account.' };
-const NOTICE: Ignored = { code: 'service_message', detail: 'A notice of Telegram that tells an operator nothing.' };
 
 function reasonToIgnore(message: JsonObject, { quiet }: MessageContent): Ignored | null {
   if (message.sender_business_bot !== undefined) return ECHO;
@@ -156,43 +186,33 @@ function isWrittenByOwner(message: JsonObject): boolean {
 function signed(words: RichText, name: string | undefined, isOwner: boolean, chatType: string): RichText {
   if (isOwner) {
     const beginsWithQuote = words.marks.some(({ type, offset }) => type === 'quote' && offset === 0);
-    return concat(`${name ? `${name} (Telegram)` : 'Telegram'}:`, beginsWithQuote ? '\n' : ' ', words);
+    return join([`${name ? `${name} (Telegram)` : 'Telegram'}:`, words], beginsWithQuote ? '\n' : ' ');
   }
-  const isAlone = chatType === 'private' || chatType === 'direct_messages';
-  return name && !isAlone ? concat(withMark(`${name}:`, 'bold'), '\n', words) : words;
+  return name && isGroup(chatType) ? join([withMark(`${name}:`, 'bold'), words], '\n') : words;
 }
-
-const MOVE: Ignored = {
-  code: 'live_location_move',
-  detail: 'A live location moves; its beginning and end are relayed.',
-};
 
 function readLiveLocation(message: JsonObject, context: Context): ClientUpdate {
   const chat = parseChat(message, asObject(message.from));
   const author = authorOf(message);
   if (!chat) return record(context, null, NOWHERE);
   if (asNumber(asObject(message.location).live_period) !== undefined) return record(context, chat, MOVE, author);
-  const telegramMessageId = messageIdOf(message);
   const ended = describeEndOfLiveLocation(message.location, context.language);
-  return {
-    ...context.base,
-    chat,
-    said: {
-      kind: 'live_location',
-      ...inGroup(chat.type, author.authorName, ended),
-      ...author,
-      saidAt: dateOf(message.edit_date ?? message.date),
-      raw: context.update,
-      systemLine: true,
-    },
-    replyTo: telegramMessageId === undefined ? undefined : { telegramMessageId },
-    sawChat: false,
+  const said = {
+    kind: 'live_location',
+    ...inGroup(chat.type, author.authorName, ended),
+    ...author,
+    saidAt: dateOf(message.edit_date ?? message.date),
   };
+  return line(context, chat, said, asOrdinal(message.message_id));
 }
 
 /** A line of the system on what one of several people did. */
-function inGroup(chatType: string, name: string | undefined, line: RichText): RichText {
-  return name && chatType !== 'private' && chatType !== 'direct_messages' ? concat(`${name}: `, line) : line;
+function inGroup(chatType: string, name: string | undefined, words: RichText): RichText {
+  return name && isGroup(chatType) ? concat(`${name}: `, words) : words;
+}
+
+function isGroup(chatType: string): boolean {
+  return chatType !== 'private' && chatType !== 'direct_messages';
 }
 
 function readCallbackQuery(query: JsonObject, context: Context): ClientUpdate {
@@ -223,24 +243,14 @@ function readReaction(reaction: JsonObject, context: Context): ClientUpdate {
   if (!chat) return record(context, null, NOWHERE, author);
   const described = describeUpdate(context.update, context.language);
   if (!described) return { ...record(context, chat, UNCHANGED, author), sawChat: true };
-  const telegramMessageId = messageIdOf(reaction);
-  return {
-    ...context.base,
-    chat,
-    said: {
-      kind: described.kind,
-      ...inGroup(chat.type, author.authorName, described.words),
-      ...author,
-      saidAt: dateOf(reaction.date),
-      raw: context.update,
-      systemLine: true,
-    },
-    replyTo: telegramMessageId === undefined ? undefined : { telegramMessageId },
-    sawChat: true,
+  const said = {
+    kind: described.kind,
+    ...inGroup(chat.type, author.authorName, described.words),
+    ...author,
+    saidAt: dateOf(reaction.date),
   };
+  return { ...line(context, chat, said, asOrdinal(reaction.message_id)), sawChat: true };
 }
-
-const UNCHANGED: Ignored = { code: 'no_change', detail: 'Nothing that an operator would see has changed.' };
 
 function readMembership(change: JsonObject, context: Context): ClientUpdate {
   const chat = parseChat({ chat: change.chat }, asObject(change.from));
@@ -249,21 +259,10 @@ function readMembership(change: JsonObject, context: Context): ClientUpdate {
   const is = isMember(change.new_chat_member);
   const isSame = change.old_chat_member !== undefined && isMember(change.old_chat_member) === is;
   const described = isSame ? null : describeUpdate(context.update, context.language);
-  if (!described) return { ...record(context, chat, UNCHANGED, author), blocked: !is };
-  return {
-    ...context.base,
-    chat,
-    said: {
-      kind: described.kind,
-      ...described.words,
-      ...author,
-      saidAt: dateOf(change.date),
-      raw: context.update,
-      systemLine: true,
-    },
-    blocked: !is,
-    sawChat: false,
-  };
+  const told = described
+    ? line(context, chat, { kind: described.kind, ...described.words, ...author, saidAt: dateOf(change.date) })
+    : record(context, chat, UNCHANGED, author);
+  return { ...told, blocked: !is };
 }
 
 function readConnection(connection: JsonObject, context: Context): ClientUpdate {
@@ -282,11 +281,9 @@ function readConnection(connection: JsonObject, context: Context): ClientUpdate 
   return { ...recorded, connection: { id, ownerId, enabled, canReply } };
 }
 
-const DELETION: Ignored = { code: 'deletion', detail: 'The client or the owner of the account took messages back.' };
-
 function readDeletion(deletion: JsonObject, context: Context): ClientUpdate {
   const chat = parseChat(deletion, {});
-  const deletes = asList(deletion.message_ids).flatMap((id) => asBigInt(id) ?? []);
+  const deletes = asList(deletion.message_ids).flatMap((id) => asOrdinal(id) ?? []);
   return { ...record(context, chat, DELETION), ...(chat && deletes.length > 0 ? { deletes } : {}) };
 }
 
@@ -299,14 +296,9 @@ function authorOf(place: JsonObject): { authorId?: string; authorName?: string }
   return { authorId: asId(from.id) || undefined, authorName: name || undefined };
 }
 
-/** Undefined also for 0, which stands for messages that have no number of their own (Bot API, Message.message_id). */
-function messageIdOf(message: JsonObject): bigint | undefined {
-  return asBigInt(message.message_id) || undefined;
-}
-
 function replyOf(message: JsonObject): ClientUpdate['replyTo'] {
   const original = asObject(message.reply_to_message);
-  const telegramMessageId = messageIdOf(original);
+  const telegramMessageId = asOrdinal(original.message_id);
   const isElsewhere = asObject(original.chat).id !== asObject(message.chat).id;
   // Every message of a forum topic "replies" to the creation of the topic.
   if (telegramMessageId === undefined || isElsewhere || original.forum_topic_created !== undefined) return undefined;

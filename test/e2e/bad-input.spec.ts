@@ -526,8 +526,8 @@ const SHOWN: Record<string, Tree> = {
   future: { hologram: { shape: 'cube' } },
 };
 
-/** Updates that are kept for the record. */
-const KEPT: Record<string, () => Tree> = {
+/** What is no message and is told to the operator all the same. */
+const TOLD: Record<string, () => Tree> = {
   edited_message: () => ({ edited_message: kindMessage({ text: 'better', edit_date: 1773265999 }) }),
   message_reaction: () => ({
     message_reaction: {
@@ -547,6 +547,13 @@ const KEPT: Record<string, () => Tree> = {
       old_chat_member: { status: 'kicked' },
       new_chat_member: { status: 'member' },
     },
+  }),
+};
+
+/** Updates that are kept for the record. */
+const KEPT: Record<string, () => Tree> = {
+  live_location_move: () => ({
+    edited_message: kindMessage({ location: { latitude: 55.75, longitude: 37.61, live_period: 900 } }),
   }),
   channel_post: () => ({
     channel_post: {
@@ -607,6 +614,14 @@ describe('every kind of message', () => {
     const kept = await keptOf(business.update_id);
     expect(kept['externalChatId']).toBe('tg:791:bconn_1_x');
     expect(kept['raw']).toEqual(business);
+  });
+
+  it.each(Object.keys(TOLD))('%s: told', async (kind) => {
+    const body = update(TOLD[kind]!());
+    expect((await push(body)).status).toBe(200);
+    const kept = await keptOf(body.update_id);
+    expect(kept).toMatchObject({ raw: body, error: null });
+    expect(String(kept['text']).trim()).not.toBe('');
   });
 
   it.each(Object.keys(KEPT))('%s: kept with a reason', async (kind) => {

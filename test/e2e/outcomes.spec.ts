@@ -329,9 +329,8 @@ describe('operator → client: what becomes of a send', () => {
     const chat = await Conversation.begin(bridge, 117);
     chat.client.blocks();
     chat.answers('Вы здесь?');
-    const notes = await chat.hasNotes(1);
-    expect(notes).toHaveLength(1);
-    expect(notes[0]).toContain('клиент заблокировал бота');
+    const notes = await chat.hasNotes(2);
+    expect(notes).toEqual(['🚫 Клиент заблокировал бота', expect.stringContaining('клиент заблокировал бота')]);
     await chat.becomes('Вы здесь?', 'failed');
   });
 

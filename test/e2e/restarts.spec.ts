@@ -112,13 +112,13 @@ describe('restarts while messages flow both ways', () => {
       await bridge.restart({}, 'kill');
     }
     await load.end();
-    const uncertain = await load.verify(40_000);
+    const uncertain = await load.verify(60_000);
     expect(uncertain).toBeLessThanOrEqual(CHATS * 5);
     const ledger = bridge.portal.ledger();
     expect(ledger.dialogs.flatMap(({ duplicates, reordered }) => [...duplicates, ...reordered])).toEqual([]);
     expect(await spare.stop()).toBe(0);
     await proxy.leadTo(bridge.program.url);
-  }, 120_000);
+  }, 180_000);
 
   it('SIGTERM: code 0 within 10 s, and nothing twice after the restart', async () => {
     const chats = await conversations(750);

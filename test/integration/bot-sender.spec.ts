@@ -145,6 +145,7 @@ class Talk {
           payload: null,
           attempt: 1,
           unknown: false,
+          unknownForMs: 0,
           queuedAt: new Date(),
           startedAt: new Date(),
           message: {
@@ -274,6 +275,14 @@ describe('files of operators', () => {
     const fourth = new Talk();
     await fourth.sends({ files: [file('price.pdf', content)] });
     expect(fourth.calls).toEqual(['sendDocument']);
+
+    await storage.db.query(`UPDATE uploads SET used_at = now() - interval '20 days' WHERE kind = 'document'`);
+    const count = async () => (await storage.db.query(`SELECT FROM uploads WHERE kind = 'document'`)).rowCount;
+    const before = await count();
+    await uploads.purge(30);
+    expect(await count()).toBe(before);
+    await uploads.purge(10);
+    expect(await count()).toBe(0);
   });
 
   it('go as documents when Telegram cannot show them as what they are', async () => {

@@ -300,7 +300,7 @@ class World {
         [id],
       ),
       db.query(
-        `SELECT d.message_id AS id, d.state::text, d.attempts AS tries, d.unknown
+        `SELECT d.message_id AS id, d.state::text, d.attempts AS tries, d.unknown_since IS NOT NULL AS unknown
            FROM deliveries d JOIN lanes l ON l.id = d.lane_id
           WHERE l.chat_id = $1 AND l.channel = 'outbound' ORDER BY d.seq`,
         [id],

@@ -95,7 +95,7 @@ it('forgets uploads that nobody used for long', async () => {
   for (const key of keys) await uploads.remember(key, 'F');
   await storage.db.query(`UPDATE uploads SET used_at = now() - interval '91 days'`);
   expect(await uploads.use(keys[0]!)).toBe('F');
-  expect(await uploads.forgetUnused(90)).toBe(1);
+  await uploads.purge(90);
   expect(await uploads.use(keys[0]!)).toBe('F');
   expect(await uploads.use(keys[1]!)).toBeNull();
 });

@@ -1,0 +1,31 @@
+import { Injectable } from '@nestjs/common';
+import { bitrixError } from '../bitrix/rest-errors.js';
+import { Environment } from '../config/environment.js';
+import type { OperatorFile, OperatorSource } from '../relay/operator-side.js';
+import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { openPortalFile } from './portal-download.js';
+
+/** Files that operators sent, fetched from their portal. The links are public and signed: whoever logs one shares it. */
+@Injectable()
+export class OperatorFilesClient {
+  constructor(
+    private readonly portals: PortalsRepository,
+    private readonly environment: Environment,
+  ) {}
+
+  /** See {@link OperatorSource.openFile} and {@link openPortalFile}. */
+  async open(...[portalId, address, options]: Parameters<OperatorSource['openFile']>): Promise<OperatorFile> {
+    const portal = await this.portals.findById(portalId);
+    if (!portal || portal.state === 'uninstalled') {
+      throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
+    }
+    return openPortalFile({ address, hosts: hostsOf(portal), rules: this.environment, ...options });
+  }
+}
+
+/** As {@link URL.host} spells them. */
+function hostsOf({ clientEndpoint, domain }: PortalRecord): string[] {
+  const endpoint = new URL(clientEndpoint);
+  const named = `${endpoint.protocol}//${domain}`;
+  return [endpoint.host, ...(URL.canParse(named) ? [new URL(named).host] : [])];
+}

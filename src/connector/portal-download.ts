@@ -1,0 +1,129 @@
+import type { IncomingMessage } from 'node:http';
+import { isNamedAddress, isPortalAddress, type HostRules } from '../bitrix/portal-hosts.js';
+import { PRIVATE_ADDRESS, publicLookup } from '../bitrix/public-address.js';
+import { bitrixError } from '../bitrix/rest-errors.js';
+import { httpGet } from '../common/http-get.js';
+import { limitStream, StreamLimitError } from '../common/limited-stream.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import type { OperatorFile } from '../relay/operator-side.js';
+
+/** The short link leads to the signed one, and that at most to another spelling of itself. */
+const MAX_REDIRECTS = 3;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const NOT_NOW = new Set([408, 425, 429]);
+
+/** How long a portal may take; milliseconds and bytes. */
+export const PATIENCE = {
+  answerMs: 20_000,
+  /** Below one kilobyte a second nobody is really sending. */
+  pace: { bytes: 30_000, withinMs: 30_000 },
+  /** For any file, and then for each of so many bytes a second. */
+  startMs: 60_000,
+  bytesPerSecond: 100_000,
+};
+
+/** What may be fetched, and from where. */
+export interface Download {
+  address: string;
+  /** `host` or `host:port` of the portal that the file belongs to. */
+  hosts: string[];
+  rules: HostRules;
+  maxBytes: number;
+  signal: AbortSignal;
+  patience?: typeof PATIENCE;
+}
+
+/**
+ * Opens a file by a link that an event named. Only hosts of that portal are asked, over connections whose addresses
+ * were checked, redirects included, without any credential. Throws UpstreamError, and so does the stream:
+ *
+ * - `refused`, it will never be had: `file_refused_host`, `file_gone`, `file_html` (a page for people in its place),
+ *   `file_too_large` (more than `maxBytes`);
+ * - `not_sent`, it cannot be had now: socket codes, `TIMEOUT`, `HTTP_<status>`, `too_slow`.
+ */
+export async function openPortalFile(download: Download): Promise<OperatorFile> {
+  const { maxBytes, patience = PATIENCE } = download;
+  const answer = await follow(download, patience).catch((error: Error) => {
+    throw asUpstreamError(error);
+  });
+  const refusal = refusalOf(answer, maxBytes);
+  if (refusal) {
+    answer.destroy();
+    throw refusal;
+  }
+  const size = sizeOf(answer);
+  const totalMs = patience.startMs + ((size ?? maxBytes) / patience.bytesPerSecond) * 1000;
+  const stream = limitStream(answer, { maxBytes, pace: patience.pace, totalMs }, asUpstreamError);
+  return { stream, mime: typeOf(answer) || null, size };
+}
+
+async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<IncomingMessage> {
+  let address = download.address;
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const url = checked(address, download);
+    const answer = await httpGet(url, {
+      headers: { 'User-Agent': 'telegram-openlines', Accept: '*/*', 'Accept-Encoding': 'identity' },
+      answerMs,
+      signal: download.signal,
+      ...(isNamedAddress(url, download.rules) ? {} : { lookup: publicLookup }),
+    });
+    const { location } = answer.headers;
+    if (!REDIRECTS.has(answer.statusCode ?? 0) || location === undefined) return answer;
+    answer.destroy();
+    address = URL.canParse(location, url.href) ? new URL(location, url).href : '';
+  }
+  throw refused('file_gone', 'The link leads in circles.');
+}
+
+/** The name alone proves nothing about the address behind it: that is looked at when the connection is made. */
+function checked(address: string, { hosts, rules }: Download): URL {
+  const url = URL.canParse(address) ? new URL(address) : null;
+  if (!url || !hosts.includes(url.host) || !isPortalAddress(url, rules)) throw refusedHost();
+  return url;
+}
+
+function refusalOf(answer: IncomingMessage, maxBytes: number): UpstreamError | null {
+  const status = answer.statusCode ?? 0;
+  if (status >= 500 || NOT_NOW.has(status)) {
+    return bitrixError('not_sent', `HTTP_${status}`, 'The portal does not give the file now.', 'message');
+  }
+  if (status !== 200 || answer.headers['bx-file-error'] !== undefined) {
+    return refused('file_gone', `The portal does not have the file (${status}).`);
+  }
+  if (typeOf(answer) === 'text/html' && !isAttachedPage(answer)) {
+    return refused('file_html', 'The portal answered with a page instead of the file.');
+  }
+  return (sizeOf(answer) ?? 0) > maxBytes ? tooLarge(maxBytes) : null;
+}
+
+/**
+ * A page that an operator sent as a file. The portal hands files out with Content-Disposition; its log-in, error and
+ * licence pages have none.
+ */
+function isAttachedPage({ headers }: IncomingMessage): boolean {
+  return /^attachment\b.*filename\*?=.*\.html?["']?\s*(?:;|$)/i.test(headers['content-disposition'] ?? '');
+}
+
+function typeOf({ headers }: IncomingMessage): string {
+  return (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+}
+
+function sizeOf({ headers }: IncomingMessage): number | null {
+  const { 'content-length': length } = headers;
+  return length !== undefined && /^\d+$/.test(length) ? Number(length) : null;
+}
+
+function asUpstreamError(error: Error): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  if (error instanceof StreamLimitError) {
+    if (error.limit === 'too_large') return refused('file_too_large', 'The file is larger than it may be.');
+    return bitrixError('not_sent', error.limit, 'The portal sends the file too slowly.', 'message');
+  }
+  const { code = 'CONNECTION_FAILED' } = error as { code?: string };
+  if (code === PRIVATE_ADDRESS) return refusedHost();
+  return bitrixError('not_sent', code, 'The connection for the file failed.', 'message');
+}
+
+const refused = (code: string, detail: string) => bitrixError('refused', code, detail, 'message');
+const refusedHost = () => refused('file_refused_host', 'The link leads to another host than the portal.');
+const tooLarge = (maxBytes: number) => refused('file_too_large', `The file is larger than ${maxBytes} bytes.`);
