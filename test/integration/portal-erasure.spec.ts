@@ -88,14 +88,3 @@ it('leaves nothing of one portal and everything of the others', async () => {
   );
   expect(rows).toEqual([{ messages: 0 }]);
 });
-
-it('forgets uploads that nobody used for long', async () => {
-  const uploads = new UploadsRepository(storage.db);
-  const keys = [1, 2].map((n) => ({ botId: BOT, digest: Buffer.alloc(32, n), kind: 'photo' }));
-  for (const key of keys) await uploads.remember(key, 'F');
-  await storage.db.query(`UPDATE uploads SET used_at = now() - interval '91 days'`);
-  expect(await uploads.use(keys[0]!)).toBe('F');
-  await uploads.purge(90);
-  expect(await uploads.use(keys[0]!)).toBe('F');
-  expect(await uploads.use(keys[1]!)).toBeNull();
-});
