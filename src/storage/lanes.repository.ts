@@ -347,8 +347,8 @@ export class LanesRepository {
   }
 
   /**
-   * Puts failed or uncertain messages back to the end of their lanes, unless their authors took them back. Returns the endpoints with new work and how
-   * many messages that were.
+   * Puts failed or uncertain messages back to the end of their lanes, unless their authors took them back. Returns
+   * the endpoints with new work and how many messages that were.
    */
   retry(messageIds: bigint[]): Promise<{ retried: number; endpoints: string[] }> {
     return this.db.transaction(async (connection) => {

@@ -15,8 +15,9 @@ export class PortalErasureRepository {
 
   /**
    * Drops everything that waits to be sent and erases up to `batch` messages, with all that hangs on them; when none
-   * are left, the chats, events and tokens, and what its bots remember of files and of Business accounts. True: nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an
-   * installation came, and what it brought is wanted. May be interrupted and called again at any time.
+   * are left, the chats, events and tokens, and what its bots remember of files and of Business accounts. True:
+   * nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an installation came, and what it
+   * brought is wanted. May be interrupted and called again at any time.
    */
   eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
     return this.db.transaction(async (connection) => {
@@ -35,12 +36,13 @@ export class PortalErasureRepository {
         [portalId, batch],
       );
       if ((rowCount ?? 0) > 0) return false;
-      await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
+      // The intake locks connections before chats, too.
       for (const table of ['business_connections', 'uploads']) {
         await connection.query(`DELETE FROM ${table} WHERE bot_id IN (SELECT id FROM bots WHERE portal_id = $1)`, [
           portalId,
         ]);
       }
+      await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);
       await connection.query(`UPDATE portals SET state_reason = $2, updated_at = now() WHERE id = $1`, [

@@ -131,7 +131,7 @@ describe('messages of every kind', () => {
     });
     operator().sends('tg:901', 'a mistake');
     const { id } = await newest('outbound', ({ state }) => state === 'failed');
-    // Bitrix24 tells of deletions only once a message was delivered: this one would have to fail meanwhile.
+    // Bitrix24 tells of this deletion only when a part of the message had been reported as delivered.
     const database = new Client({ connectionString: bridge.database.url });
     await database.connect();
     await database.query('UPDATE messages SET deleted_at = now() WHERE id = $1', [id]).finally(() => database.end());
