@@ -31,7 +31,7 @@ const SAID: Partial<Record<keyof typeof EVENTS, Row[]>> = {
   file: [['tg:777', 'document', '', '📎 offer.pdf (177.78 KB)']],
   files: [['tg:777', 'photo', 'Two views', '📎 house.jpg (177.78 KB)', '📎 house.jpg (177.78 KB)']],
   fileOfOlderPortal: [['tg:777', 'video', '', '📎 tour.mp4']],
-  card: [['tg:777', 'text', 'Your order']],
+  card: [['tg:777', 'text', 'Your order\nOrder 5\nPay']],
   welcome: [['tg:777', 'text', 'We answer within five minutes']],
   several: [
     ['tg:777', 'text', 'one'],
