@@ -45,7 +45,7 @@ async function play(): Promise<never> {
   });
   const language = /^ru\b/i.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ru' : 'en';
   const sandbox = await Sandbox.start({ language, tell }, cleanup);
-  cleanup.add(servePage(server, sandbox));
+  cleanup.add(await servePage(server, sandbox));
   tell(`
   Open   http://localhost:${port}   you play the client on the left and the operator on the right
   API    ${sandbox.program.url}/docs
