@@ -5,6 +5,7 @@ import { requestValidation } from '../common/request-validation.js';
 import {
   BotChangeBody,
   LineBody,
+  LineChangeBody,
   ListQuery,
   MessagesQuery,
   NewBotBody,
@@ -90,6 +91,17 @@ describe('bodies', () => {
     });
   });
 
+  it('name the operator with a template, or without', async () => {
+    const template = { operatorName: 'template', operatorNameTemplate: ' 👩 {first_name} {last_name}, {position}: ' };
+    expect(await read(LineChangeBody, template, 'body')).toMatchObject({
+      operatorNameTemplate: '👩 {first_name} {last_name}, {position}:',
+    });
+    for (const operatorName of ['hidden', 'name']) {
+      expect(await read(LineChangeBody, { operatorName }, 'body')).toEqual({ operatorName });
+      await read(LineChangeBody, { operatorName, operatorNameTemplate: null }, 'body');
+    }
+  });
+
   it('tell "take it off its line" from "leave it"', async () => {
     expect(await read(BotChangeBody, { portalId: null, lineId: null }, 'body')).toMatchObject({
       portalId: null,
@@ -106,6 +118,16 @@ describe('bodies', () => {
     [BotChangeBody, { enabled: 'yes' }],
     [LineBody, {}],
     [LineBody, { lineId: 'one' }],
+    [LineChangeBody, {}],
+    [LineChangeBody, { operatorName: 'shown' }],
+    [LineChangeBody, { operatorName: 'template' }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: ' ' }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: 7 }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: '{nmae}:' }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: 'name}' }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: '{name}\n{position}' }],
+    [LineChangeBody, { operatorName: 'template', operatorNameTemplate: '👩'.repeat(101) }],
+    [LineChangeBody, { operatorName: 'name', operatorNameTemplate: '{email}' }],
     [UndeliveredFilter, { state: 'delivered' }],
     [UndeliveredFilter, { sate: 'failed' }],
     [ResolveBody, {}],

@@ -11,11 +11,12 @@ import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
 import { PortalsController } from './portals.controller.js';
 import { StatusController } from './status.controller.js';
+import { ViewingLinks } from './viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
   controllers: [PortalsController, BotsController, ChatsController, MessagesController, StatusController],
-  providers: [MessagesService, OverviewService, DoctorService],
+  providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
 })
 export class AdminModule {}

@@ -41,13 +41,14 @@ export class AuditInterceptor implements NestInterceptor {
 
   /** The change is made and cannot be taken back: a row that cannot be written goes to the log instead. */
   private async record(action: string, request: FastifyRequest, result: unknown): Promise<void> {
-    const id = (request.params as { id?: string }).id ?? (result as { id?: string } | undefined)?.id;
+    const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
+    const id = named ?? (result as { id?: string } | undefined)?.id;
     const thing = action.split('.')[0];
     const entry = {
       actor: `admin@${request.ip}`,
       action,
       subject: id ? `${thing}:${id}` : `${thing}s`,
-      detail: withoutToken(request.body),
+      detail: { ...place, ...withoutToken(request.body) },
     };
     await this.entries.record(entry).catch((error: unknown) => {
       this.logger.error({ entry, err: error }, 'The audit row could not be written');

@@ -6,20 +6,19 @@ export class Cached<Value> {
   private current: Promise<Value> | undefined;
   private keptUntil = 0;
 
-  /** @param keepMs how long a value is kept, from how long it took to make; milliseconds. */
+  /** @param keptMs how long a value is kept once it is made; milliseconds. */
   constructor(
     private readonly make: () => Promise<Value>,
-    private readonly keepMs: (costMs: number) => number,
+    private readonly keptMs: number,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
   get(): Promise<Value> {
     if (this.current && this.now() < this.keptUntil) return this.current;
-    const started = this.now();
     this.keptUntil = Number.POSITIVE_INFINITY;
     this.current = this.make().then(
       (value) => {
-        this.keptUntil = this.now() + this.keepMs(this.now() - started);
+        this.keptUntil = this.now() + this.keptMs;
         return value;
       },
       (error: unknown) => {

@@ -40,10 +40,7 @@ export interface Diagnosis {
 /** Finds out why messages do not flow. Never throws: what cannot be found out is a check that failed. */
 @Injectable()
 export class DoctorService {
-  private readonly cached = new Cached(
-    () => this.examine(),
-    () => KEPT_MS,
-  );
+  private readonly cached = new Cached(() => this.examine(), KEPT_MS);
 
   constructor(
     private readonly environment: Environment,

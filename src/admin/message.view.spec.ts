@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { MessageStory } from '../storage/history.repository.js';
-import { messageItem, timeline } from './message.view.js';
+import type { LinkedFile } from '../relay/file-links.js';
+import type { AttachmentRow, MessageStory } from '../storage/history.repository.js';
+import { messageDetail, messageItem, timeline } from './message.view.js';
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 10, 22, 12, 0, seconds));
 
@@ -12,6 +13,11 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       state: 'queued',
       kind: 'text',
       text: 'Hello',
+      attachments: [],
+      systemLine: false,
+      albumId: null,
+      replyToId: null,
+      replyQuote: null,
       chatId: 3n,
       portalId: 1n,
       botId: 2n,
@@ -29,10 +35,13 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       createdAt: at(1),
       deliveredAt: null,
       seenAt: null,
+      editedAt: null,
+      deletedAt: null,
       marks: [],
       raw: {},
       ...change,
     },
+    revisions: [],
     attempts: [],
     waiting: [],
     ...rest,
@@ -50,18 +59,114 @@ const attempt = (number: number, outcome: string, code: string | null = null) =>
   instance: 'host-1',
 });
 
+const linkTo = (file: LinkedFile) => (file.of === 'message' ? `link/${file.messageId}/${file.ordinal}` : null);
+
+const attachment = (ordinal: number, change: Partial<AttachmentRow> = {}) => ({
+  ordinal,
+  kind: 'photo',
+  name: `photo${ordinal}.jpg`,
+  mime: 'image/jpeg',
+  size: 4_000,
+  label: '📷 Photo',
+  atTelegram: true,
+  ...change,
+});
+
 describe('messageItem', () => {
   it('shows ids as strings, none rounded', () => {
-    const item = messageItem(story().message);
+    const item = messageItem(story({ replyToId: 9_007_199_254_740_992n }).message, linkTo);
+    expect(item.replyToId).toBe('9007199254740992');
     expect(item).toMatchObject({ id: '9007199254740993', chatId: '3', telegramChatId: '-1001234567890', error: null });
     expect(JSON.parse(JSON.stringify(item))).toMatchObject({ createdAt: '2026-11-22T12:00:01.000Z' });
   });
 
   it('shows what went wrong as code and detail', () => {
-    expect(messageItem(story({ errorCode: '403', errorDetail: 'bot was blocked' }).message).error).toEqual({
-      code: '403',
-      detail: 'bot was blocked',
+    const failed = story({ errorCode: '403', errorDetail: 'bot was blocked' }).message;
+    expect(messageItem(failed, linkTo).error).toEqual({ code: '403', detail: 'bot was blocked' });
+  });
+
+  it('gives people something to read and a link to look at', () => {
+    const attachments = [attachment(0), attachment(1, { label: '🎤 Voice message, 0:05' })];
+    const item = messageItem(story({ text: '', attachments }).message, linkTo);
+    expect(item.text).toBe('📷 Photo\n🎤 Voice message, 0:05');
+    expect(item.attachments[1]).toEqual({
+      kind: 'photo',
+      name: 'photo1.jpg',
+      mime: 'image/jpeg',
+      size: 4_000,
+      label: '🎤 Voice message, 0:05',
+      url: 'link/9007199254740993/1',
     });
+    expect(messageItem(story({ attachments }).message, linkTo).text).toBe('Hello');
+  });
+
+  it('has no link to a file that only the portal has', () => {
+    const attachments = [attachment(0, { atTelegram: false })];
+    expect(messageItem(story({ attachments }).message, linkTo).attachments[0]?.url).toBeNull();
+  });
+});
+
+describe('messageDetail', () => {
+  const revision = (number: number, text: string, deleted = false) => ({
+    number,
+    text,
+    marks: [],
+    deleted,
+    saidAt: null,
+    createdAt: at(20 + number),
+  });
+
+  it('shows what was said before, the original with its own time', () => {
+    const revisions = [revision(0, 'Helo'), revision(1, 'Hello')];
+    expect(messageDetail(story({}, { revisions }), linkTo).revisions).toEqual([
+      { ...revisions[0], createdAt: at(1) },
+      revisions[1],
+    ]);
+  });
+
+  it('keeps to itself what opens a file', () => {
+    const raw = {
+      message: {
+        photo: [{ file_id: 'OPENS', file_unique_id: 'AQAD', width: 90 }],
+        chat_shared: { photo: [{ big_file_id: 'OPENS' }] },
+        files: [{ name: 'a.pdf', link: 'https://p/~OPENS', downloadLink: 'https://p/pub/im.file.php?SIGN=OPENS' }],
+        link_preview_options: { url: 'https://example.com' },
+      },
+    };
+    const shown = messageDetail(story({ raw }), linkTo).raw;
+    expect(JSON.stringify(shown)).not.toContain('OPENS');
+    expect(shown).toMatchObject({
+      message: {
+        photo: [{ file_unique_id: 'AQAD', width: 90 }],
+        files: [{ name: 'a.pdf' }],
+        link_preview_options: { url: 'https://example.com' },
+      },
+    });
+  });
+
+  it('tells when its words changed and what became of the change', () => {
+    const change = { ...attempt(1, 'failed', 'MESSAGE_CANT_BE_EDITED'), startedAt: at(25) };
+    const { timeline: entries } = messageDetail(
+      story(
+        { state: 'delivered', deliveredAt: at(11), deletedAt: at(22) },
+        {
+          revisions: [revision(0, 'a'), revision(1, 'b'), revision(2, '', true)],
+          attempts: [attempt(1, 'delivered'), { ...change, kind: 'edit' }],
+        },
+      ),
+      linkTo,
+    );
+    expect(entries.map(({ what, kind }) => (kind ? `${what} ${kind}` : what))).toEqual([
+      'received',
+      'stored',
+      'attempt message',
+      'delivered',
+      'edited',
+      'deleted',
+      'attempt edit',
+    ]);
+    expect(entries.at(-1)).toMatchObject({ outcome: 'failed', code: 'MESSAGE_CANT_BE_EDITED' });
+    expect(entries[4]).toEqual({ at: at(21), what: 'edited', number: 1 });
   });
 });
 

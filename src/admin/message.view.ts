@@ -1,13 +1,32 @@
-import type { AttemptRow, MessageRow, MessageStory, WaitingRow } from '../storage/history.repository.js';
+import type { LinkedFile } from '../relay/file-links.js';
+import type {
+  AttachmentRow,
+  AttemptRow,
+  MessageRow,
+  MessageStory,
+  RevisionRow,
+  WaitingRow,
+} from '../storage/history.repository.js';
 
-/** A message as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. */
-export function messageItem(row: MessageRow) {
+/** Where a person can look at a file; null: nowhere. */
+type LinkTo = (file: LinkedFile) => string | null;
+
+/**
+ * A message as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. A message without words is read
+ * by the labels of its files.
+ */
+export function messageItem(row: MessageRow, linkTo: LinkTo) {
   return {
     id: row.id.toString(),
     direction: row.direction,
     state: row.state,
     kind: row.kind,
-    text: row.text,
+    text: row.text || row.attachments.map(({ label }) => label).join('\n'),
+    attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
+    systemLine: row.systemLine,
+    albumId: row.albumId,
+    replyToId: text(row.replyToId),
+    replyQuote: row.replyQuote,
     chatId: text(row.chatId),
     externalChatId: row.externalChatId,
     telegramChatId: text(row.telegramChatId),
@@ -23,9 +42,21 @@ export function messageItem(row: MessageRow) {
     createdAt: row.createdAt,
     deliveredAt: row.deliveredAt,
     seenAt: row.seenAt,
+    editedAt: row.editedAt,
+    deletedAt: row.deletedAt,
   };
 }
 export type MessageItem = ReturnType<typeof messageItem>;
+
+/** `url` is null for a file of an operator, which only the portal has. */
+function attachmentItem(
+  messageId: bigint,
+  { ordinal, kind, name, mime, size, label, atTelegram }: AttachmentRow,
+  linkTo: LinkTo,
+) {
+  const url = atTelegram ? linkTo({ of: 'message', messageId, ordinal }) : null;
+  return { kind, name, mime, size, label, url };
+}
 
 /** One thing that happened to a message, or that is still to happen. */
 export interface TimelineEntry {
@@ -36,6 +67,8 @@ export interface TimelineEntry {
     | 'attempt'
     | 'delivered'
     | 'seen'
+    | 'edited'
+    | 'deleted'
     | 'failed'
     | 'uncertain'
     | 'ignored'
@@ -43,9 +76,11 @@ export interface TimelineEntry {
     | 'discarded'
     | 'sending'
     | 'waiting';
-  /** Of an attempt or of waiting work: message, note, status (delivery report) or reading (read report). */
+  /**
+   * Of an attempt or of waiting work: message, edit, delete, note, status (delivery report) or reading (read report).
+   */
   kind?: string;
-  /** Number of the attempt, from 1. */
+  /** Number of the attempt, from 1; of `edited` and `deleted`, that of the revision. */
   number?: number;
   /** Of an attempt: delivered, retry, failed, uncertain, unknown. Of `resolved`: what a person said, delivered or failed. */
   outcome?: string;
@@ -57,19 +92,36 @@ export interface TimelineEntry {
 }
 
 /** The message with its `timeline`, oldest first; what is still to come stands at the end. */
-export function messageDetail(story: MessageStory) {
+export function messageDetail(story: MessageStory, linkTo: LinkTo) {
+  const { message, revisions } = story;
   return {
-    ...messageItem(story.message),
-    marks: story.message.marks,
-    raw: story.message.raw,
+    ...messageItem(message, linkTo),
+    marks: message.marks,
+    raw: withoutFileKeys(message.raw),
+    // The row of the original is written with the first change.
+    revisions: revisions.map((revision) =>
+      revision.number === 0 ? { ...revision, createdAt: message.createdAt } : revision,
+    ),
     timeline: timeline(story),
   };
 }
 
-export function timeline({ message, attempts, waiting }: MessageStory): TimelineEntry[] {
+/** Names under which Telegram's updates and Bitrix24's events give away a file: whoever has the value has the file. */
+const FILE_KEY = /(?:^|_)file_id$|^(?:download)?link$/i;
+
+function withoutFileKeys(raw: unknown): unknown {
+  if (Array.isArray(raw)) return raw.map(withoutFileKeys);
+  if (typeof raw !== 'object' || raw === null) return raw;
+  return Object.fromEntries(
+    Object.entries(raw).map(([name, value]) => [name, FILE_KEY.test(name) ? '[file]' : withoutFileKeys(value)]),
+  );
+}
+
+export function timeline({ message, revisions, attempts, waiting }: MessageStory): TimelineEntry[] {
   const past: TimelineEntry[] = [
     { at: message.saidAt ?? message.createdAt, what: 'received', detail: sourceOf(message) },
     { at: message.createdAt, what: 'stored' },
+    ...revisions.flatMap(revisionEntry),
     ...attempts.map(attemptEntry),
     ...ending(message, attempts),
   ];
@@ -83,6 +135,10 @@ export function timeline({ message, attempts, waiting }: MessageStory): Timeline
 function sourceOf(message: MessageRow): string {
   const network = message.direction === 'inbound' ? 'Telegram' : 'Bitrix24';
   return message.saidAt ? `by the clock of ${network}` : `from ${network}`;
+}
+
+function revisionEntry({ number, deleted, createdAt }: RevisionRow): TimelineEntry[] {
+  return number === 0 ? [] : [{ at: createdAt, what: deleted ? 'deleted' : 'edited', number }];
 }
 
 function attemptEntry(attempt: AttemptRow): TimelineEntry {

@@ -2,12 +2,11 @@ import { Body, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../common/problem.js';
 import { ReplayService } from '../relay/replay.service.js';
-import { HistoryRepository, type MessageStory } from '../storage/history.repository.js';
 import { AdminController } from './admin.decorator.js';
 import { MessagesQuery, ResolveBody, UndeliveredFilter } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
-import { IdPipe, notFound } from './id.pipe.js';
-import { messageDetail } from './message.view.js';
+import { IdPipe } from './id.pipe.js';
+import type { MessageItem } from './message.view.js';
 import { MessagesService } from './messages.service.js';
 
 /** Every message, both ways. */
@@ -15,7 +14,6 @@ import { MessagesService } from './messages.service.js';
 export class MessagesController {
   constructor(
     private readonly messages: MessagesService,
-    private readonly history: HistoryRepository,
     private readonly replay: ReplayService,
   ) {}
 
@@ -27,8 +25,8 @@ export class MessagesController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One message with its timeline: received, stored, every attempt, what is still to come' })
-  async one(@Param('id', IdPipe) id: bigint) {
-    return messageDetail(await this.find(id));
+  one(@Param('id', IdPipe) id: bigint) {
+    return this.messages.one(id);
   }
 
   @Post('retry')
@@ -44,7 +42,10 @@ export class MessagesController {
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send one failed or uncertain message again' })
   async retry(@Param('id', IdPipe) id: bigint): Promise<{ retried: number }> {
-    const { message } = await this.find(id);
+    const message = await this.messages.one(id);
+    if (message.deletedAt !== null) {
+      throw new Problem(409, 'taken_back', 'Its author took this message back: it is not sent again.');
+    }
     if ((await this.replay.retry([id])) === 0) {
       throw wrongState('not_retryable', 'Only failed and uncertain messages can be sent again', message);
     }
@@ -66,7 +67,7 @@ export class MessagesController {
   @Audited('message.discard')
   @ApiOperation({ summary: 'Put away one failed or uncertain message: it becomes `ignored`, for good' })
   async discard(@Param('id', IdPipe) id: bigint): Promise<{ discarded: number }> {
-    const { message } = await this.find(id);
+    const message = await this.messages.one(id);
     if ((await this.replay.discard([id])) === 0) {
       throw wrongState('not_discardable', 'Only failed and uncertain messages can be discarded', message);
     }
@@ -78,20 +79,14 @@ export class MessagesController {
   @Audited('message.resolve')
   @ApiOperation({ summary: 'Say what became of a message whose outcome is unknown; nothing is sent' })
   async resolve(@Param('id', IdPipe) id: bigint, @Body() { outcome }: ResolveBody) {
-    const { message } = await this.find(id);
+    const message = await this.messages.one(id);
     if (!(await this.replay.resolve(id, outcome))) {
       throw wrongState('not_uncertain', 'Only uncertain messages can be resolved', message);
     }
-    return messageDetail(await this.find(id));
-  }
-
-  private async find(id: bigint): Promise<MessageStory> {
-    const story = await this.history.message(id);
-    if (!story) throw notFound('No message', id);
-    return story;
+    return this.messages.one(id);
   }
 }
 
-function wrongState(code: string, rule: string, { state }: MessageStory['message']): Problem {
+function wrongState(code: string, rule: string, { state }: MessageItem): Problem {
   return new Problem(409, code, `${rule}; this one is ${state}.`, { state });
 }

@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
+import type { LinkedFile } from '../relay/file-links.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
 import type { MessagesQuery, UndeliveredFilter } from './admin.dto.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
-import { messageItem, type MessageItem } from './message.view.js';
+import { notFound } from './id.pipe.js';
+import { messageDetail, messageItem, type MessageItem } from './message.view.js';
+import { ViewingLinks } from './viewing-links.js';
 
 /** Messages that one transaction sends again or puts away. */
 const BATCH = 500;
@@ -15,12 +18,14 @@ export class MessagesService {
   constructor(
     private readonly history: HistoryRepository,
     private readonly replay: ReplayService,
+    private readonly links: ViewingLinks,
   ) {}
 
   /** Newest first. A search that would read too much of a long history is a 422 problem. */
   async list(query: MessagesQuery): Promise<Page<MessageItem>> {
     try {
-      return pageOf(await this.history.messages(messageFilter(query), query.limit + 1), query.limit, messageItem);
+      const rows = await this.history.messages(messageFilter(query), query.limit + 1);
+      return pageOf(rows, query.limit, (row) => messageItem(row, this.linkTo));
     } catch (error) {
       if (!(error instanceof SearchTooLongError)) throw error;
       throw new Problem(
@@ -29,6 +34,13 @@ export class MessagesService {
         'The history is too long to be searched at once: narrow it with chat, from and to.',
       );
     }
+  }
+
+  /** One message with its timeline. Throws a 404 problem when there is none. */
+  async one(id: bigint) {
+    const story = await this.history.message(id);
+    if (!story) throw notFound('No message', id);
+    return messageDetail(story, this.linkTo);
   }
 
   /**
@@ -43,6 +55,8 @@ export class MessagesService {
   discard(filter: UndeliveredFilter): Promise<number> {
     return this.forEachUndelivered(filter, (ids) => this.replay.discard(ids));
   }
+
+  private readonly linkTo = (file: LinkedFile) => this.links.to(file);
 
   /** Each is looked at once, oldest first: one that fails again meanwhile is not taken twice. */
   private async forEachUndelivered(

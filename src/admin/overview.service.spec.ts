@@ -29,7 +29,7 @@ describe('summarise', () => {
 });
 
 describe('Cached', () => {
-  it('makes one value for all who ask meanwhile, and keeps it by its cost', async () => {
+  it('makes one value for all who ask meanwhile, and keeps it for a while', async () => {
     let now = 0;
     let made = 0;
     const cached = new Cached(
@@ -37,7 +37,7 @@ describe('Cached', () => {
         now += 10;
         return ++made;
       },
-      (costMs) => costMs * 5,
+      50,
       () => now,
     );
     expect(await Promise.all([cached.get(), cached.get()])).toEqual([1, 1]);
@@ -54,7 +54,7 @@ describe('Cached', () => {
         if (fail) throw new Error('away');
         return 'back';
       },
-      () => 1_000,
+      1_000,
       () => 0,
     );
     await expect(cached.get()).rejects.toThrow('away');

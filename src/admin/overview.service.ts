@@ -1,10 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { OverviewRepository, type MessageCount, type OldestWaiting } from '../storage/overview.repository.js';
-import { Cached } from './cached.js';
-
-/** Counting a long history is dear: an answer that took t is kept for 20 t, at least a second. */
-const KEPT_PER_COST = 20;
-const KEPT_MS = 1_000;
 
 /** `messages[direction][state]`; states without a message are left out. */
 type Counts = Partial<Record<'inbound' | 'outbound', Record<string, number>>>;
@@ -25,18 +20,9 @@ export interface Overview extends Summary {
 /** The whole traffic in numbers. */
 @Injectable()
 export class OverviewService {
-  private readonly cached = new Cached(
-    () => this.count(),
-    (costMs) => Math.max(KEPT_MS, costMs * KEPT_PER_COST),
-  );
-
   constructor(private readonly repository: OverviewRepository) {}
 
-  overview(): Promise<Overview> {
-    return this.cached.get();
-  }
-
-  private async count(): Promise<Overview> {
+  async overview(): Promise<Overview> {
     const [counts, oldest] = await Promise.all([this.repository.messageCounts(), this.repository.oldestWaiting()]);
     return summarise(counts, oldest, new Date());
   }

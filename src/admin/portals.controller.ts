@@ -1,13 +1,14 @@
-import { Body, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import {
   RegistrationService,
   type ConnectorStatus,
   type RegistrationReport,
 } from '../connector/registration.service.js';
+import { LinesRepository } from '../storage/lines.repository.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { LineBody, LineQuery, ListQuery } from './admin.dto.js';
+import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
@@ -17,6 +18,7 @@ import { IdPipe, notFound } from './id.pipe.js';
 export class PortalsController {
   constructor(
     private readonly overview: OverviewRepository,
+    private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
   ) {}
 
@@ -65,6 +67,22 @@ export class PortalsController {
   async status(@Param('id', IdPipe) id: bigint, @Query() { lineId }: LineQuery): Promise<{ items: ConnectorStatus[] }> {
     const lines = lineId ? [lineId] : linesOf(await this.find(id));
     return { items: await Promise.all(lines.map((line) => this.registration.status(id, line))) };
+  }
+
+  @Patch(':id/lines/:lineId')
+  @Audited('portal.line')
+  @ApiOperation({ summary: 'What clients read before an operator’s words in one open line' })
+  async changeLine(
+    @Param('id', IdPipe) id: bigint,
+    @Param('lineId', IdPipe) lineId: bigint,
+    @Body() { operatorName, operatorNameTemplate }: LineChangeBody,
+  ) {
+    await this.find(id);
+    const shown = { operatorName, template: operatorNameTemplate ?? null };
+    if (!(await this.lines.setOperatorName(id, lineId.toString(), shown))) {
+      throw notFound('No line of this portal', lineId);
+    }
+    return portalItem(await this.find(id));
   }
 
   private async find(id: bigint): Promise<PortalView> {

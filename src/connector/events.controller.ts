@@ -24,7 +24,7 @@ export class EventsController {
     schema: { type: 'object' },
     examples: {
       short: {
-        summary: 'An operator writes',
+        summary: 'An operator answers (short form; with one connected portal only)',
         value: {
           event: 'ONIMCONNECTORMESSAGEADD',
           data: { chat: { id: 'tg:123456' }, message: { id: 'b24:1', text: 'Hello' } },

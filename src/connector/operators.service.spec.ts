@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { RestClient } from '../bitrix/rest.client.js';
 import { OperatorsService } from './operators.service.js';
@@ -8,6 +9,7 @@ const call = vi.fn<(portalId: bigint, method: string, params: { ID: string }) =>
 let operators: OperatorsService;
 
 beforeEach(() => {
+  Logger.overrideLogger(false);
   vi.useFakeTimers();
   call.mockReset().mockResolvedValue({ result: [SAMANTHA] });
   operators = new OperatorsService({ call } as unknown as RestClient);

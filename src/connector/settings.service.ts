@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
+import type { Line } from '../storage/prisma/client.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { Frame } from './frame.parser.js';
 import { FramesService } from './frames.service.js';
@@ -9,7 +10,7 @@ import type { FramePage } from './page-reply.js';
 import { type Identity, IdentityService } from './identity.service.js';
 import { InstallService } from './install.service.js';
 import { pageLanguage, type PageLanguage } from './pages/layout.js';
-import { outsidePage, settingsPage, statusPage, wrongPlacementPage } from './pages/settings.page.js';
+import { outsidePage, settingsPage, statusPage, wrongPlacementPage, type SettingsPage } from './pages/settings.page.js';
 import { say } from './pages/texts.js';
 import { RegistrationService } from './registration.service.js';
 
@@ -42,8 +43,12 @@ export class SettingsService {
     }
     const bot = await this.registration.adoptBot(portal.id, lineId);
     const report = await this.registration.activate(portal.id, lineId);
+    const operatorName = shownName(await this.lines.find(portal.id, lineId));
     const { B24_CONNECTOR_NAME: connectorName } = this.environment;
-    return this.page(identity, settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, report }));
+    return this.page(
+      identity,
+      settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, operatorName, report }),
+    );
   }
 
   /**
@@ -103,4 +108,10 @@ export class SettingsService {
   private say(lang: PageLanguage, text: 'settingsNoLine'): string {
     return say(lang, text, { connector: this.environment.B24_CONNECTOR_NAME });
   }
+}
+
+/** A line that could not be switched on yet names nobody. */
+function shownName(line: Line | null): SettingsPage['operatorName'] {
+  if (line?.operatorName !== 'template') return line?.operatorName ?? 'hidden';
+  return { template: line.operatorNameTemplate ?? '' };
 }

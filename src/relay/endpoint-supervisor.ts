@@ -155,7 +155,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       // Our own lease ran out unnoticed and came back with a new fence: the old worker's knowledge is void.
       if (this.owned.has(lease.endpoint)) await this.giveUp(lease.endpoint, 1_000, false);
       if (this.stopping) {
-        await this.endpoints.release(lease);
+        await this.endpoints.release(lease, { handOver: false });
         continue;
       }
       const holding = new Holding(lease, since);
@@ -218,7 +218,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private async release(lease: Lease): Promise<void> {
     for (;;) {
       try {
-        return await this.endpoints.release(lease);
+        return await this.endpoints.release(lease, { handOver: !this.stopping });
       } catch (error) {
         this.logger.warn({ endpoint: lease.endpoint, err: error }, 'The lease could not be given up yet');
         if (this.stopping) return;

@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Injectable, Logger } from '@nestjs/common';
 import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
 import { GroupCommit } from './group-commit.js';
@@ -11,12 +12,16 @@ import {
 } from './message.js';
 import { RelayEvents } from './relay-events.js';
 
+/** While the database is away. */
+const HOLD_AGAIN_MS = 100;
+
 /**
  * The way in, for both networks. Every method resolves after the commit: only then may the network be told that
  * the message is taken. Duplicates are harmless. Errors are those of the database; nothing was kept then.
  */
 @Injectable()
 export class IntakeService {
+  private readonly logger = new Logger(IntakeService.name);
   private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
     this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
   );
@@ -26,6 +31,7 @@ export class IntakeService {
   );
   /** How often operators' messages may have been refused. */
   private refusals = 0;
+  private holding: Promise<void> | null = null;
   /** By portal: the refusals after which its dialogs are looked through already. */
   private readonly answeredFor = new Map<bigint, number>();
 
@@ -58,12 +64,32 @@ export class IntakeService {
   }
 
   /**
-   * Operators' messages may have come that could not be kept, of any portal: Bitrix24 does not post them again. The
-   * next message of each portal holds its answers until the dialogs are looked through, lest it overtakes them.
-   * Only this process knows: when it ends before that message, the slow look at the dialogs finds them, late.
+   * Operators' messages may have come that could not be kept, of any portal: Bitrix24 does not post them again. Answers
+   * are held until the dialogs are looked through, lest newer ones overtake them: in the transaction of the next
+   * message that comes here, and for those that other replicas take, as soon as the database answers. Only this
+   * process knows: when it ends before that, the slow look at the dialogs finds them, late.
    */
   mayHaveMissed(): void {
     this.refusals++;
+    this.holding ??= this.holdAnswers().finally(() => (this.holding = null));
+  }
+
+  private async holdAnswers(): Promise<void> {
+    for (;;) {
+      const { refusals } = this;
+      try {
+        const portals = await this.repository.holdAnswers();
+        for (const id of portals) {
+          this.answeredFor.set(id, refusals);
+          this.events.emit('changed', portalEndpoint(id));
+        }
+        if (refusals === this.refusals) return;
+      } catch (error) {
+        this.logger.debug({ err: error }, 'Answers cannot be held yet');
+        // A process that ends need not wait for it: the next one holds them.
+        await pause(HOLD_AGAIN_MS, undefined, { ref: false });
+      }
+    }
   }
 
   /** Operators' messages that no event brought; returns how many were new. */

@@ -62,6 +62,17 @@ export class ChatsRepository {
   }
 
   /**
+   * Puts a chat on the ban list, or takes it off: what comes from a banned one is kept and not relayed. Nothing changes
+   * the second time.
+   */
+  async setBanned(chatId: bigint, banned: boolean): Promise<void> {
+    await this.db.query(
+      `UPDATE chat_links SET banned_at = CASE WHEN $2 THEN coalesce(banned_at, now()) END, updated_at = now() WHERE id = $1`,
+      [chatId, banned],
+    );
+  }
+
+  /**
    * Private chats of the bot with recent words whose photo is due, those never looked at first; `among`: only of these
    * Telegram chats.
    */

@@ -30,8 +30,8 @@ export class EndpointsRepository {
 
   /**
    * Takes up to `limit` endpoints that nobody drives, new bots and portals included. The new fence shuts out
-   * whoever drove them before. Events may have been lost while nobody drove a portal, so its answers are held; portals
-   * come first, because a bot that is driven before its portal would send them.
+   * whoever drove them before. Unless they were handed over in good order, events may have been lost with whoever
+   * drove them: the answers of the portals concerned are held.
    */
   async acquire(owner: string, limit: number): Promise<Lease[]> {
     await this.db.query(
@@ -42,14 +42,16 @@ export class EndpointsRepository {
     );
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
       `WITH free AS (
-         SELECT id FROM endpoints WHERE expires_at <= now()
+         SELECT id, owner IS NULL AND expires_at > '-infinity' AS handed_over FROM endpoints WHERE expires_at <= now()
           ORDER BY starts_with(id, 'portal:') DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
-           FROM free WHERE e.id = free.id RETURNING e.id, e.fence
+           FROM free WHERE e.id = free.id RETURNING e.id, e.fence, free.handed_over
        ), held AS (
          UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $4)
-           FROM taken WHERE taken.id = 'portal:' || portals.id AND portals.state = 'active'
+          WHERE state = 'active' AND id IN (
+            SELECT p.id FROM taken t JOIN portals p ON t.id = 'portal:' || p.id WHERE NOT t.handed_over
+            UNION SELECT b.portal_id FROM taken t JOIN bots b ON t.id = 'bot:' || b.id WHERE NOT t.handed_over)
        )
        SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
       [owner, LEASE_SECONDS, limit, HOLD_SECONDS],
@@ -90,13 +92,17 @@ export class EndpointsRepository {
     await this.db.query('DELETE FROM replicas WHERE instance = $1', [instance]);
   }
 
-  /** Gives the endpoint up at once, so that another replica need not wait for the lease to run out. */
-  async release(lease: Lease): Promise<void> {
-    await this.db.query(`UPDATE endpoints SET expires_at = '-infinity' WHERE id = $1 AND owner = $2 AND fence = $3`, [
-      lease.endpoint,
-      lease.owner,
-      lease.fence,
-    ]);
+  /**
+   * Gives the endpoint up at once, so that another replica need not wait for the lease to run out. `handOver`: this
+   * replica goes on taking events, so none is lost meanwhile.
+   */
+  async release(lease: Lease, { handOver }: { handOver: boolean }): Promise<void> {
+    await this.db.query(
+      `UPDATE endpoints SET owner = CASE WHEN $4 THEN NULL ELSE owner END,
+                            expires_at = CASE WHEN $4 THEN now() ELSE '-infinity' END
+        WHERE id = $1 AND owner = $2 AND fence = $3`,
+      [lease.endpoint, lease.owner, lease.fence, handOver],
+    );
   }
 }
 

@@ -91,6 +91,42 @@ describe('messages', () => {
     expect(delivered?.telegramChatId).toBe(4503599627370497n);
   });
 
+  it('show their files in order, without what opens them', async () => {
+    await db.query(`
+      UPDATE messages SET attached = 2, album_id = 'a', reply_to_id = 11, reply_quote = 'turn' WHERE id = 12;
+      INSERT INTO attachments (message_id, ordinal, kind, name, mime, size, label, telegram_file_id, url)
+      VALUES (12, 1, 'document', 'b.pdf', 'application/pdf', 3000000000, '📎 b.pdf', NULL, 'https://OPENS'),
+             (12, 0, 'photo', 'a.jpg', NULL, NULL, '📷 Photo', 'OPENS', NULL)`);
+    const [waiting, other] = await history.messages({ chatId: 5n }, 2);
+    expect(waiting).toMatchObject({ albumId: 'a', replyToId: 11n, replyQuote: 'turn', systemLine: false });
+    expect(waiting?.attachments).toEqual([
+      { ordinal: 0, kind: 'photo', name: 'a.jpg', mime: null, size: null, label: '📷 Photo', atTelegram: true },
+      {
+        ordinal: 1,
+        kind: 'document',
+        name: 'b.pdf',
+        mime: 'application/pdf',
+        size: 3_000_000_000,
+        label: '📎 b.pdf',
+        atTelegram: false,
+      },
+    ]);
+    expect(other?.attachments).toEqual([]);
+  });
+
+  it('tell what they said before', async () => {
+    await db.query(`
+      UPDATE messages SET edited_at = now() WHERE id = 10;
+      INSERT INTO revisions (message_id, number, text, deleted) VALUES (10, 1, 'b', false), (10, 0, 'a', false), (10, 2, '', true)`);
+    const story = await history.message(10n);
+    expect(story?.message).toMatchObject({ editedAt: expect.any(Date), deletedAt: null });
+    expect(story?.revisions).toMatchObject([
+      { number: 0, text: 'a', marks: [], deleted: false },
+      { number: 1, text: 'b' },
+      { number: 2, text: '', deleted: true },
+    ]);
+  });
+
   it('tell their whole story', async () => {
     const waiting = await history.message(11n);
     expect(waiting?.waiting).toMatchObject([{ kind: 'message', state: 'queued', ahead: 1, endpoint: 'portal:1' }]);

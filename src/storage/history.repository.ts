@@ -31,6 +31,20 @@ export interface MessageFilter {
   before?: bigint;
 }
 
+/** A file of a message; what opens it (Telegram's file id, the portal's signed link) stays here. */
+export interface AttachmentRow {
+  ordinal: number;
+  kind: string;
+  name: string;
+  mime: string | null;
+  /** Bytes. */
+  size: number | null;
+  /** What is read in its place where the file cannot go. */
+  label: string;
+  /** The bot can fetch it from Telegram. */
+  atTelegram: boolean;
+}
+
 /** A message as lists show it. */
 export interface MessageRow {
   id: bigint;
@@ -38,6 +52,11 @@ export interface MessageRow {
   state: ShownState;
   kind: string;
   text: string;
+  attachments: AttachmentRow[];
+  systemLine: boolean;
+  albumId: string | null;
+  replyToId: bigint | null;
+  replyQuote: string | null;
   chatId: bigint | null;
   portalId: bigint | null;
   botId: bigint | null;
@@ -55,6 +74,18 @@ export interface MessageRow {
   createdAt: Date;
   deliveredAt: Date | null;
   seenAt: Date | null;
+  editedAt: Date | null;
+  deletedAt: Date | null;
+}
+
+/** What an edited or deleted message once said; number 0 is the original. A deletion has no words. */
+export interface RevisionRow {
+  number: number;
+  text: string;
+  marks: unknown;
+  deleted: boolean;
+  saidAt: Date | null;
+  createdAt: Date;
 }
 
 export interface AttemptRow {
@@ -80,9 +111,10 @@ export interface WaitingRow {
   endpoint: string;
 }
 
-/** One message with everything that was tried and everything that is still to come. */
+/** One message with everything it said, everything that was tried and everything that is still to come. */
 export interface MessageStory {
   message: MessageRow & { marks: unknown; raw: unknown };
+  revisions: RevisionRow[];
   attempts: AttemptRow[];
   waiting: WaitingRow[];
 }
@@ -98,6 +130,10 @@ export interface ChatRow {
   title: string;
   username: string | null;
   language: string | null;
+  phone: string | null;
+  source: string | null;
+  avatarUniqueId: string | null;
+  bannedAt: Date | null;
   state: ChatState;
   stateReason: string | null;
   bitrixChatId: string | null;
@@ -126,17 +162,25 @@ const SENDING = `EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND 
 const MESSAGE_COLUMNS = `
   m.id, m.direction,
   CASE WHEN m.state = 'queued' AND ${SENDING} THEN 'sending' ELSE m.state::text END AS state,
-  m.kind, m.text, m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
+  m.kind, m.text,
+  CASE WHEN m.attached = 0 THEN '[]'::json ELSE (
+    SELECT coalesce(json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime,
+             'size', a.size, 'label', a.label, 'atTelegram', a.telegram_file_id IS NOT NULL) ORDER BY a.ordinal), '[]')
+      FROM attachments a WHERE a.message_id = m.id) END AS attachments,
+  m.system_line AS "systemLine", m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
+  m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
   c.telegram_chat_id AS "telegramChatId", coalesce(c.external_id, m.external_chat_id) AS "externalChatId",
   ARRAY(SELECT l.telegram_message_id::text FROM message_links l WHERE l.message_id = m.id ORDER BY l.part)
     AS "telegramMessageIds",
   m.bitrix_message_id AS "bitrixMessageId", m.author_id AS "authorId", m.author_name AS "authorName", m.unsigned,
   m.attempts, m.error_code AS "errorCode", m.error_detail AS "errorDetail", m.said_at AS "saidAt",
-  m.created_at AS "createdAt", m.delivered_at AS "deliveredAt", m.seen_at AS "seenAt"`;
+  m.created_at AS "createdAt", m.delivered_at AS "deliveredAt", m.seen_at AS "seenAt",
+  m.edited_at AS "editedAt", m.deleted_at AS "deletedAt"`;
 
 const CHAT_COLUMNS = `
   id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
-  thread_id AS "threadId", type, title, username, language, state, state_reason AS "stateReason",
+  thread_id AS "threadId", type, title, username, language, phone, source, avatar_unique_id AS "avatarUniqueId",
+  banned_at AS "bannedAt", state, state_reason AS "stateReason",
   bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
   last_outbound_at AS "lastOutboundAt", created_at AS "createdAt"`;
 
@@ -169,10 +213,15 @@ export class HistoryRepository {
   }
 
   async message(id: bigint): Promise<MessageStory | null> {
-    const [messages, attempts, waiting] = await Promise.all([
+    const [messages, revisions, attempts, waiting] = await Promise.all([
       this.db.query<MessageStory['message']>(
         `SELECT ${MESSAGE_COLUMNS}, m.marks, m.raw
            FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id WHERE m.id = $1`,
+        [id],
+      ),
+      this.db.query<RevisionRow>(
+        `SELECT number, text, marks, deleted, said_at AS "saidAt", created_at AS "createdAt"
+           FROM revisions WHERE message_id = $1 ORDER BY number`,
         [id],
       ),
       this.db.query<AttemptRow>(
@@ -188,7 +237,7 @@ export class HistoryRepository {
       ),
     ]);
     const [message] = messages.rows;
-    return message ? { message, attempts: attempts.rows, waiting: waiting.rows } : null;
+    return message ? { message, revisions: revisions.rows, attempts: attempts.rows, waiting: waiting.rows } : null;
   }
 
   /** Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. */

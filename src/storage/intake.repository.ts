@@ -64,15 +64,14 @@ export class IntakeRepository {
   acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
     return this.db.transaction(async (connection) => {
       // First, as an erasure does: portals are locked before lanes.
-      if (suspects.length > 0) {
-        await connection.query(
-          `UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $2)
-            WHERE id IN (SELECT id FROM portals WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE) AND state = 'active'`,
-          [suspects, HOLD_SECONDS],
-        );
-      }
+      if (suspects.length > 0) await holdAnswers(connection, suspects);
       return acceptMessages(connection, rows);
     }, PATIENCE);
+  }
+
+  /** Holds the answers of every portal from now on; returns the portals. */
+  holdAnswers(): Promise<bigint[]> {
+    return holdAnswers(this.db, null);
   }
 
   /**
@@ -315,6 +314,18 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
   const deliveries = work.filter((delivery) => delivery !== null);
   await orderByMessageId(connection, await appendDeliveries(connection, deliveries));
   return intakeOf(deliveries, accepted.length, rows.length - fresh.length);
+}
+
+/** Of these portals, or of all. */
+async function holdAnswers(connection: Queryable, portalIds: bigint[] | null): Promise<bigint[]> {
+  const { rows } = await connection.query<{ id: bigint }>(
+    `UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $2)
+      WHERE state = 'active' AND id IN (
+        SELECT id FROM portals WHERE $1::bigint[] IS NULL OR id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
+      RETURNING id`,
+    [portalIds, HOLD_SECONDS],
+  );
+  return rows.map(({ id }) => id);
 }
 
 async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {

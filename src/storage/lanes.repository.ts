@@ -347,8 +347,8 @@ export class LanesRepository {
   }
 
   /**
-   * Puts failed or uncertain messages back to the end of their lanes. Returns the endpoints with new work and how
-   * many messages that were.
+   * Puts failed or uncertain messages back to the end of their lanes, unless their authors took them back. Returns
+   * the endpoints with new work and how many messages that were.
    */
   retry(messageIds: bigint[]): Promise<{ retried: number; endpoints: string[] }> {
     return this.db.transaction(async (connection) => {
@@ -361,7 +361,7 @@ export class LanesRepository {
       }>(
         `UPDATE messages m SET state = 'queued', error_code = NULL, error_detail = NULL
            FROM chat_links c
-          WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') AND c.id = m.chat_id
+          WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') AND m.deleted_at IS NULL AND c.id = m.chat_id
           RETURNING m.id, c.id AS chat_id, c.bot_id, c.portal_id, m.direction`,
         [messageIds],
       );

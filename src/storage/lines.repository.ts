@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
-import type { Line, LineState } from './prisma/client.js';
+import type { Line, LineState, OperatorName } from './prisma/client.js';
 
 /** The table `lines`: the open lines in which our connector was switched on. */
 @Injectable()
@@ -22,6 +22,23 @@ export class LinesRepository {
        ON CONFLICT (portal_id, line_id) DO UPDATE SET state = 'active', updated_at = now()`,
       [portalId, lineId],
     );
+  }
+
+  /**
+   * What clients read before an operator's words in this line, from the next message on; the template counts with
+   * `template` only. False: we do not know the line.
+   */
+  async setOperatorName(
+    portalId: bigint,
+    lineId: string,
+    shown: { operatorName: OperatorName; template: string | null },
+  ): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE lines SET operator_name = $3::"OperatorName", operator_name_template = $4, updated_at = now()
+        WHERE portal_id = $1 AND line_id = $2`,
+      [portalId, lineId, shown.operatorName, shown.template],
+    );
+    return (rowCount ?? 0) > 0;
   }
 
   /** Changes the state of a line that we know; false: we never had it, which is no error. */

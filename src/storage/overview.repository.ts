@@ -8,6 +8,7 @@ import type {
   Direction,
   LineState,
   MessageState,
+  OperatorName,
   PortalState,
 } from './prisma/client.js';
 import type { ShownState } from './history.repository.js';
@@ -49,7 +50,13 @@ export interface PortalView {
   /** Whether the token that signs this portal's events is known. */
   eventsVerified: boolean;
   installedAt: Date;
-  lines: { lineId: string; state: LineState }[];
+  lines: {
+    lineId: string;
+    state: LineState;
+    /** What a client reads before an operator's words. */
+    operatorName: OperatorName;
+    operatorNameTemplate: string | null;
+  }[];
   tokens: {
     userId: string;
     isAdmin: boolean;
@@ -82,7 +89,10 @@ export interface Inventory {
 }
 
 const PORTAL_VIEW = {
-  lines: { select: { lineId: true, state: true }, orderBy: { lineId: 'asc' } },
+  lines: {
+    select: { lineId: true, state: true, operatorName: true, operatorNameTemplate: true },
+    orderBy: { lineId: 'asc' },
+  },
   tokens: {
     select: {
       userId: true,

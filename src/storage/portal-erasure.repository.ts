@@ -5,15 +5,19 @@ import { DatabaseService, type Queryable } from './database.service.js';
 export const ERASING = 'The application was removed; its data are being erased';
 const ERASED = 'The application was removed from the portal and its data were erased';
 
-/** Erases what clients and operators of one portal said, and the portal's tokens; its row and its bots stay. */
+/**
+ * Erases what clients and operators of one portal said and what is known of them, and the portal's tokens; its row and
+ * its bots stay.
+ */
 @Injectable()
 export class PortalErasureRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /**
-   * Drops everything that waits to be sent and erases up to `batch` messages; when none are left, the chats,
-   * events and tokens. True: nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an
-   * installation came, and what it brought is wanted. May be interrupted and called again at any time.
+   * Drops everything that waits to be sent and erases up to `batch` messages, with all that hangs on them; when none
+   * are left, the chats, events and tokens, and what its bots remember of files and of Business accounts. True:
+   * nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an installation came, and what it
+   * brought is wanted. May be interrupted and called again at any time.
    */
   eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
     return this.db.transaction(async (connection) => {
@@ -32,6 +36,12 @@ export class PortalErasureRepository {
         [portalId, batch],
       );
       if ((rowCount ?? 0) > 0) return false;
+      // The intake locks connections before chats, too.
+      for (const table of ['business_connections', 'uploads']) {
+        await connection.query(`DELETE FROM ${table} WHERE bot_id IN (SELECT id FROM bots WHERE portal_id = $1)`, [
+          portalId,
+        ]);
+      }
       await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);

@@ -78,15 +78,21 @@ export async function sortEdits(
   return { known, news };
 }
 
-/** Keeps what an edited message says now; the delivery brings it to the operator. An invisible change needs none. */
-export async function reviseByClient(connection: Queryable, { update, message }: ClientEdit): Promise<NewDelivery[]> {
+/**
+ * Keeps what an edited message says now; the delivery brings it to the operator. An invisible change needs none, and
+ * one of a banned chat gets none.
+ */
+export async function reviseByClient(
+  connection: Queryable,
+  { update, chat, message }: ClientEdit,
+): Promise<NewDelivery[]> {
   const words = { text: storableText(update.said.text), marks: update.said.marks };
   // The caption of an album stands at one of its parts; the others are edited without any.
   if (message.album_id !== null && words.text === '') return [];
   if (saysTheSame(message, words)) return [];
   await keepRevision(connection, message, { ...words, raw: update.said.raw, saidAt: update.said.saidAt });
   Object.assign(message, words);
-  return deliveryOf(message, 'edit', words);
+  return chat.banned ? [] : deliveryOf(message, 'edit', words);
 }
 
 /** Keeps that clients took messages back (Telegram tells only of Business chats). */
@@ -105,7 +111,7 @@ export async function deleteByClient(
     );
     for (const message of rows) {
       await keepRevision(connection, message, { raw });
-      if (message.direction === 'inbound') work.push(...deliveryOf(message, 'delete', {}));
+      if (message.direction === 'inbound' && !chat.banned) work.push(...deliveryOf(message, 'delete', {}));
     }
   }
   return work;

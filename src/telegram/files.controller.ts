@@ -1,3 +1,4 @@
+import { finished } from 'node:stream';
 import { Controller, Get, Head, Headers, Param, Res } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiParam, ApiProduces, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
@@ -64,6 +65,6 @@ function name(reply: FastifyReply, file: FileFacts): void {
 /** Aborted when the answer is written or its reader has gone. */
 function endOf(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort());
+  finished(reply.raw, () => controller.abort());
   return controller.signal;
 }

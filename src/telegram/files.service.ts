@@ -56,8 +56,8 @@ export class FilesService {
   /** @param range a Range header of one part */
   async open(token: string, range: string | undefined, over: AbortSignal): Promise<FileFacts & OpenFile> {
     const { file, files, located } = await this.locate(token, over);
-    const opened = await this.asked(file, files.open(located, range, over));
-    opened.stream.on('error', (error: Error) => this.warn(file, error));
+    const opened = await this.asked(file, over, files.open(located, range, over));
+    opened.stream.on('error', (error: Error) => this.warn(file, over, error));
     return { name: file.name, mime: file.mime, size: located.size, ...opened };
   }
 
@@ -70,7 +70,7 @@ export class FilesService {
       });
     }
     const { files } = await this.botOf(file);
-    return { file, files, located: await this.asked(file, files.locate(file.telegramFileId, over)) };
+    return { file, files, located: await this.asked(file, over, files.locate(file.telegramFileId, over)) };
   }
 
   private async find(token: string): Promise<ClientFile | null> {
@@ -95,12 +95,12 @@ export class FilesService {
   }
 
   /** What Telegram says, as it is said to whoever follows the link. */
-  private async asked<Value>(file: ClientFile, answer: Promise<Value>): Promise<Value> {
+  private async asked<Value>(file: ClientFile, over: AbortSignal, answer: Promise<Value>): Promise<Value> {
     try {
       return await answer;
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      this.warn(file, error);
+      this.warn(file, over, error);
       if (error.code === 'range_outside') throw new Problem(416, error.code, error.detail);
       if (error.code === 'file_too_large') {
         throw new Problem(404, error.code, 'Telegram gives bots no file larger than 20 MB.');
@@ -111,7 +111,9 @@ export class FilesService {
     }
   }
 
-  private warn({ botId }: ClientFile, { message }: Error): void {
+  private warn({ botId }: ClientFile, over: AbortSignal, { message }: Error): void {
+    // Whoever left in the middle knows.
+    if (over.aborted) return;
     this.logger.warn({ botId: String(botId), reason: message }, "A client's file could not be handed on");
   }
 }

@@ -51,7 +51,12 @@ export class TelegramFiles {
 
   /** Throws {@link UpstreamError}: `refused` with `file_too_large` or another code when it cannot be had at all. */
   async locate(fileId: string, signal: AbortSignal): Promise<LocatedFile> {
-    const { file_path: path, file_size: size } = await this.bot.calls.getFile({ file_id: fileId }, signal as never);
+    const ask = () => this.bot.calls.getFile({ file_id: fileId }, signal as never);
+    // A question may be asked twice: perhaps it met a kept connection that was just being closed.
+    const { file_path: path, file_size: size } = await ask().catch((error: unknown) => {
+      if (error instanceof UpstreamError && error.code === 'ECONNRESET') return ask();
+      throw error;
+    });
     if (!path) throw gone('Telegram names no path for the file.');
     return { path, size: size ?? null };
   }

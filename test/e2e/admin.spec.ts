@@ -391,7 +391,10 @@ describe('documentation', () => {
       '/admin/portals',
       '/admin/portals/{id}/connector/register',
       '/admin/bots',
+      '/admin/portals/{id}/lines/{lineId}',
       '/admin/chats/{id}/messages',
+      '/admin/chats/{id}/ban',
+      '/admin/chats/{id}/unban',
       '/admin/messages',
       '/admin/messages/{id}',
       '/admin/messages/{id}/retry',
@@ -400,6 +403,9 @@ describe('documentation', () => {
       '/admin/overview',
     ]) {
       expect(Object.keys(json.paths)).toContain(path);
+    }
+    for (const path of ['/b24/handler', '/tg/webhook', '/tg/webhook/{botKey}']) {
+      expect(JSON.stringify(json.paths[path].post.requestBody)).toMatch(/example/);
     }
   });
 

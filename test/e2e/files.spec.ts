@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseEncryptionKeys, EncryptionService } from '../../src/storage/encryption.service.js';
 import { readEnvironment } from '../../src/config/environment.js';
@@ -97,6 +98,23 @@ describe('what a client sends', () => {
   });
 });
 
+it("shows the client's photo in the portal", async () => {
+  const { client } = Conversation.of(bridge, nextClient++);
+  const face = sampleJpeg({ width: 640, height: 640 }, 'a face');
+  client.setsProfilePhoto(face);
+  // It is learned beside the messages, and goes along with one of the next.
+  const seen = await eventually(
+    async () => {
+      client.sends('here I am');
+      await sleep(500);
+      return [...bridge.portal.lines.clients.values()].find(({ avatar }) => avatar !== null)?.avatar?.sha256;
+    },
+    (avatar) => avatar !== undefined,
+    20_000,
+  );
+  expect(seen).toBe(sha256(face));
+});
+
 describe('GET /files/:token', () => {
   let source: string;
   let messageId: bigint;
@@ -182,12 +200,40 @@ describe('GET /files/:token', () => {
     expect(await asked()).toBe('404 file_gone');
     downloadFaults.next('*', { status: 503 });
     expect(await asked()).toBe('502 telegram_not_sent');
-    downloadFaults.next('*', 'dropBefore');
+    downloadFaults.next('*', 'dropBefore', 2);
     expect(await asked()).toBe('502 telegram_unknown');
+    downloadFaults.clear();
     faults.next('getFile', { tooManyRequests: 7 });
     const answer = await download(source);
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '7']);
     expect((await download(source)).status).toBe(200);
+  });
+
+  it('serves a crowd, some of it after a while', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const answer = await download(source);
+        return `${answer.status} ${sha256(Buffer.from(await answer.arrayBuffer()))}`;
+      }),
+    );
+    expect(new Set(answers)).toEqual(new Set([`200 ${sha256(PDF)}`]));
+  });
+
+  it('keeps no place for those who left', async () => {
+    const { downloadFaults } = bridge.telegram;
+    downloadFaults.next('*', { trickle: { bytes: 1, everyMs: 1_000 } }, 40);
+    const leaving = new AbortController();
+    const left = Array.from({ length: 40 }, () => fetch(source, { signal: leaving.signal }).catch(() => 'left'));
+    await eventually(
+      () => downloadFaults.pending,
+      (pending) => pending <= 8,
+    );
+    leaving.abort();
+    await Promise.all(left);
+    downloadFaults.clear();
+    const began = performance.now();
+    expect((await download(source)).status).toBe(200);
+    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   it('breaks off where Telegram does', async () => {
@@ -195,6 +241,18 @@ describe('GET /files/:token', () => {
     await expect(download(source).then((answer) => answer.arrayBuffer())).rejects.toThrow();
     expect((await download(source)).status).toBe(200);
   });
+});
+
+it('brings large files from a Bot API server of the company', async () => {
+  const own = await Bridge.start({ telegram: { local: true } });
+  try {
+    const { client, dialog } = await Conversation.begin(own, 777);
+    client.sendsFile('video', { content: { bytes: 25 << 20 } });
+    const { files } = await dialog.waitFor(({ author, files: sent }) => author === 'client' && sent.length > 0, 30_000);
+    expect(files).toMatchObject([{ size: 25 << 20, sha256: sha256(Buffer.alloc(25 << 20)), mime: 'video/mp4' }]);
+  } finally {
+    await own.stop();
+  }
 });
 
 describe('what an operator sends', () => {

@@ -261,7 +261,7 @@ class World {
   async takeover(): Promise<void> {
     const old = this.replica;
     await old.dies();
-    await endpoints.release(old.lease);
+    await endpoints.release(old.lease, { handOver: false });
     this.replica = new Replica(await acquire(this.botId), this.policy);
     await this.settled(`endpoint = 'bot:${this.botId}'`);
     for (const { seq, answer } of old.driver.inFlight.values()) {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ChatsRepository } from '../../src/storage/chats.repository.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LeaseLostError } from '../../src/storage/lease.js';
@@ -87,6 +88,36 @@ describe('the way in', () => {
   it('stores what PostgreSQL cannot: NUL and halves of surrogate pairs', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'a\0b\ud83d')]);
     expect(await texts()).toEqual(['ab\ufffd']);
+  });
+
+  it('keeps what comes from a banned chat without relaying it; operators can still write', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'before'), update(2, 11, 'another')]);
+    const chats = new ChatsRepository(storage.db);
+    const [{ id }] = (await rows(`SELECT id FROM chat_links WHERE external_id = 'tg:10'`)) as [{ id: bigint }];
+    await chats.setBanned(id, true);
+    const banned = await rows(`SELECT banned_at FROM chat_links`);
+    await chats.setBanned(id, true);
+    expect(await rows(`SELECT banned_at FROM chat_links`)).toEqual(banned);
+    const taken = await intake.acceptClientUpdates([
+      update(3, 10, 'spam'),
+      update(4, 10, 'spam instead', { edits: true, telegramMessageId: 1n }),
+      update(5, 10, '', { said: null, deletes: [1n] }),
+    ]);
+    expect(taken.endpoints).toEqual([]);
+    expect(await rows(`SELECT text, state, error_code FROM messages WHERE chat_id = ${id} ORDER BY id`)).toEqual([
+      { text: 'spam instead', state: 'queued', error_code: null },
+      { text: 'spam', state: 'ignored', error_code: 'banned' },
+    ]);
+    expect(await rows(`SELECT number, text, deleted FROM revisions ORDER BY number`)).toEqual([
+      { number: 0, text: 'before', deleted: false },
+      { number: 1, text: 'spam instead', deleted: false },
+      { number: 2, text: '', deleted: true },
+    ]);
+    await intake.acceptOperatorMessages([operatorMessage(1, 10, 'answer')]);
+    expect((await texts()).sort()).toEqual(['another', 'answer', 'spam instead']);
+    await chats.setBanned(id, false);
+    await intake.acceptClientUpdates([update(6, 10, 'sorry')]);
+    expect(await texts()).toContain('sorry');
   });
 
   it('forgets old keys in batches', async () => {

@@ -145,4 +145,14 @@ describe('lanes', () => {
     await settle(portal, claimed, { reportDelivery: true, telegramMessageIds: [1n] });
     expect(await rows(`SELECT text, state FROM messages`)).toEqual([{ text: 'stays', state: 'delivered' }]);
   });
+
+  it('sends nothing again that its author took back', async () => {
+    await intake.acceptClientUpdates([update(1, 10, 'kept'), update(2, 11, 'taken back')]);
+    await settle(portal, await lanes.claim(portal, 10, 1), { outcome: 'failed', code: 'ERROR_ARGUMENT' });
+    await intake.acceptClientUpdates([update(3, 11, '', { said: null, deletes: [2n] })]);
+    const ids = (await rows(`SELECT id FROM messages`)).map(({ id }) => id as bigint);
+    expect(await lanes.retry(ids)).toMatchObject({ retried: 1 });
+    expect(heads(await lanes.claim(portal, 10, 1))).toEqual(['kept']);
+    expect(await lanes.discard(ids)).toBe(1);
+  });
 });

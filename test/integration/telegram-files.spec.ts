@@ -1,6 +1,6 @@
 import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -36,8 +36,7 @@ beforeEach(async () => {
     response.end(JSON.stringify({ ok: true, result: { file_id: 'f', file_unique_id: 'u', ...file } }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const TG_API_ROOT = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  files = new TelegramClient(readEnvironment({ TG_API_ROOT })).bot(TOKEN).files;
+  files = new TelegramClient(readEnvironment({ TG_API_ROOT: apiRoot() })).bot(TOKEN).files;
 });
 
 afterEach(async () => {
@@ -46,6 +45,8 @@ afterEach(async () => {
   server.close();
   await rm(folder, { recursive: true });
 });
+
+const apiRoot = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 
 async function open(range?: string): Promise<OpenFile> {
   return files.open(await files.locate('f', over.signal), range, over.signal);
@@ -85,6 +86,30 @@ describe('over HTTP', () => {
     expect(asked).toEqual([`/file/bot${TOKEN}/documents/file 1#.pdf`]);
   });
 
+  it('goes through the proxy that everything else goes through', async () => {
+    const tunnels: string[] = [];
+    const proxy = createServer().listen(0, '127.0.0.1');
+    proxy.on('connect', ({ url }, socket) => {
+      tunnels.push(url!);
+      const [host, port] = url!.split(':');
+      const far = connect(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        far.pipe(socket).pipe(far);
+      });
+      for (const end of [far, socket]) end.on('error', () => socket.destroy());
+    });
+    await new Promise((resolve) => proxy.once('listening', resolve));
+    const TG_PROXY_URL = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    files = new TelegramClient(readEnvironment({ TG_API_ROOT: apiRoot(), TG_PROXY_URL })).bot(TOKEN).files;
+    file = { file_path: 'documents/1.pdf' };
+    serve = (_path, response) => response.setHeader('connection', 'close').end(WORDS);
+    expect(await read()).toBe(WORDS);
+    expect(new Set(tunnels)).toEqual(new Set([new URL(apiRoot()).host]));
+    server.closeAllConnections();
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+
   it('asks for nothing outside of the files of the bot', async () => {
     file = { file_path: 'a/../../../bot1:x/getMe' };
     expect(await failure()).toBe('refused file_gone');
@@ -112,6 +137,19 @@ describe('over HTTP', () => {
     serve = (_path, response) => response.writeHead(status, { location: 'http://169.254.169.254/' }).end('x');
     expect(await failure()).toBe(outcome);
     expect(asked).toHaveLength(1);
+  });
+
+  it('replaces a kept connection that was closed meanwhile, once', async () => {
+    await read();
+    serve = (_path, response) => {
+      serve = (_same, next) => next.end(WORDS);
+      response.destroy();
+    };
+    expect(await read()).toBe(WORDS);
+    serve = (_path, response) => response.destroy();
+    asked = [];
+    expect(await failure()).toBe('unknown ECONNRESET');
+    expect(asked).toHaveLength(2);
   });
 
   it('fails in the middle where the source does', async () => {

@@ -28,6 +28,7 @@ describe('pages', () => {
         portal: EVIL,
         lineId: EVIL,
         bot: { name: EVIL, username: EVIL },
+        operatorName: { template: EVIL },
         report: BAD,
       }),
       statusPage({

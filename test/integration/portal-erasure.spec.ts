@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
+import { ERASING, PortalErasureRepository } from '../../src/storage/portal-erasure.repository.js';
+import { UploadsRepository } from '../../src/storage/uploads.repository.js';
+import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
+
+/** Everything of a portal that people said, sent and are. */
+const TABLES = [
+  'messages',
+  'message_links',
+  'message_words',
+  'attachments',
+  'revisions',
+  'attempts',
+  'deliveries',
+  'lanes',
+  'chat_links',
+  'business_connections',
+  'uploads',
+  'events',
+  'tokens',
+];
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let intake: IntakeRepository;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  intake = new IntakeRepository(storage.db);
+});
+
+afterEach(() => storage.close());
+
+const count = async (table: string) => (await storage.db.query(`SELECT FROM ${table}`)).rowCount;
+const counts = async () => Object.fromEntries(await Promise.all(TABLES.map(async (name) => [name, await count(name)])));
+
+/** A client of a Business account sends a photo and corrects its caption, an operator answers, and one waits to go. */
+async function talk(botId: bigint, portalId: bigint): Promise<void> {
+  const said = (caption: string) => ({
+    kind: 'photo',
+    text: caption,
+    marks: [],
+    raw: {},
+    attachments: [{ kind: 'photo', name: 'a.jpg', label: '📷 Photo', telegramFileId: 'F', telegramUniqueId: 'U' }],
+  });
+  const from = (id: number, more: Partial<ClientUpdateRow>): ClientUpdateRow => {
+    const base = update(id, 10, '', { botId, telegramMessageId: 5n, ...more });
+    return { ...base, chat: { ...base.chat!, businessConnection: `connection${botId}` } };
+  };
+  const connection = { id: `connection${botId}`, ownerId: 99n, enabled: true, canReply: true };
+  await intake.acceptClientUpdates([from(1, { said: said('helo'), connection })]);
+  await intake.acceptClientUpdates([from(2, { said: said('hello'), edits: true })]);
+  const externalChatId = `tg:10:bconnection${botId}`;
+  await intake.acceptOperatorMessages([{ ...operatorMessage(1, 10, 'answer'), portalId, externalChatId }]);
+  await new UploadsRepository(storage.db).remember({ botId, digest: Buffer.alloc(32), kind: 'photo' }, 'F');
+  await intake.acceptEvent({ portalId, source: `bitrix24:${portalId}`, key: 'e', name: 'ONX', raw: {} });
+  await storage.db.query(
+    `INSERT INTO attempts (message_id, kind, number, started_at, outcome, instance)
+     SELECT min(id), 'message', 1, now(), 'failed', 'i' FROM messages WHERE portal_id = $1`,
+    [portalId],
+  );
+  await storage.db.query(
+    `INSERT INTO tokens (portal_id, user_id, access_token, refresh_token, expires_at) VALUES ($1, '1', 'a', 'r', now())`,
+    [portalId],
+  );
+}
+
+it('leaves nothing of one portal and everything of the others', async () => {
+  await storage.db.query(`
+    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+    VALUES (2, 'n', 'other.bitrix24.com', 'https://other.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge');
+    INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'l', 2, 't', 2, '7')`);
+  await talk(2n, 2n);
+  const others = await counts();
+  await talk(BOT, PORTAL);
+  const both = await counts();
+  for (const table of TABLES) expect([table, both[table]]).toEqual([table, 2 * others[table]]);
+  expect(Object.values(others)).not.toContain(0);
+
+  const erasure = new PortalErasureRepository(storage.db);
+  await storage.db.query(`UPDATE portals SET state = 'uninstalled', state_reason = $1 WHERE id = 1`, [ERASING]);
+  let rounds = 0;
+  while (!(await erasure.eraseSome(PORTAL, 1))) expect(++rounds).toBeLessThan(10);
+  expect(await counts()).toEqual(others);
+  const { rows } = await storage.db.query(
+    `SELECT sum(change)::int AS messages FROM message_counts WHERE portal_id = 1`,
+  );
+  expect(rows).toEqual([{ messages: 0 }]);
+});
