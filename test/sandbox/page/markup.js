@@ -58,7 +58,8 @@ export function telegramText(words, entities) {
       const element = entityElement(entity, words.slice(entity.offset, end));
       element.append(render(entity.offset, end));
       fragment.append(element);
-      at = end;
+      // A quotation ends its line by itself.
+      at = element.tagName === 'BLOCKQUOTE' && words[end] === '\n' ? end + 1 : end;
     }
     fragment.append(words.slice(at, to));
     return fragment;
