@@ -52,7 +52,7 @@ describe('profile photos', () => {
     await vi.advanceTimersByTimeAsync(10);
     due = [5n, 6n, 7n];
     photos.notice(1n, [5n, 6n, 7n]);
-    await vi.advanceTimersByTimeAsync(400);
+    await vi.advanceTimersByTimeAsync(800);
     expect(saved).toEqual([
       [5n, { fileId: 'f640', uniqueId: 'u640' }],
       [6n, { fileId: 'f640', uniqueId: 'u640' }],

@@ -9,7 +9,7 @@ import type { BotApi } from './telegram.client.js';
 const SWEEP_MS = 120_000;
 const BATCH = 50;
 /** Between two questions: a photo must never use up what messages need. */
-const PACE_MS = 250;
+const PACE_MS = 500;
 const TROUBLE_MS = 15_000;
 /** Width of the largest size that Telegram makes of every profile photo. */
 const WANTED_PIXELS = 640;
