@@ -154,9 +154,9 @@ export class Conversation {
       ['case-both-sides.jpg', 'case-colours.jpg', 'price-list.pdf'],
       ['photo', 'photo', 'document'],
     );
-    const voice = this.shelf.get('voice.ogg');
-    await exchange.operatorSends(anna, '(voice)', [withFiles('', [sha256(voice)], 'voice')], (dialog) =>
-      exchange.operator.recordsVoice(dialog, voice.content, voice.mime),
+    const voice = this.shelf.get('voice.mp3');
+    await exchange.operatorSends(anna, '(voice)', [withFiles('', [sha256(voice)], 'audio')], (dialog) =>
+      exchange.operator.recordsVoice(dialog, voice.content),
     );
   }
 

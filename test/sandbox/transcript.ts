@@ -51,7 +51,7 @@ export function seenByClient(message: Message, hashOf: (fileId: string) => strin
   const original = message.reply_to_message;
   const answer = original ? `↩ «${original.text ?? original.caption ?? ''}» ${words}` : words;
   const { photo, document, voice, audio } = message;
-  for (const [kind, file] of Object.entries({ photo: photo?.at(-1), document, voice, audio })) {
+  for (const [kind, file] of Object.entries({ photo: photo?.at(-1), document, audio: voice ?? audio })) {
     if (file) return withFiles(answer, [hashOf(file.file_id)], kind);
   }
   return answer;
