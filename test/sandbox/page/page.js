@@ -115,7 +115,7 @@ function showMessages(list, messages, render, empty) {
   }
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   const known = new Map([...list.children].map((element) => [element.dataset.id, element]));
-  let added = false;
+  let changed = false;
   for (const message of messages) {
     const id = String(message.id);
     const version = JSON.stringify(message);
@@ -126,17 +126,15 @@ function showMessages(list, messages, render, empty) {
     element.dataset.id = id;
     element.dataset.version = version;
     if (before) before.replaceWith(element);
-    else {
-      list.append(element);
-      added = true;
-    }
+    else list.append(element);
+    changed = true;
   }
   if (messages.length === 0) {
     if (!list.querySelector('.empty')) list.append(make('p', 'empty', empty));
     return;
   }
   for (const gone of known.values()) gone.remove();
-  if (added && atEnd) list.scrollTop = list.scrollHeight;
+  if (changed && atEnd) list.scrollTop = list.scrollHeight;
 }
 
 function showTelegram() {
