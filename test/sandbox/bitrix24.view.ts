@@ -2,9 +2,6 @@ import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import type { PageFile } from './page.files.js';
 import type { Sandbox } from './sandbox.js';
 
-/** More would make every change of the page slow; the simulator keeps everything. */
-const SHOWN = 300;
-
 export type Tick = 'clock' | 'delivered' | 'seen';
 
 /** What the operator sees as one message. */
@@ -19,12 +16,12 @@ export interface DialogBubble extends Pick<
   tick: Tick | null;
 }
 
-/** A dialog as its operator sees it. */
-export function dialogBubbles(sandbox: Sandbox, dialog: string): DialogBubble[] {
+/** The last messages of a dialog as its operator sees them. */
+export function dialogBubbles(sandbox: Sandbox, dialog: string, limit: number): DialogBubble[] {
   const { portal, seenMessages } = sandbox;
   return portal
     .dialog(dialog)
-    .messages.slice(-SHOWN)
+    .messages.slice(-limit)
     .map((message) => {
       const { id, author, authorId, text, at, whisper, edited, deleted } = message;
       const user = portal.users.get(authorId);

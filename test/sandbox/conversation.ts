@@ -2,11 +2,10 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpBuildQuery } from '../support/bitrix24-simulator/php-encoding.js';
 import { contents } from '../support/telegram-simulator/client.contents.js';
-import type { AlbumItem } from '../support/telegram-simulator/client.files.js';
-import type { MessageContent } from '../support/telegram-simulator/simulated.client.js';
-import { dialogOf, Exchange, type Party } from './exchange.js';
-import { clientFile, type FileShelf, type ShelvedFile } from './file.shelf.js';
-import { LINE, OPERATOR, type Sandbox } from './sandbox.js';
+import { Exchange, type Party } from './exchange.js';
+import { putFileOver, sendFiles } from './client.uploads.js';
+import type { FileShelf, ShelvedFile } from './file.shelf.js';
+import { dialogOf, LINE, OPERATOR, type Sandbox } from './sandbox.js';
 import { textUpdate } from './telegram-update.js';
 import { Transcript, withFiles } from './transcript.js';
 
@@ -124,15 +123,17 @@ export class Conversation {
   private async files(anna: Party): Promise<void> {
     this.transcript.heading('Photos, voice, albums and more of a client, byte for byte');
     const { exchange } = this;
-    const send = async (what: string, words: string, files: string[], caption?: string) => {
-      const shelved = files.map((name) => this.shelf.get(name));
-      const arrives = withFiles(words, shelved.map(sha256));
-      await exchange.sends(anna, what, arrives, () => sendFiles(anna, shelved, caption));
+    const send = async (names: string[], caption?: string, beside = caption ?? '') => {
+      const files = names.map((name) => this.shelf.get(name));
+      const arrives = withFiles(beside, files.map(sha256));
+      await exchange.sends(anna, `(${names.join(', ')}) ${beside}`, arrives, () =>
+        sendFiles(anna.client, files, { caption }),
+      );
     };
-    await send('(photo) This is how it came', 'This is how it came', ['parcel.jpg'], 'This is how it came');
-    await send('(voice)', '', ['voice.ogg']);
-    await send('(album) These three', 'These three', ALBUM, 'These three');
-    await send('(sticker 👋)', '👋', ['sticker.webp']);
+    await send(['parcel.jpg'], 'This is how it came');
+    await send(['voice.ogg']);
+    await send(['case-blue.jpg', 'case-both-sides.jpg', 'case-colours.jpg'], 'These three');
+    await send(['sticker.webp'], undefined, '👋');
     await exchange.sends(anna, '(location)', '📍 Location\nhttps://maps.google.com/?q=55.796127,49.106414', () =>
       anna.client.sendsMessage(contents.location()),
     );
@@ -173,11 +174,9 @@ export class Conversation {
     // Bitrix24 exchanges no files: the document is a message of its own.
     exchange.comesAnew(order);
     const arrives = withFiles('My order', [sha256(list)]);
-    await exchange.sends(anna, '(document over that text) My order', arrives, () => {
-      const { kind, ...file } = clientFile(list);
-      const words = { text: undefined, entities: undefined, caption: 'My order' } as unknown as MessageContent;
-      client.editsFile(client.chat.messages.at(-1)!.message_id, kind, file, words);
-    });
+    await exchange.sends(anna, '(document over that text) My order', arrives, () =>
+      putFileOver(client, client.chat.messages.at(-1)!.message_id, list, 'My order'),
+    );
     const price = await exchange.answers(anna, 'That makes 19.09');
     await exchange.operatorEdits(anna, price, 'That makes 19.90');
     const secret = await exchange.answers(peter, 'Анна, ваша скидка 5 %');
@@ -312,15 +311,5 @@ export class Conversation {
 
 const sentences = (sentence: string, length: number) =>
   sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length - 1) + '!';
-
-const ALBUM = ['case-blue.jpg', 'case-both-sides.jpg', 'case-colours.jpg'];
-
-function sendFiles({ client }: Party, files: ShelvedFile[], caption?: string): void {
-  const words = caption === undefined ? {} : { caption };
-  const items = files.map(clientFile);
-  const [{ kind, ...file }] = items as [ReturnType<typeof clientFile>];
-  if (items.length === 1) client.sendsFile(kind, file, words);
-  else client.sendsAlbum(items.map((item, index) => ({ ...item, ...(index === 0 && words) })) as AlbumItem[]);
-}
 
 const sha256 = ({ content }: ShelvedFile) => createHash('sha256').update(content).digest('hex');

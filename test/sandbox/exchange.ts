@@ -4,7 +4,7 @@ import type { Dialog } from '../support/bitrix24-simulator/dialog.js';
 import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import type { Operator } from '../support/bitrix24-simulator/operator.js';
 import type { MessageContent, SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
-import { OPERATOR, type Sandbox } from './sandbox.js';
+import { dialogOf, OPERATOR, type Sandbox } from './sandbox.js';
 import { seenByClient, seenByOperator, shorten, type Transcript } from './transcript.js';
 
 const WAIT_MS = 15_000;
@@ -308,7 +308,5 @@ export class Exchange {
       : `FAILED with ${this.problems.length} problem${this.problems.length > 1 ? 's' : ''}: ${said}.`;
   }
 }
-
-export const dialogOf = ({ id }: SimulatedClient): string => `tg:${id}`;
 
 const since = (began: number) => `${((performance.now() - began) / 1000).toFixed(2)} s`;

@@ -60,9 +60,3 @@ export class FileShelf {
     return file;
   }
 }
-
-/** A file as a client uploads it. */
-export function clientFile({ kind, name, mime, content, duration }: ShelvedFile) {
-  const emoji = kind === 'sticker' ? { emoji: '👋' } : {};
-  return { kind, content, fileName: name, mimeType: mime, ...(duration !== undefined && { duration }), ...emoji };
-}

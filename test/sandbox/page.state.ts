@@ -1,19 +1,19 @@
 import type { MessageEntity } from '@grammyjs/types';
 import type { NewFile } from '../support/bitrix24-simulator/portal-files.js';
-import type { AlbumItem } from '../support/telegram-simulator/client.files.js';
 import { contents } from '../support/telegram-simulator/client.contents.js';
 import { withoutReply } from '../support/telegram-simulator/reply.parameters.js';
 import type { MessageContent, SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 import { dialogBubbles } from './bitrix24.view.js';
-import { clientFile, type FileShelf, type ShelvedFile } from './file.shelf.js';
-import { OPERATOR, type Sandbox } from './sandbox.js';
+import { putFileOver, sendFiles, type Caption } from './client.uploads.js';
+import type { FileShelf, ShelvedFile } from './file.shelf.js';
+import { dialogOf, OPERATOR, type Sandbox } from './sandbox.js';
 import { TelegramView } from './telegram.view.js';
 
 const OUTAGE_MS = 10_000;
 const FIRST_CLIENT = 700_000_001;
 const HEALTH_MS = 700;
-/** The app makes several albums of more (core.telegram.org/bots/api#sendmediagroup). */
-const ALBUM_LIMIT = 10;
+/** More messages would make every change of the page slow; the simulators keep everything. */
+const SHOWN = 300;
 
 const NAMES = {
   en: ['Emma Clark', 'Liam Turner', 'Olivia Reed', 'Noah Brooks', 'Sophie Bell', 'Jack Murphy'],
@@ -37,7 +37,7 @@ export class PageState {
     clientUnblocks: (body) => void this.client(body).unblocks(),
     operatorSends: (body) => void this.operatorSends(body),
     operatorRecords: (body) => void this.operator.recordsVoice(this.dialog(body), this.shelf.get('voice.mp3').content),
-    operatorEdits: ({ id, text }) => this.operator.edits(Number(id), words(text)),
+    operatorEdits: (body) => void this.operatorEdits(body),
     operatorDeletes: ({ id }) => this.operator.deletes(Number(id)),
     breakDown: ({ network }) =>
       this.sandbox.breakDown(network === 'telegram' ? 'telegram' : 'bitrix24', OUTAGE_MS).then(() => undefined),
@@ -80,8 +80,8 @@ export class PageState {
       id: client.id,
       name: [client.profile.first_name, client.profile.last_name].filter(Boolean).join(' '),
       blocked: this.sandbox.bot.findChat(client.id)?.membership === 'kicked',
-      telegram: this.telegram.bubblesOf(client),
-      bitrix24: dialogBubbles(this.sandbox, dialogOf(client)),
+      telegram: this.telegram.bubblesOf(client).slice(-SHOWN),
+      bitrix24: dialogBubbles(this.sandbox, dialogOf(client), SHOWN),
     };
   }
 
@@ -118,32 +118,15 @@ export class PageState {
     const files = this.files(body);
     if (body['location'] === true) return void client.sendsMessage({ ...contents.location(), ...reply });
     if (files.length === 0) return void client.sends(words(body['text']), { entities: entitiesOf(body), ...reply });
-    for (const [index, album] of albumsOf(files).entries()) {
-      this.clientSendsFiles(client, album, index === 0 ? body : {}, reply);
-    }
-  }
-
-  private clientSendsFiles(client: SimulatedClient, files: ShelvedFile[], body: Body, reply: MessageContent): void {
-    const caption = typeof body['text'] === 'string' && body['text'] !== '' ? body['text'] : undefined;
-    const [file] = files as [ShelvedFile];
-    if (files.length > 1) {
-      const items = files.map((each, index) => ({ ...clientFile(each), caption: index === 0 ? caption : undefined }));
-      client.sendsAlbum(items as AlbumItem[], reply);
-    } else {
-      const { kind, ...content } = clientFile(file);
-      const words = caption !== undefined && { caption, caption_entities: entitiesOf(body) };
-      client.sendsFile(kind, content, { ...words, ...reply });
-    }
+    sendFiles(client, files, captionOf(body), reply);
   }
 
   private clientEdits(body: Body): void {
     const client = this.client(body);
     const id = Number(body['id']);
     const [file] = this.files(body);
-    if (!file) return void client.edits(id, words(body['text']));
-    const { kind, ...content } = clientFile(file);
-    const caption = typeof body['text'] === 'string' && body['text'] !== '' ? body['text'] : undefined;
-    client.editsFile(id, kind, content, { text: undefined, entities: undefined, caption } as MessageContent);
+    if (file) putFileOver(client, id, file, captionOf(body).caption);
+    else client.edits(id, words(body['text']));
   }
 
   private clientReacts(body: Body): void {
@@ -174,9 +157,15 @@ export class PageState {
     const dialog = this.dialog(body);
     const files: NewFile[] = this.files(body).map(({ name, mime, content }) => ({ name, mime, content }));
     const text = files.length === 0 ? words(body['text']) : String(body['text'] ?? '');
-    if (body['whisper'] === true) this.operator.whispers(dialog, words(text));
+    if (body['whisper'] === true && files.length > 0) throw new Error('only words can be hidden from the client');
+    if (body['whisper'] === true) this.operator.whispers(dialog, text);
     else if (body['quote'] !== undefined) this.operator.quotes(Number(body['quote']), { text, files });
     else this.operator.sends(dialog, { text, files });
+  }
+
+  private operatorEdits(body: Body): void {
+    if (this.files(body).length > 0) throw new Error('no files can be added to what was sent');
+    this.operator.edits(Number(body['id']), words(body['text']));
   }
 
   private files({ files }: Body): ShelvedFile[] {
@@ -184,30 +173,19 @@ export class PageState {
   }
 }
 
-const dialogOf = ({ id }: SimulatedClient) => `tg:${id}`;
-
 function words(text: unknown): string {
   if (typeof text !== 'string' || text.trim() === '') throw new Error('nothing to send');
   return text;
 }
 
+/** The app finds links and the like by itself where nothing is formatted. */
+function captionOf(body: Body): Caption {
+  const { text: caption } = body;
+  if (typeof caption !== 'string' || caption.trim() === '') return {};
+  const caption_entities = entitiesOf(body);
+  return caption_entities.length > 0 ? { caption, caption_entities } : { caption };
+}
+
 function entitiesOf({ entities }: Body): MessageEntity[] {
   return Array.isArray(entities) ? (entities as MessageEntity[]) : [];
-}
-
-/** As the app does it: photos and videos together, documents and audio among their like, the rest alone. */
-function albumsOf(files: ShelvedFile[]): ShelvedFile[][] {
-  const albums: ShelvedFile[][] = [];
-  for (const file of files) {
-    const album = albums.at(-1);
-    const family = familyOf(file);
-    if (album && family !== null && familyOf(album[0]!) === family && album.length < ALBUM_LIMIT) album.push(file);
-    else albums.push([file]);
-  }
-  return albums;
-}
-
-function familyOf({ kind }: ShelvedFile): string | null {
-  if (kind === 'photo' || kind === 'video') return 'visual';
-  return kind === 'document' || kind === 'audio' ? kind : null;
 }

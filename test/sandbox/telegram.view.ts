@@ -3,9 +3,6 @@ import type { SimulatedBot } from '../support/telegram-simulator/simulated.bot.j
 import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 import type { PageFile } from './page.files.js';
 
-/** More would make every change of the page slow; the simulator keeps everything. */
-const SHOWN = 300;
-
 /** What the client sees as one message; an album is one. */
 export interface TelegramBubble {
   /** Of an album: its first part. */
@@ -46,7 +43,7 @@ export class TelegramView {
       left.delete(message.message_id);
     }
     for (const id of left) bubbles.get(id)!.deleted = true;
-    return withAlbums([...bubbles.values()].slice(-SHOWN));
+    return withAlbums([...bubbles.values()]);
   }
 
   /** Keeps that the client set a reaction, or took it back with null: the chat does not tell. */

@@ -23,9 +23,9 @@ export class Transcript {
   }
 }
 
-/** Words with the files beside them, known by the beginning of their SHA-256. */
+/** Words with the files beside them, known by their SHA-256. */
 export function withFiles(words: string, hashes: string[], kind = 'file'): string {
-  return [words, ...hashes.map((hash) => `[${kind} ${hash.slice(0, 8)}]`)].filter((part) => part !== '').join(' ');
+  return [words, ...hashes.map((hash) => `[${kind} ${hash}]`)].filter((part) => part !== '').join(' ');
 }
 
 /** A message of a dialog as the operator sees it: its text and its files. */
@@ -57,9 +57,12 @@ export function seenByClient(message: Message, hashOf: (fileId: string) => strin
   return answer;
 }
 
-/** On one line; of a long text the beginning and its length. */
+/** On one line; of a long text the beginning and its length, of a SHA-256 the beginning. */
 export function shorten(text: string): string {
-  const flat = text.replaceAll('\u200b', '').replace(/\n/g, ' ⏎ ');
+  const flat = text
+    .replaceAll('\u200b', '')
+    .replace(/\n/g, ' ⏎ ')
+    .replace(/ ([0-9a-f]{8})[0-9a-f]{56}\]/g, ' $1]');
   const characters = [...flat];
   return characters.length <= SHOWN ? flat : `${characters.slice(0, 60).join('')}… (${text.length} characters)`;
 }

@@ -190,7 +190,7 @@ const clientActions = {
 };
 
 const bitrix24Composer = new Composer('bitrix24', (words, files, mode) => {
-  if (mode?.kind === 'edit') return act('operatorEdits', { id: mode.id, text: words });
+  if (mode?.kind === 'edit') return act('operatorEdits', { id: mode.id, text: words, files });
   const whisper = byId('whisper').checked;
   return act('operatorSends', { client: selected, text: words, files, whisper, quote: mode?.id });
 });
