@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { splitForBitrix, toBBCode } from './bitrix-markup.js';
 import type { ElementFile } from './client-files.js';
 
