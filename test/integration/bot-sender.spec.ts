@@ -161,6 +161,7 @@ class Talk {
             saidAt: null,
             bitrixMessageId: '1',
             bitrixChatId: '1',
+            sameTelegramId: false,
             telegramMessageIds: [],
             telegramParts: [],
             createdAt: new Date(),
