@@ -29,6 +29,8 @@ export interface ClaimedDelivery {
     saidAt: Date | null;
     bitrixMessageId: string | null;
     bitrixChatId: string | null;
+    /** An older message of the chat has its Telegram id: its file was exchanged, or the group became a supergroup. */
+    sameTelegramId: boolean;
     /** Of an outbound message: the parts that Telegram has already. */
     telegramMessageIds: bigint[];
     /** Which part each of them is; empty: they are counted from 0. */
@@ -109,6 +111,7 @@ export interface ClaimRow {
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
   telegram_message_ids: bigint[];
+  same_telegram_id: boolean;
   telegram_parts: number[] | null;
   chat_id: bigint;
   bot_id: bigint;
@@ -151,6 +154,9 @@ export const WORK_COLUMNS = `
     SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.reply_to_id ORDER BY part LIMIT 1) END AS reply_to,
   m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
   ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
+  m.direction = 'inbound' AND (m.attached > 0 OR c.type = 'supergroup') AND EXISTS (
+    SELECT FROM message_links l JOIN message_links older USING (chat_id, telegram_message_id)
+     WHERE l.message_id = m.id AND older.message_id < m.id) AS same_telegram_id,
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
@@ -220,6 +226,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         saidAt: row.said_at,
         bitrixMessageId: row.bitrix_message_id,
         bitrixChatId: row.message_bitrix_chat_id,
+        sameTelegramId: row.same_telegram_id,
         telegramMessageIds: row.telegram_message_ids,
         telegramParts: row.telegram_parts ?? [],
         createdAt: row.message_created_at,
