@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
 
 type Chat = ClaimedLane['chat'];
@@ -56,6 +56,7 @@ const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): Cla
     saidAt: new Date('2026-03-11T21:53:13Z'),
     bitrixMessageId: null,
     bitrixChatId: null,
+    sameTelegramId: false,
     telegramMessageIds: [11n],
     telegramParts: [],
     createdAt: new Date('2026-03-11T21:53:20Z'),
@@ -90,6 +91,10 @@ describe('external ids', () => {
       'tg:777:11',
       'tg:777:12',
     ]);
+  });
+
+  it('are never those of an older message', () => {
+    expect(externalIdOf(chat(), delivery({ sameTelegramId: true }).message)).toBe('tg:777:11:m42');
   });
 
   it('of a note differ when the same message fails again', () => {

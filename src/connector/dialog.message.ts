@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { splitForBitrix, toBBCode } from './bitrix-markup.js';
 import type { ElementFile } from './client-files.js';
 
@@ -52,10 +52,18 @@ function crmName(name: string | null): string {
   return [...letters].slice(0, NAME_LIMIT).join('').trim();
 }
 
-/** message.id of what a client said: `<chat.id>:<Telegram message id>`; of a press or the like: by our own id. */
-export function externalIdOf(chat: Chat, message: ClaimedDelivery['message']): string {
-  const [telegramId] = message.telegramMessageIds;
-  return bounded(`${chat.externalId}:${telegramId ?? `m${message.id}`}`);
+/**
+ * message.id of what a client said: `<chat.id>:<Telegram message id>`; of a press or the like: by our own id. Ours is
+ * added where Telegram's is not the only one: Bitrix24 finds messages by it.
+ */
+export function externalIdOf(
+  chat: Chat,
+  { id, telegramMessageIds, sameTelegramId }: ClaimedDelivery['message'],
+): string {
+  const [telegramId] = telegramMessageIds;
+  const own = `m${id}`;
+  if (telegramId === undefined) return bounded(`${chat.externalId}:${own}`);
+  return bounded(`${chat.externalId}:${telegramId}${sameTelegramId ? `:${own}` : ''}`);
 }
 
 /** message.id of a note about a message; a message that fails again gets another note. */

@@ -75,8 +75,11 @@ export interface ClientUpdateRow {
   deletes?: bigint[];
   /** Telegram's media_group_id: what has the same one in the chat is one message. */
   albumId?: string;
-  /** Telegram's id of the message that this one answers, and the part of it that was chosen. */
-  replyTo?: { telegramMessageId: bigint; quote?: string };
+  /**
+   * Telegram's id of the message that this one answers, and the part of it that was chosen. `unnamed`: Telegram does
+   * not say what stands in it, so that it is looked up and put before the words.
+   */
+  replyTo?: { telegramMessageId: bigint; quote?: string; unnamed?: boolean };
   connection?: StoredConnection;
   /** The client blocked (or unblocked) the bot. */
   blocked?: boolean;

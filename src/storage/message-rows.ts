@@ -4,6 +4,7 @@ import { jsonb } from './json.js';
 import { recordWords } from './message-words.repository.js';
 import type { NewDelivery } from './outbox.js';
 import type { Direction } from './prisma/client.js';
+import { quoteUnnamed } from './quotes.js';
 
 export interface NewMessage {
   portalId: bigint | null;
@@ -32,6 +33,7 @@ const ALBUM_MS = 1_000;
 /** Inserts the messages in their order and returns, for each, the delivery that it needs (null: none). */
 export async function insertMessages(connection: Queryable, messages: NewMessage[]): Promise<(NewDelivery | null)[]> {
   if (messages.length === 0) return [];
+  await quoteUnnamed(connection, messages);
   const { rows: ids } = await connection.query<{ id: bigint }>(
     `SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, $1::int)`,
     [messages.length],

@@ -249,7 +249,9 @@ function readReaction(reaction: JsonObject, context: Context): ClientUpdate {
     ...author,
     saidAt: dateOf(reaction.date),
   };
-  return { ...line(context, chat, said, asOrdinal(reaction.message_id)), sawChat: true };
+  const telegramMessageId = asOrdinal(reaction.message_id);
+  const replyTo = telegramMessageId === undefined ? undefined : { telegramMessageId, unnamed: true };
+  return { ...line(context, chat, said), replyTo, sawChat: true };
 }
 
 function readMembership(change: JsonObject, context: Context): ClientUpdate {
