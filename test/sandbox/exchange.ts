@@ -28,8 +28,6 @@ export class Exchange {
   readonly problems: string[] = [];
   private readonly ticked: { message: LineMessage; parts: number }[] = [];
   private readonly undelivered: LineMessage[] = [];
-  /** Ids under which a second message may stand in a dialog. */
-  private readonly anew = new Set<string>();
   private readonly parties: Party[] = [];
   private repeats = 0;
   private patienceMs = WAIT_MS;
@@ -95,11 +93,6 @@ export class Exchange {
     if (await this.until(() => message.edited && message.text === words))
       this.transcript.line('Bitrix24', party.name, 'changes', seenByOperator(message), `✓ ${since(began)}`);
     else this.fault(`In the dialog «${shorten(message.text)}» did not become «${shorten(words)}».`);
-  }
-
-  /** `message` is going to be followed by another one of the same Telegram message. */
-  comesAnew(message: LineMessage | undefined): void {
-    for (const id of message?.externalIds ?? []) this.anew.add(id);
   }
 
   // --- what the operator does
@@ -276,7 +269,7 @@ export class Exchange {
       'events lost': eventsLost,
       'calls above the limits': rejectedByBucket + rejectedByOperating,
       'tokens in addresses': tokensInUrl + botTokensInUrls.length,
-      'ids sent twice': dialogs.flatMap(({ duplicates }) => duplicates).filter((id) => !this.anew.has(id)).length,
+      'ids sent twice': dialogs.flatMap(({ duplicates }) => duplicates).length,
       'ids out of order': dialogs.flatMap(({ reordered }) => reordered).length,
     };
     for (const [what, count] of Object.entries(blunders)) if (count > 0) this.problems.push(`${count} ${what}.`);
