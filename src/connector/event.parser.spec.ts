@@ -253,6 +253,13 @@ describe('a change of an operator’s message', () => {
     ]);
   });
 
+  it('says what is the operator’s own behind a quote', () => {
+    const text = `[b]Sam:[/b] [br]${'-'.repeat(54)}[br]Ivan [today, 14:05] #chat1807/5[br]Red?[br]${'-'.repeat(54)}[br]Blue`;
+    const [change] = changesOf('ONIMCONNECTORMESSAGEUPDATE', [{ im, message: { id: ['tg:777:11'], text } }]);
+    expect(change!.words!.text).toContain('Red?');
+    expect(change!.rest).toMatchObject({ text: 'Blue' });
+  });
+
   it('is a deletion of all the parts that one event names, as a value or as a list', () => {
     const part = (id: unknown) => ({ im, message: { id }, chat: { id: 'tg:777' } });
     const [change, ...more] = changesOf('ONIMCONNECTORMESSAGEDELETE', [part('tg:777:11'), part(['tg:777:12'])]);

@@ -116,12 +116,15 @@ export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): Op
     const element = fieldsOf(elements[index]) ?? {};
     const before = taken ? changes.get(bitrixMessageId) : undefined;
     const ids = taken ? externalIds.flatMap(telegramIdOf) : [];
-    const rich = taken ? null : fromBBCode(stripOperatorName(scalar(fieldsOf(element.message)?.text) ?? '').text);
+    const written = stripOperatorName(scalar(fieldsOf(element.message)?.text) ?? '').text;
+    const rich = taken ? null : fromBBCode(written);
+    const rest = taken ? undefined : quotedIn(written).quoted?.rest;
     const telegramMessageIds = [...(before?.telegramMessageIds ?? []), ...ids];
     changes.set(taken ? bitrixMessageId : `${bitrixMessageId}/${index}`, {
       portalId,
       bitrixMessageId,
       words: rich && { text: rich.text, marks: rich.marks },
+      ...(rest && { rest }),
       telegramMessageIds,
       ...(event.raisedAt && { saidAt: event.raisedAt }),
       raw: event.raw,

@@ -112,6 +112,8 @@ export interface OperatorChangeRow {
   bitrixMessageId: string;
   /** null: the message is taken back. */
   words: { text: string; marks: unknown } | null;
+  /** Of words that begin with a quote: what the operator wrote himself. It counts where the message is an answer. */
+  rest?: { text: string; marks: unknown };
   /** When taken back: the ids in Telegram, as the event names them; empty: all. */
   telegramMessageIds: bigint[];
   saidAt?: Date;

@@ -19,6 +19,7 @@ interface Changed {
   text: string;
   marks: unknown;
   album_id: string | null;
+  reply_to_id: bigint | null;
   said_at: Date | null;
   deleted_at: Date | null;
   /** telegram_unique_id of its files. */
@@ -26,7 +27,8 @@ interface Changed {
 }
 
 const CHANGED_COLUMNS = `
-  m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.text, m.marks, m.album_id, m.said_at, m.deleted_at,
+  m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.text, m.marks, m.album_id, m.reply_to_id,
+  m.said_at, m.deleted_at,
   ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files`;
 
 /** An edit by a client, and the message of ours that it changes. */
@@ -132,8 +134,9 @@ export async function changedByOperator(connection: Queryable, change: OperatorC
 export async function reviseByOperator(
   connection: Queryable,
   message: Changed,
-  { words, telegramMessageIds, raw, saidAt }: OperatorChangeRow,
+  { words: written, rest, telegramMessageIds, raw, saidAt }: OperatorChangeRow,
 ): Promise<NewDelivery[]> {
+  const words = message.reply_to_id === null ? written : (rest ?? written);
   if (words) {
     if (saysTheSame(message, words)) return [];
     await keepRevision(connection, message, { ...words, raw, saidAt });

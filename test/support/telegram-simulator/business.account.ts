@@ -25,16 +25,20 @@ export class BusinessAccount {
   /** Messages that the bot has marked as read, by chat. */
   readonly read = new Map<number, Set<number>>();
   private readonly since: number;
-  private readonly chats = new Map<number, SimulatedChat>();
-  private readonly lastIncoming = new Map<number, number>();
+  private readonly chats: Map<number, SimulatedChat>;
+  private readonly lastIncoming: Map<number, number>;
   private isEnabled = true;
 
   constructor(
     private readonly bot: SimulatedBot,
     readonly owner: SimulatedClient,
     private rights: BusinessBotRights = EVERY_MESSAGE_RIGHT,
+    /** An earlier connection of the account: its conversations go on. */
+    earlier?: BusinessAccount,
   ) {
     this.since = bot.unixTime;
+    this.chats = earlier?.chats ?? new Map();
+    this.lastIncoming = earlier?.lastIncoming ?? new Map();
   }
 
   get connection(): BusinessConnection {

@@ -232,7 +232,7 @@ export class SimulatedBot {
 
   /** The owner of an account lets the bot answer in its name, with every right unless told otherwise. */
   connectBusiness(owner: ClientProfile, rights?: BusinessBotRights): BusinessAccount {
-    const account = new BusinessAccount(this, this.client(owner), rights);
+    const account = new BusinessAccount(this, this.client(owner), rights, this.findBusinessAccount(owner.id));
     this.accounts.set(account.id, account);
     this.startChat(account.owner);
     account.announce();
@@ -240,7 +240,7 @@ export class SimulatedBot {
   }
 
   findBusinessAccount(ownerId: number): BusinessAccount | undefined {
-    return [...this.accounts.values()].find(({ owner }) => owner.id === ownerId);
+    return [...this.accounts.values()].findLast(({ owner }) => owner.id === ownerId);
   }
 
   /** The account whose connection a call names, or 400. */
