@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/message.js';
 import type { StoredAttachment } from '../storage/intake.rows.js';
 import { fromBBCode, stripOperatorName } from './bitrix-markup.js';
+import { linesOfCards } from './card.parser.js';
+import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
 import { parseQuotedAnswer } from './quote.parser.js';
 
 /**
@@ -197,7 +199,10 @@ const FOREIGN_CONNECTOR: Ignored = {
 };
 const NO_CHAT: Ignored = { code: 'no_chat', detail: 'The event does not say which chat it belongs to (chat.id).' };
 const NO_MESSAGE_ID: Ignored = { code: 'no_message_id', detail: 'The event carries no message id.' };
-const EMPTY: Ignored = { code: 'empty', detail: 'The message has neither text nor files.' };
+const EMPTY: Ignored = {
+  code: 'empty',
+  detail: 'The message has neither text nor files, and no card that can be read.',
+};
 
 interface Element {
   externalChatId: string;
@@ -215,7 +220,10 @@ function parseElement(element: Record<string, unknown>): Element {
   const messageId = scalar(im.message_id) ?? scalar(message.id)?.replace(/^b24:/, '');
   const attachments = elementsOf(message.files).flatMap(parseFile);
   const signed = stripOperatorName(scalar(message.text) ?? '');
-  const rich = fromBBCode(signed.text);
+  const cards = linesOfCards(message.attachments, signed.text);
+  const link = scalar(fieldsOf(message.params)?.url) ?? '';
+  const written = [signed.text, ...cards].filter((line) => line !== '').join('\n') || link;
+  const rich = fromBBCode(written);
   const authorId = scalar(message.user_id);
   const empty = rich.text.trim() === '' && attachments.length === 0;
   const ignored = !externalChatId ? NO_CHAT : !messageId ? NO_MESSAGE_ID : empty ? EMPTY : undefined;
@@ -232,7 +240,7 @@ function parseElement(element: Record<string, unknown>): Element {
       ...(authorId && { authorId }),
       ...(signed.name && { authorName: signed.name }),
     },
-    ...quotedIn(signed.text),
+    ...quotedIn(written),
     ...(ignored && { ignored }),
   };
 }
@@ -286,23 +294,6 @@ function parseAuth(value: unknown): EventAuth | null {
 function parseTimestamp(value: unknown): Date | undefined {
   const seconds = Number(scalar(value));
   return Number.isInteger(seconds) && seconds > 0 && seconds < 1e11 ? new Date(seconds * 1000) : undefined;
-}
-
-/** A text, or a number as text; anything else is no value. Without U+0000, which PostgreSQL cannot keep or compare. */
-function scalar(value: unknown): string | undefined {
-  if (typeof value === 'string') return value.replaceAll('\0', '');
-  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
-}
-
-function fieldsOf(value: unknown): Record<string, unknown> | undefined {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined;
-}
-
-/** A PHP list: an array, or an object when its numbering has gaps. */
-function elementsOf(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : Object.values(fieldsOf(value) ?? {});
 }
 
 const CREDENTIALS = new Set([

@@ -82,6 +82,18 @@ describe('the client reads', () => {
     expect(chat.notes).toEqual([]);
   });
 
+  it('what stands on a card, and a link that is all there is', async () => {
+    const chat = await Conversation.begin(bridge, 8_100);
+    const attach = [
+      { ID: 1, BLOCKS: [{ MESSAGE: 'Order [b]5[/b]' }, { LINK: { NAME: 'Pay', LINK: 'https://a.example' } }] },
+    ];
+    for (const content of [{ attach }, { params: { url: 'https://b.example' } }]) {
+      await chat.dialog.delivered(operator().sends('tg:8100', content), 15_000);
+    }
+    expect(chat.reached).toEqual(['Order 5\nPay', 'https://b.example']);
+    expect(reached(chat)[0]!.entities.map(({ type }) => type)).toEqual(['bold', 'text_link']);
+  });
+
   it('a text of any length, in parts that are whole', async () => {
     const chat = await Conversation.begin(bridge, 8_101);
     const words = Array.from({ length: 1_200 }, (_, n) => `word${n}`).join(' ');
