@@ -1,4 +1,4 @@
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane } from '../storage/claimed-lane.js';
 
 /** Commands that one batch may hold (apidocs.bitrix24.com, "batch"). */
 const COMMANDS_PER_BATCH = 50;

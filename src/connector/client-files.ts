@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
 import { FileLinks } from '../relay/file-links.js';
-import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 
 type Message = ClaimedDelivery['message'];
 

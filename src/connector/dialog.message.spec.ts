@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
 
 type Chat = ClaimedLane['chat'];
@@ -76,7 +76,21 @@ describe('the client as Bitrix24 is told of him', () => {
     ['nothing readable: the user name', { firstName: '🔥', lastName: null }, { name: 'ivan' }],
     ['nothing at all: the number', { firstName: null, lastName: null, username: null }, { name: 'Telegram 777' }],
     ['long names are cut', { firstName: 'x'.repeat(60), lastName: null }, { name: 'x'.repeat(25) }],
-    ['a group is called by its title', { type: 'group', title: 'Buyers', username: null }, { name: 'Buyers' }],
+    [
+      'a group is called by its title',
+      { type: 'group', title: 'Buyers', firstName: null, username: null },
+      { name: 'Buyers' },
+    ],
+    [
+      'in a topic by the title of the group',
+      { type: 'supergroup', title: 'Delivery', firstName: 'Buyers', threadId: 5n, username: null },
+      { name: 'Buyers' },
+    ],
+    [
+      'who writes to a channel is a person',
+      { type: 'direct_messages', firstName: 'Anna', lastName: 'Orlova', username: null },
+      { name: 'Anna', last_name: 'Orlova' },
+    ],
   ])('%s', (_what, fields, expected) => {
     const { id: _id, url: _url, ...names } = userOf(chat(fields));
     expect(names).toEqual(expected);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { splitForBitrix, toBBCode } from './bitrix-markup.js';
 import type { ElementFile } from './client-files.js';
 
@@ -24,8 +24,9 @@ const ID_LIMIT = 100;
  * update, so nothing that varies from message to message belongs here.
  */
 export function userOf(chat: Chat, photo: string | null = null): Element['user'] {
-  const person = chat.type === 'private';
-  const first = crmName(person ? chat.firstName : chat.title);
+  const person = chat.type === 'private' || chat.type === 'direct_messages';
+  // All topics of a forum are dialogs of one client, the group.
+  const first = crmName(person ? chat.firstName : (chat.firstName ?? chat.title));
   const last = person ? crmName(chat.lastName) : '';
   const fallback = crmName(chat.username) || `Telegram ${chat.telegramChatId}`;
   return {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 
 /** What reading the dialog says about a message whose sending had an unknown outcome. */

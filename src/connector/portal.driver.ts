@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
 import { planCalls, type PlannedCall } from './call-plan.js';
 import type { MissedMessagesService } from './missed-messages.service.js';

@@ -3,7 +3,7 @@ import { RestClient } from '../bitrix/rest.client.js';
 import type { RestTime } from '../bitrix/rest.types.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { ClientFiles } from './client-files.js';
 import {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane, LearnedChat } from '../storage/lanes.repository.js';
+import type { ClaimedLane } from '../storage/claimed-lane.js';
+import type { LearnedChat } from '../storage/settlement.js';
 import type { Lease } from '../storage/lease.js';
 
 /** The lease of an endpoint as its holder sees it. */

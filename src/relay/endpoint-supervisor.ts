@@ -4,7 +4,8 @@ import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationB
 import { HttpAdapterHost } from '@nestjs/core';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
-import { LanesRepository, type EndpointSettlements } from '../storage/lanes.repository.js';
+import { LanesRepository } from '../storage/lanes.repository.js';
+import type { EndpointSettlements } from '../storage/settlement.js';
 import type { Lease } from '../storage/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';

@@ -1,14 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type {
-  ClaimedDelivery,
-  ClaimedLane,
-  EndpointSettlements,
-  LaneSettlement,
-  LanesRepository,
-  Settlement,
-} from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import type { LanesRepository } from '../storage/lanes.repository.js';
+import type { EndpointSettlements, LaneSettlement, Settlement } from '../storage/settlement.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
 import {

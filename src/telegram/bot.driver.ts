@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
-import type { ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedLane } from '../storage/claimed-lane.js';
 import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';

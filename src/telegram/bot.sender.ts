@@ -9,7 +9,7 @@ import {
 } from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
 import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedAttachment, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js';
 import { ChatTarget } from './chat-target.js';
 import { fileRefused, FileSpool, tooLarge } from './file-spool.js';
 import { mediaKindOf } from './media-kind.js';

@@ -1,5 +1,5 @@
 import type { Operator, OperatorSource } from '../relay/operator-side.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { Heading } from './message-plan.js';
 
 /** User id of Bitrix24's own messages: greetings, ratings, … */

@@ -1,4 +1,4 @@
-import type { ClaimedDelivery, ClaimedLane } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { ChatTarget } from './chat-target.js';
 import type { ChatTurn } from './send-pace.js';
 import type { SentParts } from './sent-parts.js';

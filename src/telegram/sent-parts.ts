@@ -1,4 +1,4 @@
-import type { ClaimedDelivery } from '../storage/lanes.repository.js';
+import type { ClaimedDelivery } from '../storage/claimed-lane.js';
 
 /**
  * What Telegram has of an operator's message, part by part: its files by their ordinals, its texts behind them. Part

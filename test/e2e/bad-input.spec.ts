@@ -574,6 +574,11 @@ function kindMessage(content: Tree): Tree {
   return { message_id: lastUpdate + 1, from: PERSON, chat: CHAT, date: 1773265993, ...content };
 }
 
+/** What people see of an update: a file's id would open it. */
+function withoutFileIds(body: Tree): unknown {
+  return JSON.parse(JSON.stringify(body, (key, value: unknown) => (key.endsWith('file_id') ? '[file]' : value)));
+}
+
 async function keptOf(updateId: number): Promise<Tree> {
   for (const item of await bridge.messages('&direction=inbound')) {
     const detail = await bridge.program.admin('GET', `/messages/${String(item['id'])}`);
@@ -591,7 +596,7 @@ describe('every kind of message', () => {
     expect(line.text.trim() !== '' || line.files.length > 0).toBe(true);
     expect(line.text).not.toMatch(/undefined|null|\[object/);
     const kept = await keptOf(body.update_id);
-    expect(kept['raw']).toEqual(body);
+    expect(kept['raw']).toEqual(withoutFileIds(body));
     if (kind !== 'future') expect(kept['kind']).toBe(kind);
   });
 

@@ -9,7 +9,7 @@ import { UpstreamError } from '../../src/common/upstream-error.js';
 import type { Environment } from '../../src/config/environment.js';
 import type { LaneResult } from '../../src/relay/endpoint-driver.js';
 import { OperatorSide, type OperatorSource } from '../../src/relay/operator-side.js';
-import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../src/storage/lanes.repository.js';
+import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../src/storage/claimed-lane.js';
 import { UploadsRepository } from '../../src/storage/uploads.repository.js';
 import { BotSender } from '../../src/telegram/bot.sender.js';
 import { FileSpool } from '../../src/telegram/file-spool.js';

@@ -7,7 +7,8 @@ import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository, type ClaimedLane } from '../../src/storage/lanes.repository.js';
+import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
+import { LanesRepository } from '../../src/storage/lanes.repository.js';
 import type { Lease } from '../../src/storage/lease.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 

@@ -2,7 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/bots.repository.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository, type ClaimedLane, type Settlement } from '../../src/storage/lanes.repository.js';
+import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
+import { LanesRepository } from '../../src/storage/lanes.repository.js';
+import type { Settlement } from '../../src/storage/settlement.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 

@@ -1,15 +1,14 @@
-import { isDeepStrictEqual } from 'node:util';
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import { httpBuildQuery } from '../support/bitrix24-simulator/php-encoding.js';
-import type { MessageContent, SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
-import { LINE, OPERATOR, type Sandbox } from './sandbox.js';
-import { PHOTO, STICKER, textUpdate, VOICE } from './telegram-updates.js';
-import { seenByClient, shorten, Transcript } from './transcript.js';
+import { contents } from '../support/telegram-simulator/client.contents.js';
+import { Exchange, type Party } from './exchange.js';
+import { putFileOver, sendFiles } from './client.uploads.js';
+import type { FileShelf, ShelvedFile } from './file.shelf.js';
+import { dialogOf, LINE, OPERATOR, type Sandbox } from './sandbox.js';
+import { textUpdate } from './telegram-update.js';
+import { Transcript, withFiles } from './transcript.js';
 
-const WAIT_MS = 15_000;
-/** Once something is missing, the rest is only told apart: broken too or not. */
-const HURRIED_MS = 1_000;
 /** Long enough for a second copy to show up. */
 const QUIET_MS = 1_500;
 
@@ -20,53 +19,45 @@ export interface Verdict {
   summary: string;
 }
 
-interface Party {
-  client: SimulatedClient;
-  name: string;
-  /** What the dialog must hold of the client, in order. */
-  toOperator: string[];
-  /** What the client must have, in order. */
-  toClient: string[];
-}
-
 /**
  * A scripted conversation of three clients with one operator. Each step waits until its message is there; at the end
  * both sides are compared, word by word, with what was said.
  */
 export class Conversation {
-  private readonly problems: string[] = [];
-  private readonly ticked: { message: LineMessage; parts: number }[] = [];
-  private readonly undelivered: LineMessage[] = [];
-  private readonly parties: Party[] = [];
   private readonly transcript: Transcript;
-  private repeats = 0;
-  private patienceMs = WAIT_MS;
+  private readonly exchange: Exchange;
 
   constructor(
     private readonly sandbox: Sandbox,
+    private readonly shelf: FileShelf,
     print: (line: string) => void,
   ) {
     this.transcript = new Transcript(print);
+    this.exchange = new Exchange(sandbox, this.transcript);
   }
 
   async run(): Promise<Verdict> {
+    const { exchange } = this;
     const began = performance.now();
-    await this.play().catch((error: unknown) => this.fault(error instanceof Error ? error.message : String(error)));
+    await this.play().catch((error: unknown) => exchange.fault(error instanceof Error ? error.message : String(error)));
     await sleep(QUIET_MS);
-    await this.compare();
-    return { problems: this.problems, summary: this.summary((performance.now() - began) / 1000) };
+    await exchange.compare();
+    return { problems: exchange.problems, summary: exchange.summary((performance.now() - began) / 1000) };
   }
 
   // --- the script
 
   private async play(): Promise<void> {
-    const anna = this.party('Anna', 700_100_200);
-    const peter = this.party('Пётр', 700_100_300);
-    const ivan = this.party('Ivan', 123_456);
+    const anna = this.exchange.party('Anna', 700_100_200);
+    const peter = this.exchange.party('Пётр', 700_100_300);
+    const ivan = this.exchange.party('Ivan', 123_456);
 
     await this.greetings(anna, peter);
     await this.formatting(anna, peter);
-    await this.placeholders(peter);
+    await this.replies(anna);
+    await this.files(anna);
+    await this.operatorsFiles(anna);
+    await this.changes(anna, peter);
     await this.longTexts(anna);
     await this.interleaved(anna, peter);
     await this.testCalls(ivan);
@@ -79,15 +70,15 @@ export class Conversation {
 
   private async greetings(anna: Party, peter: Party): Promise<void> {
     this.transcript.heading('Two clients write, the operator answers');
-    await this.says(anna, 'Good evening! Do you ship to Kazan? 🚚');
-    await this.says(peter, 'Здравствуйте 👋🏽 Где мой заказ № 1042? 👨‍👩‍👧');
-    await this.answers(anna, 'Good evening, Anna! Yes, every day 🙂');
-    await this.answers(peter, 'Добрый вечер! Сейчас посмотрю.');
+    await this.exchange.says(anna, 'Good evening! Do you ship to Kazan? 🚚');
+    await this.exchange.says(peter, 'Здравствуйте 👋🏽 Где мой заказ № 1042? 👨‍👩‍👧');
+    await this.exchange.answers(anna, 'Good evening, Anna! Yes, every day 🙂');
+    await this.exchange.answers(peter, 'Добрый вечер! Сейчас посмотрю.');
   }
 
   private async formatting(anna: Party, peter: Party): Promise<void> {
     this.transcript.heading('Formatted text: Telegram entities become BBCode and back');
-    await this.says(anna, 'I mean the blue one, code A-17, see catalogue', {
+    await this.exchange.says(anna, 'I mean the blue one, code A-17, see catalogue', {
       extra: {
         entities: [
           { type: 'bold', offset: 11, length: 8 },
@@ -98,10 +89,10 @@ export class Conversation {
       arrives:
         'I mean the [b]blue one[/b], code [code]A-17[/code], see [url=https://shop.example/blue?a=1&b=2]catalogue[/url]',
     });
-    await this.says(anna, 'And what does [b]this[/b] mean?', {
+    await this.exchange.says(anna, 'And what does [b]this[/b] mean?', {
       arrives: 'And what does [\u200bb]this[\u200b/b] mean?',
     });
-    await this.answers(
+    await this.exchange.answers(
       peter,
       '[b]Заказ 1042[/b] уже [i]в пути[/i]:[br][url=https://track.example/1042]отследить[/url]',
       [
@@ -110,29 +101,108 @@ export class Conversation {
     );
   }
 
-  private async placeholders(peter: Party): Promise<void> {
-    this.transcript.heading('What is not text');
-    await this.says(peter, '(sticker 👋)', { content: STICKER, arrives: '👋 Sticker' });
-    await this.says(peter, '(photo) Вот такая коробка', {
-      content: { ...PHOTO, caption: 'Вот такая коробка' },
-      arrives: '📷 Photo\nВот такая коробка',
-    });
-    await this.says(peter, '(voice, 7 s)', { content: VOICE, arrives: '🎤 Voice message (0:07)' });
+  private async replies(anna: Party): Promise<void> {
+    this.transcript.heading('Replies, both ways');
+    const { exchange } = this;
+    const [greeting] = anna.client.inbox;
+    await exchange.sends(
+      anna,
+      '↩ «Good evening, Anna! …» And on Sundays?',
+      '>>Good evening, Anna! Yes, every day 🙂\nAnd on Sundays?',
+      () => anna.client.replies(greeting!.message_id, 'And on Sundays?'),
+    );
+    const question = this.exchange.dialog(anna).clientMessages[0]!;
+    await exchange.operatorSends(
+      anna,
+      '↩ «Good evening! Do you ship …» Even on Sundays',
+      ['↩ «Good evening! Do you ship to Kazan? 🚚» Even on Sundays'],
+      () => exchange.operator.quotes(question, 'Even on Sundays'),
+    );
+  }
+
+  private async files(anna: Party): Promise<void> {
+    this.transcript.heading('Photos, voice, albums and more of a client, byte for byte');
+    const { exchange } = this;
+    const send = async (names: string[], caption?: string, beside = caption ?? '') => {
+      const files = names.map((name) => this.shelf.get(name));
+      const arrives = withFiles(beside, files.map(sha256));
+      await exchange.sends(anna, `(${names.join(', ')}) ${beside}`, arrives, () =>
+        sendFiles(anna.client, files, { caption }),
+      );
+    };
+    await send(['parcel.jpg'], 'This is how it came');
+    await send(['voice.ogg']);
+    await send(['case-blue.jpg', 'case-both-sides.jpg', 'case-colours.jpg'], 'These three');
+    await send(['sticker.webp'], undefined, '👋');
+    await exchange.sends(anna, '(location)', '📍 Location\nhttps://maps.google.com/?q=55.796127,49.106414', () =>
+      anna.client.sendsMessage(contents.location()),
+    );
+  }
+
+  private async operatorsFiles(anna: Party): Promise<void> {
+    this.transcript.heading('Files of an operator');
+    const { exchange } = this;
+    const send = async (text: string, names: string[], kinds: string[]) => {
+      const files = names.map((name) => this.shelf.get(name));
+      const arrives = files.map((file, index) => withFiles(index === 0 ? text : '', [sha256(file)], kinds[index]));
+      await exchange.operatorSends(anna, `(${names.join(', ')}) ${text}`, arrives, (dialog) =>
+        exchange.operator.sends(dialog, { text, files }),
+      );
+    };
+    await send('Our prices', ['price-list.pdf'], ['document']);
+    await send(
+      'Two photos and a document',
+      ['case-both-sides.jpg', 'case-colours.jpg', 'price-list.pdf'],
+      ['photo', 'photo', 'document'],
+    );
+    const voice = this.shelf.get('voice.mp3');
+    await exchange.operatorSends(anna, '(voice)', [withFiles('', [sha256(voice)], 'audio')], (dialog) =>
+      exchange.operator.recordsVoice(dialog, voice.content),
+    );
+  }
+
+  private async changes(anna: Party, peter: Party): Promise<void> {
+    this.transcript.heading('Changed and taken back');
+    const { exchange } = this;
+    const { client } = anna;
+    const typo = await exchange.says(anna, 'I take the blue one, sice L');
+    await exchange.corrects(anna, typo, 'I take the blue one, size L', () =>
+      client.edits(client.chat.messages.at(-1)!.message_id, 'I take the blue one, size L'),
+    );
+    await exchange.says(anna, 'My order is in this list');
+    const list = this.shelf.get('price-list.pdf');
+    // Bitrix24 exchanges no files: the document is a message of its own.
+    const arrives = withFiles('My order', [sha256(list)]);
+    await exchange.sends(anna, '(document over that text) My order', arrives, () =>
+      putFileOver(client, client.chat.messages.at(-1)!.message_id, list, 'My order'),
+    );
+    const price = await exchange.answers(anna, 'That makes 19.09');
+    await exchange.operatorEdits(anna, price, 'That makes 19.90');
+    const secret = await exchange.answers(peter, 'Анна, ваша скидка 5 %');
+    await exchange.operatorDeletes(peter, secret);
+    this.transcript.line('Telegram', anna.name, 'reacts', '👍');
+    client.reacts(client.inbox.at(-1)!.message_id, '👍');
+    await exchange.noteArrives(anna, '👍', undefined, 'Nothing tells the operator of the reaction.');
   }
 
   private async longTexts(anna: Party): Promise<void> {
     this.transcript.heading('As long as it gets: 4096 characters from Telegram, 9000 from Bitrix24');
-    await this.says(anna, sentences('I would like to know everything about the delivery. ', 4096));
-    const long = sentences('Delivery takes two days. ', 9000);
-    await this.answers(anna, long, null);
+    await this.exchange.says(anna, sentences('I would like to know everything about the delivery. ', 4096));
+    await this.exchange.answersAtLength(anna, sentences('Delivery takes two days. ', 9000));
   }
 
   private async interleaved(anna: Party, peter: Party): Promise<void> {
     this.transcript.heading('Everybody at once');
     const lines = [1, 2, 3, 4, 5];
     await Promise.all([
-      ...lines.flatMap((line) => [this.says(anna, `Anna, line ${line}`), this.says(peter, `Пётр, строка ${line}`)]),
-      ...lines.flatMap((line) => [this.answers(anna, `To Anna, ${line}`), this.answers(peter, `Петру, ${line}`)]),
+      ...lines.flatMap((line) => [
+        this.exchange.says(anna, `Anna, line ${line}`),
+        this.exchange.says(peter, `Пётр, строка ${line}`),
+      ]),
+      ...lines.flatMap((line) => [
+        this.exchange.answers(anna, `To Anna, ${line}`),
+        this.exchange.answers(peter, `Петру, ${line}`),
+      ]),
     ]);
   }
 
@@ -142,9 +212,9 @@ export class Conversation {
     const chat = this.sandbox.bot.startChat(ivan.client);
     const update = textUpdate(1_000_001, chat.nextMessageId(), { id: 123_456, first_name: 'Ivan' }, 'Hello!');
     ivan.toOperator.push('Hello!');
-    await this.post('/tg/webhook', update, 'update 1000001: Hello!');
-    await this.post('/tg/webhook', update, 'the same once more');
-    await this.arrivesInDialog(ivan, 'Hello!', performance.now());
+    await this.exchange.post('/tg/webhook', update, 'update 1000001: Hello!');
+    await this.exchange.postAgain('/tg/webhook', update);
+    await this.exchange.arrivesInDialog(ivan, 'Hello!', performance.now());
 
     const text = 'Hello from Bitrix24!';
     const event = {
@@ -152,17 +222,16 @@ export class Conversation {
       data: { chat: { id: 'tg:123456' }, message: { id: 'b24:1', text } },
     };
     ivan.toClient.push(text);
-    await this.post(this.handlerPath, event, `message b24:1: ${text}`);
-    await this.post(this.handlerPath, event, 'the same once more');
-    await this.arrivesAtClient(ivan, [text], performance.now());
-    this.repeats += 2;
+    await this.exchange.post(this.handlerPath, event, `message b24:1: ${text}`);
+    await this.exchange.postAgain(this.handlerPath, event);
+    await this.exchange.arrivesAtClient(ivan, [text], performance.now());
   }
 
   /** An event as a portal really sent it in 2023, prefix of that time included, with the ids of this portal. */
   private async capturedEvent(peter: Party): Promise<void> {
     this.transcript.heading('An event captured from a real portal, form-encoded, twice');
     const { portal } = this.sandbox;
-    const chat = portal.chat(dialogOf(peter));
+    const chat = portal.chat(dialogOf(peter.client));
     const message = portal.lines.store(chat, { author: 'operator', authorId: 1, text: 'фывыфв', sending: true });
     const form = httpBuildQuery({
       event: 'ONIMCONNECTORMESSAGEADD',
@@ -187,30 +256,29 @@ export class Conversation {
       },
     });
     peter.toClient.push('фывыфв');
-    this.ticked.push({ message, parts: 1 });
-    await this.post(this.handlerPath, form, '[b]Эдди Ким:[/b][br] фывыфв');
-    await this.post(this.handlerPath, form, 'the same once more');
-    await this.arrivesAtClient(peter, ['фывыфв'], performance.now(), message);
-    this.repeats += 1;
+    this.exchange.expectTick(message);
+    await this.exchange.post(this.handlerPath, form, '[b]Эдди Ким:[/b][br] фывыфв');
+    await this.exchange.postAgain(this.handlerPath, form);
+    await this.exchange.arrivesAtClient(peter, ['фывыфв'], performance.now(), message);
   }
 
   private async whisper(anna: Party): Promise<void> {
     this.transcript.heading('What the client must not see');
     const words = 'She is a regular, give her 5 %';
-    this.transcript.line('Bitrix24', 'Samantha', 'whispers', words);
-    this.sandbox.portal.operator(OPERATOR).whispers(dialogOf(anna), words);
-    await this.answers(anna, 'You get 5 % off.');
+    this.transcript.line('Bitrix24', OPERATOR.name, 'whispers', words);
+    this.exchange.operator.whispers(dialogOf(anna.client), words);
+    await this.exchange.answers(anna, 'You get 5 % off.');
   }
 
   private async outages(anna: Party): Promise<void> {
     this.transcript.heading('Telegram, then Bitrix24 cannot be reached for two seconds');
     await this.sandbox.breakDown('telegram', 2000);
-    const fromPhone = this.says(anna, 'Written while Telegram was down');
-    await this.answers(anna, 'Answered while Telegram was down');
+    const fromPhone = this.exchange.says(anna, 'Written while Telegram was down');
+    await this.exchange.answers(anna, 'Answered while Telegram was down');
     await fromPhone;
     await this.sandbox.breakDown('bitrix24', 2000);
-    const answer = this.answers(anna, 'Answered while Bitrix24 was down');
-    await this.says(anna, 'Written while Bitrix24 was down');
+    const answer = this.exchange.answers(anna, 'Answered while Bitrix24 was down');
+    await this.exchange.says(anna, 'Written while Bitrix24 was down');
     await answer;
   }
 
@@ -218,210 +286,29 @@ export class Conversation {
     this.transcript.heading('The client blocks the bot and comes back');
     this.transcript.line('Telegram', anna.name, 'blocks', 'the bot');
     anna.client.blocks();
-    const words = 'Your parcel has arrived';
-    this.transcript.line('Bitrix24', 'Samantha', 'writes', words);
-    const message = this.sandbox.portal.operator(OPERATOR).sends(dialogOf(anna), words);
-    this.undelivered.push(message);
-    await this.dialog(anna)
-      .waitFor(
-        ({ author, text, id }) => author === 'system' && id > message.id && text.includes(words),
-        this.patienceMs,
-      )
-      .then(
-        (note) => this.transcript.line('Bitrix24', anna.name, 'note', note.text),
-        () => this.fault(`No note tells the operator that «${words}» was not delivered.`),
-      );
+    await this.exchange.answersInVain(anna, 'Your parcel has arrived');
     this.transcript.line('Telegram', anna.name, 'unblocks', 'the bot');
     anna.client.unblocks();
-    await this.says(anna, 'Sorry, wrong button!');
-    await this.answers(anna, 'No problem. Your parcel is here.');
+    await this.exchange.says(anna, 'Sorry, wrong button!');
+    await this.exchange.answers(anna, 'No problem. Your parcel is here.');
   }
 
   private async reading(peter: Party): Promise<void> {
     this.transcript.heading('Who answers has read');
-    await this.answers(peter, 'Всё в порядке?');
-    const message = this.dialog(peter).messages.at(-1)!;
-    await this.says(peter, 'Да, спасибо!');
-    const seen = await this.until(() => this.sandbox.seenMessages.has(message.id));
-    if (seen) this.transcript.line('Bitrix24', 'Samantha', 'learns', message.text, '✓✓ seen');
-    else this.fault(`Nothing was reported as read after ${peter.name} had answered «${message.text}».`);
-  }
-
-  // --- one message
-
-  private party(name: string, id: number): Party {
-    const client = this.sandbox.bot.client({ id, first_name: name, language_code: 'en' });
-    const party = { client, name, toOperator: [], toClient: [] };
-    this.parties.push(party);
-    return party;
-  }
-
-  /** A client writes; `arrives` is what the dialog must show, the words themselves when absent. */
-  private async says(
-    party: Party,
-    words: string,
-    options: { extra?: MessageContent; content?: MessageContent; arrives?: string } = {},
-  ): Promise<void> {
-    const { extra, content, arrives = words } = options;
-    this.transcript.line('Telegram', party.name, 'writes', words);
-    party.toOperator.push(arrives);
-    const began = performance.now();
-    if (content) party.client.sendsMessage(content);
-    else party.client.sends(words, extra);
-    await this.arrivesInDialog(party, arrives, began);
-  }
-
-  private async arrivesInDialog(party: Party, words: string, began: number): Promise<void> {
-    const count = party.toOperator.length;
-    const messages = await this.dialog(party)
-      .receives(count, this.patienceMs)
-      .catch(() => null);
-    if (!messages) return this.fault(`Not in the dialog of ${party.name}: «${shorten(words)}»`);
-    this.transcript.line('Bitrix24', party.name, 'arrives', messages[count - 1]!.text, `✓ ${since(began)}`);
-  }
-
-  /** The operator writes; `arrives` are the client's messages, the words themselves when absent, null: as many as it takes. */
-  private async answers(party: Party, words: string, arrives: string[] | null = [words]): Promise<void> {
-    this.transcript.line('Bitrix24', 'Samantha', `to ${party.name}`, words);
-    const began = performance.now();
-    const message = this.sandbox.portal.operator(OPERATOR).sends(dialogOf(party), words);
-    if (arrives === null) return this.arrivesInParts(party, message, words, began);
-    party.toClient.push(...arrives);
-    this.ticked.push({ message, parts: arrives.length });
-    await this.arrivesAtClient(party, arrives, began, message);
-  }
-
-  /** One tick, then as many Telegram messages as it reported, which together hold every word. */
-  private async arrivesInParts(party: Party, message: LineMessage, words: string, began: number): Promise<void> {
-    const before = party.client.inbox.length;
-    await this.until(() => !message.sending);
-    const parts = party.client.inbox.slice(before).map(seenByClient);
-    party.toClient.push(...parts);
-    this.ticked.push({ message, parts: parts.length });
-    const together = parts.map((part) => part.trim()).join(' ');
-    if (parts.length < 2 || together !== words.trim())
-      this.fault(`${party.name} did not get all of «${shorten(words)}»`);
-    for (const [index, part] of parts.entries()) {
-      this.transcript.line('Telegram', party.name, `part ${index + 1}`, part, `✓ ${since(began)}`);
-    }
-  }
-
-  private async arrivesAtClient(party: Party, words: string[], began: number, message?: LineMessage): Promise<void> {
-    const count = party.toClient.length;
-    const inbox = await party.client.receives(count, this.patienceMs).catch(() => null);
-    if (!inbox) return this.fault(`${party.name} did not get «${shorten(words.join(' '))}»`);
-    const reported = message === undefined || (await this.until(() => !message.sending));
-    const tick = message && reported ? '✓ delivered ' : '✓ ';
-    for (const one of inbox.slice(count - words.length, count)) {
-      this.transcript.line('Telegram', party.name, 'arrives', seenByClient(one), `${tick}${since(began)}`);
-    }
-  }
-
-  /** An object goes as JSON, a string as a form. */
-  private async post(path: string, body: unknown, what: string): Promise<void> {
-    const { status } = await this.sandbox.program.post(path, body);
-    this.transcript.line('HTTP', 'POST', path.split('?', 1)[0]!, what, String(status));
-    if (status !== 200) this.fault(`POST ${path.split('?', 1)[0]} (${what}) was answered ${status}`);
+    await this.exchange.answers(peter, 'Всё в порядке?');
+    const message = this.exchange.dialog(peter).messages.at(-1)!;
+    await this.exchange.says(peter, 'Да, спасибо!');
+    const seen = await this.exchange.until(() => this.sandbox.seenMessages.has(message.id));
+    if (seen) this.transcript.line('Bitrix24', OPERATOR.name, 'learns', message.text, '✓✓ seen');
+    else this.exchange.fault(`Nothing was reported as read after ${peter.name} had answered «${message.text}».`);
   }
 
   private get handlerPath(): string {
     return `/b24/handler?secret=${this.sandbox.handlerSecret}`;
   }
-
-  private dialog(party: Party) {
-    return this.sandbox.portal.dialog(dialogOf(party));
-  }
-
-  private async until(done: () => boolean): Promise<boolean> {
-    for (const deadline = Date.now() + this.patienceMs; Date.now() < deadline; await sleep(20)) if (done()) return true;
-    return done();
-  }
-
-  private fault(problem: string): void {
-    this.problems.push(problem);
-    this.patienceMs = HURRIED_MS;
-    this.transcript.fault(problem);
-  }
-
-  // --- the verdict
-
-  private async compare(): Promise<void> {
-    const delivered = this.sandbox.telegram.ledger();
-    for (const party of this.parties) {
-      const shown = this.dialog(party).clientMessages.map(({ text }) => text);
-      this.compareLists(`the dialog of ${party.name}`, party.toOperator, shown);
-      this.compareLists(`${party.name}'s Telegram`, party.toClient, party.client.inbox.map(seenByClient));
-      const copies = delivered.filter(({ chatId }) => chatId === party.client.id).length;
-      if (copies !== party.toClient.length)
-        this.problems.push(
-          `Telegram delivered ${copies} messages to ${party.name} instead of ${party.toClient.length}.`,
-        );
-    }
-    this.compareTicks();
-    await this.compareHistory();
-  }
-
-  private compareLists(where: string, wanted: string[], found: string[]): void {
-    if (isDeepStrictEqual(wanted, found)) return;
-    const at = wanted.findIndex((text, index) => text !== found[index]);
-    const index = at < 0 ? wanted.length : at;
-    this.problems.push(
-      `In ${where}, message ${index + 1}: expected «${shorten(wanted[index] ?? 'nothing more')}», found «${shorten(found[index] ?? 'nothing')}» (${found.length} of ${wanted.length}).`,
-    );
-  }
-
-  private compareTicks(): void {
-    for (const { message, parts } of this.ticked) {
-      if (message.sending) this.problems.push(`No tick for «${shorten(message.text)}».`);
-      else if (message.externalIds.length !== parts)
-        this.problems.push(
-          `«${shorten(message.text)}» was reported with ${message.externalIds.length} ids, not ${parts}.`,
-        );
-    }
-    for (const message of this.undelivered) {
-      if (!message.sending) this.problems.push(`«${message.text}» has a tick although it was not delivered.`);
-    }
-    const { dialogs, eventsLost, rejectedByBucket, rejectedByOperating, tokensInUrl, botTokensInUrls } =
-      this.sandbox.portal.ledger();
-    const blunders = {
-      'events lost': eventsLost,
-      'calls above the limits': rejectedByBucket + rejectedByOperating,
-      'tokens in addresses': tokensInUrl + botTokensInUrls.length,
-      'ids sent twice': dialogs.flatMap(({ duplicates }) => duplicates).length,
-      'ids out of order': dialogs.flatMap(({ reordered }) => reordered).length,
-    };
-    for (const [what, count] of Object.entries(blunders)) if (count > 0) this.problems.push(`${count} ${what}.`);
-  }
-
-  /** The program's own books must agree: nothing waits, and failed is only what could not be delivered. */
-  private async compareHistory(): Promise<void> {
-    for (const [state, wanted] of Object.entries({
-      queued: 0,
-      sending: 0,
-      uncertain: 0,
-      failed: this.undelivered.length,
-    })) {
-      const { json } = await this.sandbox.program.admin('GET', `/messages?state=${state}&limit=100`);
-      const found: unknown = json?.items?.length;
-      if (found !== wanted)
-        this.problems.push(`The history has ${String(found)} messages in state ${state}, not ${wanted}.`);
-    }
-  }
-
-  private summary(seconds: number): string {
-    const inbound = this.parties.reduce((sum, { toOperator }) => sum + toOperator.length, 0);
-    const outbound = this.parties.reduce((sum, { toClient }) => sum + toClient.length, 0);
-    const ticks = this.ticked.filter(({ message }) => !message.sending).length;
-    const said = `${inbound} messages to the operator, ${outbound} to the clients, ${ticks} of ${this.ticked.length} ticks, ${this.repeats} repeats recognised, ${seconds.toFixed(1)} s`;
-    return this.problems.length === 0
-      ? `OK: every message arrived exactly once and in order: ${said}.`
-      : `FAILED with ${this.problems.length} problem${this.problems.length > 1 ? 's' : ''}: ${said}.`;
-  }
 }
-
-const dialogOf = ({ client }: Party) => `tg:${client.id}`;
-
-const since = (began: number) => `${((performance.now() - began) / 1000).toFixed(2)} s`;
 
 const sentences = (sentence: string, length: number) =>
   sentence.repeat(Math.ceil(length / sentence.length)).slice(0, length - 1) + '!';
+
+const sha256 = ({ content }: ShelvedFile) => createHash('sha256').update(content).digest('hex');

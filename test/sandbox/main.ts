@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { Cleanup } from './cleanup.js';
 import { Conversation } from './conversation.js';
+import { FileShelf } from './file.shelf.js';
 import { listenForPage, servePage } from './page.server.js';
 import { Sandbox } from './sandbox.js';
 
@@ -25,7 +26,7 @@ function portOfPage(): number {
 /** A scripted conversation; resolves with the exit code. */
 async function converseOnce(): Promise<number> {
   const sandbox = await Sandbox.start({ language: 'en', tell }, cleanup);
-  const { problems, summary } = await new Conversation(sandbox, tell).run();
+  const { problems, summary } = await new Conversation(sandbox, await FileShelf.stocked(), tell).run();
   tell('');
   for (const problem of problems) tell(`  ✗ ${problem}`);
   if (problems.length > 0) tell(`\nThe last warnings of the bridge:\n${sandbox.program.warnings().join('\n')}\n`);
@@ -45,7 +46,7 @@ async function play(): Promise<never> {
   });
   const language = /^ru\b/i.test(Intl.DateTimeFormat().resolvedOptions().locale) ? 'ru' : 'en';
   const sandbox = await Sandbox.start({ language, tell }, cleanup);
-  cleanup.add(servePage(server, sandbox));
+  cleanup.add(await servePage(server, sandbox));
   tell(`
   Open   http://localhost:${port}   you play the client on the left and the operator on the right
   API    ${sandbox.program.url}/docs

@@ -1,18 +1,26 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { FileShelf } from './file.shelf.js';
+import { findFile, sendFile } from './page.files.js';
 import { PageState } from './page.state.js';
 import type { Sandbox } from './sandbox.js';
 
 const LOOK_MS = 200;
+/** Bytes of an action. */
 const BODY_LIMIT = 100_000;
+/** Bytes of a file: more than either network takes, so that its refusal can be seen. */
+const FILE_LIMIT = 64 << 20;
 
 const FILES: Record<string, { file: string; type: string }> = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/page.css': { file: 'page.css', type: 'text/css; charset=utf-8' },
-  '/page.js': { file: 'page.js', type: 'text/javascript; charset=utf-8' },
-  '/markup.js': { file: 'markup.js', type: 'text/javascript; charset=utf-8' },
-  '/texts.js': { file: 'texts.js', type: 'text/javascript; charset=utf-8' },
+  ...Object.fromEntries(
+    ['bubbles', 'composer', 'dom', 'markup', 'page', 'server', 'texts'].map((name) => [
+      `/${name}.js`,
+      { file: `${name}.js`, type: 'text/javascript; charset=utf-8' },
+    ]),
+  ),
 };
 
 /** A server on 127.0.0.1 that answers 503 until {@link servePage}; a taken port is an error that says what to do. */
@@ -35,11 +43,11 @@ export async function listenForPage(port: number): Promise<Server> {
 }
 
 /**
- * Serves the page and what it needs: `GET /state` (server-sent events, each the whole {@link PageState.snapshot}) and
- * `POST /actions/:name` with JSON. Returns how to end it.
+ * Serves the page and what it needs: `GET /state` (server-sent events, each the whole {@link PageState.snapshot}),
+ * `POST /actions/:name` with JSON, `POST /uploads` with a file, `GET /files/…`. Returns how to end it.
  */
-export function servePage(server: Server, sandbox: Sandbox): () => void {
-  const page = new Page(new PageState(sandbox));
+export async function servePage(server: Server, sandbox: Sandbox): Promise<() => void> {
+  const page = new Page(sandbox, await FileShelf.stocked());
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     page.answer(request, response).catch((error: unknown) => {
       if (response.headersSent) return response.destroy();
@@ -55,12 +63,21 @@ class Page {
   private published = '';
   private looking = false;
 
-  constructor(private readonly state: PageState) {}
+  private readonly state: PageState;
+
+  constructor(
+    private readonly sandbox: Sandbox,
+    private readonly shelf: FileShelf,
+  ) {
+    this.state = new PageState(sandbox, shelf);
+  }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (request.method === 'POST' && pathname === '/uploads') return this.upload(request, response);
     if (request.method === 'POST') return this.act(pathname, request, response);
     if (pathname === '/state') return this.listen(response);
+    if (pathname.startsWith('/files/')) return this.show(pathname, request, response);
     const found = FILES[pathname];
     if (!found) return sendJson(response, 404, { error: 'not found' });
     const content = await readFile(new URL(`page/${found.file}`, import.meta.url));
@@ -68,7 +85,7 @@ class Page {
       .writeHead(200, {
         'content-type': found.type,
         'cache-control': 'no-store',
-        'content-security-policy': "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+        'content-security-policy': "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
       })
       .end(content);
   }
@@ -97,6 +114,22 @@ class Page {
     return this.publish();
   }
 
+  private async show(pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const file = await findFile(this.sandbox, pathname);
+    if (file) sendFile(response, file, request.headers.range);
+    else sendJson(response, 404, { error: 'not found' });
+  }
+
+  /** Other sites cannot send the header with the name (percent-encoded) without being asked first. */
+  private async upload(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const name = request.headers['x-file-name'];
+    if (typeof name !== 'string' || name === '') return sendJson(response, 400, { error: 'name it in x-file-name' });
+    const type = request.headers['content-type'] ?? '';
+    const mime = /^[\w.+-]+\/[\w.+-]+$/.test(type) ? type : 'application/octet-stream';
+    const id = this.shelf.add(decodeURIComponent(name), mime, await readBody(request, FILE_LIMIT));
+    sendJson(response, 200, { id });
+  }
+
   private async act(pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     // Other sites cannot send this type without being asked first.
     if (!request.headers['content-type']?.startsWith('application/json')) {
@@ -111,15 +144,20 @@ class Page {
 }
 
 async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  let text = '';
-  request.setEncoding('utf8');
-  for await (const chunk of request) {
-    text += chunk as string;
-    if (text.length > BODY_LIMIT) throw new Error('too long');
-  }
-  const value: unknown = JSON.parse(text || '{}');
+  const value: unknown = JSON.parse((await readBody(request, BODY_LIMIT)).toString() || '{}');
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('send a JSON object');
   return value as Record<string, unknown>;
+}
+
+async function readBody(request: IncomingMessage, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > limit) throw new Error('too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {

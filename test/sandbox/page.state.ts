@@ -1,43 +1,53 @@
-import type { Message, MessageEntity } from '@grammyjs/types';
-import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
-import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
-import { OPERATOR, type Sandbox } from './sandbox.js';
-import { LOCATION, PHOTO, STICKER, VOICE } from './telegram-updates.js';
+import type { MessageEntity } from '@grammyjs/types';
+import type { NewFile } from '../support/bitrix24-simulator/portal-files.js';
+import { contents } from '../support/telegram-simulator/client.contents.js';
+import { withoutReply } from '../support/telegram-simulator/reply.parameters.js';
+import type { MessageContent, SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
+import { dialogBubbles } from './bitrix24.view.js';
+import { putFileOver, sendFiles, type Caption } from './client.uploads.js';
+import type { FileShelf, ShelvedFile } from './file.shelf.js';
+import { dialogOf, OPERATOR, type Sandbox } from './sandbox.js';
+import { TelegramView } from './telegram.view.js';
 
 const OUTAGE_MS = 10_000;
 const FIRST_CLIENT = 700_000_001;
-/** More would make every change of the page slow; both sides keep everything. */
-const SHOWN = 300;
 const HEALTH_MS = 700;
+/** More messages would make every change of the page slow; the simulators keep everything. */
+const SHOWN = 300;
 
 const NAMES = {
   en: ['Emma Clark', 'Liam Turner', 'Olivia Reed', 'Noah Brooks', 'Sophie Bell', 'Jack Murphy'],
   ru: ['Анна Смирнова', 'Пётр Волков', 'Мария Белова', 'Иван Соколов', 'Ольга Лебедева', 'Егор Новиков'],
 };
 
-/** What a client can send without typing. */
-const KINDS = { sticker: STICKER, photo: PHOTO, voice: VOICE, location: LOCATION };
-
 type Body = Record<string, unknown>;
 
 /** What the page shows, and what a person can do on it. */
 export class PageState {
   private readonly clients = new Map<number, SimulatedClient>();
+  private readonly telegram: TelegramView;
   private health = { at: 0, ready: false, waiting: 0 };
 
   private readonly actions: Record<string, (body: Body) => unknown> = {
     newClient: ({ language }) => ({ id: this.addClient(language === 'ru' ? 'ru' : 'en') }),
     clientSends: (body) => void this.clientSends(body),
+    clientEdits: (body) => void this.clientEdits(body),
+    clientReacts: (body) => void this.clientReacts(body),
     clientBlocks: (body) => void this.client(body).blocks(),
     clientUnblocks: (body) => void this.client(body).unblocks(),
     operatorSends: (body) => void this.operatorSends(body),
-    operatorEdits: ({ id, text }) => this.operator.edits(Number(id), words(text)),
+    operatorRecords: (body) => void this.operator.recordsVoice(this.dialog(body), this.shelf.get('voice.mp3').content),
+    operatorEdits: (body) => void this.operatorEdits(body),
     operatorDeletes: ({ id }) => this.operator.deletes(Number(id)),
     breakDown: ({ network }) =>
       this.sandbox.breakDown(network === 'telegram' ? 'telegram' : 'bitrix24', OUTAGE_MS).then(() => undefined),
   };
 
-  constructor(private readonly sandbox: Sandbox) {
+  constructor(
+    private readonly sandbox: Sandbox,
+    private readonly shelf: FileShelf,
+  ) {
+    this.telegram = new TelegramView(sandbox.bot);
     this.addClient(sandbox.language);
   }
 
@@ -66,45 +76,13 @@ export class PageState {
   }
 
   private describe(client: SimulatedClient) {
-    const chat = this.sandbox.bot.findChat(client.id);
-    const dialog = this.sandbox.portal.dialog(`tg:${client.id}`);
     return {
       id: client.id,
       name: [client.profile.first_name, client.profile.last_name].filter(Boolean).join(' '),
-      blocked: chat?.membership === 'kicked',
-      telegram: (chat?.messages ?? []).slice(-SHOWN).map((message) => ({
-        id: message.message_id,
-        mine: !chat!.isFromBot(message.message_id),
-        at: message.date * 1000,
-        edited: message.edit_date !== undefined,
-        ...contentOf(message),
-      })),
-      bitrix24: dialog.messages.slice(-SHOWN).map((message) => this.describeLine(message)),
+      blocked: this.sandbox.bot.findChat(client.id)?.membership === 'kicked',
+      telegram: this.telegram.bubblesOf(client).slice(-SHOWN),
+      bitrix24: dialogBubbles(this.sandbox, dialogOf(client), SHOWN),
     };
-  }
-
-  private describeLine(message: LineMessage) {
-    const { id, author, authorId, text, files, at, whisper, edited, deleted } = message;
-    const user = this.sandbox.portal.users.get(authorId);
-    return {
-      id,
-      author,
-      name: user ? `${user.name} ${user.lastName}`.trim() : '',
-      text,
-      files: files.map(({ name }) => name),
-      at,
-      whisper,
-      edited,
-      deleted,
-      tick: this.tick(message),
-    };
-  }
-
-  private tick({ id, author, sending, whisper, readByClient }: LineMessage): 'clock' | 'delivered' | 'seen' | null {
-    if (author !== 'operator' || whisper) return null;
-    if (sending) return 'clock';
-    if (this.sandbox.seenMessages.has(id)) return 'seen';
-    return readByClient ? 'delivered' : null;
   }
 
   /** Health and queue of the program, at most every {@link HEALTH_MS}. */
@@ -117,6 +95,8 @@ export class PageState {
     const waiting = counts.reduce((sum, { queued = 0, sending = 0 }) => sum + queued + sending, 0);
     this.health = { at: Date.now(), ready: health?.status === 200, waiting };
   }
+
+  // --- the client
 
   private addClient(language: 'en' | 'ru'): number {
     const id = FIRST_CLIENT + this.clients.size;
@@ -134,20 +114,62 @@ export class PageState {
 
   private clientSends(body: Body): void {
     const client = this.client(body);
-    const { kind, entities } = body;
-    if (typeof kind === 'string' && Object.hasOwn(KINDS, kind)) client.sendsMessage(KINDS[kind as keyof typeof KINDS]);
-    else client.sends(words(body['text']), { entities: (Array.isArray(entities) ? entities : []) as MessageEntity[] });
+    const reply = this.replyOf(client, body);
+    const files = this.files(body);
+    if (body['location'] === true) return void client.sendsMessage({ ...contents.location(), ...reply });
+    if (files.length === 0) return void client.sends(words(body['text']), { entities: entitiesOf(body), ...reply });
+    sendFiles(client, files, captionOf(body), reply);
   }
+
+  private clientEdits(body: Body): void {
+    const client = this.client(body);
+    const id = Number(body['id']);
+    const [file] = this.files(body);
+    if (file) putFileOver(client, id, file, captionOf(body).caption);
+    else client.edits(id, words(body['text']));
+  }
+
+  private clientReacts(body: Body): void {
+    const client = this.client(body);
+    const id = Number(body['id']);
+    client.reacts(id, body['emoji'] === null ? undefined : '👍');
+    this.telegram.reacted(client, id, body['emoji'] === null ? null : '👍');
+  }
+
+  private replyOf(client: SimulatedClient, { reply }: Body): MessageContent {
+    if (reply === undefined) return {};
+    const original = client.chat.find(Number(reply));
+    if (!original) throw new Error('the message is not there any more');
+    return { reply_to_message: withoutReply(original) };
+  }
+
+  // --- the operator
 
   private get operator() {
     return this.sandbox.portal.operator(OPERATOR);
   }
 
+  private dialog(body: Body): string {
+    return dialogOf(this.client(body));
+  }
+
   private operatorSends(body: Body): void {
-    const dialog = `tg:${this.client(body).id}`;
-    const text = words(body['text']);
+    const dialog = this.dialog(body);
+    const files: NewFile[] = this.files(body).map(({ name, mime, content }) => ({ name, mime, content }));
+    const text = files.length === 0 ? words(body['text']) : String(body['text'] ?? '');
+    if (body['whisper'] === true && files.length > 0) throw new Error('only words can be hidden from the client');
     if (body['whisper'] === true) this.operator.whispers(dialog, text);
-    else this.operator.sends(dialog, text);
+    else if (body['quote'] !== undefined) this.operator.quotes(Number(body['quote']), { text, files });
+    else this.operator.sends(dialog, { text, files });
+  }
+
+  private operatorEdits(body: Body): void {
+    if (this.files(body).length > 0) throw new Error('no files can be added to what was sent');
+    this.operator.edits(Number(body['id']), words(body['text']));
+  }
+
+  private files({ files }: Body): ShelvedFile[] {
+    return Array.isArray(files) ? files.map((id) => this.shelf.get(String(id))) : [];
   }
 }
 
@@ -156,12 +178,14 @@ function words(text: unknown): string {
   return text;
 }
 
-function contentOf(message: Message) {
-  const { sticker, location } = message;
-  if (message.text !== undefined) return { kind: 'text', text: message.text, entities: message.entities ?? [] };
-  if (sticker) return { kind: 'sticker', text: sticker.emoji ?? '🙂', entities: [] };
-  if (message.photo) return { kind: 'photo', text: message.caption ?? '', entities: message.caption_entities ?? [] };
-  if (message.voice) return { kind: 'voice', text: String(message.voice.duration), entities: [] };
-  if (location) return { kind: 'location', text: `${location.latitude}, ${location.longitude}`, entities: [] };
-  return { kind: 'other', text: '', entities: [] };
+/** The app finds links and the like by itself where nothing is formatted. */
+function captionOf(body: Body): Caption {
+  const { text: caption } = body;
+  if (typeof caption !== 'string' || caption.trim() === '') return {};
+  const caption_entities = entitiesOf(body);
+  return caption_entities.length > 0 ? { caption, caption_entities } : { caption };
+}
+
+function entitiesOf({ entities }: Body): MessageEntity[] {
+  return Array.isArray(entities) ? (entities as MessageEntity[]) : [];
 }

@@ -13,6 +13,8 @@ import type { Cleanup } from './cleanup.js';
 
 export const LINE = '1';
 export const OPERATOR = { id: 27, name: 'Samantha Johnson' };
+/** `chat.id` of a client's dialog. */
+export const dialogOf = ({ id }: { id: number }): string => `tg:${id}`;
 /** The program promises to end within 10 s of a SIGTERM. */
 const PATIENCE_MS = 15_000;
 const READY_MS = 60_000;

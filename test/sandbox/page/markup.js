@@ -58,7 +58,8 @@ export function telegramText(words, entities) {
       const element = entityElement(entity, words.slice(entity.offset, end));
       element.append(render(entity.offset, end));
       fragment.append(element);
-      at = end;
+      // A quotation ends its line by itself.
+      at = element.tagName === 'BLOCKQUOTE' && words[end] === '\n' ? end + 1 : end;
     }
     fragment.append(words.slice(at, to));
     return fragment;
@@ -103,34 +104,40 @@ function moveOver(entity, offset, width, length) {
 
 // --- Bitrix24
 
-/** BBCode as Bitrix24's messenger shows it: known tags as DOM, `>>` lines as a quotation, the rest as typed. */
+/** The messenger frames what is quoted: a line of dashes, who and when, the words, a line of dashes. */
+const FRAME = /^-{54}\n([^\n]*)\n([^]*?)\n-{54}(?:\n|$)/m;
+/** `>>` at the beginning of each line quotes too. */
+const QUOTED_LINES = /^>>.*(?:\n>>.*)*(?:\n|$)/m;
+
+/** BBCode as Bitrix24's messenger shows it: known tags as DOM, both kinds of quotations, the rest as typed. */
 export function bitrixText(source) {
   const root = document.createDocumentFragment();
-  const lines = source.replace(/\[br\]/gi, '\n').split('\n');
-  let quoted = null;
-  let plain = [];
-  const flush = () => {
-    if (plain.length > 0) root.append(bbcode(plain.join('\n')));
-    plain = [];
-  };
-  for (const line of lines) {
-    if (line.startsWith('>>')) {
-      if (!quoted) flush();
-      quoted = [...(quoted ?? []), line.slice(2)];
-    } else {
-      if (quoted) root.append(quotation(quoted));
-      quoted = null;
-      plain.push(line);
-    }
+  let rest = source.replace(/\[br\]/gi, '\n');
+  for (let quotation; (quotation = firstQuotation(rest));) {
+    const [whole] = quotation.match;
+    if (quotation.match.index > 0) root.append(bbcode(rest.slice(0, quotation.match.index).replace(/\n$/, '')));
+    root.append(quotation.element);
+    rest = rest.slice(quotation.match.index + whole.length);
   }
-  if (quoted) root.append(quotation(quoted));
-  flush();
+  root.append(bbcode(rest));
   return root;
 }
 
-function quotation(lines) {
+function firstQuotation(source) {
+  const framed = FRAME.exec(source);
+  const lines = QUOTED_LINES.exec(source);
+  if (!framed && !lines) return null;
+  if (lines && !(framed?.index <= lines.index)) {
+    return { match: lines, element: blockquote(bbcode(lines[0].trimEnd().replace(/^>>/gm, ''))) };
+  }
+  const author = document.createElement('b');
+  author.textContent = framed[1].replace(/ #chat\d+\/\d+$/, '');
+  return { match: framed, element: blockquote(author, '\n', bbcode(framed[2])) };
+}
+
+function blockquote(...content) {
   const quote = document.createElement('blockquote');
-  quote.append(bbcode(lines.join('\n')));
+  quote.append(...content);
   return quote;
 }
 

@@ -1,33 +1,15 @@
-import { bitrixText, telegramText, typedByClient } from './markup.js';
+import { dialogBubble, telegramBubble } from './bubbles.js';
+import { asPhoto, Composer } from './composer.js';
+import { byId, make } from './dom.js';
+import { typedByClient } from './markup.js';
+import { act, say } from './server.js';
 import { currentLanguage, switchLanguage, text, translatePage } from './texts.js';
-
-const byId = (id) => document.getElementById(id);
 
 /** The last state that the server sent. */
 let state = null;
 let selected = null;
-/** Id of the operator's message that is being edited. */
-let editing = null;
 /** Client id → messages that were in the dialog when somebody looked. */
 const looked = new Map();
-
-// --- talking to the server
-
-async function act(name, body = {}) {
-  try {
-    const response = await fetch(`/actions/${name}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
-    const answer = await response.json();
-    if (response.ok) return answer;
-    say(answer.error);
-  } catch {
-    say(text('lost'));
-  }
-  return null;
-}
 
 function connect() {
   const source = new EventSource('/state');
@@ -44,24 +26,7 @@ function connect() {
   });
 }
 
-let toastTimer;
-
-function say(words) {
-  const toast = byId('toast');
-  toast.textContent = words;
-  toast.hidden = false;
-  clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => (toast.hidden = true), 5000);
-}
-
 // --- showing
-
-function make(tag, className, ...content) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  element.append(...content);
-  return element;
-}
 
 const client = () => state.clients.find(({ id }) => id === selected) ?? state.clients[0];
 
@@ -136,7 +101,8 @@ function showClients() {
 
 function select(id) {
   selected = id;
-  stopEditing();
+  telegramComposer.leave();
+  bitrix24Composer.leave();
   show();
 }
 
@@ -149,7 +115,7 @@ function showMessages(list, messages, render, empty) {
   }
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   const known = new Map([...list.children].map((element) => [element.dataset.id, element]));
-  let added = false;
+  let changed = false;
   for (const message of messages) {
     const id = String(message.id);
     const version = JSON.stringify(message);
@@ -160,20 +126,16 @@ function showMessages(list, messages, render, empty) {
     element.dataset.id = id;
     element.dataset.version = version;
     if (before) before.replaceWith(element);
-    else {
-      list.append(element);
-      added = true;
-    }
+    else list.append(element);
+    changed = true;
   }
   if (messages.length === 0) {
     if (!list.querySelector('.empty')) list.append(make('p', 'empty', empty));
     return;
   }
   for (const gone of known.values()) gone.remove();
-  if (added && atEnd) list.scrollTop = list.scrollHeight;
+  if (changed && atEnd) list.scrollTop = list.scrollHeight;
 }
-
-const clock = (at) => new Date(at).toLocaleTimeString(currentLanguage(), { hour: '2-digit', minute: '2-digit' });
 
 function showTelegram() {
   const { blocked, telegram } = client();
@@ -181,40 +143,15 @@ function showTelegram() {
   byId('telegram-avatar').textContent = initials(state.bot);
   byId('block').textContent = text(blocked ? 'unblock' : 'block');
   byId('block').disabled = telegram.length === 0;
-  for (const control of byId('telegram-form').querySelectorAll('button, textarea')) control.disabled = blocked;
+  for (const control of byId('telegram-form').elements) control.disabled = blocked;
   byId('telegram-text').placeholder = text(blocked ? 'blocked' : 'clientWrites');
-  showMessages(byId('telegram-messages'), telegram, telegramMessage, text('telegramEmpty'));
-}
-
-function telegramMessage({ mine, at, edited, kind, text: words, entities }) {
-  const bubble = make('article', `bubble ${mine ? 'mine' : 'theirs'} ${kind}`);
-  bubble.append(...telegramContent(kind, words, entities));
-  const meta = make('footer', '', edited ? `${text('edited')} ` : '', clock(at));
-  if (mine) meta.append(tick('sent', '✓'));
-  bubble.append(meta);
-  return bubble;
-}
-
-function telegramContent(kind, words, entities) {
-  if (kind === 'text') return [make('div', 'words', telegramText(words, entities))];
-  if (kind === 'sticker') return [make('div', 'big', words)];
-  if (kind === 'photo') {
-    const picture = make('div', 'picture', '🏞');
-    picture.setAttribute('role', 'img');
-    picture.setAttribute('aria-label', text('photo'));
-    return words ? [picture, make('div', 'words', telegramText(words, entities))] : [picture];
-  }
-  const label = kind === 'voice' ? text('voice', words) : text(kind === 'location' ? 'location' : 'other');
-  const icon = { voice: '🎤', location: '📍' }[kind] ?? '❔';
-  return [make('div', 'words', `${icon} ${label}`)];
-}
-
-function tick(name, sign) {
-  const element = make('span', `tick ${name}`, sign);
-  element.setAttribute('role', 'img');
-  element.setAttribute('aria-label', text(name));
-  element.title = text(name);
-  return element;
+  telegramComposer.showMode();
+  showMessages(
+    byId('telegram-messages'),
+    telegram,
+    (message) => telegramBubble(message, clientActions),
+    text('telegramEmpty'),
+  );
 }
 
 function showBitrix24() {
@@ -222,114 +159,50 @@ function showBitrix24() {
   byId('bitrix24-name').textContent = `${name} – ${state.line}`;
   byId('bitrix24-avatar').textContent = initials(name);
   byId('bitrix24-avatar').dataset.color = id % 6;
-  const open = bitrix24.length > 0;
-  for (const control of byId('bitrix24-form').querySelectorAll('button, textarea, input')) control.disabled = !open;
-  byId('bitrix24-text').placeholder = text(editing === null ? 'operatorWrites' : 'operatorEdits');
-  showMessages(byId('bitrix24-messages'), bitrix24, bitrix24Message, text('bitrix24Empty'));
-}
-
-const TICKS = { clock: '🕓', delivered: '✓', seen: '✓✓' };
-
-function bitrix24Message(message) {
-  const { author, name, text: words, files, whisper, deleted } = message;
-  if (author === 'system') return make('article', 'note', bitrixText(words));
-  const mine = author === 'operator';
-  const bubble = make('article', `bubble ${mine ? 'mine' : 'theirs'}${whisper ? ' hidden-from-client' : ''}`);
-  if (mine) bubble.append(make('div', 'author', name));
-  if (deleted) bubble.append(make('div', 'words gone', text('deleted')));
-  else bubble.append(make('div', 'words', bitrixText(words)));
-  for (const file of files) bubble.append(make('div', 'file', `📎 ${file}`));
-  bubble.append(bitrix24Footer(message, mine));
-  return bubble;
-}
-
-function bitrix24Footer(message, mine) {
-  const footer = make('footer', '');
-  if (mine && !message.deleted) footer.append(changeButtons(message));
-  if (message.whisper) footer.append(`${text('whisper')} · `);
-  if (message.edited) footer.append(`${text('edited')} `);
-  footer.append(clock(message.at));
-  if (message.tick) {
-    const sign = tick(message.tick, TICKS[message.tick]);
-    if (message.tick === 'seen') sign.append(` ${text('seen')}`);
-    footer.append(sign);
-  }
-  return footer;
-}
-
-function changeButtons({ id, text: words }) {
-  const edit = make('button', 'quiet', '✎');
-  const remove = make('button', 'quiet', '✕');
-  for (const [button, label] of [
-    [edit, 'edit'],
-    [remove, 'delete'],
-  ]) {
-    button.type = 'button';
-    button.title = text(label);
-    button.setAttribute('aria-label', text(label));
-  }
-  edit.addEventListener('click', () => startEditing(id, words));
-  remove.addEventListener('click', () => act('operatorDeletes', { id }));
-  return make('div', 'change', edit, remove);
+  for (const control of byId('bitrix24-form').elements) control.disabled = bitrix24.length === 0;
+  bitrix24Composer.showMode();
+  showMessages(
+    byId('bitrix24-messages'),
+    bitrix24,
+    (message) => dialogBubble(message, operatorActions),
+    text('bitrix24Empty'),
+  );
 }
 
 // --- writing
 
-function startEditing(id, words) {
-  editing = id;
-  const input = byId('bitrix24-text');
-  input.value = words;
-  input.placeholder = text('operatorEdits');
-  input.focus();
-  grow(input);
-}
+const inShort = ({ text: words, files }) => words || files.map(({ name }) => name).join(', ');
 
-function stopEditing() {
-  if (editing === null) return;
-  editing = null;
-  byId('bitrix24-text').value = '';
-  byId('bitrix24-text').placeholder = text('operatorWrites');
-}
+const telegramComposer = new Composer(
+  'telegram',
+  (words, files, mode) => {
+    const { text: said, entities } = typedByClient(words);
+    if (mode?.kind === 'edit') return act('clientEdits', { client: selected, id: mode.id, text: said, files });
+    return act('clientSends', { client: selected, text: said, entities, files, reply: mode?.id });
+  },
+  asPhoto,
+);
 
-function grow(input) {
-  input.rows = Math.min(6, input.value.split('\n').length);
-}
+const clientActions = {
+  reply: (message) => telegramComposer.begin({ kind: 'reply', id: message.id, words: inShort(message) }),
+  edit: ({ id, text: words }) => telegramComposer.begin({ kind: 'edit', id, words }),
+  react: ({ id, reaction }) => act('clientReacts', { client: selected, id, emoji: reaction ? null : '👍' }),
+};
 
-/** Enter sends, Shift+Enter begins a new line. */
-function composer(name, send) {
-  const form = byId(`${name}-form`);
-  const input = byId(`${name}-text`);
-  input.addEventListener('input', () => grow(input));
-  input.addEventListener('keydown', (event) => {
-    if (event.key === 'Escape') stopEditing();
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    form.requestSubmit();
-  });
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    const words = input.value;
-    if (words.trim() === '') return;
-    input.value = '';
-    grow(input);
-    if ((await send(words)) === null && input.value === '') input.value = words;
-    byId(`${name}-messages`).scrollTop = byId(`${name}-messages`).scrollHeight;
-  });
-}
-
-composer('telegram', (words) => act('clientSends', { client: selected, ...typedByClient(words) }));
-
-composer('bitrix24', (words) => {
-  if (editing === null)
-    return act('operatorSends', { client: selected, text: words, whisper: byId('whisper').checked });
-  const id = editing;
-  stopEditing();
-  return act('operatorEdits', { id, text: words });
+const bitrix24Composer = new Composer('bitrix24', (words, files, mode) => {
+  if (mode?.kind === 'edit') return act('operatorEdits', { id: mode.id, text: words, files });
+  const whisper = byId('whisper').checked;
+  return act('operatorSends', { client: selected, text: words, files, whisper, quote: mode?.id });
 });
 
-for (const button of document.querySelectorAll('[data-kind]')) {
-  button.addEventListener('click', () => act('clientSends', { client: selected, kind: button.dataset.kind }));
-}
+const operatorActions = {
+  reply: (message) => bitrix24Composer.begin({ kind: 'reply', id: message.id, words: inShort(message) }),
+  edit: ({ id, text: words }) => bitrix24Composer.begin({ kind: 'edit', id, words }),
+  remove: ({ id }) => act('operatorDeletes', { id }),
+};
+
+byId('location').addEventListener('click', () => act('clientSends', { client: selected, location: true }));
+byId('record').addEventListener('click', () => act('operatorRecords', { client: selected }));
 for (const network of ['telegram', 'bitrix24']) {
   byId(`down-${network}`).addEventListener('click', () => act('breakDown', { network }));
 }

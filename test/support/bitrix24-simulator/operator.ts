@@ -43,9 +43,10 @@ export class Operator {
   }
 
   /** Answers with a quotation of a message of the dialog; `message` may be its id. */
-  quotes(message: LineMessage | number, answer: string, style: QuoteStyle = {}): LineMessage {
+  quotes(message: LineMessage | number, answer: OperatorContent, style: QuoteStyle = {}): LineMessage {
     const quoted = this.portal.message(message);
-    return this.sends(quoted.chatId, `${this.quotationOf(quoted, style)}${answer}`);
+    const parts = typeof answer === 'string' ? { text: answer } : answer;
+    return this.sends(quoted.chatId, { ...parts, text: `${this.quotationOf(quoted, style)}${parts.text ?? ''}` });
   }
 
   /** Records a voice message in the messenger: a file without words. */

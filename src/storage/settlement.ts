@@ -1,0 +1,284 @@
+import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
+import type { Queryable } from './database.service.js';
+import { jsonb } from './json.js';
+import type { Lease } from './lease.js';
+import { appendDeliveries, type NewDelivery } from './outbox.js';
+import type { DeliveryKind } from './prisma/client.js';
+
+/** What became of one claimed delivery. */
+export interface Settlement {
+  seq: bigint;
+  /** `postponed`: it was not tried after all, and waits as if it had not been claimed. */
+  outcome: 'delivered' | 'retry' | 'postponed' | 'failed' | 'uncertain';
+  code?: string;
+  detail?: string;
+  /** With `retry`: nobody knows whether this attempt or one before it arrived. */
+  unknown?: boolean;
+  /** With `retry`: it is this attempt that nobody knows about. */
+  unclear?: boolean;
+  /** Parts that Telegram took, in order, also when a later part must be tried again. */
+  telegramMessageIds?: bigint[];
+  /** Which part each of them is; counted from 0 when absent. */
+  telegramParts?: number[];
+  /** Telegram's ids of parts that are there no longer. */
+  removedMessageIds?: bigint[];
+  /** Follow-up work for the operator's dialog: a note saying why; `files`: which of them did not reach the client. */
+  note?: {
+    code: string;
+    detail: string;
+    about: DeliveryKind;
+    files?: { name: string; code: string; detail: string }[];
+  };
+  /** Outbound and delivered: the portal is to be told. */
+  reportDelivery?: boolean;
+}
+
+/** What an answer taught about the chat. */
+export interface LearnedChat {
+  bitrixChatId?: string;
+  bitrixUserId?: string;
+  bitrixSessionId?: string;
+  blockedReason?: string;
+  /** The group became a supergroup. */
+  telegramChatId?: bigint;
+}
+
+export interface LaneSettlement {
+  lane: ClaimedLane;
+  deliveries: Settlement[];
+  /** Milliseconds until the lane is due again. */
+  dueInMs: number;
+  chat?: LearnedChat;
+}
+
+/** What became of lanes of one endpoint. */
+export interface EndpointSettlements {
+  lease: Lease;
+  lanes: LaneSettlement[];
+}
+
+/** Records what became of claimed lanes; returns the endpoints that have work due now. */
+export async function settle(
+  connection: Queryable,
+  settlements: LaneSettlement[],
+  instance: string,
+): Promise<string[]> {
+  const all = settlements.flatMap(({ lane, deliveries }) =>
+    deliveries.map((settlement): Done => {
+      const delivery = lane.deliveries.find((candidate) => candidate.seq === settlement.seq)!;
+      return { lane, delivery, settlement };
+    }),
+  );
+  const done = all.filter(({ settlement }) => settlement.outcome !== 'postponed');
+  const again = all.filter(({ settlement }) => settlement.outcome === 'retry' || settlement.outcome === 'postponed');
+  await learnAboutChats(connection, settlements, done);
+  if (done.length > 0) {
+    await connection.query(
+      // A message may have been removed with its bot while it was under way; one that is there is kept until the commit.
+      `WITH there AS MATERIALIZED (
+         SELECT id FROM messages WHERE id IN (SELECT message_id FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint))
+            FOR KEY SHARE
+       )
+       INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
+       SELECT message_id, kind::"DeliveryKind", number, started_at, outcome, code, detail, $2
+         FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, kind text, number int, started_at timestamptz,
+                outcome text, code text, detail text)
+         JOIN there ON there.id = r.message_id`,
+      [
+        jsonb(
+          done.map(({ delivery, settlement }) => ({
+            message_id: delivery.message.id,
+            kind: delivery.kind,
+            number: delivery.attempt,
+            started_at: delivery.startedAt,
+            outcome: settlement.outcome === 'retry' && settlement.unclear ? 'unknown' : settlement.outcome,
+            code: settlement.code ?? null,
+            detail: settlement.detail ?? null,
+          })),
+        ),
+        instance,
+      ],
+    );
+  }
+  await recordMessages(connection, done);
+  await recordParts(connection, done);
+
+  const finished = done.filter(({ settlement }) => settlement.outcome !== 'retry');
+  const { rows: lanesWithMore } = await connection.query<{ endpoint: string }>(
+    `WITH finished AS (
+       DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)
+        WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
+     ), again AS (
+       UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
+              unknown_since = CASE WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, unclear boolean, attempts int)
+        WHERE d.lane_id = r.lane_id AND d.seq = r.seq
+     ), settled AS (
+       SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
+         FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
+     ), free AS (
+       UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
+                          due_at = now() + s.due_in_ms * interval '1 millisecond'
+         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, s.due_in_ms
+     )
+     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0`,
+    [
+      jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
+      jsonb(
+        again.map(({ lane, delivery, settlement }) => ({
+          lane_id: lane.id,
+          seq: delivery.seq,
+          unknown: settlement.unknown ?? delivery.unknown,
+          unclear: settlement.unknown === true && settlement.unclear === true,
+          attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
+        })),
+      ),
+      jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
+    ],
+  );
+  const followUps = done.flatMap(({ lane, delivery, settlement }): NewDelivery[] => {
+    const endpoint = lane.chat.portalId === null ? '' : `portal:${lane.chat.portalId}`;
+    const work: NewDelivery[] = [];
+    if (settlement.reportDelivery) {
+      work.push({ chatId: lane.chat.id, channel: 'status', endpoint, messageId: delivery.message.id, kind: 'status' });
+    }
+    if (settlement.note) {
+      const payload = settlement.note;
+      work.push({
+        chatId: lane.chat.id,
+        channel: 'inbound',
+        endpoint,
+        messageId: delivery.message.id,
+        kind: 'note',
+        payload,
+      });
+    }
+    return work;
+  });
+  await appendDeliveries(connection, await withKnownChat(connection, followUps));
+  return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
+}
+
+/** Work of chats that were not removed meanwhile; those stay until the commit. */
+async function withKnownChat(connection: Queryable, work: NewDelivery[]): Promise<NewDelivery[]> {
+  if (work.length === 0) return work;
+  const { rows } = await connection.query<{ id: bigint }>(
+    `SELECT id FROM chat_links WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE`,
+    [work.map(({ chatId }) => chatId)],
+  );
+  const known = new Set(rows.map(({ id }) => id));
+  return work.filter(({ chatId }) => known.has(chatId));
+}
+
+interface Done {
+  lane: ClaimedLane;
+  delivery: ClaimedDelivery;
+  settlement: Settlement;
+}
+
+/** Chats are touched first: the intake locks them before lanes, too. */
+async function learnAboutChats(connection: Queryable, settlements: LaneSettlement[], done: Done[]): Promise<void> {
+  const reached = new Map<bigint, bigint>();
+  for (const { lane, delivery, settlement } of done) {
+    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered') {
+      reached.set(lane.chat.id, delivery.message.id);
+    }
+  }
+  // Both directions of a chat may be settled together, and a row is updated once.
+  const learned = new Map<bigint, LaneSettlement['chat']>();
+  for (const { lane, chat } of settlements) {
+    if (chat || reached.has(lane.chat.id)) learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
+  }
+  const changes = [...learned]
+    .map(([id, chat]) => ({
+      id,
+      bitrix_chat_id: chat?.bitrixChatId ?? null,
+      bitrix_user_id: chat?.bitrixUserId ?? null,
+      bitrix_session_id: chat?.bitrixSessionId ?? null,
+      blocked_reason: chat?.blockedReason ?? null,
+      telegram_chat_id: chat?.telegramChatId ?? null,
+      reached: reached.get(id) ?? null,
+    }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (changes.length === 0) return;
+  await connection.query(
+    `UPDATE chat_links c
+        SET bitrix_chat_id = coalesce(r.bitrix_chat_id, c.bitrix_chat_id),
+            bitrix_user_id = coalesce(r.bitrix_user_id, c.bitrix_user_id),
+            bitrix_session_id = coalesce(r.bitrix_session_id, c.bitrix_session_id),
+            state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
+            state_reason = coalesce(r.blocked_reason, c.state_reason),
+            telegram_chat_id = coalesce(r.telegram_chat_id, c.telegram_chat_id),
+            unseen_message_id = coalesce(r.reached, c.unseen_message_id),
+            last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
+       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text,
+              blocked_reason text, telegram_chat_id bigint, reached bigint)
+      WHERE c.id = r.id`,
+    [jsonb(changes)],
+  );
+}
+
+async function recordMessages(connection: Queryable, done: Done[]): Promise<void> {
+  const words = done.filter(({ delivery }) => delivery.kind === 'message');
+  if (words.length > 0) {
+    await connection.query(
+      `UPDATE messages m
+          SET state = r.state::"MessageState", attempts = m.attempts + 1, error_code = r.code, error_detail = r.detail,
+              delivered_at = CASE WHEN r.state = 'delivered' THEN now() END
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, state text, code text, detail text)
+        WHERE m.id = r.id`,
+      [
+        jsonb(
+          words.map(({ delivery, settlement }) => ({
+            id: delivery.message.id,
+            state: settlement.outcome === 'retry' ? 'queued' : settlement.outcome,
+            code: settlement.outcome === 'delivered' ? null : (settlement.code ?? null),
+            detail: settlement.outcome === 'delivered' ? null : (settlement.detail ?? null),
+          })),
+        ),
+      ],
+    );
+  }
+  const seen = done.filter(
+    ({ delivery, settlement }) => delivery.kind === 'reading' && settlement.outcome === 'delivered',
+  );
+  if (seen.length > 0) {
+    await connection.query(
+      `UPDATE messages m SET seen_at = now()
+         FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, message_id bigint)
+        WHERE m.chat_id = r.chat_id AND m.id <= r.message_id AND m.direction = 'outbound' AND m.state = 'delivered'
+          AND m.seen_at IS NULL AND m.id > r.message_id - 1000`,
+      [jsonb(seen.map(({ lane, delivery }) => ({ chat_id: lane.chat.id, message_id: delivery.message.id })))],
+    );
+  }
+}
+
+async function recordParts(connection: Queryable, done: Done[]): Promise<void> {
+  const removed = done.flatMap(({ delivery, settlement }) =>
+    (settlement.removedMessageIds ?? []).map((id) => ({ message_id: delivery.message.id, telegram_message_id: id })),
+  );
+  if (removed.length > 0) {
+    await connection.query(
+      `DELETE FROM message_links l USING jsonb_to_recordset($1::jsonb) AS r(message_id bigint, telegram_message_id bigint)
+        WHERE l.message_id = r.message_id AND l.telegram_message_id = r.telegram_message_id`,
+      [jsonb(removed)],
+    );
+  }
+  const parts = done.flatMap(({ lane, delivery, settlement }) =>
+    (settlement.telegramMessageIds ?? []).map((telegramMessageId, index) => ({
+      message_id: delivery.message.id,
+      part: settlement.telegramParts?.[index] ?? index,
+      chat_id: lane.chat.id,
+      telegram_message_id: telegramMessageId,
+    })),
+  );
+  if (parts.length === 0) return;
+  await connection.query(
+    `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
+     SELECT message_id, part, chat_id, telegram_message_id
+       FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
+      WHERE EXISTS (SELECT FROM messages m WHERE m.id = r.message_id)
+     ON CONFLICT (message_id, part) DO NOTHING`,
+    [jsonb(parts)],
+  );
+}
