@@ -115,6 +115,35 @@ const KINDS: Record<string, Row> = {
     'checklist',
     '📋 Checklist: Move\n☐ Pack\n☐ Go',
   ],
+  payment: [
+    (c) =>
+      c.sendsMessage({
+        successful_payment: {
+          currency: 'JPY',
+          total_amount: 500,
+          invoice_payload: 'o5',
+          telegram_payment_charge_id: 'c1',
+          provider_payment_charge_id: 'p1',
+        },
+      }),
+    'payment',
+    '💳 Payment received: 500 JPY',
+  ],
+  'shared users': [
+    (c) => c.sendsMessage({ users_shared: { request_id: 1, users: [{ user_id: 5, first_name: 'Ann' }] } }),
+    'shared',
+    '👤 Shared users: Ann',
+  ],
+  giveaway: [
+    (c) => c.sendsMessage({ giveaway: { chats: [NEWS], winners_selection_date: AT, winner_count: 3 } }),
+    'giveaway',
+    '🎁 Giveaway (winners: 3)',
+  ],
+  'something newer than this program': [
+    (c) => c.sendsMessage({ hologram: { file_id: 'x' } } as object),
+    'unsupported',
+    '❔ Unsupported message type: hologram',
+  ],
   gift: [(c) => c.sendsMessage(contents.gift(bridge.bot, 'Thank you')), 'gift', '🎁 Gift 👋 (50 ⭐)\nThank you'],
   'rich message': [
     (c) =>
