@@ -85,6 +85,7 @@ describe('an operator’s answer', () => {
       () => bridge.messages('&q=hi'),
       (items) => items.some((item) => String(item['externalChatId']).startsWith('tg:4103:b')),
     )) as [{ externalChatId: string }];
+    await bridge.portal.dialog(externalChatId).receives(1);
     answers(externalChatId, 'hello');
     await eventually(
       () => bridge.telegram.ledger().findLast(({ chatId }) => chatId === 4_103),
