@@ -1,7 +1,6 @@
 import type { Queryable } from './database.service.js';
-import type { OperatorMessageRow } from './intake.rows.js';
+import type { ClientUpdateRow, OperatorMessageRow, StoredWords } from './intake.rows.js';
 import { jsonb } from './json.js';
-import type { NewMessage } from './message-rows.js';
 
 /** How far back in a chat a quoted message is looked for. */
 const MESSAGES = 300;
@@ -42,6 +41,12 @@ export async function findQuoted(
   return { id: part.id, ...(part.text.includes(quote) ? { quote } : {}) };
 }
 
+interface Answer {
+  chatId: bigint | null;
+  replyTo?: ClientUpdateRow['replyTo'];
+  said: StoredWords;
+}
+
 interface Original {
   ord: number;
   text: string;
@@ -50,7 +55,7 @@ interface Original {
 }
 
 /** Puts the beginning of the answered message, as a quote, before words that do not name it. */
-export async function quoteUnnamed(connection: Queryable, messages: NewMessage[]): Promise<void> {
+export async function quoteUnnamed(connection: Queryable, messages: Answer[]): Promise<void> {
   const unnamed = messages.filter(({ replyTo, chatId }) => replyTo?.unnamed && chatId !== null);
   if (unnamed.length === 0) return;
   const { rows } = await connection.query<Original>(
