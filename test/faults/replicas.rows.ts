@@ -110,6 +110,8 @@ function threefold(context: RowContext): Promise<RowResult> {
   });
 }
 
+const SHARED_MS = 15_000;
+
 function clocksApart(context: RowContext): Promise<RowResult> {
   const preload = new URL('shifted-clock.mjs', import.meta.url).href;
   const shifted = { NODE_OPTIONS: `--import=${preload}`, SHIFT_CLOCK_MS: String(5 * 60_000) };
@@ -122,6 +124,8 @@ function clocksApart(context: RowContext): Promise<RowResult> {
     traffic.flow({ clients: 10, operators: 5 });
     await sleep(2_000);
     for (const leave of [await stage.driver('bot:'), undefined]) {
+      // Until both have their share: what is handed over for that changes hands in good order.
+      await sleep(SHARED_MS);
       // A killed poller's poll is still open at Telegram and ends with a 409 that nobody reads: not counted.
       const before = pollConflicts(stage);
       fences.push(...(await watchFences(stage, ms)));
