@@ -41,14 +41,24 @@ const STATEMENT_LIMIT_MS = 45_000;
  */
 export const CONNECTION_LIMITS = {
   statement_timeout: STATEMENT_LIMIT_MS,
-  idle_in_transaction_session_timeout: 60_000,
+  idle_in_transaction_session_timeout: 40_000,
 };
 
+/**
+ * A process that froze in the middle of a hot transaction keeps its locks, and with them its endpoints from whoever
+ * takes over, until the server ends it; milliseconds.
+ */
+const HOT_IDLE_MS = 5_000;
+
 /** The same limits for one transaction, in the one round trip of its BEGIN: these come through any pooler. */
-const BEGIN = [
-  'BEGIN',
-  ...Object.entries(CONNECTION_LIMITS).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`),
-].join('; ');
+const BEGIN = beginning(CONNECTION_LIMITS);
+const BEGIN_HOT = beginning({ ...CONNECTION_LIMITS, idle_in_transaction_session_timeout: HOT_IDLE_MS });
+
+function beginning(limits: Record<string, number>): string {
+  return ['BEGIN', ...Object.entries(limits).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`)].join(
+    '; ',
+  );
+}
 
 /** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
 export const HOT_LIMIT_MS = 15_000;
@@ -114,7 +124,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       const limit = limitMs === undefined ? undefined : setTimeout(() => void connection.end(), limitMs);
       let broken: Error | undefined;
       try {
-        await connection.query(BEGIN);
+        await connection.query(limitMs === undefined ? BEGIN : BEGIN_HOT);
         const result = await work(connection);
         await connection.query('COMMIT');
         return result;

@@ -51,6 +51,25 @@ describe('leases', () => {
     expect((await endpoints.heartbeat('a')).map(({ endpoint }) => endpoint)).not.toContain(held!.endpoint);
   });
 
+  it('are not kept from a heir by an owner who froze in the middle of a write', async () => {
+    const [held] = await endpoints.acquire('a', 50);
+    await expire();
+    let thaw = () => {};
+    const frozen = storage.db.transaction(
+      async (connection) => {
+        await assertLease(connection, held!);
+        await new Promise<void>((resolve) => (thaw = resolve));
+      },
+      { limitMs: 60_000 },
+    );
+    const failed = expect(frozen).rejects.toThrow();
+    await expect
+      .poll(async () => (await endpoints.acquire('b', 50)).map(({ endpoint }) => endpoint), { timeout: 8_000 })
+      .toContain(held!.endpoint);
+    thaw();
+    await failed;
+  });
+
   it('a write of the old owner is refused after the takeover, and the takeover waits for one under way', async () => {
     const [held] = await endpoints.acquire('a', 50);
     await expire();
