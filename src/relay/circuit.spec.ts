@@ -22,11 +22,11 @@ describe('the circuit of an endpoint', () => {
     expect(circuit.waitMs(0)).toBe(1_000);
     expect(circuit.allowance(20, 1_000)).toBe(1);
     circuit.sent(1_000);
-    expect(circuit.allowance(20, 5_999)).toBe(0);
+    expect(circuit.allowance(20, 3_999)).toBe(0);
     // A probe that hangs does not keep the next one from being made.
-    expect(circuit.allowance(20, 6_000)).toBe(1);
+    expect(circuit.allowance(20, 4_000)).toBe(1);
     expect(circuit.succeeded()).toHaveLength(3);
-    expect(circuit.allowance(20, 6_000)).toBe(20);
+    expect(circuit.allowance(20, 4_000)).toBe(20);
   });
 
   it('does not wait for a probe that was not sent after all, but for the pause after one that failed', () => {
@@ -49,14 +49,14 @@ describe('the circuit of an endpoint', () => {
     expect(circuit.open).toBe(false);
   });
 
-  it('waits 1, 2, 4 and then 5 s between probes', () => {
+  it('waits 1, 2 and then 3 s between probes', () => {
     const circuit = opened();
     const pauses = [circuit.waitMs(0)];
     for (let n = 0; n < 4; n++) {
       circuit.failed(1n, 0);
       pauses.push(circuit.waitMs(0));
     }
-    expect(pauses).toEqual([1_000, 2_000, 4_000, 5_000, 5_000]);
+    expect(pauses).toEqual([1_000, 2_000, 3_000, 3_000, 3_000]);
   });
 
   it('closes with the first success and names the chats that waited', () => {

@@ -1,11 +1,11 @@
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 5_000;
+const LONGEST_PAUSE_MS = 3_000;
 /** Failures in a row, and of how many different chats, after which it is the endpoint that is ill. */
 const FAILURES = 3;
 
 /**
  * Tells one chat's trouble from the endpoint's. It opens when several chats in a row failed for reasons that are
- * not theirs; then one probe at a time goes out, after pauses of 1 to 5 s, until one succeeds.
+ * not theirs; then one probe at a time goes out, after pauses of 1 to 3 s, until one succeeds.
  */
 export class Circuit {
   private readonly failing = new Set<bigint>();

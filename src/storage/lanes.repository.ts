@@ -3,8 +3,11 @@ import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './c
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { appendDeliveries, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
+
+/** SQL: every priority that a lane may have. */
+const PRIORITIES = [...new Set(Object.values(PRIORITY))].map((priority) => `(${priority}::smallint)`).join(', ');
 
 /** Statuses of one chat travel together. */
 const STATUS_HEADS = 20;
@@ -24,7 +27,13 @@ export class LanesRepository {
     const { rows } = await this.db.query<{ endpoint: string }>(
       `WITH due AS MATERIALIZED (
          SELECT e.id FROM unnest($1::text[]) AS e(id)
-          WHERE EXISTS (SELECT FROM lanes l WHERE l.endpoint = e.id AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now())
+          -- Priority by priority: so the index leads to what is due, past all that is due later.
+          WHERE EXISTS (
+            SELECT FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
+              SELECT FROM lanes l
+               WHERE l.endpoint = e.id AND l.priority = p.priority AND l.pending > 0 AND l.busy_fence IS NULL
+                 AND l.due_at <= now()
+               LIMIT 1) l)
        )
        SELECT id AS endpoint FROM due WHERE ${notHeld('due.id')}`,
       [endpoints],
@@ -44,7 +53,7 @@ export class LanesRepository {
          SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
        ), candidates AS (
          SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
-           FROM (VALUES (0::smallint), (5::smallint), (9::smallint)) AS p(priority) CROSS JOIN LATERAL (
+           FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
              SELECT id, due_at FROM lanes
               WHERE endpoint = $1 AND priority = p.priority AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
               ORDER BY due_at LIMIT $4) c

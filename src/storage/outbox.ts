@@ -16,7 +16,7 @@ export interface NewDelivery {
 }
 
 /** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
-const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
+export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
 /**
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
