@@ -165,7 +165,9 @@ export function classifyPage(status: number): UpstreamError {
     return bitrixError('unauthorised', code, `${said}: the portal is closed or has no licence`, 'endpoint', 300_000);
   }
   if (status >= 400 && status < 500) return bitrixError('refused', code, said, 'message');
-  return bitrixError('unknown', code, said, 'message');
+  // A gateway that lost its server (502) knows that the request has ended, one that lost its patience (504) does not.
+  const over = status !== 504;
+  return new UpstreamError({ network: 'bitrix24', kind: 'unknown', code, detail: said, scope: 'message', over });
 }
 
 /** A connection that never stood carried nothing; after that nobody knows. */

@@ -24,6 +24,8 @@ export interface UpstreamErrorFields {
   scope: UpstreamErrorScope;
   /** Earliest time of a repetition as the network named it, in milliseconds from now. */
   retryAfterMs?: number;
+  /** With `unknown`: an answer came, though no clear one, so the request is over, whatever it did. */
+  over?: boolean;
 }
 
 /** The one error that the Telegram and the Bitrix24 client throw; nothing else makes it. */
@@ -35,6 +37,7 @@ export class UpstreamError extends Error implements UpstreamErrorFields {
   readonly detail: string;
   readonly scope: UpstreamErrorScope;
   readonly retryAfterMs?: number;
+  readonly over: boolean;
 
   constructor(fields: UpstreamErrorFields, options?: { cause?: unknown }) {
     super(`${fields.network}: ${fields.code}: ${fields.detail}`, options);
@@ -43,6 +46,7 @@ export class UpstreamError extends Error implements UpstreamErrorFields {
     this.code = fields.code;
     this.detail = fields.detail;
     this.scope = fields.scope;
+    this.over = fields.over ?? false;
     if (fields.retryAfterMs !== undefined) this.retryAfterMs = fields.retryAfterMs;
   }
 }

@@ -253,6 +253,7 @@ export class EndpointWorker {
         detail,
         unknown: decision.unknown,
         unclear: error.kind === 'unknown',
+        over: error.over,
         ...parts,
         delayMs: decision.delayMs,
         note: aboutFiles,

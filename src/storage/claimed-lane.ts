@@ -9,7 +9,7 @@ export interface ClaimedDelivery {
   attempt: number;
   /** Nobody knows whether an earlier attempt arrived. */
   unknown: boolean;
-  /** Milliseconds since the latest of those attempts began. */
+  /** Milliseconds since the latest of those attempts began; decades when it is certainly over. */
   unknownForMs: number;
   /** When it became work: a replayed message is old, its delivery is not. */
   queuedAt: Date;

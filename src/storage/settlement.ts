@@ -16,6 +16,8 @@ export interface Settlement {
   unknown?: boolean;
   /** With `retry`: it is this attempt that nobody knows about. */
   unclear?: boolean;
+  /** With `unclear`: the request is over, whatever it did. */
+  over?: boolean;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
   /** Which part each of them is; counted from 0 when absent. */
@@ -110,8 +112,8 @@ export async function settle(
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
      ), again AS (
        UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
-              unknown_since = CASE WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, unclear boolean, attempts int)
+              unknown_since = CASE WHEN r.unclear AND r.over THEN 'epoch' WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, unclear boolean, over boolean, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
        SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
@@ -130,6 +132,7 @@ export async function settle(
           seq: delivery.seq,
           unknown: settlement.unknown ?? delivery.unknown,
           unclear: settlement.unknown === true && settlement.unclear === true,
+          over: settlement.over === true,
           attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
         })),
       ),
