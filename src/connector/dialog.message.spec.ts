@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { claimedChat, claimedDelivery } from '../../test/support/claimed-work.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
 
@@ -6,63 +7,23 @@ type Chat = ClaimedLane['chat'];
 
 const alone = { files: [], labels: [], photo: null, repeated: null };
 
-const chat = (more: Partial<Chat> = {}): Chat => ({
-  id: 1n,
-  botId: 1n,
-  portalId: 1n,
-  lineId: '7',
-  operatorName: 'hidden',
-  operatorNameTemplate: null,
-  externalId: 'tg:777',
-  externalUserId: 'tg:777',
-  telegramChatId: 777n,
-  threadId: null,
-  businessConnection: null,
-  type: 'private',
-  title: 'Ivan Petrov',
-  firstName: 'Ivan',
-  lastName: 'Petrov',
-  username: 'ivan',
-  language: 'ru',
-  phone: null,
-  source: null,
-  avatarUniqueId: null,
-  state: 'active',
-  bitrixChatId: null,
-  bitrixUserId: null,
-  bitrixSessionId: null,
-  ...more,
-});
+const chat = (more: Partial<Chat> = {}): Chat =>
+  claimedChat(777, { title: 'Ivan Petrov', lastName: 'Petrov', username: 'ivan', language: 'ru', ...more });
 
-const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): ClaimedDelivery => ({
-  seq,
-  kind: 'message',
-  payload: null,
-  attempt: 1,
-  unknown: false,
-  unknownForMs: 0,
-  queuedAt: new Date(),
-  startedAt: new Date(),
-  message: {
-    id: 42n,
-    kind: 'text',
-    text: 'Hello',
-    marks: [],
-    attachments: [],
-    systemLine: false,
-    replyTo: null,
-    authorId: '777',
-    authorName: 'Ivan Petrov',
-    saidAt: new Date('2026-03-11T21:53:13Z'),
-    bitrixMessageId: null,
-    bitrixChatId: null,
-    sameTelegramId: false,
-    telegramMessageIds: [11n],
-    telegramParts: [],
-    createdAt: new Date('2026-03-11T21:53:20Z'),
-    ...more,
-  },
-});
+const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): ClaimedDelivery =>
+  claimedDelivery(
+    {
+      id: 42n,
+      text: 'Hello',
+      authorId: '777',
+      authorName: 'Ivan Petrov',
+      saidAt: new Date('2026-03-11T21:53:13Z'),
+      telegramMessageIds: [11n],
+      createdAt: new Date('2026-03-11T21:53:20Z'),
+      ...more,
+    },
+    { seq },
+  );
 
 describe('the client as Bitrix24 is told of him', () => {
   it('has the frozen id, both names and his address', () => {

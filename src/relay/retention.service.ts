@@ -27,31 +27,33 @@ export class RetentionService {
     private readonly counts: MessageCountsRepository,
   ) {}
 
-  /** Any replica may do it at any time; a failure is made good an hour later. */
   @Interval(HOUR_MS)
-  async forgetOldKeys(): Promise<void> {
-    try {
+  forgetOldKeys(): Promise<void> {
+    return this.attempt('Old keys of processed events could not be removed; trying again in an hour', async () => {
       while ((await this.intake.purgeProcessed(KEEP_KEYS_DAYS, BATCH)) === BATCH);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'Old keys of processed events could not be removed; trying again in an hour');
-    }
+    });
   }
 
   @Interval(HOUR_MS)
-  async forgetOldUploads(): Promise<void> {
-    try {
-      await this.uploads.purge(KEEP_UPLOADS_DAYS);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'File ids that nobody uses could not be removed; trying again in an hour');
-    }
+  forgetOldUploads(): Promise<void> {
+    return this.attempt('File ids that nobody uses could not be removed; trying again in an hour', () =>
+      this.uploads.purge(KEEP_UPLOADS_DAYS),
+    );
   }
 
   @Interval(MINUTE_MS)
-  async foldCounts(): Promise<void> {
+  foldCounts(): Promise<void> {
+    return this.attempt('The counts of messages could not be folded; trying again in a minute', () =>
+      this.counts.fold(),
+    );
+  }
+
+  /** Any replica may do it at any time; a failure is made good the next time. */
+  private async attempt(failure: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      await this.counts.fold();
+      await work();
     } catch (error) {
-      this.logger.warn({ err: error }, 'The counts of messages could not be folded; trying again in a minute');
+      this.logger.warn({ err: error }, failure);
     }
   }
 }

@@ -16,6 +16,7 @@ import { FileSpool } from '../../src/telegram/file-spool.js';
 import { MediaSender } from '../../src/telegram/media.sender.js';
 import { SendPace } from '../../src/telegram/send-pace.js';
 import { TelegramClient, type BotApi } from '../../src/telegram/telegram.client.js';
+import { claimedChat, claimedDelivery } from '../support/claimed-work.js';
 import { createTestStorage } from '../support/storage.js';
 import { sampleJpeg, sampleMp3, sampleMp4, sampleOgg } from '../support/telegram-simulator/sample.media.js';
 import type { SimulatedBot } from '../support/telegram-simulator/simulated.bot.js';
@@ -111,64 +112,19 @@ class Talk {
     const lane: ClaimedLane = {
       id: 1n,
       channel: 'outbound',
-      chat: {
-        id: 1n,
-        botId: 1n,
-        portalId: 1n,
-        lineId: '7',
-        operatorName: 'hidden',
-        operatorNameTemplate: null,
-        externalId: `tg:${this.client.id}`,
-        externalUserId: `tg:${this.client.id}`,
-        telegramChatId: BigInt(this.client.id),
-        threadId: null,
-        businessConnection: null,
-        type: 'private',
-        title: 'Ivan',
-        firstName: 'Ivan',
-        lastName: null,
-        username: null,
-        language: 'en',
-        phone: null,
-        source: null,
-        avatarUniqueId: null,
-        state: 'active',
-        bitrixChatId: null,
-        bitrixUserId: null,
-        bitrixSessionId: null,
-        ...this.chat,
-      },
+      chat: claimedChat(this.client.id, this.chat),
       deliveries: [
-        {
-          seq: ++seq,
-          kind: 'message',
-          payload: null,
-          attempt: 1,
-          unknown: false,
-          unknownForMs: 0,
-          queuedAt: new Date(),
-          startedAt: new Date(),
-          message: {
-            id: seq,
-            kind: 'text',
-            text: '',
-            marks: [],
+        claimedDelivery(
+          {
+            id: ++seq,
             attachments: files.map((attachment, ordinal) => ({ ...attachment, ordinal })),
-            systemLine: false,
-            replyTo: null,
             authorId: '27',
-            authorName: null,
-            saidAt: null,
             bitrixMessageId: '1',
             bitrixChatId: '1',
-            sameTelegramId: false,
-            telegramMessageIds: [],
-            telegramParts: [],
-            createdAt: new Date(),
             ...words,
           },
-          ...delivery,
-        },
+          { seq, ...delivery },
+        ),
       ],
     };
     const pace = new SendPace(performance.now() - 600_000);
