@@ -7,9 +7,11 @@ import { AdminGuard } from './admin.guard.js';
 function call(guard: AdminGuard, authorization: string | undefined, ip = '10.0.0.1') {
   const headers: Record<string, string> = {};
   const reply = { header: (name: string, value: string) => (headers[name] = value) };
-  const http = { getRequest: () => ({ ip, headers: { authorization } }), getResponse: () => reply };
+  const request = { method: 'GET', ip, headers: { authorization } };
+  const http = { getRequest: () => request, getResponse: () => reply };
+  const context = { switchToHttp: () => http, getHandler: () => call, getClass: () => AdminGuard };
   try {
-    return { let: guard.canActivate({ switchToHttp: () => http } as unknown as ExecutionContext), headers };
+    return { let: guard.canActivate(context as unknown as ExecutionContext), headers };
   } catch (error) {
     return { problem: error as Problem, headers };
   }

@@ -3,12 +3,16 @@ import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/com
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../common/problem.js';
 import { AdminKey } from '../storage/storage.module.js';
+import { assertAllowed, requirementOf, setCaller, type Caller } from './caller.js';
 import { TokenBuckets } from './token-bucket.js';
 
 /** Enough for a console that polls, too little to keep the database busy. */
 const REQUESTS = { perSecond: 50, burst: 200 };
 /** Guessing a key at one try a second leads nowhere. */
 const FAILURES = { perSecond: 1, burst: 20 };
+
+/** Whoever has the key of ADMIN_API_KEY. */
+const ROOT: Caller = { name: 'admin', role: 'owner', portalId: null };
 
 /**
  * Lets in whoever has `Authorization: Bearer <ADMIN_API_KEY>`; others get 401. More than 50 requests a second from
@@ -30,7 +34,11 @@ export class AdminGuard implements CanActivate {
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     void reply.header('cache-control', 'no-store');
     refuseOver(Math.max(this.requests.take(request.ip), this.failures.wait(request.ip)));
-    if (timingSafeEqual(hash(bearer(request.headers.authorization)), this.expected)) return true;
+    if (timingSafeEqual(hash(bearer(request.headers.authorization)), this.expected)) {
+      setCaller(request, ROOT);
+      assertAllowed(ROOT, requirementOf(context));
+      return true;
+    }
     this.failures.take(request.ip);
     void reply.header('www-authenticate', 'Bearer realm="admin"');
     throw new Problem(401, 'unauthorised', 'Send the key of ADMIN_API_KEY as "Authorization: Bearer <key>".');

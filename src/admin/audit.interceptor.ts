@@ -11,6 +11,7 @@ import type { FastifyRequest } from 'fastify';
 import { mergeMap, type Observable } from 'rxjs';
 import { AuditRepository } from '../storage/audit.repository.js';
 import type { Prisma } from '../storage/prisma/client.js';
+import { callerOf } from './caller.js';
 
 const AUDITED = Symbol('audited');
 
@@ -45,7 +46,7 @@ export class AuditInterceptor implements NestInterceptor {
     const id = named ?? (result as { id?: string } | undefined)?.id;
     const thing = action.split('.')[0];
     const entry = {
-      actor: `admin@${request.ip}`,
+      actor: `${callerOf(request).name}@${request.ip}`,
       action,
       subject: id ? `${thing}:${id}` : `${thing}s`,
       detail: { ...place, ...withoutToken(request.body) },
