@@ -4,7 +4,7 @@ CREATE TYPE "AccessRole" AS ENUM ('read_only', 'operator', 'owner');
 -- AlterTable
 ALTER TABLE "audit_entries" ADD COLUMN     "portal_id" BIGINT;
 
--- Of older rows only these name their portal themselves; the others are seen by keys that are not limited to one.
+-- Of older rows only these name their portal themselves: the others are seen by keys that are not limited to one.
 UPDATE "audit_entries" SET "portal_id" = substring("subject" FROM 8)::bigint WHERE "subject" ~ '^portal:[0-9]{1,18}$';
 
 -- CreateTable
