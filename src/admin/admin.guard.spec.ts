@@ -1,5 +1,5 @@
-import type { ExecutionContext } from '@nestjs/common';
-import { describe, expect, it } from 'vitest';
+import { Logger, type ExecutionContext } from '@nestjs/common';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Problem } from '../common/problem.js';
 import type { AccessKeysRepository, KeyHolder } from '../storage/access-keys.repository.js';
 import { AdminKey } from '../storage/storage.module.js';
@@ -62,6 +62,8 @@ const guardOver = (keys = new Keys()) =>
   new AdminGuard(new AdminKey('the-key'), keys as unknown as AccessKeysRepository);
 
 describe('AdminGuard', () => {
+  afterEach(() => vi.restoreAllMocks());
+
   it('lets the root key in, whatever the case of the scheme, without asking the database', async () => {
     const keys = new Keys();
     keys.away = true;
@@ -123,7 +125,9 @@ describe('AdminGuard', () => {
     const holder: KeyHolder = { id: 7n, name: 'Anna', role: 'owner', portalId: null, useIsNews: true };
     const keys = new Keys({ [key]: holder });
     const guard = guardOver(keys);
+    const logged = vi.spyOn(Logger.prototype, 'debug').mockImplementation(() => undefined);
     expect((await call(guard, `Bearer ${key}`)).let).toBe(true);
+    await vi.waitFor(() => expect(logged).toHaveBeenCalledOnce());
     holder.useIsNews = false;
     expect((await call(guard, `Bearer ${key}`)).let).toBe(true);
     expect(keys.used).toEqual([7n]);

@@ -10,6 +10,8 @@ class Routes {
   look() {}
   @Audited('bot.change')
   change() {}
+  @Audited('messages.export')
+  take() {}
 }
 
 const root: Caller = { name: 'admin', role: 'owner', portalId: null };
@@ -19,6 +21,7 @@ const PORTAL_BEFORE = 1n;
 interface Change {
   caller?: Caller;
   params?: Record<string, string>;
+  query?: unknown;
   body?: unknown;
   result?: unknown;
   handler?: keyof Routes;
@@ -27,7 +30,7 @@ interface Change {
 }
 
 async function made(change: Change): Promise<NewAuditEntry[]> {
-  const { caller = root, params = {}, body, result, handler = 'change', failure, broken } = change;
+  const { caller = root, params = {}, query, body, result, handler = 'change', failure, broken } = change;
   const rows: NewAuditEntry[] = [];
   const entries = {
     record: async (entry: NewAuditEntry) => {
@@ -38,7 +41,7 @@ async function made(change: Change): Promise<NewAuditEntry[]> {
   const overview = {
     portalOf: async (thing: string, id: bigint) => (thing === 'bot' && id === 5n ? PORTAL_BEFORE : null),
   };
-  const request = { ip: '10.0.0.1', params, body };
+  const request = { method: query ? 'GET' : 'POST', ip: '10.0.0.1', params, query, body };
   setCaller(request as never, caller);
   const context = {
     switchToHttp: () => ({ getRequest: () => request }),
@@ -70,6 +73,15 @@ describe('AuditInterceptor', () => {
     ]);
     expect(await made({ result: { id: '9', portalId: '2' } })).toMatchObject([{ subject: 'bot:9', portalId: 2n }]);
     expect(await made({ result: { changed: 3 } })).toMatchObject([{ subject: 'bots', portalId: null }]);
+  });
+
+  it('says what was taken away, and names or quotes no client', async () => {
+    const query = { format: 'csv', portal: '3', q: 'Olga', user: 'tg:901' };
+    expect(await made({ handler: 'take', query })).toMatchObject([
+      { action: 'messages.export', subject: 'messages', portalId: 3n, detail: { format: 'csv', portal: '3' } },
+    ]);
+    const [row] = await made({ params: { id: '5' }, body: { confirm: 'tg:901' } });
+    expect(row?.detail).toEqual({});
   });
 
   it('files a change under the portal of the caller, of the result, or of the subject as it was', async () => {

@@ -24,11 +24,11 @@ export function actionOf(handler: object): string | undefined {
   return Reflect.getMetadata(AUDITED, handler) as string | undefined;
 }
 
-/** Of what a changing route answers, what the audit needs. */
-interface Changed {
-  id?: unknown;
-  portalId?: unknown;
-}
+/** Fields that name or quote a client, who may have to be forgotten: not for the record. Nor is any secret, see {@link AuditRepository.record}. */
+const OF_CLIENTS = new Set(['confirm', 'q', 'user']);
+
+type Detail = NewAuditEntry['detail'];
+type Fields = Partial<Record<string, unknown>>;
 
 /** Writes one row per change that an {@link Audited} route made. A refused request changed nothing and leaves none. */
 @Injectable()
@@ -70,21 +70,31 @@ export class AuditInterceptor implements NestInterceptor {
 
 function entryOf(action: string, request: FastifyRequest, result: unknown, portalBefore: bigint | null): NewAuditEntry {
   const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
-  const changed: Changed = typeof result === 'object' && result !== null ? result : {};
+  const changed = fieldsOf(result);
   const id = named ?? (typeof changed.id === 'string' ? changed.id : undefined);
   const caller = callerOf(request);
+  // A GET that is on record takes something away: what, its query says.
+  const asked = { ...(request.method === 'GET' ? fieldsOf(request.query) : {}), ...fieldsOf(request.body) };
   return {
     actor: `${signatureOf(caller)}@${request.ip}`,
     action,
     subject: id ? `${thingOf(action)}:${id}` : `${thingOf(action)}s`,
     // What moved belongs to where it is now: its row names no other portal than its own.
-    portalId: caller.portalId ?? idOf(changed.portalId) ?? portalBefore,
-    detail: { ...place, ...(request.body as NewAuditEntry['detail'] | undefined) },
+    portalId: caller.portalId ?? idOf(changed.portalId) ?? portalBefore ?? idOf(asked.portal),
+    detail: {
+      ...place,
+      ...(Object.fromEntries(Object.entries(asked).filter(([name]) => !OF_CLIENTS.has(name))) as Detail),
+    },
   };
 }
 
+/** `bot` of `bot.create`, `message` of `messages.export`. */
 function thingOf(action: string): string {
-  return action.slice(0, action.indexOf('.'));
+  return action.slice(0, action.indexOf('.')).replace(/s$/, '');
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
 }
 
 function idOf(value: unknown): bigint | null {

@@ -72,14 +72,16 @@ async function inDatabase(statement: string, values: unknown[] = []): Promise<It
   }
 }
 
-/** The path with ids in it, and the body that goes with it. */
-function aim(route: DescribedRoute, id: string): { path: string; body: unknown } {
+/** The path with ids and a query in it, and the body that goes with it. */
+function aim(route: DescribedRoute, id: string, ...query: string[]): { path: string; body: unknown } {
   const path = route.path
     .replace('/admin', '')
     .replace('{lineId}', NEXT_LINE)
     .replace(/\{\w+\}/g, id);
   const changes = route.method === 'POST' || route.method === 'PATCH' || route.method === 'PUT';
-  return { path, body: changes ? (rowOf(route).body ?? {}) : undefined };
+  const { query: needed } = rowOf(route);
+  const asked = [...query, ...(needed === undefined ? [] : [needed])].join('&');
+  return { path: asked === '' ? path : `${path}?${asked}`, body: changes ? (rowOf(route).body ?? {}) : undefined };
 }
 
 const nameOf = ({ method, path }: DescribedRoute) => `${method} ${path}`;
@@ -129,9 +131,8 @@ describe('who may call what', () => {
       const { path } = aim(route, NOWHERE);
       // Nothing happens: the thing in the path does not exist, and a body that says nothing is refused or means nothing.
       const body = route.method === 'GET' || route.method === 'DELETE' ? undefined : {};
-      const answers = await Promise.all(callers.map(([, key]) => call(key, route.method, path, body)));
-      for (const [index, [name, , level, limited]] of callers.entries()) {
-        const { status, json } = answers[index]!;
+      for (const [name, key, level, limited] of callers) {
+        const { status, json } = await call(key, route.method, path, body);
         const said = `${nameOf(route)} by ${name}: ${status} ${json?.code ?? ''}`;
         if (level < 0) {
           if (status !== 401) wrong.push(`${said}, not 401`);
@@ -242,6 +243,11 @@ describe('keys', () => {
         detail: { name: 'Bot', role: 'read_only', portalId },
       }),
     ]);
+    const before = await items(root, '/audit?limit=1');
+    for (const key of [null, 'guess', `tol_${'B'.repeat(43)}`, made.json.key]) {
+      expect((await call(key, 'POST', '/keys', { name: 'x', role: 'owner' })).status).toBe(401);
+    }
+    expect(await items(root, '/audit?limit=1')).toEqual(before);
     const [{ count }] = await inDatabase(`SELECT count(*)::int FROM audit_entries WHERE detail::text LIKE '%tol\\_%'`);
     expect(count).toBe(0);
   });
@@ -312,20 +318,19 @@ describe('a key that is limited to one portal', () => {
   it('lists, searches, counts and diagnoses only what is of it, whatever it asks', async () => {
     const everywhere: string[] = [];
     for (const route of forPortals().filter(({ method, path }) => method === 'GET' && !path.includes('{'))) {
-      const asked = ['', ...queriesOf(route)];
-      for (const query of asked) {
-        const { path } = aim(route, '');
-        const answer = await get(keys.owner, path + query);
-        expect(answer.status, `${path}${query}: ${answer.text}`).toBe(200);
-        expect(marksIn(answer), `${path}${query}`).toEqual([]);
-        everywhere.push(...marksIn(await get(root, path + query)));
+      for (const query of [[], ...queriesOf(route)]) {
+        const { path } = aim(route, '', ...query);
+        const answer = await get(keys.owner, path);
+        expect(answer.status, `${path}: ${answer.text}`).toBe(200);
+        expect(marksIn(answer), path).toEqual([]);
+        everywhere.push(...marksIn(await get(root, path)));
       }
     }
     // What is looked for is really there.
     expect(new Set(everywhere)).toEqual(new Set(marks));
   });
 
-  function queriesOf({ query }: DescribedRoute): string[] {
+  function queriesOf({ query }: DescribedRoute): string[][] {
     const values: Record<string, string[]> = {
       q: ['zebra', '"zebra nextdoor"', 'tg:90'],
       bot: [theirs.bots!, nobodys.bots!, botId],
@@ -333,7 +338,7 @@ describe('a key that is limited to one portal', () => {
       portal: [portalId],
       state: query.includes('direction') ? ['failed'] : [],
     };
-    return query.flatMap((name) => (values[name] ?? []).map((value) => `?${name}=${encodeURIComponent(value)}`));
+    return query.flatMap((name) => (values[name] ?? []).map((value) => [`${name}=${encodeURIComponent(value)}`]));
   }
 
   it('finds its own there', async () => {
@@ -348,8 +353,8 @@ describe('a key that is limited to one portal', () => {
     expect((await items(keys.reader, `/chats/${own.chats}/messages`)).length).toBe(2);
     for (const [kind, id] of Object.entries(own)) expect((await get(keys.reader, `/${kind}/${id}`)).status).toBe(200);
     for (const route of forPortals().filter(({ query }) => query.includes('portal'))) {
-      const { path } = aim(route, '');
-      expect((await get(keys.reader, `${path}?portal=${portalId}`)).status, path).toBe(200);
+      const { path } = aim(route, '', `portal=${portalId}`);
+      expect((await get(keys.reader, path)).status, path).toBe(200);
     }
   });
 
@@ -358,7 +363,7 @@ describe('a key that is limited to one portal', () => {
     expect(filtered.length).toBeGreaterThanOrEqual(3);
     for (const route of filtered) {
       for (const other of [next.portalId, NOWHERE]) {
-        const answer = await get(keys.owner, `${aim(route, '').path}?portal=${other}`);
+        const answer = await get(keys.owner, aim(route, '', `portal=${other}`).path);
         expect([answer.status, answer.json?.code], `${nameOf(route)} ${answer.text}`).toEqual([404, 'not_found']);
       }
     }

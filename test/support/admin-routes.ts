@@ -3,6 +3,8 @@ export type Asked = 'read_only' | 'operator' | 'owner' | 'owner of every portal'
 
 export interface AdminRoute {
   asks: Asked;
+  /** What its query must have, e.g. `format=csv`. */
+  query?: string;
   /** A body that would do something, if the thing in the path were the caller's to change. */
   body?: Record<string, unknown>;
 }
