@@ -6,17 +6,31 @@ import { TelegramModule } from '../telegram/telegram.module.js';
 import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
 import { DoctorService } from './doctor.service.js';
+import { ErasuresController } from './erasures.controller.js';
+import { ExportController } from './export.controller.js';
+import { ExportService } from './export.service.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
 import { PortalsController } from './portals.controller.js';
+import { StatisticsController } from './statistics.controller.js';
+import { StatisticsService } from './statistics.service.js';
 import { StatusController } from './status.controller.js';
 import { ViewingLinks } from './viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
-  controllers: [PortalsController, BotsController, ChatsController, MessagesController, StatusController],
-  providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
+  controllers: [
+    PortalsController,
+    BotsController,
+    ChatsController,
+    MessagesController,
+    StatusController,
+    ExportController,
+    StatisticsController,
+    ErasuresController,
+  ],
+  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, ViewingLinks],
 })
 export class AdminModule {}

@@ -44,12 +44,16 @@ export class AuditInterceptor implements NestInterceptor {
   private async record(action: string, request: FastifyRequest, result: unknown): Promise<void> {
     const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
     const id = named ?? (result as { id?: string } | undefined)?.id;
-    const thing = action.split('.')[0];
+    const thing = action.split('.')[0]!.replace(/s$/, '');
     const entry = {
       actor: `${callerOf(request).name}@${request.ip}`,
       action,
       subject: id ? `${thing}:${id}` : `${thing}s`,
-      detail: { ...place, ...withoutToken(request.body) },
+      detail: {
+        ...place,
+        ...recordable(request.method === 'GET' ? request.query : undefined),
+        ...recordable(request.body),
+      },
     };
     await this.entries.record(entry).catch((error: unknown) => {
       this.logger.error({ entry, err: error }, 'The audit row could not be written');
@@ -57,8 +61,12 @@ export class AuditInterceptor implements NestInterceptor {
   }
 }
 
-function withoutToken(body: unknown): Prisma.InputJsonObject {
-  if (typeof body !== 'object' || body === null) return {};
-  const { token: _token, ...rest } = body as Record<string, Prisma.InputJsonValue>;
-  return rest;
+/** Never recorded: tokens, and what names or quotes a client, who may have to be forgotten. */
+const UNRECORDED = new Set(['token', 'confirm', 'q']);
+
+function recordable(input: unknown): Prisma.InputJsonObject {
+  if (typeof input !== 'object' || input === null) return {};
+  return Object.fromEntries(
+    Object.entries(input as Record<string, Prisma.InputJsonValue>).filter(([name]) => !UNRECORDED.has(name)),
+  );
 }

@@ -7,9 +7,11 @@ import {
 } from '../connector/registration.service.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
+import { LineBody, LineChangeBody, LineQuery, ListQuery, PortalChangeBody } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
+import { CalledBy, Requires, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 
@@ -20,6 +22,7 @@ export class PortalsController {
     private readonly overview: OverviewRepository,
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
+    private readonly portals: PortalsRepository,
   ) {}
 
   @Get()
@@ -32,6 +35,27 @@ export class PortalsController {
   @Get(':id')
   @ApiOperation({ summary: 'One portal' })
   async one(@Param('id', IdPipe) id: bigint) {
+    return portalItem(await this.find(id));
+  }
+
+  @Patch(':id')
+  @Requires('owner')
+  @Audited('portal.change')
+  @ApiOperation({
+    summary: 'For how long the messages of a portal are kept',
+    description:
+      'Once an hour, messages and events that are older than `retentionDays` are erased with all that hangs on them ' +
+      '(files’ names, revisions, attempts, words); one of which something still waits to be sent stays until it is. ' +
+      'Chats stay. null: everything is kept for ever.',
+  })
+  async change(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { retentionDays }: PortalChangeBody,
+    @CalledBy() caller: Caller,
+  ) {
+    if (!sees(caller, id)) throw notFound('No portal', id);
+    await this.find(id);
+    if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
     return portalItem(await this.find(id));
   }
 

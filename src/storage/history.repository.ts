@@ -152,6 +152,12 @@ export interface ChatFilter {
   before?: bigint;
 }
 
+/** How far an export came: the last message that was looked at. */
+export interface ExportPlace {
+  id: bigint;
+  createdAt: Date;
+}
+
 /** Thrown when the history is too long to be searched in the time given. */
 export class SearchTooLongError extends Error {
   override readonly name = 'SearchTooLongError';
@@ -209,6 +215,48 @@ export class HistoryRepository {
         WHERE m.id IN (${found}) ${last}`,
       conditions.values,
     );
+  }
+
+  /**
+   * Looks at the next `batch` messages that the other filters leave, and returns those of them that have the words:
+   * oldest first, in the order of {@link messages} read backwards. `next` null: there are no more. A statement of its
+   * own for each batch, so that an export of hours keeps no transaction open.
+   */
+  async exportSome(
+    filter: MessageFilter,
+    after: ExportPlace | null,
+    batch: number,
+  ): Promise<{ rows: MessageRow[]; next: ExportPlace | null }> {
+    const conditions = messageConditions(filter);
+    const order = byTime(filter) ? 'm.created_at, m.id' : 'm.id';
+    if (after) {
+      const id = `$${conditions.values.push(after.id)}`;
+      conditions.also(
+        byTime(filter) ? `(m.created_at, m.id) > ($${conditions.values.push(after.createdAt)}, ${id})` : `m.id > ${id}`,
+      );
+    }
+    const { terms, exact } = parseSearch(filter.words ?? '');
+    const meant = new Conditions(conditions.values);
+    for (const text of exact) meant.add(substringPattern(text), (place) => `m.text ~ ${place}`);
+    if (terms.length > 0) {
+      const query = wordsQuery(terms, conditions.values);
+      meant.also(`EXISTS (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query})`);
+    }
+    const { rows: looked } = await this.db.query<ExportPlace & { meant: boolean }>(
+      `SELECT m.id, m.created_at AS "createdAt", ${['true', ...meant.parts].join(' AND ')} AS meant
+         FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(conditions)} ORDER BY ${order} LIMIT ${batch}) m
+        ORDER BY ${order}`,
+      conditions.values,
+    );
+    const ids = looked.filter((message) => message.meant).map(({ id }) => id);
+    const next = looked.length < batch ? null : looked.at(-1)!;
+    if (ids.length === 0) return { rows: [], next };
+    const { rows } = await this.db.query<MessageRow>(
+      `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
+        WHERE m.id = ANY($1::bigint[]) ORDER BY ${order}`,
+      [ids],
+    );
+    return { rows, next };
   }
 
   async message(id: bigint): Promise<MessageStory | null> {
