@@ -287,10 +287,16 @@ export class HistoryRepository {
     return message ? { message, revisions: revisions.rows, attempts: attempts.rows, waiting: waiting.rows } : null;
   }
 
-  /** Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. */
+  /**
+   * Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. With a portal, without those of
+   * chats that moved to another one since: what is done about them would happen there.
+   */
   async replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
     const conditions = messageConditions(filter);
     conditions.also(`m.state IN ('failed', 'uncertain')`);
+    if (filter.portalId !== undefined) {
+      conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
+    }
     conditions.add(after, (place) => `m.id > ${place}`);
     conditions.values.push(limit);
     const { rows } = await this.db.query<{ id: bigint }>(
