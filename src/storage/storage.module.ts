@@ -4,6 +4,7 @@ import { DatabaseService } from './database.service.js';
 import { openDatabase } from './database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
 import { adminKey, encryptionKey } from './key-file.js';
+import { ApplicationsRepository } from './applications.repository.js';
 import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
@@ -34,6 +35,7 @@ export class AdminKey {
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
+  ApplicationsRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
