@@ -3,9 +3,11 @@ import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
+import { ApplicationsController } from './applications.controller.js';
 import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
 import { DoctorService } from './doctor.service.js';
+import { LinesController } from './lines.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
@@ -16,7 +18,15 @@ import { ViewingLinks } from './viewing-links.js';
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
-  controllers: [PortalsController, BotsController, ChatsController, MessagesController, StatusController],
+  controllers: [
+    ApplicationsController,
+    PortalsController,
+    LinesController,
+    BotsController,
+    ChatsController,
+    MessagesController,
+    StatusController,
+  ],
   providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
 })
 export class AdminModule {}

@@ -49,7 +49,7 @@ export class AuditInterceptor implements NestInterceptor {
       actor: `${callerOf(request).name}@${request.ip}`,
       action,
       subject: id ? `${thing}:${id}` : `${thing}s`,
-      detail: { ...place, ...withoutToken(request.body) },
+      detail: { ...place, ...withoutSecrets(request.body) },
     };
     await this.entries.record(entry).catch((error: unknown) => {
       this.logger.error({ entry, err: error }, 'The audit row could not be written');
@@ -57,8 +57,8 @@ export class AuditInterceptor implements NestInterceptor {
   }
 }
 
-function withoutToken(body: unknown): Prisma.InputJsonObject {
+function withoutSecrets(body: unknown): Prisma.InputJsonObject {
   if (typeof body !== 'object' || body === null) return {};
-  const { token: _token, ...rest } = body as Record<string, Prisma.InputJsonValue>;
+  const { token: _token, clientSecret: _secret, ...rest } = body as Record<string, Prisma.InputJsonValue>;
   return rest;
 }

@@ -1,10 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import { ApplicationsService, type Application } from '../bitrix/applications.service.js';
 import { RestClient } from '../bitrix/rest.client.js';
-import type { RestCommand } from '../bitrix/rest.types.js';
+import { BATCH_LIMIT, type CommandOutcome, type RestCommand } from '../bitrix/rest.types.js';
 import { redact } from '../common/redact.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
+import {
+  type LineConfig,
+  LINES_METHOD,
+  lineConfigsQuery,
+  MOST_LINES,
+  readLineConfigs,
+} from '../connector/line-config.parser.js';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
 import { SchemaService } from '../storage/schema.service.js';
@@ -18,7 +27,8 @@ import {
   handlerCheck,
   installedCheck,
   inventoryChecks,
-  lineCheck,
+  lineChecks,
+  lineStateOf,
   portalChecks,
   queueCheck,
   type Check,
@@ -49,6 +59,8 @@ export class DoctorService {
     private readonly bots: BotsService,
     private readonly rest: RestClient,
     private readonly registration: RegistrationService,
+    private readonly applications: ApplicationsService,
+    private readonly lifecycle: PortalLifecycleService,
   ) {}
 
   /** At most 10 s old. */
@@ -58,8 +70,10 @@ export class DoctorService {
 
   private async examine(): Promise<Diagnosis> {
     const database = await this.checkDatabase();
-    const rest = database.ok ? await this.checkTraffic() : [];
-    const checks = [database, ...environmentChecks(this.environment), ...rest];
+    const applications = database.ok ? await this.applications.list().catch(() => []) : [];
+    const rest = database.ok ? await this.checkTraffic(applications) : [];
+    const stored = applications.filter(({ id }) => id !== null).length;
+    const checks = [database, ...environmentChecks(this.environment, stored), ...rest];
     return { ok: checks.every(({ ok }) => ok), checks };
   }
 
@@ -75,7 +89,7 @@ export class DoctorService {
     );
   }
 
-  private async checkTraffic(): Promise<Check[]> {
+  private async checkTraffic(applications: Application[]): Promise<Check[]> {
     try {
       const [pending, portals, bots, idle, oldest] = await Promise.all([
         this.schema.pendingMigrations(),
@@ -91,7 +105,9 @@ export class DoctorService {
       return [
         migrationsCheck(pending),
         ...inventoryChecks(portals, bots),
-        ...portals.flatMap((portal) => portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`))),
+        ...portals.flatMap((portal) =>
+          portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`), installOf(portal, applications)),
+        ),
         ...bots.flatMap((bot) => botChecks(bot, portals, !idle.has(`bot:${bot.id}`))),
         ...asked.flat(),
         queueCheck(oldest),
@@ -121,10 +137,11 @@ export class DoctorService {
   /** One batch per portal: its bucket of requests belongs to the messages. */
   private async askPortal(portal: PortalView): Promise<Check[]> {
     if (portal.state !== 'active') return [];
-    const lines = linesOf(portal).slice(0, 48);
+    const lines = linesOf(portal).slice(0, BATCH_LIMIT - 3);
     const commands: Record<string, RestCommand> = {
       installed: { method: 'app.info', params: {} },
       handlers: { method: 'event.get', params: {} },
+      configs: { method: LINES_METHOD, params: lineConfigsQuery() },
     };
     for (const line of lines) {
       commands[`line${line}`] = { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: line } };
@@ -135,29 +152,54 @@ export class DoctorService {
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
       const { results } = await within(NETWORK_LIMIT_MS, call);
-      const answered = (key: string, name: string, read: (result: unknown) => Check): Check => {
+      const answered = (key: string, name: string, read: (result: unknown) => Check[]): Check[] => {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
         const detail = outcome ? describe(outcome.error) : 'no answer';
-        return check(
-          `portal:${portal.id}:${name}`,
-          false,
-          `${portal.domain}, ${commands[key]?.method}: ${detail}`,
-          advice,
-        );
+        const what = `${portal.domain}, ${commands[key]?.method}: ${detail}`;
+        return [check(`portal:${portal.id}:${name}`, false, what, advice)];
       };
+      const configOf = lineConfigs(results['configs']);
+      await Promise.all(
+        lines.map(async (line) => {
+          const outcome = results[`line${line}`];
+          if (outcome?.ok) await this.lifecycle.lineSeen(portal.id, line, lineStateOf(outcome.result, configOf(line)));
+        }),
+      );
       return [
         check(id, true, `${portal.domain} answers`, ''),
-        answered('installed', 'installed', (result) => installedCheck(portal, result)),
-        answered('handlers', 'handler', (result) => handlerCheck(portal, result, this.registration.handlerUrl)),
-        ...lines.map((line) =>
-          answered(`line${line}`, `line:${line}:connector`, (result) => lineCheck(portal, line, result)),
+        ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
+        ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.registration.handlerUrl)]),
+        ...lines.flatMap((line) =>
+          answered(`line${line}`, `line:${line}:connector`, (result) =>
+            lineChecks(portal, line, result, configOf(line)),
+          ),
         ),
       ];
     } catch (error) {
       return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
     }
   }
+}
+
+/** Finds what the portal says of a line: null when it names all of its lines, and not this one. */
+function lineConfigs(outcome: CommandOutcome | undefined): (line: string) => LineConfig | null | undefined {
+  if (!outcome?.ok) return () => undefined;
+  const configs = readLineConfigs(outcome.result);
+  // None at all: more likely the administrator of the tokens may not see them.
+  const complete = configs.length > 0 && configs.length < MOST_LINES;
+  return (line) => configs.find(({ lineId }) => lineId === line) ?? (complete ? null : undefined);
+}
+
+/** Where the portal's application is installed again; null: it is none of ours. */
+function installOf(portal: PortalView, applications: Application[]): string | null {
+  const application = applications.find(({ clientId }) => clientId === portal.clientId);
+  if (!application) return null;
+  return application.id === null
+    ? '/b24/install?redirect=1'
+    : application.portalOrigin === null
+      ? 'in the Market of the portal'
+      : `/b24/install?application=${application.id}&redirect=1`;
 }
 
 function migrationsCheck(pending: string[]): Check {

@@ -1,5 +1,6 @@
-import { Body, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import {
   RegistrationService,
   type ConnectorStatus,
@@ -10,6 +11,7 @@ import { OverviewRepository, type PortalView } from '../storage/overview.reposit
 import { AdminController } from './admin.decorator.js';
 import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
+import { CalledBy, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 
@@ -20,6 +22,7 @@ export class PortalsController {
     private readonly overview: OverviewRepository,
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
+    private readonly lifecycle: PortalLifecycleService,
   ) {}
 
   @Get()
@@ -83,6 +86,22 @@ export class PortalsController {
       throw notFound('No line of this portal', lineId);
     }
     return portalItem(await this.find(id));
+  }
+
+  @Delete(':id')
+  @HttpCode(202)
+  @Audited('portal.remove')
+  @ApiOperation({
+    summary: 'Remove a portal with everything that was said there',
+    description:
+      'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
+  })
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    if (!sees(caller, id)) throw notFound('No portal', id);
+    await this.find(id);
+    await this.lifecycle.remove(id);
+    const { state, stateReason } = await this.find(id);
+    return { id: id.toString(), state, stateReason };
   }
 
   private async find(id: bigint): Promise<PortalView> {

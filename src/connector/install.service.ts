@@ -215,7 +215,8 @@ export class InstallService {
         application.connectorId,
       ...(given.language && { language: given.language }),
     });
-    if (known && known.clientId !== clientId) await this.tokens.giveUpAll(portal.id, 'another application was installed');
+    if (known && known.clientId !== clientId)
+      await this.tokens.giveUpAll(portal.id, 'another application was installed');
     if (given.installer) {
       const { userId, pair } = given.installer;
       const { accessToken, refreshToken, expiresAt } = pair;

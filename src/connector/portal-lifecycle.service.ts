@@ -101,7 +101,9 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   /** An open line was deleted; Bitrix24 tells every application, also those that had nothing to do with it. */
   async lineDeleted(portalId: bigint, lineId: string): Promise<void> {
     if (await this.lines.setState(portalId, lineId, 'deleted')) {
-      this.logger.error(`portal ${portalId}: line ${lineId} was deleted; its bot needs another one, until then messages wait`);
+      this.logger.error(
+        `portal ${portalId}: line ${lineId} was deleted; its bot needs another one, until then messages wait`,
+      );
     }
   }
 

@@ -139,18 +139,16 @@ export async function settle(
       jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
     ],
   );
-  const wanted = done.flatMap(({ lane, delivery, settlement }): NewDelivery[] => {
-    const endpoint = '';
-    const work: NewDelivery[] = [];
+  const wanted = done.flatMap(({ lane, delivery, settlement }): FollowUp[] => {
+    const work: FollowUp[] = [];
     if (settlement.reportDelivery) {
-      work.push({ chatId: lane.chat.id, channel: 'status', endpoint, messageId: delivery.message.id, kind: 'status' });
+      work.push({ chatId: lane.chat.id, channel: 'status', messageId: delivery.message.id, kind: 'status' });
     }
     if (settlement.note) {
       const payload = settlement.note;
       work.push({
         chatId: lane.chat.id,
         channel: 'inbound',
-        endpoint,
         messageId: delivery.message.id,
         kind: 'note',
         payload,
@@ -163,12 +161,14 @@ export async function settle(
   return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
 }
 
+type FollowUp = Omit<NewDelivery, 'endpoint'>;
+
 /**
  * Work that goes to the portal of its message. There is none where the chat was removed meanwhile (those that are there
  * stay until the commit) or its bot went to another portal, which must not learn of what was said in this one.
  */
-async function forTheirPortal(connection: Queryable, work: NewDelivery[]): Promise<NewDelivery[]> {
-  if (work.length === 0) return work;
+async function forTheirPortal(connection: Queryable, work: FollowUp[]): Promise<NewDelivery[]> {
+  if (work.length === 0) return [];
   const { rows } = await connection.query<{ message_id: bigint; endpoint: string }>(
     `SELECT m.id AS message_id, coalesce('portal:' || c.portal_id, '') AS endpoint
        FROM chat_links c JOIN messages m ON m.chat_id = c.id

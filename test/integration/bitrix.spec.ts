@@ -164,7 +164,20 @@ function process_(variables: Record<string, string> = {}) {
   const client = new RestClient(httpService, portals, tokens, limiter, applications);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
-  return { db, environment, applications, portals, tokenRows, limits, oauth, tokens, limiter, client, states, keepalive };
+  return {
+    db,
+    environment,
+    applications,
+    portals,
+    tokenRows,
+    limits,
+    oauth,
+    tokens,
+    limiter,
+    client,
+    states,
+    keepalive,
+  };
 }
 
 type Process = ReturnType<typeof process_>;

@@ -68,9 +68,9 @@ describe('rotating the keys', () => {
       ['bots.webhook_secret', 0, []],
     ]);
     const [application] = await database.prisma.application.findMany();
-    expect(
-      after.decrypt(application!.clientSecret, encryptionContext('applications.client_secret', 'local.2')),
-    ).toBe('client secret');
+    expect(after.decrypt(application!.clientSecret, encryptionContext('applications.client_secret', 'local.2'))).toBe(
+      'client secret',
+    );
     const tokens = await database.prisma.token.findMany({ orderBy: { userId: 'asc' } });
     expect(
       tokens.map(({ userId, refreshToken }) =>
