@@ -1,5 +1,6 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
@@ -10,7 +11,10 @@ import { IdPipe, notFound } from './id.pipe.js';
 /** Telegram bots, and the portal and line each serves. */
 @AdminController('bots')
 export class BotsController {
-  constructor(private readonly bots: BotsService) {}
+  constructor(
+    private readonly bots: BotsService,
+    private readonly lifecycle: PortalLifecycleService,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
@@ -34,15 +38,16 @@ export class BotsController {
   @Post()
   @Audited('bot.create')
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
-  create(@Body() body: NewBotBody): Promise<BotView> {
-    return this.bots.create(body);
+  async create(@Body() body: NewBotBody): Promise<BotView> {
+    return this.arrived(await this.bots.create(body));
   }
 
   @Patch(':id')
   @Audited('bot.update')
   @ApiOperation({ summary: 'Change the line, the mode, the token, or whether the bot is in service' })
-  update(@Param('id', IdPipe) id: bigint, @Body() body: BotChangeBody): Promise<BotView> {
-    return this.bots.update(id, body);
+  async update(@Param('id', IdPipe) id: bigint, @Body() body: BotChangeBody): Promise<BotView> {
+    const bot = await this.bots.update(id, body);
+    return body.portalId === undefined && body.lineId === undefined ? bot : this.arrived(bot);
   }
 
   @Delete(':id')
@@ -51,5 +56,11 @@ export class BotsController {
   @ApiOperation({ summary: 'Remove a bot with its chats and their history' })
   async remove(@Param('id', IdPipe) id: bigint): Promise<void> {
     await this.bots.remove(id);
+  }
+
+  /** The connector is switched on in the line that it serves. */
+  private async arrived(bot: BotView): Promise<BotView> {
+    if (bot.portalId && bot.lineId) await this.lifecycle.botArrived(BigInt(bot.portalId), bot.lineId);
+    return bot;
   }
 }

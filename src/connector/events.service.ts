@@ -7,6 +7,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import { INTAKE_LIMIT_MS, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { IntakeService } from '../relay/intake.service.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { ERASED, ERASING } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
@@ -58,7 +59,11 @@ export class EventsService {
     private readonly oauth: OauthClient,
     private readonly encryption: EncryptionService,
     private readonly environment: Environment,
-  ) {}
+    relay: RelayEvents,
+  ) {
+    // A portal that was removed, or installed anew, is looked up again.
+    relay.on('changed', () => this.recognised.clear());
+  }
 
   /**
    * Resolves once the event is committed; a duplicate is no error. Throws {@link Problem}: 400 `event_malformed`,

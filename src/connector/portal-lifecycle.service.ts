@@ -6,12 +6,19 @@ import { LinesRepository } from '../storage/lines.repository.js';
 import { ERASING, PortalErasureRepository } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import type { LineState } from '../storage/prisma/client.js';
-import { RegistrationService, type RegistrationOptions, type RegistrationReport } from './registration.service.js';
+import {
+  RegistrationService,
+  type RegistrationOptions,
+  type RegistrationReport,
+  type RegistrationStep,
+} from './registration.service.js';
 
 const REMOVED = 'The application was removed from the portal';
 
 /** What a portal has to let us take our connector back. */
 const WITHDRAWAL_PATIENCE_MS = 3_000;
+/** What a request that gives a bot its line waits for the portal. */
+const LINE_PATIENCE_MS = 5_000;
 /** What a request waits for an erasure; a long history goes on being erased after the answer. */
 const ERASURE_PATIENCE_MS = 3_000;
 /** How much of the ten seconds of a shutdown work under way may use. */
@@ -49,12 +56,22 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
    */
   register(portalId: bigint, options: RegistrationOptions, patienceMs: number): Promise<RegistrationReport | null> {
     const work = this.registration.register(portalId, options).then((report) => {
-      for (const { step, detail } of report.steps.filter(({ ok }) => !ok)) {
-        this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
-      }
+      this.complain(portalId, report.steps);
       return report;
     });
     return this.run(work, patienceMs);
+  }
+
+  /**
+   * A bot has come to a line: the connector is switched on there and shows it. Waits a few seconds at most and throws
+   * nothing: what did not work is in the log and in the doctor's checks, and may be repeated.
+   */
+  async botArrived(portalId: bigint, lineId: string): Promise<void> {
+    const work = this.registration.activate(portalId, lineId).then(
+      ({ steps }) => this.complain(portalId, steps),
+      (error: unknown) => this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error),
+    );
+    await this.run(work, LINE_PATIENCE_MS);
   }
 
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
@@ -74,9 +91,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
     const portal = await this.portals.findById(portalId);
     if (portal?.state === 'active') {
       const { steps } = await this.registration.withdraw(portalId, WITHDRAWAL_PATIENCE_MS);
-      for (const { step, detail } of steps.filter(({ ok }) => !ok)) {
-        this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
-      }
+      this.complain(portalId, steps);
     }
     await this.uninstall(portalId, { clean: true });
   }
@@ -104,6 +119,12 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
       this.logger.error(
         `portal ${portalId}: line ${lineId} was deleted; its bot needs another one, until then messages wait`,
       );
+    }
+  }
+
+  private complain(portalId: bigint, steps: RegistrationStep[]): void {
+    for (const { step, detail } of steps.filter(({ ok }) => !ok)) {
+      this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
     }
   }
 

@@ -280,6 +280,8 @@ export class RegistrationService {
         }),
       );
     }
+    // Whatever was refused while this was under way need not wait for its next turn.
+    if (activated.ok) this.relay.emit('changed', portalEndpoint(portal.id));
     return steps;
   }
 

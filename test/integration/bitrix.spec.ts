@@ -892,6 +892,44 @@ describe('installations', () => {
     expect(await portals.findByMemberId('again')).toEqual(other);
   });
 
+  it('an application stored by one replica is known to every other at once, and only its own portal is trusted', async () => {
+    const [one, two] = [process_({ B24_DOMAIN: 'box.example' }), process_({ B24_DOMAIN: 'box.example' })];
+    const body = { clientId: 'local.stored', clientSecret: 'stored-secret', domain: 'http://crm.acme.example:8080' };
+    const { id } = await one.applications.create(body);
+    expect(await two.applications.findByClientId('local.stored')).toMatchObject({ id, name: 'crm.acme.example:8080' });
+    expect(await two.applications.clientSecret('local.stored')).toBe('stored-secret');
+    expect(await two.applications.clientSecret('local.unknown')).toBe('the-secret');
+    const origins = await Promise.all(['local.stored', 'local.unknown'].map((own) => two.applications.hostRules(own)));
+    expect(origins.map(({ portalOrigin }) => portalOrigin)).toEqual([
+      'http://crm.acme.example:8080',
+      'https://box.example',
+    ]);
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example:8080/x'))).toBe(true);
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example/x'))).toBe(false);
+    await one.applications.remove(id!);
+    expect(await two.applications.findByClientId('local.stored')).toBeUndefined();
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example:8080/x'))).toBe(false);
+  });
+
+  it('a newer installation ends the tokens that another replica keeps in memory', async () => {
+    const [one, two] = [process_(), process_()];
+    const portal = await install(one);
+    await two.client.call(portal.id, 'profile');
+    const again = await one.portals.upsertInstalled({ ...portal, clientId: 'local.another' });
+    await one.tokens.giveUpAll(again.id, 'another application was installed');
+    const pair = {
+      accessToken: 'access-9-9',
+      refreshToken: 'refresh-9-9',
+      expiresAt: new Date(Date.now() + 3_600_000),
+    };
+    await one.tokens.saveTokens(portal.id, '9', pair, { isAdmin: true, isInstaller: true });
+    await two.client.call(portal.id, 'profile');
+    expect(portalServer.calls.map(({ authorization }) => authorization)).toEqual([
+      'Bearer access-1-1',
+      'Bearer access-9-9',
+    ]);
+  });
+
   it('trouble of an older installation does not park a newer one', async () => {
     const one = process_();
     const old = await install(one);
