@@ -159,7 +159,7 @@ describe('a bot', () => {
       15_000,
     );
     await waits('while it was revoked');
-    expect(logged('warn', 'Polling fails')).not.toEqual([]);
+    expect(logged('warn', 'Unauthorized')).not.toEqual([]);
 
     const token = `${number}:BB${randomBytes(15).toString('hex')}`;
     const renewed = bridge.telegram.addBot({ token, username: 'revoked_bot', firstName: 'revoked' });
