@@ -9,6 +9,7 @@ import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
 import { SchemaService } from '../storage/schema.service.js';
 import { BotsService } from '../telegram/bots.service.js';
+import { TelegramClient } from '../telegram/telegram.client.js';
 import { Cached } from './cached.js';
 import {
   botChecks,
@@ -23,6 +24,7 @@ import {
   queueCheck,
   type Check,
 } from './doctor.checks.js';
+import { attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck, proxyChecks } from './machine.checks.js';
 import { linesOf } from './portals.controller.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -47,6 +49,7 @@ export class DoctorService {
     private readonly overview: OverviewRepository,
     private readonly schema: SchemaService,
     private readonly bots: BotsService,
+    private readonly telegram: TelegramClient,
     private readonly rest: RestClient,
     private readonly registration: RegistrationService,
   ) {}
@@ -77,12 +80,13 @@ export class DoctorService {
 
   private async checkTraffic(): Promise<Check[]> {
     try {
-      const [pending, portals, bots, idle, oldest] = await Promise.all([
+      const [pending, portals, bots, idle, oldest, attention] = await Promise.all([
         this.schema.pendingMigrations(),
         this.overview.portals(MOST_PORTALS),
         this.overview.bots(),
         this.overview.idleEndpoints(),
         this.overview.oldestWaitingSeconds(),
+        this.overview.attention(),
       ]);
       const asked = await Promise.all([
         ...bots.slice(0, MOST_ASKED).map((bot) => this.askTelegram(bot)),
@@ -94,7 +98,11 @@ export class DoctorService {
         ...portals.flatMap((portal) => portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`))),
         ...bots.flatMap((bot) => botChecks(bot, portals, !idle.has(`bot:${bot.id}`))),
         ...asked.flat(),
+        // After Telegram was asked: the ways and its clock are as they are now.
+        ...proxyChecks(this.telegram.routes),
+        ...(await this.checkMachine()),
         queueCheck(oldest),
+        attentionCheck(attention),
       ];
     } catch (error) {
       return [
@@ -106,6 +114,17 @@ export class DoctorService {
         ),
       ];
     }
+  }
+
+  private async checkMachine(): Promise<Check[]> {
+    const [disks, { secondsAhead, bytes }] = await Promise.all([
+      disksOf(this.environment),
+      within(NETWORK_LIMIT_MS, this.overview.database()),
+    ]);
+    return [
+      clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
+      diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
+    ];
   }
 
   private async askTelegram(bot: BotFacts): Promise<Check[]> {
@@ -134,7 +153,7 @@ export class DoctorService {
       'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
-      const { results } = await within(NETWORK_LIMIT_MS, call);
+      const { results, time } = await within(NETWORK_LIMIT_MS, call);
       const answered = (key: string, name: string, read: (result: unknown) => Check): Check => {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
@@ -148,6 +167,7 @@ export class DoctorService {
       };
       return [
         check(id, true, `${portal.domain} answers`, ''),
+        ...portalClockCheck(portal, time?.finish, Date.now()),
         answered('installed', 'installed', (result) => installedCheck(portal, result)),
         answered('handlers', 'handler', (result) => handlerCheck(portal, result, this.registration.handlerUrl)),
         ...lines.map((line) =>

@@ -10,6 +10,10 @@ it.each([
   ['the token 123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc is wrong', 'the token [bot token] is wrong'],
   ['/oauth/token/?client_secret=s3cret&code=abc', '/oauth/token/?client_secret=[secret]&code=[secret]'],
   ['connect ECONNREFUSED 127.0.0.1:5432 at 10:30', 'connect ECONNREFUSED 127.0.0.1:5432 at 10:30'],
+  [
+    'socks5://user:p@10.0.0.1:1080 and postgresql://u:pw@db/x',
+    'socks5://[secret]@10.0.0.1:1080 and postgresql://[secret]@db/x',
+  ],
 ])('%s', (text, safe) => {
   expect(redact(text)).toBe(safe);
 });

@@ -171,6 +171,31 @@ export class OverviewRepository {
     return rows[0] ? Math.max(0, rows[0].seconds) : null;
   }
 
+  /** Messages of the last 24 hours that ended as failed or uncertain; cheap whatever the history. */
+  async attention(): Promise<{ failed: number; uncertain: number }> {
+    const { rows } = await this.db.query<{ failed: bigint; uncertain: bigint }>(
+      `SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
+              count(*) FILTER (WHERE state = 'uncertain') AS uncertain
+         FROM messages
+        WHERE state IN ('failed', 'uncertain')
+          AND id >= (SELECT id FROM messages WHERE created_at > now() - interval '24 hours' ORDER BY created_at, id LIMIT 1)`,
+    );
+    return { failed: Number(rows[0]?.failed ?? 0), uncertain: Number(rows[0]?.uncertain ?? 0) };
+  }
+
+  /** By how much the database's clock is ahead of ours, and what the database takes on its disk. */
+  async database(): Promise<{ secondsAhead: number; bytes: number }> {
+    const { rows: sizes } = await this.db.query<{ bytes: bigint }>(
+      `SELECT pg_database_size(current_database())::bigint AS bytes`,
+    );
+    const asked = Date.now();
+    const { rows } = await this.db.query<{ seconds: number }>(
+      `SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds`,
+    );
+    const middle = (asked + Date.now()) / 2_000;
+    return { secondsAhead: (rows[0]?.seconds ?? middle) - middle, bytes: Number(sizes[0]?.bytes ?? 0) };
+  }
+
   /** Newest first, at most `limit`; `before`: ids below it. */
   async portals(limit: number, before?: bigint): Promise<PortalView[]> {
     const rows = await this.db.prisma.portal.findMany({
