@@ -80,6 +80,13 @@ export interface BotFacts {
   lineId: string | null;
 }
 
+/** How many there are in each state; states without any are left out. */
+export interface Census {
+  portals: Map<string, number>;
+  bots: Map<string, number>;
+  lines: Map<string, number>;
+}
+
 /** What the service has to work with, at a glance. */
 export interface Inventory {
   portals: number;
@@ -225,6 +232,17 @@ export class OverviewRepository {
       },
       orderBy: { id: 'asc' },
     });
+  }
+
+  async census(): Promise<Census> {
+    const { rows } = await this.db.query<{ of: keyof Census; state: string; count: bigint }>(
+      `SELECT 'portals' AS of, state::text, count(*) FROM portals GROUP BY state
+       UNION ALL SELECT 'bots', state::text, count(*) FROM bots GROUP BY state
+       UNION ALL SELECT 'lines', state::text, count(*) FROM lines GROUP BY state`,
+    );
+    const states = (of: keyof Census) =>
+      new Map(rows.filter((row) => row.of === of).map((row) => [row.state, Number(row.count)]));
+    return { portals: states('portals'), bots: states('bots'), lines: states('lines') };
   }
 
   /** Endpoints that no replica drives at this moment. */

@@ -2,6 +2,7 @@ import type { Agent as HttpAgent } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Api, GrammyError } from 'grammy';
 import fetch, { type RequestInit } from 'node-fetch';
+import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
 import { TelegramFiles } from './telegram-files.js';
@@ -89,16 +90,18 @@ export class TelegramClient {
       baseFetchConfig: { agent: this.agent, compress: true },
       fetch: ((url: string, init: RequestInit) => this.exchange(url, init)) as never,
     });
-    api.config.use(async (call, method, payload, signal) => {
-      try {
-        const answer = await call(method, payload, signal);
-        if (!answer.ok) throw classifyRefusal(answer);
-        return answer;
-      } catch (error) {
-        if (error instanceof UpstreamError) throw error;
-        if (error instanceof GrammyError) throw classifyRefusal(error);
-        throw classifyFailure(error);
-      }
+    api.config.use((call, method, payload, signal) => {
+      return watchCall('telegram', method, async () => {
+        try {
+          const answer = await call(method, payload, signal);
+          if (!answer.ok) throw classifyRefusal(answer);
+          return answer;
+        } catch (error) {
+          if (error instanceof UpstreamError) throw error;
+          if (error instanceof GrammyError) throw classifyRefusal(error);
+          throw classifyFailure(error);
+        }
+      });
     });
     return api.raw;
   }
