@@ -53,10 +53,12 @@ export async function watchCall<Value>(
   const watched = async (span?: Span): Promise<Value> => {
     try {
       const value = await call();
-      span?.setAttribute('openlines.outcome', done(outcomeOf(value)));
+      const outcome = done(outcomeOf(value));
+      span?.setAttribute('openlines.outcome', outcome);
       return value;
     } catch (error) {
-      span?.setAttribute('openlines.outcome', done(outcomeOfError(error)));
+      const outcome = done(outcomeOfError(error));
+      span?.setAttribute('openlines.outcome', outcome);
       throw error;
     }
   };
