@@ -222,7 +222,11 @@ export class LineChangeBody {
   operatorNameTemplate?: string | null;
 }
 
-const TOKEN = { type: String, example: '123456:AA…', description: 'As @BotFather gave it.' };
+const TOKEN = {
+  type: String,
+  example: '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc',
+  description: 'As @BotFather gave it.',
+};
 const IsToken = () =>
   applyDecorators(
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),

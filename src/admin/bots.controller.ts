@@ -1,5 +1,5 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiOperation } from '@nestjs/swagger';
+import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
@@ -40,6 +40,14 @@ export class BotsController {
 
   @Patch(':id')
   @Audited('bot.update')
+  @ApiBody({
+    type: BotChangeBody,
+    examples: {
+      line: { summary: 'Serve another line', value: { portalId: '1', lineId: '1' } },
+      webhook: { summary: 'Receive by webhook', value: { mode: 'webhook' } },
+      off: { summary: 'Take it out of service', value: { enabled: false } },
+    },
+  })
   @ApiOperation({ summary: 'Change the line, the mode, the token, or whether the bot is in service' })
   update(@Param('id', IdPipe) id: bigint, @Body() body: BotChangeBody): Promise<BotView> {
     return this.bots.update(id, body);
