@@ -9,6 +9,7 @@ COPY nest-cli.json tsconfig.json ./
 COPY .config .config
 COPY prisma prisma
 COPY src src
+COPY web web
 RUN npm run build && npm prune --omit=dev
 
 # Runs as a user without rights; migrations are applied by the program itself at start.

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import fastifyStatic from '@fastify/static';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -7,6 +8,7 @@ import { serveDocs } from './app.docs.js';
 import { Problem } from './common/problem.js';
 import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.js';
 import { requestValidation } from './common/request-validation.js';
+import { WEB_ASSETS_FOLDER, WEB_ASSETS_PATH } from './common/web-page.js';
 import { Environment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
@@ -40,13 +42,14 @@ export function createAdapter(): FastifyAdapter {
   });
 }
 
-/** Everything that applies to every request: parsers, headers, validation, errors, log, metrics, /docs. */
+/** Everything that applies to every request: parsers, headers, validation, errors, log, metrics, pages' files, /docs. */
 export function configureApp(app: NestFastifyApplication): NestFastifyApplication {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   parseBodies(server);
   protectAnswers(server);
   traceRequests(server);
   observe(server, app.get(MetricsService));
+  serveAssets(server);
   app.useGlobalPipes(requestValidation());
   app.useGlobalFilters(new ProblemFilter());
   if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
@@ -85,5 +88,17 @@ function observe(server: FastifyInstance, metrics: MetricsService): void {
     metrics.observeRequest(request, reply);
     logRequest(request, reply);
     done();
+  });
+}
+
+/** Scripts and styles of the pages. Their names change with their content, so browsers keep them. */
+function serveAssets(server: FastifyInstance): void {
+  void server.register(fastifyStatic, {
+    root: WEB_ASSETS_FOLDER,
+    prefix: WEB_ASSETS_PATH,
+    decorateReply: false,
+    index: false,
+    immutable: true,
+    maxAge: '365d',
   });
 }

@@ -5,7 +5,9 @@ import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
+import { ConsoleController } from './console.controller.js';
 import { DoctorService } from './doctor.service.js';
+import { KeysController } from './keys.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
@@ -16,7 +18,15 @@ import { ViewingLinks } from './viewing-links.js';
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
-  controllers: [PortalsController, BotsController, ChatsController, MessagesController, StatusController],
+  controllers: [
+    PortalsController,
+    BotsController,
+    ChatsController,
+    MessagesController,
+    StatusController,
+    ConsoleController,
+    KeysController,
+  ],
   providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
 })
 export class AdminModule {}

@@ -94,7 +94,9 @@ export interface Attention {
 }
 
 /** Never a failure: a client who blocked the bot is everyday life, and nothing of the service is wrong. */
-export function attentionCheck({ failed, uncertain }: Attention): Check {
+export function attentionCheck(found: Attention[]): Check {
+  const failed = found.reduce((sum, each) => sum + each.failed, 0);
+  const uncertain = found.reduce((sum, each) => sum + each.uncertain, 0);
   const what =
     failed + uncertain === 0
       ? 'No message of the last 24 hours waits for a person'
