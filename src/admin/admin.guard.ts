@@ -2,9 +2,9 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../common/problem.js';
+import { TokenBuckets } from '../common/token-bucket.js';
 import { AdminKey } from '../storage/storage.module.js';
 import { assertAllowed, requirementOf, setCaller, type Caller } from './caller.js';
-import { TokenBuckets } from './token-bucket.js';
 
 /** Enough for a console that polls, too little to keep the database busy. */
 const REQUESTS = { perSecond: 50, burst: 200 };

@@ -23,7 +23,7 @@ const portal: PortalView = {
   stateReason: null,
   eventsVerified: true,
   installedAt: new Date(0),
-  lines: [{ lineId: '1', state: 'active', operatorName: 'hidden', operatorNameTemplate: null }],
+  lines: [{ lineId: '1', state: 'active', operatorName: 'hidden', operatorNameTemplate: null, welcomeText: null }],
   tokens: [],
   bots: [{ id: 2n, username: 'acme_bot', lineId: '1' }],
 };

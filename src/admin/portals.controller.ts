@@ -1,5 +1,6 @@
 import { Body, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { lineChange, LineChangeBody } from '../connector/line-change.dto.js';
 import {
   RegistrationService,
   type ConnectorStatus,
@@ -8,7 +9,7 @@ import {
 import { LinesRepository } from '../storage/lines.repository.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
+import { LineBody, LineQuery, ListQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
@@ -71,15 +72,14 @@ export class PortalsController {
 
   @Patch(':id/lines/:lineId')
   @Audited('portal.line')
-  @ApiOperation({ summary: 'What clients read before an operator’s words in one open line' })
+  @ApiOperation({ summary: 'What clients of one open line read: before an operator’s words, and when they press Start' })
   async changeLine(
     @Param('id', IdPipe) id: bigint,
     @Param('lineId', IdPipe) lineId: bigint,
-    @Body() { operatorName, operatorNameTemplate }: LineChangeBody,
+    @Body() body: LineChangeBody,
   ) {
     await this.find(id);
-    const shown = { operatorName, template: operatorNameTemplate ?? null };
-    if (!(await this.lines.setOperatorName(id, lineId.toString(), shown))) {
+    if (!(await this.lines.change(id, lineId.toString(), lineChange(body)))) {
       throw notFound('No line of this portal', lineId);
     }
     return portalItem(await this.find(id));

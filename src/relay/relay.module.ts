@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ClientSide } from './client-side.js';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { FileLinks } from './file-links.js';
@@ -12,6 +13,7 @@ import { WordIndexService } from './word-index.service.js';
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
   providers: [
+    ClientSide,
     EndpointDrivers,
     EndpointSupervisor,
     FileLinks,
@@ -22,6 +24,15 @@ import { WordIndexService } from './word-index.service.js';
     RetentionService,
     WordIndexService,
   ],
-  exports: [EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, OperatorSide, RelayEvents, ReplayService],
+  exports: [
+    ClientSide,
+    EndpointDrivers,
+    EndpointSupervisor,
+    FileLinks,
+    IntakeService,
+    OperatorSide,
+    RelayEvents,
+    ReplayService,
+  ],
 })
 export class RelayModule {}

@@ -179,11 +179,15 @@ interface Done {
   settlement: Settlement;
 }
 
-/** Chats are touched first: the intake locks them before lanes, too. */
+/**
+ * Chats are touched first: the intake locks them before lanes, too. What the bot itself said (a welcome) is no answer
+ * of which the portal could be told that it was read.
+ */
 async function learnAboutChats(connection: Queryable, settlements: LaneSettlement[], done: Done[]): Promise<void> {
   const reached = new Map<bigint, bigint>();
   for (const { lane, delivery, settlement } of done) {
-    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered') {
+    const isOperators = delivery.message.bitrixMessageId !== null;
+    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered' && isOperators) {
       reached.set(lane.chat.id, delivery.message.id);
     }
   }
