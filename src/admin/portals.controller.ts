@@ -72,7 +72,9 @@ export class PortalsController {
 
   @Patch(':id/lines/:lineId')
   @Audited('portal.line')
-  @ApiOperation({ summary: 'What clients of one open line read: before an operator’s words, and when they press Start' })
+  @ApiOperation({
+    summary: 'What clients of one open line read: before an operator’s words, and when they press Start',
+  })
   async changeLine(
     @Param('id', IdPipe) id: bigint,
     @Param('lineId', IdPipe) lineId: bigint,

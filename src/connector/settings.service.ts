@@ -47,7 +47,8 @@ export class SettingsService {
     }
     const line = await this.lines.find(portal.id, lineId);
     // Whoever disconnected the line here has to choose a bot again.
-    if (line?.state !== 'inactive' && (await this.mayAdopt(portal))) await this.registration.adoptBot(portal.id, lineId);
+    if (line?.state !== 'inactive' && (await this.mayAdopt(portal)))
+      await this.registration.adoptBot(portal.id, lineId);
     const bot = await this.bots.findByLine(portal.id, lineId);
     if (bot || line?.state !== 'inactive') await this.registration.activate(portal.id, lineId);
     const session = { portalId: portal.id, lineId, userId: identity.userId };

@@ -187,7 +187,12 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
   const reached = new Map<bigint, bigint>();
   for (const { lane, delivery, settlement } of done) {
     const isOperators = delivery.message.bitrixMessageId !== null;
-    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered' && isOperators) {
+    if (
+      lane.channel === 'outbound' &&
+      delivery.kind === 'message' &&
+      settlement.outcome === 'delivered' &&
+      isOperators
+    ) {
       reached.set(lane.chat.id, delivery.message.id);
     }
   }
