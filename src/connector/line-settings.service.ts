@@ -150,12 +150,13 @@ export class LineSettingsService {
     return this.state(session);
   }
 
-  /** Throws a 404 Problem when the bot has none. */
-  async picture(session: SettingsSession, signal: AbortSignal): Promise<Picture> {
+  /** Null: the bot has none, or Telegram does not give it now; the page does without. */
+  async picture(session: SettingsSession, signal: AbortSignal): Promise<Picture | null> {
     await this.portal(session);
-    const picture = await this.clients.picture(session, signal);
-    if (!picture) throw new Problem(404, 'no_picture', 'The bot has no picture.');
-    return picture;
+    return this.clients.picture(session, signal).catch((error: unknown) => {
+      if (error instanceof UpstreamError) return null;
+      throw error;
+    });
   }
 
   private async portal({ portalId }: SettingsSession): Promise<PortalRecord> {

@@ -66,12 +66,14 @@ export class SettingsApiController {
   }
 
   @Get('picture')
-  @ApiOperation({ summary: 'The picture of the bot' })
+  @ApiOperation({ summary: 'The picture of the bot; 204 when it has none' })
   @ApiProduces('image/jpeg')
   async picture(@OpenedBy() session: SettingsSession, @Res() reply: FastifyReply): Promise<void> {
     const over = new AbortController();
     finished(reply.raw, () => over.abort());
-    const { stream, size } = await this.settings.picture(session, over.signal);
+    const picture = await this.settings.picture(session, over.signal);
+    if (!picture) return void (await reply.status(204).send());
+    const { stream, size } = picture;
     // Profile photos are always JPEG.
     void reply.headers({ 'content-type': 'image/jpeg', ...(size === null ? {} : { 'content-length': size }) });
     await reply.send(stream);

@@ -1,4 +1,5 @@
 import '../shared/main.css';
+import '../shared/contrast.css';
 import b24ui from '@bitrix24/b24ui-nuxt/vue-plugin';
 import { createApp } from 'vue';
 import { createMemoryHistory, createRouter } from 'vue-router';
