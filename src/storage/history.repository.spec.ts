@@ -316,7 +316,13 @@ describe('the overview', () => {
 
   it('knows who is driven and what there is', async () => {
     expect(await overview.idleEndpoints()).toEqual(new Set(['portal:1']));
-    expect(await overview.inventory()).toEqual({ portals: 1, activePortals: 1, bots: 1, botsWithLine: 1 });
+    expect(await overview.inventory()).toEqual({
+      storedApplications: 0,
+      portals: 1,
+      activePortals: 1,
+      bots: 1,
+      botsWithLine: 1,
+    });
   });
 });
 
