@@ -200,6 +200,18 @@ it('looks right before a bot is connected', async () => {
   });
 });
 
+it('is light: what travels, and how soon it is seen', async () => {
+  const { page, frame } = await openSettings();
+  const { bytes, firstPaintMs } = await frame.evaluate<{ bytes: number; firstPaintMs: number }>(`({
+    bytes: performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
+      .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
+    firstPaintMs: Math.round(performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1),
+  })`);
+  process.stdout.write(`settings page: ${Math.round(bytes / 1024)} KiB, first paint after ${firstPaintMs} ms\n`);
+  expect(bytes).toBeLessThan(260 * 1024);
+  await page.context().close();
+});
+
 it('tells whoever is no administrator what to do', async () => {
   const { portal, app, connectorId } = bridge;
   portal.addUser({ id: 5, name: 'Clerk' });

@@ -7,6 +7,7 @@ import { RestClient } from '../../src/bitrix/rest.client.js';
 import { Environment, readEnvironment } from '../../src/config/environment.js';
 import { ConnectorModule } from '../../src/connector/connector.module.js';
 import { RegistrationService } from '../../src/connector/registration.service.js';
+import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
@@ -14,6 +15,7 @@ import { OperatorSide } from '../../src/relay/operator-side.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
+import { BotsRepository } from '../../src/storage/bots.repository.js';
 import { StorageModule } from '../../src/storage/storage.module.js';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { PortalApp } from '../support/bitrix24-simulator/portal-model.js';
@@ -25,8 +27,8 @@ const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
 @Module({
-  providers: [EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
-  exports: [EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  providers: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  exports: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
 })
 class IntakeOnlyModule {}
 
@@ -53,6 +55,13 @@ async function startApp(environment: Environment): Promise<NestFastifyApplicatio
     });
   const app = module.createNestApplication<NestFastifyApplication>(adapter, { bodyParser: false, logger: false });
   await app.init();
+  // Of the room of Telegram the pages ask no more than who serves a line.
+  const bots = app.get(BotsRepository, { strict: false });
+  const bot: ClientSource['bot'] = async ({ portalId, lineId }) => {
+    const row = await bots.findByLine(portalId, lineId);
+    return row && { id: row.id, username: row.username, name: row.name, mode: row.mode, state: row.state };
+  };
+  app.get(ClientSide, { strict: false }).register({ bot } as ClientSource);
   return app;
 }
 
