@@ -1,0 +1,33 @@
+import { computed, shallowRef } from 'vue';
+import type { BotItem, PortalItem } from './api.js';
+import { t } from './language.js';
+import { api } from './session.js';
+
+const portals = shallowRef<PortalItem[]>([]);
+const bots = shallowRef<BotItem[]>([]);
+
+/** Portals and bots, for filters and for naming what only has an id. */
+export function useNames() {
+  const load = async (): Promise<void> => {
+    [portals.value, bots.value] = await Promise.all([
+      api().portals().then(({ items }) => items),
+      api().bots().then(({ items }) => items),
+    ]);
+  };
+  const portalName = (id: string | null): string =>
+    id === null ? t.common.none : (portals.value.find((portal) => portal.id === id)?.domain ?? `#${id}`);
+  const botName = (id: string | null): string => {
+    if (id === null) return t.common.none;
+    const bot = bots.value.find((bot) => bot.id === id);
+    return bot?.username ? `@${bot.username}` : (bot?.name ?? `#${id}`);
+  };
+  const portalChoices = computed(() => [
+    { value: '', label: t.common.anyPortal },
+    ...portals.value.map(({ id, domain }) => ({ value: id, label: domain })),
+  ]);
+  const botChoices = computed(() => [
+    { value: '', label: t.common.anyBot },
+    ...bots.value.map(({ id }) => ({ value: id, label: botName(id) })),
+  ]);
+  return { portals, bots, load, portalName, botName, portalChoices, botChoices };
+}
