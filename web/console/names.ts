@@ -1,10 +1,16 @@
 import { computed, shallowRef } from 'vue';
-import type { BotItem, PortalItem } from './api.js';
+import type { BotItem, MessageItem, PortalItem } from './api.js';
 import { t } from './language.js';
 import { api } from './session.js';
 
 const portals = shallowRef<PortalItem[]>([]);
 const bots = shallowRef<BotItem[]>([]);
+
+/** Who said it; Bitrix24 does not always tell an operator's name. */
+export function authorOf({ authorName, authorId, direction }: MessageItem): string {
+  if (authorName) return authorName;
+  return direction === 'outbound' && authorId ? t.conversation.operator(authorId) : t.directions[direction];
+}
 
 /** Portals and bots, for filters and for naming what only has an id. */
 export function useNames() {

@@ -11,11 +11,18 @@ export {}
 /* prettier-ignore */
 declare module 'vue' {
   export interface GlobalComponents {
+    B24Alert: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Alert.vue')['default']
     B24App: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/App.vue')['default']
     B24Button: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Button.vue')['default']
     B24Card: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Card.vue')['default']
+    B24DropdownMenu: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/DropdownMenu.vue')['default']
     B24FormField: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/FormField.vue')['default']
     B24Input: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Input.vue')['default']
+    B24Modal: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Modal.vue')['default']
+    B24Select: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Select.vue')['default']
+    B24Slideover: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Slideover.vue')['default']
+    B24Switch: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Switch.vue')['default']
+    B24Textarea: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Textarea.vue')['default']
     RouterLink: typeof import('vue-router')['RouterLink']
     RouterView: typeof import('vue-router')['RouterView']
   }
