@@ -5,6 +5,7 @@ import { api } from './session.js';
 
 const portals = shallowRef<PortalItem[]>([]);
 const bots = shallowRef<BotItem[]>([]);
+const loaded = shallowRef(false);
 
 /** Who said it; Bitrix24 does not always tell an operator's name. */
 export function authorOf({ authorName, authorId, direction }: MessageItem): string {
@@ -19,13 +20,15 @@ export function useNames() {
       api().portals().then(({ items }) => items),
       api().bots().then(({ items }) => items),
     ]);
+    loaded.value = true;
   };
+  const unknown = (id: string): string => (loaded.value ? `#${id}` : '…');
   const portalName = (id: string | null): string =>
-    id === null ? t.common.none : (portals.value.find((portal) => portal.id === id)?.domain ?? `#${id}`);
+    id === null ? t.common.none : (portals.value.find((portal) => portal.id === id)?.domain ?? unknown(id));
   const botName = (id: string | null): string => {
     if (id === null) return t.common.none;
     const bot = bots.value.find((bot) => bot.id === id);
-    return bot?.username ? `@${bot.username}` : (bot?.name ?? `#${id}`);
+    return bot?.username ? `@${bot.username}` : (bot?.name ?? unknown(id));
   };
   const portalChoices = computed(() => [
     { value: '', label: t.common.anyPortal },
