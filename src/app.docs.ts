@@ -30,7 +30,12 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
     )
     .setVersion('1')
     .addBearerAuth(
-      { type: 'http', scheme: 'bearer', bearerFormat: 'ADMIN_API_KEY', description: 'The key of ADMIN_API_KEY.' },
+      {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'ADMIN_API_KEY',
+        description: 'The key of ADMIN_API_KEY, or one made with POST /admin/keys.',
+      },
       'admin',
     )
     .build();

@@ -1,9 +1,9 @@
 import { applyDecorators, Controller, UseGuards, UseInterceptors } from '@nestjs/common';
-import { ApiBearerAuth, ApiTags, ApiUnauthorizedResponse } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiForbiddenResponse, ApiTags, ApiUnauthorizedResponse } from '@nestjs/swagger';
 import { AdminGuard } from './admin.guard.js';
 import { AuditInterceptor } from './audit.interceptor.js';
 
-/** A controller of the admin API: behind the key, its changes audited. */
+/** A controller of the admin API: behind the key and what it allows, its changes audited. */
 export const AdminController = (path: string) =>
   applyDecorators(
     Controller(`admin/${path}`),
@@ -11,5 +11,10 @@ export const AdminController = (path: string) =>
     UseInterceptors(AuditInterceptor),
     ApiTags('admin'),
     ApiBearerAuth('admin'),
-    ApiUnauthorizedResponse({ description: 'The key is missing or wrong (application/problem+json).' }),
+    ApiUnauthorizedResponse({
+      description: 'The key is missing, wrong, revoked or expired (application/problem+json).',
+    }),
+    ApiForbiddenResponse({
+      description: 'The role of the key, or its limit to one portal, does not allow this (application/problem+json).',
+    }),
   );

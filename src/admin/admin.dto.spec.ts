@@ -12,9 +12,11 @@ import {
   ResolveBody,
   UndeliveredFilter,
 } from './admin.dto.js';
+import type { Caller } from './caller.js';
 import { messageFilter } from './messages.service.js';
 
 const pipe = requestValidation();
+const owner: Caller = { name: 'admin', role: 'owner', portalId: null };
 const read = <Dto>(metatype: Type<Dto>, value: unknown, type: 'query' | 'body' = 'query') =>
   pipe.transform(value, { type, metatype }) as Promise<Dto>;
 const refusal = (metatype: Type, value: unknown) =>
@@ -37,7 +39,7 @@ describe('the parameters of lists', () => {
       cursor: '',
     });
     expect(query.limit).toBe(50);
-    expect(Object.values(messageFilter(query)).filter((value) => value !== undefined)).toEqual([]);
+    expect(Object.values(messageFilter(query, owner)).filter((value) => value !== undefined)).toEqual([]);
   });
 
   it('are converted', async () => {
@@ -48,7 +50,7 @@ describe('the parameters of lists', () => {
       from: '2026-11-22T10:00:00+01:00',
     });
     expect(query.limit).toBe(200);
-    expect(messageFilter(query)).toMatchObject({
+    expect(messageFilter(query, owner)).toMatchObject({
       chatId: 7n,
       state: 'sending',
       from: new Date('2026-11-22T09:00:00Z'),
@@ -67,6 +69,9 @@ describe('the parameters of lists', () => {
     [{ chat: '9'.repeat(30) }, /chat must be an id/],
     [{ from: 'yesterday' }, /2026-11-22T09:30:00Z/],
     [{ from: '2026-02-31T00:00:00Z' }, /from must be a time/],
+    [{ from: '2026-W48' }, /from must be a time/],
+    [{ to: '2026-11-22T09' }, /to must be a time/],
+    [{ to: ['2026-11-22', '2026-11-23'] }, /to must be a time/],
     [{ q: ['a', 'b'] }, /given once/],
     [{ q: 'x'.repeat(201) }, /200 characters/],
     [{ q: 'a\0b' }, /U\+0000/],

@@ -4,13 +4,14 @@ import { Transform } from 'class-transformer';
 import {
   IsIn,
   IsInt,
-  IsISO8601,
+  isISO8601,
   IsOptional,
   IsString,
   Matches,
   Max,
   MaxLength,
   Min,
+  ValidateBy,
   ValidateIf,
 } from 'class-validator';
 import { ID } from './cursor.js';
@@ -55,11 +56,18 @@ const IsWords = () =>
     Matches(/^[^\0]*$/, { message: '$property must not contain U+0000' }),
   );
 
-const IsTime = () =>
+export const IsTime = () =>
   applyDecorators(
     emptyIsAbsent(),
     IsOptional(),
-    IsISO8601({ strict: true }, { message: '$property must be a time such as 2026-11-22T09:30:00Z' }),
+    ValidateBy(
+      {
+        name: 'isTime',
+        // ISO 8601 has forms that JavaScript does not read: weeks, hours alone.
+        validator: { validate: (value) => isISO8601(value, { strict: true }) && !Number.isNaN(Date.parse(value)) },
+      },
+      { message: '$property must be a time such as 2026-11-22T09:30:00Z' },
+    ),
   );
 
 const TIME = { type: String, format: 'date-time' };

@@ -7,6 +7,7 @@ import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
 import { ConsoleController } from './console.controller.js';
 import { DoctorService } from './doctor.service.js';
+import { KeysController } from './keys.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
@@ -24,6 +25,7 @@ import { ViewingLinks } from './viewing-links.js';
     MessagesController,
     StatusController,
     ConsoleController,
+    KeysController,
   ],
   providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
 })

@@ -6,17 +6,29 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { mergeMap, type Observable } from 'rxjs';
-import { AuditRepository } from '../storage/audit.repository.js';
-import type { Prisma } from '../storage/prisma/client.js';
-import { callerOf } from './caller.js';
+import { withoutSecrets } from '../common/redact.js';
+import { AuditRepository, type NewAuditEntry } from '../storage/audit.repository.js';
+import { OverviewRepository } from '../storage/overview.repository.js';
+import { callerOf, signatureOf } from './caller.js';
+import { ID } from './cursor.js';
 
 const AUDITED = Symbol('audited');
 
 /** Names the change that a route makes, e.g. `bot.create`; its subject is the thing before the dot. */
 export const Audited = (action: string) => SetMetadata(AUDITED, action);
+
+/** The change that this handler of a route makes; undefined: none that is on record. */
+export function actionOf(handler: object): string | undefined {
+  return Reflect.getMetadata(AUDITED, handler) as string | undefined;
+}
+
+/** Fields that name or quote a client, who may have to be forgotten: not for the record. Nor is any secret, see {@link AuditRepository.record}. */
+const OF_CLIENTS = new Set(['confirm', 'q', 'user']);
+
+type Detail = NewAuditEntry['detail'];
+type Fields = Partial<Record<string, unknown>>;
 
 /** Writes one row per change that an {@link Audited} route made. A refused request changed nothing and leaves none. */
 @Injectable()
@@ -24,41 +36,67 @@ export class AuditInterceptor implements NestInterceptor {
   private readonly logger = new Logger('Audit');
 
   constructor(
-    private readonly reflector: Reflector,
     private readonly entries: AuditRepository,
+    private readonly overview: OverviewRepository,
   ) {}
 
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const action = this.reflector.get<string | undefined>(AUDITED, context.getHandler());
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const action = actionOf(context.getHandler());
     if (!action) return next.handle();
     const request = context.switchToHttp().getRequest<FastifyRequest>();
+    // Afterwards the subject may be gone.
+    const portalBefore = await this.portalOf(action, request);
     return next.handle().pipe(
       mergeMap(async (result: unknown) => {
-        await this.record(action, request, result);
+        await this.record(entryOf(action, request, result, portalBefore));
         return result;
       }),
     );
   }
 
+  private async portalOf(action: string, request: FastifyRequest): Promise<bigint | null> {
+    const { id } = request.params as { id?: string };
+    return id !== undefined && ID.test(id) ? this.overview.portalOf(thingOf(action), BigInt(id)) : null;
+  }
+
   /** The change is made and cannot be taken back: a row that cannot be written goes to the log instead. */
-  private async record(action: string, request: FastifyRequest, result: unknown): Promise<void> {
-    const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
-    const id = named ?? (result as { id?: string } | undefined)?.id;
-    const thing = action.split('.')[0];
-    const entry = {
-      actor: `${callerOf(request).name}@${request.ip}`,
-      action,
-      subject: id ? `${thing}:${id}` : `${thing}s`,
-      detail: { ...place, ...withoutToken(request.body) },
-    };
+  private async record(entry: NewAuditEntry): Promise<void> {
     await this.entries.record(entry).catch((error: unknown) => {
-      this.logger.error({ entry, err: error }, 'The audit row could not be written');
+      const logged = { ...entry, portalId: entry.portalId?.toString() ?? null, detail: withoutSecrets(entry.detail) };
+      this.logger.error({ entry: logged, err: error }, 'The audit row could not be written');
     });
   }
 }
 
-function withoutToken(body: unknown): Prisma.InputJsonObject {
-  if (typeof body !== 'object' || body === null) return {};
-  const { token: _token, ...rest } = body as Record<string, Prisma.InputJsonValue>;
-  return rest;
+function entryOf(action: string, request: FastifyRequest, result: unknown, portalBefore: bigint | null): NewAuditEntry {
+  const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
+  const changed = fieldsOf(result);
+  const id = named ?? (typeof changed.id === 'string' ? changed.id : undefined);
+  const caller = callerOf(request);
+  // A GET that is on record takes something away: what, its query says.
+  const asked = { ...(request.method === 'GET' ? fieldsOf(request.query) : {}), ...fieldsOf(request.body) };
+  return {
+    actor: `${signatureOf(caller)}@${request.ip}`,
+    action,
+    subject: id ? `${thingOf(action)}:${id}` : `${thingOf(action)}s`,
+    // What moved belongs to where it is now: its row names no other portal than its own.
+    portalId: caller.portalId ?? idOf(changed.portalId) ?? portalBefore ?? idOf(asked.portal),
+    detail: {
+      ...place,
+      ...(Object.fromEntries(Object.entries(asked).filter(([name]) => !OF_CLIENTS.has(name))) as Detail),
+    },
+  };
+}
+
+/** `bot` of `bot.create`, `message` of `messages.export`. */
+function thingOf(action: string): string {
+  return action.slice(0, action.indexOf('.')).replace(/s$/, '');
+}
+
+function fieldsOf(value: unknown): Fields {
+  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+}
+
+function idOf(value: unknown): bigint | null {
+  return typeof value === 'string' && ID.test(value) ? BigInt(value) : null;
 }

@@ -1,9 +1,11 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { Problem } from '../common/problem.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
+import { CalledBy, portalFor, type Caller } from './caller.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 
@@ -14,9 +16,9 @@ export class BotsController {
 
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
-  async list(@Query() query: ListQuery): Promise<Page<BotView>> {
+  async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<Page<BotView>> {
     const before = decodeCursor(query.cursor);
-    const rows = (await this.bots.list())
+    const rows = (await this.bots.list(caller.portalId ?? undefined))
       .map((view) => ({ id: BigInt(view.id), view }))
       .filter((row) => before === undefined || row.id < before)
       .sort((a, b) => (a.id < b.id ? 1 : -1));
@@ -25,23 +27,28 @@ export class BotsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One bot' })
-  async one(@Param('id', IdPipe) id: bigint): Promise<BotView> {
-    const bot = (await this.bots.list()).find((view) => BigInt(view.id) === id);
-    if (!bot) throw notFound('No bot', id);
-    return bot;
+  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<BotView> {
+    return this.find(id, caller);
   }
 
   @Post()
   @Audited('bot.create')
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
-  create(@Body() body: NewBotBody): Promise<BotView> {
+  async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotView> {
+    assertStaysWith(caller, body.portalId ?? null);
     return this.bots.create(body);
   }
 
   @Patch(':id')
   @Audited('bot.update')
   @ApiOperation({ summary: 'Change the line, the mode, the token, or whether the bot is in service' })
-  update(@Param('id', IdPipe) id: bigint, @Body() body: BotChangeBody): Promise<BotView> {
+  async update(
+    @Param('id', IdPipe) id: bigint,
+    @Body() body: BotChangeBody,
+    @CalledBy() caller: Caller,
+  ): Promise<BotView> {
+    await this.find(id, caller);
+    if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
     return this.bots.update(id, body);
   }
 
@@ -49,7 +56,26 @@ export class BotsController {
   @HttpCode(204)
   @Audited('bot.remove')
   @ApiOperation({ summary: 'Remove a bot with its chats and their history' })
-  async remove(@Param('id', IdPipe) id: bigint): Promise<void> {
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
+    await this.find(id, caller);
     await this.bots.remove(id);
+  }
+
+  private async find(id: bigint, caller: Caller): Promise<BotView> {
+    const bot = (await this.bots.list(caller.portalId ?? undefined)).find((view) => BigInt(view.id) === id);
+    if (!bot) throw notFound('No bot', id);
+    return bot;
+  }
+}
+
+/** A bot without a portal, or of another one, would be out of the caller's sight: he can neither make nor leave it so. */
+function assertStaysWith(caller: Caller, portalId: string | null): void {
+  if (portalId !== null) portalFor(caller, BigInt(portalId));
+  else if (caller.portalId !== null) {
+    throw new Problem(
+      403,
+      'limited_to_portal',
+      `The key is limited to portal ${caller.portalId}: its bots serve a line of it. Give portalId and lineId.`,
+    );
   }
 }

@@ -2,13 +2,15 @@ import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestj
 import type { FastifyRequest } from 'fastify';
 import { Problem } from '../common/problem.js';
 
-/** What a key of the admin API allows, from least to most; each allows what the ones before it do. */
+/** What a key of the admin API allows, from least to most; each allows what the ones before it do (table `access_keys`). */
 export const ROLES = ['read_only', 'operator', 'owner'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** Who calls the admin API, as the key says. */
 export interface Caller {
-  /** As the audit log names him. */
+  /** Of the stored key; none: the key of ADMIN_API_KEY. */
+  keyId?: bigint;
+  /** What the key is called; several may be called the same. */
   name: string;
   role: Role;
   /** Sees and changes only this portal, its bots, chats and messages; null: every portal. */
@@ -20,6 +22,11 @@ export interface Requirement {
   role: Role;
   /** Only for callers who are not limited to one portal. */
   everyPortal: boolean;
+}
+
+/** The caller as records name him, beyond doubt: `admin` is the key of ADMIN_API_KEY, `Anna#3` the stored key 3. */
+export function signatureOf({ name, keyId }: Caller): string {
+  return keyId === undefined ? name : `${name}#${keyId}`;
 }
 
 const REQUIREMENT = Symbol('requirement');

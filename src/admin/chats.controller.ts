@@ -5,6 +5,7 @@ import { HistoryRepository, type ChatRow } from '../storage/history.repository.j
 import { AdminController } from './admin.decorator.js';
 import { ChatMessagesQuery, ChatsQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
+import { CalledBy, portalFor, Requires, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 import { MessagesService } from './messages.service.js';
@@ -22,12 +23,12 @@ export class ChatsController {
 
   @Get()
   @ApiOperation({ summary: 'Chats, newest first' })
-  async list(@Query() { limit, cursor, q, state, portal, bot }: ChatsQuery) {
+  async list(@Query() { limit, cursor, q, state, portal, bot }: ChatsQuery, @CalledBy() caller: Caller) {
     const rows = await this.history.chats(
       {
         words: q,
         state,
-        portalId: portal === undefined ? undefined : BigInt(portal),
+        portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
         botId: bot === undefined ? undefined : BigInt(bot),
         before: decodeCursor(cursor),
       },
@@ -38,43 +39,46 @@ export class ChatsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One chat' })
-  async one(@Param('id', IdPipe) id: bigint) {
-    return this.item(await this.find(id));
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return this.item(await this.find(id, caller));
   }
 
   @Post(':id/ban')
   @HttpCode(200)
+  @Requires('operator')
   @Audited('chat.ban')
   @ApiOperation({
     summary: 'Keep what comes from this chat from now on as `ignored`; operators can still write to it',
   })
-  ban(@Param('id', IdPipe) id: bigint) {
-    return this.setBanned(id, true);
+  ban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return this.setBanned(id, true, caller);
   }
 
   @Post(':id/unban')
   @HttpCode(200)
+  @Requires('operator')
   @Audited('chat.unban')
   @ApiOperation({ summary: 'Relay again what comes from this chat; what was kept meanwhile stays `ignored`' })
-  unban(@Param('id', IdPipe) id: bigint) {
-    return this.setBanned(id, false);
+  unban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return this.setBanned(id, false, caller);
   }
 
   @Get(':id/messages')
   @ApiOperation({ summary: 'Messages of one chat, newest first' })
-  async said(@Param('id', IdPipe) id: bigint, @Query() query: ChatMessagesQuery) {
-    await this.find(id);
-    return this.messages.list({ ...query, chat: id.toString() });
+  async said(@Param('id', IdPipe) id: bigint, @Query() query: ChatMessagesQuery, @CalledBy() caller: Caller) {
+    await this.find(id, caller);
+    return this.messages.list({ ...query, chat: id.toString() }, caller);
   }
 
-  private async setBanned(id: bigint, banned: boolean) {
+  private async setBanned(id: bigint, banned: boolean, caller: Caller) {
+    await this.find(id, caller);
     await this.chats.setBanned(id, banned);
-    return this.item(await this.find(id));
+    return this.item(await this.find(id, caller));
   }
 
-  private async find(id: bigint): Promise<ChatRow> {
+  private async find(id: bigint, caller: Caller): Promise<ChatRow> {
     const chat = await this.history.chat(id);
-    if (!chat) throw notFound('No chat', id);
+    if (!chat || !sees(caller, chat.portalId)) throw notFound('No chat', id);
     return chat;
   }
 

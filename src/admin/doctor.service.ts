@@ -37,6 +37,23 @@ export interface Diagnosis {
   checks: Check[];
 }
 
+/** What was found out, so that each may be told what concerns him. */
+export interface Examination {
+  /** Of the program itself: everybody's affair, so nothing here names a portal or a bot. */
+  program: Check[];
+  /** Null: the database could not tell. */
+  traffic: Traffic | null;
+}
+
+/** Portals and bots; portalId null: of no portal. */
+interface Traffic {
+  portals: PortalView[];
+  bots: BotFacts[];
+  parts: { portalId: bigint | null; checks: Check[] }[];
+  /** Seconds for which the oldest message of a portal waits. */
+  waiting: { portalId: bigint | null; seconds: number }[];
+}
+
 /** Finds out why messages do not flow. Never throws: what cannot be found out is a check that failed. */
 @Injectable()
 export class DoctorService {
@@ -51,16 +68,25 @@ export class DoctorService {
     private readonly registration: RegistrationService,
   ) {}
 
-  /** At most 10 s old. */
-  diagnose(): Promise<Diagnosis> {
-    return this.cached.get();
+  /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
+  async diagnose(portalId?: bigint): Promise<Diagnosis> {
+    return diagnosis(await this.cached.get(), portalId);
   }
 
-  private async examine(): Promise<Diagnosis> {
+  private async examine(): Promise<Examination> {
     const database = await this.checkDatabase();
-    const rest = database.ok ? await this.checkTraffic() : [];
-    const checks = [database, ...environmentChecks(this.environment), ...rest];
-    return { ok: checks.every(({ ok }) => ok), checks };
+    const program = [database, ...environmentChecks(this.environment)];
+    if (!database.ok) return { program, traffic: null };
+    try {
+      program.push(migrationsCheck(await this.schema.pendingMigrations()));
+      return { program, traffic: await this.examineTraffic() };
+    } catch (error) {
+      const what = `The examination broke off: ${describe(error)}`;
+      return {
+        program: [...program, check('examination', false, what, 'Try again; the log may tell more.')],
+        traffic: null,
+      };
+    }
   }
 
   private async checkDatabase(): Promise<Check> {
@@ -75,37 +101,30 @@ export class DoctorService {
     );
   }
 
-  private async checkTraffic(): Promise<Check[]> {
-    try {
-      const [pending, portals, bots, idle, oldest] = await Promise.all([
-        this.schema.pendingMigrations(),
-        this.overview.portals(MOST_PORTALS),
-        this.overview.bots(),
-        this.overview.idleEndpoints(),
-        this.overview.oldestWaitingSeconds(),
-      ]);
-      const asked = await Promise.all([
-        ...bots.slice(0, MOST_ASKED).map((bot) => this.askTelegram(bot)),
-        ...portals.slice(0, MOST_ASKED).map((portal) => this.askPortal(portal)),
-      ]);
-      return [
-        migrationsCheck(pending),
-        ...inventoryChecks(portals, bots),
-        ...portals.flatMap((portal) => portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`))),
-        ...bots.flatMap((bot) => botChecks(bot, portals, !idle.has(`bot:${bot.id}`))),
-        ...asked.flat(),
-        queueCheck(oldest),
-      ];
-    } catch (error) {
-      return [
-        check(
-          'examination',
-          false,
-          `The examination broke off: ${describe(error)}`,
-          'Try again; the log may tell more.',
-        ),
-      ];
-    }
+  private async examineTraffic(): Promise<Traffic> {
+    const [portals, bots, idle, waiting] = await Promise.all([
+      this.overview.portals(MOST_PORTALS),
+      this.overview.bots(),
+      this.overview.idleEndpoints(),
+      this.overview.oldestWaitingByPortal(),
+    ]);
+    const parts = await Promise.all([
+      ...portals.map(async (portal, place) => ({
+        portalId: portal.id,
+        checks: [
+          ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`)),
+          ...(place < MOST_ASKED ? await this.askPortal(portal) : []),
+        ],
+      })),
+      ...bots.map(async (bot, place) => ({
+        portalId: bot.portalId,
+        checks: [
+          ...botChecks(bot, portals, !idle.has(`bot:${bot.id}`)),
+          ...(place < MOST_ASKED ? await this.askTelegram(bot) : []),
+        ],
+      })),
+    ]);
+    return { portals, bots, parts, waiting };
   }
 
   private async askTelegram(bot: BotFacts): Promise<Check[]> {
@@ -158,6 +177,22 @@ export class DoctorService {
       return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
     }
   }
+}
+
+/** What concerns the portal, or everything without one. */
+export function diagnosis({ program, traffic }: Examination, portalId?: bigint): Diagnosis {
+  const concerns = (part: { portalId: bigint | null }) => portalId === undefined || part.portalId === portalId;
+  const checks = [...program];
+  if (traffic) {
+    const portals = traffic.portals.filter(({ id }) => concerns({ portalId: id }));
+    const ages = traffic.waiting.filter(concerns).map(({ seconds }) => seconds);
+    checks.push(
+      ...inventoryChecks(portals, traffic.bots.filter(concerns)),
+      ...traffic.parts.filter(concerns).flatMap((part) => part.checks),
+      queueCheck(ages.length > 0 ? Math.max(...ages) : null),
+    );
+  }
+  return { ok: checks.every(({ ok }) => ok), checks };
 }
 
 function migrationsCheck(pending: string[]): Check {

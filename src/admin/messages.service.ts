@@ -4,6 +4,7 @@ import type { LinkedFile } from '../relay/file-links.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
 import type { MessagesQuery, UndeliveredFilter } from './admin.dto.js';
+import { portalFor, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
 import { notFound } from './id.pipe.js';
 import { messageDetail, messageItem, type MessageItem } from './message.view.js';
@@ -12,7 +13,7 @@ import { ViewingLinks } from './viewing-links.js';
 /** Messages that one transaction sends again or puts away. */
 const BATCH = 500;
 
-/** The history as pages, and what is done about messages by filter. */
+/** The history as pages, and what is done about messages by filter: of what the caller may see. */
 @Injectable()
 export class MessagesService {
   constructor(
@@ -22,9 +23,9 @@ export class MessagesService {
   ) {}
 
   /** Newest first. A search that would read too much of a long history is a 422 problem. */
-  async list(query: MessagesQuery): Promise<Page<MessageItem>> {
+  async list(query: MessagesQuery, caller: Caller): Promise<Page<MessageItem>> {
     try {
-      const rows = await this.history.messages(messageFilter(query), query.limit + 1);
+      const rows = await this.history.messages(messageFilter(query, caller), query.limit + 1);
       return pageOf(rows, query.limit, (row) => messageItem(row, this.linkTo));
     } catch (error) {
       if (!(error instanceof SearchTooLongError)) throw error;
@@ -37,9 +38,9 @@ export class MessagesService {
   }
 
   /** One message with its timeline. Throws a 404 problem when there is none. */
-  async one(id: bigint) {
+  async one(id: bigint, caller: Caller) {
     const story = await this.history.message(id);
-    if (!story) throw notFound('No message', id);
+    if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
     return messageDetail(story, this.linkTo);
   }
 
@@ -47,26 +48,23 @@ export class MessagesService {
    * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
    * keep their order.
    */
-  retry(filter: UndeliveredFilter): Promise<number> {
-    return this.forEachUndelivered(filter, (ids) => this.replay.retry(ids));
+  retry(filter: UndeliveredFilter, caller: Caller): Promise<number> {
+    return this.forEachUndelivered(messageFilter(filter, caller), (ids) => this.replay.retry(ids));
   }
 
   /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
-  discard(filter: UndeliveredFilter): Promise<number> {
-    return this.forEachUndelivered(filter, (ids) => this.replay.discard(ids));
+  discard(filter: UndeliveredFilter, caller: Caller): Promise<number> {
+    return this.forEachUndelivered(messageFilter(filter, caller), (ids) => this.replay.discard(ids));
   }
 
   private readonly linkTo = (file: LinkedFile) => this.links.to(file);
 
   /** Each is looked at once, oldest first: one that fails again meanwhile is not taken twice. */
-  private async forEachUndelivered(
-    filter: UndeliveredFilter,
-    act: (ids: bigint[]) => Promise<number>,
-  ): Promise<number> {
+  private async forEachUndelivered(filter: MessageFilter, act: (ids: bigint[]) => Promise<number>): Promise<number> {
     let changed = 0;
     let after = 0n;
     for (;;) {
-      const ids = await this.history.replayable(messageFilter(filter), after, BATCH);
+      const ids = await this.history.replayable(filter, after, BATCH);
       changed += await act(ids);
       const last = ids.at(-1);
       if (last === undefined || ids.length < BATCH) return changed;
@@ -75,14 +73,14 @@ export class MessagesService {
   }
 }
 
-/** The list's parameters, converted. */
-export function messageFilter(query: Partial<MessagesQuery>): MessageFilter {
+/** The list's parameters, converted and narrowed to what the caller may see. */
+export function messageFilter(query: Partial<MessagesQuery>, caller: Caller): MessageFilter {
   return {
     state: query.state,
     direction: query.direction,
     words: query.q,
     chatId: query.chat === undefined ? undefined : BigInt(query.chat),
-    portalId: query.portal === undefined ? undefined : BigInt(query.portal),
+    portalId: portalFor(caller, query.portal === undefined ? undefined : BigInt(query.portal)),
     botId: query.bot === undefined ? undefined : BigInt(query.bot),
     from: query.from === undefined ? undefined : new Date(query.from),
     to: query.to === undefined ? undefined : new Date(query.to),

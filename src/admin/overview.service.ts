@@ -17,13 +17,17 @@ export interface Overview extends Summary {
   byBot: ({ botId: string | null } & Summary)[];
 }
 
-/** The whole traffic in numbers. */
+/** The traffic in numbers. */
 @Injectable()
 export class OverviewService {
   constructor(private readonly repository: OverviewRepository) {}
 
-  async overview(): Promise<Overview> {
-    const [counts, oldest] = await Promise.all([this.repository.messageCounts(), this.repository.oldestWaiting()]);
+  /** All of it, or that of one portal, as if there were no other. */
+  async overview(portalId?: bigint): Promise<Overview> {
+    const [counts, oldest] = await Promise.all([
+      this.repository.messageCounts(portalId),
+      this.repository.oldestWaiting(portalId),
+    ]);
     return summarise(counts, oldest, new Date());
   }
 }

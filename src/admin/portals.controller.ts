@@ -10,6 +10,7 @@ import { OverviewRepository, type PortalView } from '../storage/overview.reposit
 import { AdminController } from './admin.decorator.js';
 import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
+import { CalledBy, Requires, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 
@@ -24,69 +25,87 @@ export class PortalsController {
 
   @Get()
   @ApiOperation({ summary: 'Portals, newest first' })
-  async list(@Query() query: ListQuery) {
-    const rows = await this.overview.portals(query.limit + 1, decodeCursor(query.cursor));
-    return pageOf(rows, query.limit, portalItem);
+  async list(@Query() { limit, cursor }: ListQuery, @CalledBy() caller: Caller) {
+    const rows = await this.overview.portals(limit + 1, decodeCursor(cursor), caller.portalId ?? undefined);
+    return pageOf(rows, limit, portalItem);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One portal' })
-  async one(@Param('id', IdPipe) id: bigint) {
-    return portalItem(await this.find(id));
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return portalItem(await this.find(id, caller));
   }
 
   @Post(':id/connector/register')
   @HttpCode(200)
+  @Requires('operator')
   @Audited('portal.register')
   @ApiOperation({ summary: 'Register the connector, bind the events and activate the lines again; may be repeated' })
-  async register(@Param('id', IdPipe) id: bigint): Promise<RegistrationReport> {
-    await this.find(id);
+  async register(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<RegistrationReport> {
+    await this.find(id, caller);
     return this.registration.register(id);
   }
 
   @Post(':id/connector/activate')
   @HttpCode(200)
+  @Requires('operator')
   @Audited('portal.activate')
   @ApiOperation({ summary: 'Switch the connector on in one open line' })
-  async activate(@Param('id', IdPipe) id: bigint, @Body() { lineId }: LineBody): Promise<RegistrationReport> {
-    await this.find(id);
+  async activate(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { lineId }: LineBody,
+    @CalledBy() caller: Caller,
+  ): Promise<RegistrationReport> {
+    await this.find(id, caller);
     return this.registration.activate(id, lineId);
   }
 
   @Post(':id/connector/deactivate')
   @HttpCode(200)
+  @Requires('operator')
   @Audited('portal.deactivate')
   @ApiOperation({ summary: 'Switch the connector off in one open line' })
-  async deactivate(@Param('id', IdPipe) id: bigint, @Body() { lineId }: LineBody): Promise<RegistrationReport> {
-    await this.find(id);
+  async deactivate(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { lineId }: LineBody,
+    @CalledBy() caller: Caller,
+  ): Promise<RegistrationReport> {
+    await this.find(id, caller);
     return this.registration.deactivate(id, lineId);
   }
 
   @Get(':id/connector/status')
   @ApiOperation({ summary: 'What the portal says about the connector in one line, or in each line that has it' })
-  async status(@Param('id', IdPipe) id: bigint, @Query() { lineId }: LineQuery): Promise<{ items: ConnectorStatus[] }> {
-    const lines = lineId ? [lineId] : linesOf(await this.find(id));
+  async status(
+    @Param('id', IdPipe) id: bigint,
+    @Query() { lineId }: LineQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<{ items: ConnectorStatus[] }> {
+    const portal = await this.find(id, caller);
+    const lines = lineId ? [lineId] : linesOf(portal);
     return { items: await Promise.all(lines.map((line) => this.registration.status(id, line))) };
   }
 
   @Patch(':id/lines/:lineId')
+  @Requires('operator')
   @Audited('portal.line')
   @ApiOperation({ summary: 'What clients read before an operator’s words in one open line' })
   async changeLine(
     @Param('id', IdPipe) id: bigint,
     @Param('lineId', IdPipe) lineId: bigint,
     @Body() { operatorName, operatorNameTemplate }: LineChangeBody,
+    @CalledBy() caller: Caller,
   ) {
-    await this.find(id);
+    await this.find(id, caller);
     const shown = { operatorName, template: operatorNameTemplate ?? null };
     if (!(await this.lines.setOperatorName(id, lineId.toString(), shown))) {
       throw notFound('No line of this portal', lineId);
     }
-    return portalItem(await this.find(id));
+    return portalItem(await this.find(id, caller));
   }
 
-  private async find(id: bigint): Promise<PortalView> {
-    const portal = await this.overview.portal(id);
+  private async find(id: bigint, caller: Caller): Promise<PortalView> {
+    const portal = sees(caller, id) ? await this.overview.portal(id) : null;
     if (!portal) throw notFound('No portal', id);
     return portal;
   }

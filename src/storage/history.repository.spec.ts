@@ -272,6 +272,13 @@ describe('the overview', () => {
   it('finds what waits longest, and how much there is to do', async () => {
     expect(await overview.oldestWaiting()).toMatchObject([{ botId: 2n, since: new Date('2026-11-21T10:00:00Z') }]);
     expect(await overview.oldestWaitingSeconds()).toBeGreaterThan(3_600);
+    expect(await overview.oldestWaitingByPortal()).toEqual([{ portalId: 1n, seconds: expect.any(Number) }]);
+    expect(await overview.oldestWaiting(1n)).toEqual(await overview.oldestWaiting());
+    expect(await overview.oldestWaiting(404n)).toEqual([]);
+    const ofPortal = (await overview.messageCounts()).filter(({ portalId }) => portalId === 1n);
+    expect(await overview.messageCounts(1n)).toHaveLength(ofPortal.length);
+    expect(await overview.messageCounts(1n)).toEqual(expect.arrayContaining(ofPortal));
+    expect(await overview.messageCounts(404n)).toEqual([]);
     const depths = await overview.queueDepths();
     expect(depths.find(({ channel }) => channel === 'inbound')).toEqual({
       channel: 'inbound',
@@ -295,6 +302,16 @@ describe('the overview', () => {
     expect(shown).not.toMatch(/SEALED|accessToken|refreshToken|clientSecret|TokenHash/);
     expect(await overview.portals(10, 1n)).toEqual([]);
     expect(await overview.portal(404n)).toBeNull();
+    expect((await overview.portals(10, undefined, 1n)).map(({ id }) => id)).toEqual([1n]);
+    expect(await overview.portals(10, undefined, 404n)).toEqual([]);
+  });
+
+  it('knows whose portal a thing is', async () => {
+    expect(await overview.portalOf('portal', 404n)).toBe(404n);
+    expect(await overview.portalOf('bot', 2n)).toBe(1n);
+    expect(await overview.portalOf('chat', 5n)).toBe(1n);
+    expect(await overview.portalOf('bot', 404n)).toBeNull();
+    expect(await overview.portalOf('weather', 1n)).toBeNull();
   });
 
   it('knows who is driven and what there is', async () => {
@@ -307,9 +324,42 @@ describe('the audit', () => {
   it('comes newest first, by pages', async () => {
     const audit = new AuditRepository(db);
     for (const action of ['bot.create', 'bot.update'])
-      await audit.record({ actor: 'admin', action, subject: 'bot:2', detail: {} });
-    const [newest] = await audit.list(1);
+      await audit.record({ actor: 'admin', action, subject: 'bot:2', portalId: 1n, detail: {} });
+    const [newest] = await audit.list({}, 1);
     expect(newest?.action).toBe('bot.update');
-    expect((await audit.list(10, newest?.id)).map(({ action }) => action)).toEqual(['bot.create']);
+    expect((await audit.list({ before: newest?.id }, 10)).map(({ action }) => action)).toEqual(['bot.create']);
+  });
+
+  it('is narrowed by portal, action and time', async () => {
+    const audit = new AuditRepository(db);
+    await audit.record({ actor: 'admin', action: 'message.retry', subject: 'messages', portalId: null, detail: {} });
+    const actions = async (filter: Parameters<AuditRepository['list']>[0]) =>
+      (await audit.list(filter, 50)).map(({ action }) => action);
+    expect(await actions({ portalId: 1n })).toEqual(['bot.update', 'bot.create']);
+    expect(await actions({ portalId: 1n, action: 'bot.create' })).toEqual(['bot.create']);
+    expect(await actions({ portalId: 404n })).toEqual([]);
+    expect(await actions({ action: 'message.retry' })).toEqual(['message.retry']);
+    expect(await actions({ to: new Date(0) })).toEqual([]);
+    expect(await actions({ from: new Date(0) })).toHaveLength(3);
+  });
+
+  it('keeps no secret, whatever it is given', async () => {
+    const audit = new AuditRepository(db);
+    const detail = {
+      token: '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc',
+      clientId: 'local.1',
+      clientSecret: 'S3CRET',
+      key: 'S3CRET',
+      name: 'my bot 123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc',
+    };
+    await audit.record({
+      actor: 'admin',
+      action: 'application.create',
+      subject: 'application:1',
+      portalId: null,
+      detail,
+    });
+    const [kept] = await audit.list({}, 1);
+    expect(kept?.detail).toEqual({ clientId: 'local.1', name: 'my bot [bot token]' });
   });
 });

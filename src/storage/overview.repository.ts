@@ -108,40 +108,54 @@ const PORTAL_VIEW = {
   bots: { select: { id: true, username: true, lineId: true }, orderBy: { id: 'asc' } },
 } as const;
 
+/** Tables whose rows belong to portals, by what one row is called. */
+const OF_PORTALS: Partial<Record<string, string>> = {
+  bot: 'bots',
+  chat: 'chat_links',
+  key: 'access_keys',
+  message: 'messages',
+};
+
 /** Reads across tables, for the admin API, the doctor, probes and metrics. Changes nothing. */
 @Injectable()
 export class OverviewRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Every message ever, counted; cheap whatever the history, which is counted as it is written. */
-  async messageCounts(): Promise<MessageCount[]> {
+  /** Every message ever, or of one portal, counted; cheap whatever the history, which is counted as it is written. */
+  async messageCounts(portalId?: bigint): Promise<MessageCount[]> {
     const { rows } = await this.db.query<
       Omit<MessageCount, 'count' | 'state'> & { state: MessageState; count: bigint }
     >(
       `SELECT portal_id AS "portalId", bot_id AS "botId", direction, state, sum(change)::bigint AS count
-         FROM message_counts GROUP BY portal_id, bot_id, direction, state`,
+         FROM message_counts WHERE $1::bigint IS NULL OR portal_id = $1
+        GROUP BY portal_id, bot_id, direction, state`,
+      [portalId ?? null],
     );
-    const sending = await this.sendingCounts();
+    const sending = await this.sendingCounts(portalId);
     return splitSending(
       rows.map((row) => ({ ...row, count: Number(row.count) })),
       sending,
     );
   }
 
-  private async sendingCounts(): Promise<MessageCount[]> {
+  private async sendingCounts(portalId: bigint | undefined): Promise<MessageCount[]> {
     const { rows } = await this.db.query<Omit<MessageCount, 'count' | 'state'> & { count: bigint }>(
       `SELECT m.portal_id AS "portalId", m.bot_id AS "botId", m.direction, count(*) AS count
          FROM deliveries d JOIN messages m ON m.id = d.message_id
         WHERE d.state = 'sending' AND d.kind = 'message' AND m.state = 'queued'
+          AND ($1::bigint IS NULL OR m.portal_id = $1)
         GROUP BY m.portal_id, m.bot_id, m.direction`,
+      [portalId ?? null],
     );
     return rows.map((row) => ({ ...row, state: 'sending', count: Number(row.count) }));
   }
 
-  async oldestWaiting(): Promise<OldestWaiting[]> {
+  async oldestWaiting(portalId?: bigint): Promise<OldestWaiting[]> {
     const { rows } = await this.db.query<OldestWaiting>(
       `SELECT portal_id AS "portalId", bot_id AS "botId", direction, min(created_at) AS since
-         FROM messages WHERE state = 'queued' GROUP BY portal_id, bot_id, direction`,
+         FROM messages WHERE state = 'queued' AND ($1::bigint IS NULL OR portal_id = $1)
+        GROUP BY portal_id, bot_id, direction`,
+      [portalId ?? null],
     );
     return rows;
   }
@@ -171,10 +185,19 @@ export class OverviewRepository {
     return rows[0] ? Math.max(0, rows[0].seconds) : null;
   }
 
-  /** Newest first, at most `limit`; `before`: ids below it. */
-  async portals(limit: number, before?: bigint): Promise<PortalView[]> {
+  /** The same for each portal for which something waits; reads everything that waits. */
+  async oldestWaitingByPortal(): Promise<{ portalId: bigint | null; seconds: number }[]> {
+    const { rows } = await this.db.query<{ portalId: bigint | null; seconds: number }>(
+      `SELECT portal_id AS "portalId", greatest(0, extract(epoch FROM now() - min(created_at)))::float8 AS seconds
+         FROM messages WHERE state = 'queued' GROUP BY portal_id`,
+    );
+    return rows;
+  }
+
+  /** Newest first, at most `limit`; `before`: ids below it; `only`: the one with this id. */
+  async portals(limit: number, before?: bigint, only?: bigint): Promise<PortalView[]> {
     const rows = await this.db.prisma.portal.findMany({
-      where: before === undefined ? {} : { id: { lt: before } },
+      where: { id: { lt: before, equals: only } },
       include: PORTAL_VIEW,
       orderBy: { id: 'desc' },
       take: limit,
@@ -185,6 +208,18 @@ export class OverviewRepository {
   async portal(id: bigint): Promise<PortalView | null> {
     const row = await this.db.prisma.portal.findUnique({ where: { id }, include: PORTAL_VIEW });
     return row && portalView(row);
+  }
+
+  /** The portal that something belongs to; null: to none, or there is no such thing. */
+  async portalOf(thing: string, id: bigint): Promise<bigint | null> {
+    if (thing === 'portal') return id;
+    const table = OF_PORTALS[thing];
+    if (table === undefined) return null;
+    const { rows } = await this.db.query<{ portalId: bigint | null }>(
+      `SELECT portal_id AS "portalId" FROM ${table} WHERE id = $1`,
+      [id],
+    );
+    return rows[0]?.portalId ?? null;
   }
 
   async bots(): Promise<BotFacts[]> {

@@ -4,6 +4,7 @@ import { DatabaseService } from './database.service.js';
 import { openDatabase } from './database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
 import { adminKey, encryptionKey } from './key-file.js';
+import { AccessKeysRepository } from './access-keys.repository.js';
 import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
@@ -24,7 +25,7 @@ import { SchemaService } from './schema.service.js';
 import { TokensRepository } from './tokens.repository.js';
 import { UploadsRepository } from './uploads.repository.js';
 
-/** Bearer key of `/admin`; `file` keeps it when it was made here rather than configured. */
+/** The root key of `/admin`, which is in no table; `file` keeps it when it was made here rather than configured. */
 export class AdminKey {
   constructor(
     readonly value: string,
@@ -34,6 +35,7 @@ export class AdminKey {
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
+  AccessKeysRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,

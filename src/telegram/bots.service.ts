@@ -85,8 +85,10 @@ export class BotsService implements OnApplicationBootstrap {
     if (this.environment.TG_BOT_TOKEN) await this.seedDefault(this.environment.TG_BOT_TOKEN);
   }
 
-  async list(): Promise<BotView[]> {
-    return (await this.bots.list()).map(view);
+  /** All, or those that serve a line of the portal. */
+  async list(portalId?: bigint): Promise<BotView[]> {
+    const bots = portalId === undefined ? this.bots.list() : this.bots.listByPortal(portalId);
+    return (await bots).map(view);
   }
 
   /**

@@ -10,6 +10,8 @@ describe('with PostgreSQL away', () => {
   let bridge: Bridge;
   let proxy: TcpProxy;
   let lastId = 500_000;
+  /** A key that is in the database. */
+  let key: string;
 
   beforeAll(async () => {
     bridge = await Bridge.start({ installed: false });
@@ -19,6 +21,7 @@ describe('with PostgreSQL away', () => {
     await bridge.install();
     bridge.bot.client({ id: 777, first_name: 'Ivan' }).sends('before');
     await bridge.portal.dialog('tg:777').receives(1, 10_000);
+    key = (await bridge.program.admin('POST', '/keys', { name: 'Anna', role: 'owner' })).json.key;
   });
 
   afterAll(async () => {
@@ -50,6 +53,8 @@ describe('with PostgreSQL away', () => {
       bridge.handler(event(`refused-too-${lastId}`, 'not taken')),
       bridge.program.post('/tg/webhook', update('not taken')),
       bridge.program.post('/tg/webhook', update('not taken')),
+      // It may be right: nobody is told that it is wrong.
+      bridge.program.get('/admin/me', { authorization: `Bearer ${key}` }),
     ];
     for (const answer of await Promise.all(requests.map(timed))) {
       expect(answer.status, answer.text).toBe(503);
@@ -58,6 +63,7 @@ describe('with PostgreSQL away', () => {
       expect(answer.json).toMatchObject({ status: 503, code: 'storage_unavailable' });
       expect(answer.ms).toBeLessThan(SOON);
     }
+    expect((await bridge.program.admin('GET', '/me')).status).toBe(200);
     const [live, ready] = await Promise.all([
       timed(bridge.program.get('/health/live')),
       timed(bridge.program.get('/health/ready')),

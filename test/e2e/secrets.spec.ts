@@ -10,6 +10,7 @@ const WORDS = 'zebra-9157';
 
 let bridge: Bridge;
 let tables: string;
+let accessKey: string;
 const bodies: string[] = [];
 
 beforeAll(async () => {
@@ -75,6 +76,10 @@ async function converse(): Promise<void> {
   expect(second.status, second.text).toBe(201);
   await program.admin('POST', '/bots', { token: '1:AAunknownunknownunknownunknownunknown' });
   await program.admin('PATCH', `/bots/${second.json.id}`, { token: SECOND_BOT, mode: 'polling' });
+  const key = await program.admin('POST', '/keys', { name: 'Anna', role: 'owner' });
+  accessKey = key.json.key;
+  await program.request('DELETE', `/admin/keys/${key.json.id}`, undefined, { authorization: `Bearer ${accessKey}` });
+  await program.request('GET', `/admin/me?key=${accessKey}`, undefined, { authorization: `Bearer ${accessKey}` });
   await program.admin('GET', `/messages?q=${WORDS}`);
   await program.admin('GET', '/doctor');
   await program.admin('POST', '/messages/retry', { state: 'failed' });
@@ -126,6 +131,8 @@ function secrets(): Map<string, string> {
     ['application token', app.applicationToken],
     ['handler secret', HANDLER_SECRET],
     ['admin key', ADMIN_KEY],
+    ['access key', accessKey],
+    ['random part of the access key', accessKey.slice(4)],
     ['webhook secret', WEBHOOK_SECRET],
     ['encryption key', environment.ENCRYPTION_KEY!],
     ['encryption key as hex', key.toString('hex')],

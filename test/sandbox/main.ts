@@ -49,6 +49,7 @@ async function play(): Promise<never> {
   cleanup.add(await servePage(server, sandbox));
   tell(`
   Open   http://localhost:${port}   you play the client on the left and the operator on the right
+  Look   ${sandbox.program.url}/console   the history and the state of everything; log in with the key
   API    ${sandbox.program.url}/docs
   Key    ${sandbox.program.adminKey}   (Authorization: Bearer …, for /admin)
   Stop   Ctrl+C

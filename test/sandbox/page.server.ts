@@ -44,7 +44,8 @@ export async function listenForPage(port: number): Promise<Server> {
 
 /**
  * Serves the page and what it needs: `GET /state` (server-sent events, each the whole {@link PageState.snapshot}),
- * `POST /actions/:name` with JSON, `POST /uploads` with a file, `GET /files/…`. Returns how to end it.
+ * `POST /actions/:name` with JSON, `POST /uploads` with a file, `GET /files/…`; `GET /settings` leads to our page in the
+ * portal's Contact Center. Returns how to end it.
  */
 export async function servePage(server: Server, sandbox: Sandbox): Promise<() => void> {
   const page = new Page(sandbox, await FileShelf.stocked());
@@ -77,6 +78,7 @@ class Page {
     if (request.method === 'POST' && pathname === '/uploads') return this.upload(request, response);
     if (request.method === 'POST') return this.act(pathname, request, response);
     if (pathname === '/state') return this.listen(response);
+    if (pathname === '/settings') return void response.writeHead(302, { location: this.sandbox.settingsPage }).end();
     if (pathname.startsWith('/files/')) return this.show(pathname, request, response);
     const found = FILES[pathname];
     if (!found) return sendJson(response, 404, { error: 'not found' });

@@ -69,6 +69,7 @@ export class PageState {
         bitrix24: { down: sandbox.secondsDown('bitrix24') },
       },
       docs: `${sandbox.program.url}/docs`,
+      console: `${sandbox.program.url}/console`,
       bot: sandbox.bot.profile.firstName,
       line: [...sandbox.portal.lines.lines.values()][0]?.name ?? '',
       clients: [...this.clients.values()].map((client) => this.describe(client)),

@@ -110,6 +110,12 @@ export class Sandbox {
     return id;
   }
 
+  /** Address of a page of the portal: Contact Center with the connector's settings on the line, for an administrator. */
+  get settingsPage(): string {
+    const { frames } = this.portal;
+    return frames.pageUrl(frames.settings(this.app, { connector: this.connectorId, line: LINE, lang: this.language }));
+  }
+
   /** Ids of the operators' messages that the program reported as read (`imconnector.send.status.reading`). */
   get seenMessages(): ReadonlySet<number> {
     for (const { method, params, status } of this.portal.calls) {

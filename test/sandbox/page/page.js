@@ -60,6 +60,7 @@ function showChain() {
   showNode('bridge', bridge.ready, words);
   byId('node-bridge').classList.toggle('busy', bridge.ready && bridge.waiting > 0);
   byId('docs').href = state.docs;
+  byId('console').href = state.console;
   byId('language').textContent = text('language');
 }
 

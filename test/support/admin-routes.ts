@@ -1,0 +1,82 @@
+/** The least key that a route of the admin API lets in. */
+export type Asked = 'read_only' | 'operator' | 'owner' | 'owner of every portal';
+
+export interface AdminRoute {
+  asks: Asked;
+  /** What its query must have, e.g. `format=csv`. */
+  query?: string;
+  /** A body that would do something, if the thing in the path were the caller's to change. */
+  body?: Record<string, unknown>;
+}
+
+/**
+ * Every route under /admin as its document (/docs-json) spells it, and whom it is for. access.spec.ts calls each with
+ * every kind of key, and with ids of another portal; it fails for a route that is not here, and for one that is gone.
+ */
+export const ADMIN_ROUTES: Record<string, AdminRoute> = {
+  'GET /admin/me': { asks: 'read_only' },
+  'GET /admin/overview': { asks: 'read_only' },
+  'GET /admin/doctor': { asks: 'read_only' },
+  'GET /admin/audit': { asks: 'read_only' },
+
+  'GET /admin/keys': { asks: 'owner of every portal' },
+  'POST /admin/keys': { asks: 'owner of every portal' },
+  'DELETE /admin/keys/{id}': { asks: 'owner of every portal' },
+
+  'GET /admin/portals': { asks: 'read_only' },
+  'GET /admin/portals/{id}': { asks: 'read_only' },
+  'GET /admin/portals/{id}/connector/status': { asks: 'read_only' },
+  'POST /admin/portals/{id}/connector/register': { asks: 'operator' },
+  'POST /admin/portals/{id}/connector/activate': { asks: 'operator', body: { lineId: '9' } },
+  'POST /admin/portals/{id}/connector/deactivate': { asks: 'operator', body: { lineId: '9' } },
+  'PATCH /admin/portals/{id}/lines/{lineId}': { asks: 'operator', body: { operatorName: 'name' } },
+
+  'GET /admin/bots': { asks: 'read_only' },
+  'GET /admin/bots/{id}': { asks: 'read_only' },
+  'POST /admin/bots': { asks: 'owner' },
+  'PATCH /admin/bots/{id}': { asks: 'owner', body: { enabled: false } },
+  'DELETE /admin/bots/{id}': { asks: 'owner' },
+
+  'GET /admin/chats': { asks: 'read_only' },
+  'GET /admin/chats/{id}': { asks: 'read_only' },
+  'GET /admin/chats/{id}/messages': { asks: 'read_only' },
+  'POST /admin/chats/{id}/ban': { asks: 'operator' },
+  'POST /admin/chats/{id}/unban': { asks: 'operator' },
+
+  'GET /admin/messages': { asks: 'read_only' },
+  'GET /admin/messages/{id}': { asks: 'read_only' },
+  'POST /admin/messages/retry': { asks: 'operator' },
+  'POST /admin/messages/discard': { asks: 'operator' },
+  'POST /admin/messages/{id}/retry': { asks: 'operator' },
+  'POST /admin/messages/{id}/discard': { asks: 'operator' },
+  'POST /admin/messages/{id}/resolve': { asks: 'operator', body: { outcome: 'failed' } },
+};
+
+/** An operation of an OpenAPI document, as far as it matters here. */
+interface Operation {
+  parameters?: { name: string; in: string }[];
+}
+
+export interface DescribedRoute {
+  method: string;
+  /** With `{id}` where an id goes. */
+  path: string;
+  /** Names of its query parameters. */
+  query: string[];
+}
+
+/** The routes under /admin that the document describes, by `METHOD path`. */
+export function adminRoutesOf(document: {
+  paths: Record<string, Record<string, Operation>>;
+}): Map<string, DescribedRoute> {
+  const routes = new Map<string, DescribedRoute>();
+  for (const [path, operations] of Object.entries(document.paths)) {
+    if (!path.startsWith('/admin')) continue;
+    for (const [verb, { parameters = [] }] of Object.entries(operations)) {
+      const method = verb.toUpperCase();
+      const query = parameters.flatMap((parameter) => (parameter.in === 'query' ? parameter.name : []));
+      routes.set(`${method} ${path}`, { method, path, query });
+    }
+  }
+  return routes;
+}
