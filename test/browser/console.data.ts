@@ -263,7 +263,13 @@ function month(now: number): Said[] {
       dialogue.forEach((text, index) => {
         at += index === 0 ? 0 : 30 + random() * 240;
         if (at > now / 1000 - 60) return;
-        said.push({ client, inbound: index % 2 === 0, text, at, seconds: 0.05 + random() * 0.6 + (random() > 0.95 ? 3 : 0) });
+        said.push({
+          client,
+          inbound: index % 2 === 0,
+          text,
+          at,
+          seconds: 0.05 + random() * 0.6 + (random() > 0.95 ? 3 : 0),
+        });
       });
     }
   }

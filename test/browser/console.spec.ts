@@ -3,7 +3,15 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import { DEFAULT_ADMIN_KEY } from '../support/program.js';
-import { accessibilityFaults, launchBrowser, openWindow, overflowing, screenshot, tabStops, type Look } from './browser.js';
+import {
+  accessibilityFaults,
+  launchBrowser,
+  openWindow,
+  overflowing,
+  screenshot,
+  tabStops,
+  type Look,
+} from './browser.js';
 import { ANNA, PETER, playConversations, storeMonth } from './console.data.js';
 
 let bridge: Bridge;

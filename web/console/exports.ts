@@ -36,7 +36,9 @@ export async function saveExport(
     await counted.pipeTo(await handle.createWritable(), { signal });
     return true;
   }
-  const blob = await new Response(counted, { headers: { 'content-type': response.headers.get('content-type') ?? '' } }).blob();
+  const blob = await new Response(counted, {
+    headers: { 'content-type': response.headers.get('content-type') ?? '' },
+  }).blob();
   const address = URL.createObjectURL(blob);
   const link = Object.assign(document.createElement('a'), { href: address, download: name });
   link.click();

@@ -11,7 +11,12 @@ function stem(word: string): string {
 /** A text cut into what a search found and the rest: words that begin like one of the search's. */
 export function highlight(text: string, search: string): { text: string; found: boolean }[] {
   const quoted = [...search.matchAll(/"([^"]+)"/g)].map(([, words]) => words!.toLowerCase());
-  const stems = (search.replaceAll(/"[^"]*"/g, ' ').toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).map(stem);
+  const stems = (
+    search
+      .replaceAll(/"[^"]*"/g, ' ')
+      .toLowerCase()
+      .match(/[\p{L}\p{N}]+/gu) ?? []
+  ).map(stem);
   const parts = [
     ...quoted.map(escaped),
     ...stems.map((beginning) => `(?<![\\p{L}\\p{N}])${escaped(beginning)}[\\p{L}\\p{N}]*`),
@@ -32,7 +37,9 @@ function escaped(text: string): string {
 export function excerpt(text: string, search: string, most = 220): string {
   if (text.length <= most) return text;
   const at = highlight(text, search).findIndex(({ found }) => found);
-  const before = highlight(text, search).slice(0, Math.max(0, at)).reduce((sum, piece) => sum + piece.text.length, 0);
+  const before = highlight(text, search)
+    .slice(0, Math.max(0, at))
+    .reduce((sum, piece) => sum + piece.text.length, 0);
   const from = Math.max(0, before - 60);
   return `${from > 0 ? '…' : ''}${text.slice(from, from + most)}${from + most < text.length ? '…' : ''}`;
 }

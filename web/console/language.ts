@@ -61,7 +61,12 @@ const format = (options: Intl.DateTimeFormatOptions) => (time: string | number |
   new Intl.DateTimeFormat(language.value === 'ru' ? 'ru-RU' : 'en-GB', options).format(new Date(time));
 
 export const clock = format({ hour: '2-digit', minute: '2-digit' });
-export const clockSeconds = format({ hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 });
+export const clockSeconds = format({
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  fractionalSecondDigits: 3,
+});
 export const day = format({ day: 'numeric', month: 'long', year: 'numeric' });
 export const shortDay = format({ day: 'numeric', month: 'short' });
 export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });

@@ -17,8 +17,12 @@ export function authorOf({ authorName, authorId, direction }: MessageItem): stri
 export function useNames() {
   const load = async (): Promise<void> => {
     [portals.value, bots.value] = await Promise.all([
-      api().portals().then(({ items }) => items),
-      api().bots().then(({ items }) => items),
+      api()
+        .portals()
+        .then(({ items }) => items),
+      api()
+        .bots()
+        .then(({ items }) => items),
     ]);
     loaded.value = true;
   };
@@ -31,11 +35,11 @@ export function useNames() {
     return bot?.username ? `@${bot.username}` : (bot?.name ?? unknown(id));
   };
   const portalChoices = computed(() => [
-    { value: '', label: t.common.anyPortal },
+    { value: '', label: t.common.any },
     ...portals.value.map(({ id, domain }) => ({ value: id, label: domain })),
   ]);
   const botChoices = computed(() => [
-    { value: '', label: t.common.anyBot },
+    { value: '', label: t.common.any },
     ...bots.value.map(({ id }) => ({ value: id, label: botName(id) })),
   ]);
   return { portals, bots, load, portalName, botName, portalChoices, botChoices };

@@ -7,7 +7,8 @@ import { t } from './language.js';
 export function explain(error: unknown): { title: string; detail: string } {
   if (!(error instanceof ProblemError)) return { title: t.problems.unexpected, detail: String(error) };
   if (error.status === 0) return { title: t.problems.unreachable, detail: t.problems.unreachableAdvice };
-  if (error.status === 429) return { title: t.problems.tooMany, detail: t.problems.tooManyAdvice(error.retryAfter ?? 1) };
+  if (error.status === 429)
+    return { title: t.problems.tooMany, detail: t.problems.tooManyAdvice(error.retryAfter ?? 1) };
   if (error.status === 403) return { title: t.problems.forbidden, detail: error.message };
   if (error.status >= 500) return { title: t.problems.failing, detail: error.message || t.problems.unreachableAdvice };
   return { title: t.problems.refused, detail: error.message };

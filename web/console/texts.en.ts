@@ -17,9 +17,6 @@ export const en = {
   common: {
     again: 'Try again',
     any: 'Any',
-    anyBot: 'Any bot',
-    anyPortal: 'Any portal',
-    anyState: 'Any state',
     bot: 'Bot',
     both: 'Both',
     cancel: 'Cancel',
@@ -89,7 +86,12 @@ export const en = {
   overview: {
     range: 'Period',
     ranges: { hour: '1 h', day: '24 h', week: '7 d', month: '30 d' },
-    in: { hour: 'in the last hour', day: 'in the last 24 hours', week: 'in the last 7 days', month: 'in the last 30 days' },
+    in: {
+      hour: 'in the last hour',
+      day: 'in the last 24 hours',
+      week: 'in the last 7 days',
+      month: 'in the last 30 days',
+    },
     fromClients: 'From clients',
     fromOperators: 'From operators',
     waiting: 'Waiting',
@@ -167,7 +169,8 @@ export const en = {
     retention: 'Retention',
     retentionNever: 'Messages are kept for ever.',
     retentionDays: (days: number) => `Messages are erased after ${n(days, '# day|# days')}.`,
-    retentionAbout: 'Older messages of this portal are erased for good, with their files. An empty field keeps them for ever.',
+    retentionAbout:
+      'Older messages of this portal are erased for good, with their files. An empty field keeps them for ever.',
     retentionField: 'Days to keep (1 to 3650)',
     retentionBounds: 'A whole number from 1 to 3650, or nothing',
     remove: 'Remove the portal',
@@ -190,7 +193,12 @@ export const en = {
     hasWelcome: 'welcome text',
   },
   bots: {
-    states: { active: 'Active', conflict: 'Read by another program', unauthorised: 'Token refused', disabled: 'Out of service' },
+    states: {
+      active: 'Active',
+      conflict: 'Read by another program',
+      unauthorised: 'Token refused',
+      disabled: 'Out of service',
+    },
     modes: { polling: 'Polling', webhook: 'Webhook' },
     mode: 'How updates arrive',
     fromEnvironment: 'From the environment',
@@ -226,7 +234,6 @@ export const en = {
     editTitle: (name: string) => `Application ${name}`,
     formAbout: 'Developer resources → Other → Local application gives the client id and secret.',
     sources: { environment: 'From the environment', stored: 'Stored' },
-    anyPortal: 'any portal',
     portals: (count: number) => n(count, '# portal|# portals'),
     clientId: 'Client id',
     clientSecret: 'Client secret',
@@ -375,7 +382,6 @@ export const en = {
     changes: 'Changes',
     erasures: 'Erased clients',
     action: 'Action',
-    anyAction: 'Any action',
     none: 'No changes',
     noneAdvice: 'What owners and operators change appears here.',
     erased: (chats: string, messages: string, files: string) => `${chats} chats, ${messages} messages, ${files} files`,

@@ -17,10 +17,7 @@ export const ru: Texts = {
   },
   common: {
     again: 'Повторить',
-    any: 'Любое',
-    anyBot: 'Любой бот',
-    anyPortal: 'Любой портал',
-    anyState: 'Любой статус',
+    any: 'Любой',
     bot: 'Бот',
     both: 'Все',
     cancel: 'Отмена',
@@ -90,7 +87,12 @@ export const ru: Texts = {
   overview: {
     range: 'Период',
     ranges: { hour: '1 ч', day: '24 ч', week: '7 дн', month: '30 дн' },
-    in: { hour: 'за последний час', day: 'за последние 24 часа', week: 'за последние 7 дней', month: 'за последние 30 дней' },
+    in: {
+      hour: 'за последний час',
+      day: 'за последние 24 часа',
+      week: 'за последние 7 дней',
+      month: 'за последние 30 дней',
+    },
     fromClients: 'От клиентов',
     fromOperators: 'От операторов',
     waiting: 'Ожидают',
@@ -168,7 +170,8 @@ export const ru: Texts = {
     retention: 'Срок хранения',
     retentionNever: 'Сообщения хранятся бессрочно.',
     retentionDays: (days) => `Сообщения удаляются через ${n(days, '# день|# дня|# дней')}.`,
-    retentionAbout: 'Более старые сообщения портала удаляются навсегда вместе с файлами. Пустое поле — хранить бессрочно.',
+    retentionAbout:
+      'Более старые сообщения портала удаляются навсегда вместе с файлами. Пустое поле — хранить бессрочно.',
     retentionField: 'Хранить дней (от 1 до 3650)',
     retentionBounds: 'Целое число от 1 до 3650 или ничего',
     remove: 'Удалить портал',
@@ -191,7 +194,12 @@ export const ru: Texts = {
     hasWelcome: 'есть приветствие',
   },
   bots: {
-    states: { active: 'Работает', conflict: 'Занят другой программой', unauthorised: 'Токен отклонён', disabled: 'Выключен' },
+    states: {
+      active: 'Работает',
+      conflict: 'Занят другой программой',
+      unauthorised: 'Токен отклонён',
+      disabled: 'Выключен',
+    },
     modes: { polling: 'Опрос', webhook: 'Вебхук' },
     mode: 'Как приходят обновления',
     fromEnvironment: 'Из окружения',
@@ -227,7 +235,6 @@ export const ru: Texts = {
     editTitle: (name) => `Приложение ${name}`,
     formAbout: 'Client id и secret — в портале: Разработчикам → Другое → Локальное приложение.',
     sources: { environment: 'Из окружения', stored: 'Сохранено' },
-    anyPortal: 'любой портал',
     portals: (count) => n(count, '# портал|# портала|# порталов'),
     clientId: 'Client id',
     clientSecret: 'Client secret',
@@ -286,7 +293,8 @@ export const ru: Texts = {
     search: 'Слова в любой форме, «точный текст» в кавычках, числа',
     none: 'Сообщений пока нет',
     noneAdvice: 'Напишите боту в Telegram, чтобы увидеть здесь первое.',
-    nothingAdvice: 'Должны встретиться все слова, в любой форме. Попробуйте меньше слов, другой период или меньше фильтров.',
+    nothingAdvice:
+      'Должны встретиться все слова, в любой форме. Попробуйте меньше слов, другой период или меньше фильтров.',
   },
   attention: {
     about: 'Сообщения, которые не дошли или о которых ничего не известно. Следующие сообщения этих чатов идут дальше.',
@@ -372,7 +380,6 @@ export const ru: Texts = {
     changes: 'Изменения',
     erasures: 'Стёртые клиенты',
     action: 'Действие',
-    anyAction: 'Любое действие',
     none: 'Изменений нет',
     noneAdvice: 'Здесь появится то, что меняют владельцы и операторы.',
     erased: (chats, messages, files) => `чатов: ${chats}, сообщений: ${messages}, файлов: ${files}`,

@@ -7,7 +7,10 @@ type Piece = string | VNode;
  * Formatted text as elements: nothing in it is ever HTML. Links lead only to the web, to mail and to telephones, and
  * tell the other side nothing of where they stood.
  */
-export const RichText: FunctionalComponent<{ text: string; marks?: readonly Mark[] | undefined }> = ({ text, marks }) => {
+export const RichText: FunctionalComponent<{ text: string; marks?: readonly Mark[] | undefined }> = ({
+  text,
+  marks,
+}) => {
   const sorted = [...(marks ?? [])].sort((a, b) => a.offset - b.offset || b.length - a.length);
   return pieces(text, sorted, 0, text.length);
 };
@@ -17,7 +20,7 @@ RichText.props = ['text', 'marks'];
 function pieces(text: string, marks: Mark[], from: number, to: number): Piece[] {
   const result: Piece[] = [];
   let at = from;
-  for (let index = 0; index < marks.length; ) {
+  for (let index = 0; index < marks.length;) {
     const mark = marks[index]!;
     const start = Math.max(mark.offset, at);
     const end = Math.min(mark.offset + mark.length, to);
@@ -60,7 +63,11 @@ function element(mark: Mark, content: Piece[]): VNode {
 function link(address: string, content: Piece[]): VNode {
   if (!/^(?:https?:|mailto:|tel:)/i.test(address)) return h('span', content);
   const attributes = { href: address, target: '_blank', rel: 'noopener noreferrer', title: address };
-  return h('a', { ...attributes, class: 'text-strong underline', onClick: (event: Event) => event.stopPropagation() }, content);
+  return h(
+    'a',
+    { ...attributes, class: 'text-strong underline', onClick: (event: Event) => event.stopPropagation() },
+    content,
+  );
 }
 
 const ADDRESS = /https?:\/\/[^\s<>"«»]+[^\s<>"«».,;:!?)\]]/g;
