@@ -52,7 +52,8 @@ async function open(place: string, look: Look = {}, key: string | null = DEFAULT
 
 async function visit(page: Page, place: string): Promise<void> {
   await page.goto(`${bridge.program.url}/console#${place}`);
-  await page.locator('h1, h2').first().waitFor();
+  // In narrow windows some titles are only read aloud.
+  await page.locator('main :is(h1, h2)').first().waitFor({ state: 'attached' });
 }
 
 async function close({ page, complaints }: Opened): Promise<void> {
@@ -74,7 +75,8 @@ describe('the console', { timeout: 300_000 }, () => {
     await page.getByText('This key is not valid').waitFor();
     await logIn(page, DEFAULT_ADMIN_KEY);
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
-    expect(await page.evaluate('JSON.stringify([document.cookie, Object.keys(localStorage)])')).toBe('["",[]]');
+    expect(await page.evaluate('document.cookie')).toBe('');
+    expect(await page.evaluate('JSON.stringify(localStorage)')).not.toContain(DEFAULT_ADMIN_KEY);
     await button(page, 'Log out').click();
     await page.getByLabel('Key', { exact: true }).waitFor();
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
@@ -181,7 +183,7 @@ describe('the console', { timeout: 300_000 }, () => {
 
   it('is walked through with the keyboard', async () => {
     const login = await open('/', {}, null);
-    expect(await tabStops(login.page, login.page)).toEqual(expect.arrayContaining(['Log in', 'English', 'Русский']));
+    expect(await tabStops(login.page, login.page)).toEqual(expect.arrayContaining(['Log in', 'EN: English', 'RU: Русский']));
     await close(login);
     const opened = await open('/');
     const stops = await tabStops(opened.page, opened.page);
@@ -200,7 +202,7 @@ describe('the console', { timeout: 300_000 }, () => {
     const { page } = opened;
     await page.getByRole('heading', { level: 1, name: 'Обзор' }).waitFor();
     expect(await page.evaluate('document.documentElement.className')).toContain('dark');
-    await button(page, 'English').click();
+    await button(page, 'EN: English').click();
     await button(page, 'Light').click();
     await page.reload();
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
