@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, IntersectionType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import {
   IsIn,
@@ -56,6 +56,7 @@ const IsWords = () =>
     Matches(/^[^\0]*$/, { message: '$property must not contain U+0000' }),
   );
 
+/** A moment, as ISO 8601. */
 export const IsTime = () =>
   applyDecorators(
     emptyIsAbsent(),
@@ -70,7 +71,7 @@ export const IsTime = () =>
     ),
   );
 
-const TIME = { type: String, format: 'date-time' };
+export const TIME = { type: String, format: 'date-time' };
 
 /** Which page of a list. */
 export class ListQuery {
@@ -90,8 +91,8 @@ export class ListQuery {
   cursor?: string;
 }
 
-/** Which messages of one chat. */
-export class ChatMessagesQuery extends ListQuery {
+/** Which messages. */
+export class MessagesFilter {
   @ApiPropertyOptional({ enum: SHOWN_STATES })
   @IsOneOf(SHOWN_STATES)
   state?: (typeof SHOWN_STATES)[number];
@@ -119,8 +120,11 @@ export class ChatMessagesQuery extends ListQuery {
   to?: string;
 }
 
-/** Which messages. */
-export class MessagesQuery extends ChatMessagesQuery {
+/** Which page of which messages of one chat. */
+export class ChatMessagesQuery extends IntersectionType(ListQuery, MessagesFilter) {}
+
+/** Which messages of which chats. */
+export class PlacedMessagesFilter extends MessagesFilter {
   /** An item's `chatId`. */
   @ApiPropertyOptional({ type: String })
   @IsOptional()
@@ -137,6 +141,9 @@ export class MessagesQuery extends ChatMessagesQuery {
   @IsId()
   bot?: string;
 }
+
+/** Which page of which messages. */
+export class MessagesQuery extends IntersectionType(ListQuery, PlacedMessagesFilter) {}
 
 /** Which chats. */
 export class ChatsQuery extends ListQuery {
@@ -230,6 +237,8 @@ export class LineChangeBody {
   operatorNameTemplate?: string | null;
 }
 
+const RETENTION = 'retentionDays must be a whole number of days from 1 to 3650, or null';
+
 const TOKEN = { type: String, example: '123456:AA…', description: 'As @BotFather gave it.' };
 const IsToken = () =>
   applyDecorators(
@@ -260,6 +269,17 @@ export class NewBotBody {
   @IsOptional()
   @IsMode()
   mode: 'polling' | 'webhook' = 'polling';
+}
+
+/** What is to change about a portal; what is left out stays. */
+export class PortalChangeBody {
+  /** Messages are erased after so many days, with all that hangs on them; null: they are kept for ever. */
+  @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 3_650, nullable: true })
+  @ValidateIf(({ retentionDays }: PortalChangeBody) => retentionDays !== null && retentionDays !== undefined)
+  @IsInt({ message: RETENTION })
+  @Min(1, { message: RETENTION })
+  @Max(3_650, { message: RETENTION })
+  retentionDays?: number | null;
 }
 
 /** What is to change about a bot; what is left out stays. `portalId` and `lineId` null: the bot serves no line. */

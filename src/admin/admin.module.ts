@@ -8,10 +8,15 @@ import { ChatsController } from './chats.controller.js';
 import { ConsoleController } from './console.controller.js';
 import { DoctorService } from './doctor.service.js';
 import { KeysController } from './keys.controller.js';
+import { ErasuresController } from './erasures.controller.js';
+import { ExportController } from './export.controller.js';
+import { ExportService } from './export.service.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
 import { PortalsController } from './portals.controller.js';
+import { StatisticsController } from './statistics.controller.js';
+import { StatisticsService } from './statistics.service.js';
 import { StatusController } from './status.controller.js';
 import { ViewingLinks } from './viewing-links.js';
 
@@ -26,7 +31,10 @@ import { ViewingLinks } from './viewing-links.js';
     StatusController,
     ConsoleController,
     KeysController,
+    ExportController,
+    StatisticsController,
+    ErasuresController,
   ],
-  providers: [MessagesService, OverviewService, DoctorService, ViewingLinks],
+  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, ViewingLinks],
 })
 export class AdminModule {}

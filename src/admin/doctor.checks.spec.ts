@@ -22,6 +22,7 @@ const portal: PortalView = {
   state: 'active',
   stateReason: null,
   eventsVerified: true,
+  retentionDays: null,
   installedAt: new Date(0),
   lines: [{ lineId: '1', state: 'active', operatorName: 'hidden', operatorNameTemplate: null }],
   tokens: [],

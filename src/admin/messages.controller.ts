@@ -45,7 +45,7 @@ export class MessagesController {
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send one failed or uncertain message again' })
   async retry(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<{ retried: number }> {
-    const message = await this.messages.one(id, caller);
+    const message = await this.messages.changeable(id, caller);
     if (message.deletedAt !== null) {
       throw new Problem(409, 'taken_back', 'Its author took this message back: it is not sent again.');
     }
@@ -72,7 +72,7 @@ export class MessagesController {
   @Audited('message.discard')
   @ApiOperation({ summary: 'Put away one failed or uncertain message: it becomes `ignored`, for good' })
   async discard(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<{ discarded: number }> {
-    const message = await this.messages.one(id, caller);
+    const message = await this.messages.changeable(id, caller);
     if ((await this.replay.discard([id])) === 0) {
       throw wrongState('not_discardable', 'Only failed and uncertain messages can be discarded', message);
     }
@@ -85,7 +85,7 @@ export class MessagesController {
   @Audited('message.resolve')
   @ApiOperation({ summary: 'Say what became of a message whose outcome is unknown; nothing is sent' })
   async resolve(@Param('id', IdPipe) id: bigint, @Body() { outcome }: ResolveBody, @CalledBy() caller: Caller) {
-    const message = await this.messages.one(id, caller);
+    const message = await this.messages.changeable(id, caller);
     if (!(await this.replay.resolve(id, outcome))) {
       throw wrongState('not_uncertain', 'Only uncertain messages can be resolved', message);
     }

@@ -45,6 +45,19 @@ export class MessagesService {
   }
 
   /**
+   * One message about which the caller may do something. Throws a 404 problem when there is none, and a 409 one where
+   * it would happen in a portal that he does not see.
+   */
+  async changeable(id: bigint, caller: Caller): Promise<MessageItem> {
+    const message = await this.one(id, caller);
+    const chat = message.chatId === null ? null : await this.history.chat(BigInt(message.chatId));
+    if (chat && !sees(caller, chat.portalId)) {
+      throw new Problem(409, 'chat_moved', 'The bot of this chat serves another portal now: nothing is done there.');
+    }
+    return message;
+  }
+
+  /**
    * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
    * keep their order.
    */

@@ -7,8 +7,9 @@ import {
 } from '../connector/registration.service.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { LineBody, LineChangeBody, LineQuery, ListQuery } from './admin.dto.js';
+import { LineBody, LineChangeBody, LineQuery, ListQuery, PortalChangeBody } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { CalledBy, Requires, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
@@ -21,6 +22,7 @@ export class PortalsController {
     private readonly overview: OverviewRepository,
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
+    private readonly portals: PortalsRepository,
   ) {}
 
   @Get()
@@ -33,6 +35,26 @@ export class PortalsController {
   @Get(':id')
   @ApiOperation({ summary: 'One portal' })
   async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return portalItem(await this.find(id, caller));
+  }
+
+  @Patch(':id')
+  @Requires('owner')
+  @Audited('portal.change')
+  @ApiOperation({
+    summary: 'For how long the messages of a portal are kept',
+    description:
+      'Once an hour, messages and events that are older than `retentionDays` are erased with all that hangs on them ' +
+      '(files’ names, revisions, attempts, words); one of which something still waits to be sent stays until it is. ' +
+      'Chats stay. null: everything is kept for ever.',
+  })
+  async change(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { retentionDays }: PortalChangeBody,
+    @CalledBy() caller: Caller,
+  ) {
+    await this.find(id, caller);
+    if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
     return portalItem(await this.find(id, caller));
   }
 

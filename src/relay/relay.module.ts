@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
+import { ErasureService } from './erasure.service.js';
 import { FileLinks } from './file-links.js';
 import { IntakeService } from './intake.service.js';
 import { OperatorSide } from './operator-side.js';
@@ -14,6 +15,7 @@ import { WordIndexService } from './word-index.service.js';
   providers: [
     EndpointDrivers,
     EndpointSupervisor,
+    ErasureService,
     FileLinks,
     IntakeService,
     OperatorSide,
@@ -22,6 +24,15 @@ import { WordIndexService } from './word-index.service.js';
     RetentionService,
     WordIndexService,
   ],
-  exports: [EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, OperatorSide, RelayEvents, ReplayService],
+  exports: [
+    EndpointDrivers,
+    EndpointSupervisor,
+    ErasureService,
+    FileLinks,
+    IntakeService,
+    OperatorSide,
+    RelayEvents,
+    ReplayService,
+  ],
 })
 export class RelayModule {}

@@ -1,7 +1,8 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { Interval } from '@nestjs/schedule';
+import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Interval, Timeout } from '@nestjs/schedule';
 import { IntakeRepository } from '../storage/intake.repository.js';
 import { MessageCountsRepository } from '../storage/message-counts.repository.js';
+import { MessageRetentionRepository, type Expiry } from '../storage/message-retention.repository.js';
 import { UploadsRepository } from '../storage/uploads.repository.js';
 
 /**
@@ -15,17 +16,65 @@ const HOUR_MS = 3_600_000;
 /** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
 const MINUTE_MS = 60_000;
 const BATCH = 10_000;
+/** Messages that one transaction erases: some 100 ms, for which no intake of their chats waits long. */
+const EXPIRY_BATCH = 1_000;
+/** After a start, for a program that is restarted more often than once an hour. */
+const FIRST_EXPIRY_MS = 120_000;
 
-/** Forgets what guards against repetitions or saves time, once it does so no more, and keeps the counts short. */
+/**
+ * Erases messages that a portal does not keep any longer, forgets what guards against repetitions or saves time once
+ * it does so no more, and keeps the counts short.
+ */
 @Injectable()
-export class RetentionService {
+export class RetentionService implements BeforeApplicationShutdown {
   private readonly logger = new Logger(RetentionService.name);
+  private expiring: Promise<void> | undefined;
+  private stopping = false;
 
   constructor(
     private readonly intake: IntakeRepository,
     private readonly uploads: UploadsRepository,
     private readonly counts: MessageCountsRepository,
+    private readonly retention: MessageRetentionRepository,
   ) {}
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    await this.expiring;
+  }
+
+  /** Messages and events of portals that keep them for a number of days only; what is left of a run comes an hour later. */
+  @Timeout(FIRST_EXPIRY_MS)
+  @Interval(HOUR_MS)
+  expireHistory(): Promise<void> {
+    this.expiring ??= this.attempt('Old messages could not be erased; trying again in an hour', () =>
+      this.expireAll(),
+    ).finally(() => (this.expiring = undefined));
+    return this.expiring;
+  }
+
+  private async expireAll(): Promise<void> {
+    for (const portalId of await this.retention.portals()) {
+      const messages =
+        (await this.walk((after) => this.retention.expireMessages(portalId, after, EXPIRY_BATCH))) +
+        (await this.walk((after) => this.retention.expireMessages(portalId, after, EXPIRY_BATCH, { ofNone: true })));
+      const events = await this.walk((after) => this.retention.expireEvents(portalId, after, EXPIRY_BATCH));
+      if (messages + events > 0) {
+        this.logger.log(`portal ${portalId}: ${messages} messages and ${events} events were old enough to be erased`);
+      }
+    }
+  }
+
+  /** Returns how many were erased. */
+  private async walk(step: (after: bigint) => Promise<Expiry>): Promise<number> {
+    let total = 0;
+    for (let next: bigint | null = 0n; next !== null && !this.stopping;) {
+      const { erased, next: following }: Expiry = await step(next);
+      total += erased;
+      next = following;
+    }
+    return total;
+  }
 
   @Interval(HOUR_MS)
   forgetOldKeys(): Promise<void> {

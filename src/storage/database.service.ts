@@ -63,8 +63,11 @@ function beginning(limits: Record<string, number>): string {
 /** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
 export const HOT_LIMIT_MS = 15_000;
 
-/** SQLSTATE classes after which the same transaction may simply be run again. */
-const REPEATABLE = new Set(['40001', '40P01']);
+/**
+ * SQLSTATEs after which the same transaction may simply be run again: serialisation failure, deadlock, and a row that
+ * was found and is referred to, but was erased in between (foreign key): it is not found the next time.
+ */
+const REPEATABLE = new Set(['40001', '40P01', '23503']);
 
 /**
  * One pool, two ways to use it: the Prisma client for settings and admin work, and set-based SQL for what runs
@@ -111,8 +114,8 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
   }
 
   /**
-   * Runs `work` in one transaction and returns its result after the commit. A deadlock or serialisation failure
-   * is run again, up to three times; everything else rolls back and is thrown. After `limitMs` milliseconds the
+   * Runs `work` in one transaction and returns its result after the commit. A deadlock, a serialisation failure or
+   * a reference to what was just erased is run again, up to three times; everything else rolls back and is thrown. After `limitMs` milliseconds the
    * connection is closed and "Connection terminated" thrown: somebody waits who must hear that it takes too long.
    */
   async transaction<Result>(

@@ -154,6 +154,12 @@ export interface ChatFilter {
   before?: bigint;
 }
 
+/** How far an export came: the last message that was looked at. */
+export interface ExportPlace {
+  id: bigint;
+  createdAt: Date;
+}
+
 /** Thrown when the history is too long to be searched in the time given. */
 export class SearchTooLongError extends Error {
   override readonly name = 'SearchTooLongError';
@@ -201,17 +207,58 @@ export class HistoryRepository {
     const { terms, exact } = parseSearch(filter.words ?? '');
     const texts = new Conditions(conditions.values);
     for (const text of exact) texts.add(substringPattern(text), (place) => `m.text ~ ${place}`);
-    const order = byTime(filter) ? 'm.created_at DESC, m.id DESC' : 'm.id DESC';
-    const last = `ORDER BY ${order} LIMIT ${limit}`;
+    const last = `ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
     const found =
       terms.length === 0
         ? `SELECT m.id FROM messages m ${where(conditions, texts)} ${last}`
-        : byWords(conditions, texts, terms, order, limit);
+        : byWords(conditions, texts, terms, filter, limit);
     return this.search<MessageRow>(
       `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
         WHERE m.id IN (${found}) ${last}`,
       conditions.values,
     );
+  }
+
+  /**
+   * Looks at the next `batch` messages that the other filters leave, and returns those of them that have the words:
+   * oldest first, in the order of {@link messages} read backwards. `next` null: there are no more. A statement of its
+   * own for each batch, so that an export of hours keeps no transaction open.
+   */
+  async exportSome(
+    filter: MessageFilter,
+    after: ExportPlace | null,
+    batch: number,
+  ): Promise<{ rows: MessageRow[]; next: ExportPlace | null }> {
+    const conditions = messageConditions(filter);
+    const order = byTime(filter) ? 'm.created_at, m.id' : 'm.id';
+    if (after) {
+      const id = `$${conditions.values.push(after.id)}`;
+      conditions.also(
+        byTime(filter) ? `(m.created_at, m.id) > ($${conditions.values.push(after.createdAt)}, ${id})` : `m.id > ${id}`,
+      );
+    }
+    const { terms, exact } = parseSearch(filter.words ?? '');
+    const meant = new Conditions(conditions.values);
+    for (const text of exact) meant.add(substringPattern(text), (place) => `m.text ~ ${place}`);
+    if (terms.length > 0) {
+      const query = wordsQuery(terms, conditions.values);
+      meant.also(`EXISTS (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query})`);
+    }
+    const { rows: looked } = await this.db.query<ExportPlace & { meant: boolean }>(
+      `SELECT m.id, m.created_at AS "createdAt", ${['true', ...meant.parts].join(' AND ')} AS meant
+         FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(conditions)} ORDER BY ${order} LIMIT ${batch}) m
+        ORDER BY ${order}`,
+      conditions.values,
+    );
+    const ids = looked.filter((message) => message.meant).map(({ id }) => id);
+    const next = looked.length < batch ? null : looked.at(-1)!;
+    if (ids.length === 0) return { rows: [], next };
+    const { rows } = await this.db.query<MessageRow>(
+      `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
+        WHERE m.id = ANY($1::bigint[]) ORDER BY ${order}`,
+      [ids],
+    );
+    return { rows, next };
   }
 
   async message(id: bigint): Promise<MessageStory | null> {
@@ -242,10 +289,16 @@ export class HistoryRepository {
     return message ? { message, revisions: revisions.rows, attempts: attempts.rows, waiting: waiting.rows } : null;
   }
 
-  /** Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. */
+  /**
+   * Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. With a portal, without those of
+   * chats that moved to another one since: what is done about them would happen there.
+   */
   async replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
     const conditions = messageConditions(filter);
     conditions.also(`m.state IN ('failed', 'uncertain')`);
+    if (filter.portalId !== undefined) {
+      conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
+    }
     conditions.add(after, (place) => `m.id > ${place}`);
     conditions.values.push(limit);
     const { rows } = await this.db.query<{ id: bigint }>(
@@ -272,7 +325,8 @@ export class HistoryRepository {
   private async search<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
     try {
       return await this.db.transaction(async (connection) => {
-        await connection.query(`SET LOCAL statement_timeout = ${SEARCH_TIMEOUT_MS}`);
+        // Compiling takes longer than any search should.
+        await connection.query(`SET LOCAL statement_timeout = ${SEARCH_TIMEOUT_MS}; SET LOCAL jit = off`);
         return (await connection.query<Row>(text, values)).rows;
       });
     } catch (error) {
@@ -311,6 +365,10 @@ function earlierThan(place: string): string {
   return `(m.created_at, m.id) < (${time}, ${place})`;
 }
 
+function orderOf(filter: MessageFilter): string {
+  return byTime(filter) ? 'm.created_at DESC, m.id DESC' : 'm.id DESC';
+}
+
 function byTime({ from, to }: MessageFilter): boolean {
   return from !== undefined || to !== undefined;
 }
@@ -318,33 +376,52 @@ function byTime({ from, to }: MessageFilter): boolean {
 /**
  * SQL: ids of the newest messages that have the words. The planner is not left to guess whether to go through the
  * history from its end or to fetch and sort every place of the words: when they are frequent one by one and rare
- * together it guesses wrong, and reads all of the history.
+ * together it guesses wrong, and reads all of the history. Nor whether to look at the messages of these places before
+ * they are sorted: only so many are looked at, newest first, as it takes to fill the page.
  */
-function byWords(filters: Conditions, texts: Conditions, terms: SearchTerm[], order: string, limit: number): string {
+function byWords(
+  filters: Conditions,
+  texts: Conditions,
+  terms: SearchTerm[],
+  filter: MessageFilter,
+  limit: number,
+): string {
   const query = wordsQuery(terms, filters.values);
-  const inOlder = new Conditions();
-  inOlder.also(`(SELECT count(*) FROM recent) < ${limit}`);
-  inOlder.also(`EXISTS (SELECT FROM messages m ${where(filters)} OFFSET ${NEWEST})`);
+  const wordsAlone = filters.parts.length + texts.parts.length === 0;
+  const last = `ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
+  const isShort = `(SELECT count(*) FROM recent) < ${limit} AND EXISTS (SELECT FROM messages m ${where(filters)} OFFSET ${NEWEST})`;
+  const places = `SELECT w.message_id AS id FROM message_words w WHERE w.words @@ ${query}`;
+  const newest = wordsAlone
+    ? `SELECT m.id
+         FROM (SELECT message_id AS id, words FROM message_words ORDER BY message_id DESC LIMIT ${NEWEST}) m
+        WHERE m.words @@ ${query}`
+    : `SELECT m.id
+         FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(filters)} ORDER BY ${orderOf(filter)} LIMIT ${NEWEST}) m
+        CROSS JOIN LATERAL (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query} OFFSET 0) w
+        ${where(texts)}`;
+  // OFFSET 0 keeps the planner out of a query.
+  const all = wordsAlone
+    ? `SELECT m.id FROM (${places} OFFSET 0) m WHERE ${isShort}`
+    : byTime(filter)
+      ? `SELECT m.id FROM (${places} OFFSET 0) w JOIN messages m USING (id) ${where(filters, texts)} AND ${isShort}`
+      : `SELECT m.id
+           FROM (${places} AND ${isShort} ORDER BY w.message_id DESC OFFSET 0) w
+          CROSS JOIN LATERAL (SELECT m.id FROM messages m ${where(filters, texts)} AND m.id = w.id OFFSET 0) m`;
   return `
-    WITH recent AS MATERIALIZED (
-      SELECT m.id
-        FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(filters)} ORDER BY ${order} LIMIT ${NEWEST}) m
-       CROSS JOIN LATERAL (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query} OFFSET 0) w
-       ${where(texts)} ORDER BY ${order} LIMIT ${limit}
-    ), older AS (
-      SELECT m.id
-        FROM (SELECT w.message_id FROM message_words w WHERE w.words @@ ${query} OFFSET 0) w
-        JOIN messages m ON m.id = w.message_id
-       ${where(filters, texts, inOlder)} ORDER BY ${order} LIMIT ${limit}
-    )
+    WITH recent AS MATERIALIZED (${newest} ${last}), older AS (${all} ${wordsAlone || byTime(filter) ? last : `ORDER BY w.id DESC LIMIT ${limit}`})
     SELECT id FROM recent UNION SELECT id FROM older`;
 }
 
-/** SQL: what the vector of a message must match. */
+/**
+ * SQL: what the vector of a message must match. The stem of a word stands for the word, too, unless it is one of those
+ * that have none (`the`, `и`).
+ */
 function wordsQuery(terms: SearchTerm[], values: unknown[]): string {
   const alternatives = terms.map(({ word, prefix, forms }) => {
     const asItStands = `$${values.push(`'${word}'${prefix ? ':*' : ''}`)}::tsquery`;
-    return forms ? `(${asItStands} || plainto_tsquery('russian', $${values.push(word)}))` : asItStands;
+    if (!forms) return asItStands;
+    const stem = `plainto_tsquery('russian', $${values.push(word)})`;
+    return prefix ? `(${asItStands} || ${stem})` : `CASE WHEN numnode(${stem}) > 0 THEN ${stem} ELSE ${asItStands} END`;
   });
   return `(${alternatives.join(' && ')})`;
 }

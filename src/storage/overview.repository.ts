@@ -49,6 +49,8 @@ export interface PortalView {
   stateReason: string | null;
   /** Whether the token that signs this portal's events is known. */
   eventsVerified: boolean;
+  /** Messages are erased after so many days; null: they are kept for ever. */
+  retentionDays: number | null;
   installedAt: Date;
   lines: {
     lineId: string;
@@ -279,6 +281,7 @@ function portalView(row: PortalRow): PortalView {
     state: row.state,
     stateReason: row.stateReason,
     eventsVerified: row.applicationTokenHash !== null,
+    retentionDays: row.retentionDays,
     installedAt: row.installedAt,
     lines: row.lines,
     tokens: row.tokens,

@@ -196,6 +196,11 @@ export class PortalsRepository {
     await this.db.query(`UPDATE portals SET scope = $2, updated_at = now() WHERE id = $1`, [id, scope]);
   }
 
+  /** For how many days messages are kept; null: for ever. */
+  async setRetention(id: bigint, days: number | null): Promise<void> {
+    await this.db.query(`UPDATE portals SET retention_days = $2, updated_at = now() WHERE id = $1`, [id, days]);
+  }
+
   async setLanguage(id: bigint, language: string): Promise<void> {
     await this.db.query(`UPDATE portals SET language = $2, updated_at = now() WHERE id = $1`, [id, language]);
   }

@@ -9,12 +9,15 @@ import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
+import { ClientErasureRepository } from './client-erasure.repository.js';
 import { EndpointsRepository } from './endpoints.repository.js';
+import { ErasuresRepository } from './erasures.repository.js';
 import { HistoryRepository } from './history.repository.js';
 import { IntakeRepository } from './intake.repository.js';
 import { LanesRepository } from './lanes.repository.js';
 import { LinesRepository } from './lines.repository.js';
 import { MessageCountsRepository } from './message-counts.repository.js';
+import { MessageRetentionRepository } from './message-retention.repository.js';
 import { MessageWordsRepository } from './message-words.repository.js';
 import { OauthStatesRepository } from './oauth-states.repository.js';
 import { OverviewRepository } from './overview.repository.js';
@@ -22,6 +25,7 @@ import { PortalErasureRepository } from './portal-erasure.repository.js';
 import { PortalsRepository } from './portals.repository.js';
 import { RestLimitsRepository } from './rest-limits.repository.js';
 import { SchemaService } from './schema.service.js';
+import { StatisticsRepository } from './statistics.repository.js';
 import { TokensRepository } from './tokens.repository.js';
 import { UploadsRepository } from './uploads.repository.js';
 
@@ -40,12 +44,15 @@ const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotsRepository,
   ChatsRepository,
+  ClientErasureRepository,
   EndpointsRepository,
+  ErasuresRepository,
   HistoryRepository,
   IntakeRepository,
   LanesRepository,
   LinesRepository,
   MessageCountsRepository,
+  MessageRetentionRepository,
   MessageWordsRepository,
   OauthStatesRepository,
   OverviewRepository,
@@ -53,6 +60,7 @@ const REPOSITORIES: Provider[] = [
   PortalsRepository,
   RestLimitsRepository,
   SchemaService,
+  StatisticsRepository,
   TokensRepository,
   UploadsRepository,
 ];

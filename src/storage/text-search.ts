@@ -82,7 +82,8 @@ function termsOfExact(quoted: string): SearchTerm[] {
 }
 
 function fold(text: string): string {
-  return text.normalize('NFKC').toLowerCase().replaceAll('ё', 'е');
+  // NFKC would make a word of the sign №, and «№ 7» be found by «no 7» alone.
+  return text.replaceAll('№', ' ').normalize('NFKC').toLowerCase().replaceAll('ё', 'е');
 }
 
 function wordsOf(folded: string): string[] {

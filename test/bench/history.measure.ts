@@ -1,50 +1,45 @@
-import { wordsVector } from '../../src/storage/message-words.repository.js';
+import { Client } from 'pg';
+import { DatabaseService } from '../../src/storage/database.service.js';
+import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
+import { PortalsRepository } from '../../src/storage/portals.repository.js';
 import { latencyOf, type Figure, type Latency } from './figure.js';
+import { residentMiB } from './processes.js';
+import { SEARCHED_MESSAGES, storedAt, storeSearchedMessages } from './searched-messages.js';
 import { query, Stage, type BenchContext } from './stage.js';
 
-const MESSAGES = 1_000_000;
-const CHATS = 20_000;
-const BATCH = 100_000;
 /** Rounds of the mix, and of the baseline, which takes about a second for each search. */
 const ROUNDS = 10;
 const BASELINE_SEARCHES = ['заказа', '700005', 'поддержкаж'];
 const OVERVIEWS = 20;
+const STATISTICS = 5;
+/** Of a portal that keeps a little less than it has. */
+const EXPIRED = 50_000;
+const EXPIRY_BATCH = 1_000;
+const DAY_MS = 86_400_000;
 
 /**
- * Frequent and rare words, words that are frequent one by one and rare together, numbers and parts of them, what is
- * not there, with filters and pages.
+ * Frequent and rare words, words that are frequent one by one and rare together, words of a time that is over, numbers
+ * and parts of them, what is not there, with filters and pages.
  */
-const MIX = [
-  'q=заказа',
-  'q=orders',
-  'q=дост',
-  'q=а',
-  'q=возвратж',
-  'q=поддержка ship города',
-  'q=распродажа доставка',
-  'q=№ 700005',
-  'q=0005',
-  'q=nothing like it',
-  'q=доставка&chat=77',
-  'q=доставка&state=failed',
-  'q=заказ&direction=outbound&from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z',
-  'from=2026-02-01T00:00:00Z&to=2026-02-02T00:00:00Z&state=failed',
-  'state=uncertain',
-];
+const MIX: Record<string, string[]> = {
+  'frequent words': ['q=заказа', 'q=orders', 'q=дост'],
+  'rare words, or none': ['q=а', 'q=возвратж', 'q=nothing like it'],
+  'several words': ['q=поддержка ship города'],
+  'frequent words of long ago': ['q=распродажа доставка'],
+  'numbers and parts of them': ['q=№ 700005', 'q=0005'],
+  'words with filters': [
+    'q=доставка&chat=77',
+    'q=доставка&state=failed',
+    'q=заказ&direction=outbound&from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z',
+  ],
+  'filters alone': ['from=2026-02-01T00:00:00Z&to=2026-02-02T00:00:00Z&state=failed', 'state=uncertain'],
+};
 
-/** P10: searches of a history of a million messages, through the admin API. */
+/** P10: a history of a million messages, searched, counted, exported and erased through the program. */
 export function historySearch(context: BenchContext): Promise<Figure[]> {
   return Stage.use(context, {}, async (stage) => {
-    await fill(stage.database);
-    const searches: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const search of MIX) searches.push(await timed(() => get(stage, `messages?${new URLSearchParams(search)}`)));
-    }
-    const overviews: number[] = [];
-    for (let n = 0; n < OVERVIEWS; n++) {
-      overviews.push(await timed(() => get(stage, 'overview')));
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-    }
+    await storeSearchedMessages(stage.database);
+    const searches = await search(stage);
     const scans: number[] = [];
     for (const words of BASELINE_SEARCHES) {
       const scan = `SELECT id, text FROM messages WHERE text ILIKE '%${words}%' ORDER BY id DESC`;
@@ -52,14 +47,129 @@ export function historySearch(context: BenchContext): Promise<Figure[]> {
     }
     const counting = `SELECT portal_id, bot_id, direction, state, count(*) FROM messages GROUP BY 1, 2, 3, 4`;
     const counts = [await timed(() => query(stage.database, counting))];
+    const compared = 'every message compared with the text (ILIKE), p95';
     return [
-      figure('search of 10⁶ messages, p95', searches, 'every message compared with the text (ILIKE), p95', scans, 100),
-      figure('overview of 10⁶ messages, p95', overviews, 'every message counted', counts, 50),
+      figure('search of 10⁶ messages, p95', [...searches.values()].flat(), compared, scans, 100),
+      ...[...searches].map(([kind, samples]) => figure(`  ${kind}, p95`, samples, compared, scans)),
+      figure('overview of 10⁶ messages, p95', await overviews(stage), 'every message counted', counts, 50),
+      figure('statistics of 10⁶ messages, p95', await statistics(stage), 'every message counted', counts, 1_000),
+      ...(await exported(stage)),
+      await expired(stage),
     ];
   });
 }
 
-function figure(what: string, samples: number[], baseline: string, others: number[], atMost: number): Figure {
+async function search(stage: Stage): Promise<Map<string, number[]>> {
+  const samples = new Map<string, number[]>(Object.keys(MIX).map((kind) => [kind, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [kind, searches] of Object.entries(MIX)) {
+      for (const words of searches) {
+        samples.get(kind)!.push(await timed(() => get(stage, `messages?${new URLSearchParams(words)}`)));
+      }
+    }
+  }
+  return samples;
+}
+
+async function overviews(stage: Stage): Promise<number[]> {
+  const samples: number[] = [];
+  for (let n = 0; n < OVERVIEWS; n++) {
+    samples.push(await timed(() => get(stage, 'overview')));
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+  }
+  return samples;
+}
+
+/** Of all of it; another end each time, because answers are kept for a while. */
+async function statistics(stage: Stage): Promise<number[]> {
+  const samples: number[] = [];
+  for (let n = 1; n <= STATISTICS; n++) {
+    const [from, to] = [storedAt(0), storedAt(SEARCHED_MESSAGES + n)].map((time) => time.toISOString());
+    samples.push(await timed(() => get(stage, `statistics?from=${from}&to=${to}`)));
+  }
+  return samples;
+}
+
+/** Read as fast as it comes, and thrown away. */
+async function exported(stage: Stage): Promise<Figure[]> {
+  const { pid } = stage.program;
+  const baseline = { what: 'the same rows read in pages of 1,000 and thrown away', value: await pagesPerSecond(stage) };
+  const figures: Figure[] = [];
+  for (const format of ['ndjson', 'csv']) {
+    const before = await residentMiB(pid);
+    let [most, messages] = [before, 0];
+    const watch = setInterval(() => void residentMiB(pid).then((now) => (most = Math.max(most, now))), 250);
+    const took = await timed(async () => (messages = await linesOf(stage, format)));
+    clearInterval(watch);
+    const rate = { value: messages / (took / 1_000), count: messages };
+    figures.push(
+      { id: 'P10', what: `export as ${format}`, unit: '/s', baseline, ...rate },
+      { id: 'P10', what: `memory that it took`, unit: 'MiB', value: most - before },
+    );
+  }
+  return figures;
+}
+
+async function linesOf({ program }: Stage, format: string): Promise<number> {
+  const response = await fetch(`${program.url}/admin/export/messages?format=${format}`, {
+    headers: { Authorization: `Bearer ${program.adminKey}` },
+  });
+  if (!response.ok) throw new Error(`The export was refused: ${response.status} ${await response.text()}`);
+  let lines = 0;
+  for await (const chunk of response.body!) for (const byte of chunk) if (byte === 0x0a) lines++;
+  return lines;
+}
+
+async function pagesPerSecond({ database }: Stage): Promise<number> {
+  const client = new Client({ connectionString: database });
+  await client.connect();
+  let last = 0;
+  const took = await timed(async () => {
+    for (let rows = 1; rows > 0;) {
+      const page = await client.query<{ id: string }>(
+        `SELECT m.*, c.external_id FROM messages m JOIN chat_links c ON c.id = m.chat_id WHERE m.id > $1 ORDER BY m.id LIMIT 1000`,
+        [last],
+      );
+      rows = page.rows.length;
+      last = Number(page.rows.at(-1)?.id ?? last);
+    }
+  });
+  await client.end();
+  return SEARCHED_MESSAGES / (took / 1_000);
+}
+
+/** As the hourly job does it, without the hour. */
+async function expired(stage: Stage): Promise<Figure> {
+  const db = new DatabaseService(stage.database);
+  try {
+    const portalId = BigInt((await stage.portalIds())[0]!);
+    const days = Math.floor((Date.now() - storedAt(EXPIRED).getTime()) / DAY_MS);
+    await new PortalsRepository(db, null as never).setRetention(portalId, days);
+    const retention = new MessageRetentionRepository(db);
+    let erased = 0;
+    const took = await timed(async () => {
+      for (let next: bigint | null = 0n; next !== null && erased < EXPIRED;) {
+        const step = await retention.expireMessages(portalId, next, EXPIRY_BATCH);
+        erased += step.erased;
+        next = step.next;
+      }
+    });
+    const plain = `DELETE FROM messages WHERE id IN (SELECT id FROM messages ORDER BY id DESC LIMIT ${erased})`;
+    const atOnce = await timed(() => query(stage.database, plain));
+    return {
+      id: 'P10',
+      what: 'messages erased by age',
+      unit: '/s',
+      value: erased / (took / 1_000),
+      count: erased,
+      baseline: { what: 'as many by one DELETE', value: erased / (atOnce / 1_000) },
+    };
+  } finally {
+    await db.onApplicationShutdown();
+  }
+}
+
+function figure(what: string, samples: number[], baseline: string, others: number[], atMost?: number): Figure {
   const [latency, other] = [latencyOf(samples), latencyOf(others)];
   return {
     id: 'P10',
@@ -68,7 +178,7 @@ function figure(what: string, samples: number[], baseline: string, others: numbe
     value: latency.p95,
     latency,
     baseline: { what: baseline, value: other.p95, latency: other satisfies Latency },
-    target: { atMost },
+    ...(atMost === undefined ? {} : { target: { atMost } }),
     count: samples.length,
   };
 }
@@ -85,47 +195,4 @@ async function get({ program }: Stage, path: string): Promise<void> {
   });
   if (!response.ok) throw new Error(`GET /admin/${path}: ${response.status} ${await response.text()}`);
   await response.arrayBuffer();
-}
-
-/**
- * Half a year of it. Words as they are in real texts: few make up most of it, most are rare; a fifth of the messages
- * has an order number; the first third was written during a sale that is over.
- */
-async function fill(database: string): Promise<void> {
-  await query(
-    database,
-    `CREATE TABLE vocabulary AS
-     SELECT n, (ARRAY['заказ', 'доставк', 'оплат', 'order', 'товар', 'цен', 'ship', 'поддержк', 'возврат', 'город'])[1 + n % 10]
-               || CASE WHEN n < 100 THEN '' ELSE translate(to_hex(n * 7919), '0123456789abcdef', 'аеиоуклмнпрстдвж') END
-               || CASE WHEN n % 10 IN (3, 6) THEN (ARRAY['', 's', 'ed'])[1 + n / 10 % 3]
-                       ELSE (ARRAY['', 'а', 'ы', 'у', 'ом'])[1 + n / 10 % 5] END AS word
-       FROM generate_series(0, 29999) n;
-     CREATE UNIQUE INDEX ON vocabulary (n);
-     INSERT INTO chat_links (id, bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title)
-     SELECT n, b.id, b.portal_id, 'tg:' || n, 'tg:' || n, n, 'Client ' || n
-       FROM generate_series(1, ${CHATS}) n, (SELECT id, portal_id FROM bots LIMIT 1) b`,
-  );
-  for (let from = 1; from <= MESSAGES; from += BATCH) await query(database, messagesFrom(from));
-  await query(database, 'VACUUM ANALYZE');
-}
-
-function messagesFrom(first: number): string {
-  return `
-    WITH said AS (
-      SELECT m.n, string_agg(v.word, ' ')
-                  || CASE WHEN m.n % 5 = 0 THEN ' ' || m.n ELSE '' END
-                  || CASE WHEN m.n < ${Math.round(MESSAGES / 3)} AND m.n % 3 = 0 THEN ' распродажа' ELSE '' END AS text
-        FROM generate_series(${first}, ${first + BATCH - 1}) AS m (n)
-       CROSS JOIN LATERAL (SELECT floor(power(29999, random()))::int AS n FROM generate_series(1, 3 + m.n % 15)) r
-        JOIN vocabulary v ON v.n = r.n
-       GROUP BY m.n ORDER BY m.n
-    ), kept AS (
-      INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, raw, created_at)
-      SELECT said.n, c.portal_id, c.bot_id, c.id, (CASE WHEN said.n % 2 = 0 THEN 'inbound' ELSE 'outbound' END)::"Direction",
-             (CASE WHEN said.n % 100 = 0 THEN 'failed' WHEN said.n % 999 = 0 THEN 'uncertain' ELSE 'delivered' END)::"MessageState",
-             'text', text, jsonb_build_object('update_id', said.n, 'message', jsonb_build_object('text', text)),
-             '2026-01-01T00:00:00Z'::timestamptz + said.n * interval '15 seconds'
-        FROM said JOIN chat_links c ON c.id = 1 + said.n % ${CHATS}
-    )
-    INSERT INTO message_words (message_id, words) SELECT n, ${wordsVector('text')} FROM said`;
 }

@@ -492,4 +492,24 @@ describe('a key that is limited to one portal', () => {
     ).toEqual([`bot:${next.botId}`]);
     expect((await get(root, '/audit?action=Bots!')).status).toBe(400);
   });
+
+  it('keeps its history when a bot moves, and does nothing more where the bot went; the new one sees what comes', async () => {
+    const [kept] = await items(root, '/messages?state=failed');
+    const nextOperator = (await makeKey('operator', next.portalId)).key;
+    const moved = await call(root, 'PATCH', `/bots/${next.botId}`, { portalId, lineId: '8' });
+    expect([moved.status, moved.json.portalId]).toEqual([200, portalId]);
+
+    expect((await get(nextOperator, `/messages/${kept.id}`)).status).toBe(200);
+    const retried = await call(nextOperator, 'POST', `/messages/${kept.id}/retry`);
+    expect([retried.status, retried.json.code]).toEqual([409, 'chat_moved']);
+    expect((await call(nextOperator, 'POST', '/messages/retry', {})).json).toEqual({ retried: 0 });
+    expect((await get(nextOperator, `/chats/${kept.chatId}`)).status).toBe(404);
+
+    expect((await get(keys.operator, `/chats/${kept.chatId}`)).status).toBe(200);
+    expect(await items(keys.operator, `/chats/${kept.chatId}/messages`)).toEqual([]);
+    expect((await get(keys.operator, `/messages/${kept.id}`)).status).toBe(404);
+    expect((await call(keys.operator, 'POST', '/messages/retry', {})).json).toEqual({ retried: 0 });
+    expect((await items(keys.reader, '/audit?action=bot.update'))[0].subject).toBe(`bot:${next.botId}`);
+    expect(await items(keys.nextReader, `/audit?action=bot.update&from=${kept.createdAt}`)).toHaveLength(1);
+  });
 });
