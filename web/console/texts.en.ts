@@ -233,6 +233,7 @@ export const en = {
     add: 'Add an application',
     editTitle: (name: string) => `Application ${name}`,
     formAbout: 'Developer resources → Other → Local application gives the client id and secret.',
+    anyPortal: 'any portal',
     sources: { environment: 'From the environment', stored: 'Stored' },
     portals: (count: number) => n(count, '# portal|# portals'),
     clientId: 'Client id',

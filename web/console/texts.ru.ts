@@ -234,6 +234,7 @@ export const ru: Texts = {
     add: 'Добавить приложение',
     editTitle: (name) => `Приложение ${name}`,
     formAbout: 'Client id и secret — в портале: Разработчикам → Другое → Локальное приложение.',
+    anyPortal: 'любой портал',
     sources: { environment: 'Из окружения', stored: 'Сохранено' },
     portals: (count) => n(count, '# портал|# портала|# порталов'),
     clientId: 'Client id',
