@@ -3,6 +3,7 @@ import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
+import { ApplicationsController } from './applications.controller.js';
 import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
 import { ConsoleController } from './console.controller.js';
@@ -11,6 +12,7 @@ import { KeysController } from './keys.controller.js';
 import { ErasuresController } from './erasures.controller.js';
 import { ExportController } from './export.controller.js';
 import { ExportService } from './export.service.js';
+import { LinesController } from './lines.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { MessagesService } from './messages.service.js';
 import { OverviewService } from './overview.service.js';
@@ -24,7 +26,9 @@ import { ViewingLinks } from './viewing-links.js';
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
   controllers: [
+    ApplicationsController,
     PortalsController,
+    LinesController,
     BotsController,
     ChatsController,
     MessagesController,

@@ -1,6 +1,7 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../common/problem.js';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
@@ -12,7 +13,10 @@ import { IdPipe, notFound } from './id.pipe.js';
 /** Telegram bots, and the portal and line each serves. */
 @AdminController('bots')
 export class BotsController {
-  constructor(private readonly bots: BotsService) {}
+  constructor(
+    private readonly bots: BotsService,
+    private readonly lifecycle: PortalLifecycleService,
+  ) {}
 
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
@@ -36,7 +40,7 @@ export class BotsController {
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
   async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotView> {
     assertStaysWith(caller, body.portalId ?? null);
-    return this.bots.create(body);
+    return this.arrived(await this.bots.create(body));
   }
 
   @Patch(':id')
@@ -49,7 +53,8 @@ export class BotsController {
   ): Promise<BotView> {
     await this.find(id, caller);
     if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
-    return this.bots.update(id, body);
+    const bot = await this.bots.update(id, body);
+    return body.portalId === undefined && body.lineId === undefined ? bot : this.arrived(bot);
   }
 
   @Delete(':id')
@@ -59,6 +64,12 @@ export class BotsController {
   async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
     await this.find(id, caller);
     await this.bots.remove(id);
+  }
+
+  /** The connector is switched on in the line that it serves. */
+  private async arrived(bot: BotView): Promise<BotView> {
+    if (bot.portalId && bot.lineId) await this.lifecycle.botArrived(BigInt(bot.portalId), bot.lineId);
+    return bot;
   }
 
   private async find(id: bigint, caller: Caller): Promise<BotView> {

@@ -7,7 +7,8 @@ import {
   environmentChecks,
   handlerCheck,
   installedCheck,
-  lineCheck,
+  lineChecks,
+  lineStateOf,
   portalChecks,
   queueCheck,
 } from './doctor.checks.js';
@@ -16,6 +17,7 @@ const portal: PortalView = {
   id: 1n,
   memberId: 'm1',
   domain: 'acme.bitrix24.com',
+  clientId: 'local.1',
   connectorId: 'tg_1',
   scope: '',
   language: 'en',
@@ -26,7 +28,7 @@ const portal: PortalView = {
   installedAt: new Date(0),
   lines: [{ lineId: '1', state: 'active', operatorName: 'hidden', operatorNameTemplate: null }],
   tokens: [],
-  bots: [{ id: 2n, username: 'acme_bot', lineId: '1' }],
+  bots: [{ id: 2n, username: 'acme_bot', name: 'Acme', lineId: '1' }],
 };
 const bot: BotFacts = {
   id: 2n,
@@ -105,8 +107,33 @@ describe('the doctor', () => {
     expect(installedCheck(portal, { INSTALLED: true }).ok).toBe(true);
     expect(installedCheck(portal, { INSTALLED: false }).ok).toBe(false);
     expect(installedCheck(portal, null).ok).toBe(false);
-    expect(lineCheck(portal, '1', { STATUS: true }).ok).toBe(true);
-    expect(lineCheck(portal, '1', { STATUS: false, CONFIGURED: true, ERROR: true }).what).toContain('in error');
+    expect(failing(lineChecks(portal, '1', { STATUS: true }, undefined))).toEqual([]);
+    const [inError] = lineChecks(portal, '1', { STATUS: false, CONFIGURED: true, ERROR: true }, undefined);
+    expect(inError!.what).toContain('in error');
+  });
+
+  it('tells a line without our connector from one that is off and from one that is gone', () => {
+    const [on, off] = [true, false].map((enabled) => ({ lineId: '1', name: 'Sales', enabled }));
+    const cases = [
+      [{ STATUS: true }, on, 'active', []],
+      [{ STATUS: true }, undefined, 'active', []],
+      [{ STATUS: true }, off, 'inactive', ['portal:1:line:1:enabled']],
+      [{ STATUS: true }, null, 'active', []],
+      [{ STATUS: false }, on, 'inactive', ['portal:1:line:1:connector']],
+      [{ STATUS: false }, null, 'deleted', ['portal:1:line:1:connector']],
+    ] as const;
+    for (const [status, config, state, wrong] of cases) {
+      expect(lineStateOf(status, config)).toBe(state);
+      expect(failing(lineChecks(portal, '1', status, config))).toEqual(wrong);
+    }
+    expect(lineChecks(portal, '1', { STATUS: false }, null)[0]!.advice).toContain('PATCH /admin/bots/2');
+  });
+
+  it('finds a portal whose application is not ours, and one that is gone while bots still serve it', () => {
+    expect(failing(portalChecks(portal, ['1'], true, null))).toEqual(['portal:1:application', 'portal:1:tokens']);
+    const gone: PortalView = { ...portal, state: 'uninstalled' };
+    expect(failing(portalChecks(gone, ['1'], true))).toEqual(['portal:1:state']);
+    expect(failing(portalChecks({ ...gone, bots: [] }, [], true))).toEqual([]);
   });
 
   it('calls a queue stuck after five minutes', () => {

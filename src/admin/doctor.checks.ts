@@ -1,6 +1,8 @@
 import { reconcileHandlers, type BoundHandler } from '../connector/event-handlers.js';
 import type { Environment } from '../config/environment.js';
+import type { LineConfig } from '../connector/line-config.parser.js';
 import type { BotFacts, PortalView } from '../storage/overview.repository.js';
+import type { LineState } from '../storage/prisma/client.js';
 
 /** One thing that must be true for messages to flow. `advice` says what to do; '' when there is nothing to do. */
 export interface Check {
@@ -17,12 +19,13 @@ export function check(id: string, ok: boolean, what: string, advice: string): Ch
   return { id, ok, what, advice: ok ? '' : advice };
 }
 
-/** What the environment lacks. */
-export function environmentChecks(environment: Environment): Check[] {
+/** What the environment lacks. `storedApplications`: how many there are beside the one of B24_CLIENT_ID. */
+export function environmentChecks(environment: Environment, storedApplications = 0): Check[] {
   const { publicUrl } = environment;
   const reachable =
     publicUrl !== undefined && (publicUrl.startsWith('https:') || environment.oauthOrigin !== undefined);
-  const application = Boolean(environment.B24_CLIENT_ID && environment.B24_CLIENT_SECRET);
+  const own = Boolean(environment.B24_CLIENT_ID && environment.B24_CLIENT_SECRET);
+  const application = own || storedApplications > 0;
   return [
     check(
       'public_url',
@@ -35,8 +38,10 @@ export function environmentChecks(environment: Environment): Check[] {
     check(
       'application',
       application,
-      application ? 'The Bitrix24 application is configured' : 'The Bitrix24 application is not configured',
-      'Create a local application in Bitrix24 (Developer resources) and set B24_CLIENT_ID and B24_CLIENT_SECRET.',
+      application
+        ? `${own ? 'The Bitrix24 application is configured' : 'B24_CLIENT_ID is not set'}${storedApplications > 0 ? `, ${storedApplications} further ones are stored` : ''}`
+        : 'The Bitrix24 application is not configured',
+      'Create a local application in Bitrix24 (Developer resources) and set B24_CLIENT_ID and B24_CLIENT_SECRET, or POST /admin/applications.',
     ),
     check(
       'handler_secret',
@@ -82,7 +87,7 @@ const BOT_ADVICE: Record<BotFacts['state'], string> = {
   conflict:
     'Another program reads the updates of this bot. Stop it, or revoke the token at @BotFather and give the new one to this service.',
   unauthorised:
-    'Telegram no longer accepts the token. Get a new one from @BotFather, then set TG_BOT_TOKEN or DELETE and POST /admin/bots.',
+    'Telegram no longer accepts the token. Get a new one from @BotFather, then PATCH /admin/bots/:id with it; the default bot takes it from TG_BOT_TOKEN at its next start. Messages wait.',
   disabled: '',
 };
 
@@ -118,30 +123,47 @@ export function botName(bot: Pick<BotFacts, 'id' | 'username'>): string {
   return bot.username ? `@${bot.username}` : `Bot ${bot.id}`;
 }
 
-const PORTAL_ADVICE: Record<PortalView['state'], string> = {
-  active: '',
-  reauthorise: 'Install the application again as an administrator: /b24/install?redirect=1. Messages wait until then.',
-  uninstalled: 'The application was removed from the portal. Install it again if the portal is still wanted.',
-};
+const DEFAULT_INSTALL = '/b24/install?redirect=1';
 
-/** What our own tables say of a portal. */
-export function portalChecks(portal: PortalView, lines: string[], driven: boolean): Check[] {
+/**
+ * What our own tables say of a portal. A removed one that no bot serves any more was removed on purpose.
+ *
+ * @param install where its application is installed again; null: the application is none of ours
+ */
+export function portalChecks(
+  portal: PortalView,
+  lines: string[],
+  driven: boolean,
+  install: string | null = DEFAULT_INSTALL,
+): Check[] {
   const prefix = `portal:${portal.id}`;
+  const bots = portal.bots.map((bot) => `${botName(bot)} (${bot.id})`).join(', ');
+  const advice = {
+    active: '',
+    reauthorise: `Install the application again as an administrator: ${install ?? DEFAULT_INSTALL}. Messages wait until then.`,
+    uninstalled: `Messages of ${bots} wait: install the application again, or PATCH /admin/bots/:id with another line.`,
+  };
   const state = check(
     `${prefix}:state`,
-    portal.state === 'active',
+    portal.state === 'active' || (portal.state === 'uninstalled' && portal.bots.length === 0),
     `${portal.domain} is ${portal.state}${portal.stateReason ? `: ${portal.stateReason}` : ''}`,
-    PORTAL_ADVICE[portal.state],
+    advice[portal.state],
   );
   if (portal.state !== 'active') return [state];
   const valid = portal.tokens.filter((token) => token.state === 'valid');
   return [
     state,
     check(
+      `${prefix}:application`,
+      install !== null,
+      `${portal.domain} uses the application ${portal.clientId}${install === null ? ', which is none of ours: its tokens cannot be renewed' : ''}`,
+      'POST /admin/applications with its client id and secret (or set B24_CLIENT_ID), or install another application there.',
+    ),
+    check(
       `${prefix}:tokens`,
       valid.length > 0,
       `${portal.domain} has ${valid.length} valid of ${portal.tokens.length} tokens`,
-      'Install the application again as an administrator: /b24/install?redirect=1.',
+      `Install the application again as an administrator: ${install ?? DEFAULT_INSTALL}.`,
     ),
     check(
       `${prefix}:driven`,
@@ -197,14 +219,38 @@ export function handlerCheck(portal: PortalView, result: unknown, handlerUrl: st
   return check(id, faults.length === 0, what, advice);
 }
 
-/** @param result of imconnector.status for the line. */
-export function lineCheck(portal: PortalView, line: string, result: unknown): Check {
-  const { STATUS, CONFIGURED, ERROR } = (result ?? {}) as Record<string, unknown>;
+/** What Bitrix24 says about a line itself; null: there is no such line, undefined: it does not say. */
+type KnownConfig = LineConfig | null | undefined;
+
+/** @param status result of imconnector.status for the line. */
+export function lineChecks(portal: PortalView, line: string, status: unknown, config: KnownConfig): Check[] {
+  const prefix = `portal:${portal.id}:line:${line}`;
+  const where = `${portal.domain}, line ${line}`;
+  const { STATUS, CONFIGURED, ERROR } = (status ?? {}) as Record<string, unknown>;
   const fault = ERROR === true ? 'in error' : CONFIGURED === true ? 'not ready' : 'not active';
-  return check(
-    `portal:${portal.id}:line:${line}:connector`,
+  const bot = portal.bots.find(({ lineId }) => lineId === line);
+  const gone = config === null && STATUS !== true;
+  const connector = check(
+    `${prefix}:connector`,
     STATUS === true,
-    `${portal.domain}, line ${line}: the connector is ${STATUS === true ? 'active' : fault}`,
-    `POST /admin/portals/${portal.id}/connector/activate with {"lineId":"${line}"}, or connect it in Contact Center.`,
+    gone ? `${where} does not exist any more` : `${where}: the connector is ${STATUS === true ? 'active' : fault}`,
+    gone
+      ? `Give the bot another line: PATCH /admin/bots/${bot?.id ?? ':id'}. Its messages wait and follow it.`
+      : `POST /admin/portals/${portal.id}/connector/activate with {"lineId":"${line}"}, or connect it in Contact Center. Messages wait until then.`,
   );
+  if (!config) return [connector];
+  const enabled = check(
+    `${prefix}:enabled`,
+    config.enabled,
+    `${where} is switched ${config.enabled ? 'on' : 'off'} in Bitrix24`,
+    `Switch the line on in Bitrix24 (Contact Center, Open Channels), or PATCH /admin/bots/${bot?.id ?? ':id'} with another line: nobody can answer in one that is off.`,
+  );
+  return [connector, enabled];
+}
+
+/** What the same answers mean for the line in our own table. */
+export function lineStateOf(status: unknown, config: KnownConfig): LineState {
+  const { STATUS } = (status ?? {}) as Record<string, unknown>;
+  if (STATUS === true) return config?.enabled === false ? 'inactive' : 'active';
+  return config === null ? 'deleted' : 'inactive';
 }

@@ -1,10 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import { ApplicationsService, type Application } from '../bitrix/applications.service.js';
 import { RestClient } from '../bitrix/rest.client.js';
-import type { RestCommand } from '../bitrix/rest.types.js';
+import { BATCH_LIMIT, type CommandOutcome, type RestCommand } from '../bitrix/rest.types.js';
 import { redact } from '../common/redact.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
+import {
+  type LineConfig,
+  LINES_METHOD,
+  lineConfigsQuery,
+  MOST_LINES,
+  readLineConfigs,
+} from '../connector/line-config.parser.js';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
 import { SchemaService } from '../storage/schema.service.js';
@@ -18,7 +27,8 @@ import {
   handlerCheck,
   installedCheck,
   inventoryChecks,
-  lineCheck,
+  lineChecks,
+  lineStateOf,
   portalChecks,
   queueCheck,
   type Check,
@@ -66,6 +76,8 @@ export class DoctorService {
     private readonly bots: BotsService,
     private readonly rest: RestClient,
     private readonly registration: RegistrationService,
+    private readonly applications: ApplicationsService,
+    private readonly lifecycle: PortalLifecycleService,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -75,11 +87,13 @@ export class DoctorService {
 
   private async examine(): Promise<Examination> {
     const database = await this.checkDatabase();
-    const program = [database, ...environmentChecks(this.environment)];
+    const applications = database.ok ? await this.applications.list().catch(() => []) : [];
+    const stored = applications.filter(({ id }) => id !== null).length;
+    const program = [database, ...environmentChecks(this.environment, stored)];
     if (!database.ok) return { program, traffic: null };
     try {
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
-      return { program, traffic: await this.examineTraffic() };
+      return { program, traffic: await this.examineTraffic(applications) };
     } catch (error) {
       const what = `The examination broke off: ${describe(error)}`;
       return {
@@ -101,7 +115,7 @@ export class DoctorService {
     );
   }
 
-  private async examineTraffic(): Promise<Traffic> {
+  private async examineTraffic(applications: Application[]): Promise<Traffic> {
     const [portals, bots, idle, waiting] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
@@ -112,7 +126,7 @@ export class DoctorService {
       ...portals.map(async (portal, place) => ({
         portalId: portal.id,
         checks: [
-          ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`)),
+          ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`), installOf(portal, applications)),
           ...(place < MOST_ASKED ? await this.askPortal(portal) : []),
         ],
       })),
@@ -140,10 +154,11 @@ export class DoctorService {
   /** One batch per portal: its bucket of requests belongs to the messages. */
   private async askPortal(portal: PortalView): Promise<Check[]> {
     if (portal.state !== 'active') return [];
-    const lines = linesOf(portal).slice(0, 48);
+    const lines = linesOf(portal).slice(0, BATCH_LIMIT - 3);
     const commands: Record<string, RestCommand> = {
       installed: { method: 'app.info', params: {} },
       handlers: { method: 'event.get', params: {} },
+      configs: { method: LINES_METHOD, params: lineConfigsQuery() },
     };
     for (const line of lines) {
       commands[`line${line}`] = { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: line } };
@@ -154,23 +169,28 @@ export class DoctorService {
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
       const { results } = await within(NETWORK_LIMIT_MS, call);
-      const answered = (key: string, name: string, read: (result: unknown) => Check): Check => {
+      const answered = (key: string, name: string, read: (result: unknown) => Check[]): Check[] => {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
         const detail = outcome ? describe(outcome.error) : 'no answer';
-        return check(
-          `portal:${portal.id}:${name}`,
-          false,
-          `${portal.domain}, ${commands[key]?.method}: ${detail}`,
-          advice,
-        );
+        const what = `${portal.domain}, ${commands[key]?.method}: ${detail}`;
+        return [check(`portal:${portal.id}:${name}`, false, what, advice)];
       };
+      const configOf = lineConfigs(results['configs']);
+      await Promise.all(
+        lines.map(async (line) => {
+          const outcome = results[`line${line}`];
+          if (outcome?.ok) await this.lifecycle.lineSeen(portal.id, line, lineStateOf(outcome.result, configOf(line)));
+        }),
+      );
       return [
         check(id, true, `${portal.domain} answers`, ''),
-        answered('installed', 'installed', (result) => installedCheck(portal, result)),
-        answered('handlers', 'handler', (result) => handlerCheck(portal, result, this.registration.handlerUrl)),
-        ...lines.map((line) =>
-          answered(`line${line}`, `line:${line}:connector`, (result) => lineCheck(portal, line, result)),
+        ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
+        ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.registration.handlerUrl)]),
+        ...lines.flatMap((line) =>
+          answered(`line${line}`, `line:${line}:connector`, (result) =>
+            lineChecks(portal, line, result, configOf(line)),
+          ),
         ),
       ];
     } catch (error) {
@@ -193,6 +213,26 @@ export function diagnosis({ program, traffic }: Examination, portalId?: bigint):
     );
   }
   return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+/** Finds what the portal says of a line: null when it names all of its lines, and not this one. */
+function lineConfigs(outcome: CommandOutcome | undefined): (line: string) => LineConfig | null | undefined {
+  if (!outcome?.ok) return () => undefined;
+  const configs = readLineConfigs(outcome.result);
+  // None at all: more likely the administrator of the tokens may not see them.
+  const complete = configs.length > 0 && configs.length < MOST_LINES;
+  return (line) => configs.find(({ lineId }) => lineId === line) ?? (complete ? null : undefined);
+}
+
+/** Where the portal's application is installed again; null: it is none of ours. */
+function installOf(portal: PortalView, applications: Application[]): string | null {
+  const application = applications.find(({ clientId }) => clientId === portal.clientId);
+  if (!application) return null;
+  return application.id === null
+    ? '/b24/install?redirect=1'
+    : application.portalOrigin === null
+      ? 'in the Market of the portal'
+      : `/b24/install?application=${application.id}&redirect=1`;
 }
 
 function migrationsCheck(pending: string[]): Check {

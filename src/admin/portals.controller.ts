@@ -1,5 +1,6 @@
-import { Body, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import {
   RegistrationService,
   type ConnectorStatus,
@@ -23,6 +24,7 @@ export class PortalsController {
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
     private readonly portals: PortalsRepository,
+    private readonly lifecycle: PortalLifecycleService,
   ) {}
 
   @Get()
@@ -124,6 +126,21 @@ export class PortalsController {
       throw notFound('No line of this portal', lineId);
     }
     return portalItem(await this.find(id, caller));
+  }
+
+  @Delete(':id')
+  @HttpCode(202)
+  @Audited('portal.remove')
+  @ApiOperation({
+    summary: 'Remove a portal with everything that was said there',
+    description:
+      'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
+  })
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    await this.find(id, caller);
+    await this.lifecycle.remove(id);
+    const { state, stateReason } = await this.find(id, caller);
+    return { id: id.toString(), state, stateReason };
   }
 
   private async find(id: bigint, caller: Caller): Promise<PortalView> {

@@ -1,5 +1,6 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
+import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RestClient } from './rest.client.js';
@@ -10,7 +11,7 @@ import { HTTP_OPTIONS } from './transport.js';
 /** Bitrix24 as an OAuth REST service; it knows nothing of messages. Its tables come from the global StorageModule. */
 @Module({
   imports: [HttpModule.register(HTTP_OPTIONS)],
-  providers: [OauthClient, TokensService, RateLimiter, RestClient, TokenKeepaliveService],
-  exports: [OauthClient, TokensService, RateLimiter, RestClient],
+  providers: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient, TokenKeepaliveService],
+  exports: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient],
 })
 export class BitrixModule {}

@@ -31,6 +31,7 @@ const VENDOR_SITES = new Set(['www', 'api', 'apidocs', 'auth', 'cdn', 'dl', 'hel
 /** Zones served by oauth.bitrix24.tech; every other one by oauth.bitrix.info. */
 const EASTERN_ZONE = /\.(ru|by|kz|am|az|ge|kg|uz)$/;
 
+/** For one application: the portal that our administrator named for it, and whether this machine counts. */
 export type HostRules = Pick<Environment, 'portalOrigin' | 'oauthOrigin'>;
 
 /** Thrown for an address to which no credential may be sent. */
@@ -61,7 +62,7 @@ export function oauthOriginOfRegion(portalHost: string): string {
 
 /**
  * Whether credentials may be sent to this origin: a cloud portal over https on its standard port, exactly the
- * portal of B24_DOMAIN, or, only while B24_OAUTH_URL is set, this machine.
+ * portal that the application names, or, only while B24_OAUTH_URL is set, this machine.
  */
 export function isPortalAddress(url: URL, rules: HostRules): boolean {
   if (url.username || url.password || !/^https?:$/.test(url.protocol)) return false;
@@ -69,7 +70,7 @@ export function isPortalAddress(url: URL, rules: HostRules): boolean {
   return url.protocol === 'https:' && url.port === '' && isCloudPortalHost(url.hostname);
 }
 
-/** Whether it is our own administrator who wants this origin called, wherever it lies: B24_DOMAIN, or a test's. */
+/** Whether it is our own administrator who wants this origin called, wherever it lies: named by him, or a test's. */
 export function isNamedAddress(url: URL, rules: HostRules): boolean {
   return url.origin === rules.portalOrigin || (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname));
 }
@@ -82,8 +83,8 @@ export function assertPortalEndpoint(address: string, rules: HostRules): string 
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (!url || !isPortalAddress(url, rules)) {
     throw new UntrustedHostError(
-      `${url?.host ?? 'The address'} is neither a cloud portal of Bitrix24 nor the portal of B24_DOMAIN; ` +
-        'a self-hosted portal has to be named there.',
+      `${url?.host ?? 'The address'} is neither a cloud portal of Bitrix24 nor the portal of this application; ` +
+        'a self-hosted portal has to be named: by B24_DOMAIN, or as the domain of its own application.',
     );
   }
   return `${url.origin}${url.pathname.replace(/\/*$/, '/')}`;

@@ -3,8 +3,8 @@ import { HttpService } from '@nestjs/axios';
 import { Injectable, Logger } from '@nestjs/common';
 import qs from 'qs';
 import { UpstreamError } from '../common/upstream-error.js';
-import { Environment } from '../config/environment.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { ApplicationsService } from './applications.service.js';
 import { isPortalAddress } from './portal-hosts.js';
 import { RateLimiter } from './rate-limiter.js';
 import {
@@ -71,7 +71,7 @@ export class RestClient {
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensService,
     private readonly limiter: RateLimiter,
-    private readonly environment: Environment,
+    private readonly applications: ApplicationsService,
   ) {}
 
   /** Calls one method. Throws {@link UpstreamError} for everything that is not a success. */
@@ -145,7 +145,7 @@ export class RestClient {
     permit: Permit,
   ): Promise<RestAnswer<Result>> {
     let portal = await this.callable(portalId);
-    let credentials = await this.tokens.accessToken(portalId);
+    let credentials = await this.tokens.accessToken(portalId, portal.installedAt);
     let [moved, renewed, users] = [false, false, 1];
     for (;;) {
       await permit.use();
@@ -203,7 +203,8 @@ export class RestClient {
    */
   private async follow(portal: PortalRecord, destination: URL): Promise<PortalRecord> {
     const known = new URL(portal.clientEndpoint);
-    if (destination.protocol !== known.protocol || !isPortalAddress(destination, this.environment)) {
+    const rules = await this.applications.hostRules(portal.clientId);
+    if (destination.protocol !== known.protocol || !isPortalAddress(destination, rules)) {
       throw bitrixError(
         'unauthorised',
         'REDIRECT_REFUSED',

@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import { Environment } from '../config/environment.js';
 import { DatabaseService, type Queryable } from '../storage/database.service.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import {
@@ -10,6 +9,7 @@ import {
   type TokenPair,
   type TokenRecord,
 } from '../storage/tokens.repository.js';
+import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
 import { bitrixError } from './rest-errors.js';
 
@@ -46,7 +46,7 @@ type Renewal = { pair: TokenRecord } | { dead: UpstreamError };
 @Injectable()
 export class TokensService {
   private readonly logger = new Logger(TokensService.name);
-  private readonly cache = new Map<bigint, TokenRecord>();
+  private readonly cache = new Map<bigint, { pair: TokenRecord; installedAt: Date }>();
   private readonly flights = new Map<bigint, Promise<TokenRecord>>();
   private readonly pauses = new Map<string, number>();
   /** Pairs that were issued but could not be stored, with the refresh token they replaced. */
@@ -58,11 +58,16 @@ export class TokensService {
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensRepository,
     private readonly oauth: OauthClient,
-    private readonly environment: Environment,
+    private readonly applications: ApplicationsService,
   ) {}
 
-  /** A token that lives for at least another minute, the installer's if possible. */
-  async accessToken(portalId: bigint): Promise<Credentials> {
+  /**
+   * A token that lives for at least another minute, the installer's if possible. `installedAt`: none that was kept
+   * from before, as a newer installation may have come by way of another replica.
+   */
+  async accessToken(portalId: bigint, installedAt?: Date): Promise<Credentials> {
+    const cached = this.cache.get(portalId);
+    if (cached && installedAt && cached.installedAt < installedAt) this.cache.delete(portalId);
     return this.obtain(portalId);
   }
 
@@ -96,6 +101,12 @@ export class TokensService {
     this.pauses.delete(nameOf(key));
   }
 
+  /** Gives up every pair of a portal: another application came in the place of theirs. */
+  async giveUpAll(portalId: bigint, reason: string): Promise<void> {
+    await this.tokens.killAll(portalId, reason);
+    this.cache.delete(portalId);
+  }
+
   /** Refreshes one pair unless it was refreshed after `since`, by whomever. */
   async keepAlive(key: TokenKey, since: Date): Promise<void> {
     const portal = await this.callable(key.portalId);
@@ -116,7 +127,7 @@ export class TokensService {
 
   private async obtain(portalId: bigint, rejected?: string): Promise<Credentials> {
     for (;;) {
-      const cached = this.cache.get(portalId);
+      const cached = this.cache.get(portalId)?.pair;
       if (cached && isFresh(cached) && cached.accessToken !== rejected) return credentials(cached);
       const flight = this.flights.get(portalId);
       if (!flight) return credentials(await this.fly(portalId, rejected));
@@ -139,7 +150,7 @@ export class TokensService {
     for (const pair of await this.tokens.listUsable(portalId)) {
       const outcome = await this.tryPair(portal, pair, rejected);
       if (!(outcome instanceof UpstreamError)) {
-        this.cache.set(portalId, outcome);
+        this.cache.set(portalId, { pair: outcome, installedAt: portal.installedAt });
         return outcome;
       }
       // What may pass tells more about the portal than a pair that is dead.
@@ -212,7 +223,7 @@ export class TokensService {
     const spent = pair.refreshToken;
     const unsaved = this.unsaved.get(nameOf(pair));
     if (unsaved?.spent === spent) return unsaved.pair;
-    const secret = (await this.portals.clientSecret(portal.id, connection)) ?? this.environment.B24_CLIENT_SECRET ?? '';
+    const secret = (await this.applications.clientSecret(portal.clientId, connection)) ?? '';
     const ask = () => this.oauth.refresh(portal.oauthOrigin, portal.clientId, secret, spent);
     const { accessToken, refreshToken, expiresAt } = await ask().catch((error: unknown) => {
       if (error instanceof UpstreamError && error.kind === 'unknown') return ask();

@@ -28,6 +28,19 @@ const flag = () =>
 const url = (protocols: string[], what: string) =>
   IsUrl({ protocols, require_protocol: true, require_tld: false }, { message: what });
 
+/** How a portal's host is written: `acme.bitrix24.com`, or with a scheme and port for a box without TLS. */
+export const PORTAL_HOST = /^(https?:\/\/)?[A-Za-z0-9.-]+(:\d+)?\/?$/;
+
+/** Origin of a portal whose host is written like {@link PORTAL_HOST}: https unless it carries a scheme itself. */
+export function portalOriginOf(domain: string): string {
+  return new URL(/^https?:\/\//.test(domain) ? domain : `https://${domain}`).origin;
+}
+
+/** Id of an application's connector: unique to the application, lower case, no dot. */
+export function connectorIdOf(clientId: string): string {
+  return `tg_${createHash('sha256').update(clientId).digest('hex').slice(0, 8)}`;
+}
+
 /** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
 export const OFFICIAL_OAUTH_ORIGINS = ['https://oauth.bitrix24.tech', 'https://oauth.bitrix.info'] as const;
 
@@ -81,7 +94,7 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @Matches(/^(https?:\/\/)?[A-Za-z0-9.-]+(:\d+)?\/?$/, {
+  @Matches(PORTAL_HOST, {
     message: 'must be a portal host such as acme.bitrix24.com (a scheme and port may be given)',
   })
   B24_DOMAIN?: string;
@@ -194,17 +207,12 @@ export class Environment {
 
   /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */
   get portalOrigin(): string | undefined {
-    if (!this.B24_DOMAIN) return undefined;
-    return new URL(/^https?:/.test(this.B24_DOMAIN) ? this.B24_DOMAIN : `https://${this.B24_DOMAIN}`).origin;
+    return this.B24_DOMAIN && portalOriginOf(this.B24_DOMAIN);
   }
 
-  /** Frozen in Bitrix24 once registered: unique to the application, lower case, no dot. */
+  /** Frozen in Bitrix24 once registered. */
   get connectorId(): string {
-    if (this.B24_CONNECTOR_ID) return this.B24_CONNECTOR_ID;
-    return `tg_${createHash('sha256')
-      .update(this.B24_CLIENT_ID ?? '')
-      .digest('hex')
-      .slice(0, 8)}`;
+    return this.B24_CONNECTOR_ID ?? connectorIdOf(this.B24_CLIENT_ID ?? '');
   }
 
   /** With B24_OAUTH_URL set (a box, a test) portals on loopback and without TLS may install. */

@@ -21,6 +21,7 @@ import { OperatorsService } from './operators.service.js';
 import { OauthCallbackService } from './oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
+import { PortalLinesService } from './portal-lines.service.js';
 import { MissedMessagesService } from './missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
@@ -47,11 +48,12 @@ import { SettingsService } from './settings.service.js';
     DialogReader,
     PortalSender,
     PortalLifecycleService,
+    PortalLinesService,
     ProfileClient,
     RegistrationService,
     SettingsService,
   ],
-  exports: [RegistrationService],
+  exports: [PortalLifecycleService, PortalLinesService, RegistrationService],
 })
 export class ConnectorModule implements OnModuleInit {
   constructor(

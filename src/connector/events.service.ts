@@ -7,7 +7,9 @@ import { UpstreamError } from '../common/upstream-error.js';
 import { INTAKE_LIMIT_MS, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { IntakeService } from '../relay/intake.service.js';
+import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
+import { ERASED, ERASING } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import {
   type EventAuth,
@@ -57,7 +59,11 @@ export class EventsService {
     private readonly oauth: OauthClient,
     private readonly encryption: EncryptionService,
     private readonly environment: Environment,
-  ) {}
+    relay: RelayEvents,
+  ) {
+    // A portal that was removed, or installed anew, is looked up again.
+    relay.on('changed', () => this.recognised.clear());
+  }
 
   /**
    * Resolves once the event is committed; a duplicate is no error. Throws {@link Problem}: 400 `event_malformed`,
@@ -167,7 +173,7 @@ export class EventsService {
     }
   }
 
-  private async authenticate({ auth }: EventEnvelope): Promise<Sender> {
+  private async authenticate({ auth, name }: EventEnvelope): Promise<Sender> {
     if (!auth) return { portal: await this.onlyPortal(), unsigned: true };
     const { memberId = '' } = auth;
     const hash = auth.applicationToken === undefined ? null : this.encryption.hash(auth.applicationToken);
@@ -178,6 +184,9 @@ export class EventsService {
     }
     const portal = memberId ? await this.portals.findByMemberId(memberId) : undefined;
     if (!portal) throw unproven('unknown_portal', 'No portal with this member_id is connected.');
+    if (isErased(portal) && name !== 'ONAPPUNINSTALL') {
+      throw unproven('portal_removed', 'The portal was removed; install the application again.');
+    }
     if (!hash) throw unproven('wrong_application_token', 'The event carries no application_token.');
     if (!portal.applicationTokenHash) await this.learnApplicationToken(portal, auth, hash);
     else if (!isSame(hash, portal.applicationTokenHash)) {
@@ -248,6 +257,11 @@ async function readable<Result>(work: () => Promise<Result>): Promise<Result> {
     if (error instanceof MalformedEvent) throw new Problem(400, 'event_malformed', error.message);
     throw error;
   }
+}
+
+/** Its application may still be there, but nothing of the portal is kept any more. */
+function isErased({ state, stateReason }: PortalRecord): boolean {
+  return state === 'uninstalled' && (stateReason === ERASING || stateReason === ERASED);
 }
 
 function isSame(hash: Buffer, known: Uint8Array | null): boolean {

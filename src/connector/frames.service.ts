@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isPortalAddress } from '../bitrix/portal-hosts.js';
+import { ApplicationsService } from '../bitrix/applications.service.js';
 import { Problem } from '../common/problem.js';
 import { Environment } from '../config/environment.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
@@ -31,7 +31,10 @@ export function reportOf({ report }: Installed): RegistrationReport {
 /** What pages in Bitrix24's frames have in common: reading the form, and failing in a readable way. */
 @Injectable()
 export class FramesService {
-  constructor(private readonly environment: Environment) {}
+  constructor(
+    private readonly environment: Environment,
+    private readonly applications: ApplicationsService,
+  ) {}
 
   /** Answers `work`'s page; a {@link Problem} becomes a page that says what to do, in the frame's language. */
   async answer(
@@ -49,7 +52,7 @@ export class FramesService {
       return {
         status: error.getStatus(),
         html: problemPage(lang, error),
-        frameAncestor: this.claimedPortal(query, frame),
+        frameAncestor: await this.claimedPortal(query, frame),
       };
     }
   }
@@ -76,11 +79,11 @@ export class FramesService {
   }
 
   /** An error page says nothing secret: the portal that the frame claims to be on may show it, if it is one. */
-  private claimedPortal(query: unknown, frame: Frame | null): string | undefined {
+  private async claimedPortal(query: unknown, frame: Frame | null): Promise<string | undefined> {
     const protocol = (query as { PROTOCOL?: unknown } | undefined)?.PROTOCOL === '0' ? 'http' : 'https';
     const address = `${protocol}://${frame?.domain ?? ''}`;
     if (!frame?.domain || !URL.canParse(address)) return undefined;
     const url = new URL(address);
-    return isPortalAddress(url, this.environment) ? url.origin : undefined;
+    return (await this.applications.mayBePortal(url)) ? url.origin : undefined;
   }
 }

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { type Application, ApplicationsService } from '../bitrix/applications.service.js';
 import { OauthClient } from '../bitrix/oauth.client.js';
 import { assertPortalEndpoint, UntrustedHostError } from '../bitrix/portal-hosts.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import { Environment } from '../config/environment.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
 import { ProfileClient } from './profile.client.js';
 
 /** A token and where it claims to come from; all of it unproven. */
@@ -15,7 +16,8 @@ export interface OfferedToken {
 
 /** Which application and portal a token belongs to, in the words of the OAuth server. */
 export interface Installation {
-  clientId: string;
+  /** One of ours. */
+  application: Application;
   memberId: string;
   /** REST base of the portal, checked, with its trailing slash. */
   clientEndpoint: string;
@@ -38,7 +40,8 @@ export class IdentityService {
   constructor(
     private readonly oauth: OauthClient,
     private readonly profiles: ProfileClient,
-    private readonly environment: Environment,
+    private readonly applications: ApplicationsService,
+    private readonly portals: PortalsRepository,
   ) {}
 
   /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed` or `oauth_unavailable`. */
@@ -63,38 +66,37 @@ export class IdentityService {
       portalDomain: offer.domain,
     });
     const info = await this.oauth.appInfo(oauthOrigin, offer.accessToken).catch(rethrowAsProblem);
-    if (info.clientId === '' || info.clientId !== this.clientId()) {
-      throw new Problem(403, 'wrong_application', 'The token belongs to another application; check B24_CLIENT_ID.');
-    }
-    if (!info.install.memberId) throw new Problem(403, 'token_refused', 'Bitrix24 names no portal for this token.');
+    const application = await this.applicationOf(info.clientId);
+    const { memberId, clientEndpoint } = info.install;
+    if (!memberId) throw new Problem(403, 'token_refused', 'Bitrix24 names no portal for this token.');
     return {
-      clientId: info.clientId,
-      memberId: info.install.memberId,
-      clientEndpoint: this.allowedEndpoint(info.install.clientEndpoint),
+      application,
+      memberId,
+      clientEndpoint: await this.allowedEndpoint(application, memberId, clientEndpoint),
       oauthOrigin,
       scope: info.scope.join(','),
     };
   }
 
-  /** The identity behind a pair that the OAuth server itself has just issued to us. */
-  async ofGrant(grant: {
-    accessToken: string;
-    memberId: string;
-    clientEndpoint: string;
-    scope: string;
-    oauthOrigin: string;
-  }): Promise<Identity> {
+  /** The identity behind a pair that the OAuth server itself has just issued to this application of ours. */
+  async ofGrant(
+    application: Application,
+    grant: { accessToken: string; memberId: string; clientEndpoint: string; scope: string; oauthOrigin: string },
+  ): Promise<Identity> {
     const { memberId, scope, oauthOrigin } = grant;
-    const clientEndpoint = this.allowedEndpoint(grant.clientEndpoint);
-    const installation = { clientId: this.clientId(), memberId, clientEndpoint, oauthOrigin, scope };
-    return this.administrator(installation, grant.accessToken);
+    const clientEndpoint = await this.allowedEndpoint(application, memberId, grant.clientEndpoint);
+    return this.administrator({ application, memberId, clientEndpoint, oauthOrigin, scope }, grant.accessToken);
   }
 
-  /** B24_CLIENT_ID; throws {@link Problem} `not_configured` without it. */
-  clientId(): string {
-    const { B24_CLIENT_ID } = this.environment;
-    if (B24_CLIENT_ID) return B24_CLIENT_ID;
-    throw notConfigured(['B24_CLIENT_ID']);
+  private async applicationOf(clientId: string): Promise<Application> {
+    const application = clientId === '' ? undefined : await this.applications.findByClientId(clientId);
+    if (application) return application;
+    if ((await this.applications.list()).length === 0) throw notConfigured(['B24_CLIENT_ID']);
+    throw new Problem(
+      403,
+      'wrong_application',
+      'The token belongs to an application that this service does not know; check B24_CLIENT_ID and GET /admin/applications.',
+    );
   }
 
   private async withUser(installation: Installation, accessToken: string): Promise<Identity> {
@@ -104,13 +106,27 @@ export class IdentityService {
     return { ...installation, userId, isAdmin };
   }
 
-  private allowedEndpoint(address: string): string {
+  private async allowedEndpoint(application: Application, memberId: string, address: string): Promise<string> {
     try {
-      return assertPortalEndpoint(address, this.environment);
+      const endpoint = assertPortalEndpoint(address, await this.applications.hostRules(application.clientId));
+      await this.assertOwnPortal(application, memberId, endpoint);
+      return endpoint;
     } catch (error) {
       if (error instanceof UntrustedHostError) throw new Problem(403, 'portal_not_allowed', error.message);
       throw error;
     }
+  }
+
+  /** A stored application with a domain belongs to that portal alone, which may have been renamed since. */
+  private async assertOwnPortal(application: Application, memberId: string, endpoint: string): Promise<void> {
+    const { id, portalOrigin, clientId } = application;
+    const { origin, host } = new URL(endpoint);
+    if (id === null || portalOrigin === null || portalOrigin === origin) return;
+    const known = await this.portals.findByMemberId(memberId);
+    if (known?.clientId === clientId) return;
+    throw new UntrustedHostError(
+      `The application belongs to ${new URL(portalOrigin).host}, not to ${host}: each portal needs an application of its own.`,
+    );
   }
 }
 

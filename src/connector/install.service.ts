@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
+import { type Application, ApplicationsService, unknownApplication } from '../bitrix/applications.service.js';
 import { OauthClient } from '../bitrix/oauth.client.js';
 import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
@@ -55,6 +56,7 @@ export class InstallService {
 
   constructor(
     private readonly identities: IdentityService,
+    private readonly applications: ApplicationsService,
     private readonly oauth: OauthClient,
     private readonly states: OauthStatesRepository,
     private readonly portals: PortalsRepository,
@@ -65,32 +67,38 @@ export class InstallService {
     private readonly environment: Environment,
   ) {}
 
-  /** Address at which an administrator of B24_DOMAIN grants access; good for one use within ten minutes. */
-  async startAuthorisation(): Promise<string> {
-    const { portalOrigin, B24_CLIENT_ID: clientId } = this.environment;
-    if (!portalOrigin || !clientId) {
-      throw notConfigured([...(portalOrigin ? [] : ['B24_DOMAIN']), ...(clientId ? [] : ['B24_CLIENT_ID'])]);
-    }
+  /**
+   * Address at which an administrator of the application's portal grants access; good for one use within ten minutes.
+   * `applicationId`: of a stored application; without it the portal is B24_DOMAIN. Throws {@link Problem}
+   * `not_configured`, `unknown_application`, `application_without_domain`.
+   */
+  async startAuthorisation(applicationId?: string): Promise<string> {
+    const { portalOrigin, clientId, id } =
+      applicationId === undefined ? this.defaultApplication() : await this.storedApplication(applicationId);
     const state = randomBytes(16).toString('base64url');
-    await this.states.create(this.encryption.hash(state), STATE_TTL_MS);
+    await this.states.create(this.encryption.hash(state), STATE_TTL_MS, id);
     return this.oauth.authorizeUrl(portalOrigin, clientId, state);
   }
 
   /** Ends the authorisation. Throws {@link Problem} `state_invalid`, `code_refused` or as {@link IdentityService}. */
   async finishAuthorisation({ code, state, serverDomain, portalDomain }: OauthCallback): Promise<Installed> {
-    if (!(await this.states.consume(this.encryption.hash(state)))) {
+    const begun = await this.states.consume(this.encryption.hash(state));
+    if (!begun) {
       throw new Problem(
         400,
         'state_invalid',
         'This authorisation was used already, is older than 10 minutes or was not started here: start again at /b24/install.',
       );
     }
-    const clientId = this.identities.clientId();
-    const secret = this.environment.B24_CLIENT_SECRET;
+    const { applicationId } = begun;
+    const application =
+      applicationId === null ? this.applications.configured : await this.applications.find(applicationId);
+    if (!application) throw notConfigured(['B24_CLIENT_ID']);
+    const secret = await this.applications.clientSecret(application.clientId);
     if (!secret) throw notConfigured(['B24_CLIENT_SECRET']);
     const oauthOrigin = this.oauth.resolveOauthOrigin({ serverDomain, portalDomain });
-    const grant = await this.oauth.exchangeCode(oauthOrigin, clientId, secret, code).catch(refusedCode);
-    const identity = await this.identities.ofGrant({ ...grant, oauthOrigin });
+    const grant = await this.oauth.exchangeCode(oauthOrigin, application.clientId, secret, code).catch(refusedCode);
+    const identity = await this.identities.ofGrant(application, { ...grant, oauthOrigin });
     const portal = await this.store(identity, { installer: { userId: identity.userId, pair: grant } });
     return { portal, report: await this.lifecycle.register(portal.id, {}, PAGE_PATIENCE_MS) };
   }
@@ -167,11 +175,31 @@ export class InstallService {
     await this.tokens.saveTokens(portal.id, identity.userId, pair, { isAdmin: true, isInstaller: false });
   }
 
+  private defaultApplication(): Application & { portalOrigin: string } {
+    const { configured } = this.applications;
+    const { portalOrigin } = this.environment;
+    if (configured && portalOrigin) return { ...configured, portalOrigin };
+    throw notConfigured([...(portalOrigin ? [] : ['B24_DOMAIN']), ...(configured ? [] : ['B24_CLIENT_ID'])]);
+  }
+
+  private async storedApplication(id: string): Promise<Application & { portalOrigin: string }> {
+    const application = /^\d{1,18}$/.test(id) ? await this.applications.find(BigInt(id)) : undefined;
+    if (!application) throw unknownApplication(id);
+    const { portalOrigin } = application;
+    if (portalOrigin !== null) return { ...application, portalOrigin };
+    throw new Problem(
+      409,
+      'application_without_domain',
+      'This application belongs to no single portal: install it inside the portal, from its Market.',
+    );
+  }
+
   private async store(
     installation: Installation,
     given: { installer?: Installer; applicationToken?: string | undefined; language?: string | undefined },
   ): Promise<PortalRecord> {
-    const { memberId, clientEndpoint, oauthOrigin, clientId, scope } = installation;
+    const { memberId, clientEndpoint, oauthOrigin, application, scope } = installation;
+    const { clientId } = application;
     const known = await this.portals.findByMemberId(memberId);
     const portal = await this.portals.upsertInstalled({
       memberId,
@@ -180,10 +208,15 @@ export class InstallService {
       oauthOrigin,
       clientId,
       scope,
-      // Dialogs are named after it: a re-created application must not open new ones.
-      connectorId: this.environment.B24_CONNECTOR_ID ?? known?.connectorId ?? this.environment.connectorId,
+      // Dialogs are named after it: another application, or one made anew, must not open new ones.
+      connectorId:
+        (application.id === null ? this.environment.B24_CONNECTOR_ID : undefined) ??
+        known?.connectorId ??
+        application.connectorId,
       ...(given.language && { language: given.language }),
     });
+    if (known && known.clientId !== clientId)
+      await this.tokens.giveUpAll(portal.id, 'another application was installed');
     if (given.installer) {
       const { userId, pair } = given.installer;
       const { accessToken, refreshToken, expiresAt } = pair;
@@ -201,8 +234,8 @@ export class InstallService {
     await this.portals.setApplicationTokenHash(portal.id, hash, { verified: true });
   }
 
-  private isInstalled(known: PortalRecord, { clientId }: Installation, applicationToken: string): boolean {
-    if (known.state !== 'active' || known.clientId !== clientId) return false;
+  private isInstalled(known: PortalRecord, { application }: Installation, applicationToken: string): boolean {
+    if (known.state !== 'active' || known.clientId !== application.clientId) return false;
     return !known.applicationTokenHash || known.applicationTokenHash.equals(this.encryption.hash(applicationToken));
   }
 }

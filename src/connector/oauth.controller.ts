@@ -20,12 +20,20 @@ export class OauthController {
 
   @Get('install')
   @ApiOperation({ summary: 'Start of the authorisation', description: 'The address is good once, for ten minutes.' })
+  @ApiQuery({
+    name: 'application',
+    required: false,
+    description: 'Id of a stored application; without it the one of B24_CLIENT_ID',
+  })
   @ApiQuery({ name: 'redirect', required: false, description: '1: answer 302 to the address instead of JSON' })
   async start(
     @Query('redirect') redirect: unknown,
+    @Query('application') application: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ auth_url: string } | undefined> {
-    const url = await this.installs.startAuthorisation();
+    const url = await this.installs.startAuthorisation(
+      application === undefined || application === '' ? undefined : String(application),
+    );
     reply.header('cache-control', 'no-store');
     if (redirect !== '1') return { auth_url: url };
     reply.status(302).header('location', url);

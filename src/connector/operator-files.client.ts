@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { ApplicationsService } from '../bitrix/applications.service.js';
 import { bitrixError } from '../bitrix/rest-errors.js';
-import { Environment } from '../config/environment.js';
 import type { OperatorFile, OperatorSource } from '../relay/operator-side.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import { openPortalFile } from './portal-download.js';
@@ -10,7 +10,7 @@ import { openPortalFile } from './portal-download.js';
 export class OperatorFilesClient {
   constructor(
     private readonly portals: PortalsRepository,
-    private readonly environment: Environment,
+    private readonly applications: ApplicationsService,
   ) {}
 
   /** See {@link OperatorSource.openFile} and {@link openPortalFile}. */
@@ -19,7 +19,8 @@ export class OperatorFilesClient {
     if (!portal || portal.state === 'uninstalled') {
       throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
     }
-    return openPortalFile({ address, hosts: hostsOf(portal), rules: this.environment, ...options });
+    const rules = await this.applications.hostRules(portal.clientId);
+    return openPortalFile({ address, hosts: hostsOf(portal), rules, ...options });
   }
 }
 

@@ -5,10 +5,20 @@ import { RelayEvents } from '../relay/relay-events.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { ERASING, PortalErasureRepository } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
-import { RegistrationService, type RegistrationOptions, type RegistrationReport } from './registration.service.js';
+import type { LineState } from '../storage/prisma/client.js';
+import {
+  RegistrationService,
+  type RegistrationOptions,
+  type RegistrationReport,
+  type RegistrationStep,
+} from './registration.service.js';
 
 const REMOVED = 'The application was removed from the portal';
 
+/** What a portal has to let us take our connector back. */
+const WITHDRAWAL_PATIENCE_MS = 3_000;
+/** What a request that gives a bot its line waits for the portal. */
+const LINE_PATIENCE_MS = 5_000;
 /** What a request waits for an erasure; a long history goes on being erased after the answer. */
 const ERASURE_PATIENCE_MS = 3_000;
 /** How much of the ten seconds of a shutdown work under way may use. */
@@ -46,33 +56,75 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
    */
   register(portalId: bigint, options: RegistrationOptions, patienceMs: number): Promise<RegistrationReport | null> {
     const work = this.registration.register(portalId, options).then((report) => {
-      for (const { step, detail } of report.steps.filter(({ ok }) => !ok)) {
-        this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
-      }
+      this.complain(portalId, report.steps);
       return report;
     });
     return this.run(work, patienceMs);
   }
 
+  /**
+   * A bot has come to a line: the connector is switched on there and shows it. Waits a few seconds at most and throws
+   * nothing: what did not work is in the log and in the doctor's checks, and may be repeated.
+   */
+  async botArrived(portalId: bigint, lineId: string): Promise<void> {
+    const work = this.registration.activate(portalId, lineId).then(
+      ({ steps }) => this.complain(portalId, steps),
+      (error: unknown) => this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error),
+    );
+    await this.run(work, LINE_PATIENCE_MS);
+  }
+
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
   async uninstall(portalId: bigint, { clean }: { clean: boolean }): Promise<void> {
     await this.portals.setState(portalId, 'uninstalled', clean ? ERASING : REMOVED);
+    await this.lines.switchAllOff(portalId);
     this.relay.emit('changed', portalEndpoint(portalId));
     this.logger.log(`portal ${portalId}: the application was removed${clean ? ', its data are to be erased' : ''}`);
     if (clean) await this.run(this.erase(portalId), ERASURE_PATIENCE_MS);
   }
 
-  /** The connector was switched off in a line of the portal. */
+  /**
+   * Our own administrator wants the portal gone: the connector is withdrawn from it as far as it lets us, then
+   * everything ends and is erased as after ONAPPUNINSTALL with CLEAN. A new installation brings the portal back.
+   */
+  async remove(portalId: bigint): Promise<void> {
+    const portal = await this.portals.findById(portalId);
+    if (portal?.state === 'active') {
+      const { steps } = await this.registration.withdraw(portalId, WITHDRAWAL_PATIENCE_MS);
+      this.complain(portalId, steps);
+    }
+    await this.uninstall(portalId, { clean: true });
+  }
+
+  /** The portal was asked how it is about a line that we know; the news goes into the log once. */
+  async lineSeen(portalId: bigint, lineId: string, state: LineState): Promise<void> {
+    if (state === 'active') {
+      if (!(await this.lines.setState(portalId, lineId, 'active'))) return;
+      this.relay.emit('changed', portalEndpoint(portalId));
+      this.logger.log(`portal ${portalId}: line ${lineId} works again`);
+    } else if (state === 'inactive') await this.lineSwitchedOff(portalId, lineId);
+    else await this.lineDeleted(portalId, lineId);
+  }
+
+  /** The connector was switched off in a line of the portal, or the line itself. */
   async lineSwitchedOff(portalId: bigint, lineId: string): Promise<void> {
     if (await this.lines.setState(portalId, lineId, 'inactive')) {
-      this.logger.warn(`portal ${portalId}: the connector was switched off in line ${lineId}`);
+      this.logger.warn(`portal ${portalId}: line ${lineId} was switched off; what clients write there may wait`);
     }
   }
 
   /** An open line was deleted; Bitrix24 tells every application, also those that had nothing to do with it. */
   async lineDeleted(portalId: bigint, lineId: string): Promise<void> {
     if (await this.lines.setState(portalId, lineId, 'deleted')) {
-      this.logger.warn(`portal ${portalId}: line ${lineId} was deleted`);
+      this.logger.error(
+        `portal ${portalId}: line ${lineId} was deleted; its bot needs another one, until then messages wait`,
+      );
+    }
+  }
+
+  private complain(portalId: bigint, steps: RegistrationStep[]): void {
+    for (const { step, detail } of steps.filter(({ ok }) => !ok)) {
+      this.logger.warn(`portal ${portalId}: ${step}: ${detail}`);
     }
   }
 

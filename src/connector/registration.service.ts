@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { ApplicationsService } from '../bitrix/applications.service.js';
 import { RestClient } from '../bitrix/rest.client.js';
-import type { RestCommand, RestParams } from '../bitrix/rest.types.js';
+import { BATCH_LIMIT, type BatchOptions, type RestCommand, type RestParams } from '../bitrix/rest.types.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
+import { TimeLimitError, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { botEndpoint, portalEndpoint } from '../relay/message.js';
 import { RelayEvents } from '../relay/relay-events.js';
@@ -12,7 +14,7 @@ import { LinesRepository } from '../storage/lines.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { Bot } from '../storage/prisma/client.js';
 import { CONNECTOR_ICON, CONNECTOR_ICON_DISABLED } from './connector-icon.js';
-import { isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
+import { BOUND_EVENTS, isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
 
 /** What was done, in order, and what came of it. `step` is the REST method, `detail` is for people. */
 export interface RegistrationStep {
@@ -39,7 +41,7 @@ export interface ConnectorStatus {
 }
 
 export interface RegistrationOptions {
-  /** Connect this line only; otherwise B24_LINE_ID and every line that a bot of the portal serves. */
+  /** Connect this line only; otherwise the application's line and every line that a bot of the portal serves. */
   lineId?: string;
   /** The installation is still under way: the portal may say that the application is not installed yet. */
   installing?: boolean;
@@ -56,6 +58,7 @@ const STATUS_DELAY_MS = 1_000;
 export class RegistrationService {
   constructor(
     private readonly rest: RestClient,
+    private readonly applications: ApplicationsService,
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
     private readonly bots: BotsRepository,
@@ -106,10 +109,14 @@ export class RegistrationService {
     return report([step]);
   }
 
-  /** The bot that serves the line; a line without one gets the default bot, or the only one, if it is free. */
+  /**
+   * The bot that serves the line; a line without one gets the default bot, or the only one, if it is free and if there
+   * is no doubt that it is meant for this portal.
+   */
   async adoptBot(portalId: bigint, lineId: string): Promise<Bot | null> {
     const serving = await this.bots.findByLine(portalId, lineId);
     if (serving) return serving;
+    if (!(await this.ownsFreeBots(await this.portal(portalId)))) return null;
     const adopted = await this.bots.adoptUnassigned(portalId, lineId);
     if (adopted) this.relay.emit('changed', botEndpoint(adopted.id));
     return adopted;
@@ -120,10 +127,54 @@ export class RegistrationService {
     return this.readStatus(await this.portal(portalId), lineId);
   }
 
-  /** B24_LINE_ID, where it means a line of this portal: the default one, or any when there is no default portal. */
-  defaultLine(portal: PortalRecord): string | undefined {
+  /**
+   * The line that its application names for this portal. B24_LINE_ID means a line of B24_DOMAIN, or of any portal of
+   * that application when there is no such domain.
+   */
+  async defaultLine(portal: PortalRecord): Promise<string | undefined> {
+    const application = await this.applications.findByClientId(portal.clientId);
+    if (application && application.id !== null) return application.lineId ?? undefined;
     const { portalOrigin, B24_LINE_ID } = this.environment;
     return !portalOrigin || new URL(portal.clientEndpoint).origin === portalOrigin ? B24_LINE_ID : undefined;
+  }
+
+  /**
+   * Best effort, within `patienceMs`: the portal sends us no more events, and our connector is gone from it with its
+   * lines. Never throws; what did not work is in the report.
+   */
+  async withdraw(portalId: bigint, patienceMs: number): Promise<RegistrationReport> {
+    const portal = await this.portal(portalId);
+    const handlerUrl = this.handlerUrl;
+    const commands: RestCommand[] = (handlerUrl ? BOUND_EVENTS : []).map((event) => ({
+      method: 'event.unbind',
+      params: { EVENT: event, HANDLER: handlerUrl! },
+    }));
+    for (const { lineId, state } of await this.lines.listByPortal(portalId)) {
+      if (state !== 'active' || commands.length >= BATCH_LIMIT - 1) continue;
+      const params = { CONNECTOR: portal.connectorId, LINE: lineId, ACTIVE: 0 };
+      commands.push({ method: 'imconnector.activate', params });
+    }
+    commands.push({ method: 'imconnector.unregister', params: { ID: portal.connectorId } });
+    const step = await this.attempt('imconnector.unregister', `${portal.connectorId}: withdrawn`, async () => {
+      const [refused] = await within(patienceMs, this.callAll(portal, commands, { timeoutMs: patienceMs })).catch(
+        (error: unknown) => {
+          if (error instanceof TimeLimitError) throw new Problem(503, 'portal_silent', 'The portal did not answer.');
+          throw error;
+        },
+      );
+      if (refused) throw refused;
+    });
+    return report([step]);
+  }
+
+  /** Several portals are served: a bot without a line may be meant for any of them, and must not come to another. */
+  private async ownsFreeBots(portal: PortalRecord): Promise<boolean> {
+    const { portalOrigin } = this.environment;
+    if (portalOrigin && new URL(portal.clientEndpoint).origin === portalOrigin) return true;
+    const connected = (await this.portals.list()).filter(({ state }) => state !== 'uninstalled');
+    if (connected.some(({ id }) => id !== portal.id)) return false;
+    // The default portal may still be to come.
+    return !portalOrigin || ((await this.applications.findByClientId(portal.clientId))?.id ?? null) === null;
   }
 
   private async portal(id: bigint): Promise<PortalRecord> {
@@ -134,7 +185,7 @@ export class RegistrationService {
 
   private async linesToConnect(portal: PortalRecord, lineId?: string): Promise<string[]> {
     if (lineId) return [lineId];
-    const fallback = this.defaultLine(portal);
+    const fallback = await this.defaultLine(portal);
     if (fallback) await this.adoptBot(portal.id, fallback);
     const served = (await this.bots.listByPortal(portal.id)).map((bot) => bot.lineId);
     return [...new Set([fallback, ...served])].filter((line) => line !== undefined && line !== null);
@@ -211,6 +262,8 @@ export class RegistrationService {
 
   private async connectLine(portal: PortalRecord, lineId: string): Promise<RegistrationStep[]> {
     const about = { CONNECTOR: portal.connectorId, LINE: lineId };
+    const missing = await this.missingLine(portal, lineId);
+    if (missing) return [missing];
     const activated = await this.attempt('imconnector.activate', `line ${lineId}: on`, async () => {
       await this.call(portal, 'imconnector.activate', { ...about, ACTIVE: 1 });
       await this.lines.activate(portal.id, lineId);
@@ -227,7 +280,24 @@ export class RegistrationService {
         }),
       );
     }
+    // Whatever was refused while this was under way need not wait for its next turn.
+    if (activated.ok) this.relay.emit('changed', portalEndpoint(portal.id));
     return steps;
+  }
+
+  /**
+   * A step that failed when the line does not exist: the portal would switch the connector on there all the same, and
+   * take clients' words that nobody will ever read. Null when it exists, or the portal does not say.
+   */
+  private async missingLine(portal: PortalRecord, lineId: string): Promise<RegistrationStep | null> {
+    const step = 'imopenlines.config.get';
+    const config = await this.call(portal, step, { CONFIG_ID: Number(lineId) }).catch((error: unknown) => {
+      if (!(error instanceof UpstreamError)) throw error;
+    });
+    if (config !== false) return null;
+    await this.lines.setState(portal.id, lineId, 'deleted');
+    const detail = `line ${lineId} does not exist in Bitrix24: give its bot another line, or connect another one in Contact Center.`;
+    return { step, ok: false, detail };
   }
 
   private confirmActive(portal: PortalRecord, lineId: string): Promise<RegistrationStep> {
@@ -261,11 +331,15 @@ export class RegistrationService {
   }
 
   /** One batch per 50 commands; answers the errors of those that failed. */
-  private async callAll(portal: PortalRecord, commands: RestCommand[]): Promise<UpstreamError[]> {
+  private async callAll(
+    portal: PortalRecord,
+    commands: RestCommand[],
+    options: BatchOptions = {},
+  ): Promise<UpstreamError[]> {
     const errors: UpstreamError[] = [];
-    for (let start = 0; start < commands.length; start += 50) {
-      const keyed = commands.slice(start, start + 50).map((command, index) => [`c${index}`, command] as const);
-      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(keyed));
+    for (let start = 0; start < commands.length; start += BATCH_LIMIT) {
+      const keyed = commands.slice(start, start + BATCH_LIMIT).map((command, index) => [`c${index}`, command] as const);
+      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(keyed), options);
       for (const outcome of Object.values(results)) if (!outcome.ok) errors.push(outcome.error);
     }
     return errors;

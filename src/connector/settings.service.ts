@@ -98,7 +98,7 @@ export class SettingsService {
   }
 
   private isConnected(portal: PortalRecord | undefined, identity: Identity): boolean {
-    return portal?.state === 'active' && portal.clientId === identity.clientId;
+    return portal?.state === 'active' && portal.clientId === identity.application.clientId;
   }
 
   private page(identity: Identity, html: string): FramePage {

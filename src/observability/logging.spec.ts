@@ -82,14 +82,14 @@ describe('startReport', () => {
   it('lists everything that is missing at once', () => {
     const { missing } = startReport(
       readEnvironment({}),
-      { portals: 0, activePortals: 0, bots: 0, botsWithLine: 0 },
+      { storedApplications: 0, portals: 0, activePortals: 0, bots: 0, botsWithLine: 0 },
       'http://x',
     );
     expect(missing).toHaveLength(5);
   });
 
   it('has nothing to ask for when messages can flow, and shows no secret', () => {
-    const inventory = { portals: 1, activePortals: 1, bots: 2, botsWithLine: 1 };
+    const inventory = { storedApplications: 0, portals: 1, activePortals: 1, bots: 2, botsWithLine: 1 };
     const report = startReport(
       readEnvironment({ ...complete, ADMIN_API_KEY: 'k3y' }),
       inventory,

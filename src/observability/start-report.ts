@@ -35,8 +35,8 @@ export function startReport(
 function missing(environment: Environment, inventory: Inventory): string[] {
   const needs: string[] = [];
   if (!environment.publicUrl) needs.push('Set PUBLIC_URL: Bitrix24 must know where to send events.');
-  if (!environment.B24_CLIENT_ID || !environment.B24_CLIENT_SECRET)
-    needs.push('Set B24_CLIENT_ID and B24_CLIENT_SECRET of the Bitrix24 application.');
+  if (!(environment.B24_CLIENT_ID && environment.B24_CLIENT_SECRET) && inventory.storedApplications === 0)
+    needs.push('Set B24_CLIENT_ID and B24_CLIENT_SECRET of the Bitrix24 application, or POST /admin/applications.');
   if (!environment.B24_HANDLER_SECRET)
     needs.push('Set B24_HANDLER_SECRET: it is part of the address to which Bitrix24 sends events.');
   if (inventory.activePortals === 0)

@@ -141,14 +141,33 @@ async function assignLine(
       WHERE bot_id = $1`,
     [botId, line?.portalId ?? null],
   );
+  // Fences count per endpoint: what is in flight must not look like a send of the new one.
   await connection.query(
-    `UPDATE lanes SET endpoint = $2, due_at = now()
+    `UPDATE lanes SET endpoint = $2, due_at = now(), busy_fence = -abs(busy_fence)
        FROM chat_links c
       WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
     [botId, line ? `portal:${line.portalId}` : ''],
   );
+  if (line) await leaveOtherPortals(connection, botId, line.portalId);
+}
+
+/** What still waits belongs to the new portal, except what is about an older one's messages: it must not learn of them. */
+async function leaveOtherPortals(connection: Queryable, botId: bigint, portalId: bigint): Promise<void> {
   await connection.query(
-    `UPDATE messages SET portal_id = $2 WHERE bot_id = $1 AND portal_id IS NULL AND state = 'queued'`,
-    [botId, line?.portalId ?? null],
+    `WITH gone AS (
+       DELETE FROM deliveries d USING lanes l, chat_links c, messages m
+        WHERE c.bot_id = $1 AND l.chat_id = c.id AND l.channel <> 'outbound' AND d.lane_id = l.id AND d.state = 'queued'
+          AND d.kind IN ('status', 'reading', 'note') AND m.id = d.message_id AND m.portal_id <> $2
+        RETURNING d.lane_id
+     )
+     UPDATE lanes SET pending = pending - g.deliveries
+       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id`,
+    [botId, portalId],
+  );
+  await connection.query(
+    `UPDATE messages m SET portal_id = $2
+      WHERE m.bot_id = $1 AND m.state = 'queued' AND m.direction = 'inbound' AND m.portal_id IS DISTINCT FROM $2
+        AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.state = 'sending')`,
+    [botId, portalId],
   );
 }

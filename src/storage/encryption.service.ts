@@ -6,7 +6,7 @@ import { Injectable } from '@nestjs/common';
  * their {@link EncryptionContext} from here, with {@link encryptionContext}.
  */
 export const ENCRYPTED_COLUMNS = {
-  'portals.client_secret': ['member_id'],
+  'applications.client_secret': ['client_id'],
   'tokens.access_token': ['portal_id', 'user_id'],
   'tokens.refresh_token': ['portal_id', 'user_id'],
   'bots.token': ['telegram_id'],

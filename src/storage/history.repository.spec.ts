@@ -18,8 +18,8 @@ beforeAll(async () => {
   history = new HistoryRepository(db);
   overview = new OverviewRepository(db);
   await db.query(`
-    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, client_secret, connector_id, application_token_hash)
-    VALUES (1, 'm1', 'acme.bitrix24.com', 'https://acme.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'app', 'SEALED', 'tg_1', 'x');
+    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id, application_token_hash)
+    VALUES (1, 'm1', 'acme.bitrix24.com', 'https://acme.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'app', 'tg_1', 'x');
     INSERT INTO tokens (portal_id, user_id, access_token, refresh_token, expires_at) VALUES (1, '1', 'SEALED', 'SEALED', now());
     INSERT INTO lines (portal_id, line_id) VALUES (1, '3');
     INSERT INTO bots (id, key, telegram_id, username, token, portal_id, line_id) VALUES (2, 'k', 777, 'acme_bot', 'SEALED', 1, '3');

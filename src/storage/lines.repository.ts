@@ -41,12 +41,21 @@ export class LinesRepository {
     return (rowCount ?? 0) > 0;
   }
 
-  /** Changes the state of a line that we know; false: we never had it, which is no error. */
+  /** Changes the state of a line that we know; false: it is in that state, or we never had it, which is no error. */
   async setState(portalId: bigint, lineId: string, state: LineState): Promise<boolean> {
     const { rowCount } = await this.db.query(
-      `UPDATE lines SET state = $3::"LineState", updated_at = now() WHERE portal_id = $1 AND line_id = $2`,
+      `UPDATE lines SET state = $3::"LineState", updated_at = now()
+        WHERE portal_id = $1 AND line_id = $2 AND state <> $3::"LineState"`,
       [portalId, lineId, state],
     );
     return (rowCount ?? 0) > 0;
+  }
+
+  /** The application was removed, and our connector with it from every line. */
+  async switchAllOff(portalId: bigint): Promise<void> {
+    await this.db.query(
+      `UPDATE lines SET state = 'inactive', updated_at = now() WHERE portal_id = $1 AND state = 'active'`,
+      [portalId],
+    );
   }
 }

@@ -6,20 +6,22 @@ import { DatabaseService } from './database.service.js';
 export class OauthStatesRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  async create(hash: Buffer, ttlMs: number): Promise<void> {
+  /** `applicationId`: the stored application that is authorised; null: the one of B24_CLIENT_ID. */
+  async create(hash: Buffer, ttlMs: number, applicationId: bigint | null = null): Promise<void> {
     await this.db.query(
-      `INSERT INTO oauth_states (hash, expires_at) VALUES ($1, now() + $2::float8 * interval '1 ms')`,
-      [hash, ttlMs],
+      `INSERT INTO oauth_states (hash, expires_at, application_id) VALUES ($1, now() + $2::float8 * interval '1 ms', $3)`,
+      [hash, ttlMs, applicationId],
     );
   }
 
-  /** True exactly once per state, and only before it expires. */
-  async consume(hash: Buffer): Promise<boolean> {
-    const { rowCount } = await this.db.query(
-      `UPDATE oauth_states SET used_at = now() WHERE hash = $1 AND used_at IS NULL AND expires_at > now()`,
+  /** What was begun with this state: exactly once per state, and only before it expires; null otherwise. */
+  async consume(hash: Buffer): Promise<{ applicationId: bigint | null } | null> {
+    const { rows } = await this.db.query<{ applicationId: bigint | null }>(
+      `UPDATE oauth_states SET used_at = now() WHERE hash = $1 AND used_at IS NULL AND expires_at > now()
+       RETURNING application_id AS "applicationId"`,
       [hash],
     );
-    return rowCount === 1;
+    return rows[0] ?? null;
   }
 
   /** Forgets what expired more than a day ago and answers how many those were. */

@@ -42,6 +42,8 @@ export interface PortalView {
   id: bigint;
   memberId: string;
   domain: string;
+  /** Of the application that it installed. */
+  clientId: string;
   connectorId: string;
   scope: string;
   language: string;
@@ -68,7 +70,7 @@ export interface PortalView {
     refreshedAt: Date;
     expiresAt: Date;
   }[];
-  bots: Pick<Bot, 'id' | 'username' | 'lineId'>[];
+  bots: Pick<Bot, 'id' | 'username' | 'name' | 'lineId'>[];
 }
 
 /** A bot as the doctor sees it: no token. */
@@ -84,6 +86,8 @@ export interface BotFacts {
 
 /** What the service has to work with, at a glance. */
 export interface Inventory {
+  /** Beside the one of B24_CLIENT_ID. */
+  storedApplications: number;
   portals: number;
   activePortals: number;
   bots: number;
@@ -107,7 +111,7 @@ const PORTAL_VIEW = {
     },
     orderBy: { id: 'asc' },
   },
-  bots: { select: { id: true, username: true, lineId: true }, orderBy: { id: 'asc' } },
+  bots: { select: { id: true, username: true, name: true, lineId: true }, orderBy: { id: 'asc' } },
 } as const;
 
 /** Tables whose rows belong to portals, by what one row is called. */
@@ -247,13 +251,15 @@ export class OverviewRepository {
 
   async inventory(): Promise<Inventory> {
     const { rows } = await this.db.query<{ [name in keyof Inventory]: bigint }>(
-      `SELECT (SELECT count(*) FROM portals) AS portals,
+      `SELECT (SELECT count(*) FROM applications) AS "storedApplications",
+              (SELECT count(*) FROM portals) AS portals,
               (SELECT count(*) FROM portals WHERE state = 'active') AS "activePortals",
               (SELECT count(*) FROM bots) AS bots,
               (SELECT count(*) FROM bots WHERE line_id IS NOT NULL) AS "botsWithLine"`,
     );
     const [row] = rows;
     return {
+      storedApplications: Number(row?.storedApplications ?? 0),
       portals: Number(row?.portals ?? 0),
       activePortals: Number(row?.activePortals ?? 0),
       bots: Number(row?.bots ?? 0),
@@ -275,6 +281,7 @@ function portalView(row: PortalRow): PortalView {
     id: row.id,
     memberId: row.memberId,
     domain: row.domain,
+    clientId: row.clientId,
     connectorId: row.connectorId,
     scope: row.scope,
     language: row.language,

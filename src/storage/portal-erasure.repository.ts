@@ -3,7 +3,8 @@ import { DatabaseService, type Queryable } from './database.service.js';
 
 /** `state_reason` of a portal whose data are being erased: a start finishes what a stop interrupted. */
 export const ERASING = 'The application was removed; its data are being erased';
-const ERASED = 'The application was removed from the portal and its data were erased';
+/** `state_reason` of a portal that is not there for us any more. */
+export const ERASED = 'The application was removed from the portal and its data were erased';
 
 /**
  * Erases what clients and operators of one portal said and what is known of them, and the portal's tokens; its row and

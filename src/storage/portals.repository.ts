@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
-import { encryptionContext, EncryptionService } from './encryption.service.js';
 
 export type PortalState = 'active' | 'reauthorise' | 'uninstalled';
 
@@ -40,8 +39,6 @@ export interface Installation {
   clientEndpoint: string;
   oauthOrigin: string;
   clientId: string;
-  /** null: the secret of B24_CLIENT_SECRET. */
-  clientSecret?: string | null;
   scope: string;
   language?: string;
   connectorId: string;
@@ -56,10 +53,7 @@ const COLUMNS = `id, member_id AS "memberId", domain, client_endpoint AS "client
 /** Table `portals`. Reads are not cached: an uninstallation has to stop the next call of every replica. */
 @Injectable()
 export class PortalsRepository {
-  constructor(
-    private readonly db: DatabaseService,
-    private readonly encryption: EncryptionService,
-  ) {}
+  constructor(private readonly db: DatabaseService) {}
 
   async findById(id: bigint): Promise<PortalRecord | undefined> {
     const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE id = $1`, [id]);
@@ -83,43 +77,31 @@ export class PortalsRepository {
    * uninstallation, signs its events anew, so the known application_token is forgotten then.
    */
   async upsertInstalled(installation: Installation): Promise<PortalRecord> {
-    const { memberId, clientSecret } = installation;
     const { rows } = await this.db.query<PortalRecord>(
-      `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id, client_secret,
+      `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id,
          scope, language, connector_id, state, installed_at, updated_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, 'en'), $9, 'active', now(), now())
+       VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'), $8, 'active', now(), now())
        ON CONFLICT (member_id) DO UPDATE SET
          domain = EXCLUDED.domain, client_endpoint = EXCLUDED.client_endpoint, oauth_origin = EXCLUDED.oauth_origin,
-         client_id = EXCLUDED.client_id, client_secret = EXCLUDED.client_secret, scope = EXCLUDED.scope,
-         language = coalesce($8, known.language), connector_id = EXCLUDED.connector_id,
+         client_id = EXCLUDED.client_id, scope = EXCLUDED.scope, language = coalesce($7, known.language),
+         connector_id = EXCLUDED.connector_id,
          application_token_hash = CASE
            WHEN known.client_id = EXCLUDED.client_id AND known.state <> 'uninstalled' THEN known.application_token_hash
          END,
          state = 'active', state_reason = NULL, installed_at = now(), updated_at = now()
        RETURNING ${COLUMNS}`,
       [
-        memberId,
+        installation.memberId,
         installation.domain,
         installation.clientEndpoint,
         installation.oauthOrigin,
         installation.clientId,
-        clientSecret ? this.encryption.encrypt(clientSecret, secretOf(memberId)) : null,
         installation.scope,
         installation.language ?? null,
         installation.connectorId,
       ],
     );
     return rows[0]!;
-  }
-
-  /** The application's own secret on this portal; undefined: the one of B24_CLIENT_SECRET is meant. */
-  async clientSecret(id: bigint, on: Queryable = this.db): Promise<string | undefined> {
-    const { rows } = await on.query<{ memberId: string; sealed: string | null }>(
-      `SELECT member_id AS "memberId", client_secret AS sealed FROM portals WHERE id = $1`,
-      [id],
-    );
-    const [row] = rows;
-    return row?.sealed ? this.encryption.decrypt(row.sealed, secretOf(row.memberId)) : undefined;
   }
 
   /** Follows a portal to its new address. */
@@ -160,6 +142,18 @@ export class PortalsRepository {
       [id, reason],
     );
     return rowCount === 1;
+  }
+
+  /** Ends the park of every portal of an application that has an administrator's pair which may work (again). */
+  async endParks(clientId: string): Promise<bigint[]> {
+    const { rows } = await this.db.query<{ id: bigint }>(
+      `UPDATE portals SET state = 'active', state_reason = NULL, updated_at = now()
+       WHERE client_id = $1 AND state = 'reauthorise' AND id IN (
+         SELECT portal_id FROM tokens WHERE state = 'valid' AND (is_admin OR is_installer))
+       RETURNING id`,
+      [clientId],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** Ends a park: verified credentials came. An uninstalled portal stays so until it is installed. */
@@ -205,5 +199,3 @@ export class PortalsRepository {
     await this.db.query(`UPDATE portals SET language = $2, updated_at = now() WHERE id = $1`, [id, language]);
   }
 }
-
-const secretOf = (memberId: string) => encryptionContext('portals.client_secret', memberId);

@@ -139,18 +139,16 @@ export async function settle(
       jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
     ],
   );
-  const followUps = done.flatMap(({ lane, delivery, settlement }): NewDelivery[] => {
-    const endpoint = lane.chat.portalId === null ? '' : `portal:${lane.chat.portalId}`;
-    const work: NewDelivery[] = [];
+  const wanted = done.flatMap(({ lane, delivery, settlement }): FollowUp[] => {
+    const work: FollowUp[] = [];
     if (settlement.reportDelivery) {
-      work.push({ chatId: lane.chat.id, channel: 'status', endpoint, messageId: delivery.message.id, kind: 'status' });
+      work.push({ chatId: lane.chat.id, channel: 'status', messageId: delivery.message.id, kind: 'status' });
     }
     if (settlement.note) {
       const payload = settlement.note;
       work.push({
         chatId: lane.chat.id,
         channel: 'inbound',
-        endpoint,
         messageId: delivery.message.id,
         kind: 'note',
         payload,
@@ -158,19 +156,31 @@ export async function settle(
     }
     return work;
   });
-  await appendDeliveries(connection, await withKnownChat(connection, followUps));
+  const followUps = await forTheirPortal(connection, wanted);
+  await appendDeliveries(connection, followUps);
   return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
 }
 
-/** Work of chats that were not removed meanwhile; those stay until the commit. */
-async function withKnownChat(connection: Queryable, work: NewDelivery[]): Promise<NewDelivery[]> {
-  if (work.length === 0) return work;
-  const { rows } = await connection.query<{ id: bigint }>(
-    `SELECT id FROM chat_links WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE`,
-    [work.map(({ chatId }) => chatId)],
+type FollowUp = Omit<NewDelivery, 'endpoint'>;
+
+/**
+ * Work that goes to the portal of its message. There is none where the chat was removed meanwhile (those that are there
+ * stay until the commit) or its bot went to another portal, which must not learn of what was said in this one.
+ */
+async function forTheirPortal(connection: Queryable, work: FollowUp[]): Promise<NewDelivery[]> {
+  if (work.length === 0) return [];
+  const { rows } = await connection.query<{ message_id: bigint; endpoint: string }>(
+    `SELECT m.id AS message_id, coalesce('portal:' || c.portal_id, '') AS endpoint
+       FROM chat_links c JOIN messages m ON m.chat_id = c.id
+      WHERE m.id = ANY($1::bigint[]) AND (c.portal_id IS NULL OR m.portal_id = c.portal_id)
+      ORDER BY c.id FOR KEY SHARE OF c`,
+    [work.map(({ messageId }) => messageId)],
   );
-  const known = new Set(rows.map(({ id }) => id));
-  return work.filter(({ chatId }) => known.has(chatId));
+  const endpoints = new Map(rows.map((row) => [row.message_id, row.endpoint]));
+  return work.flatMap((item) => {
+    const endpoint = endpoints.get(item.messageId);
+    return endpoint === undefined ? [] : [{ ...item, endpoint }];
+  });
 }
 
 interface Done {
@@ -178,6 +188,9 @@ interface Done {
   delivery: ClaimedDelivery;
   settlement: Settlement;
 }
+
+/** SQL: the bot still serves the line that was written to; what was learned of a dialog is worthless in another. */
+const STAYS = `(c.portal_id, b.portal_id, b.line_id) IS NOT DISTINCT FROM (r.portal_id, r.portal_id, r.line_id)`;
 
 /** Chats are touched first: the intake locks them before lanes, too. */
 async function learnAboutChats(connection: Queryable, settlements: LaneSettlement[], done: Done[]): Promise<void> {
@@ -189,12 +202,16 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
   }
   // Both directions of a chat may be settled together, and a row is updated once.
   const learned = new Map<bigint, LaneSettlement['chat']>();
+  const places = new Map(settlements.map(({ lane: { chat } }) => [chat.id, chat]));
   for (const { lane, chat } of settlements) {
     if (chat || reached.has(lane.chat.id)) learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
   }
   const changes = [...learned]
     .map(([id, chat]) => ({
       id,
+      bot_id: places.get(id)!.botId,
+      portal_id: places.get(id)!.portalId,
+      line_id: places.get(id)!.lineId,
       bitrix_chat_id: chat?.bitrixChatId ?? null,
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
@@ -206,16 +223,18 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
   if (changes.length === 0) return;
   await connection.query(
     `UPDATE chat_links c
-        SET bitrix_chat_id = coalesce(r.bitrix_chat_id, c.bitrix_chat_id),
-            bitrix_user_id = coalesce(r.bitrix_user_id, c.bitrix_user_id),
-            bitrix_session_id = coalesce(r.bitrix_session_id, c.bitrix_session_id),
+        SET bitrix_chat_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_chat_id END, c.bitrix_chat_id),
+            bitrix_user_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_user_id END, c.bitrix_user_id),
+            bitrix_session_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_session_id END, c.bitrix_session_id),
             state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
             state_reason = coalesce(r.blocked_reason, c.state_reason),
             telegram_chat_id = coalesce(r.telegram_chat_id, c.telegram_chat_id),
             unseen_message_id = coalesce(r.reached, c.unseen_message_id),
             last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
-       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text,
-              blocked_reason text, telegram_chat_id bigint, reached bigint)
+       FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bot_id bigint, portal_id bigint, line_id text,
+              bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text, blocked_reason text,
+              telegram_chat_id bigint, reached bigint)
+       JOIN bots b ON b.id = r.bot_id
       WHERE c.id = r.id`,
     [jsonb(changes)],
   );

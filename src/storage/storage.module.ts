@@ -5,6 +5,7 @@ import { openDatabase } from './database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './encryption.service.js';
 import { adminKey, encryptionKey } from './key-file.js';
 import { AccessKeysRepository } from './access-keys.repository.js';
+import { ApplicationsRepository } from './applications.repository.js';
 import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
@@ -40,6 +41,7 @@ export class AdminKey {
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
   AccessKeysRepository,
+  ApplicationsRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,

@@ -132,6 +132,9 @@ export class BotDriver implements EndpointDriver {
     if (!delivery || !('error' in delivery)) return result;
     const { error } = delivery;
     if (error.kind === 'unauthorised') {
+      if (performance.now() >= this.blockedUntil) {
+        this.logger.warn({ botId: String(this.id), code: error.code }, `The bot cannot send: ${error.detail}`);
+      }
       this.blockedUntil = performance.now() + UNAUTHORISED_PAUSE_MS;
       void this.rememberUnauthorised(error);
     }

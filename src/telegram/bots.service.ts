@@ -4,6 +4,7 @@ import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
 import { RelayEvents } from '../relay/relay-events.js';
+import { ApplicationsRepository } from '../storage/applications.repository.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { encryptionContext, EncryptionService } from '../storage/encryption.service.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
@@ -75,6 +76,7 @@ export class BotsService implements OnApplicationBootstrap {
   constructor(
     private readonly bots: BotsRepository,
     private readonly portals: PortalsRepository,
+    private readonly applications: ApplicationsRepository,
     private readonly encryption: EncryptionService,
     private readonly telegram: TelegramClient,
     private readonly events: RelayEvents,
@@ -266,7 +268,11 @@ export class BotsService implements OnApplicationBootstrap {
     await this.bots.setDefault(bot.id);
     const { B24_LINE_ID: lineId, portalOrigin } = this.environment;
     if (bot.lineId === null && lineId) {
-      const portals = (await this.portals.list()).filter((portal) => portal.state !== 'uninstalled');
+      // B24_LINE_ID is a line of a portal of B24_CLIENT_ID: other applications have lines of their own.
+      const others = new Set((await this.applications.list()).map(({ clientId }) => clientId));
+      const portals = (await this.portals.list()).filter(
+        ({ state, clientId }) => state !== 'uninstalled' && !others.has(clientId),
+      );
       const portal =
         portals.find((candidate) => portalOrigin && new URL(candidate.clientEndpoint).origin === portalOrigin) ??
         (portals.length === 1 ? portals[0] : undefined);

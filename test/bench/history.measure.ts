@@ -144,7 +144,7 @@ async function expired(stage: Stage): Promise<Figure> {
   try {
     const portalId = BigInt((await stage.portalIds())[0]!);
     const days = Math.floor((Date.now() - storedAt(EXPIRED).getTime()) / DAY_MS);
-    await new PortalsRepository(db, null as never).setRetention(portalId, days);
+    await new PortalsRepository(db).setRetention(portalId, days);
     const retention = new MessageRetentionRepository(db);
     let erased = 0;
     const took = await timed(async () => {

@@ -8,6 +8,7 @@ import qs from 'qs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
 import { readEnvironment } from '../../src/config/environment.js';
+import { ApplicationsRepository } from '../../src/storage/applications.repository.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
 import type { EncryptionService } from '../../src/storage/encryption.service.js';
 import { OauthStatesRepository } from '../../src/storage/oauth-states.repository.js';
@@ -15,6 +16,7 @@ import { PortalsRepository } from '../../src/storage/portals.repository.js';
 import { RestLimitsRepository } from '../../src/storage/rest-limits.repository.js';
 import { TokensRepository } from '../../src/storage/tokens.repository.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { ApplicationsService } from '../../src/bitrix/applications.service.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
@@ -151,16 +153,31 @@ function process_(variables: Record<string, string> = {}) {
     ...variables,
   });
   const httpService = new HttpService(create(HTTP_OPTIONS));
-  const portals = new PortalsRepository(db, encryption);
+  const portals = new PortalsRepository(db);
   const tokenRows = new TokensRepository(db, encryption);
   const limits = new RestLimitsRepository(db);
   const oauth = new OauthClient(httpService, environment);
-  const tokens = new TokensService(db, portals, tokenRows, oauth, environment);
+  const stored = new ApplicationsRepository(db, encryption);
+  const applications = new ApplicationsService(environment, stored, portals, tokenRows);
+  const tokens = new TokensService(db, portals, tokenRows, oauth, applications);
   const limiter = new RateLimiter(limits, environment);
-  const client = new RestClient(httpService, portals, tokens, limiter, environment);
+  const client = new RestClient(httpService, portals, tokens, limiter, applications);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
-  return { db, environment, portals, tokenRows, limits, oauth, tokens, limiter, client, states, keepalive };
+  return {
+    db,
+    environment,
+    applications,
+    portals,
+    tokenRows,
+    limits,
+    oauth,
+    tokens,
+    limiter,
+    client,
+    states,
+    keepalive,
+  };
 }
 
 type Process = ReturnType<typeof process_>;
@@ -348,8 +365,11 @@ describe('tokens', () => {
     const one = process_();
     const portal = await install(one, ['1'], 0);
     const db = open(1);
-    const portals = new PortalsRepository(db, encryption);
-    const tokens = new TokensService(db, portals, new TokensRepository(db, encryption), one.oauth, one.environment);
+    const tokenRows = new TokensRepository(db, encryption);
+    const portals = new PortalsRepository(db);
+    const stored = new ApplicationsRepository(db, encryption);
+    const applications = new ApplicationsService(one.environment, stored, portals, tokenRows);
+    const tokens = new TokensService(db, portals, tokenRows, one.oauth, applications);
     expect((await tokens.accessToken(portal.id)).token).toBe('access-1-2');
   });
 
@@ -827,8 +847,8 @@ describe('installations', () => {
     await states.create(late, -1);
     const used = await Promise.all(Array.from({ length: 5 }, () => states.consume(good)));
     expect(used.filter(Boolean)).toHaveLength(1);
-    expect(await states.consume(late)).toBe(false);
-    expect(await states.consume(Buffer.from('c'.repeat(32)))).toBe(false);
+    expect(await states.consume(late)).toBeNull();
+    expect(await states.consume(Buffer.from('c'.repeat(32)))).toBeNull();
   });
 
   it('an application_token is replaced only by a verified one', async () => {
@@ -850,13 +870,11 @@ describe('installations', () => {
       clientEndpoint: 'https://acme.bitrix24.com/rest/',
       oauthOrigin: 'https://oauth.bitrix.info',
       clientId: 'local.1',
-      clientSecret: 'own-secret',
       scope: 'im',
       language: 'ru',
       connectorId: 'tg_1',
     };
     const first = await portals.upsertInstalled(installation);
-    expect(await portals.clientSecret(first.id)).toBe('own-secret');
     await portals.setApplicationTokenHash(first.id, Buffer.alloc(32, 1), { verified: true });
     await portals.setState(first.id, 'reauthorise', 'gone');
     const { language: _language, ...withoutLanguage } = installation;
@@ -869,16 +887,53 @@ describe('installations', () => {
       language: 'ru',
     });
     expect(second.applicationTokenHash).toEqual(Buffer.alloc(32, 1));
-    const other = await portals.upsertInstalled({ ...installation, clientId: 'local.2', clientSecret: null });
+    const other = await portals.upsertInstalled({ ...installation, clientId: 'local.2' });
     expect(other.applicationTokenHash).toBeNull();
-    expect(await portals.clientSecret(first.id)).toBeUndefined();
     expect(await portals.findByMemberId('again')).toEqual(other);
+  });
+
+  it('an application stored by one replica is known to every other at once, and only its own portal is trusted', async () => {
+    const [one, two] = [process_({ B24_DOMAIN: 'box.example' }), process_({ B24_DOMAIN: 'box.example' })];
+    const body = { clientId: 'local.stored', clientSecret: 'stored-secret', domain: 'http://crm.acme.example:8080' };
+    const { id } = await one.applications.create(body);
+    expect(await two.applications.findByClientId('local.stored')).toMatchObject({ id, name: 'crm.acme.example:8080' });
+    expect(await two.applications.clientSecret('local.stored')).toBe('stored-secret');
+    expect(await two.applications.clientSecret('local.unknown')).toBe('the-secret');
+    const origins = await Promise.all(['local.stored', 'local.unknown'].map((own) => two.applications.hostRules(own)));
+    expect(origins.map(({ portalOrigin }) => portalOrigin)).toEqual([
+      'http://crm.acme.example:8080',
+      'https://box.example',
+    ]);
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example:8080/x'))).toBe(true);
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example/x'))).toBe(false);
+    await one.applications.remove(id!);
+    expect(await two.applications.findByClientId('local.stored')).toBeUndefined();
+    expect(await two.applications.mayBePortal(new URL('http://crm.acme.example:8080/x'))).toBe(false);
+  });
+
+  it('a newer installation ends the tokens that another replica keeps in memory', async () => {
+    const [one, two] = [process_(), process_()];
+    const portal = await install(one);
+    await two.client.call(portal.id, 'profile');
+    const again = await one.portals.upsertInstalled({ ...portal, clientId: 'local.another' });
+    await one.tokens.giveUpAll(again.id, 'another application was installed');
+    const pair = {
+      accessToken: 'access-9-9',
+      refreshToken: 'refresh-9-9',
+      expiresAt: new Date(Date.now() + 3_600_000),
+    };
+    await one.tokens.saveTokens(portal.id, '9', pair, { isAdmin: true, isInstaller: true });
+    await two.client.call(portal.id, 'profile');
+    expect(portalServer.calls.map(({ authorization }) => authorization)).toEqual([
+      'Bearer access-1-1',
+      'Bearer access-9-9',
+    ]);
   });
 
   it('trouble of an older installation does not park a newer one', async () => {
     const one = process_();
     const old = await install(one);
-    await one.portals.upsertInstalled({ ...old, clientSecret: null });
+    await one.portals.upsertInstalled(old);
     expect(await one.portals.requireAuthorisation(old.id, 'old news', new Date(old.installedAt.getTime() - 1))).toBe(
       false,
     );

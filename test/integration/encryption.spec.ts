@@ -26,11 +26,18 @@ beforeEach(async () => {
       clientEndpoint: 'https://acme.bitrix24.com/rest/',
       oauthOrigin: 'https://oauth.bitrix24.tech',
       clientId: 'local.1',
-      clientSecret: before.encrypt('client secret', encryptionContext('portals.client_secret', 'member')),
       connectorId: 'tg_1',
     },
   });
   portalId = portal.id;
+  await database.prisma.application.create({
+    data: {
+      clientId: 'local.2',
+      clientSecret: before.encrypt('client secret', encryptionContext('applications.client_secret', 'local.2')),
+      name: 'Acme',
+      connectorId: 'tg_2',
+    },
+  });
   for (const userId of ['1', '2'])
     await database.prisma.token.create({
       data: {
@@ -54,14 +61,14 @@ describe('rotating the keys', () => {
   it('makes every secret readable with the newest key alone', async () => {
     const counts = await rotateKeys(database, rotating);
     expect(counts.map(({ column, rotated, failures }) => [column, rotated, failures])).toEqual([
-      ['portals.client_secret', 1, []],
+      ['applications.client_secret', 1, []],
       ['tokens.access_token', 2, []],
       ['tokens.refresh_token', 2, []],
       ['bots.token', 1, []],
       ['bots.webhook_secret', 0, []],
     ]);
-    const [portal] = await database.prisma.portal.findMany();
-    expect(after.decrypt(portal!.clientSecret!, encryptionContext('portals.client_secret', 'member'))).toBe(
+    const [application] = await database.prisma.application.findMany();
+    expect(after.decrypt(application!.clientSecret, encryptionContext('applications.client_secret', 'local.2'))).toBe(
       'client secret',
     );
     const tokens = await database.prisma.token.findMany({ orderBy: { userId: 'asc' } });

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EncryptionService } from '../../src/storage/encryption.service.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import type { OperatorMessageRow } from '../../src/storage/intake.rows.js';
@@ -22,7 +21,7 @@ beforeEach(async () => {
   endpoints = new EndpointsRepository(storage.db);
   intake = new IntakeRepository(storage.db);
   lanes = new LanesRepository(storage.db);
-  portals = new PortalsRepository(storage.db, new EncryptionService([Buffer.alloc(32)]));
+  portals = new PortalsRepository(storage.db);
   bot = (await endpoints.acquire('me', 10)).find(({ endpoint }) => endpoint === 'bot:1')!;
   await intake.acceptClientUpdates([update(1, 10, 'hello'), update(2, 11, 'hello')]);
 });

@@ -34,7 +34,7 @@ beforeEach(async () => {
   await keepFor(30);
 });
 
-const keepFor = (days: number | null) => new PortalsRepository(storage.db, null as never).setRetention(PORTAL, days);
+const keepFor = (days: number | null) => new PortalsRepository(storage.db).setRetention(PORTAL, days);
 const texts = async () =>
   (await storage.db.query<{ text: string }>('SELECT text FROM messages ORDER BY id')).rows.map(({ text }) => text);
 const count = async (table: string) => (await storage.db.query(`SELECT FROM ${table}`)).rowCount;

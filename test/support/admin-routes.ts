@@ -23,8 +23,16 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'POST /admin/keys': { asks: 'owner of every portal' },
   'DELETE /admin/keys/{id}': { asks: 'owner of every portal' },
 
+  'GET /admin/applications': { asks: 'owner of every portal' },
+  'POST /admin/applications': { asks: 'owner of every portal' },
+  'PATCH /admin/applications/{id}': { asks: 'owner of every portal' },
+  'DELETE /admin/applications/{id}': { asks: 'owner of every portal' },
+
   'GET /admin/portals': { asks: 'read_only' },
   'GET /admin/portals/{id}': { asks: 'read_only' },
+  'PATCH /admin/portals/{id}': { asks: 'owner', body: { retentionDays: 30 } },
+  'DELETE /admin/portals/{id}': { asks: 'owner' },
+  'GET /admin/portals/{id}/lines': { asks: 'read_only' },
   'GET /admin/portals/{id}/connector/status': { asks: 'read_only' },
   'POST /admin/portals/{id}/connector/register': { asks: 'operator' },
   'POST /admin/portals/{id}/connector/activate': { asks: 'operator', body: { lineId: '9' } },
@@ -43,6 +51,11 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'POST /admin/chats/{id}/ban': { asks: 'operator' },
   'POST /admin/chats/{id}/unban': { asks: 'operator' },
 
+  'POST /admin/chats/{id}/erase': { asks: 'owner', body: { confirm: 'x' } },
+  'GET /admin/erasures': { asks: 'owner' },
+
+  'GET /admin/statistics': { asks: 'read_only' },
+  'GET /admin/export/messages': { asks: 'read_only', query: 'format=ndjson' },
   'GET /admin/messages': { asks: 'read_only' },
   'GET /admin/messages/{id}': { asks: 'read_only' },
   'POST /admin/messages/retry': { asks: 'operator' },

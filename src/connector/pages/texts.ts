@@ -38,7 +38,7 @@ const en = {
   not_configured: 'The service is not set up yet. Its administrator has to set {missing}.',
   token_refused: 'Bitrix24 did not confirm your sign-in. Reload the portal page and open the application again.',
   wrong_application:
-    'The tokens belong to another application. Check B24_CLIENT_ID of the service against the card of the local application.',
+    'The tokens belong to an application that this service does not know. Its client id has to be B24_CLIENT_ID of the service or one of its further applications.',
   not_administrator: 'Only an administrator of the portal may do this. Ask one to open this page.',
   portal_not_allowed: 'Bitrix24 named an address of the portal that this service does not accept.',
   oauth_unavailable: 'Bitrix24 cannot be reached at the moment. Nothing was changed; try again in a minute.',
@@ -87,7 +87,7 @@ const ru: Record<PageText, string> = {
   not_configured: 'Сервис ещё не настроен. Администратор сервиса должен задать {missing}.',
   token_refused: 'Битрикс24 не подтвердил ваш вход. Обновите страницу портала и откройте приложение ещё раз.',
   wrong_application:
-    'Токены принадлежат другому приложению. Сверьте B24_CLIENT_ID сервиса с карточкой локального приложения.',
+    'Токены принадлежат приложению, которого сервис не знает. Его client id должен быть указан в B24_CLIENT_ID сервиса или среди его дополнительных приложений.',
   not_administrator: 'Это может сделать только администратор портала. Попросите его открыть эту страницу.',
   portal_not_allowed: 'Битрикс24 назвал адрес портала, который этот сервис не принимает.',
   oauth_unavailable: 'Битрикс24 сейчас недоступен. Ничего не изменено; попробуйте через минуту.',

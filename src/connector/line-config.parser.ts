@@ -1,0 +1,28 @@
+/** An open line as Bitrix24 itself keeps it. */
+export interface LineConfig {
+  lineId: string;
+  name: string | null;
+  /** Whether the line is switched on: one that is off takes clients' words, and its operators cannot answer. */
+  enabled: boolean;
+}
+
+/** Lists the open lines of a portal (apidocs.bitrix24.com, "imopenlines.config.list.get"). */
+export const LINES_METHOD = 'imopenlines.config.list.get';
+
+/** The most that one call answers: whether a line is missing can be told from a shorter list only. */
+export const MOST_LINES = 200;
+
+export function lineConfigsQuery(): Record<string, unknown> {
+  return { PARAMS: { select: ['ID', 'LINE_NAME', 'ACTIVE'], order: { ID: 'ASC' }, limit: MOST_LINES } };
+}
+
+/** Reads the answer: a list, or a map where PHP's list has gaps; ids are texts. What is no line is left out. */
+export function readLineConfigs(result: unknown): LineConfig[] {
+  const rows: unknown[] = result !== null && typeof result === 'object' ? Object.values(result) : [];
+  return rows.flatMap((row): LineConfig[] => {
+    const { ID, LINE_NAME, ACTIVE } = (row ?? {}) as Record<string, unknown>;
+    if (typeof ID !== 'string' && typeof ID !== 'number') return [];
+    const name = typeof LINE_NAME === 'string' && LINE_NAME !== '' ? LINE_NAME : null;
+    return [{ lineId: String(ID), name, enabled: ACTIVE !== 'N' && ACTIVE !== false }];
+  });
+}
