@@ -6,6 +6,11 @@ import { firstLanguage, speak } from './language.js';
 import { router } from './router.js';
 import { resume } from './session.js';
 
-// A service that is away is no reason not to show the page: logging in again says what is wrong.
-await Promise.all([speak(firstLanguage()), resume().catch(() => undefined)]);
-createApp(App).use(router).use(b24ui).mount('#app');
+/** No await at the top: what is loaded meanwhile may need a part of this very file. */
+async function start(): Promise<void> {
+  // A service that is away is no reason not to show the page: logging in again says what is wrong.
+  await Promise.all([speak(firstLanguage()), resume().catch(() => undefined)]);
+  createApp(App).use(router).use(b24ui).mount('#app');
+}
+
+void start();

@@ -177,7 +177,7 @@ export const en = {
     removeAbout: 'Disconnects it and erases everything of it here.',
     removeTitle: (domain: string) => `Remove ${domain}`,
     removeText:
-      'The connector is switched off, no more calls are made, and chats, messages and tokens of this portal are erased. This cannot be undone.',
+      'The connector is switched off, no more calls are made, and chats, messages and tokens of this portal are erased. Its bots stay. This cannot be undone.',
     removed: 'The portal is being removed',
   },
   lines: {
