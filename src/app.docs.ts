@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
+import { ANSWERS, SCHEMAS } from './app.docs.answers.js';
 
 /** Swagger UI loads what it needs from us and nothing from elsewhere. */
 const POLICY =
@@ -21,7 +22,7 @@ export function serveDocs(app: NestFastifyApplication): void {
   });
 }
 
-/** The whole API as an OpenAPI 3 document. */
+/** The whole API as an OpenAPI 3 document: what Nest finds in the controllers, with answers and examples. */
 export function openApi(app: NestFastifyApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Telegram and Bitrix24 Open Lines')
@@ -39,5 +40,53 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
       'admin',
     )
     .build();
-  return SwaggerModule.createDocument(app, config);
+  const document = SwaggerModule.createDocument(app, config);
+  document.components = { ...document.components, schemas: { ...document.components?.schemas, ...SCHEMAS } };
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
+      const operation = methods[method];
+      if (!operation) continue;
+      describeAnswers(operation, ANSWERS[`${method} ${path}`], path.startsWith('/admin'));
+      for (const media of Object.values(bodyOf(operation)?.content ?? {})) {
+        if (!media.examples) media.example ??= exampleOf(media.schema, document);
+      }
+    }
+  }
+  return document;
+}
+
+type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
+type Body = Exclude<Operation['requestBody'], { $ref: string } | undefined>;
+type Schema = NonNullable<Body['content'][string]['schema']>;
+
+function bodyOf({ requestBody }: Operation): Body | undefined {
+  return requestBody && 'content' in requestBody ? requestBody : undefined;
+}
+
+function describeAnswers(operation: Operation, answer: string | undefined, problems: boolean): void {
+  const { responses } = operation;
+  const success = Object.keys(responses).find((status) => status.startsWith('2'));
+  const json = (name: string) => ({ 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } });
+  if (answer && success) Object.assign(responses[success]!, { content: json(answer) });
+  if (!problems) return;
+  const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+  for (const [status, response] of Object.entries(responses)) {
+    if (/^[45]/.test(status)) Object.assign(response!, { content });
+  }
+  responses['default'] ??= { description: 'Any other outcome, as a problem.', content };
+}
+
+/** A body that can be sent as it stands: what must be there, and what has a value to show. */
+function exampleOf(schema: Schema | undefined, document: OpenAPIObject): unknown {
+  if (!schema) return {};
+  if ('$ref' in schema) {
+    return exampleOf(document.components?.schemas?.[schema.$ref.split('/').at(-1)!], document);
+  }
+  if (schema.example !== undefined) return schema.example;
+  const shown = Object.entries(schema.properties ?? {}).flatMap(([name, property]): [string, unknown][] => {
+    const value =
+      '$ref' in property ? exampleOf(property, document) : (property.example ?? property.default ?? property.enum?.[0]);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(shown);
 }

@@ -12,6 +12,7 @@ import { WEB_ASSETS_FOLDER, WEB_ASSETS_PATH } from './common/web-page.js';
 import { Environment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
+import { traceRequests } from './observability/tracing.js';
 
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
@@ -46,6 +47,7 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   parseBodies(server);
   protectAnswers(server);
+  traceRequests(server);
   observe(server, app.get(MetricsService));
   serveAssets(server);
   app.useGlobalPipes(requestValidation());

@@ -6,6 +6,7 @@ import { APP_OPTIONS, configureApp, createAdapter } from './app.setup.js';
 import { EnvironmentError, readEnvironment, type Environment } from './config/environment.js';
 import { createLogging, type Logging } from './observability/logging.js';
 import { startReport } from './observability/start-report.js';
+import { startTracing, type StopTracing } from './observability/tracing.js';
 import { AdminKey } from './storage/storage.module.js';
 import { OverviewRepository } from './storage/overview.repository.js';
 
@@ -39,13 +40,16 @@ async function start(environment: Environment, logging: Logging): Promise<NestFa
 }
 
 /** The first signal ends what is under way and then the process, with code 0; the second ends the process at once. */
-function stopOnSignals(starting: Promise<NestFastifyApplication>, { pino }: Logging): void {
+function stopOnSignals(starting: Promise<NestFastifyApplication>, { pino }: Logging, stopTracing: StopTracing): void {
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
     if (stopping) process.exit(1);
     stopping = true;
     pino.info({ context: 'Stop' }, `${signal}: finishing what is under way`);
-    const done = starting.then((app) => app.close()).then(() => true);
+    const done = starting
+      .then((app) => app.close())
+      .then(() => stopTracing().catch((error: unknown) => pino.warn({ err: error }, 'The last spans are lost')))
+      .then(() => true);
     const drained = await Promise.race([done, pause(DRAIN_MS, false)]);
     if (!drained) pino.error({ context: 'Stop' }, `Not finished within ${DRAIN_MS} ms; ending anyway`);
     process.exit(drained ? 0 : 1);
@@ -70,8 +74,9 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
   });
 }
 
+const stopTracing = await startTracing(process.env);
 const starting = start(environment, logging);
-stopOnSignals(starting, logging);
+stopOnSignals(starting, logging, stopTracing);
 await starting.catch((error: unknown) => {
   logging.pino.fatal({ err: error, context: 'Start' }, 'The start failed');
   process.exit(1);

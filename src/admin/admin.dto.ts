@@ -239,7 +239,11 @@ export class LineChangeBody {
 
 const RETENTION = 'retentionDays must be a whole number of days from 1 to 3650, or null';
 
-const TOKEN = { type: String, example: '123456:AA…', description: 'As @BotFather gave it.' };
+const TOKEN = {
+  type: String,
+  example: '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc',
+  description: 'As @BotFather gave it.',
+};
 const IsToken = () =>
   applyDecorators(
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),

@@ -1,5 +1,5 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiOperation } from '@nestjs/swagger';
+import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../common/problem.js';
 import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
@@ -45,6 +45,14 @@ export class BotsController {
 
   @Patch(':id')
   @Audited('bot.update')
+  @ApiBody({
+    type: BotChangeBody,
+    examples: {
+      line: { summary: 'Serve another line', value: { portalId: '1', lineId: '1' } },
+      webhook: { summary: 'Receive by webhook', value: { mode: 'webhook' } },
+      off: { summary: 'Take it out of service', value: { enabled: false } },
+    },
+  })
   @ApiOperation({ summary: 'Change the line, the mode, the token, or whether the bot is in service' })
   async update(
     @Param('id', IdPipe) id: bigint,

@@ -25,6 +25,7 @@ const found: Examination = {
       { portalId: 2n, seconds: 900 },
       { portalId: null, seconds: 10 },
     ],
+    attention: [{ portalId: 2n, failed: 3, uncertain: 1 }],
   },
 };
 
@@ -40,6 +41,7 @@ it('tells everything to whoever sees every portal', () => {
     'bot:1:state',
     'bot:3:line',
     'queue',
+    'attention',
   ]);
   expect(checks.find(({ id }) => id === 'portals')?.what).toBe('2 of 2 portals are connected');
   expect(checks.find(({ id }) => id === 'queue')).toMatchObject({ ok: false, what: expect.stringContaining('900 s') });
@@ -55,6 +57,7 @@ it('tells of one portal as if there were no other: a neighbour who is ill makes 
     'portal:1:state ',
     'bot:1:state ',
     'queue No message waits',
+    'attention No message of the last 24 hours waits for a person',
   ]);
   expect(diagnosis(found, 2n).ok).toBe(false);
 });

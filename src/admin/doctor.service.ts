@@ -18,6 +18,7 @@ import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
 import { SchemaService } from '../storage/schema.service.js';
 import { BotsService } from '../telegram/bots.service.js';
+import { TelegramClient } from '../telegram/telegram.client.js';
 import { Cached } from './cached.js';
 import {
   botChecks,
@@ -33,6 +34,7 @@ import {
   queueCheck,
   type Check,
 } from './doctor.checks.js';
+import { attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck, proxyChecks } from './machine.checks.js';
 import { linesOf } from './portals.controller.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -62,6 +64,8 @@ interface Traffic {
   parts: { portalId: bigint | null; checks: Check[] }[];
   /** Seconds for which the oldest message of a portal waits. */
   waiting: { portalId: bigint | null; seconds: number }[];
+  /** Messages of a portal that wait for a person. */
+  attention: { portalId: bigint | null; failed: number; uncertain: number }[];
 }
 
 /** Finds out why messages do not flow. Never throws: what cannot be found out is a check that failed. */
@@ -74,6 +78,7 @@ export class DoctorService {
     private readonly overview: OverviewRepository,
     private readonly schema: SchemaService,
     private readonly bots: BotsService,
+    private readonly telegram: TelegramClient,
     private readonly rest: RestClient,
     private readonly registration: RegistrationService,
     private readonly applications: ApplicationsService,
@@ -93,7 +98,10 @@ export class DoctorService {
     if (!database.ok) return { program, traffic: null };
     try {
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
-      return { program, traffic: await this.examineTraffic(applications) };
+      const traffic = await this.examineTraffic(applications);
+      // After Telegram was asked: the ways to it and its clock are as they are now.
+      program.push(...(await this.checkMachine()));
+      return { program, traffic };
     } catch (error) {
       const what = `The examination broke off: ${describe(error)}`;
       return {
@@ -116,11 +124,12 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, waiting] = await Promise.all([
+    const [portals, bots, idle, waiting, attention] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
       this.overview.idleEndpoints(),
       this.overview.oldestWaitingByPortal(),
+      this.overview.attention(),
     ]);
     const parts = await Promise.all([
       ...portals.map(async (portal, place) => ({
@@ -138,7 +147,19 @@ export class DoctorService {
         ],
       })),
     ]);
-    return { portals, bots, parts, waiting };
+    return { portals, bots, parts, waiting, attention };
+  }
+
+  private async checkMachine(): Promise<Check[]> {
+    const [disks, { secondsAhead, bytes }] = await Promise.all([
+      disksOf(this.environment),
+      within(NETWORK_LIMIT_MS, this.overview.database()),
+    ]);
+    return [
+      ...proxyChecks(this.telegram.routes),
+      clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
+      diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
+    ];
   }
 
   private async askTelegram(bot: BotFacts): Promise<Check[]> {
@@ -168,7 +189,7 @@ export class DoctorService {
       'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
-      const { results } = await within(NETWORK_LIMIT_MS, call);
+      const { results, time } = await within(NETWORK_LIMIT_MS, call);
       const answered = (key: string, name: string, read: (result: unknown) => Check[]): Check[] => {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
@@ -185,6 +206,7 @@ export class DoctorService {
       );
       return [
         check(id, true, `${portal.domain} answers`, ''),
+        ...portalClockCheck(portal, time?.finish, Date.now()),
         ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
         ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.registration.handlerUrl)]),
         ...lines.flatMap((line) =>
@@ -210,6 +232,7 @@ export function diagnosis({ program, traffic }: Examination, portalId?: bigint):
       ...inventoryChecks(portals, traffic.bots.filter(concerns)),
       ...traffic.parts.filter(concerns).flatMap((part) => part.checks),
       queueCheck(ages.length > 0 ? Math.max(...ages) : null),
+      attentionCheck(traffic.attention.filter(concerns)),
     );
   }
   return { ok: checks.every(({ ok }) => ok), checks };

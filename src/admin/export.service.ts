@@ -7,8 +7,8 @@ import { EXPORT_WRITERS } from './export.format.js';
 
 /** Each keeps a connection and a core busy. */
 const AT_ONCE = 2;
-/** Messages of one statement: some 2 MB of them are in memory at a time. */
-const BATCH = 1_000;
+/** Messages of one statement: some 1 MB of them is in memory at a time, and what the next collection clears away. */
+const BATCH = 500;
 /** A reader who takes nothing for so long keeps others from exporting; milliseconds. */
 const READER_PATIENCE_MS = 120_000;
 const RETRY_AFTER_S = 30;

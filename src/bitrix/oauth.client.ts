@@ -1,5 +1,6 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
+import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
@@ -143,7 +144,12 @@ export class OauthClient {
     return readGrant(await this.ask(`${origin}/oauth/token/`, form));
   }
 
-  private async ask(url: string, form: Record<string, string>): Promise<Record<string, unknown>> {
+  private ask(url: string, form: Record<string, string>): Promise<Record<string, unknown>> {
+    const method = url.endsWith('/oauth/token/') ? 'oauth.token' : 'oauth.app.info';
+    return watchCall('bitrix24', method, () => this.exchange(url, form));
+  }
+
+  private async exchange(url: string, form: Record<string, string>): Promise<Record<string, unknown>> {
     const answer = await post(this.http, url, {
       headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams(form).toString(),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HttpService } from '@nestjs/axios';
 import { Injectable, Logger } from '@nestjs/common';
 import qs from 'qs';
+import { outcomeOfError, watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import { ApplicationsService } from './applications.service.js';
@@ -149,28 +150,48 @@ export class RestClient {
     let [moved, renewed, users] = [false, false, 1];
     for (;;) {
       await permit.use();
-      const answer = await this.post(portal.clientEndpoint + method, credentials, params, options);
-      const destination = redirection(answer);
+      const { destination, answer, error } = await this.exchange<Result>(portal, method, credentials, params, options);
       if (destination && !moved) {
         portal = await this.follow(portal, destination);
         moved = true;
         continue;
       }
-      try {
-        return readAnswer<Result>(answer);
-      } catch (error) {
-        if (isTokenRejected(error) && !renewed) {
-          credentials = await this.tokens.refreshAfterRejection(portalId, credentials.token);
-          renewed = true;
-        } else if (isUserRejected(error) && users < MAX_USERS) {
-          credentials = await this.tokens.rejectUser(portalId, credentials, error.code);
-          users += 1;
-          renewed = false;
-        } else {
-          throw await this.noteTrouble(portal, credentials, error);
-        }
+      if (answer) return answer;
+      if (isTokenRejected(error) && !renewed) {
+        credentials = await this.tokens.refreshAfterRejection(portalId, credentials.token);
+        renewed = true;
+      } else if (isUserRejected(error) && users < MAX_USERS) {
+        credentials = await this.tokens.rejectUser(portalId, credentials, error.code);
+        users += 1;
+        renewed = false;
+      } else {
+        throw await this.noteTrouble(portal, credentials, error);
       }
     }
+  }
+
+  /** One request, its answer read. Throws only when no answer came. */
+  private exchange<Result>(
+    portal: PortalRecord,
+    method: string,
+    credentials: Credentials,
+    params: RestParams,
+    options: CallOptions,
+  ): Promise<Exchange<Result>> {
+    return watchCall(
+      'bitrix24',
+      method,
+      async () => {
+        const answer = await this.post(portal.clientEndpoint + method, credentials, params, options);
+        const destination = redirection(answer);
+        try {
+          return { destination, answer: readAnswer<Result>(answer) };
+        } catch (error) {
+          return { destination, error };
+        }
+      },
+      ({ answer, error }) => (answer ? 'ok' : outcomeOfError(error)),
+    );
   }
 
   private async post(
@@ -265,6 +286,13 @@ export class RestClient {
       return undefined;
     }
   }
+}
+
+/** What came back: an answer, or an error that says why there is none; `destination`: the portal lives elsewhere. */
+interface Exchange<Result> {
+  destination: URL | undefined;
+  answer?: RestAnswer<Result>;
+  error?: unknown;
 }
 
 /** A call's place in the portal's bucket: brought along or taken, one for every request that really leaves. */

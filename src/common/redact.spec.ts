@@ -11,6 +11,10 @@ it.each([
   [`Bearer tol_${'aB_-5'.repeat(8)}xyz was sent`, 'Bearer [access key] was sent'],
   ['/oauth/token/?client_secret=s3cret&code=abc', '/oauth/token/?client_secret=[secret]&code=[secret]'],
   ['connect ECONNREFUSED 127.0.0.1:5432 at 10:30', 'connect ECONNREFUSED 127.0.0.1:5432 at 10:30'],
+  [
+    'socks5://user:p@10.0.0.1:1080 and postgresql://u:pw@db/x',
+    'socks5://[secret]@10.0.0.1:1080 and postgresql://[secret]@db/x',
+  ],
 ])('%s', (text, safe) => {
   expect(redact(text)).toBe(safe);
 });

@@ -5,9 +5,13 @@ const ACCESS_KEY = /\btol_[A-Za-z0-9_-]{20,}/g;
 const CREDENTIAL_PARAMETER =
   /((?:access_token|refresh_token|client_secret|application_token|auth|AUTH_ID|REFRESH_ID|code|secret|state)=)[^&\s"]+/gi;
 
-/** A text from outside, safe for logs and for the history: bot tokens, keys of ours and credential parameters are blanked. */
+/** `user:password@` of an address: of a proxy, of the database. */
+const USER_INFORMATION = /(?<=:\/\/)[^/\s"@]+:[^/\s"@]*(?=@)/gi;
+
+/** A text from outside, safe for logs and for the history: bot tokens, passwords, keys of ours and credential parameters are blanked. */
 export function redact(text: string): string {
   return text
+    .replace(USER_INFORMATION, '[secret]')
     .replace(BOT_TOKEN, '[bot token]')
     .replace(ACCESS_KEY, '[access key]')
     .replace(CREDENTIAL_PARAMETER, '$1[secret]');

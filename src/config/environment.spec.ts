@@ -109,4 +109,20 @@ describe('the environment', () => {
     expect(readEnvironment({ B24_CONNECTOR_ID: 'shop_tg' }).connectorId).toBe('shop_tg');
     expect(problemsOf({ B24_CONNECTOR_ID: 'Shop.TG' })).toHaveLength(1);
   });
+
+  it('takes several ways to Telegram, and names a bad one without its password', () => {
+    const ways = 'socks5://u:p%2Cq@10.0.0.1:1080, http://proxy:3128 ,direct';
+    expect(readEnvironment({ TG_PROXY_URL: ways }).telegramWays).toEqual([
+      'socks5://u:p%2Cq@10.0.0.1:1080',
+      'http://proxy:3128',
+      'direct',
+    ]);
+    expect(readEnvironment({}).telegramWays).toEqual([]);
+    for (const bad of ['ftp://u:hidden@x', 'http://a,', 'proxy:3128', 'http://u:%zz@x:1', 'http://x:1/path']) {
+      const problems = problemsOf({ TG_PROXY_URL: bad, PORT: 'x' });
+      expect(problems).toHaveLength(2);
+      expect(problems.join()).toContain('TG_PROXY_URL must be');
+      expect(problems.join()).not.toMatch(/hidden|%zz/);
+    }
+  });
 });

@@ -11,6 +11,7 @@ import {
   Matches,
   Max,
   Min,
+  ValidateBy,
   validateSync,
 } from 'class-validator';
 
@@ -40,6 +41,30 @@ export function portalOriginOf(domain: string): string {
 export function connectorIdOf(clientId: string): string {
   return `tg_${createHash('sha256').update(clientId).digest('hex').slice(0, 8)}`;
 }
+
+const PROXY_PROTOCOLS = new Set(['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']);
+const ways = (what: string) =>
+  ValidateBy({
+    name: 'ways',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isWay),
+      defaultMessage: () => what,
+    },
+  });
+
+function isWay(way: string): boolean {
+  if (way === 'direct') return true;
+  if (!URL.canParse(way)) return false;
+  const { protocol, hostname, username, password, pathname, search } = new URL(way);
+  try {
+    decodeURIComponent(username + password);
+  } catch {
+    return false;
+  }
+  return PROXY_PROTOCOLS.has(protocol) && hostname !== '' && (pathname === '' || pathname === '/') && search === '';
+}
+
+const elements = (list: string): string[] => list.split(',').map((element) => element.trim());
 
 /** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
 export const OFFICIAL_OAUTH_ORIGINS = ['https://oauth.bitrix24.tech', 'https://oauth.bitrix.info'] as const;
@@ -170,7 +195,7 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @url(['http', 'https', 'socks5', 'socks5h', 'socks'], 'must be http://host:port or socks5://host:port')
+  @ways('must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas')
   TG_PROXY_URL?: string;
 
   @text()
@@ -198,6 +223,11 @@ export class Environment {
   get publicUrl(): string | undefined {
     if (this.PUBLIC_URL) return this.PUBLIC_URL.replace(/\/+$/, '');
     return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
+  }
+
+  /** How Telegram is reached, the preferred way first: URLs of proxies, `direct`; none: without proxy. */
+  get telegramWays(): string[] {
+    return this.TG_PROXY_URL ? elements(this.TG_PROXY_URL) : [];
   }
 
   /** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */

@@ -1,17 +1,28 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { networkCalls, type NetworkCall } from '../common/spans.js';
 import { within } from '../common/within.js';
+import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
-import { OverviewRepository } from '../storage/overview.repository.js';
+import { OverviewRepository, type Census } from '../storage/overview.repository.js';
 
 const CHANNELS = ['inbound', 'outbound', 'status', 'reading'] as const;
+const DIRECTIONS = ['inbound', 'outbound'] as const;
+/** Of what there may be none, 0 is told all the same: a rule that compares needs a number. */
+const KNOWN_STATES = {
+  portals: ['active', 'reauthorise', 'uninstalled'],
+  bots: ['active', 'conflict', 'unauthorised', 'disabled'],
+  lines: ['active', 'inactive', 'deleted'],
+  messages: ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'],
+} as const;
+const LONG_POLL = 'getUpdates';
 /** A scrape must not hang on a database that is away; milliseconds. */
 const SCRAPE_LIMIT_MS = 1_000;
 
 /** Counts what the process does, in Prometheus' words. One registry per application, so that tests do not mix. */
 @Injectable()
-export class MetricsService implements OnModuleInit {
+export class MetricsService implements OnModuleInit, OnModuleDestroy {
   private readonly registry = new Registry();
   private readonly requests = new Histogram({
     name: 'http_request_duration_seconds',
@@ -34,10 +45,42 @@ export class MetricsService implements OnModuleInit {
   });
   private readonly sends = new Histogram({
     name: 'openlines_send_duration_seconds',
-    help: 'Attempts settled, by network, kind of delivery and outcome; the time is that of the call.',
+    help: 'Attempts settled, by network, kind of delivery and outcome; the time since the message was stored.',
     labelNames: ['network', 'kind', 'outcome'],
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     registers: [this.registry],
+  });
+  private readonly calls = {
+    telegram: this.callsOf('telegram', 'the Bot API'),
+    bitrix24: this.callsOf('bitrix24', 'Bitrix24 (a batch counts once)'),
+  };
+  private readonly callTimes = new Histogram({
+    name: 'openlines_network_request_duration_seconds',
+    help: 'Requests to the networks, long polls left out.',
+    labelNames: ['network'],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    registers: [this.registry],
+  });
+  private readonly portals = this.census('portals', 'Portals, by state, in the whole service.');
+  private readonly bots = this.census('bots', 'Bots, by state, in the whole service.');
+  private readonly lines = this.census('lines', 'Open lines with our connector, by state, in the whole service.');
+  private readonly messages = new Gauge({
+    name: 'openlines_messages',
+    help: 'Messages that are kept, by direction and state, in the whole service.',
+    labelNames: ['direction', 'state'],
+    registers: [this.registry],
+  });
+  private readonly idle = new Gauge({
+    name: 'openlines_endpoints_idle',
+    help: 'Bots and portals that no replica drives at this moment, in the whole service.',
+    registers: [this.registry],
+  });
+  private readonly driven = new Gauge({
+    name: 'openlines_endpoints_driven',
+    help: 'Bots and portals that this replica drives, by kind and by whether they are well.',
+    labelNames: ['kind', 'health'],
+    registers: [this.registry],
+    collect: () => this.countDriven(),
   });
   private readonly queued = new Gauge({
     name: 'openlines_queue_deliveries',
@@ -65,6 +108,7 @@ export class MetricsService implements OnModuleInit {
   constructor(
     private readonly events: RelayEvents,
     private readonly overview: OverviewRepository,
+    private readonly supervisor: EndpointSupervisor,
   ) {}
 
   onModuleInit(): void {
@@ -76,7 +120,18 @@ export class MetricsService implements OnModuleInit {
     this.events.on('settled', ({ network, kind, outcome, ms }) => {
       this.sends.observe({ network, kind, outcome }, ms / 1000);
     });
+    networkCalls.subscribe(this.countCall);
   }
+
+  onModuleDestroy(): void {
+    networkCalls.unsubscribe(this.countCall);
+  }
+
+  private readonly countCall = (call: unknown): void => {
+    const { network, method, outcome, ms } = call as NetworkCall;
+    this.calls[network].inc({ method, outcome });
+    if (method !== LONG_POLL) this.callTimes.observe({ network }, ms / 1000);
+  };
 
   /** The route's pattern, not its address, is the label: addresses hold ids without end. */
   observeRequest(request: FastifyRequest, reply: FastifyReply): void {
@@ -94,17 +149,32 @@ export class MetricsService implements OnModuleInit {
 
   /** The text of a scrape. */
   async render(): Promise<string> {
-    await this.readQueue();
+    await this.readTables();
     return this.registry.metrics();
   }
 
-  private async readQueue(): Promise<void> {
-    for (const gauge of [this.queued, this.waitingChats, this.oldest]) gauge.reset();
+  private async readTables(): Promise<void> {
+    const { portals, bots, lines, messages, idle } = this;
+    for (const gauge of [this.queued, this.waitingChats, this.oldest, portals, bots, lines, messages, idle]) {
+      gauge.reset();
+    }
     try {
-      const [depths, oldest] = await within(
+      const [depths, oldest, census, counts, idleEndpoints] = await within(
         SCRAPE_LIMIT_MS,
-        Promise.all([this.overview.queueDepths(), this.overview.oldestWaitingSeconds()]),
+        Promise.all([
+          this.overview.queueDepths(),
+          this.overview.oldestWaitingSeconds(),
+          this.overview.census(),
+          this.overview.messageCounts(),
+          this.overview.idleEndpoints(),
+        ]),
       );
+      for (const of of ['portals', 'bots', 'lines'] as const) tell(this[of], KNOWN_STATES[of], census[of]);
+      for (const direction of DIRECTIONS) {
+        for (const state of KNOWN_STATES.messages) this.messages.set({ direction, state }, 0);
+      }
+      for (const { direction, state, count } of counts) this.messages.inc({ direction, state }, count);
+      this.idle.set(idleEndpoints.size);
       for (const channel of CHANNELS) {
         const depth = depths.find((row) => row.channel === channel);
         this.queued.set({ channel }, depth?.deliveries ?? 0);
@@ -116,6 +186,34 @@ export class MetricsService implements OnModuleInit {
       // The scrape says so itself, and the process' own numbers matter most just then.
       this.databaseUp.set(0);
       this.oldest.remove();
+      this.idle.remove();
     }
   }
+
+  private countDriven(): void {
+    this.driven.reset();
+    for (const kind of ['bot', 'portal']) {
+      for (const health of ['well', 'ill']) this.driven.set({ kind, health }, 0);
+    }
+    for (const { id, owned, healthy } of this.supervisor.status()) {
+      if (owned) this.driven.inc({ kind: id.split(':')[0]!, health: healthy ? 'well' : 'ill' });
+    }
+  }
+
+  private callsOf(network: NetworkCall['network'], whom: string) {
+    return new Counter({
+      name: `openlines_${network}_requests_total`,
+      help: `Requests to ${whom}, by method and outcome (ok, not_sent, refused, unauthorised, unknown, broken).`,
+      labelNames: ['method', 'outcome'],
+      registers: [this.registry],
+    });
+  }
+
+  private census(of: keyof Census, help: string) {
+    return new Gauge({ name: `openlines_${of}`, help, labelNames: ['state'], registers: [this.registry] });
+  }
+}
+
+function tell(gauge: Gauge<'state'>, known: readonly string[], counts: Map<string, number>): void {
+  for (const state of new Set([...known, ...counts.keys()])) gauge.set({ state }, counts.get(state) ?? 0);
 }

@@ -13,6 +13,7 @@ import {
   type HeldLease,
   type LaneResult,
 } from './endpoint-driver.js';
+import { DeliveryTraces } from './delivery-traces.js';
 import { decide } from './outcome.js';
 import type { RelayEvents } from './relay-events.js';
 
@@ -31,6 +32,7 @@ const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as t
 export class EndpointWorker {
   private readonly logger = new Logger(EndpointWorker.name);
   private readonly circuit = new Circuit();
+  private readonly traces: DeliveryTraces;
   private readonly unsettled: LaneSettlement[] = [];
   /** When the lanes in flight were sent. */
   private readonly inFlight = new Set<{ since: number; lane: ClaimedLane }>();
@@ -54,7 +56,9 @@ export class EndpointWorker {
       /** Resolves once it is committed; endpoints that then have work due are woken. */
       settle: (settlements: EndpointSettlements) => Promise<void>;
     },
-  ) {}
+  ) {
+    this.traces = new DeliveryTraces(this.endpoint);
+  }
 
   get endpoint(): string {
     return this.held.lease.endpoint;
@@ -132,12 +136,13 @@ export class EndpointWorker {
     const { granted, retryInMs } = await this.driver.permits(free);
     this.full = granted === 0;
     if (this.full) return retryInMs;
+    const from = Date.now();
     const claimed = await this.claim(granted).catch((error: unknown) => {
       this.claimInDoubt = true;
       this.driver.giveBack();
       throw error;
     });
-    this.dispatch(claimed);
+    this.dispatch(claimed, { from, to: Date.now() });
     return claimed.length < granted ? IDLE_MS : 0;
   }
 
@@ -150,7 +155,7 @@ export class EndpointWorker {
     return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane);
   }
 
-  private dispatch(claimed: ClaimedLane[]): void {
+  private dispatch(claimed: ClaimedLane[], claim: { from: number; to: number }): void {
     const empty = claimed.filter((lane) => lane.deliveries.length === 0);
     // The work was committed after the claim had begun: let the next claim see it.
     for (const lane of empty) this.settleSoon({ lane, deliveries: [], dueInMs: 0 });
@@ -158,7 +163,8 @@ export class EndpointWorker {
     if (lanes.length === 0) return this.driver.giveBack();
     const since = performance.now();
     this.circuit.sent(since);
-    this.driver.send(lanes).forEach((result, index) => {
+    const results = this.traces.begin(lanes, claim, () => this.driver.send(lanes));
+    results.forEach((result, index) => {
       const sent = { since, lane: lanes[index]! };
       this.inFlight.add(sent);
       void result.then((outcome) => {
@@ -209,6 +215,7 @@ export class EndpointWorker {
     const deliveries = result.deliveries.map((outcome): Settlement => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
       const settlement = this.settlementOf(delivery, outcome);
+      this.traces.sent(lane, outcome.seq, settlement.outcome, settlement.code);
       dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
       if (settlement.outcome === 'postponed') return settlement;
       this.events.emit('settled', {
@@ -293,6 +300,7 @@ export class EndpointWorker {
       try {
         await this.options.settle({ lease: this.held.lease, lanes: batch });
         this.unsettled.splice(0, batch.length);
+        for (const { lane } of batch) this.traces.settled(lane);
         if (this.full) this.wake();
       } catch (error) {
         if (error instanceof LeaseLostError) {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { inSpan } from '../common/spans.js';
 import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
 import { GroupCommit } from './group-commit.js';
@@ -42,7 +43,7 @@ export class IntakeService {
 
   /** An update that Telegram pushed to the webhook. */
   acceptPushedUpdate(update: ClientUpdate): Promise<void> {
-    return this.pushedUpdates.add(update);
+    return intake('inbound', () => this.pushedUpdates.add(update));
   }
 
   /** A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. */
@@ -50,17 +51,22 @@ export class IntakeService {
     updates: ClientUpdate[],
     poll: { lease: Lease; botId: bigint; nextOffset: bigint },
   ): Promise<void> {
-    this.announce('inbound', await this.repository.acceptClientUpdates(updates, poll));
+    await intake('inbound', async () =>
+      this.announce('inbound', await this.repository.acceptClientUpdates(updates, poll)),
+    );
   }
 
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    if (messages.length > 0) await this.operatorEvents.add(messages);
+    if (messages.length > 0) await intake('outbound', () => this.operatorEvents.add(messages));
   }
 
   /** Operators' edits and deletions of one event, in its order. */
   async acceptOperatorChanges(changes: OperatorChange[]): Promise<void> {
-    if (changes.length > 0) this.announce('outbound', await this.repository.acceptOperatorChanges(changes));
+    if (changes.length === 0) return;
+    await intake('outbound', async () =>
+      this.announce('outbound', await this.repository.acceptOperatorChanges(changes)),
+    );
   }
 
   /**
@@ -121,3 +127,7 @@ export class IntakeService {
     if (intake.endpoints.length > 0) this.events.emit('work', intake.endpoints);
   }
 }
+
+/** From the parsed message to its commit. */
+const intake = (direction: Direction, work: () => Promise<void>): Promise<void> =>
+  inSpan('intake', { attributes: { 'openlines.direction': direction } }, work);

@@ -177,7 +177,9 @@ export class ClientErasureRepository {
 
   /** Looks at up to `batch` events of the portal above `after` and erases those that name one of the chats, or the client. */
   eraseEvents(erasureId: bigint, target: ErasureTarget, after: bigint, batch: number): Promise<ErasurePass> {
-    const { portalId, externalIds, externalUserId, upTo } = target;
+    const { kind, portalId, externalIds, externalUserId, upTo } = target;
+    // The topics of a forum have one user between them.
+    const names = kind === 'client' ? [...externalIds, externalUserId] : externalIds;
     if (portalId === null) return Promise.resolve({ next: null, busy: false });
     return this.db.transaction(async (connection) => {
       const { rows } = await connection.query<{ id: bigint }>(
@@ -188,7 +190,7 @@ export class ClientErasureRepository {
         `DELETE FROM events
           WHERE id = ANY($1::bigint[])
             AND jsonb_path_exists(raw, '$.** ? (@ == $names[*])', jsonb_build_object('names', to_jsonb($2::text[])))`,
-        [rows.map(({ id }) => id), [...externalIds, externalUserId]],
+        [rows.map(({ id }) => id), names],
       );
       await record(connection, erasureId, { events: rowCount ?? 0 });
       return { next: rows.length < batch ? null : rows.at(-1)!.id, busy: false };

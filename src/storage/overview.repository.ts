@@ -84,6 +84,13 @@ export interface BotFacts {
   lineId: string | null;
 }
 
+/** How many there are in each state; states without any are left out. */
+export interface Census {
+  portals: Map<string, number>;
+  bots: Map<string, number>;
+  lines: Map<string, number>;
+}
+
 /** What the service has to work with, at a glance. */
 export interface Inventory {
   /** Beside the one of B24_CLIENT_ID. */
@@ -191,6 +198,33 @@ export class OverviewRepository {
     return rows[0] ? Math.max(0, rows[0].seconds) : null;
   }
 
+  /** Messages of the last 24 hours that ended as failed or uncertain, by portal; cheap whatever the history. */
+  async attention(): Promise<{ portalId: bigint | null; failed: number; uncertain: number }[]> {
+    const { rows } = await this.db.query<{ portalId: bigint | null; failed: bigint; uncertain: bigint }>(
+      `SELECT portal_id AS "portalId",
+              count(*) FILTER (WHERE state = 'failed') AS failed,
+              count(*) FILTER (WHERE state = 'uncertain') AS uncertain
+         FROM messages
+        WHERE state IN ('failed', 'uncertain')
+          AND id >= (SELECT id FROM messages WHERE created_at > now() - interval '24 hours' ORDER BY created_at, id LIMIT 1)
+        GROUP BY portal_id`,
+    );
+    return rows.map((row) => ({ ...row, failed: Number(row.failed), uncertain: Number(row.uncertain) }));
+  }
+
+  /** By how much the database's clock is ahead of ours, and what the database takes on its disk. */
+  async database(): Promise<{ secondsAhead: number; bytes: number }> {
+    const { rows: sizes } = await this.db.query<{ bytes: bigint }>(
+      `SELECT pg_database_size(current_database())::bigint AS bytes`,
+    );
+    const asked = Date.now();
+    const { rows } = await this.db.query<{ seconds: number }>(
+      `SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds`,
+    );
+    const middle = (asked + Date.now()) / 2_000;
+    return { secondsAhead: (rows[0]?.seconds ?? middle) - middle, bytes: Number(sizes[0]?.bytes ?? 0) };
+  }
+
   /** The same for each portal for which something waits; reads everything that waits. */
   async oldestWaitingByPortal(): Promise<{ portalId: bigint | null; seconds: number }[]> {
     const { rows } = await this.db.query<{ portalId: bigint | null; seconds: number }>(
@@ -241,6 +275,17 @@ export class OverviewRepository {
       },
       orderBy: { id: 'asc' },
     });
+  }
+
+  async census(): Promise<Census> {
+    const { rows } = await this.db.query<{ of: keyof Census; state: string; count: bigint }>(
+      `SELECT 'portals' AS of, state::text, count(*) FROM portals GROUP BY state
+       UNION ALL SELECT 'bots', state::text, count(*) FROM bots GROUP BY state
+       UNION ALL SELECT 'lines', state::text, count(*) FROM lines GROUP BY state`,
+    );
+    const states = (of: keyof Census) =>
+      new Map(rows.filter((row) => row.of === of).map((row) => [row.state, Number(row.count)]));
+    return { portals: states('portals'), bots: states('bots'), lines: states('lines') };
   }
 
   /** Endpoints that no replica drives at this moment. */

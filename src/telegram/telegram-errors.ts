@@ -1,5 +1,6 @@
 import { UpstreamError, type UpstreamErrorKind, type UpstreamErrorScope } from '../common/upstream-error.js';
 import { redact } from '../common/redact.js';
+import { NO_WAY } from './telegram-routes.js';
 
 /** The error body of the Bot API (core.telegram.org/bots/api#making-requests). */
 export interface TelegramRefusal {
@@ -44,6 +45,7 @@ const NEVER_LEFT = new Set([
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'ERR_INVALID_URL',
+  NO_WAY,
 ]);
 
 const fail = (

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import type { Api } from 'grammy';
 import { httpGet } from '../common/http-get.js';
 import { limitStream, StreamLimitError, type StreamLimits } from '../common/limited-stream.js';
+import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
 
@@ -88,14 +89,15 @@ export class TelegramFiles {
     const { apiRoot, token, agent } = this.bot;
     const url = new URL(`${apiRoot}/file/bot${token}/${names.map(encodeURIComponent).join('/')}`);
     const headers = { 'Accept-Encoding': 'identity', ...(range === undefined ? {} : { Range: range }) };
-    const answer = await httpGet(url, { headers, agent, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
-      throw failed(error);
-    });
-    const { statusCode: status = 0 } = answer;
-    if (status !== 200 && status !== 206) {
+    const { answer, status } = await watchCall('telegram', 'download', async () => {
+      const answer = await httpGet(url, { headers, agent, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
+        throw failed(error);
+      });
+      const { statusCode: status = 0 } = answer;
+      if (status === 200 || status === 206) return { answer, status };
       answer.destroy();
       throw refusalOf(status);
-    }
+    });
     const { 'content-length': length, 'content-range': contentRange, 'accept-ranges': ranges } = answer.headers;
     return {
       stream: limitStream(answer, LIMITS, failed),

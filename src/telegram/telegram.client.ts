@@ -1,14 +1,13 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
 import { Injectable } from '@nestjs/common';
 import { Api, GrammyError } from 'grammy';
-import { HttpsProxyAgent } from 'https-proxy-agent';
 import fetch, { type RequestInit } from 'node-fetch';
-import { SocksProxyAgent } from 'socks-proxy-agent';
+import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
 import { TelegramFiles } from './telegram-files.js';
 import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
+import { agentFor, RoutedAgent, type RouteState } from './telegram-routes.js';
 
 /** Telegram clamps a long poll to 50 s (tdlib/telegram-bot-api, Client.h, LONG_POLL_MAX_TIMEOUT). */
 export const POLL_SECONDS = 25;
@@ -38,13 +37,20 @@ export interface BotApi {
   files: TelegramFiles;
 }
 
-/** Speaks with the Bot API at TG_API_ROOT, through TG_PROXY_URL if set, over connections that are kept alive. */
+/** Speaks with the Bot API at TG_API_ROOT, by the ways of TG_PROXY_URL if set, over connections that are kept alive. */
 @Injectable()
 export class TelegramClient {
   private readonly agent: HttpAgent;
+  /** By how many seconds Telegram's clock is ahead of ours, as its last answer said; null: it never said. */
+  secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {
-    this.agent = agentFor(environment.TG_API_ROOT, environment.TG_PROXY_URL);
+    this.agent = agentFor(environment.TG_API_ROOT, environment.telegramWays);
+  }
+
+  /** The ways of TG_PROXY_URL as this process found them; none when it needs no proxy. */
+  get routes(): RouteState[] {
+    return this.agent instanceof RoutedAgent ? this.agent.states : [];
   }
 
   /** Bytes of the largest file, and of all new files of one call. */
@@ -82,44 +88,41 @@ export class TelegramClient {
       apiRoot: this.apiRoot,
       timeoutSeconds,
       baseFetchConfig: { agent: this.agent, compress: true },
-      fetch: exchange as never,
+      fetch: ((url: string, init: RequestInit) => this.exchange(url, init)) as never,
     });
-    api.config.use(async (call, method, payload, signal) => {
-      try {
-        const answer = await call(method, payload, signal);
-        if (!answer.ok) throw classifyRefusal(answer);
-        return answer;
-      } catch (error) {
-        if (error instanceof UpstreamError) throw error;
-        if (error instanceof GrammyError) throw classifyRefusal(error);
-        throw classifyFailure(error);
-      }
+    api.config.use((call, method, payload, signal) => {
+      return watchCall('telegram', method, async () => {
+        try {
+          const answer = await call(method, payload, signal);
+          if (!answer.ok) throw classifyRefusal(answer);
+          return answer;
+        } catch (error) {
+          if (error instanceof UpstreamError) throw error;
+          if (error instanceof GrammyError) throw classifyRefusal(error);
+          throw classifyFailure(error);
+        }
+      });
     });
     return api.raw;
   }
-}
 
-/** `fetch` as grammY expects it, except that an answer of a gateway keeps its status instead of a parse error. */
-async function exchange(url: string, init: RequestInit): Promise<{ json(): Promise<unknown> }> {
-  const response = await fetch(url, init).catch((error: unknown) => {
-    // The library puts the whole address, token and all, into its message; its code says the rest.
-    if (error instanceof Error) error.message = error.message.replaceAll(url, 'the Bot API');
-    throw error;
-  });
-  const text = await response.text();
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    throw new GatewayAnswer(response.status);
+  /** `fetch` as grammY expects it, except that an answer of a gateway keeps its status instead of a parse error. */
+  private async exchange(url: string, init: RequestInit): Promise<{ json(): Promise<unknown> }> {
+    const response = await fetch(url, init).catch((error: unknown) => {
+      // The library puts the whole address, token and all, into its message; its code says the rest.
+      if (error instanceof Error) error.message = error.message.replaceAll(url, 'the Bot API');
+      throw error;
+    });
+    const date = Date.parse(response.headers.get('date') ?? '');
+    if (!Number.isNaN(date)) this.secondsAhead = Math.round((date - Date.now()) / 1_000);
+    const text = await response.text();
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      throw new GatewayAnswer(response.status);
+    }
+    if (typeof body !== 'object' || body === null || !('ok' in body)) throw new GatewayAnswer(response.status);
+    return { json: () => Promise.resolve(body) };
   }
-  if (typeof body !== 'object' || body === null || !('ok' in body)) throw new GatewayAnswer(response.status);
-  return { json: () => Promise.resolve(body) };
-}
-
-function agentFor(apiRoot: string, proxy: string | undefined): HttpAgent {
-  const options = { keepAlive: true, maxSockets: 256, scheduling: 'lifo' as const };
-  if (proxy?.startsWith('socks')) return new SocksProxyAgent(proxy, options) as unknown as HttpAgent;
-  if (proxy) return new HttpsProxyAgent(proxy, options) as unknown as HttpAgent;
-  return apiRoot.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
 }

@@ -28,7 +28,7 @@ import { WebhookController } from './webhook.controller.js';
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotsService],
+  exports: [BotsService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(

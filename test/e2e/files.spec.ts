@@ -243,10 +243,20 @@ describe('GET /files/:token', () => {
   });
 });
 
-it('brings large files from a Bot API server of the company', async () => {
+it('goes by a Bot API server of the company: words and files both ways, large ones as well', async () => {
   const own = await Bridge.start({ telegram: { local: true } });
   try {
-    const { client, dialog } = await Conversation.begin(own, 777);
+    const talk = await Conversation.begin(own, 777);
+    const { client, dialog } = talk;
+    talk.answers('good day');
+    await talk.becomes('good day', 'delivered');
+    own.portal.operator({ id: 27, name: 'Samantha Johnson' }).sends('tg:777', {
+      text: 'the offer',
+      files: [{ name: 'offer.pdf', mime: 'application/pdf', content: PDF }],
+    });
+    const offer = (await client.receives(2, 15_000)).at(-1)!;
+    expect(offer).toMatchObject({ caption: 'the offer', document: { file_name: 'offer.pdf' } });
+    expect(own.bot.files.find(offer.document!.file_id)!.content.sha256).toBe(sha256(PDF));
     client.sendsFile('video', { content: { bytes: 25 << 20 } });
     const { files } = await dialog.waitFor(({ author, files: sent }) => author === 'client' && sent.length > 0, 30_000);
     expect(files).toMatchObject([{ size: 25 << 20, sha256: sha256(Buffer.alloc(25 << 20)), mime: 'video/mp4' }]);

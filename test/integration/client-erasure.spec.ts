@@ -314,9 +314,9 @@ describe('an erasure', () => {
   it('loses and mixes nothing while clients write and operators answer', async () => {
     await Promise.all([says(ANN, 'first'), says(BOB, 'bob 0')]);
     await inGroup(ANN, 'ann in the group');
-    let over = false;
+    const over = new AbortController();
     const traffic = async (work: (n: number) => Promise<unknown>) => {
-      for (let n = 1; !over; n++) await work(n);
+      for (let n = 1; !over.signal.aborted; n++) await work(n);
     };
     let answers = 100;
     const flowing = [
@@ -337,7 +337,7 @@ describe('an erasure', () => {
       kept.push({ erased: receipt!.messages, newest: chatId! });
       expect(await storage.db.query('SELECT FROM chat_links WHERE id = $1', [chatId]).then((r) => r.rowCount)).toBe(0);
     }
-    over = true;
+    over.abort();
     await Promise.all(flowing);
     await expectSound();
     const { rows: bobs } = await storage.db.query<{ text: string }>(

@@ -1,0 +1,223 @@
+import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { Logger } from '@nestjs/common';
+import { Agent, type AgentConnectOpts } from 'agent-base';
+import { SocksClient } from 'socks';
+
+/** The way without a proxy, as one element of TG_PROXY_URL. */
+export const DIRECT = 'direct';
+/** A way that failed is left for so long; calls meanwhile do not wait for it. */
+const REST_MS = 30_000;
+/** One way may take so long to a connection that stands, TLS with Telegram included. */
+const CONNECT_MS = 5_000;
+/** All ways together: what is left of a call's 30 s belongs to the answer. */
+const ALL_WAYS_MS = 20_000;
+/** Code of the failure when no way works: nothing was sent. */
+export const NO_WAY = 'NO_WAY';
+
+const POOL = { keepAlive: true, maxSockets: 256, scheduling: 'lifo' as const };
+
+/** How one way to Telegram does. */
+export interface RouteState {
+  /** `socks5://10.0.0.1:1080`, without credentials, or `direct`. */
+  name: string;
+  /** Why it failed the last time; null: it worked, or was not needed yet. */
+  failure: string | null;
+}
+
+interface Route extends RouteState {
+  connect: (target: AgentConnectOpts, signal: AbortSignal) => Promise<Socket>;
+  /** Not to be tried before, by `performance.now()`. */
+  restsUntil: number;
+}
+
+/**
+ * Connections to the Bot API by the first way that works: proxies, or none. What fails before the connection stands
+ * was certainly not sent, so the next way is tried for the same call; afterwards nothing is tried again. A way that
+ * failed is left for 30 s, unless every one is.
+ */
+export class RoutedAgent extends Agent {
+  private readonly logger = new Logger('TelegramRoutes');
+  private readonly routes: Route[];
+
+  /** @param ways URLs of proxies, or `direct`, in order of preference */
+  constructor(
+    ways: readonly string[],
+    private readonly limits = { restMs: REST_MS, connectMs: CONNECT_MS },
+  ) {
+    super(POOL);
+    this.routes = ways.map(routeOf);
+  }
+
+  /** In the order of preference. */
+  get states(): RouteState[] {
+    return this.routes.map(({ name, failure }) => ({ name, failure }));
+  }
+
+  override async connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
+    const deadline = performance.now() + ALL_WAYS_MS;
+    for (const route of this.inOrder()) {
+      const left = deadline - performance.now();
+      if (left <= 0 || request.destroyed) break;
+      const signal = AbortSignal.timeout(Math.min(this.limits.connectMs, left));
+      try {
+        const socket = await route.connect(target, signal);
+        this.works(route);
+        return socket;
+      } catch (error) {
+        this.fails(route, signal.aborted ? 'no connection in time' : reasonOf(error));
+      }
+    }
+    const tried = this.routes.map(({ name, failure }) => `${name} (${failure ?? 'not tried'})`);
+    throw Object.assign(new Error(`No way to Telegram works: ${tried.join(', ')}`), { code: NO_WAY });
+  }
+
+  /** Those that rest are asked last, and only while all of them rest. */
+  private inOrder(): Route[] {
+    const now = performance.now();
+    const ready = this.routes.filter(({ restsUntil }) => restsUntil <= now);
+    return ready.length > 0 ? ready : [...this.routes].sort((a, b) => a.restsUntil - b.restsUntil);
+  }
+
+  private works(route: Route): void {
+    if (route.failure !== null) this.logger.log(`Telegram can be reached by ${route.name} again`);
+    route.failure = null;
+    route.restsUntil = 0;
+  }
+
+  private fails(route: Route, reason: string): void {
+    if (route.failure === null) this.logger.warn(`Telegram cannot be reached by ${route.name}: ${reason}`);
+    route.failure = reason;
+    route.restsUntil = performance.now() + this.limits.restMs;
+  }
+}
+
+/** @param ways as in TG_PROXY_URL; none: without proxy */
+export function agentFor(apiRoot: string, ways: readonly string[]): HttpAgent {
+  if (ways.some((way) => way !== DIRECT)) return new RoutedAgent(ways);
+  return apiRoot.startsWith('https:') ? new HttpsAgent(POOL) : new HttpAgent(POOL);
+}
+
+function routeOf(way: string): Route {
+  const route = { failure: null, restsUntil: 0 };
+  if (way === DIRECT) return { ...route, name: DIRECT, connect: direct };
+  const proxy = new URL(way);
+  const dial = proxy.protocol.startsWith('socks') ? throughSocks : throughHttp;
+  return {
+    ...route,
+    name: `${proxy.protocol}//${proxy.host}`,
+    connect: async (target, signal) => secured(await dial(proxy, target, signal), target, signal),
+  };
+}
+
+async function direct(target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
+  const socket = connectTcp({ host: hostOf(target), port: portOf(target) });
+  return secured(await ready(socket, 'connect', signal), target, signal);
+}
+
+/** A tunnel by CONNECT (RFC 9110, 9.3.6). Any answer but 2xx is a refusal, and no answer of Telegram. */
+function throughHttp(proxy: URL, target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
+  const host = hostOf(target);
+  const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${portOf(target)}`;
+  const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
+    method: 'CONNECT',
+    path: authority,
+    agent: false,
+    signal,
+    headers: {
+      host: authority,
+      ...(proxy.username || proxy.password
+        ? { 'proxy-authorization': `Basic ${Buffer.from(credentialsOf(proxy).join(':')).toString('base64')}` }
+        : {}),
+    },
+  });
+  return new Promise((resolve, reject) => {
+    const refuse = (status: number | undefined) => reject(new Error(`the proxy answers ${status}`));
+    request.once('connect', ({ statusCode = 0 }, socket: Socket) => {
+      if (statusCode >= 200 && statusCode < 300) return resolve(socket);
+      socket.destroy();
+      refuse(statusCode);
+    });
+    request.once('response', (answer) => {
+      answer.destroy();
+      refuse(answer.statusCode);
+    });
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+async function throughSocks(proxy: URL, target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
+  const [userId, password] = credentialsOf(proxy);
+  const connection = SocksClient.createConnection({
+    proxy: {
+      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: Number(proxy.port) || 1080,
+      type: 5,
+      ...(userId ? { userId, password } : {}),
+    },
+    // The proxy resolves the name: where Telegram is blocked, local name servers lie as well.
+    destination: { host: hostOf(target), port: portOf(target) },
+    command: 'connect',
+    timeout: CONNECT_MS,
+  });
+  const { socket } = await Promise.race([connection, rejection(signal)]).catch((error: unknown) => {
+    void connection.then(
+      (late) => late.socket.destroy(),
+      () => undefined,
+    );
+    throw error;
+  });
+  return socket;
+}
+
+/** With TLS its handshake belongs to the way: whoever blocks Telegram likes to let the connection stand and no more. */
+function secured(socket: Socket, target: AgentConnectOpts, signal: AbortSignal): Socket | Promise<Socket> {
+  if (!target.secureEndpoint) return socket;
+  const { host: _host, port: _port, path: _path, ...options } = target as AgentConnectOpts & { path?: string };
+  const host = hostOf(target);
+  return ready(
+    connectTls({ ...(isIP(host) ? {} : { servername: host }), ...options, socket } as never),
+    'secureConnect',
+    signal,
+  );
+}
+
+function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const end = (error?: Error) => {
+      socket.off(event, done).off('error', fail).off('close', fail);
+      signal.removeEventListener('abort', abort);
+      if (!error) return resolve(socket);
+      // What follows of it is nobody's business.
+      socket.on('error', () => undefined).destroy();
+      reject(error);
+    };
+    const done = () => end();
+    const fail = (error?: unknown) => end(error instanceof Error ? error : new Error('closed before it stood'));
+    const abort = () => end(signal.reason as Error);
+    socket.once(event, done).once('error', fail).once('close', fail);
+    signal.addEventListener('abort', abort);
+    if (signal.aborted) abort();
+  });
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+}
+
+const hostOf = (target: AgentConnectOpts): string => String(target.host ?? 'localhost').replace(/^\[|\]$/g, '');
+const portOf = (target: AgentConnectOpts): number => Number(target.port);
+const credentialsOf = ({ username, password }: URL) => [decodeURIComponent(username), decodeURIComponent(password)];
+
+/** A code, or a few words; the libraries' errors carry the proxy's password along, so nothing else of them is kept. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return typeof code === 'string' ? code : String(message ?? 'failed').slice(0, 100);
+}
