@@ -100,5 +100,7 @@ function serveAssets(server: FastifyInstance): void {
     index: false,
     immutable: true,
     maxAge: '365d',
+    // Made at build time.
+    preCompressed: true,
   });
 }
