@@ -183,7 +183,9 @@ describe('the console', { timeout: 300_000 }, () => {
 
   it('is walked through with the keyboard', async () => {
     const login = await open('/', {}, null);
-    expect(await tabStops(login.page, login.page)).toEqual(expect.arrayContaining(['Log in', 'EN: English', 'RU: Русский']));
+    expect(await tabStops(login.page, login.page)).toEqual(
+      expect.arrayContaining(['Log in', 'EN: English', 'RU: Русский']),
+    );
     await close(login);
     const opened = await open('/');
     const stops = await tabStops(opened.page, opened.page);
