@@ -253,7 +253,7 @@ function month(now: number): Said[] {
   let seed = 20_261_128;
   const random = () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
   for (let day = 29; day >= 0; day--) {
-    const conversations = day === 0 ? 26 : 6 + Math.floor(random() * 12);
+    const conversations = day === 0 ? 80 : 6 + Math.floor(random() * 12);
     for (let n = 0; n < conversations; n++) {
       const dialogue = DIALOGUES[Math.floor(random() * DIALOGUES.length)]!;
       const client = 800_000_000 + Math.floor(random() * CLIENTS.length);
