@@ -10,12 +10,15 @@ import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.j
 import { requestValidation } from './common/request-validation.js';
 import { WEB_ASSETS_FOLDER, WEB_ASSETS_PATH } from './common/web-page.js';
 import { Environment } from './config/environment.js';
+import { SETTINGS_API } from './connector/settings-api.controller.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
 import { traceRequests } from './observability/tracing.js';
 
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
+/** The settings page sends a token or a welcome text. Bytes. */
+const SETTINGS_BODY_LIMIT = 16 * 1024;
 
 /** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
 const HEADERS = {
@@ -57,6 +60,9 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
 }
 
 function parseBodies(server: FastifyInstance): void {
+  server.addHook('onRoute', (route) => {
+    if (route.url.startsWith(SETTINGS_API)) route.bodyLimit = SETTINGS_BODY_LIMIT;
+  });
   server.removeAllContentTypeParsers();
   const parseJson = server.getDefaultJsonParser('remove', 'remove');
   server.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {

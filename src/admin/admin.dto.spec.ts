@@ -2,10 +2,10 @@ import type { Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../common/problem.js';
 import { requestValidation } from '../common/request-validation.js';
+import { LineChangeBody } from '../connector/line-change.dto.js';
 import {
   BotChangeBody,
   LineBody,
-  LineChangeBody,
   ListQuery,
   MessagesQuery,
   NewBotBody,
@@ -123,7 +123,9 @@ describe('bodies', () => {
     [BotChangeBody, { enabled: 'yes' }],
     [LineBody, {}],
     [LineBody, { lineId: 'one' }],
-    [LineChangeBody, {}],
+    [LineChangeBody, { operatorName: null }],
+    [LineChangeBody, { welcomeText: 7 }],
+    [LineChangeBody, { welcomeText: 'x'.repeat(2_001) }],
     [LineChangeBody, { operatorName: 'shown' }],
     [LineChangeBody, { operatorName: 'template' }],
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: ' ' }],

@@ -19,7 +19,6 @@ import { ID } from './cursor.js';
 export const SHOWN_STATES = ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'] as const;
 export const REPLAYABLE_STATES = ['failed', 'uncertain'] as const;
 export const RESOLVED_STATES = ['delivered', 'failed'] as const;
-export const OPERATOR_NAMES = ['hidden', 'name', 'template'] as const;
 export const DIRECTIONS = ['inbound', 'outbound'] as const;
 
 /** `?state=` without a value means the same as no `state` at all. */
@@ -213,28 +212,6 @@ export class LineQuery {
   @IsOptional()
   @IsLineId()
   lineId?: string;
-}
-
-/** What clients read before an operator's words in an open line. */
-export class LineChangeBody {
-  /** `name`: the operator's name on a line of its own; `template`: a line of your own. */
-  @ApiProperty({ enum: OPERATOR_NAMES })
-  @IsIn(OPERATOR_NAMES, { message: `operatorName must be one of ${OPERATOR_NAMES.join(', ')}` })
-  operatorName: (typeof OPERATOR_NAMES)[number];
-
-  /** Counts with `template` only: a line with {name}, {first_name}, {last_name}, {position}. */
-  @ApiPropertyOptional({ type: String, nullable: true, maxLength: 100, example: '{first_name}, {position}:' })
-  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() || null : value))
-  @ValidateIf(
-    ({ operatorName, operatorNameTemplate }: LineChangeBody) =>
-      operatorName === 'template' || operatorNameTemplate != null,
-  )
-  @MaxLength(100, { message: 'operatorNameTemplate must not be longer than 100 characters' })
-  @Matches(/^(?:[^{}\p{Cc}\p{Zl}\p{Zp}]|\{(?:name|first_name|last_name|position)\})+$/u, {
-    message:
-      'operatorNameTemplate must be one line of text, its only placeholders {name}, {first_name}, {last_name}, {position}',
-  })
-  operatorNameTemplate?: string | null;
 }
 
 const RETENTION = 'retentionDays must be a whole number of days from 1 to 3650, or null';

@@ -4,10 +4,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../common/problem.js';
 import { within } from '../common/within.js';
 import { AccessKeysRepository } from '../storage/access-keys.repository.js';
+import { TokenBuckets } from '../common/token-bucket.js';
 import { AdminKey } from '../storage/storage.module.js';
 import { hashOf, isAccessKey } from './access-key.js';
 import { assertAllowed, requirementOf, setCaller, type Caller } from './caller.js';
-import { TokenBuckets } from './token-bucket.js';
 
 /** Enough for a console that polls, too little to keep the database busy. */
 const REQUESTS = { perSecond: 50, burst: 200 };

@@ -18,6 +18,8 @@ export interface LineItem {
   bot: { id: string; username: string | null; name: string | null } | null;
   operatorName: OperatorName;
   operatorNameTemplate: string | null;
+  /** The bot's answer to /start. */
+  welcomeText: string | null;
 }
 
 export interface LineList {
@@ -66,6 +68,7 @@ export function lineList(portal: PortalView, { configs, error }: AskedLines): Li
         bot: bot ? { id: bot.id.toString(), username: bot.username, name: bot.name } : null,
         operatorName: line?.operatorName ?? 'hidden',
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
+        welcomeText: line?.welcomeText ?? null,
       };
     });
   return { items, asked: configs !== null, error };

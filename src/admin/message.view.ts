@@ -133,6 +133,7 @@ export function timeline({ message, revisions, attempts, waiting }: MessageStory
 }
 
 function sourceOf(message: MessageRow): string {
+  if (message.kind === 'welcome') return 'the welcome text of the line';
   const network = message.direction === 'inbound' ? 'Telegram' : 'Bitrix24';
   return message.saidAt ? `by the clock of ${network}` : `from ${network}`;
 }

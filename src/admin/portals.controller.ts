@@ -1,6 +1,7 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
+import { lineChange, LineChangeBody } from '../connector/line-change.dto.js';
 import {
   RegistrationService,
   type ConnectorStatus,
@@ -10,7 +11,7 @@ import { LinesRepository } from '../storage/lines.repository.js';
 import { OverviewRepository, type PortalView } from '../storage/overview.repository.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { AdminController } from './admin.decorator.js';
-import { LineBody, LineChangeBody, LineQuery, ListQuery, PortalChangeBody } from './admin.dto.js';
+import { LineBody, LineQuery, ListQuery, PortalChangeBody } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { CalledBy, Requires, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf } from './cursor.js';
@@ -113,16 +114,17 @@ export class PortalsController {
   @Patch(':id/lines/:lineId')
   @Requires('operator')
   @Audited('portal.line')
-  @ApiOperation({ summary: 'What clients read before an operator’s words in one open line' })
+  @ApiOperation({
+    summary: 'What clients of one open line read: before an operator’s words, and when they press Start',
+  })
   async changeLine(
     @Param('id', IdPipe) id: bigint,
     @Param('lineId', IdPipe) lineId: bigint,
-    @Body() { operatorName, operatorNameTemplate }: LineChangeBody,
+    @Body() body: LineChangeBody,
     @CalledBy() caller: Caller,
   ) {
     await this.find(id, caller);
-    const shown = { operatorName, template: operatorNameTemplate ?? null };
-    if (!(await this.lines.setOperatorName(id, lineId.toString(), shown))) {
+    if (!(await this.lines.change(id, lineId.toString(), lineChange(body)))) {
       throw notFound('No line of this portal', lineId);
     }
     return portalItem(await this.find(id, caller));

@@ -16,6 +16,7 @@ import { FramesService } from './frames.service.js';
 import { IdentityService } from './identity.service.js';
 import { InstallController } from './install.controller.js';
 import { InstallService } from './install.service.js';
+import { LineSettingsService } from './line-settings.service.js';
 import { OperatorFilesClient } from './operator-files.client.js';
 import { OperatorsService } from './operators.service.js';
 import { OauthCallbackService } from './oauth-callback.service.js';
@@ -27,6 +28,8 @@ import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
 import { RegistrationService } from './registration.service.js';
+import { SettingsApiController } from './settings-api.controller.js';
+import { SettingsSessions } from './settings-sessions.js';
 import { SettingsController } from './settings.controller.js';
 import { SettingsService } from './settings.service.js';
 
@@ -34,12 +37,13 @@ import { SettingsService } from './settings.service.js';
 @Module({
   imports: [BitrixModule, RelayModule, HttpModule.register(HTTP_OPTIONS)],
   // InstallController before OauthController: a HEAD route has to be known before the GET of the same path.
-  controllers: [InstallController, OauthController, EventsController, SettingsController],
+  controllers: [InstallController, OauthController, EventsController, SettingsController, SettingsApiController],
   providers: [
     EventsService,
     FramesService,
     IdentityService,
     InstallService,
+    LineSettingsService,
     MissedMessagesService,
     OauthCallbackService,
     OperatorFilesClient,
@@ -52,6 +56,7 @@ import { SettingsService } from './settings.service.js';
     ProfileClient,
     RegistrationService,
     SettingsService,
+    SettingsSessions,
   ],
   exports: [PortalLifecycleService, PortalLinesService, RegistrationService],
 })

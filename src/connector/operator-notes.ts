@@ -79,6 +79,7 @@ const SENTENCES = {
       '⚠️ It is not known whether the client received this message: Telegram gave no clear answer. It will not be sent again by itself, so that the client does not get it twice. Ask the client, or write again.',
     refused: (detail: string) => `Telegram refused it (${detail})`,
     repeated: '(possibly repeated)',
+    welcomed: '👋 The bot answered /start:',
   },
   ru: {
     failed: (reason: string) => `⚠️ Не доставлено клиенту: ${reason}.`,
@@ -92,6 +93,7 @@ const SENTENCES = {
       '⚠️ Неизвестно, получил ли клиент это сообщение: Telegram не дал ясного ответа. Само оно повторно отправлено не будет, чтобы клиент не получил его дважды. Спросите клиента или напишите ещё раз.',
     refused: (detail: string) => `Telegram отказал (${detail})`,
     repeated: '(возможно, повтор)',
+    welcomed: '👋 Бот ответил на /start:',
   },
 };
 
@@ -115,6 +117,11 @@ export interface NoteReason {
   about?: string;
   /** Files of the message that did not reach the client, whatever became of the rest. */
   files?: { name: string; code: string; detail: string }[];
+}
+
+/** The line about the welcome that the client has read, whole: operators go on from there. */
+export function welcomeNote(words: string, language: NoteLanguage): string {
+  return `${SENTENCES[language].welcomed}\n${unread(words)}`;
 }
 
 /** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */

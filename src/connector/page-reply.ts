@@ -8,6 +8,8 @@ export interface FramePage {
   html: string;
   frameAncestor?: string | undefined;
   nonce?: string;
+  /** Content-Security-Policy of a page of `web/`; others get that of our static pages. */
+  policy?: string;
 }
 
 /** Sends a page of a frame: its status, its headers; answers its HTML. */
@@ -26,15 +28,13 @@ export function newNonce(): string {
  * Marks the reply as one of our pages. With `frameAncestor`, the origin of a portal, that portal may show it in
  * a frame: an X-Frame-Options of a proxy or of our defaults must not forbid it, and no other site may.
  */
-export function asPage(reply: FastifyReply, policy: { frameAncestor?: string | undefined; nonce?: string } = {}): void {
-  const { frameAncestor, nonce } = policy;
+export function asPage(reply: FastifyReply, page: Partial<Omit<FramePage, 'status' | 'html'>> = {}): void {
+  const { frameAncestor, nonce, policy } = page;
   reply.removeHeader('x-frame-options');
   reply.headers({
     'content-type': 'text/html; charset=utf-8',
-    'content-security-policy': contentSecurityPolicy({
-      ...(frameAncestor && { frameAncestor }),
-      ...(nonce && { nonce }),
-    }),
+    'content-security-policy':
+      policy ?? contentSecurityPolicy({ ...(frameAncestor && { frameAncestor }), ...(nonce && { nonce }) }),
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
     'cache-control': 'no-store',

@@ -5,6 +5,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
+import { WELCOME } from '../storage/welcome.js';
 import { ClientFiles } from './client-files.js';
 import {
   chatOf,
@@ -21,10 +22,12 @@ import {
   FILES_MISSING,
   missingFilesNote,
   noteLanguage,
+  type NoteLanguage,
   type NoteReason,
   repetitionMark,
   tooLargeLabel,
   undeliveredNote,
+  welcomeNote,
 } from './operator-notes.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
@@ -273,13 +276,7 @@ export class PortalSender {
     const { message } = delivery;
     const reason = delivery.payload as unknown as NoteReason;
     const language = noteLanguage(portal.language);
-    const text =
-      reason.code === FILES_MISSING
-        ? missingFilesNote(
-            message.attachments.map((file) => ({ ...file, link: this.files.noteLink(message.id, file) })),
-            language,
-          )
-        : undeliveredNote(reason, message.text, language);
+    const text = this.noteText(reason, message, language);
     return {
       user: userOf(lane.chat, this.files.photo(lane.chat)),
       message: {
@@ -291,6 +288,13 @@ export class PortalSender {
       },
       chat: chatOf(lane.chat),
     };
+  }
+
+  private noteText(reason: NoteReason, message: ClaimedDelivery['message'], language: NoteLanguage): string {
+    if (reason.code === WELCOME) return welcomeNote(message.text, language);
+    if (reason.code !== FILES_MISSING) return undeliveredNote(reason, message.text, language);
+    const files = message.attachments.map((file) => ({ ...file, link: this.files.noteLink(message.id, file) }));
+    return missingFilesNote(files, language);
   }
 
   private params(portal: PortalRecord, lane: ClaimedLane, elements: unknown[]): Record<string, unknown> {

@@ -1,18 +1,20 @@
 import { Injectable } from '@nestjs/common';
+import { webPage, webPagePolicy } from '../common/web-page.js';
 import { Environment } from '../config/environment.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
-import type { Line } from '../storage/prisma/client.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { Frame } from './frame.parser.js';
 import { FramesService } from './frames.service.js';
 import type { FramePage } from './page-reply.js';
 import { type Identity, IdentityService } from './identity.service.js';
 import { InstallService } from './install.service.js';
+import { LineSettingsService } from './line-settings.service.js';
 import { pageLanguage, type PageLanguage } from './pages/layout.js';
-import { outsidePage, settingsPage, statusPage, wrongPlacementPage, type SettingsPage } from './pages/settings.page.js';
+import { outsidePage, statusPage, wrongPlacementPage } from './pages/settings.page.js';
 import { say } from './pages/texts.js';
 import { RegistrationService } from './registration.service.js';
+import { SettingsSessions } from './settings-sessions.js';
 
 /** The pages that an administrator sees inside the portal. */
 @Injectable()
@@ -25,12 +27,14 @@ export class SettingsService {
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
     private readonly bots: BotsRepository,
+    private readonly settings: LineSettingsService,
+    private readonly sessions: SettingsSessions,
     private readonly environment: Environment,
   ) {}
 
   /**
-   * Contact Center opened our tile for a line: gives the line a bot if one is free, switches the connector on
-   * there and shows what came of it. Throws Problem as {@link IdentityService.confirmAdministrator}.
+   * Contact Center opened our tile for a line: gives the line a bot if one is free, switches the connector on there and
+   * answers the page, which learns from its API what came of it. Throws Problem as {@link IdentityService.confirmAdministrator}.
    */
   async openLine(frame: Frame, lang: PageLanguage): Promise<FramePage> {
     const identity = await this.identities.confirmAdministrator(frame);
@@ -41,14 +45,33 @@ export class SettingsService {
       const values = { other: connector, connector: portal.connectorId };
       return this.page(identity, wrongPlacementPage(lang, say(lang, 'settingsOtherConnector', values)));
     }
-    const bot = await this.registration.adoptBot(portal.id, lineId);
-    const report = await this.registration.activate(portal.id, lineId);
-    const operatorName = shownName(await this.lines.find(portal.id, lineId));
-    const { B24_CONNECTOR_NAME: connectorName } = this.environment;
-    return this.page(
-      identity,
-      settingsPage({ lang, connectorName, portal: portal.domain, lineId, bot, operatorName, report }),
-    );
+    const line = await this.lines.find(portal.id, lineId);
+    // Whoever disconnected the line here has to choose a bot again.
+    if (line?.state !== 'inactive' && (await this.mayAdopt(portal)))
+      await this.registration.adoptBot(portal.id, lineId);
+    const bot = await this.bots.findByLine(portal.id, lineId);
+    if (bot || line?.state !== 'inactive') await this.registration.activate(portal.id, lineId);
+    const session = { portalId: portal.id, lineId, userId: identity.userId };
+    const { origin } = new URL(identity.clientEndpoint);
+    const html = webPage({
+      name: 'settings',
+      toRoot: '../',
+      lang,
+      title: say(lang, 'settingsTitle', { line: lineId }),
+      bootstrap: {
+        session: this.sessions.begin(session, new Date()),
+        portalOrigin: origin,
+        state: await this.settings.state(session),
+      },
+    });
+    return { status: 200, html, policy: webPagePolicy({ frameAncestor: origin }) };
+  }
+
+  /** A bot that serves nobody goes to the portal of the environment, or to the only one: others have to know its token. */
+  private async mayAdopt({ clientEndpoint }: PortalRecord): Promise<boolean> {
+    const { portalOrigin } = this.environment;
+    if (portalOrigin && new URL(clientEndpoint).origin === portalOrigin) return true;
+    return (await this.portals.list()).filter(({ state }) => state !== 'uninstalled').length === 1;
   }
 
   /**
@@ -108,10 +131,4 @@ export class SettingsService {
   private say(lang: PageLanguage, text: 'settingsNoLine'): string {
     return say(lang, text, { connector: this.environment.B24_CONNECTOR_NAME });
   }
-}
-
-/** A line that could not be switched on yet names nobody. */
-function shownName(line: Line | null): SettingsPage['operatorName'] {
-  if (line?.operatorName !== 'template') return line?.operatorName ?? 'hidden';
-  return { template: line.operatorNameTemplate ?? '' };
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { ClientSide } from './client-side.js';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { ErasureService } from './erasure.service.js';
@@ -13,6 +14,7 @@ import { WordIndexService } from './word-index.service.js';
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
   providers: [
+    ClientSide,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,
@@ -25,6 +27,7 @@ import { WordIndexService } from './word-index.service.js';
     WordIndexService,
   ],
   exports: [
+    ClientSide,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,

@@ -88,7 +88,7 @@ export class BotsRepository {
 
   /**
    * The bot of this line; a line without one adopts the default bot (else the only unassigned bot), if that bot
-   * serves no line yet. Null when there is none to adopt.
+   * serves no line yet and the line was not switched off. Null when there is none to adopt.
    */
   async adoptUnassigned(portalId: bigint, lineId: string): Promise<Bot | null> {
     const id = await this.db.transaction(async (connection) => {
@@ -98,8 +98,11 @@ export class BotsRepository {
       );
       if (serving[0]) return serving[0].id;
       const { rows } = await connection.query<{ id: bigint; is_default: boolean }>(
-        `SELECT id, is_default FROM bots WHERE line_id IS NULL AND state <> 'disabled'
+        `SELECT id, is_default FROM bots
+          WHERE line_id IS NULL AND state <> 'disabled' AND NOT EXISTS (
+            SELECT FROM lines l WHERE l.portal_id = $1 AND l.line_id = $2 AND l.state = 'inactive')
           ORDER BY is_default DESC, id LIMIT 2 FOR UPDATE`,
+        [portalId, lineId],
       );
       const [candidate, other] = rows;
       if (!candidate || (!candidate.is_default && other)) return null;

@@ -9,6 +9,7 @@ import { growAlbums, insertMessages, mergeWords, type NewMessage } from './messa
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
 import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
+import { welcome } from './welcome.js';
 import {
   changedByOperator,
   deleteByClient,
@@ -173,7 +174,14 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     ]);
   }
   const ordered = work.sort((a, b) => a.at - b.at).map(({ delivery }) => delivery);
-  const deliveries = [...ordered, ...seen.values()];
+  const greetings = await welcome(
+    connection,
+    fresh.flatMap((update) => {
+      const chat = update.starts && !update.said?.ignored ? chatOf(update) : null;
+      return chat && !chat.banned ? [chat] : [];
+    }),
+  );
+  const deliveries = [...ordered, ...greetings, ...seen.values()];
   await appendDeliveries(connection, deliveries);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }

@@ -85,6 +85,8 @@ export interface ClientUpdateRow {
   blocked?: boolean;
   /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
   sawChat: boolean;
+  /** A client pressed Start in his chat with the bot: the line's welcome text is the answer. */
+  starts?: boolean;
 }
 
 export interface OperatorMessageRow {

@@ -199,7 +199,7 @@ export class LanesRepository {
                 error_detail = CASE WHEN $2 = 'failed' THEN m.error_detail END
            FROM chat_links c
           WHERE m.id = $1 AND m.state = 'uncertain' AND c.id = m.chat_id
-          RETURNING c.id AS chat_id, c.portal_id, m.direction = 'outbound' AND EXISTS (
+          RETURNING c.id AS chat_id, c.portal_id, m.direction = 'outbound' AND m.bitrix_message_id IS NOT NULL AND EXISTS (
             SELECT FROM message_links l WHERE l.message_id = m.id) AS known`,
         [messageId, outcome],
       );

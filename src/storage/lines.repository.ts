@@ -2,6 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
 import type { Line, LineState, OperatorName } from './prisma/client.js';
 
+/** What clients read: before an operator's words, and when they press Start. */
+export interface LineChange {
+  operatorName?: OperatorName;
+  operatorNameTemplate?: string | null;
+  /** null: the bot says nothing. */
+  welcomeText?: string | null;
+}
+
 /** The table `lines`: the open lines in which our connector was switched on. */
 @Injectable()
 export class LinesRepository {
@@ -25,18 +33,26 @@ export class LinesRepository {
   }
 
   /**
-   * What clients read before an operator's words in this line, from the next message on; the template counts with
+   * Changes what clients of this line read, from the next message on; what is left out stays. The template counts with
    * `template` only. False: we do not know the line.
    */
-  async setOperatorName(
-    portalId: bigint,
-    lineId: string,
-    shown: { operatorName: OperatorName; template: string | null },
-  ): Promise<boolean> {
+  async change(portalId: bigint, lineId: string, change: LineChange): Promise<boolean> {
     const { rowCount } = await this.db.query(
-      `UPDATE lines SET operator_name = $3::"OperatorName", operator_name_template = $4, updated_at = now()
+      `UPDATE lines
+          SET operator_name = coalesce($3::"OperatorName", operator_name),
+              operator_name_template = CASE WHEN $4 THEN $5 ELSE operator_name_template END,
+              welcome_text = CASE WHEN $6 THEN $7 ELSE welcome_text END,
+              updated_at = now()
         WHERE portal_id = $1 AND line_id = $2`,
-      [portalId, lineId, shown.operatorName, shown.template],
+      [
+        portalId,
+        lineId,
+        change.operatorName ?? null,
+        change.operatorNameTemplate !== undefined,
+        change.operatorNameTemplate ?? null,
+        change.welcomeText !== undefined,
+        change.welcomeText ?? null,
+      ],
     );
     return (rowCount ?? 0) > 0;
   }

@@ -60,6 +60,8 @@ export interface PortalView {
     /** What a client reads before an operator's words. */
     operatorName: OperatorName;
     operatorNameTemplate: string | null;
+    /** The bot's answer to /start. */
+    welcomeText: string | null;
   }[];
   tokens: {
     userId: string;
@@ -91,6 +93,17 @@ export interface Census {
   lines: Map<string, number>;
 }
 
+/** What passes through one bot for one portal. */
+export interface Traffic {
+  /** Newest words of a client, and newest answer that reached one. */
+  lastInboundAt: Date | null;
+  lastOutboundAt: Date | null;
+  /** Messages that wait, either way. */
+  waiting: number;
+  /** Failed and uncertain ones. */
+  failed: number;
+}
+
 /** What the service has to work with, at a glance. */
 export interface Inventory {
   /** Beside the one of B24_CLIENT_ID. */
@@ -103,7 +116,7 @@ export interface Inventory {
 
 const PORTAL_VIEW = {
   lines: {
-    select: { lineId: true, state: true, operatorName: true, operatorNameTemplate: true },
+    select: { lineId: true, state: true, operatorName: true, operatorNameTemplate: true, welcomeText: true },
     orderBy: { lineId: 'asc' },
   },
   tokens: {
@@ -292,6 +305,26 @@ export class OverviewRepository {
   async idleEndpoints(): Promise<Set<string>> {
     const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
     return new Set(rows.map((row) => row.id));
+  }
+
+  /** Whether a replica drives the endpoint at this moment. */
+  async isDriven(endpoint: string): Promise<boolean> {
+    const { rows } = await this.db.query(`SELECT FROM endpoints WHERE id = $1 AND expires_at > now()`, [endpoint]);
+    return rows.length > 0;
+  }
+
+  /** Reads the chats of one bot; messages are counted as they are written. */
+  async traffic(botId: bigint, portalId: bigint): Promise<Traffic> {
+    const { rows } = await this.db.query<Omit<Traffic, 'waiting' | 'failed'> & { waiting: bigint; failed: bigint }>(
+      `SELECT (SELECT max(last_inbound_at) FROM chat_links WHERE bot_id = $1 AND portal_id = $2) AS "lastInboundAt",
+              (SELECT max(last_outbound_at) FROM chat_links WHERE bot_id = $1 AND portal_id = $2) AS "lastOutboundAt",
+              coalesce(sum(change) FILTER (WHERE state = 'queued'), 0)::bigint AS waiting,
+              coalesce(sum(change) FILTER (WHERE state IN ('failed', 'uncertain')), 0)::bigint AS failed
+         FROM message_counts WHERE bot_id = $1 AND portal_id = $2`,
+      [botId, portalId],
+    );
+    const row = rows[0]!;
+    return { ...row, waiting: Number(row.waiting), failed: Number(row.failed) };
   }
 
   async inventory(): Promise<Inventory> {

@@ -192,11 +192,20 @@ interface Done {
 /** SQL: the bot still serves the line that was written to; what was learned of a dialog is worthless in another. */
 const STAYS = `(c.portal_id, b.portal_id, b.line_id) IS NOT DISTINCT FROM (r.portal_id, r.portal_id, r.line_id)`;
 
-/** Chats are touched first: the intake locks them before lanes, too. */
+/**
+ * Chats are touched first: the intake locks them before lanes, too. What the bot itself said (a welcome) is no answer
+ * of which the portal could be told that it was read.
+ */
 async function learnAboutChats(connection: Queryable, settlements: LaneSettlement[], done: Done[]): Promise<void> {
   const reached = new Map<bigint, bigint>();
   for (const { lane, delivery, settlement } of done) {
-    if (lane.channel === 'outbound' && delivery.kind === 'message' && settlement.outcome === 'delivered') {
+    const isOperators = delivery.message.bitrixMessageId !== null;
+    if (
+      lane.channel === 'outbound' &&
+      delivery.kind === 'message' &&
+      settlement.outcome === 'delivered' &&
+      isOperators
+    ) {
       reached.set(lane.chat.id, delivery.message.id);
     }
   }

@@ -10,6 +10,7 @@ import {
 import { OperatorSide } from '../relay/operator-side.js';
 import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js';
+import { WELCOME } from '../storage/welcome.js';
 import { ChatTarget } from './chat-target.js';
 import { fileRefused, FileSpool, tooLarge } from './file-spool.js';
 import { mediaKindOf } from './media-kind.js';
@@ -72,7 +73,11 @@ export class BotSender {
     try {
       const waitMs = await this.proceed(outgoing, leftOut);
       if (waitMs > 0) return { result: { seq, delivered: false, postponed: { begun: sent.grew } }, waitMs };
-      return { result: { seq, delivered: true, reportDelivery: kind === 'message' } };
+      const isOperators = delivery.message.bitrixMessageId !== null;
+      const reportDelivery = kind === 'message' && isOperators;
+      // Nobody in the dialog wrote it, so they are told what the client has read.
+      const note = delivery.message.kind === WELCOME ? { note: { code: WELCOME, detail: '' } } : {};
+      return { result: { seq, delivered: true, reportDelivery, ...note } };
     } catch (error) {
       const failure = error instanceof UpstreamError ? error : this.notPrepared(error);
       return { result: { seq, delivered: false, error: failure } };

@@ -102,28 +102,29 @@ export class BotsService implements OnApplicationBootstrap {
     const me = await this.whoIs(token);
     const line = await this.line(wish.portalId, wish.lineId);
     if (await this.bots.findByTelegramId(BigInt(me.id))) {
-      throw new Problem(
-        409,
-        'bot_exists',
-        `@${me.username} is in service already; change it with PATCH /admin/bots/:id.`,
-      );
+      throw botExists(me.username);
     }
     if (line) await this.assertLineFree(line);
     const mode = wish.mode ?? 'polling';
     if (mode === 'webhook') this.assertPublicUrl();
     const telegramId = BigInt(me.id);
-    const bot = await this.bots.create({
-      key: randomBytes(18).toString('base64url'),
-      telegramId,
-      token: this.encryption.encrypt(token, encryptionContext('bots.token', telegramId)),
-      webhookSecret: this.encryption.encrypt(
-        randomBytes(32).toString('base64url'),
-        encryptionContext('bots.webhook_secret', telegramId),
-      ),
-      mode,
-      username: me.username,
-      name: me.first_name,
-    });
+    const bot = await this.bots
+      .create({
+        key: randomBytes(18).toString('base64url'),
+        telegramId,
+        token: this.encryption.encrypt(token, encryptionContext('bots.token', telegramId)),
+        webhookSecret: this.encryption.encrypt(
+          randomBytes(32).toString('base64url'),
+          encryptionContext('bots.webhook_secret', telegramId),
+        ),
+        mode,
+        username: me.username,
+        name: me.first_name,
+      })
+      .catch((error: unknown) => {
+        // Somebody else was quicker by a moment.
+        throw (error as { code?: string }).code === 'P2002' ? botExists(me.username) : error;
+      });
     if (line) await this.assign(bot.id, line);
     return this.view(bot.id);
   }
@@ -288,7 +289,8 @@ export class BotsService implements OnApplicationBootstrap {
       );
   }
 
-  private async whoIs(token: string) {
+  /** The bot of a token, in Telegram's words. Throws a Problem as {@link create}. */
+  async whoIs(token: string): Promise<{ id: number; username: string; first_name: string }> {
     if (!TOKEN.test(token))
       throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
     try {
@@ -427,6 +429,8 @@ function view(bot: Bot): BotView {
 }
 
 const notFound = (id: bigint) => new Problem(404, 'unknown_bot', `There is no bot ${id}; see GET /admin/bots.`);
+const botExists = (username: string) =>
+  new Problem(409, 'bot_exists', `@${username} is in service already; change it with PATCH /admin/bots/:id.`);
 const lineTaken = (lineId: string) =>
   new Problem(
     409,

@@ -1,4 +1,5 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
+import { ClientSide } from '../relay/client-side.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/bots.repository.js';
@@ -8,6 +9,7 @@ import { BotsService } from './bots.service.js';
 import { FileSpool } from './file-spool.js';
 import { FilesController } from './files.controller.js';
 import { FilesService } from './files.service.js';
+import { LineBotsService } from './line-bots.service.js';
 import { MediaSender } from './media.sender.js';
 import { ProfilePhotos } from './profile-photos.js';
 import { TelegramClient } from './telegram.client.js';
@@ -23,6 +25,7 @@ import { WebhookController } from './webhook.controller.js';
     BotsService,
     FilesService,
     FileSpool,
+    LineBotsService,
     MediaSender,
     ProfilePhotos,
     TelegramClient,
@@ -38,9 +41,12 @@ export class TelegramModule implements OnModuleInit {
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
+    private readonly clientSide: ClientSide,
+    private readonly lineBots: LineBotsService,
   ) {}
 
   onModuleInit(): void {
+    this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',
       (id, held) => new BotDriver(id, held, this.service, this.bots, this.updates, this.photos, this.sender),

@@ -111,6 +111,28 @@ describe('a message in a private chat', () => {
   });
 });
 
+describe('a press of Start', () => {
+  const starts = (update: Record<string, unknown>) => parse(update).starts === true;
+
+  it('is told from other words, with a payload and without', () => {
+    for (const text of ['/start', '/start from_site', '/start@shop_bot', '/start@shop_bot x y']) {
+      expect(starts({ message: message({ text }) }), text).toBe(true);
+    }
+    for (const text of ['start', '/started', ' /start', 'please /start', '/startx', undefined]) {
+      expect(starts({ message: message({ text }) }), text).toBe(false);
+    }
+  });
+
+  it('counts once, and in the client’s own chat with the bot alone', () => {
+    const text = '/start';
+    expect(starts({ edited_message: message({ text, edit_date: 1_773_265_999 }) })).toBe(false);
+    expect(starts({ business_message: message({ text, business_connection_id: 'b1' }) })).toBe(false);
+    for (const type of ['group', 'supergroup', 'channel']) {
+      expect(starts({ message: message({ text, chat: { id: -5, type, title: 'Club' } }) }), type).toBe(false);
+    }
+  });
+});
+
 describe('an edited message', () => {
   const edited = (more: Record<string, unknown>, type = 'edited_message') =>
     parse({ [type]: message({ edit_date: 1_773_266_000, ...more }) });

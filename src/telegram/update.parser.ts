@@ -160,7 +160,16 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
     albumId,
     replyTo: replyOf(message),
     sawChat: !edited && !isOwner && !isService,
+    ...(!edited && isStart(message, chat) ? { starts: true } : {}),
   };
+}
+
+/** The button that every bot's chat begins with sends it; with a payload when a link led there. */
+const START = /^\/start(?:@\w+)?(?:\s|$)/;
+
+/** Not of Telegram Business: whoever writes there never meant to speak with a bot. */
+function isStart(message: JsonObject, { type, businessConnection }: TelegramChat): boolean {
+  return type === 'private' && businessConnection === undefined && START.test(asText(message.text));
 }
 
 function reasonToIgnore(message: JsonObject, { quiet }: MessageContent): Ignored | null {

@@ -145,7 +145,7 @@ describe('by the installation frame', () => {
       expect(page.status).toBe(200);
       expect(page.html).toContain(`lang="${lang}"`);
       expect(page.html).toContain(title);
-      expect(page.html).toContain('@shop_bot');
+      expect(page.html).toContain('"username":"shop_bot"');
       expect(framePolicy(page.headers)).toBe(portal.url);
       expect(portal.lines.isReady(connector, LINE)).toBe(true);
     }

@@ -433,12 +433,12 @@ describe('frames of a connected portal', () => {
     expect(await rows('SELECT 1 FROM lines')).toEqual([]);
     const page = await portal.openSettingsFrame(card, { connector: CONNECTOR, line: '1', lang: 'ru' });
     expect([page.status, page.frameable]).toEqual([200, true]);
-    expect(page.html).toContain('@acme_bot');
-    expect(page.html).toContain('Напишите боту');
-    expect(page.html).toContain('Перед ответом клиент видит</dt><dd>ничего');
+    expect(page.html).toContain('lang="ru"');
+    expect(page.html).toContain('"username":"acme_bot"');
+    expect(page.html).toContain('"operatorName":"hidden"');
     await database.query(`UPDATE lines SET operator_name = 'template', operator_name_template = '{name} <3'`);
     const changed = await portal.openSettingsFrame(card, { connector: CONNECTOR, line: '1', lang: 'ru' });
-    expect(changed.html).toContain('<dd>{name} &lt;3</dd>');
+    expect(changed.html).toContain('"operatorNameTemplate":"{name} \\u003c3"');
     expect(portal.lines.isReady(CONNECTOR, '1')).toBe(true);
     expect(await rows('SELECT line_id, state FROM lines')).toEqual([{ line_id: '1', state: 'active' }]);
     expect(await rows('SELECT line_id FROM bots')).toEqual([{ line_id: '1' }]);

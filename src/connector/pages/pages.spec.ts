@@ -3,7 +3,7 @@ import { Problem } from '../../common/problem.js';
 import { installPage } from './install.page.js';
 import { contentSecurityPolicy, pageLanguage } from './layout.js';
 import { problemPage } from './problem.page.js';
-import { outsidePage, settingsPage, statusPage } from './settings.page.js';
+import { outsidePage, statusPage } from './settings.page.js';
 
 const EVIL = '<script>alert("1")</script>';
 const BAD = { ok: false, steps: [{ step: EVIL, ok: false, detail: EVIL }] };
@@ -22,15 +22,6 @@ describe('pages', () => {
   it('never show markup that came from outside', () => {
     const pages = [
       installPage({ lang: 'en', connectorName: EVIL, portal: EVIL, report: BAD }),
-      settingsPage({
-        lang: 'en',
-        connectorName: EVIL,
-        portal: EVIL,
-        lineId: EVIL,
-        bot: { name: EVIL, username: EVIL },
-        operatorName: { template: EVIL },
-        report: BAD,
-      }),
       statusPage({
         lang: 'ru',
         connectorName: EVIL,

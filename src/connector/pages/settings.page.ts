@@ -1,5 +1,3 @@
-import type { RegistrationReport } from '../registration.service.js';
-import { stepList } from './install.page.js';
 import { escapeHtml, renderPage, type PageLanguage } from './layout.js';
 import { say } from './texts.js';
 
@@ -7,38 +5,6 @@ import { say } from './texts.js';
 export interface ShownBot {
   name: string | null;
   username: string | null;
-}
-
-export interface SettingsPage {
-  lang: PageLanguage;
-  connectorName: string;
-  portal: string;
-  lineId: string;
-  bot: ShownBot | null;
-  /** What clients read before an operator's words. */
-  operatorName: 'hidden' | 'name' | { template: string };
-  report: RegistrationReport;
-}
-
-/** What the administrator sees in Contact Center after choosing our tile and a line. */
-export function settingsPage(page: SettingsPage): string {
-  const { lang, connectorName, portal, lineId, bot, operatorName, report } = page;
-  const next = !report.ok ? 'settingsNextFailed' : bot ? 'settingsNextBot' : 'settingsNextNoBot';
-  return renderPage({
-    lang,
-    title: say(lang, 'settingsTitle', { line: lineId }),
-    body: [
-      facts([
-        [say(lang, 'portal'), escapeHtml(portal)],
-        [say(lang, 'connector'), escapeHtml(connectorName)],
-        [say(lang, 'line'), escapeHtml(`${lineId}: ${say(lang, report.ok ? 'lineOn' : 'lineOff')}`)],
-        [say(lang, 'bot'), bot ? botLink(bot) : escapeHtml(say(lang, 'none'))],
-        [say(lang, 'operatorName'), escapeHtml(nameLine(lang, operatorName))],
-      ]),
-      stepList(report),
-      `<p>${escapeHtml(say(lang, next))}</p>`,
-    ].join(''),
-  });
 }
 
 export interface StatusPage {
@@ -82,10 +48,6 @@ export function outsidePage(lang: PageLanguage, connectorName: string): string {
 /** Opened by Bitrix24 but without a line of ours to work on. */
 export function wrongPlacementPage(lang: PageLanguage, words: string): string {
   return renderPage({ lang, title: say(lang, 'statusTitle'), body: `<p>${escapeHtml(words)}</p>` });
-}
-
-function nameLine(lang: PageLanguage, operatorName: SettingsPage['operatorName']): string {
-  return typeof operatorName === 'string' ? say(lang, `operatorName_${operatorName}`) : operatorName.template;
 }
 
 /** `rows`: name, HTML of the value. */

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "lines" ADD COLUMN     "welcome_text" TEXT;
