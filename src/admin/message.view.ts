@@ -22,6 +22,7 @@ export function messageItem(row: MessageRow, linkTo: LinkTo) {
     state: row.state,
     kind: row.kind,
     text: row.text || row.attachments.map(({ label }) => label).join('\n'),
+    marks: row.marks,
     attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
     systemLine: row.systemLine,
     albumId: row.albumId,
@@ -96,7 +97,6 @@ export function messageDetail(story: MessageStory, linkTo: LinkTo) {
   const { message, revisions } = story;
   return {
     ...messageItem(message, linkTo),
-    marks: message.marks,
     raw: withoutFileKeys(message.raw),
     // The row of the original is written with the first change.
     revisions: revisions.map((revision) =>

@@ -52,6 +52,8 @@ export interface MessageRow {
   state: ShownState;
   kind: string;
   text: string;
+  /** Formatting of `text`. */
+  marks: unknown;
   attachments: AttachmentRow[];
   systemLine: boolean;
   albumId: string | null;
@@ -113,7 +115,7 @@ export interface WaitingRow {
 
 /** One message with everything it said, everything that was tried and everything that is still to come. */
 export interface MessageStory {
-  message: MessageRow & { marks: unknown; raw: unknown };
+  message: MessageRow & { raw: unknown };
   revisions: RevisionRow[];
   attempts: AttemptRow[];
   waiting: WaitingRow[];
@@ -168,7 +170,7 @@ const SENDING = `EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND 
 const MESSAGE_COLUMNS = `
   m.id, m.direction,
   CASE WHEN m.state = 'queued' AND ${SENDING} THEN 'sending' ELSE m.state::text END AS state,
-  m.kind, m.text,
+  m.kind, m.text, m.marks,
   CASE WHEN m.attached = 0 THEN '[]'::json ELSE (
     SELECT coalesce(json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime,
              'size', a.size, 'label', a.label, 'atTelegram', a.telegram_file_id IS NOT NULL) ORDER BY a.ordinal), '[]')
@@ -262,7 +264,7 @@ export class HistoryRepository {
   async message(id: bigint): Promise<MessageStory | null> {
     const [messages, revisions, attempts, waiting] = await Promise.all([
       this.db.query<MessageStory['message']>(
-        `SELECT ${MESSAGE_COLUMNS}, m.marks, m.raw
+        `SELECT ${MESSAGE_COLUMNS}, m.raw
            FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id WHERE m.id = $1`,
         [id],
       ),

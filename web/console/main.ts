@@ -1,10 +1,16 @@
-import '../shared/main.css';
+import './console.css';
 import b24ui from '@bitrix24/b24ui-nuxt/vue-plugin';
 import { createApp } from 'vue';
-import { createRouter, createWebHashHistory } from 'vue-router';
-import { followColorScheme } from '../shared/color-scheme';
 import App from './App.vue';
+import { firstLanguage, speak } from './language.js';
+import { router } from './router.js';
+import { resume } from './session.js';
 
-followColorScheme();
-const router = createRouter({ history: createWebHashHistory(), routes: [{ path: '/', component: App }] });
-createApp(App).use(router).use(b24ui).mount('#app');
+/** No await at the top: what is loaded meanwhile may need a part of this very file. */
+async function start(): Promise<void> {
+  // A service that is away is no reason not to show the page: logging in again says what is wrong.
+  await Promise.all([speak(firstLanguage()), resume().catch(() => undefined)]);
+  createApp(App).use(router).use(b24ui).mount('#app');
+}
+
+void start();
