@@ -164,6 +164,11 @@ export class ChatsQuery extends ListQuery {
   @IsOptional()
   @IsId()
   bot?: string;
+
+  /** `activity`: those in which somebody wrote last come first; otherwise those that began last. */
+  @ApiPropertyOptional({ enum: ['created', 'activity'], default: 'created' })
+  @IsOneOf(['created', 'activity'])
+  sort?: 'created' | 'activity';
 }
 
 /** What a person knows about a message whose outcome is unknown. */

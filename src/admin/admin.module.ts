@@ -4,6 +4,7 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { ApplicationsController } from './applications.controller.js';
+import { AuthorNames } from './author-names.js';
 import { BotsController } from './bots.controller.js';
 import { ChatsController } from './chats.controller.js';
 import { ConsoleController } from './console.controller.js';
@@ -39,6 +40,14 @@ import { ViewingLinks } from './viewing-links.js';
     StatisticsController,
     ErasuresController,
   ],
-  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, ViewingLinks],
+  providers: [
+    AuthorNames,
+    MessagesService,
+    ExportService,
+    OverviewService,
+    StatisticsService,
+    DoctorService,
+    ViewingLinks,
+  ],
 })
 export class AdminModule {}

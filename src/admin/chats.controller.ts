@@ -6,7 +6,7 @@ import { AdminController } from './admin.decorator.js';
 import { ChatMessagesQuery, ChatsQuery } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { CalledBy, portalFor, Requires, sees, type Caller } from './caller.js';
-import { decodeCursor, pageOf } from './cursor.js';
+import { decodeCursor, decodePlace, encodePlace, pageOf } from './cursor.js';
 import { IdPipe, notFound } from './id.pipe.js';
 import { MessagesService } from './messages.service.js';
 import { ViewingLinks } from './viewing-links.js';
@@ -22,19 +22,22 @@ export class ChatsController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'Chats, newest first' })
-  async list(@Query() { limit, cursor, q, state, portal, bot }: ChatsQuery, @CalledBy() caller: Caller) {
-    const rows = await this.history.chats(
-      {
-        words: q,
-        state,
-        portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
-        botId: bot === undefined ? undefined : BigInt(bot),
-        before: decodeCursor(cursor),
-      },
-      limit + 1,
-    );
-    return pageOf(rows, limit, (row) => this.item(row));
+  @ApiOperation({ summary: 'Chats, newest first, or those first in which somebody wrote last' })
+  async list(@Query() { limit, cursor, q, state, portal, bot, sort }: ChatsQuery, @CalledBy() caller: Caller) {
+    const filter = {
+      words: q,
+      state,
+      portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
+      botId: bot === undefined ? undefined : BigInt(bot),
+    };
+    const show = (row: ChatRow) => this.item(row);
+    if (sort !== 'activity') {
+      const rows = await this.history.chats({ ...filter, before: decodeCursor(cursor) }, limit + 1);
+      return pageOf(rows, limit, show);
+    }
+    const place = decodePlace(cursor);
+    const rows = await this.history.chatsByActivity(filter, limit + 1, place && { activeAt: place.at, id: place.id });
+    return pageOf(rows, limit, show, ({ activeAt, id }) => encodePlace(activeAt, id));
   }
 
   @Get(':id')

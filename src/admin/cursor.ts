@@ -19,9 +19,26 @@ export function decodeCursor(cursor: string | undefined): bigint | undefined {
   if (cursor === undefined) return undefined;
   const id = Buffer.from(cursor, 'base64url').toString();
   if (!ID.test(id) || encodeCursor(BigInt(id)) !== cursor) {
-    throw new Problem(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before, unchanged.');
+    throw invalidCursor();
   }
   return BigInt(id);
+}
+
+/** The place in a list by time: after the item of this time and id. Opaque to callers. */
+export function encodePlace(at: Date, id: bigint): string {
+  return Buffer.from(`${at.getTime()}.${id}`).toString('base64url');
+}
+
+/** Throws a 400 problem when the text is no cursor of such a list. */
+export function decodePlace(cursor: string | undefined): { at: Date; id: bigint } | undefined {
+  if (cursor === undefined) return undefined;
+  const [, at, id] = /^(\d{1,15})\.(\d{1,18})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (at === undefined || id === undefined) throw invalidCursor();
+  return { at: new Date(Number(at)), id: BigInt(id) };
+}
+
+function invalidCursor(): Problem {
+  return new Problem(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before, unchanged.');
 }
 
 /** Makes a page of rows that were read with one more than `limit`: the surplus row tells that there is a next page. */
@@ -29,11 +46,12 @@ export function pageOf<Row extends { id: bigint }, Item>(
   rows: Row[],
   limit: number,
   show: (row: Row) => Item,
+  cursorOf: (row: Row) => string = ({ id }) => encodeCursor(id),
 ): Page<Item> {
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   return {
     items: shown.map(show),
-    nextCursor: rows.length > limit && last ? encodeCursor(last.id) : null,
+    nextCursor: rows.length > limit && last ? cursorOf(last) : null,
   };
 }

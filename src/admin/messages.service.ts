@@ -4,6 +4,7 @@ import type { LinkedFile } from '../relay/file-links.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
 import type { MessagesQuery, UndeliveredFilter } from './admin.dto.js';
+import { AuthorNames } from './author-names.js';
 import { portalFor, sees, type Caller } from './caller.js';
 import { decodeCursor, pageOf, type Page } from './cursor.js';
 import { notFound } from './id.pipe.js';
@@ -20,13 +21,14 @@ export class MessagesService {
     private readonly history: HistoryRepository,
     private readonly replay: ReplayService,
     private readonly links: ViewingLinks,
+    private readonly names: AuthorNames,
   ) {}
 
   /** Newest first. A search that would read too much of a long history is a 422 problem. */
   async list(query: MessagesQuery, caller: Caller): Promise<Page<MessageItem>> {
     try {
       const rows = await this.history.messages(messageFilter(query, caller), query.limit + 1);
-      return pageOf(rows, query.limit, (row) => messageItem(row, this.linkTo));
+      return pageOf(await this.names.fill(rows), query.limit, (row) => messageItem(row, this.linkTo));
     } catch (error) {
       if (!(error instanceof SearchTooLongError)) throw error;
       throw new Problem(
@@ -41,7 +43,8 @@ export class MessagesService {
   async one(id: bigint, caller: Caller) {
     const story = await this.history.message(id);
     if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
-    return messageDetail(story, this.linkTo);
+    const [message] = await this.names.fill([story.message]);
+    return messageDetail({ ...story, message: message! }, this.linkTo);
   }
 
   /**

@@ -236,6 +236,17 @@ describe('chats', () => {
     expect((await history.chats({ before: 6n, botId: 2n }, 50)).map(({ id }) => id)).toEqual([5n]);
     expect(await history.chat(404n)).toBeNull();
   });
+
+  it('come by activity, page by page, also those in which nobody wrote', async () => {
+    await db.query(`UPDATE chat_links SET last_inbound_at = NULL, last_outbound_at = NULL, created_at = '2026-11-01'`);
+    const order = async () => (await history.chatsByActivity({}, 50)).map(({ id }) => id);
+    expect(await order()).toEqual([6n, 5n]);
+    await db.query(`UPDATE chat_links SET last_inbound_at = '2026-11-02 10:00:00.123' WHERE id = 5`);
+    expect(await order()).toEqual([5n, 6n]);
+    const [newest] = await history.chatsByActivity({}, 1);
+    expect((await history.chatsByActivity({}, 50, newest)).map(({ id }) => id)).toEqual([6n]);
+    expect(await history.chatsByActivity({ words: 'анна' }, 50, newest)).toEqual([]);
+  });
 });
 
 describe('the overview', () => {

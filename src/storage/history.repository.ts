@@ -142,6 +142,8 @@ export interface ChatRow {
   bitrixSessionId: string | null;
   lastInboundAt: Date | null;
   lastOutboundAt: Date | null;
+  /** When somebody last wrote, or when it began. */
+  activeAt: Date;
   createdAt: Date;
 }
 
@@ -152,6 +154,12 @@ export interface ChatFilter {
   botId?: bigint;
   state?: ChatState;
   before?: bigint;
+}
+
+/** Where a list of chats by activity goes on: after this one. */
+export interface ChatPlace {
+  activeAt: Date;
+  id: bigint;
 }
 
 /** How far an export came: the last message that was looked at. */
@@ -185,12 +193,15 @@ const MESSAGE_COLUMNS = `
   m.created_at AS "createdAt", m.delivered_at AS "deliveredAt", m.seen_at AS "seenAt",
   m.edited_at AS "editedAt", m.deleted_at AS "deletedAt"`;
 
+/** SQL: when somebody last wrote in a chat, or when it began. */
+const ACTIVE_AT = `coalesce(greatest(last_inbound_at, last_outbound_at), created_at)`;
+
 const CHAT_COLUMNS = `
   id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
   thread_id AS "threadId", type, title, username, language, phone, source, avatar_unique_id AS "avatarUniqueId",
   banned_at AS "bannedAt", state, state_reason AS "stateReason",
   bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
-  last_outbound_at AS "lastOutboundAt", created_at AS "createdAt"`;
+  last_outbound_at AS "lastOutboundAt", ${ACTIVE_AT} AS "activeAt", created_at AS "createdAt"`;
 
 /** Reads of what was said, for people. Changes nothing. */
 @Injectable()
@@ -308,12 +319,32 @@ export class HistoryRepository {
     return rows.map((row) => row.id);
   }
 
+  /** Newest first, at most `limit`. */
   async chats(filter: ChatFilter, limit: number): Promise<ChatRow[]> {
     const conditions = chatConditions(filter);
     conditions.values.push(limit);
     return this.search<ChatRow>(
       `SELECT ${CHAT_COLUMNS} FROM chat_links ${where(conditions)} ORDER BY id DESC LIMIT $${conditions.values.length}`,
       conditions.values,
+    );
+  }
+
+  /**
+   * Those in which somebody wrote last come first, at most `limit`. Sorts every chat that the filter leaves: an index
+   * would have to be written with each message.
+   */
+  async chatsByActivity(filter: ChatFilter, limit: number, after?: ChatPlace): Promise<ChatRow[]> {
+    const conditions = chatConditions(filter);
+    if (after) {
+      const { values } = conditions;
+      const [time, id] = [values.push(after.activeAt), values.push(after.id)];
+      conditions.also(`(${ACTIVE_AT}, id) < ($${time}::timestamptz, $${id}::bigint)`);
+    }
+    const { values } = conditions;
+    return this.search<ChatRow>(
+      `SELECT ${CHAT_COLUMNS} FROM chat_links ${where(conditions)}
+        ORDER BY ${ACTIVE_AT} DESC, id DESC LIMIT $${values.push(limit)}`,
+      values,
     );
   }
 

@@ -200,6 +200,8 @@ export interface ChatItem {
   stateReason: string | null;
   lastInboundAt: string | null;
   lastOutboundAt: string | null;
+  /** When somebody last wrote, or when it began. */
+  activeAt: string;
   createdAt: string;
 }
 
@@ -293,6 +295,7 @@ export interface ChatFilter {
   state?: 'active' | 'blocked';
   portal?: string;
   bot?: string;
+  sort?: 'created' | 'activity';
 }
 
 export interface KeyItem {
