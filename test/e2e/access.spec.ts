@@ -354,7 +354,7 @@ describe('a key that is limited to one portal', () => {
     for (const [kind, id] of Object.entries(own)) expect((await get(keys.reader, `/${kind}/${id}`)).status).toBe(200);
     for (const route of forPortals().filter(({ query }) => query.includes('portal'))) {
       const { path } = aim(route, '', `portal=${portalId}`);
-      expect((await get(keys.reader, path)).status, path).toBe(200);
+      expect((await get(keys.owner, path)).status, path).toBe(200);
     }
   });
 
