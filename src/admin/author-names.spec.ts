@@ -27,7 +27,7 @@ it('fills in the names of operators, asking once for each', async () => {
     { ...said, authorName: 'Anna' },
     { ...said, direction: 'inbound' as const, authorId: '777' },
   ];
-  const filled = await names.added(rows);
+  const filled = await names.known(rows);
   expect(filled.map(({ authorName }) => authorName)).toEqual([
     'Samantha Johnson',
     'Samantha Johnson',
@@ -42,5 +42,5 @@ it('fills in the names of operators, asking once for each', async () => {
 
 it('does not wait for a portal that is slow', async () => {
   const names = namesFrom(() => new Promise(() => undefined));
-  expect(await names.added([said])).toEqual([said]);
+  expect(await names.known([said])).toEqual([said]);
 });

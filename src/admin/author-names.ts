@@ -19,7 +19,7 @@ export class AuthorNames {
   constructor(private readonly operators: OperatorSide) {}
 
   /** The same messages, with the names that their portals have told by now. Never throws for want of one. */
-  async added<Row extends Authored>(rows: Row[]): Promise<Row[]> {
+  async known<Row extends Authored>(rows: Row[]): Promise<Row[]> {
     const asked = new Map<string, Promise<string | null>>();
     const nameOf = (portalId: bigint, userId: string): Promise<string | null> => {
       const key = `${portalId}:${userId}`;

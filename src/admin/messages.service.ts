@@ -28,7 +28,7 @@ export class MessagesService {
   async list(query: MessagesQuery, caller: Caller): Promise<Page<MessageItem>> {
     try {
       const rows = await this.history.messages(messageFilter(query, caller), query.limit + 1);
-      return pageOf(await this.names.added(rows), query.limit, (row) => messageItem(row, this.linkTo));
+      return pageOf(await this.names.known(rows), query.limit, (row) => messageItem(row, this.linkTo));
     } catch (error) {
       if (!(error instanceof SearchTooLongError)) throw error;
       throw new Problem(
@@ -43,7 +43,7 @@ export class MessagesService {
   async one(id: bigint, caller: Caller) {
     const story = await this.history.message(id);
     if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
-    const [message] = await this.names.added([story.message]);
+    const [message] = await this.names.known([story.message]);
     return messageDetail({ ...story, message: message! }, this.linkTo);
   }
 
