@@ -20,6 +20,9 @@ const BODY_LIMIT = 2 * 1024 * 1024;
 /** The settings page sends a token or a welcome text. Bytes. */
 const SETTINGS_BODY_LIMIT = 16 * 1024;
 
+/** Of a body that is too large so much is read and thrown away, bytes, and for so long, milliseconds. */
+const DISCARDED = { bytes: 64 * 1024 * 1024, ms: 5_000 };
+
 /** Nothing of ours is to be framed, sniffed or named to others; pages that live in a frame say so themselves. */
 const HEADERS = {
   'x-content-type-options': 'nosniff',
@@ -49,6 +52,7 @@ export function createAdapter(): FastifyAdapter {
 export function configureApp(app: NestFastifyApplication): NestFastifyApplication {
   const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
   parseBodies(server);
+  letRefusedBodiesEnd(server);
   protectAnswers(server);
   traceRequests(server);
   observe(server, app.get(MetricsService));
@@ -79,6 +83,30 @@ function parseBodies(server: FastifyInstance): void {
     } catch {
       done(new Problem(400, 'broken_form', 'The body is not a readable form.'));
     }
+  });
+}
+
+/**
+ * A client that is still writing when its connection ends sees a broken pipe and not why it was refused: the rest of a
+ * body that is too large is read first.
+ */
+function letRefusedBodiesEnd(server: FastifyInstance): void {
+  server.addHook('onSend', (request, reply, payload, done) => {
+    const body = request.raw;
+    if (reply.statusCode !== 413 || body.complete) return done(null, payload);
+    let read = 0;
+    const answer = (): void => {
+      clearTimeout(patience);
+      body.off('data', discard).off('end', answer).off('close', answer);
+      done(null, payload);
+    };
+    const discard = (chunk: Buffer): void => {
+      read += chunk.length;
+      if (read > DISCARDED.bytes) answer();
+    };
+    const patience = setTimeout(answer, DISCARDED.ms);
+    body.on('data', discard).once('end', answer).once('close', answer);
+    body.resume();
   });
 }
 

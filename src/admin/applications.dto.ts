@@ -8,7 +8,11 @@ import { IsLineId } from './admin.dto.js';
 const trimmed = () => Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value));
 
 const CLIENT_ID = { type: String, example: 'local.6746a1c0b2f3d4.01234567' };
-const CLIENT_SECRET = { type: String, description: 'As the card of the application shows it.' };
+const CLIENT_SECRET = {
+  type: String,
+  example: 'as-the-card-of-the-application-shows-it',
+  description: 'As the card of the application shows it.',
+};
 const NAME = { type: String, maxLength: 100, example: 'Acme' };
 const DOMAIN = {
   type: String,

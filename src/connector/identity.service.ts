@@ -1,11 +1,16 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { type Application, ApplicationsService } from '../bitrix/applications.service.js';
 import { OauthClient } from '../bitrix/oauth.client.js';
 import { assertPortalEndpoint, UntrustedHostError } from '../bitrix/portal-hosts.js';
+import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { ProfileClient } from './profile.client.js';
+
+/** What a person at a page waits for the portal's requests to be free, in milliseconds. */
+const TURN_MS = 10_000;
 
 /** A token and where it claims to come from; all of it unproven. */
 export interface OfferedToken {
@@ -42,6 +47,7 @@ export class IdentityService {
     private readonly profiles: ProfileClient,
     private readonly applications: ApplicationsService,
     private readonly portals: PortalsRepository,
+    private readonly limiter: RateLimiter,
   ) {}
 
   /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed` or `oauth_unavailable`. */
@@ -100,10 +106,23 @@ export class IdentityService {
   }
 
   private async withUser(installation: Installation, accessToken: string): Promise<Identity> {
+    await this.takeTurn(installation.memberId);
     const { userId, isAdmin } = await this.profiles
       .read(installation.clientEndpoint, accessToken)
       .catch(rethrowAsProblem);
     return { ...installation, userId, isAdmin };
+  }
+
+  /** The call counts in the portal's bucket, which belongs to the messages as well; a new portal's is full. */
+  private async takeTurn(memberId: string): Promise<void> {
+    const portal = await this.portals.findByMemberId(memberId);
+    if (!portal) return;
+    const wait = await this.limiter.reserve(portal.id);
+    if (wait <= TURN_MS) return void (await pause(wait));
+    await this.limiter.release(portal.id, 1);
+    throw new Problem(503, 'oauth_unavailable', 'Every request that the portal allows is under way; try again later.', {
+      retryAfter: wait / 1_000,
+    });
   }
 
   private async allowedEndpoint(application: Application, memberId: string, address: string): Promise<string> {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
-import type { Environment } from '../../src/config/environment.js';
+import { readEnvironment } from '../../src/config/environment.js';
 import type { LaneResult } from '../../src/relay/endpoint-driver.js';
 import { OperatorSide, type OperatorSource } from '../../src/relay/operator-side.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../src/storage/claimed-lane.js';
@@ -55,7 +55,7 @@ const operator: OperatorSource = {
 beforeAll(async () => {
   [telegram, storage] = await Promise.all([TelegramSimulator.start(), createTestStorage()]);
   bot = telegram.addBot({ token: TOKEN });
-  const client = new TelegramClient({ TG_API_ROOT: telegram.url } as Environment);
+  const client = new TelegramClient(readEnvironment({ TG_API_ROOT: telegram.url }));
   const side = new OperatorSide();
   side.register(operator);
   spool = new FileSpool(side);
@@ -367,7 +367,7 @@ describe('outcomes of uploads', () => {
     const server = createServer((request) => request.once('data', () => request.destroy()));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const root = { TG_API_ROOT: `http://127.0.0.1:${port}` } as Environment;
+    const root = readEnvironment({ TG_API_ROOT: `http://127.0.0.1:${port}` });
     const talk = new Talk();
     const files = [file('a.bin', randomBytes(20 * MB))];
     const result = await talk.sends({ files }, {}, { api: new TelegramClient(root).bot(TOKEN) });
