@@ -151,12 +151,13 @@ class Server implements EmbeddedPostgres {
     this.stopping = true;
     await this.reviving;
     process.off('exit', this.atExit);
-    await this.owner?.end().catch(() => undefined);
-    if (!(await this.postmaster())) return;
+    // Owned until it is down: whoever waits for it must not take over a server that is about to end.
     // fast: ends open connections; immediate: as after a crash, for a server that does not come to rest.
     for (const mode of ['fast', 'immediate']) {
-      if ((await this.pgCtl('stop', '-w', '-t', '30', '-m', mode)) === 0 || !(await this.postmaster())) return;
+      if (!(await this.postmaster()) || (await this.pgCtl('stop', '-w', '-t', '30', '-m', mode)) === 0) break;
     }
+    await this.owner?.end().catch(() => undefined);
+    if (!(await this.postmaster())) return;
     throw new EmbeddedPostgresError(`PostgreSQL (process ${this.pid}) did not stop; see ${this.logFile}.`);
   }
 
