@@ -105,3 +105,17 @@ export async function tabStops(page: Page, document: Page | Frame, most = 60): P
   }
   return stops;
 }
+
+/** When the document first showed anything, in milliseconds from the request on. */
+export function firstPaint(document: Page | Frame): Promise<number> {
+  return document.evaluate(`new Promise((resolve) => {
+    const name = 'first-contentful-paint';
+    const known = performance.getEntriesByName(name)[0];
+    if (known) return resolve(known.startTime);
+    new PerformanceObserver((list) => {
+      const entry = list.getEntriesByName(name)[0];
+      if (entry) resolve(entry.startTime);
+    }).observe({ type: 'paint', buffered: true });
+    setTimeout(() => resolve(-1), 5000);
+  })`);
+}

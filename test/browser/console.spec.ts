@@ -5,12 +5,13 @@ import { Bridge, eventually } from '../support/bridge.js';
 import { DEFAULT_ADMIN_KEY } from '../support/program.js';
 import {
   accessibilityFaults,
+  firstPaint,
   launchBrowser,
+  type Look,
   openWindow,
   overflowing,
   screenshot,
   tabStops,
-  type Look,
 } from './browser.js';
 import { ANNA, PETER, playConversations, storeMonth } from './console.data.js';
 
@@ -221,13 +222,13 @@ describe('the console', { timeout: 300_000 }, () => {
     session.on('Network.loadingFinished', ({ encodedDataLength }) => (bytes += encodedDataLength));
     await page.goto(`${bridge.program.url}/console`);
     await page.getByLabel('Key', { exact: true }).waitFor();
-    const paint = await page.evaluate(`performance.getEntriesByName('first-contentful-paint')[0]?.startTime`);
+    const paint = await firstPaint(page);
     const toLogIn = bytes;
     await logIn(page, DEFAULT_ADMIN_KEY);
     await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
     await page.waitForLoadState('networkidle').catch(() => undefined);
     console.log(
-      `console: ${Math.round(toLogIn / 1000)} kB to log in, first paint ${Math.round(Number(paint))} ms; ${Math.round(bytes / 1000)} kB with the overview`,
+      `console: ${Math.round(toLogIn / 1000)} kB to log in, first paint ${Math.round(paint)} ms; ${Math.round(bytes / 1000)} kB with the overview`,
     );
     expect(toLogIn).toBeLessThan(450_000);
     await close({ page, complaints });
