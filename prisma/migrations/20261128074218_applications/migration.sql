@@ -1,7 +1,3 @@
--- No program ever wrote a secret there.
--- AlterTable
-ALTER TABLE "portals" DROP COLUMN "client_secret";
-
 -- AlterTable
 ALTER TABLE "oauth_states" ADD COLUMN     "application_id" BIGINT;
 
