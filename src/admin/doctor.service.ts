@@ -92,11 +92,12 @@ export class DoctorService {
 
   private async examine(): Promise<Examination> {
     const database = await this.checkDatabase();
-    const applications = database.ok ? await this.applications.list().catch(() => []) : [];
-    const stored = applications.filter(({ id }) => id !== null).length;
-    const program = [database, ...environmentChecks(this.environment, stored)];
-    if (!database.ok) return { program, traffic: null };
+    if (!database.ok) return { program: [database, ...environmentChecks(this.environment, 0)], traffic: null };
+    const program = [database];
     try {
+      const applications = await this.applications.list();
+      const stored = applications.filter(({ id }) => id !== null).length;
+      program.push(...environmentChecks(this.environment, stored));
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
       const traffic = await this.examineTraffic(applications);
       // After Telegram was asked: the ways to it and its clock are as they are now.

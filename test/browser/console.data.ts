@@ -150,7 +150,13 @@ async function annaBuys(bridge: Bridge, anna: SimulatedClient, operator: Operato
   await says(() => anna.replies(question.message_id, 'А сюда доставка точно бесплатная?', 'доставка в Казань'));
   const draft = await answers('Уточняю у склада…');
   operator.deletes(draft);
-  await answers('Да, от 1 500 ₽ доставка бесплатная 🎁');
+  const free = 'Да, от 1 500 ₽ доставка бесплатная 🎁';
+  await answers(free);
+  // What she writes next counts as having seen it only when the program knows that she has it.
+  await eventually(
+    () => bridge.messages('&direction=outbound&state=delivered'),
+    (items) => items.some(({ text }) => text === free),
+  );
   await says(() => anna.sends('Спасибо большое! Буду ждать 😊'));
   await answers('Хорошего вечера! Трек-номер пришлю сюда же.');
   bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, (params) => String(params['chat_id']) === String(ANNA));
