@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
-import { splitForBitrix, toBBCode } from './bitrix-markup.js';
+import { splitForBitrix, toBBCode } from './bbcode.writer.js';
 import type { ElementFile } from './client-files.js';
 
 type Chat = ClaimedLane['chat'];

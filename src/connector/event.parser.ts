@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/message.js';
 import type { StoredAttachment } from '../storage/intake.rows.js';
-import { fromBBCode, stripOperatorName } from './bitrix-markup.js';
+import { fromBBCode, stripOperatorName } from './bbcode.reader.js';
 import { linesOfCards } from './card.parser.js';
 import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
 import { parseQuotedAnswer } from './quote.parser.js';

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BITRIX_TEXT_LIMIT, fromBBCode, splitForBitrix, toBBCode } from '../../src/connector/bitrix-markup.js';
+import { fromBBCode } from '../../src/connector/bbcode.reader.js';
+import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/bbcode.writer.js';
 import { fromEntities, splitForTelegram, TELEGRAM_TEXT_LIMIT, toEntities } from '../../src/telegram/telegram-markup.js';
 
 const PIECES =
