@@ -78,7 +78,7 @@ export interface TimelineEntry {
     | 'sending'
     | 'waiting';
   /**
-   * Of an attempt or of waiting work: message, edit, delete, note, status (delivery report) or reading (read report).
+   * Of an attempt or of waiting work: message, edit, delete, note, status (delivery report) or, of older versions, reading (read report).
    */
   kind?: string;
   /** Number of the attempt, from 1; of `edited` and `deleted`, that of the revision. */

@@ -65,7 +65,7 @@ function planStatuses(lanes: ClaimedLane[]): PlannedCall[] {
 }
 
 function isStatus(lane: ClaimedLane): boolean {
-  return lane.channel === 'status' || lane.channel === 'reading';
+  return lane.channel === 'status';
 }
 
 /**

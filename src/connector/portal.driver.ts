@@ -7,7 +7,7 @@ import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
 import { planCalls, type PlannedCall } from './call-plan.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
-import type { PortalSender } from './portal.sender.js';
+import { done, type PortalSender } from './portal.sender.js';
 
 /** Requests to one portal at the same time; more would only queue inside it. */
 const CALLS_IN_FLIGHT = 10;
@@ -104,7 +104,13 @@ export class PortalDriver implements EndpointDriver {
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
     const results = new Map<ClaimedLane, Promise<LaneResult>>();
-    for (const call of planCalls(lanes, this.reserved)) {
+    // Left by a version that still sent read reports, which do nothing in Bitrix24.
+    const idle = lanes.filter(({ channel }) => channel === 'reading');
+    for (const lane of idle) results.set(lane, Promise.resolve(done(lane)));
+    for (const call of planCalls(
+      lanes.filter((lane) => !results.has(lane)),
+      this.reserved,
+    )) {
       const permit = this.reserved > 0;
       if (permit) this.reserved--;
       this.inFlight++;

@@ -196,20 +196,17 @@ export class PortalSender {
     }
   }
 
-  /** Reports operators' messages of these lanes (one line, one channel) as delivered or read. */
+  /** Reports operators' messages of these lanes (one line) as delivered. */
   async reportStatus(portal: PortalRecord, lanes: ClaimedLane[], permit = true): Promise<LaneResult[]> {
-    const reading = lanes[0]!.channel === 'reading';
     const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
     try {
       await this.rest.call(
         portal.id,
-        reading ? 'imconnector.send.status.reading' : 'imconnector.send.status.delivery',
+        'imconnector.send.status.delivery',
         { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
         { permit },
       );
-      return lanes.map((lane) => ({
-        deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: true as const })),
-      }));
+      return lanes.map(done);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       return lanes.map((lane) => failed(lane, error));
@@ -346,6 +343,11 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
     ...(isId(last?.user) ? { bitrixUserId: String(last!.user) } : {}),
   };
   return { deliveries, ...(Object.keys(chat).length > 0 ? { chat } : {}) };
+}
+
+/** Nothing is left to do for it. */
+export function done(lane: ClaimedLane): LaneResult {
+  return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: true as const })) };
 }
 
 function failed(lane: ClaimedLane, error: UpstreamError): LaneResult {

@@ -7,7 +7,7 @@ import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { OverviewRepository, type Census } from '../storage/overview.repository.js';
 
-const CHANNELS = ['inbound', 'outbound', 'status', 'reading'] as const;
+const CHANNELS = ['inbound', 'outbound', 'status'] as const;
 const DIRECTIONS = ['inbound', 'outbound'] as const;
 /** Of what there may be none, 0 is told all the same: a rule that compares needs a number. */
 const KNOWN_STATES = {

@@ -9,6 +9,7 @@ import { growAlbums, insertMessages, mergeWords, type NewMessage } from './messa
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
 import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
+import { markSeen } from './seen.js';
 import { welcome } from './welcome.js';
 import {
   changedByOperator,
@@ -156,23 +157,10 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     }
   }
 
-  const seen = new Map<bigint, NewDelivery>();
-  for (const update of fresh) {
-    const chat = chatOf(update);
-    if (!update.sawChat || !chat?.unseen_message_id) continue;
-    seen.set(chat.id, {
-      chatId: chat.id,
-      channel: 'reading',
-      endpoint: portalEndpoint(chat.portal_id),
-      messageId: chat.unseen_message_id,
-      kind: 'reading',
-    });
-  }
-  if (seen.size > 0) {
-    await connection.query(`UPDATE chat_links SET unseen_message_id = NULL WHERE id = ANY($1::bigint[])`, [
-      [...seen.keys()],
-    ]);
-  }
+  await markSeen(
+    connection,
+    fresh.flatMap((update) => (update.sawChat ? (chatOf(update) ?? []) : [])),
+  );
   const ordered = work.sort((a, b) => a.at - b.at).map(({ delivery }) => delivery);
   const greetings = await welcome(
     connection,
@@ -181,7 +169,7 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
       return chat && !chat.banned ? [chat] : [];
     }),
   );
-  const deliveries = [...ordered, ...greetings, ...seen.values()];
+  const deliveries = [...ordered, ...greetings];
   await appendDeliveries(connection, deliveries);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }

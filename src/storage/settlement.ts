@@ -270,18 +270,6 @@ async function recordMessages(connection: Queryable, done: Done[]): Promise<void
       ],
     );
   }
-  const seen = done.filter(
-    ({ delivery, settlement }) => delivery.kind === 'reading' && settlement.outcome === 'delivered',
-  );
-  if (seen.length > 0) {
-    await connection.query(
-      `UPDATE messages m SET seen_at = now()
-         FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, message_id bigint)
-        WHERE m.chat_id = r.chat_id AND m.id <= r.message_id AND m.direction = 'outbound' AND m.state = 'delivered'
-          AND m.seen_at IS NULL AND m.id > r.message_id - 1000`,
-      [jsonb(seen.map(({ lane, delivery }) => ({ chat_id: lane.chat.id, message_id: delivery.message.id })))],
-    );
-  }
 }
 
 async function recordParts(connection: Queryable, done: Done[]): Promise<void> {

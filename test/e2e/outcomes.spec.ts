@@ -279,27 +279,6 @@ describe('operator → client: what becomes of a send', () => {
     await chat.becomes('clock', 'delivered');
   });
 
-  it('reports as read what the client has answered, again after a failure', async () => {
-    const chat = await Conversation.begin(bridge, 114);
-    bridge.bitrix24.faults.next(
-      'imconnector.send.status.reading',
-      { status: 500, error: 'INTERNAL_SERVER_ERROR' },
-      1,
-      chat.fromClient,
-    );
-    chat.answers('seen?');
-    await chat.becomes('seen?', 'delivered');
-    chat.client.sends('yes');
-    await eventually(
-      () => chat.becomes('seen?', 'delivered'),
-      (item) => item.seenAt !== null,
-    );
-    const reports = bridge.portal.calls.filter(
-      ({ method, params }) => method === 'imconnector.send.status.reading' && chat.fromClient(params),
-    );
-    expect(reports.map(({ status }) => status)).toEqual([500, 200]);
-  });
-
   it('waits while connections are refused, and delivers when they stand again', async () => {
     const chat = await Conversation.begin(bridge, 115);
     // Its connection would be cut, too.

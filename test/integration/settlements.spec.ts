@@ -54,7 +54,7 @@ beforeEach(async () => {
 const idOf = ({ endpoint }: Lease) => BigInt(endpoint.split(':')[1]!);
 const words = (text: string) => ({ kind: 'text', text, marks: [], raw: {} });
 
-function clientWrites(text: string) {
+function clientWrites(text: string, sawChat = false) {
   const chat = { externalId: 'tg:5', externalUserId: 'tg:5', telegramChatId: 5n, type: 'private', title: 'Ivan' };
   return intake.acceptClientUpdates([
     {
@@ -63,7 +63,7 @@ function clientWrites(text: string) {
       chat,
       said: words(text),
       telegramMessageId: BigInt(updateId),
-      sawChat: false,
+      sawChat,
     },
   ]);
 }
@@ -109,6 +109,29 @@ describe('lanes of several endpoints, settled together', () => {
     const { rows } = await db.query('SELECT bitrix_chat_id, bitrix_session_id, unseen_message_id FROM chat_links');
     const unseen = outbound!.deliveries[0]!.message.id;
     expect(rows).toEqual([{ bitrix_chat_id: '42', bitrix_session_id: '43', unseen_message_id: unseen }]);
+  });
+
+  it("mark as seen what reached the client before their next words, however much others wrote meanwhile", async () => {
+    const reach = async () => {
+      const [outbound] = await lanes.claim(bot, 10, 1);
+      await lanes.settle([{ lease: bot, lanes: [delivered(outbound!)] }], OWNER);
+    };
+    const seen = async () =>
+      (
+        await db.query<{ seen: boolean }>(
+          `SELECT seen_at IS NOT NULL AS seen FROM messages WHERE direction = 'outbound' ORDER BY id`,
+        )
+      ).rows.map((row) => row.seen);
+    await reach();
+    await db.query(`SELECT setval(pg_get_serial_sequence('messages', 'id'), 1000000)`);
+    await operatorWrites('b2');
+    await reach();
+    await operatorWrites('b3');
+    await clientWrites('thanks', true);
+    expect(await seen()).toEqual([true, true, false]);
+    await reach();
+    await clientWrites('thanks again', true);
+    expect(await seen()).toEqual([true, true, true]);
   });
 
   it('name the endpoints that have work due: what waits behind, and what follows', async () => {

@@ -2,7 +2,7 @@ import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import type { PageFile } from './page.files.js';
 import type { Sandbox } from './sandbox.js';
 
-export type Tick = 'clock' | 'delivered' | 'seen';
+export type Tick = 'clock' | 'delivered';
 
 /** What the operator sees as one message. */
 export interface DialogBubble extends Pick<
@@ -18,16 +18,14 @@ export interface DialogBubble extends Pick<
 
 /** The last messages of a dialog as its operator sees them. */
 export function dialogBubbles(sandbox: Sandbox, dialog: string, limit: number): DialogBubble[] {
-  const { portal, seenMessages } = sandbox;
-  return portal
+  return sandbox.portal
     .dialog(dialog)
     .messages.slice(-limit)
     .map((message) => {
       const { id, author, authorId, text, at, whisper, edited, deleted } = message;
-      const user = portal.users.get(authorId);
+      const user = sandbox.portal.users.get(authorId);
       const name = user ? `${user.name} ${user.lastName}`.trim() : '';
-      const tick = tickOf(message, seenMessages);
-      return { id, author, name, text, at, whisper, edited, deleted, files: filesOf(message), tick };
+      return { id, author, name, text, at, whisper, edited, deleted, files: filesOf(message), tick: tickOf(message) };
     });
 }
 
@@ -40,9 +38,8 @@ function filesOf({ files }: LineMessage): PageFile[] {
   }));
 }
 
-function tickOf({ id, author, sending, whisper, readByClient }: LineMessage, seen: ReadonlySet<number>): Tick | null {
+function tickOf({ author, sending, whisper, readByClient }: LineMessage): Tick | null {
   if (author !== 'operator' || whisper) return null;
   if (sending) return 'clock';
-  if (seen.has(id)) return 'seen';
   return readByClient ? 'delivered' : null;
 }

@@ -65,7 +65,6 @@ export class Conversation {
     await this.whisper(anna);
     await this.outages(anna);
     await this.blocked(anna);
-    await this.reading(peter);
   }
 
   private async greetings(anna: Party, peter: Party): Promise<void> {
@@ -291,16 +290,6 @@ export class Conversation {
     anna.client.unblocks();
     await this.exchange.says(anna, 'Sorry, wrong button!');
     await this.exchange.answers(anna, 'No problem. Your parcel is here.');
-  }
-
-  private async reading(peter: Party): Promise<void> {
-    this.transcript.heading('Who answers has read');
-    await this.exchange.answers(peter, 'Всё в порядке?');
-    const message = this.exchange.dialog(peter).messages.at(-1)!;
-    await this.exchange.says(peter, 'Да, спасибо!');
-    const seen = await this.exchange.until(() => this.sandbox.seenMessages.has(message.id));
-    if (seen) this.transcript.line('Bitrix24', OPERATOR.name, 'learns', message.text, '✓✓ seen');
-    else this.exchange.fault(`Nothing was reported as read after ${peter.name} had answered «${message.text}».`);
   }
 
   private get handlerPath(): string {

@@ -35,7 +35,6 @@ export interface SandboxOptions {
  */
 export class Sandbox {
   private readonly downUntil: Record<Network, number> = { telegram: 0, bitrix24: 0 };
-  private readonly seen = new Set<number>();
   private readonly wakeUps = new Set<NodeJS.Timeout>();
 
   private constructor(
@@ -114,16 +113,6 @@ export class Sandbox {
   get settingsPage(): string {
     const { frames } = this.portal;
     return frames.pageUrl(frames.settings(this.app, { connector: this.connectorId, line: LINE, lang: this.language }));
-  }
-
-  /** Ids of the operators' messages that the program reported as read (`imconnector.send.status.reading`). */
-  get seenMessages(): ReadonlySet<number> {
-    for (const { method, params, status } of this.portal.calls) {
-      if (method !== 'imconnector.send.status.reading' || status !== 200) continue;
-      const messages = Object.values(params['MESSAGES'] ?? {}) as { im?: { message_id?: unknown } }[];
-      for (const { im } of messages) this.seen.add(Number(im?.message_id));
-    }
-    return this.seen;
   }
 
   /** Lets one network be unreachable for the program; a second call prolongs it. */

@@ -2,7 +2,7 @@ import { make, signButton } from './dom.js';
 import { bitrixText, telegramText } from './markup.js';
 import { currentLanguage, text } from './texts.js';
 
-const TICKS = { clock: '🕓', delivered: '✓', seen: '✓✓' };
+const TICKS = { clock: '🕓', delivered: '✓' };
 const UNITS = { en: ['B', 'KB', 'MB', 'GB'], ru: ['Б', 'КБ', 'МБ', 'ГБ'] };
 
 const clock = (at) => new Date(at).toLocaleTimeString(currentLanguage(), { hour: '2-digit', minute: '2-digit' });
@@ -66,7 +66,6 @@ function tick(name, sign) {
   element.setAttribute('role', 'img');
   element.setAttribute('aria-label', text(name));
   element.title = text(name);
-  if (name === 'seen') element.append(` ${text('seen')}`);
   return element;
 }
 

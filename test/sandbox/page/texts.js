@@ -56,7 +56,6 @@ const TEXTS = {
     sent: 'sent',
     clock: 'on its way to the client',
     delivered: 'delivered',
-    seen: 'seen',
   },
   ru: {
     title: 'Песочница',
@@ -115,7 +114,6 @@ const TEXTS = {
     sent: 'отправлено',
     clock: 'на пути к клиенту',
     delivered: 'доставлено',
-    seen: 'просмотрено',
   },
 };
 

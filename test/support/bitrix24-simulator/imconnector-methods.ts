@@ -141,6 +141,7 @@ async function reportDelivery(params: Params, context: RestContext): Promise<Par
   return { SUCCESS: true, DATA: [] };
 }
 
+/** Taken and dropped: imopenlines/lib/connector.php, onReceivedStatusReading. */
 async function reportReading(params: Params, context: RestContext): Promise<Params> {
   target(params);
   messageList(params);
