@@ -111,7 +111,7 @@ describe('lanes of several endpoints, settled together', () => {
     expect(rows).toEqual([{ bitrix_chat_id: '42', bitrix_session_id: '43', unseen_message_id: unseen }]);
   });
 
-  it("mark as seen what reached the client before their next words, however much others wrote meanwhile", async () => {
+  it('mark as seen what reached the client before their next words, however much others wrote meanwhile', async () => {
     const reach = async () => {
       const [outbound] = await lanes.claim(bot, 10, 1);
       await lanes.settle([{ lease: bot, lanes: [delivered(outbound!)] }], OWNER);
