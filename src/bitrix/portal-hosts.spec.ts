@@ -6,10 +6,13 @@ const box = { portalOrigin: 'http://crm.acme.example:8080', oauthOrigin: undefin
 const sandbox = { portalOrigin: undefined, oauthOrigin: 'http://127.0.0.1:9000' };
 
 describe('cloud portals', () => {
-  it.each(['acme.bitrix24.com', 'b24-x1.bitrix24.ru', 'acme.bitrix24.com.br', 'ACME.Bitrix24.DE'])(
-    '%s is one',
-    (host) => expect(isCloudPortalHost(host)).toBe(true),
-  );
+  it.each([
+    'acme.bitrix24.com',
+    'b24-x1.bitrix24.ru',
+    'acme.bitrix24.com.br',
+    'ACME.Bitrix24.DE',
+    ...['uz', 'am', 'az', 'ge', 'kg', 'uk', 'mx', 'co', 'ae'].map((zone) => `acme.bitrix24.${zone}`),
+  ])('%s is one', (host) => expect(isCloudPortalHost(host)).toBe(true));
 
   it.each([
     'bitrix24.com',

@@ -1,29 +1,15 @@
 import type { Environment } from '../config/environment.js';
 
 /**
- * Zones in which Bitrix24 gives cloud portals their addresses, `<account>.<zone>` (the portal zones of Bitrix24's
- * own `CBitrix24::getPortalZone`). A host below any other domain may belong to anybody.
+ * Zones in which Bitrix24 gives cloud portals their addresses, `<account>.<zone>`, as its own modules list them: sign,
+ * .settings.php, and imconnector, lib/Tools/Connectors/Notifications.php, a domain for each region; call,
+ * lib/Library.php, the regions of the Russian-speaking service. A host below any other domain may belong to anybody.
  */
-const CLOUD_ZONES = [
-  'bitrix24.com',
-  'bitrix24.com.br',
-  'bitrix24.com.tr',
-  'bitrix24.eu',
-  'bitrix24.de',
-  'bitrix24.es',
-  'bitrix24.fr',
-  'bitrix24.it',
-  'bitrix24.pl',
-  'bitrix24.in',
-  'bitrix24.id',
-  'bitrix24.cn',
-  'bitrix24.jp',
-  'bitrix24.vn',
-  'bitrix24.ru',
-  'bitrix24.by',
-  'bitrix24.kz',
-  'bitrix24.ua',
-];
+const CLOUD_ZONES = new Set(
+  'com com.br com.tr eu de es fr it pl uk in id cn jp vn co mx ae ru by kz ua uz am az ge kg'
+    .split(' ')
+    .map((zone) => `bitrix24.${zone}`),
+);
 
 /** Sites of the vendor in the same zones; a deleted portal redirects to them. */
 const VENDOR_SITES = new Set(['www', 'api', 'apidocs', 'auth', 'cdn', 'dl', 'helpdesk', 'oauth', 'vendors']);
@@ -44,7 +30,7 @@ export function isCloudPortalHost(host: string): boolean {
   const dot = host.indexOf('.');
   const account = host.slice(0, dot).toLowerCase();
   return (
-    CLOUD_ZONES.includes(host.slice(dot + 1).toLowerCase()) &&
+    CLOUD_ZONES.has(host.slice(dot + 1).toLowerCase()) &&
     /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(account) &&
     !VENDOR_SITES.has(account)
   );

@@ -36,6 +36,13 @@ describe('the client as Bitrix24 is told of him', () => {
     ['a last name alone is the name', { firstName: null }, { name: 'Petrov' }],
     ['nothing readable: the user name', { firstName: '🔥', lastName: null }, { name: 'ivan' }],
     ['nothing at all: the number', { firstName: null, lastName: null, username: null }, { name: 'Telegram 777' }],
+    ['names of fillers are none', { firstName: '\u3164', lastName: '\u115F\u1160' }, { name: 'ivan' }],
+    ['fillers inside a name are left out', { firstName: '\u3164Iv\u200Ban', lastName: null }, { name: 'Ivan' }],
+    [
+      'marks alone are no name',
+      { firstName: '\u0301\u0301', lastName: null, username: null },
+      { name: 'Telegram 777' },
+    ],
     ['long names are cut', { firstName: 'x'.repeat(60), lastName: null }, { name: 'x'.repeat(25) }],
     [
       'a group is called by its title',

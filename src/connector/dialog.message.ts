@@ -43,14 +43,18 @@ export function chatOf(chat: Chat): Record<string, string> {
   return { id: chat.externalId, name: chat.title };
 }
 
-/** A name as a CRM card takes it: letters, marks, digits, spaces, hyphen, apostrophe, dot. */
+/**
+ * A name as a CRM card takes it: letters, marks, digits, spaces, hyphen, apostrophe, dot. Letters that nobody can see
+ * (U+3164 and the other fillers) are none; '' when no letter or digit is left.
+ */
 function crmName(name: string | null): string {
   const letters = (name ?? '')
     .normalize('NFC')
+    .replace(/\p{DI}/gu, '')
     .replace(/[^\p{L}\p{M}\p{N} '’.-]/gu, ' ')
     .replace(/\s+/g, ' ')
     .trim();
-  return [...letters].slice(0, NAME_LIMIT).join('').trim();
+  return /[\p{L}\p{N}]/u.test(letters) ? [...letters].slice(0, NAME_LIMIT).join('').trim() : '';
 }
 
 /**

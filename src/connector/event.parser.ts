@@ -3,7 +3,7 @@ import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/me
 import type { StoredAttachment } from '../storage/intake.rows.js';
 import { fromBBCode, stripOperatorName } from './bbcode.reader.js';
 import { linesOfCards } from './card.parser.js';
-import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
+import { elementsOf, fieldsOf, languageCode, scalar } from './form-fields.reader.js';
 import { parseQuotedAnswer } from './quote.parser.js';
 
 /**
@@ -177,8 +177,7 @@ export function parseUninstall(data: unknown): { clean: boolean } {
 
 /** LANGUAGE_ID of a lifecycle event, lower case; undefined when it names none. */
 export function eventLanguage(event: EventEnvelope): string | undefined {
-  const code = scalar(fieldsOf(event.data)?.LANGUAGE_ID)?.toLowerCase() ?? '';
-  return /^[a-z]{2,3}$/.test(code) ? code : undefined;
+  return languageCode(fieldsOf(event.data)?.LANGUAGE_ID);
 }
 
 /**

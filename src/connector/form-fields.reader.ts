@@ -14,3 +14,9 @@ export function fieldsOf(value: unknown): Record<string, unknown> | undefined {
 export function elementsOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : Object.values(fieldsOf(value) ?? {});
 }
+
+/** A language as Bitrix24 codes it (LANG, LANGUAGE_ID), lower case; undefined when it is none. */
+export function languageCode(value: unknown): string | undefined {
+  const code = scalar(value)?.trim().toLowerCase() ?? '';
+  return /^[a-z]{2,3}$/.test(code) ? code : undefined;
+}

@@ -1,3 +1,5 @@
+import { languageCode } from './form-fields.reader.js';
+
 /**
  * Reads the form that Bitrix24 makes a user's browser post into a frame of ours: the installation page, the
  * application itself or a placement (apidocs.bitrix24.com, "Simplified OAuth for applications opened in Bitrix24").
@@ -49,8 +51,7 @@ export function parseFrame(query: unknown, body: unknown): Frame | null {
 
 /** LANG of a frame's query; `en` when it is missing or no language code. */
 export function parseLanguage(value: unknown): string {
-  const code = word(value)?.toLowerCase() ?? '';
-  return /^[a-z]{2,3}$/.test(code) ? code : 'en';
+  return languageCode(value) ?? 'en';
 }
 
 function parsePlacementOptions(value: unknown): PlacementOptions {

@@ -7,7 +7,7 @@ import { type Frame, parseFrame } from './frame.parser.js';
 import type { Installed } from './install.service.js';
 import { type FramePage, newNonce } from './page-reply.js';
 import { installPage } from './pages/install.page.js';
-import { pageLanguage, type PageLanguage } from './pages/layout.js';
+import { languageOf, type Language } from '../common/language.js';
 import { problemPage } from './pages/problem.page.js';
 import type { RegistrationReport } from './registration.service.js';
 
@@ -40,10 +40,10 @@ export class FramesService {
   async answer(
     query: unknown,
     body: unknown,
-    work: (frame: Frame, lang: PageLanguage) => Promise<FramePage>,
+    work: (frame: Frame, lang: Language) => Promise<FramePage>,
   ): Promise<FramePage> {
     const frame = parseFrame(query, body);
-    const lang = pageLanguage(frame?.language ?? (query as { LANG?: unknown } | undefined)?.LANG);
+    const lang = languageOf(frame?.language ?? (query as { LANG?: unknown } | undefined)?.LANG);
     try {
       if (frame) return await work(frame, lang);
       throw new Problem(400, 'frame_malformed', 'The form has no AUTH_ID: open the application inside the portal.');
@@ -58,7 +58,7 @@ export class FramesService {
   }
 
   /** The steps of an installation; with `finish` the page tells the portal that the installation is over. */
-  installed(installed: Installed, lang: PageLanguage, { finish }: { finish: boolean }): FramePage {
+  installed(installed: Installed, lang: Language, { finish }: { finish: boolean }): FramePage {
     const { portal } = installed;
     const nonce = newNonce();
     const html = installPage({

@@ -3,7 +3,7 @@ import { Problem } from '../common/problem.js';
 import { FramesService, reportOf } from './frames.service.js';
 import type { FramePage } from './page-reply.js';
 import { type Installed, InstallService } from './install.service.js';
-import { pageLanguage } from './pages/layout.js';
+import { languageOf } from '../common/language.js';
 import { problemPage } from './pages/problem.page.js';
 import { say } from './pages/texts.js';
 import type { RegistrationReport } from './registration.service.js';
@@ -29,7 +29,7 @@ export class OauthCallbackService {
 
   /** Never throws a {@link Problem}: it becomes a page. */
   async page(query: Record<string, unknown>, languages: string | undefined): Promise<FramePage> {
-    const lang = pageLanguage(languages);
+    const lang = languageOf(languages);
     try {
       const { html, status } = this.frames.installed(await this.install(query), lang, { finish: false });
       return { html, status };

@@ -1,3 +1,4 @@
+import { languageOf, type Language } from '../common/language.js';
 import { FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
 
 /** What an operator reads in the dialog when his message did not reach the client. */
@@ -99,12 +100,9 @@ const SENTENCES = {
 
 const EXCERPT = 80;
 
-export type NoteLanguage = 'ru' | 'en';
+export type NoteLanguage = Language;
 
-/** Russian for Russian portals, English for all others. */
-export function noteLanguage(portalLanguage: string): NoteLanguage {
-  return portalLanguage.toLowerCase().startsWith('ru') ? 'ru' : 'en';
-}
+export const noteLanguage = languageOf;
 
 /** Code of the note on files of a client that the portal could not fetch. */
 export const FILES_MISSING = 'files_missing';

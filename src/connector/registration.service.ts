@@ -13,6 +13,7 @@ import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { Bot } from '../storage/prisma/client.js';
+import { languageCode } from './form-fields.reader.js';
 import { CONNECTOR_ICON, CONNECTOR_ICON_DISABLED } from './connector-icon.js';
 import { BOUND_EVENTS, isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
 
@@ -249,7 +250,9 @@ export class RegistrationService {
 
   private checkInstalled(portal: PortalRecord, installing: boolean): Promise<RegistrationStep> {
     return this.attempt('app.info', 'the application is installed', async () => {
-      const info = (await this.call(portal, 'app.info', {})) as { INSTALLED?: unknown } | null;
+      const info = (await this.call(portal, 'app.info', {})) as { INSTALLED?: unknown; LANGUAGE_ID?: unknown } | null;
+      const language = languageCode(info?.LANGUAGE_ID);
+      if (language) await this.portals.setLanguage(portal.id, language);
       if (info?.INSTALLED === true || info?.INSTALLED === 'Y') return undefined;
       if (installing) return 'the installation ends when this page tells the portal so';
       throw new Problem(

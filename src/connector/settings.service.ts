@@ -10,7 +10,7 @@ import type { FramePage } from './page-reply.js';
 import { type Identity, IdentityService } from './identity.service.js';
 import { InstallService } from './install.service.js';
 import { LineSettingsService } from './line-settings.service.js';
-import { pageLanguage, type PageLanguage } from './pages/layout.js';
+import { languageOf, type Language } from '../common/language.js';
 import { outsidePage, statusPage, wrongPlacementPage } from './pages/settings.page.js';
 import { say } from './pages/texts.js';
 import { RegistrationService } from './registration.service.js';
@@ -36,7 +36,7 @@ export class SettingsService {
    * Contact Center opened our tile for a line: gives the line a bot if one is free, switches the connector on there and
    * answers the page, which learns from its API what came of it. Throws Problem as {@link IdentityService.confirmAdministrator}.
    */
-  async openLine(frame: Frame, lang: PageLanguage): Promise<FramePage> {
+  async openLine(frame: Frame, lang: Language): Promise<FramePage> {
     const identity = await this.identities.confirmAdministrator(frame);
     const portal = await this.connected(identity, frame);
     const { connector, lineId } = frame.placement;
@@ -78,7 +78,7 @@ export class SettingsService {
    * The application itself was opened. For an administrator of a portal that is not connected this is the
    * installation: applications without an installation path know no other moment.
    */
-  async showApplication(frame: Frame, lang: PageLanguage): Promise<FramePage> {
+  async showApplication(frame: Frame, lang: Language): Promise<FramePage> {
     const identity = await this.identities.confirm(frame);
     const known = await this.portals.findByMemberId(identity.memberId);
     if (identity.isAdmin && !this.isConnected(known, identity)) {
@@ -107,7 +107,7 @@ export class SettingsService {
 
   /** The address opened in a browser, outside any portal. `languages`: Accept-Language. */
   outside(languages: string | undefined): string {
-    return outsidePage(pageLanguage(languages), this.environment.B24_CONNECTOR_NAME);
+    return outsidePage(languageOf(languages), this.environment.B24_CONNECTOR_NAME);
   }
 
   /** The portal of a confirmed administrator, connected if it was not, with his pair kept beside the installer's. */
@@ -128,7 +128,7 @@ export class SettingsService {
     return { status: 200, html, frameAncestor: new URL(identity.clientEndpoint).origin };
   }
 
-  private say(lang: PageLanguage, text: 'settingsNoLine'): string {
+  private say(lang: Language, text: 'settingsNoLine'): string {
     return say(lang, text, { connector: this.environment.B24_CONNECTOR_NAME });
   }
 }

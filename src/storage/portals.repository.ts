@@ -190,12 +190,17 @@ export class PortalsRepository {
     await this.db.query(`UPDATE portals SET scope = $2, updated_at = now() WHERE id = $1`, [id, scope]);
   }
 
+  /** The portal's own language, as app.info names it (LANGUAGE_ID). */
+  async setLanguage(id: bigint, language: string): Promise<void> {
+    await this.db.query(
+      `UPDATE portals SET language = $2, updated_at = now() WHERE id = $1 AND language IS DISTINCT FROM $2`,
+      [id, language],
+    );
+  }
+
   /** For how many days messages are kept; null: for ever. */
   async setRetention(id: bigint, days: number | null): Promise<void> {
     await this.db.query(`UPDATE portals SET retention_days = $2, updated_at = now() WHERE id = $1`, [id, days]);
   }
 
-  async setLanguage(id: bigint, language: string): Promise<void> {
-    await this.db.query(`UPDATE portals SET language = $2, updated_at = now() WHERE id = $1`, [id, language]);
-  }
 }

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { languageOf } from '../common/language.js';
 import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import {
   FILES_LEFT_OUT,
@@ -146,7 +147,7 @@ export class BotSender {
     const { text, marks, attachments, replyTo } = delivery.message;
     const words = { text, marks: marks as Mark[] };
     if (sent.parts.size === 0) target.answers(replyTo);
-    let mark = delivery.unknown ? REPEATED[outgoing.chat.language?.startsWith('ru') ? 'ru' : 'en'] : null;
+    let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
     for (;;) {
       const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
       const [next] = planMessage({ words, heading, attached: attachments.length, files: left, sent: sent.parts });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { languageOf, type Language } from '../common/language.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
@@ -9,7 +10,6 @@ import { BotsRepository } from '../storage/bots.repository.js';
 import { encryptionContext, EncryptionService } from '../storage/encryption.service.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import type { Bot, BotMode, BotState } from '../storage/prisma/client.js';
-import type { MessageLanguage } from './message-labels.js';
 import { TelegramClient, type BotApi } from './telegram.client.js';
 
 /** A bot as people see it: without anything secret. */
@@ -236,11 +236,11 @@ export class BotsService implements OnApplicationBootstrap {
   }
 
   /** Language of the placeholders that operators read: the portal's. */
-  async language(id: bigint): Promise<MessageLanguage> {
+  async language(id: bigint): Promise<Language> {
     return this.cached(`language:${id}`, async () => {
       const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
       const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
-      return portal?.language.toLowerCase().startsWith('ru') ? 'ru' : 'en';
+      return languageOf(portal?.language);
     });
   }
 

@@ -1,5 +1,6 @@
 import type { TelegramChat } from '../relay/message.js';
 import { asBigInt, asObject, asOrdinal, asText, type JsonObject } from './json-fields.reader.js';
+import { namesOf, personName, visible } from './person-name.js';
 
 /** Payload of a deep link `t.me/<bot>?start=<payload>` (core.telegram.org/bots/features#deep-linking). */
 const START = /^\/start(?:@\w+)? ([\w-]{1,64})$/;
@@ -66,7 +67,7 @@ function parseDirectMessages(id: bigint, place: JsonObject, from: JsonObject): T
 
 /** A group is the client itself; each topic of a forum is a dialog of its own. */
 function parseGroup(id: bigint, type: string, place: JsonObject): TelegramChat {
-  const title = asText(asObject(place.chat).title) || `Telegram ${id}`;
+  const title = visible(asObject(place.chat).title) || `Telegram ${id}`;
   const username = asText(asObject(place.chat).username) || undefined;
   // A group that becomes a supergroup has another id from then on, and keeps its dialog.
   const [before, now] = [asBigInt(place.migrate_from_chat_id), asBigInt(place.migrate_to_chat_id)];
@@ -100,21 +101,19 @@ function topicOf(place: JsonObject): bigint | undefined {
  * of the topic, with the name that it had then.
  */
 function topicTitleOf(place: JsonObject): { title: string; isNew: boolean } | null {
-  const news = asText(asObject(place.forum_topic_created ?? place.forum_topic_edited).name);
+  const news = visible(asObject(place.forum_topic_created ?? place.forum_topic_edited).name);
   if (news) return { title: news, isNew: true };
-  const first = asText(asObject(asObject(place.reply_to_message).forum_topic_created).name);
+  const first = visible(asObject(asObject(place.reply_to_message).forum_topic_created).name);
   return first ? { title: first, isNew: false } : null;
 }
 
 function personOf(person: JsonObject, id: bigint): Pick<TelegramChat, 'title' | 'firstName' | 'lastName' | 'username'> {
-  const firstName = asText(person.first_name) || undefined;
-  const lastName = asText(person.last_name) || undefined;
-  const username = asText(person.username) || undefined;
+  const { first, last, username } = namesOf(person);
   return {
-    title: [firstName, lastName].filter(Boolean).join(' ') || (username ? `@${username}` : `Telegram ${id}`),
-    firstName,
-    lastName,
-    username,
+    title: personName(person) || `Telegram ${id}`,
+    firstName: first || undefined,
+    lastName: last || undefined,
+    username: username || undefined,
   };
 }
 

@@ -5,6 +5,7 @@ import type { StoredAttachment } from '../storage/intake.rows.js';
 import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
 import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './message-labels.js';
 import { lines, named, spaced, withDetails } from './message-wording.js';
+import { personName, visible } from './person-name.js';
 import { mapUrl, parseRichMessage } from './rich-message.parser.js';
 import { fromEntities } from './telegram-markup.js';
 
@@ -418,13 +419,8 @@ function readPollAnswer(answer: JsonObject, labels: MessageLabels): string {
 }
 
 /** The name of a User, a Contact or a SharedUser. */
-function personName(value: unknown): string {
-  const { first_name: first, last_name: last, username } = asObject(value);
-  return spaced(asText(first).trim(), asText(last).trim()) || (asText(username) && `@${asText(username)}`);
-}
-
 function chatName(value: unknown): string {
-  return asText(asObject(value).title) || personName(value);
+  return visible(asObject(value).title) || personName(value);
 }
 
 function titled(label: string, value: unknown): string {

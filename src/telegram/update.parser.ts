@@ -20,6 +20,7 @@ import {
   type MessageContent,
 } from './message-content.js';
 import type { MessageLanguage } from './message-labels.js';
+import { personName, visible } from './person-name.js';
 
 /**
  * Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. Not among
@@ -300,11 +301,10 @@ function readDeletion(deletion: JsonObject, context: Context): ClientUpdate {
 
 function authorOf(place: JsonObject): { authorId?: string; authorName?: string } {
   const senderChat = asObject(place.sender_chat);
-  const title = asText(senderChat.title);
+  const title = visible(senderChat.title);
   if (title) return { authorId: asId(senderChat.id) || undefined, authorName: title };
   const from = asObject(place.from);
-  const name = [asText(from.first_name), asText(from.last_name)].filter(Boolean).join(' ') || asText(from.username);
-  return { authorId: asId(from.id) || undefined, authorName: name || undefined };
+  return { authorId: asId(from.id) || undefined, authorName: personName(from) || undefined };
 }
 
 function replyOf(message: JsonObject): ClientUpdate['replyTo'] {

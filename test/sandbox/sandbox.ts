@@ -147,7 +147,8 @@ export class Sandbox {
 
   /** What an administrator does: opens the installation frame, whose page ends with `BX24.installFinish()`. */
   private async install(language: string): Promise<void> {
-    const frame = await this.portal.openInstallFrame(this.app, { lang: language });
+    this.portal.language = language;
+    const frame = await this.portal.openInstallFrame(this.app);
     if (frame.status !== 200) throw new Error(`The installation answered ${frame.status}:\n${frame.html}`);
     await frame.runInstallFinish();
     for (let tries = 0; !this.portal.lines.isReady(this.connectorId, LINE); tries += 1) {

@@ -1,9 +1,10 @@
 import type { RegistrationReport } from '../registration.service.js';
-import { escapeHtml, renderPage, type PageLanguage } from './layout.js';
+import type { Language } from '../../common/language.js';
+import { escapeHtml, renderPage } from './layout.js';
 import { say } from './texts.js';
 
 export interface InstallPage {
-  lang: PageLanguage;
+  lang: Language;
   connectorName: string;
   portal: string;
   report: RegistrationReport;

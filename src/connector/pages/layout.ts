@@ -1,16 +1,4 @@
-import { parseLanguage } from '../frame.parser.js';
-
-/** The languages our pages are written in. */
-export type PageLanguage = 'en' | 'ru';
-
-/** Portals whose interface has its own language but whose users read Russian (LANG codes of Bitrix24). */
-const READS_RUSSIAN = new Set(['ru', 'by', 'be', 'kz', 'kk', 'kg', 'uz', 'am', 'az', 'ge']);
-
-/** English, or Russian for the portals where that is read. Takes a LANG code or an Accept-Language header. */
-export function pageLanguage(code: unknown): PageLanguage {
-  const first = typeof code === 'string' ? code.split(/[,;_-]/)[0] : code;
-  return READS_RUSSIAN.has(parseLanguage(first)) ? 'ru' : 'en';
-}
+import type { Language } from '../../common/language.js';
 
 /** What a page needs besides its words. */
 export interface PageScript {
@@ -23,7 +11,7 @@ export interface PageScript {
 }
 
 export interface Page {
-  lang: PageLanguage;
+  lang: Language;
   title: string;
   /** HTML; everything variable in it went through {@link escapeHtml}. */
   body: string;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../../common/problem.js';
 import { installPage } from './install.page.js';
-import { contentSecurityPolicy, pageLanguage } from './layout.js';
+import { contentSecurityPolicy } from './layout.js';
 import { problemPage } from './problem.page.js';
 import { outsidePage, statusPage } from './settings.page.js';
 
@@ -47,18 +47,6 @@ describe('pages', () => {
     expect(problemPage('ru', new Problem(503, 'not_configured', 'x', { missing: ['B24_DOMAIN'] }))).toContain(
       'B24_DOMAIN',
     );
-  });
-
-  it('are Russian for LANG and Accept-Language alike', () => {
-    expect(['ru', 'kz', 'ru-RU,ru;q=0.9', 'en', 'de', undefined, 'ru_RU'].map(pageLanguage)).toEqual([
-      'ru',
-      'ru',
-      'ru',
-      'en',
-      'en',
-      'en',
-      'ru',
-    ]);
   });
 
   it('may be framed by one portal, or by nobody', () => {

@@ -1,4 +1,5 @@
-import { escapeHtml, renderPage, type PageLanguage } from './layout.js';
+import type { Language } from '../../common/language.js';
+import { escapeHtml, renderPage } from './layout.js';
 import { say } from './texts.js';
 
 /** The bot of a line, as a person knows it. */
@@ -8,7 +9,7 @@ export interface ShownBot {
 }
 
 export interface StatusPage {
-  lang: PageLanguage;
+  lang: Language;
   connectorName: string;
   portal: string;
   state: 'active' | 'reauthorise' | 'uninstalled';
@@ -37,7 +38,7 @@ export function statusPage({ lang, connectorName, portal, state, stateReason, li
 }
 
 /** A page for whoever opens the address of a frame in a browser. */
-export function outsidePage(lang: PageLanguage, connectorName: string): string {
+export function outsidePage(lang: Language, connectorName: string): string {
   return renderPage({
     lang,
     title: say(lang, 'settingsOutside'),
@@ -46,7 +47,7 @@ export function outsidePage(lang: PageLanguage, connectorName: string): string {
 }
 
 /** Opened by Bitrix24 but without a line of ours to work on. */
-export function wrongPlacementPage(lang: PageLanguage, words: string): string {
+export function wrongPlacementPage(lang: Language, words: string): string {
   return renderPage({ lang, title: say(lang, 'statusTitle'), body: `<p>${escapeHtml(words)}</p>` });
 }
 

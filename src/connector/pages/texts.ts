@@ -1,4 +1,4 @@
-import type { PageLanguage } from './layout.js';
+import type { Language } from '../../common/language.js';
 
 /** Everything our pages say. `{…}` is filled by {@link say}. */
 const en = {
@@ -81,10 +81,10 @@ const ru: Record<PageText, string> = {
   callback_malformed: 'Битрикс24 не прислал код. Начните с /b24/install.',
 };
 
-const TEXTS: Record<PageLanguage, Record<PageText, string>> = { en, ru };
+const TEXTS: Record<Language, Record<PageText, string>> = { en, ru };
 
 /** One of our texts, with its `{…}` filled in. Not HTML: escape it where it enters a page. */
-export function say(lang: PageLanguage, text: PageText, values: Record<string, string> = {}): string {
+export function say(lang: Language, text: PageText, values: Record<string, string> = {}): string {
   return TEXTS[lang][text].replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '');
 }
 

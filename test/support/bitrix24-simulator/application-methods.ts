@@ -43,7 +43,7 @@ export const APPLICATION_METHODS: RestMethods = {
   'user.get': { scopes: ['user', 'user_basic', 'user_brief'], run: users },
 };
 
-function appInfo({ app }: RestContext): Params {
+function appInfo({ app, portal }: RestContext): Params {
   return {
     ID: app?.id,
     CODE: app?.clientId,
@@ -52,7 +52,7 @@ function appInfo({ app }: RestContext): Params {
     INSTALLED: app?.installed,
     PAYMENT_EXPIRED: app?.paymentExpired === true ? 'Y' : 'N',
     DAYS: null,
-    LANGUAGE_ID: 'en',
+    LANGUAGE_ID: portal.language,
     LICENSE: 'com_basic',
     LICENSE_TYPE: 'basic',
     LICENSE_FAMILY: 'basic',

@@ -129,7 +129,7 @@ export class Frames {
     placementOptions: Params,
   ): Frame {
     const sid = frameSid();
-    const lang = options.lang ?? 'en';
+    const lang = options.lang ?? this.portal.language;
     const userId = options.user ?? 1;
     const query = httpBuildQuery({ DOMAIN: this.portal.domain, PROTOCOL: this.protocol, LANG: lang, APP_SID: sid });
     const form = {

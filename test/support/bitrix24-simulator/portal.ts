@@ -81,6 +81,8 @@ export class Portal {
   readonly corrections: Correction[] = [];
   /** Inbound webhooks: code → user id. */
   readonly webhooks = new Map<string, number>();
+  /** LANGUAGE_ID of app.info, and what frames and events name when nobody chose another interface. */
+  language = 'en';
   handlers: EventHandler[] = [];
   /** Refuses every REST call of every application. */
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
@@ -228,7 +230,7 @@ export class Portal {
   finishInstall(app: PortalApp, options: FrameOptions = {}): void {
     if (app.installed) return;
     app.installed = true;
-    this.events.raise('ONAPPINSTALL', installData(app, options.lang), {
+    this.events.raise('ONAPPINSTALL', installData(app, options.lang ?? this.language), {
       userId: options.user ?? 1,
       appId: app.id,
       withRefresh: true,
@@ -239,7 +241,7 @@ export class Portal {
   async sendAppInstallEvent(app: PortalApp, options: FrameOptions = {}): Promise<EventDelivery> {
     this.reinstall(app);
     app.installed = true;
-    return this.events.sendTo(app.installUrl, app, 'ONAPPINSTALL', installData(app, options.lang), {
+    return this.events.sendTo(app.installUrl, app, 'ONAPPINSTALL', installData(app, options.lang ?? this.language), {
       userId: options.user ?? 1,
       withRefresh: true,
     });
@@ -374,6 +376,6 @@ export class Portal {
   }
 }
 
-function installData(app: PortalApp, lang = 'en'): Params {
+function installData(app: PortalApp, lang: string): Params {
   return { VERSION: app.version, ACTIVE: 'Y', INSTALLED: 'Y', LANGUAGE_ID: lang };
 }
