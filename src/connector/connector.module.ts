@@ -10,6 +10,7 @@ import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { ClientFiles } from './client-files.js';
 import { DialogReader } from './dialog.reader.js';
+import { DialogTitles } from './dialog-titles.service.js';
 import { EventsController } from './events.controller.js';
 import { EventsService } from './events.service.js';
 import { FramesService } from './frames.service.js';
@@ -50,6 +51,7 @@ import { SettingsService } from './settings.service.js';
     OperatorsService,
     ClientFiles,
     DialogReader,
+    DialogTitles,
     PortalSender,
     PortalLifecycleService,
     PortalLinesService,
@@ -67,6 +69,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
     private readonly missed: MissedMessagesService,
+    private readonly titles: DialogTitles,
     private readonly environment: Environment,
     private readonly operatorSide: OperatorSide,
     private readonly operatorFiles: OperatorFilesClient,
@@ -88,6 +91,7 @@ export class ConnectorModule implements OnModuleInit {
           this.limiter,
           this.sender,
           this.missed,
+          this.titles,
           this.environment.B24_REQUESTS_PER_SECOND,
         ),
     );

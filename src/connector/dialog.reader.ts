@@ -3,6 +3,8 @@ import { RestClient } from '../bitrix/rest.client.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
+import { ClientFiles } from './client-files.js';
+import { userOf } from './dialog.message.js';
 
 /** What reading the dialog says about a message whose sending had an unknown outcome. */
 export type Found = 'there' | 'absent' | 'unreadable';
@@ -41,7 +43,10 @@ const SESSION_FIELD = 5;
 /** Looks into an Open Lines dialog for a message by the id that we gave it (kept there as CONNECTOR_MID). */
 @Injectable()
 export class DialogReader {
-  constructor(private readonly rest: RestClient) {}
+  constructor(
+    private readonly rest: RestClient,
+    private readonly files: ClientFiles,
+  ) {}
 
   /**
    * Whether the dialog of this chat holds the message. `absent` also when the portal has no such dialog yet;
@@ -100,7 +105,8 @@ export class DialogReader {
    */
   private async userOf(portal: PortalRecord, line: number, chat: Chat): Promise<string | typeof HIDDEN | null> {
     const element = {
-      user: { id: chat.externalUserId },
+      // The whole of it: what is left out would be wiped from the client's profile (imconnector, lib/connectors/base.php).
+      user: userOf(chat, this.files.photo(chat)),
       message: { id: `${chat.externalId}:none` },
       chat: { id: chat.externalId },
     };

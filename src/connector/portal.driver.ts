@@ -6,6 +6,7 @@ import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-dr
 import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
 import { planCalls, type PlannedCall } from './call-plan.js';
+import type { DialogTitles } from './dialog-titles.service.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
 import { done, type PortalSender } from './portal.sender.js';
 
@@ -22,6 +23,8 @@ const RECENT_MINUTES = 7 * 24 * 60;
 const NEXT_LOOK_MS = 60_000;
 /** After a look that failed. */
 const LOOK_AGAIN_MS = 5_000;
+/** Titles of dialogs that are new at about the same time share a request. */
+const TITLES_MS = 2_000;
 /** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
 const LOOK_MS = 500;
 
@@ -37,6 +40,8 @@ export class PortalDriver implements EndpointDriver {
   private lookNow = new AbortController();
   /** The hold of answers that the latest look was, or is, made for; milliseconds since 1970. */
   private knownHold: number | undefined;
+  /** Aborted: somebody wrote, perhaps in a dialog without its title. */
+  private mayBeUntitled = new AbortController();
   private inFlight = 0;
   /** Requests reserved by `permits` for the next `send`. */
   private reserved = 0;
@@ -51,11 +56,13 @@ export class PortalDriver implements EndpointDriver {
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
     private readonly missed: MissedMessagesService,
+    private readonly titles: DialogTitles,
     private readonly requestsPerSecond: number,
   ) {}
 
   start(): void {
     void this.lookForMissed(this.stopping.signal);
+    void this.nameDialogs(this.stopping.signal);
   }
 
   async stop(): Promise<void> {
@@ -123,6 +130,7 @@ export class PortalDriver implements EndpointDriver {
       );
     }
     this.giveBack();
+    if (lanes.some(({ channel }) => channel === 'inbound')) this.mayBeUntitled.abort();
     return lanes.map((lane) => results.get(lane)!);
   }
 
@@ -216,6 +224,25 @@ export class PortalDriver implements EndpointDriver {
           { portalId: String(this.id), err: error },
           'Dialogs could not be read for missed messages; later again',
         );
+      }
+    }
+  }
+
+  /** Dialogs are named a moment after somebody wrote in them, and whoever was renamed without a word at the next look. */
+  private async nameDialogs(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const early = AbortSignal.any([signal, this.mayBeUntitled.signal]);
+      await pause(NEXT_LOOK_MS, undefined, { signal: early }).catch(() => undefined);
+      await pause(TITLES_MS, undefined, { signal }).catch(() => undefined);
+      if (this.mayBeUntitled.signal.aborted) this.mayBeUntitled = new AbortController();
+      if (signal.aborted) return;
+      try {
+        const portal = this.held.held ? await this.portal() : undefined;
+        if (portal?.state === 'active' && !(await this.titles.tell(portal, signal))) this.mayBeUntitled.abort();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.logger.debug({ portalId: String(this.id), err: error }, 'Dialogs keep their titles for now');
+        await pause(NEXT_LOOK_MS, undefined, { signal }).catch(() => undefined);
       }
     }
   }

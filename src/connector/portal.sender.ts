@@ -115,7 +115,7 @@ export class PortalSender {
   ): Promise<LaneResult> {
     const last = prepared.at(-1)!;
     const refused = last.files > 0 && answers.at(-last.elements.length)?.SUCCESS === false;
-    if (!refused) return read(prepared, answers);
+    if (!refused || hasPicture(last)) return read(prepared, answers);
     const before = prepared.slice(0, -1);
     const kept = answers.slice(0, -last.elements.length);
     const labels = last.delivery.message.attachments.map(({ label }) => label);
@@ -144,7 +144,7 @@ export class PortalSender {
     const elements = gone
       ? [
           {
-            user: { id: chat.externalUserId },
+            user: userOf(chat, this.files.photo(chat)),
             message: { id: externalIdOf(chat, delivery.message) },
             chat: chatOf(chat),
           },
@@ -320,7 +320,13 @@ function elementsOf(answer: unknown): SentElement[] {
 function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
   let next = 0;
   let last: SentElement | undefined;
-  const deliveries = prepared.map(({ delivery: { seq }, elements, files }): DeliveryResult => {
+  let photoRefused = false;
+  const deliveries = prepared.map((item): DeliveryResult => {
+    const {
+      delivery: { seq },
+      elements,
+      files,
+    } = item;
     if (elements.length === 0) return { seq, delivered: true };
     const [first] = answers.slice(next, (next += elements.length));
     if (!first) {
@@ -329,6 +335,12 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
     }
     if (first.SUCCESS === false) {
       const detail = [first.ERRORS ?? []].flat().map(String).join('; ') || 'Bitrix24 gave no reason.';
+      if (hasPicture(item)) {
+        // A client whose picture the portal refuses is not made at all (main, CUser::Add → CFile::CheckImageFile), and
+        // the words say only that: once more without the picture.
+        photoRefused = true;
+        return { seq, delivered: false, error: withoutPicture(detail) };
+      }
       return { seq, delivered: false, error: problem('refused', 'element_error', detail) };
     }
     last = first;
@@ -341,8 +353,24 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
     ...(isId(last?.session?.CHAT_ID) ? { bitrixChatId: String(last!.session!.CHAT_ID) } : {}),
     ...(isId(last?.session?.ID) ? { bitrixSessionId: String(last!.session!.ID) } : {}),
     ...(isId(last?.user) ? { bitrixUserId: String(last!.user) } : {}),
+    ...(photoRefused ? { photoRefused } : {}),
   };
   return { deliveries, ...(Object.keys(chat).length > 0 ? { chat } : {}) };
+}
+
+function hasPicture({ elements }: Prepared): boolean {
+  return elements.some(({ user }) => user.picture !== undefined);
+}
+
+function withoutPicture(detail: string): UpstreamError {
+  return new UpstreamError({
+    network: 'bitrix24',
+    kind: 'not_sent',
+    scope: 'message',
+    code: 'PICTURE_REFUSED',
+    detail: `Refused together with the client's picture; it goes once more without: ${detail}`,
+    retryAfterMs: 0,
+  });
 }
 
 /** Nothing is left to do for it. */

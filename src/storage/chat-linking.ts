@@ -81,6 +81,7 @@ export async function linkChats(
             business_connection = excluded.business_connection,
             type = excluded.type,
             title = excluded.title,
+            dialog_title = CASE WHEN c.title <> excluded.title THEN coalesce(c.dialog_title, '') ELSE c.dialog_title END,
             first_name = excluded.first_name,
             last_name = excluded.last_name,
             username = excluded.username,

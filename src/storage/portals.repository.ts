@@ -202,5 +202,4 @@ export class PortalsRepository {
   async setRetention(id: bigint, days: number | null): Promise<void> {
     await this.db.query(`UPDATE portals SET retention_days = $2, updated_at = now() WHERE id = $1`, [id, days]);
   }
-
 }

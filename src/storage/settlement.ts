@@ -40,6 +40,8 @@ export interface LearnedChat {
   bitrixChatId?: string;
   bitrixUserId?: string;
   bitrixSessionId?: string;
+  /** The portal does not take the client's picture: it is not offered again before the client has another one. */
+  photoRefused?: boolean;
   blockedReason?: string;
   /** The group became a supergroup. */
   telegramChatId?: bigint;
@@ -225,6 +227,7 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
       blocked_reason: chat?.blockedReason ?? null,
+      refused_photo: chat?.photoRefused ? places.get(id)!.avatarUniqueId : null,
       telegram_chat_id: chat?.telegramChatId ?? null,
       reached: reached.get(id) ?? null,
     }))
@@ -237,11 +240,12 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
             bitrix_session_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_session_id END, c.bitrix_session_id),
             state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
             state_reason = coalesce(r.blocked_reason, c.state_reason),
+            refused_photo = coalesce(r.refused_photo, c.refused_photo),
             telegram_chat_id = coalesce(r.telegram_chat_id, c.telegram_chat_id),
             unseen_message_id = coalesce(r.reached, c.unseen_message_id),
             last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bot_id bigint, portal_id bigint, line_id text,
-              bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text, blocked_reason text,
+              bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text, blocked_reason text, refused_photo text,
               telegram_chat_id bigint, reached bigint)
        JOIN bots b ON b.id = r.bot_id
       WHERE c.id = r.id`,

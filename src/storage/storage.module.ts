@@ -10,6 +10,7 @@ import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
+import { DialogTitlesRepository } from './dialog-titles.repository.js';
 import { ClientErasureRepository } from './client-erasure.repository.js';
 import { EndpointsRepository } from './endpoints.repository.js';
 import { ErasuresRepository } from './erasures.repository.js';
@@ -46,6 +47,7 @@ const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotsRepository,
   ChatsRepository,
+  DialogTitlesRepository,
   ClientErasureRepository,
   EndpointsRepository,
   ErasuresRepository,

@@ -20,7 +20,11 @@ export class Conversation {
   ) {}
 
   /** The client's first message has arrived in the dialog, and the program knows. */
-  static async begin(bridge: Bridge, id: number, profile: { language_code?: string } = {}): Promise<Conversation> {
+  static async begin(
+    bridge: Bridge,
+    id: number,
+    profile: { language_code?: string; username?: string } = {},
+  ): Promise<Conversation> {
     const conversation = Conversation.of(bridge, id, profile);
     conversation.client.sends('hello');
     conversation.chatId = (await conversation.becomes('hello', 'delivered')).chatId;
@@ -28,7 +32,7 @@ export class Conversation {
   }
 
   /** Nobody has written yet. */
-  static of(bridge: Bridge, id: number, profile: { language_code?: string } = {}): Conversation {
+  static of(bridge: Bridge, id: number, profile: { language_code?: string; username?: string } = {}): Conversation {
     const client = bridge.bot.client({ id, first_name: `Client ${id}`, ...profile });
     return new Conversation(bridge, client, bridge.portal.dialog(`tg:${id}`));
   }

@@ -8,10 +8,11 @@ import { RestError } from './rest-error.js';
 import type { RestContext } from './rest-method.js';
 
 const INCOMPLETE: Params = { SUCCESS: false, ERRORS: ['Incomplete data'] };
-const WRONG_EMAIL: Params = {
+/** imconnector, lib/connectors/base.php, processingUser: what CUser::Add said, then IMCONNECTOR_PROXY_NO_ADD_USER. */
+const noUser = (reason: string): Params => ({
   SUCCESS: false,
-  ERRORS: ['Wrong email.', 'Cannot create or get user mapped to external messenger user.'],
-};
+  ERRORS: [reason, 'Cannot create or get user mapped to external messenger user.'],
+});
 
 /** What a message of a client has become: its words with all that was written into them, and the files that could be fetched. */
 interface Content {
@@ -51,7 +52,7 @@ async function receive(connector: string, line: string, parts: MessageElement, c
   }
   if (isEmpty(parts.user) || isEmpty(parts.chat)) return INCOMPLETE;
   const client = await clientOf(connector, parts.user, context);
-  if (client === null) return WRONG_EMAIL;
+  if (typeof client === 'string') return noUser(client);
   const content = await contentOf(parts.message, context);
   if (content === null) return INCOMPLETE;
   const chat = portal.lines.openChat(connector, line, text(parts.chat['id']), client);
@@ -152,9 +153,13 @@ async function correct(
   for (const parts of messages) {
     const client =
       isEmpty(parts.user) || isEmpty(parts.chat) ? undefined : await clientOf(connector, parts.user, context);
+    if (typeof client === 'string') {
+      results.push(noUser(client));
+      continue;
+    }
     const content = client ? await read(parts) : null;
     if (!client || content === null) {
-      results.push(client === null ? WRONG_EMAIL : INCOMPLETE);
+      results.push(INCOMPLETE);
       continue;
     }
     const found = findMessages(connector, line, client, parts, context);
@@ -188,15 +193,22 @@ function findMessages(
 
 // The client
 
-/** The user behind `user.id`; profile and avatar are taken over when anything in the array changed. Null: the e-mail is refused. */
-async function clientOf(connector: string, user: Params, { portal }: RestContext): Promise<Client | null> {
+/**
+ * The user behind `user.id`: made when it is new; profile and picture are taken over when anything in the array changed
+ * (connectors/base.php, updateUser compares the MD5 of the whole array). A text: why there is none. A picture that
+ * CFile::CheckImageFile refuses keeps a new user from being made, and a known one from being changed.
+ */
+async function clientOf(connector: string, user: Params, { portal }: RestContext): Promise<Client | string> {
   const { skip_phone_validate: skipPhoneValidate, ...fields } = user;
   const id = text(user['id']);
   const email = text(user['email']);
   const known = portal.lines.findClient(connector, id);
-  if (known === undefined && email !== '' && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email)) return null;
+  if (known === undefined && email !== '' && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(email)) return 'Wrong email.';
   const hash = createHash('md5').update(JSON.stringify(fields)).digest('hex');
   if (known?.hash === hash) return known;
+  const picture = isArray(user['picture']) ? await portal.downloads.fetch('avatar', user['picture']) : null;
+  const refused = picture && portal.refusesPicture(picture);
+  if (refused) return known ?? refused;
   return portal.lines.saveClient(connector, id, {
     ...nameOf(user),
     fields,
@@ -204,7 +216,7 @@ async function clientOf(connector: string, user: Params, { portal }: RestContext
     phone: text(user['phone']) || (known?.phone ?? ''),
     url: text(user['url']),
     gender: ({ male: 'M', female: 'F' } as const)[text(user['gender'])] ?? '',
-    avatar: (await avatarOf(user, portal)) ?? known?.avatar ?? null,
+    avatar: picture ? portal.files.add(picture) : (known?.avatar ?? null),
     skipPhoneValidate: skipPhoneValidate === 'Y',
     hash,
   });
@@ -218,12 +230,6 @@ function nameOf(user: Params): { name: string; lastName: string } {
   if (lastName === '' && words.length === 2) [name, lastName] = words as [string, string];
   if (name === '' && lastName === '') name = text(user['title']) || 'Guest';
   return { name, lastName };
-}
-
-async function avatarOf({ picture }: Params, portal: RestContext['portal']): Promise<MessageFile | null> {
-  if (!isArray(picture)) return null;
-  const downloaded = await portal.downloads.fetch('avatar', picture);
-  return downloaded === null ? null : portal.files.add(downloaded);
 }
 
 // The content

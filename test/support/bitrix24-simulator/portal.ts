@@ -21,7 +21,7 @@ import { OAuthServer } from './oauth-server.js';
 import { OpenLines, type Chat, type LineMessage } from './open-lines.js';
 import { Operator } from './operator.js';
 import { httpBuildQuery, text, type Params } from './php-encoding.js';
-import { PortalFiles } from './portal-files.js';
+import { PortalFiles, type NewFile } from './portal-files.js';
 import { PortalApp, type AppSettings, type Line, type PortalUser } from './portal-model.js';
 import { RestEndpoint, type RestCall } from './rest-endpoint.js';
 import type { Grant, TokenStore } from './token-store.js';
@@ -83,6 +83,8 @@ export class Portal {
   readonly webhooks = new Map<string, number>();
   /** LANGUAGE_ID of app.info, and what frames and events name when nobody chose another interface. */
   language = 'en';
+  /** Why a picture of a client is refused (its type, `profile_image_*`, the disk quota); null: it is taken. */
+  refusesPicture: (picture: NewFile) => string | null = () => null;
   handlers: EventHandler[] = [];
   /** Refuses every REST call of every application. */
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;

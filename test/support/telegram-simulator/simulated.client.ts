@@ -58,6 +58,12 @@ export class SimulatedClient {
     return this.bot.findChat(this.id)?.inbox ?? [];
   }
 
+  /** Has another name from now on; the bot learns of it with the next message. */
+  renames(names: Pick<ClientProfile, 'first_name' | 'last_name' | 'username'>): void {
+    this.profile = { ...this.profile, ...names };
+    Object.assign(this.chat.chat, names);
+  }
+
   // --- sending
 
   /** Sends text. The entities the app finds by itself are added unless `extra` has some. */

@@ -191,6 +191,12 @@ export class SimulatedGroup {
     return this.writes({ from: person(by), ...place, reply_to_message }, content);
   }
 
+  renamesTopic(by: ClientProfile, threadId: number, name: string): Update | undefined {
+    this.chat.topics.set(threadId, { ...this.chat.topics.get(threadId)!, name });
+    const place = { message_thread_id: threadId, is_topic_message: true as const };
+    return this.writes({ from: person(by), ...place }, { forum_topic_edited: { name } });
+  }
+
   closesTopic(by: ClientProfile, threadId: number): Update | undefined {
     this.chat.topics.get(threadId)!.isClosed = true;
     const place = { message_thread_id: threadId, is_topic_message: true as const };
