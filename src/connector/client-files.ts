@@ -1,3 +1,4 @@
+import { extname } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
 import { FileLinks } from '../relay/file-links.js';
@@ -21,6 +22,9 @@ const NOTE_MS = 7 * 24 * 3_600_000;
  */
 const PHOTO_MS = 30 * 24 * 3_600_000;
 
+/** Characters of a file's name. */
+const NAME_LIMIT = 50;
+
 /** Links for what Bitrix24 fetches of a client: files of messages and the profile photo. */
 @Injectable()
 export class ClientFiles {
@@ -35,7 +39,7 @@ export class ClientFiles {
     const left: ClaimedAttachment[] = [];
     for (const attachment of attachments) {
       const url = this.isTooLarge(attachment) ? null : this.link(id, attachment, FETCH_MS);
-      if (url) files.push({ url, name: attachment.name });
+      if (url) files.push({ url, name: shortened(attachment.name) });
       else left.push(attachment);
     }
     return { files, left };
@@ -62,4 +66,12 @@ export class ClientFiles {
     const expiresAt = new Date(Date.now() + lifetimeMs);
     return this.links.to({ of: 'message', messageId, ordinal: attachment.ordinal }, expiresAt);
   }
+}
+
+/** Bitrix24 keeps the last 50 characters of a longer name (imconnector): the beginning and the extension say more. */
+function shortened(name: string): string {
+  const characters = [...name];
+  if (characters.length <= NAME_LIMIT) return name;
+  const extension = [...extname(name)].slice(0, NAME_LIMIT / 2);
+  return [...characters.slice(0, NAME_LIMIT - 1 - extension.length), '…', ...extension].join('');
 }

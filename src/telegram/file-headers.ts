@@ -47,3 +47,13 @@ export function contentDisposition(name: string): string {
   );
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`;
 }
+
+/** The bytes that a Range header means (RFC 9110, 14.1.2); null for all of them, as for what cannot be read. */
+export function partOf(range: string | undefined, size: number): { first: number; last: number } | 'outside' | null {
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(range ?? '') ?? [];
+  if (!from && !to) return null;
+  const first = from ? Number(from) : Math.max(0, size - Number(to));
+  const last = from && to ? Math.min(Number(to), size - 1) : size - 1;
+  if (from && to && Number(to) < first) return null;
+  return first <= last ? { first, last } : 'outside';
+}

@@ -1,10 +1,9 @@
-import { createHash, randomUUID, type Hash } from 'node:crypto';
-import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import { OperatorSide } from '../relay/operator-side.js';
+import { openTemporaryFile } from './temporary-file.js';
 
 /** Messages with files that are under way at once: each holds its files on the disk, at most 10 in practice. */
 const MESSAGES_PER_BOT = 2;
@@ -68,12 +67,9 @@ export class FileSpool {
    */
   async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
     const { stream, mime } = await this.operators.openFile(portalId, url, { maxBytes, signal });
-    const path = join(tmpdir(), `operator-file-${randomUUID()}`);
     let handle: FileHandle | undefined;
     try {
-      handle = await open(path, 'wx+', 0o600);
-      // The content lives as long as it is open: not even a crash leaves it behind.
-      await unlink(path);
+      handle = await openTemporaryFile('operator-file');
       const hash = createHash('sha256');
       const size = await write(stream, handle, hash);
       if (size === 0) throw fileRefused('file_empty', 'The file has no content.');

@@ -30,8 +30,8 @@ export class FilesController {
   }
 
   @Get(':token')
-  @ApiOperation({ summary: "A client's file, streamed from Telegram" })
-  @ApiHeader({ name: 'Range', required: false, description: 'One part; answered when the source knows parts' })
+  @ApiOperation({ summary: "A client's file, once it is here to its last byte" })
+  @ApiHeader({ name: 'Range', required: false, description: 'One part' })
   @ApiProduces('application/octet-stream')
   @ApiResponse({ status: 200, description: 'The file' })
   @ApiResponse({ status: 206, description: 'The part that was asked for' })
@@ -45,8 +45,7 @@ export class FilesController {
     const part = condition === undefined && range !== undefined && ONE_PART.test(range) ? range : undefined;
     const file = await this.files.open(token, part, endOf(reply));
     name(reply, file);
-    if (file.length !== null) void reply.header('content-length', file.length);
-    if (file.ranges) void reply.header('accept-ranges', 'bytes');
+    void reply.headers({ 'content-length': file.length, 'accept-ranges': 'bytes' });
     if (file.contentRange !== null) void reply.status(206).header('content-range', file.contentRange);
     await reply.send(file.stream);
   }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
 import { Turnstile } from '../common/turnstile.js';
@@ -6,10 +7,14 @@ import { FileLinks } from '../relay/file-links.js';
 import { AttachmentsRepository, type ClientFile } from '../storage/attachments.repository.js';
 import { ChatsRepository } from '../storage/chats.repository.js';
 import { BotGoneError, BotsService } from './bots.service.js';
-import type { LocatedFile, OpenFile, TelegramFiles } from './telegram-files.js';
+import { partOf } from './file-headers.js';
+import type { LocatedFile, TelegramFiles } from './telegram-files.js';
 
-/** Files that pass through this process at once, and requests that wait for their turn: each holds two sockets. */
+/** Files that pass through this process at once, and requests that wait for their turn: each is on the disk meanwhile. */
 const PLACES = 32;
+/** Only a Bot API server of the company has larger ones (Telegram's own: 20 MB), up to 2 GB each. */
+const LARGE_BYTES = 64 * 1024 * 1024;
+const LARGE_PLACES = 2;
 const LONGEST_LINE = 256;
 /** A portal gives up a file after about a minute. */
 const LONGEST_WAIT_MS = 20_000;
@@ -20,6 +25,15 @@ export interface FileFacts {
   mime: string | null;
   /** Bytes, when known. */
   size: number | null;
+}
+
+/** A file that is whole, or the part of it that was asked for. */
+export interface FilePart {
+  stream: Readable;
+  /** Bytes of the stream. */
+  length: number;
+  /** `bytes <first>-<last>/<size>`; null: it is the whole file. */
+  contentRange: string | null;
 }
 
 interface Located {
@@ -39,6 +53,7 @@ interface Located {
 export class FilesService {
   private readonly logger = new Logger(FilesService.name);
   private readonly turnstile = new Turnstile(PLACES, LONGEST_LINE);
+  private readonly large = new Turnstile(LARGE_PLACES, LONGEST_LINE);
 
   constructor(
     private readonly links: FileLinks,
@@ -53,24 +68,43 @@ export class FilesService {
     return { name: file.name, mime: file.mime, size: located.size };
   }
 
-  /** @param range a Range header of one part */
-  async open(token: string, range: string | undefined, over: AbortSignal): Promise<FileFacts & OpenFile> {
+  /**
+   * The file once it is here to its last byte, or the part of it that the Range header means: Bitrix24 keeps a download
+   * that is cut short as if it were whole (main, Main\Web\HttpClient).
+   */
+  async open(token: string, range: string | undefined, over: AbortSignal): Promise<FileFacts & FilePart> {
     const { file, files, located } = await this.locate(token, over);
-    const opened = await this.asked(file, over, files.open(located, range, over));
-    opened.stream.on('error', (error: Error) => this.warn(file, over, error));
-    return { name: file.name, mime: file.mime, size: located.size, ...opened };
+    if ((located.size ?? 0) > LARGE_BYTES) await this.enter(this.large, over);
+    const { handle, size } = await this.asked(file, over, files.open(located, over));
+    over.addEventListener('abort', () => void handle.close().catch(() => undefined), { once: true });
+    const part = partOf(range, size);
+    if (part === 'outside') throw new Problem(416, 'range_outside', 'The file is shorter than that.');
+    const { first, last } = part ?? { first: 0, last: size - 1 };
+    const stream = handle.createReadStream({ start: first, end: Math.max(last, 0), autoClose: true });
+    stream.on('error', (error: Error) => this.warn(file, over, error));
+    return {
+      name: file.name,
+      mime: file.mime,
+      size,
+      stream,
+      length: last - first + 1,
+      contentRange: part && `bytes ${first}-${last}/${size}`,
+    };
   }
 
   private async locate(token: string, over: AbortSignal): Promise<Located> {
     const file = await this.find(token);
     if (!file) throw new Problem(404, 'no_such_file', 'This link leads to no file.');
-    if (!(await this.turnstile.enter(LONGEST_WAIT_MS, over))) {
-      throw new Problem(503, 'too_many_files', 'Too many files are under way. Try again in a moment.', {
-        retryAfter: 10,
-      });
-    }
+    await this.enter(this.turnstile, over);
     const { files } = await this.botOf(file);
     return { file, files, located: await this.asked(file, over, files.locate(file.telegramFileId, over)) };
+  }
+
+  private async enter(turnstile: Turnstile, over: AbortSignal): Promise<void> {
+    if (await turnstile.enter(LONGEST_WAIT_MS, over)) return;
+    throw new Problem(503, 'too_many_files', 'Too many files are under way. Try again in a moment.', {
+      retryAfter: 10,
+    });
   }
 
   private async find(token: string): Promise<ClientFile | null> {
@@ -101,7 +135,6 @@ export class FilesService {
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       this.warn(file, over, error);
-      if (error.code === 'range_outside') throw new Problem(416, error.code, error.detail);
       if (error.code === 'file_too_large') {
         throw new Problem(404, error.code, 'Telegram gives bots no file larger than 20 MB.');
       }

@@ -84,8 +84,8 @@ export class LineBotsService implements ClientSource {
     const { photos } = await api.calls.getUserProfilePhotos({ user_id: Number(row.telegramId), limit: 1 });
     const fileId = nearest(photos);
     if (!fileId) return null;
-    const { stream, length } = await api.files.open(await api.files.locate(fileId, signal), undefined, signal);
-    return { stream, size: length };
+    const { handle, size } = await api.files.open(await api.files.locate(fileId, signal), signal);
+    return { stream: handle.createReadStream({ start: 0 }), size };
   }
 
   /** The line of the portal that a known bot would leave; null: it serves none, or this one. Throws a 409 Problem. */

@@ -1,13 +1,13 @@
-import type { Agent } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, normalize, sep } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Api } from 'grammy';
 import { httpGet } from '../common/http-get.js';
 import { limitStream, StreamLimitError, type StreamLimits } from '../common/limited-stream.js';
 import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
+import { openTemporaryFile } from './temporary-file.js';
 
 const ANSWER_MS = 20_000;
 /** Whoever reads, or sends, nothing for so long is gone. Twelve hours are for 2 GB on a slow line. */
@@ -16,6 +16,9 @@ const LIMITS: StreamLimits = {
   pace: { bytes: 1, withinMs: 30_000 },
   totalMs: 12 * 3_600_000,
 };
+
+/** Errors after which the same file may come whole a moment later. */
+const BROKE_OFF = new Set(['ECONNRESET', 'NO_ANSWER', 'file_incomplete']);
 
 /** The bot, and how its server is reached. */
 export interface FilesOfBot {
@@ -35,15 +38,11 @@ export interface LocatedFile {
   size: number | null;
 }
 
-/** A file, or the part of it that was asked for. The stream fails with an UpstreamError. */
-export interface OpenFile {
-  stream: Readable;
-  /** Bytes of the stream, when known. */
-  length: number | null;
-  /** `bytes <first>-<last>/<size>`; null: it is the whole file. */
-  contentRange: string | null;
-  /** Parts can be asked for. */
-  ranges: boolean;
+/** A file that is there to its last byte, open for reading; whoever opened it closes it. */
+export interface WholeFile {
+  handle: FileHandle;
+  /** Bytes. */
+  size: number;
 }
 
 /** Files that people sent to one bot. Its token is in the address of each, so no address ever leaves this class. */
@@ -62,13 +61,18 @@ export class TelegramFiles {
     return { path, size: size ?? null };
   }
 
-  /** @param range a Range header; a source that knows no ranges answers the whole file */
-  async open({ path }: LocatedFile, range: string | undefined, signal: AbortSignal): Promise<OpenFile> {
+  /**
+   * The file, fetched to its last byte: a reader never gets half of it. Throws {@link UpstreamError}, `file_incomplete`
+   * when the source ended early; an error of another class when this machine's disk cannot take it.
+   */
+  async open(located: LocatedFile, signal: AbortSignal): Promise<WholeFile> {
+    const { path } = located;
     const directory = this.bot.ownServer ? this.directoryOf(path) : null;
-    if (directory === null) return this.download(path, range, signal);
+    if (directory === null) return this.download(located, signal);
     const handle = await openWithin(directory, path);
+    if (handle) return wholeFile(handle);
     // The disk of the server is not always shared; then something in front of it serves the same files by HTTP.
-    return handle ? readFile(handle, range) : this.download(path.slice(directory.length + 1), range, signal);
+    return this.download({ ...located, path: path.slice(directory.length + 1) }, signal);
   }
 
   /**
@@ -83,28 +87,52 @@ export class TelegramFiles {
     return at < 0 ? null : names.slice(0, at + 1).join(sep);
   }
 
-  private async download(path: string, range: string | undefined, signal: AbortSignal): Promise<OpenFile> {
+  /** A source that breaks off in the middle is asked once more, from the start. */
+  private async download(located: LocatedFile, signal: AbortSignal): Promise<WholeFile> {
+    return watchCall('telegram', 'download', async () => {
+      const first = await this.ask(located, signal);
+      return keep(first, located.size).catch(async (error: unknown) => {
+        const brokeOff = error instanceof UpstreamError && BROKE_OFF.has(error.code) && !signal.aborted;
+        if (!brokeOff) throw error;
+        return keep(await this.ask(located, signal), located.size);
+      });
+    });
+  }
+
+  private async ask({ path }: LocatedFile, signal: AbortSignal): Promise<IncomingMessage> {
     const names = path.split('/');
     if (names.some((name) => name === '..' || name === '.')) throw gone('Telegram names a path that leads elsewhere.');
     const { apiRoot, token, agent } = this.bot;
     const url = new URL(`${apiRoot}/file/bot${token}/${names.map(encodeURIComponent).join('/')}`);
-    const headers = { 'Accept-Encoding': 'identity', ...(range === undefined ? {} : { Range: range }) };
-    const { answer, status } = await watchCall('telegram', 'download', async () => {
-      const answer = await httpGet(url, { headers, agent, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
-        throw failed(error);
-      });
-      const { statusCode: status = 0 } = answer;
-      if (status === 200 || status === 206) return { answer, status };
-      answer.destroy();
-      throw refusalOf(status);
+    const headers = { 'Accept-Encoding': 'identity' };
+    const answer = await httpGet(url, { headers, agent, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
+      throw failed(error);
     });
-    const { 'content-length': length, 'content-range': contentRange, 'accept-ranges': ranges } = answer.headers;
-    return {
-      stream: limitStream(answer, LIMITS, failed),
-      length: length === undefined ? null : Number(length),
-      contentRange: status === 206 ? (contentRange ?? null) : null,
-      ranges: status === 206 || ranges === 'bytes',
-    };
+    const { statusCode: status = 0 } = answer;
+    if (status === 200) return answer;
+    answer.destroy();
+    throw refusalOf(status);
+  }
+}
+
+/** On the disk, without a name. A source that is cut short may look as if it had ended: its size tells. */
+async function keep(answer: IncomingMessage, known: number | null): Promise<WholeFile> {
+  const named = answer.headers['content-length'];
+  const size = known ?? (named === undefined ? null : Number(named));
+  const stream = limitStream(answer, LIMITS, failed);
+  const handle = await openTemporaryFile('client-file');
+  try {
+    let written = 0;
+    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+      written += chunk.length;
+      await handle.writeFile(chunk);
+    }
+    if (size !== null && written !== size) throw incomplete(written, size);
+    return { handle, size: written };
+  } catch (error) {
+    stream.destroy();
+    await handle.close();
+    throw error;
   }
 }
 
@@ -121,35 +149,15 @@ async function openWithin(directory: string, path: string): Promise<FileHandle |
   }
 }
 
-async function readFile(handle: FileHandle, range: string | undefined): Promise<OpenFile> {
+async function wholeFile(handle: FileHandle): Promise<WholeFile> {
   const found = await handle.stat();
-  const part = partOf(range, found.size);
-  if (!found.isFile() || part === 'outside') {
-    await handle.close();
-    throw found.isFile() ? refusalOf(416) : gone('It is no file.');
-  }
-  const { first, last } = part ?? { first: 0, last: found.size - 1 };
-  return {
-    stream: limitStream(handle.createReadStream({ start: first, end: Math.max(last, 0) }), LIMITS, failed),
-    length: last - first + 1,
-    contentRange: part && `bytes ${first}-${last}/${found.size}`,
-    ranges: true,
-  };
-}
-
-/** The bytes that a Range header means (RFC 9110, 14.1.2); null for all of them, as for what cannot be read. */
-function partOf(range: string | undefined, size: number): { first: number; last: number } | 'outside' | null {
-  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(range ?? '') ?? [];
-  if (!from && !to) return null;
-  const first = from ? Number(from) : Math.max(0, size - Number(to));
-  const last = from && to ? Math.min(Number(to), size - 1) : size - 1;
-  if (from && to && Number(to) < first) return null;
-  return first <= last ? { first, last } : 'outside';
+  if (found.isFile()) return { handle, size: found.size };
+  await handle.close();
+  throw gone('It is no file.');
 }
 
 function refusalOf(status: number): UpstreamError {
   if (status === 404) return gone('Telegram does not have the file any more.');
-  if (status === 416) return refused('range_outside', 'The file is shorter than that.');
   return classifyRefusal({ error_code: status, description: `The file was answered with ${status}` });
 }
 
@@ -159,6 +167,16 @@ function failed(error: unknown): UpstreamError {
   const { code = 'NO_ANSWER' } = error as { code?: string };
   // The words of a system call name the path, and with it the token.
   return classifyFailure(Object.assign(new Error('The file could not be read'), { code }));
+}
+
+function incomplete(bytes: number, size: number): UpstreamError {
+  return new UpstreamError({
+    network: 'telegram',
+    kind: 'not_sent',
+    scope: 'message',
+    code: 'file_incomplete',
+    detail: `The source ended after ${bytes} of ${size} bytes.`,
+  });
 }
 
 const gone = (detail: string) => refused('file_gone', detail);

@@ -156,6 +156,9 @@ describe('GET /files/:token', () => {
       'bytes 9-11/18',
       'the',
     ]);
+    expect(await (await download(source, { range: 'bytes=-5' })).text()).toBe('offer');
+    const beyond = await download(source, { range: 'bytes=18-' });
+    expect([beyond.status, ((await beyond.json()) as { code: string }).code]).toEqual([416, 'range_outside']);
     for (const headers of [{ range: 'bytes=0-1,4-5' }, { range: 'bytes=0-1', 'if-range': '"x"' }]) {
       expect((await download(source, headers as Record<string, string>)).status).toBe(200);
     }
@@ -236,11 +239,23 @@ describe('GET /files/:token', () => {
     expect(performance.now() - began).toBeLessThan(5_000);
   });
 
-  it('breaks off where Telegram does', async () => {
-    bridge.telegram.downloadFaults.next('*', { cutAfter: 5 });
-    await expect(download(source).then((answer) => answer.arrayBuffer())).rejects.toThrow();
-    expect((await download(source)).status).toBe(200);
+  it('is whole or absent, wherever Telegram breaks off', async () => {
+    bridge.telegram.downloadFaults.next('*', { cutAfter: 5 }, 2);
+    const answer = await download(source);
+    expect([answer.status, await answer.text()]).toEqual([502, expect.not.stringContaining('%PDF')]);
+    bridge.telegram.downloadFaults.next('*', { cutAfter: 5 }, 1);
+    expect(await (await download(source)).text()).toBe(PDF.toString());
   });
+});
+
+it('never leaves half a file in the dialog: what breaks off is named in a note, with a link to the whole', async () => {
+  bridge.telegram.downloadFaults.next('*', { cutAfter: 5 }, 2);
+  conversation.client.sendsFile('document', { content: PDF, fileName: 'offer.pdf' }, { caption: 'our offer' });
+  const { text } = await note('offer.pdf');
+  const message = await conversation.dialog.waitFor((each) => each.text.includes('our offer'), 15_000);
+  expect(message.files).toEqual([]);
+  const link = /\[url=([^\]]+)\]/.exec(text)![1]!;
+  expect(await (await download(link)).text()).toBe(PDF.toString());
 });
 
 it('goes by a Bot API server of the company: words and files both ways, large ones as well', async () => {
