@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../bitrix/applications.service.js';
 import { bitrixError } from '../bitrix/rest-errors.js';
 import type { OperatorFile, OperatorSource } from '../relay/operator-side.js';
-import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { PortalsRepository } from '../storage/portals.repository.js';
 import { openPortalFile } from './portal-download.js';
 
 /** Files that operators sent, fetched from their portal. The links are public and signed: whoever logs one shares it. */
@@ -20,13 +20,6 @@ export class OperatorFilesClient {
       throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
     }
     const rules = await this.applications.hostRules(portal.clientId);
-    return openPortalFile({ address, hosts: hostsOf(portal), rules, ...options });
+    return openPortalFile({ address, origin: new URL(portal.clientEndpoint).origin, rules, ...options });
   }
-}
-
-/** As {@link URL.host} spells them. */
-function hostsOf({ clientEndpoint, domain }: PortalRecord): string[] {
-  const endpoint = new URL(clientEndpoint);
-  const named = `${endpoint.protocol}//${domain}`;
-  return [endpoint.host, ...(URL.canParse(named) ? [new URL(named).host] : [])];
 }

@@ -15,7 +15,7 @@ vi.mock('node:dns', () => ({
 it('connects to no portal whose name leads into a private network', async () => {
   const opened = openPortalFile({
     address: 'https://acme.bitrix24.com/~abc',
-    hosts: ['acme.bitrix24.com'],
+    origin: 'https://acme.bitrix24.com',
     rules: { portalOrigin: undefined, oauthOrigin: undefined },
     maxBytes: 1_000,
     signal: new AbortController().signal,

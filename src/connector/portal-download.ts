@@ -24,9 +24,10 @@ export const PATIENCE = {
 
 /** What may be fetched, and from where. */
 export interface Download {
+  /** Only its path and query count. */
   address: string;
-  /** `host` or `host:port` of the portal that the file belongs to. */
-  hosts: string[];
+  /** Of the portal that the file belongs to: the origin of its REST address. */
+  origin: string;
   rules: HostRules;
   maxBytes: number;
   signal: AbortSignal;
@@ -34,11 +35,13 @@ export interface Download {
 }
 
 /**
- * Opens a file by a link that an event named. Only hosts of that portal are asked, over connections whose addresses
- * were checked, redirects included, without any credential. Throws UpstreamError, and so does the stream:
+ * Opens a file by a link that an event named. The portal makes its links, redirects too, from the address by which
+ * the operator's browser came (im, lib/V2/Link/…; a box behind a proxy: `http://`, a port, an inner name), so path and
+ * query are fetched from the origin at which we know the portal, and nobody else is ever asked, over connections whose
+ * addresses were checked, without any credential. Throws UpstreamError, and so does the stream:
  *
- * - `refused`, it will never be had: `file_refused_host`, `file_gone`, `file_html` (a page for people in its place),
- *   `file_too_large` (more than `maxBytes`);
+ * - `refused`, it will never be had: `file_refused_host` (no link of a portal), `file_gone`, `file_forbidden`,
+ *   `file_html` (a page for people in its place), `file_too_large` (more than `maxBytes`);
  * - `not_sent`, it cannot be had now: socket codes, `TIMEOUT`, `HTTP_<status>`, `too_slow`.
  */
 export async function openPortalFile(download: Download): Promise<OperatorFile> {
@@ -60,7 +63,7 @@ export async function openPortalFile(download: Download): Promise<OperatorFile> 
 async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<IncomingMessage> {
   let address = download.address;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const url = checked(address, download);
+    const url = onPortal(address, download);
     const answer = await httpGet(url, {
       headers: { 'User-Agent': 'telegram-openlines', Accept: '*/*', 'Accept-Encoding': 'identity' },
       answerMs,
@@ -70,15 +73,19 @@ async function follow(download: Download, { answerMs }: typeof PATIENCE): Promis
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.statusCode ?? 0) || location === undefined) return answer;
     answer.destroy();
-    address = URL.canParse(location, url.href) ? new URL(location, url).href : '';
+    address = location;
   }
   throw refused('file_gone', 'The link leads in circles.');
 }
 
 /** The name alone proves nothing about the address behind it: that is looked at when the connection is made. */
-function checked(address: string, { hosts, rules }: Download): URL {
-  const url = URL.canParse(address) ? new URL(address) : null;
-  if (!url || !hosts.includes(url.host) || !isPortalAddress(url, rules)) throw refusedHost();
+function onPortal(address: string, { origin, rules }: Download): URL {
+  const named = address !== '' && URL.canParse(address, origin) ? new URL(address, origin) : null;
+  if (!named || !/^https?:$/.test(named.protocol)) throw refusedHost();
+  const url = new URL(origin);
+  url.pathname = named.pathname;
+  url.search = named.search;
+  if (!isPortalAddress(url, rules)) throw refusedHost();
   return url;
 }
 
@@ -86,6 +93,9 @@ function refusalOf(answer: IncomingMessage, maxBytes: number): UpstreamError | n
   const status = answer.statusCode ?? 0;
   if (status >= 500 || NOT_NOW.has(status)) {
     return bitrixError('not_sent', `HTTP_${status}`, 'The portal does not give the file now.', 'message');
+  }
+  if (status === 401 || (status === 403 && answer.headers['bx-file-error'] === undefined)) {
+    return refused('file_forbidden', `The portal does not let the file be fetched (${status}).`);
   }
   if (status !== 200 || answer.headers['bx-file-error'] !== undefined) {
     return refused('file_gone', `The portal does not have the file (${status}).`);
@@ -125,5 +135,5 @@ function asUpstreamError(error: Error): UpstreamError {
 }
 
 const refused = (code: string, detail: string) => bitrixError('refused', code, detail, 'message');
-const refusedHost = () => refused('file_refused_host', 'The link leads to another host than the portal.');
+const refusedHost = () => refused('file_refused_host', 'The link is none of the portal.');
 const tooLarge = (maxBytes: number) => refused('file_too_large', `The file is larger than ${maxBytes} bytes.`);

@@ -17,9 +17,6 @@ const LIMITS: StreamLimits = {
   totalMs: 12 * 3_600_000,
 };
 
-/** Errors after which the same file may come whole a moment later. */
-const BROKE_OFF = new Set(['ECONNRESET', 'NO_ANSWER', 'file_incomplete']);
-
 /** The bot, and how its server is reached. */
 export interface FilesOfBot {
   token: string;
@@ -92,8 +89,8 @@ export class TelegramFiles {
     return watchCall('telegram', 'download', async () => {
       const first = await this.ask(located, signal);
       return keep(first, located.size).catch(async (error: unknown) => {
-        const brokeOff = error instanceof UpstreamError && BROKE_OFF.has(error.code) && !signal.aborted;
-        if (!brokeOff) throw error;
+        const brokeOff = error instanceof UpstreamError && error.kind !== 'refused';
+        if (!brokeOff || signal.aborted) throw error;
         return keep(await this.ask(located, signal), located.size);
       });
     });

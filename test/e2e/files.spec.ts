@@ -242,7 +242,8 @@ describe('GET /files/:token', () => {
   it('is whole or absent, wherever Telegram breaks off', async () => {
     bridge.telegram.downloadFaults.next('*', { cutAfter: 5 }, 2);
     const answer = await download(source);
-    expect([answer.status, await answer.text()]).toEqual([502, expect.not.stringContaining('%PDF')]);
+    expect(answer.status).toBeGreaterThanOrEqual(500);
+    expect(await answer.text()).not.toContain('%PDF');
     bridge.telegram.downloadFaults.next('*', { cutAfter: 5 }, 1);
     expect(await (await download(source)).text()).toBe(PDF.toString());
   });

@@ -85,6 +85,11 @@ export class Portal {
   language = 'en';
   /** Why a picture of a client is refused (its type, `profile_image_*`, the disk quota); null: it is taken. */
   refusesPicture: (picture: NewFile) => string | null = () => null;
+  /**
+   * How operators' browsers come to the portal: links of files are made from that (main, lib/engine/urlmanager.php,
+   * getHostUrl), e.g. `http://10.0.0.7:8080` of a box behind a proxy. Null: as we do.
+   */
+  linkOrigin: string | null = null;
   handlers: EventHandler[] = [];
   /** Refuses every REST call of every application. */
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
@@ -105,7 +110,7 @@ export class Portal {
     this.tokens = around.tokens;
     this.limits = new LoadLimits(around.clock, around.limits);
     this.files = new PortalFiles(
-      () => this.url,
+      () => this.linkOrigin ?? this.url,
       () => this.clock.now(),
     );
     this.downloads = new ClientDownloads(() => this.clock.now());
