@@ -1,5 +1,6 @@
-import { isOpenableLink, normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
+import { isBlank, normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
 import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
+import { LINK_LIMIT, openableLink, writtenAddresses } from './bitrix-links.js';
 
 /**
  * The longest text of a message; Bitrix24 cuts what goes beyond and adds " (...)" (`CIMMessenger::MESSAGE_LIMIT`).
@@ -7,36 +8,91 @@ import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
  */
 export const BITRIX_TEXT_LIMIT = 20_000;
 
-/** A longer link is sent as its text alone, so that every character with its tags fits into a message. */
-const LINK_LIMIT = 4_000;
-
 /** Keeps a client's words from being read as markup; nobody sees it. */
 const ZERO_WIDTH_SPACE = '\u200B';
 
-/** A client's words that would be decoded; U+200B goes in behind the match, as everywhere below. */
+/**
+ * A client's words that the portal (PHP) or the operator's messenger (JavaScript) would change, by what they read in them;
+ * U+200B goes in behind the match, as everywhere below. Their rules: `Im\Text::parse`, `CTextParser`, `Emoji::decode` of
+ * Bitrix24's modules, and `im.v2.lib.parser`.
+ */
 const READ_AS_ENCODED = [
   /&(?=(?:quot|amp|lt|gt|nbsp|apos|#\d{2,6}|#x[0-9a-f]{2,5});)/gi,
-  /:(?=(?:[0-9a-f]{2}){4,}:)/gi,
+  /:(?=[0-9a-f]{8}:)/gi,
   /<(?=img\b)/gi,
 ];
+/** A text that holds it, beside a code block or a button, ends its dialog for good: PHP recurses, or the tab hangs. */
+const READ_AS_PLACEHOLDER = /#(?=###REPLACEMENT_)/g;
 const READ_AS_MARKUP = [
   ...READ_AS_ENCODED,
-  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img )`, 'gi'),
+  READ_AS_PLACEHOLDER,
+  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img |\\/?cut|\\/?nomodify\\])`, 'gi'),
+  /<(?=br \/>|\/?nomodify>)/gi,
   /#(?=BR#)/gi,
   /(?<=^|\n)>(?=>)/g,
   // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
   /-{53}(?=-)/g,
+  // It writes the sign for each, and then small letters for the sign.
+  /\((?=(?:C|TM|Tm|tM|R)\))/g,
+  /(?<=[?&;])PHPSESSI(?=D=[0-9a-z]{32})/gi,
 ];
-const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, /\[(?=\/?code\b)/gi];
+const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, READ_AS_PLACEHOLDER, /\[(?=\/?(?:code|put|send)\b)/gi];
+const CHANGED_IN_LABEL = [/javascript(?=:)/gi, /\\(?=")/g];
+/**
+ * What turns into something else in the midst of code: line breaks, and what `String.replace` of the messenger reads as
+ * a part of the match (quotes, `&`, `<` and `>` stand there as `&…;`). An invisible sign would spoil what is copied.
+ */
+const NOT_IN_CODE = /\[br\]|#br#|\$[$&<>"'`]/i;
+/** At the start of a message the messenger takes them off, and what follows is in italics or large. */
+const COMMAND = /^(\s*\/)(?=me|loud)/;
 
 /**
- * BBCode as `imconnector.send.messages` shows it. Quotes become lines that begin with `>>`, spoilers plain text. What
- * the client himself typed like markup gets a U+200B and stays what he typed.
+ * BBCode as `imconnector.send.messages` shows it. Quotes become lines that begin with `>>`, spoilers plain text, links
+ * that Bitrix24 does not open `words (address)`, code that it would change plain text. What clients typed like markup
+ * gets a U+200B and stays what they typed.
  */
 export function toBBCode(rich: RichText): string {
-  return blocks(normalise(rich))
+  return blocks(spellOutLinks(withoutOddCode(normalise(rich))))
     .map((block) => (block.quoted ? renderQuote(block.rich) : renderInline(block.rich)))
-    .join('\n');
+    .join('\n')
+    .replace(COMMAND, `$1${ZERO_WIDTH_SPACE}`);
+}
+
+function withoutOddCode(rich: RichText): RichText {
+  const isOdd = ({ type, offset, length }: Mark) => {
+    if (type !== 'code' && type !== 'pre') return false;
+    const code = rich.text.slice(offset, offset + length);
+    return NOT_IN_CODE.test(code) || isBlank(code);
+  };
+  return { text: rich.text, marks: rich.marks.filter((mark) => !isOdd(mark)) };
+}
+
+/** Links that Bitrix24 does not open are words and, where that says more, their address in brackets behind them. */
+function spellOutLinks({ text, marks }: RichText): RichText {
+  const added: { at: number; words: string }[] = [];
+  const kept = marks.filter(({ type, url = '', offset, length }) => {
+    if (type !== 'link' || openableLink(url) !== undefined) return true;
+    const isSaid = url.length > LINK_LIMIT || text.slice(offset, offset + length).trim() === url.trim();
+    if (!isSaid && url.trim() !== '') added.push({ at: offset + length, words: ` (${url.trim()})` });
+    return false;
+  });
+  if (kept.length === marks.length) return { text, marks };
+  let spelled = '';
+  let at = 0;
+  for (const { at: end, words } of added) {
+    spelled += text.slice(at, end) + words;
+    at = end;
+  }
+  const grownBefore = (place: number, including: boolean) =>
+    added.reduce((sum, one) => (one.at < place || (including && one.at === place) ? sum + one.words.length : sum), 0);
+  return normalise({
+    text: spelled + text.slice(at),
+    marks: kept.map((mark) => {
+      const offset = mark.offset + grownBefore(mark.offset, true);
+      const end = mark.offset + mark.length;
+      return { ...mark, offset, length: end + grownBefore(end, mark.type === 'quote') - offset };
+    }),
+  });
 }
 
 /** The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}; none when there is nothing to send. */
@@ -72,14 +128,14 @@ function renderQuote(rich: RichText): string {
   const lines = rich.text.split('\n').map((line) => {
     const start = at;
     at += line.length + 1;
-    return QUOTE_PREFIX + renderInline(slice(rich, start, start + line.length));
+    return QUOTE_PREFIX + renderInline(slice(rich, start, start + line.length), false);
   });
   return lines.join('\n');
 }
 
 /** Tags around words. The marks are nested, so a stack of what is open is enough. */
-function renderInline(rich: RichText): string {
-  const guarded = guardedPositions(rich);
+function renderInline(plainRich: RichText, atLineStart = true): string {
+  const { rich, guarded } = prepare(plainRich, atLineStart);
   const open: { end: number; tag: string }[] = [];
   let bbcode = '';
   let at = 0;
@@ -94,7 +150,7 @@ function renderInline(rich: RichText): string {
     }
   };
   for (const mark of rich.marks) {
-    const tag = openingTag(mark);
+    const tag = openingTag(mark, rich.text, guarded);
     if (!tag) continue;
     closeUpTo(mark.offset);
     copyTo(mark.offset);
@@ -103,10 +159,36 @@ function renderInline(rich: RichText): string {
   }
   closeUpTo(rich.text.length);
   copyTo(rich.text.length);
-  return bbcode;
+  // Without it the portal reads a line break in what stands there for the code, and loses the code or itself.
+  return bbcode
+    .replace(/\[\/code\](?=BR#)/gi, `$&${ZERO_WIDTH_SPACE}`)
+    .replace(/#BR(?=\[code\])/gi, `$&${ZERO_WIDTH_SPACE}`);
 }
 
-function openingTag(mark: Mark): string | undefined {
+/** With the addresses marked that need a tag, and labels without white space at their ends, which Bitrix24 takes off. */
+function prepare(source: RichText, atLineStart: boolean): { rich: RichText; guarded: Set<number> } {
+  const hasLinks = source.marks.some(({ type }) => type === 'link');
+  const rich = hasLinks
+    ? normalise({ text: source.text, marks: source.marks.map((mark) => trimmedLabel(mark, source.text)) })
+    : source;
+  const guarded = guardedPositions(rich);
+  const tagged = rich.marks.filter(({ type }) => type !== 'spoiler' && type !== 'quote');
+  const edges = new Set(tagged.flatMap(({ offset, length }) => [offset, offset + length]));
+  const taken = tagged.filter(({ type }) => type === 'link' || type === 'code' || type === 'pre');
+  const { links, breaks } = writtenAddresses(rich, { edges, hidden: guarded, taken, atLineStart });
+  for (const at of breaks) guarded.add(at);
+  if (links.length === 0) return { rich, guarded };
+  return { rich: normalise({ text: rich.text, marks: [...rich.marks, ...links] }), guarded };
+}
+
+function trimmedLabel(mark: Mark, text: string): Mark {
+  if (mark.type !== 'link') return mark;
+  const label = text.slice(mark.offset, mark.offset + mark.length);
+  const before = label.length - label.trimStart().length;
+  return { ...mark, offset: mark.offset + before, length: label.trim().length };
+}
+
+function openingTag(mark: Mark, text: string, guarded: Set<number>): string | undefined {
   switch (mark.type) {
     case 'bold':
       return 'b';
@@ -119,33 +201,37 @@ function openingTag(mark: Mark): string | undefined {
     case 'code':
     case 'pre':
       return 'code';
-    case 'link': {
-      const url = isOpenableLink(mark.url) ? encodeLink(mark.url) : '';
-      return url !== '' && url.length <= LINK_LIMIT ? `url=${url}` : undefined;
-    }
+    case 'link':
+      return linkTag(mark, text, guarded);
     default:
       return undefined;
   }
 }
 
-/** Percent-encodes what would end the tag or the attribute made of it. */
-function encodeLink(url: string): string {
-  return url
-    .replace(/[[\]\s"'<>`]/g, (character) => {
-      const code = character.charCodeAt(0);
-      return code < 128 ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : encodeURIComponent(character);
-    })
-    .replace(/#(?=BR#)/gi, '%23')
-    .replace(READ_AS_ENCODED[0]!, '&amp;');
+/** `[url]` around an address that says itself where it leads. */
+function linkTag({ url = '', offset, length }: Mark, text: string, guarded: Set<number>): string | undefined {
+  const target = openableLink(url);
+  if (target === undefined) return undefined;
+  const label = text.slice(offset, offset + length);
+  if (label !== target) return `url=${target}`;
+  const last = offset + length - 1;
+  // Of a label that is the address the portal takes off the last mark of punctuation.
+  if (/[.,?!;]$/.test(label)) guarded.add(last);
+  for (let at = offset; at <= last; at++) if (guarded.has(at)) return `url=${target}`;
+  return 'url';
 }
 
 /** Characters behind which a U+200B must stand. */
 function guardedPositions({ text, marks }: RichText): Set<number> {
   const codes = marks.filter((mark) => mark.type === 'code' || mark.type === 'pre');
-  const inCode = (at: number) => codes.some((mark) => mark.offset <= at && at < mark.offset + mark.length);
+  const inSome = (list: Mark[]) => (at: number) =>
+    list.some((mark) => mark.offset <= at && at < mark.offset + mark.length);
+  const inCode = inSome(codes);
+  const links = marks.filter((mark) => mark.type === 'link');
   const ends = (pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
   return new Set([
     ...READ_AS_MARKUP.flatMap(ends).filter((at) => !inCode(at)),
     ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap(ends).filter(inCode)),
+    ...(links.length === 0 ? [] : CHANGED_IN_LABEL.flatMap(ends).filter(inSome(links))),
   ]);
 }
