@@ -43,6 +43,11 @@ const CHANGED_IN_LABEL = [/javascript(?=:)/gi, /\\(?=")/g];
  * a part of the match (quotes, `&`, `<` and `>` stand there as `&…;`). An invisible sign would spoil what is copied.
  */
 const NOT_IN_CODE = /\[br\]|#br#|\$[$&<>"'`]/i;
+/**
+ * For code the portal puts `####REPLACEMENT_MARK_0####` while it reads the rest: what stands next to it must not make a line
+ * break (`#BR#`) or another such place of its signs.
+ */
+const BESIDE_CODE = /\[\/code\](?=BR#|#*REPLACEMENT_)|#BR(?=\[code\])/gi;
 /** At the start of a message the messenger takes them off, and what follows is in italics or large. */
 const COMMAND = /^(\s*\/)(?=me|loud)/;
 
@@ -52,19 +57,22 @@ const COMMAND = /^(\s*\/)(?=me|loud)/;
  * gets a U+200B and stays what they typed.
  */
 export function toBBCode(rich: RichText): string {
-  return blocks(spellOutLinks(withoutOddCode(normalise(rich))))
+  return blocks(spellOutLinks(showable(rich)))
     .map((block) => (block.quoted ? renderQuote(block.rich) : renderInline(block.rich)))
     .join('\n')
     .replace(COMMAND, `$1${ZERO_WIDTH_SPACE}`);
 }
 
-function withoutOddCode(rich: RichText): RichText {
-  const isOdd = ({ type, offset, length }: Mark) => {
-    if (type !== 'code' && type !== 'pre') return false;
-    const code = rich.text.slice(offset, offset + length);
-    return NOT_IN_CODE.test(code) || isBlank(code);
+/** Without the marks that Bitrix24 does not show: spoilers, and code that it would change. */
+function showable({ text, marks }: RichText): RichText {
+  const isShown = ({ type, offset, length }: Mark) => {
+    if (type === 'spoiler') return false;
+    if (type !== 'code' && type !== 'pre') return true;
+    const code = text.slice(offset, offset + length);
+    return !NOT_IN_CODE.test(code) && !isBlank(code);
   };
-  return { text: rich.text, marks: rich.marks.filter((mark) => !isOdd(mark)) };
+  const rich = normalise({ text, marks: marks.filter(({ type }) => type !== 'spoiler') });
+  return { text: rich.text, marks: rich.marks.filter(isShown) };
 }
 
 /** Links that Bitrix24 does not open are words and, where that says more, their address in brackets behind them. */
@@ -72,8 +80,11 @@ function spellOutLinks({ text, marks }: RichText): RichText {
   const added: { at: number; words: string }[] = [];
   const kept = marks.filter(({ type, url = '', offset, length }) => {
     if (type !== 'link' || openableLink(url) !== undefined) return true;
-    const isSaid = url.length > LINK_LIMIT || text.slice(offset, offset + length).trim() === url.trim();
-    if (!isSaid && url.trim() !== '') added.push({ at: offset + length, words: ` (${url.trim()})` });
+    const end = offset + length;
+    // A style that begins within the label has cut the link in two.
+    const goesOn = marks.some((other) => other.type === 'link' && other.url === url && other.offset === end);
+    const isSaid = goesOn || url.length > LINK_LIMIT || text.slice(offset, end).trim() === url.trim();
+    if (!isSaid && url.trim() !== '') added.push({ at: end, words: ` (${url.trim()})` });
     return false;
   });
   if (kept.length === marks.length) return { text, marks };
@@ -150,7 +161,7 @@ function renderInline(plainRich: RichText, atLineStart = true): string {
     }
   };
   for (const mark of rich.marks) {
-    const tag = openingTag(mark, rich.text, guarded);
+    const tag = openingTag(mark, rich, guarded);
     if (!tag) continue;
     closeUpTo(mark.offset);
     copyTo(mark.offset);
@@ -159,25 +170,22 @@ function renderInline(plainRich: RichText, atLineStart = true): string {
   }
   closeUpTo(rich.text.length);
   copyTo(rich.text.length);
-  // Without it the portal reads a line break in what stands there for the code, and loses the code or itself.
-  return bbcode
-    .replace(/\[\/code\](?=BR#)/gi, `$&${ZERO_WIDTH_SPACE}`)
-    .replace(/#BR(?=\[code\])/gi, `$&${ZERO_WIDTH_SPACE}`);
+  return bbcode.replace(BESIDE_CODE, `$&${ZERO_WIDTH_SPACE}`);
 }
 
 /** With the addresses marked that need a tag, and labels without white space at their ends, which Bitrix24 takes off. */
 function prepare(source: RichText, atLineStart: boolean): { rich: RichText; guarded: Set<number> } {
-  const hasLinks = source.marks.some(({ type }) => type === 'link');
-  const rich = hasLinks
-    ? normalise({ text: source.text, marks: source.marks.map((mark) => trimmedLabel(mark, source.text)) })
-    : source;
+  const tagged = source.marks.filter(({ type }) => type !== 'quote');
+  const hasLinks = tagged.some(({ type }) => type === 'link');
+  const marks = tagged.map((mark) => trimmedLabel(mark, source.text));
+  const rich = hasLinks ? normalise({ text: source.text, marks }) : { text: source.text, marks };
   const guarded = guardedPositions(rich);
-  const tagged = rich.marks.filter(({ type }) => type !== 'spoiler' && type !== 'quote');
-  const edges = new Set(tagged.flatMap(({ offset, length }) => [offset, offset + length]));
-  const taken = tagged.filter(({ type }) => type === 'link' || type === 'code' || type === 'pre');
+  const edges = new Set(rich.marks.flatMap(({ offset, length }) => [offset, offset + length]));
+  const taken = rich.marks.filter(({ type }) => type === 'link' || type === 'code' || type === 'pre');
   const { links, breaks } = writtenAddresses(rich, { edges, hidden: guarded, taken, atLineStart });
   for (const at of breaks) guarded.add(at);
   if (links.length === 0) return { rich, guarded };
+  for (const at of changedInLabels(rich.text, links)) guarded.add(at);
   return { rich: normalise({ text: rich.text, marks: [...rich.marks, ...links] }), guarded };
 }
 
@@ -188,7 +196,7 @@ function trimmedLabel(mark: Mark, text: string): Mark {
   return { ...mark, offset: mark.offset + before, length: label.trim().length };
 }
 
-function openingTag(mark: Mark, text: string, guarded: Set<number>): string | undefined {
+function openingTag(mark: Mark, rich: RichText, guarded: Set<number>): string | undefined {
   switch (mark.type) {
     case 'bold':
       return 'b';
@@ -202,14 +210,15 @@ function openingTag(mark: Mark, text: string, guarded: Set<number>): string | un
     case 'pre':
       return 'code';
     case 'link':
-      return linkTag(mark, text, guarded);
+      return linkTag(mark, rich, guarded);
     default:
       return undefined;
   }
 }
 
 /** `[url]` around an address that says itself where it leads. */
-function linkTag({ url = '', offset, length }: Mark, text: string, guarded: Set<number>): string | undefined {
+function linkTag(mark: Mark, { text, marks }: RichText, guarded: Set<number>): string | undefined {
+  const { url = '', offset, length } = mark;
   const target = openableLink(url);
   if (target === undefined) return undefined;
   const label = text.slice(offset, offset + length);
@@ -217,21 +226,34 @@ function linkTag({ url = '', offset, length }: Mark, text: string, guarded: Set<
   const last = offset + length - 1;
   // Of a label that is the address the portal takes off the last mark of punctuation.
   if (/[.,?!;]$/.test(label)) guarded.add(last);
-  for (let at = offset; at <= last; at++) if (guarded.has(at)) return `url=${target}`;
+  const isStyled = marks.some((other) => other !== mark && offset <= other.offset && other.offset <= last);
+  for (let at = offset; at <= last; at++) if (isStyled || guarded.has(at)) return `url=${target}`;
   return 'url';
 }
 
 /** Characters behind which a U+200B must stand. */
 function guardedPositions({ text, marks }: RichText): Set<number> {
   const codes = marks.filter((mark) => mark.type === 'code' || mark.type === 'pre');
-  const inSome = (list: Mark[]) => (at: number) =>
-    list.some((mark) => mark.offset <= at && at < mark.offset + mark.length);
-  const inCode = inSome(codes);
-  const links = marks.filter((mark) => mark.type === 'link');
-  const ends = (pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
+  const inCode = isWithin(codes);
   return new Set([
-    ...READ_AS_MARKUP.flatMap(ends).filter((at) => !inCode(at)),
-    ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap(ends).filter(inCode)),
-    ...(links.length === 0 ? [] : CHANGED_IN_LABEL.flatMap(ends).filter(inSome(links))),
+    ...READ_AS_MARKUP.flatMap((pattern) => ends(text, pattern)).filter((at) => !inCode(at)),
+    ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap((pattern) => ends(text, pattern)).filter(inCode)),
+    ...changedInLabels(
+      text,
+      marks.filter(({ type }) => type === 'link'),
+    ),
   ]);
+}
+
+function changedInLabels(text: string, links: Mark[]): number[] {
+  if (links.length === 0) return [];
+  return CHANGED_IN_LABEL.flatMap((pattern) => ends(text, pattern)).filter(isWithin(links));
+}
+
+function ends(text: string, pattern: RegExp): number[] {
+  return [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
+}
+
+function isWithin(marks: Mark[]): (at: number) => boolean {
+  return (at) => marks.some(({ offset, length }) => offset <= at && at < offset + length);
 }

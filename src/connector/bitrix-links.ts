@@ -83,7 +83,7 @@ export function writtenAddresses(
       done = end;
       continue;
     }
-    const link = linkAt(text, start, addressEnd(text, start, end, edges));
+    const link = linkAt(text, start, addressEnd(text, start, Math.min(end, nextOf(taken, start))));
     if (link && start + link.length > body) {
       found.links.push(link);
       done = start + link.length;
@@ -106,6 +106,10 @@ function linkAt(text: string, start: number, stop: number): Mark | undefined {
   return undefined;
 }
 
+function nextOf(marks: Mark[], start: number): number {
+  return marks.find(({ offset }) => offset > start)?.offset ?? Infinity;
+}
+
 function isCovered(at: number, marks: Mark[]): boolean {
   return marks.some(({ offset, length }) => offset <= at && at < offset + length);
 }
@@ -125,17 +129,19 @@ function isPlain(
   hidden: Set<number>,
 ): boolean {
   const words = text.slice(start, end);
-  if (!SEEN.test(text.slice(body)) || /^(?!www\.)[^:]*[A-Z]/.test(words)) return false;
-  if (NEVER_IN_ADDRESS.test(words) || /[.,?!;:)'\]]{2}$|[)':\]]$/.test(words)) return false;
+  if (words.length > LINK_LIMIT || !SEEN.test(text.slice(body, end)) || /^(?!www\.)[^:]*[A-Z]/.test(words))
+    return false;
+  if (NEVER_IN_ADDRESS.test(words) || /[.,?!;:)'\]]{2}$|[)':\]]$|javascript:/i.test(words)) return false;
   if (text.slice(body, end).search(BEGINNING) !== -1) return false;
   for (let at = start; at <= end; at++) if (edges.has(at) || (at < end && hidden.has(at))) return false;
   return true;
 }
 
-/** Up to the next tag, without the punctuation of the sentence around it. */
-function addressEnd(text: string, start: number, end: number, edges: Set<number>): number {
+/** Without the punctuation of the sentence around it. */
+function addressEnd(text: string, start: number, end: number): number {
+  const limit = Math.min(end, start + LINK_LIMIT);
   let stop = start + 1;
-  while (stop < end && !edges.has(stop) && !NEVER_IN_ADDRESS.test(text[stop]!)) stop++;
+  while (stop < limit && !NEVER_IN_ADDRESS.test(text[stop]!)) stop++;
   for (; stop > start; stop--) {
     const last = text[stop - 1]!;
     const opening = { ')': '(', ']': '[' }[last];
