@@ -106,9 +106,12 @@ function spellOutLinks({ text, marks }: RichText): RichText {
   });
 }
 
-/** The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}; none when there is nothing to send. */
-export function splitForBitrix(rich: RichText): RichText[] {
-  return split(rich, BITRIX_TEXT_LIMIT, (part) => toBBCode(part).length);
+/**
+ * The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}, with room for `reserved` units more; none when
+ * there is nothing to send.
+ */
+export function splitForBitrix(rich: RichText, reserved = 0): RichText[] {
+  return split(rich, BITRIX_TEXT_LIMIT - reserved, (part) => toBBCode(part).length);
 }
 
 interface Block {
