@@ -36,6 +36,8 @@ const READ_AS_MARKUP = [
   /\((?=(?:C|TM|Tm|tM|R)\))/g,
   /(?<=[?&;])PHPSESSI(?=D=[0-9a-z]{32})/gi,
 ];
+/** A text without any of these holds nothing of all that. */
+const SUSPICIOUS = /[&:<[#>(\\?;]|--/;
 const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, READ_AS_PLACEHOLDER, /\[(?=\/?(?:code|put|send)\b)/gi];
 const CHANGED_IN_LABEL = [/javascript(?=:)/gi, /\\(?=")/g];
 /**
@@ -142,9 +144,22 @@ function renderQuote(rich: RichText): string {
   const lines = rich.text.split('\n').map((line) => {
     const start = at;
     at += line.length + 1;
-    return QUOTE_PREFIX + renderInline(slice(rich, start, start + line.length), false);
+    return QUOTE_PREFIX + renderInline(lineOf(rich, start, line), false);
   });
   return lines.join('\n');
+}
+
+/** Nested marks stay nested when they are cut at the ends of a line. */
+function lineOf({ marks }: RichText, start: number, text: string): RichText {
+  const end = start + text.length;
+  const inLine = marks.filter((mark) => mark.offset < end && mark.offset + mark.length > start);
+  return {
+    text,
+    marks: inLine.map((mark) => {
+      const offset = Math.max(mark.offset, start);
+      return { ...mark, offset: offset - start, length: Math.min(mark.offset + mark.length, end) - offset };
+    }),
+  };
 }
 
 /** Tags around words. The marks are nested, so a stack of what is open is enough. */
@@ -236,6 +251,7 @@ function linkTag(mark: Mark, { text, marks }: RichText, guarded: Set<number>): s
 
 /** Characters behind which a U+200B must stand. */
 function guardedPositions({ text, marks }: RichText): Set<number> {
+  if (!SUSPICIOUS.test(text)) return new Set();
   const codes = marks.filter((mark) => mark.type === 'code' || mark.type === 'pre');
   const inCode = isWithin(codes);
   return new Set([

@@ -262,8 +262,8 @@ function quotedOf(message: JsonObject, labels: MessageLabels): { quoted?: Quoted
   const { words, name, at } = original(message, labels);
   const { text, marks } = truncate(trim(chosenPart(message) ?? words), QUOTE_LIMIT);
   if (isBlank(text) && !name) return {};
-  const moment = asNumber(at) ? { at: asNumber(at)! } : {};
-  return { quoted: { text, marks, ...(name ? { name } : {}), ...moment } };
+  const isMoment = Number.isInteger(at) && (at as number) > 0 && (at as number) < 1e11;
+  return { quoted: { text, marks, ...(name ? { name } : {}), ...(isMoment ? { at: at as number } : {}) } };
 }
 
 function chosenPart({ quote }: JsonObject): RichText | undefined {
