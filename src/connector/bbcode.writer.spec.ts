@@ -20,7 +20,11 @@ describe('toBBCode', () => {
       withMark('x', 'link', { url: 'https://a.example/?a[]="b c"&d' }),
       '[url=https://a.example/?a%5B%5D=%22b%20c%22&d]x[/url]',
     ],
-    ['links nobody can open', withMark('x', 'link', { url: 'javascript:alert(1)' }), 'x'],
+    [
+      'links that Bitrix24 does not open',
+      withMark('x', 'link', { url: 'javascript:alert(1)' }),
+      'x (javascript:alert(1))',
+    ],
     ['nested', withMark(withMark('x', 'bold'), 'italic'), '[b][i]x[/i][/b]'],
     [
       'overlapping',

@@ -1,5 +1,6 @@
-import { isOpenableLink, normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
+import { isBlank, normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
 import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
+import { LINK_LIMIT, openableLink, writtenAddresses } from './bitrix-links.js';
 
 /**
  * The longest text of a message; Bitrix24 cuts what goes beyond and adds " (...)" (`CIMMessenger::MESSAGE_LIMIT`).
@@ -7,41 +8,112 @@ import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
  */
 export const BITRIX_TEXT_LIMIT = 20_000;
 
-/** A longer link is sent as its text alone, so that every character with its tags fits into a message. */
-const LINK_LIMIT = 4_000;
-
 /** Keeps a client's words from being read as markup; nobody sees it. */
 const ZERO_WIDTH_SPACE = '\u200B';
 
-/** A client's words that would be decoded; U+200B goes in behind the match, as everywhere below. */
+/**
+ * A client's words that the portal (PHP) or the operator's messenger (JavaScript) would change, by what they read in them;
+ * U+200B goes in behind the match, as everywhere below. Their rules: `Im\Text::parse`, `CTextParser`, `Emoji::decode` of
+ * Bitrix24's modules, and `im.v2.lib.parser`.
+ */
 const READ_AS_ENCODED = [
   /&(?=(?:quot|amp|lt|gt|nbsp|apos|#\d{2,6}|#x[0-9a-f]{2,5});)/gi,
-  /:(?=(?:[0-9a-f]{2}){4,}:)/gi,
+  /:(?=[0-9a-f]{8}:)/gi,
   /<(?=img\b)/gi,
 ];
+/** A text that holds it, beside a code block or a button, ends its dialog for good: PHP recurses, or the tab hangs. */
+const READ_AS_PLACEHOLDER = /#(?=###REPLACEMENT_)/g;
 const READ_AS_MARKUP = [
   ...READ_AS_ENCODED,
-  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img )`, 'gi'),
+  READ_AS_PLACEHOLDER,
+  new RegExp(`\\[(?=\\/?(?:code|${BARE}|${VALUED}|${VOID})[\\]=]|br *\\/?\\]|img |\\/?cut|\\/?nomodify\\])`, 'gi'),
+  /<(?=br \/>|\/?nomodify>)/gi,
   /#(?=BR#)/gi,
   /(?<=^|\n)>(?=>)/g,
   // Bitrix24 frames a quoted or forwarded message in two lines of 54 dashes.
   /-{53}(?=-)/g,
+  // It writes the sign for each, and then small letters for the sign.
+  /\((?=(?:C|TM|Tm|tM|R)\))/g,
+  /(?<=[?&;])PHPSESSI(?=D=[0-9a-z]{32})/gi,
 ];
-const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, /\[(?=\/?code\b)/gi];
+/** A text without any of these holds nothing of all that. */
+const SUSPICIOUS = /[&:<[#>(\\?;]|--/;
+const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, READ_AS_PLACEHOLDER, /\[(?=\/?(?:code|put|send)\b)/gi];
+const CHANGED_IN_LABEL = [/javascript(?=:)/gi, /\\(?=")/g];
+/**
+ * What turns into something else in the midst of code: line breaks, and what `String.replace` of the messenger reads as
+ * a part of the match (quotes, `&`, `<` and `>` stand there as `&…;`). An invisible sign would spoil what is copied.
+ */
+const NOT_IN_CODE = /\[br\]|#br#|\$[$&<>"'`]/i;
+/**
+ * For code the portal puts `####REPLACEMENT_MARK_0####` while it reads the rest: what stands next to it must not make a line
+ * break (`#BR#`) or another such place of its signs.
+ */
+const BESIDE_CODE = /\[\/code\](?=BR#|#*REPLACEMENT_)|#BR(?=\[code\])/gi;
+/** At the start of a message the messenger takes them off, and what follows is in italics or large. */
+const COMMAND = /^(\s*\/)(?=me|loud)/;
 
 /**
- * BBCode as `imconnector.send.messages` shows it. Quotes become lines that begin with `>>`, spoilers plain text. What
- * the client himself typed like markup gets a U+200B and stays what he typed.
+ * BBCode as `imconnector.send.messages` shows it. Quotes become lines that begin with `>>`, spoilers plain text, links
+ * that Bitrix24 does not open `words (address)`, code that it would change plain text. What clients typed like markup
+ * gets a U+200B and stays what they typed.
  */
 export function toBBCode(rich: RichText): string {
-  return blocks(normalise(rich))
+  return blocks(spellOutLinks(showable(rich)))
     .map((block) => (block.quoted ? renderQuote(block.rich) : renderInline(block.rich)))
-    .join('\n');
+    .join('\n')
+    .replace(COMMAND, `$1${ZERO_WIDTH_SPACE}`);
 }
 
-/** The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}; none when there is nothing to send. */
-export function splitForBitrix(rich: RichText): RichText[] {
-  return split(rich, BITRIX_TEXT_LIMIT, (part) => toBBCode(part).length);
+/** Without the marks that Bitrix24 does not show: spoilers, and code that it would change. */
+function showable({ text, marks }: RichText): RichText {
+  const isShown = ({ type, offset, length }: Mark) => {
+    if (type === 'spoiler') return false;
+    if (type !== 'code' && type !== 'pre') return true;
+    const code = text.slice(offset, offset + length);
+    return !NOT_IN_CODE.test(code) && !isBlank(code);
+  };
+  const rich = normalise({ text, marks: marks.filter(({ type }) => type !== 'spoiler') });
+  return { text: rich.text, marks: rich.marks.filter(isShown) };
+}
+
+/** Links that Bitrix24 does not open are words and, where that says more, their address in brackets behind them. */
+function spellOutLinks({ text, marks }: RichText): RichText {
+  const added: { at: number; words: string }[] = [];
+  const kept = marks.filter(({ type, url = '', offset, length }) => {
+    if (type !== 'link' || openableLink(url) !== undefined) return true;
+    const end = offset + length;
+    // A style that begins within the label has cut the link in two.
+    const goesOn = marks.some((other) => other.type === 'link' && other.url === url && other.offset === end);
+    const isSaid = goesOn || url.length > LINK_LIMIT || text.slice(offset, end).trim() === url.trim();
+    if (!isSaid && url.trim() !== '') added.push({ at: end, words: ` (${url.trim()})` });
+    return false;
+  });
+  if (kept.length === marks.length) return { text, marks };
+  let spelled = '';
+  let at = 0;
+  for (const { at: end, words } of added) {
+    spelled += text.slice(at, end) + words;
+    at = end;
+  }
+  const grownBefore = (place: number, including: boolean) =>
+    added.reduce((sum, one) => (one.at < place || (including && one.at === place) ? sum + one.words.length : sum), 0);
+  return normalise({
+    text: spelled + text.slice(at),
+    marks: kept.map((mark) => {
+      const offset = mark.offset + grownBefore(mark.offset, true);
+      const end = mark.offset + mark.length;
+      return { ...mark, offset, length: end + grownBefore(end, mark.type === 'quote') - offset };
+    }),
+  });
+}
+
+/**
+ * The text as messages whose BBCode is within {@link BITRIX_TEXT_LIMIT}, with room for `reserved` units more; none when
+ * there is nothing to send.
+ */
+export function splitForBitrix(rich: RichText, reserved = 0): RichText[] {
+  return split(rich, BITRIX_TEXT_LIMIT - reserved, (part) => toBBCode(part).length);
 }
 
 interface Block {
@@ -72,14 +144,27 @@ function renderQuote(rich: RichText): string {
   const lines = rich.text.split('\n').map((line) => {
     const start = at;
     at += line.length + 1;
-    return QUOTE_PREFIX + renderInline(slice(rich, start, start + line.length));
+    return QUOTE_PREFIX + renderInline(lineOf(rich, start, line), false);
   });
   return lines.join('\n');
 }
 
+/** Nested marks stay nested when they are cut at the ends of a line. */
+function lineOf({ marks }: RichText, start: number, text: string): RichText {
+  const end = start + text.length;
+  const inLine = marks.filter((mark) => mark.offset < end && mark.offset + mark.length > start);
+  return {
+    text,
+    marks: inLine.map((mark) => {
+      const offset = Math.max(mark.offset, start);
+      return { ...mark, offset: offset - start, length: Math.min(mark.offset + mark.length, end) - offset };
+    }),
+  };
+}
+
 /** Tags around words. The marks are nested, so a stack of what is open is enough. */
-function renderInline(rich: RichText): string {
-  const guarded = guardedPositions(rich);
+function renderInline(plainRich: RichText, atLineStart = true): string {
+  const { rich, guarded } = prepare(plainRich, atLineStart);
   const open: { end: number; tag: string }[] = [];
   let bbcode = '';
   let at = 0;
@@ -94,7 +179,7 @@ function renderInline(rich: RichText): string {
     }
   };
   for (const mark of rich.marks) {
-    const tag = openingTag(mark);
+    const tag = openingTag(mark, rich, guarded);
     if (!tag) continue;
     closeUpTo(mark.offset);
     copyTo(mark.offset);
@@ -103,10 +188,33 @@ function renderInline(rich: RichText): string {
   }
   closeUpTo(rich.text.length);
   copyTo(rich.text.length);
-  return bbcode;
+  return bbcode.replace(BESIDE_CODE, `$&${ZERO_WIDTH_SPACE}`);
 }
 
-function openingTag(mark: Mark): string | undefined {
+/** With the addresses marked that need a tag, and labels without white space at their ends, which Bitrix24 takes off. */
+function prepare(source: RichText, atLineStart: boolean): { rich: RichText; guarded: Set<number> } {
+  const tagged = source.marks.filter(({ type }) => type !== 'quote');
+  const hasLinks = tagged.some(({ type }) => type === 'link');
+  const marks = tagged.map((mark) => trimmedLabel(mark, source.text));
+  const rich = hasLinks ? normalise({ text: source.text, marks }) : { text: source.text, marks };
+  const guarded = guardedPositions(rich);
+  const edges = new Set(rich.marks.flatMap(({ offset, length }) => [offset, offset + length]));
+  const taken = rich.marks.filter(({ type }) => type === 'link' || type === 'code' || type === 'pre');
+  const { links, breaks } = writtenAddresses(rich, { edges, hidden: guarded, taken, atLineStart });
+  for (const at of breaks) guarded.add(at);
+  if (links.length === 0) return { rich, guarded };
+  for (const at of changedInLabels(rich.text, links)) guarded.add(at);
+  return { rich: normalise({ text: rich.text, marks: [...rich.marks, ...links] }), guarded };
+}
+
+function trimmedLabel(mark: Mark, text: string): Mark {
+  if (mark.type !== 'link') return mark;
+  const label = text.slice(mark.offset, mark.offset + mark.length);
+  const before = label.length - label.trimStart().length;
+  return { ...mark, offset: mark.offset + before, length: label.trim().length };
+}
+
+function openingTag(mark: Mark, rich: RichText, guarded: Set<number>): string | undefined {
   switch (mark.type) {
     case 'bold':
       return 'b';
@@ -119,33 +227,52 @@ function openingTag(mark: Mark): string | undefined {
     case 'code':
     case 'pre':
       return 'code';
-    case 'link': {
-      const url = isOpenableLink(mark.url) ? encodeLink(mark.url) : '';
-      return url !== '' && url.length <= LINK_LIMIT ? `url=${url}` : undefined;
-    }
+    case 'link':
+      return linkTag(mark, rich, guarded);
     default:
       return undefined;
   }
 }
 
-/** Percent-encodes what would end the tag or the attribute made of it. */
-function encodeLink(url: string): string {
-  return url
-    .replace(/[[\]\s"'<>`]/g, (character) => {
-      const code = character.charCodeAt(0);
-      return code < 128 ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : encodeURIComponent(character);
-    })
-    .replace(/#(?=BR#)/gi, '%23')
-    .replace(READ_AS_ENCODED[0]!, '&amp;');
+/** `[url]` around an address that says itself where it leads. */
+function linkTag(mark: Mark, { text, marks }: RichText, guarded: Set<number>): string | undefined {
+  const { url = '', offset, length } = mark;
+  const target = openableLink(url);
+  if (target === undefined) return undefined;
+  const label = text.slice(offset, offset + length);
+  if (label !== target) return `url=${target}`;
+  const last = offset + length - 1;
+  // Of a label that is the address the portal takes off the last mark of punctuation.
+  if (/[.,?!;]$/.test(label)) guarded.add(last);
+  const isStyled = marks.some((other) => other !== mark && offset <= other.offset && other.offset <= last);
+  for (let at = offset; at <= last; at++) if (isStyled || guarded.has(at)) return `url=${target}`;
+  return 'url';
 }
 
 /** Characters behind which a U+200B must stand. */
 function guardedPositions({ text, marks }: RichText): Set<number> {
+  if (!SUSPICIOUS.test(text)) return new Set();
   const codes = marks.filter((mark) => mark.type === 'code' || mark.type === 'pre');
-  const inCode = (at: number) => codes.some((mark) => mark.offset <= at && at < mark.offset + mark.length);
-  const ends = (pattern: RegExp) => [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
+  const inCode = isWithin(codes);
   return new Set([
-    ...READ_AS_MARKUP.flatMap(ends).filter((at) => !inCode(at)),
-    ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap(ends).filter(inCode)),
+    ...READ_AS_MARKUP.flatMap((pattern) => ends(text, pattern)).filter((at) => !inCode(at)),
+    ...(codes.length === 0 ? [] : READ_AS_MARKUP_IN_CODE.flatMap((pattern) => ends(text, pattern)).filter(inCode)),
+    ...changedInLabels(
+      text,
+      marks.filter(({ type }) => type === 'link'),
+    ),
   ]);
+}
+
+function changedInLabels(text: string, links: Mark[]): number[] {
+  if (links.length === 0) return [];
+  return CHANGED_IN_LABEL.flatMap((pattern) => ends(text, pattern)).filter(isWithin(links));
+}
+
+function ends(text: string, pattern: RegExp): number[] {
+  return [...text.matchAll(pattern)].map((match) => match.index + match[0].length - 1);
+}
+
+function isWithin(marks: Mark[]): (at: number) => boolean {
+  return (at) => marks.some(({ offset, length }) => offset <= at && at < offset + length);
 }

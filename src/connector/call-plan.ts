@@ -79,6 +79,6 @@ function isBatchable(lane: ClaimedLane): boolean {
       !unknown &&
       !message.systemLine &&
       message.attachments.length === 0 &&
-      !message.text.includes('$result'),
+      !JSON.stringify([message.text, message.marks, message.quoted, message.answered]).includes('$result'),
   );
 }

@@ -5,7 +5,7 @@ import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } fro
 
 type Chat = ClaimedLane['chat'];
 
-const alone = { files: [], labels: [], photo: null, repeated: null };
+const alone = { files: [], labels: [], photo: null, repeated: null, language: 'en' as const };
 
 const chat = (more: Partial<Chat> = {}): Chat =>
   claimedChat(777, { title: 'Ivan Petrov', lastName: 'Petrov', username: 'ivan', language: 'ru', ...more });

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
+import type { NoteLanguage } from './operator-notes.js';
+import { replyFrame } from './reply.frame.js';
 import type { ElementFile } from './client-files.js';
 
 type Chat = ClaimedLane['chat'];
@@ -9,7 +11,15 @@ type Chat = ClaimedLane['chat'];
 /** One of MESSAGES (apidocs.bitrix24.com, imconnector.send.messages). */
 export interface Element {
   user: Record<string, unknown>;
-  message: { id: string; date?: number; text?: string; files?: ElementFile[]; user_id?: number };
+  message: {
+    id: string;
+    date?: number;
+    text?: string;
+    files?: ElementFile[];
+    user_id?: number;
+    /** The CRM looks for no contacts of the client in the text. */
+    disable_crm?: 'Y';
+  };
   chat: Record<string, string>;
   ref?: { source: string };
 }
@@ -97,7 +107,11 @@ export interface Accompaniment {
   photo: string | null;
   /** Says that this may be a repetition: an earlier attempt's outcome could not be found out. */
   repeated: string | null;
+  language: NoteLanguage;
 }
+
+/** What the portal takes for a rating, but only where nothing stands before it. */
+const RATING = /^\s*[01]\s*$/;
 
 /**
  * Elements of MESSAGES for one thing that was said: usually one, more when its BBCode outgrows the limit. Files go with
@@ -106,19 +120,21 @@ export interface Accompaniment {
 export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Accompaniment): Element[] {
   const id = externalIdOf(chat, message);
   const words: RichText = { text: message.text, marks: message.marks as Mark[] };
-  const lines = [along.repeated ?? '', ...along.labels].map(plain);
-  const parts = splitForBitrix(join([...lines, words], '\n'));
-  if (parts.length === 0 && along.files.length > 0) parts.push(plain(''));
+  const said = join([...along.labels.map(plain), words], '\n');
+  const before = `${along.repeated ? `${along.repeated}\n` : ''}${RATING.test(said.text) ? '' : replyFrame(message, along.language)}`;
+  const parts = splitForBitrix(said, before.length);
+  if (parts.length === 0 && (along.files.length > 0 || before !== '')) parts.push(plain(''));
   const date = Math.floor((message.saidAt ?? message.createdAt).getTime() / 1000);
   return parts.map((part, index) => ({
     user: userOf(chat, along.photo),
     message: {
       id: partId(id, index),
       date,
-      text: toBBCode(part),
+      text: textOf(part, index === 0 ? before : ''),
       ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
       // Author 0: a line of the system, which never comes back to us as an event.
       ...(message.systemLine ? { user_id: 0 } : {}),
+      ...(message.systemLine || message.notOwnWords ? { disable_crm: 'Y' as const } : {}),
     },
     chat: chatOf(chat),
     ...(chat.source ? { ref: { source: chat.source } } : {}),
@@ -126,15 +142,26 @@ export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Acco
 }
 
 /** Elements of imconnector.update.messages: the message as it reads now. */
-export function correctionsOf(chat: Chat, delivery: ClaimedDelivery, photo: string | null): Element[] {
-  const id = externalIdOf(chat, delivery.message);
+export function correctionsOf(
+  chat: Chat,
+  delivery: ClaimedDelivery,
+  { photo, language }: Pick<Accompaniment, 'photo' | 'language'>,
+): Element[] {
+  const { message } = delivery;
+  const id = externalIdOf(chat, message);
   const { text, marks } = delivery.payload as { text: string; marks: Mark[] };
-  const labels = text.trim() === '' ? delivery.message.attachments.map(({ label }) => plain(label)) : [];
-  return splitForBitrix(join([...labels, { text, marks }], '\n')).map((part, index) => ({
+  const labels = text.trim() === '' ? message.attachments.map(({ label }) => plain(label)) : [];
+  const said = join([...labels, { text, marks }], '\n');
+  const before = RATING.test(said.text) ? '' : replyFrame(message, language);
+  return splitForBitrix(said, before.length).map((part, index) => ({
     user: userOf(chat, photo),
-    message: { id: partId(id, index), text: toBBCode(part) },
+    message: { id: partId(id, index), text: textOf(part, index === 0 ? before : '') },
     chat: chatOf(chat),
   }));
+}
+
+function textOf(part: RichText, before: string): string {
+  return `${before}${toBBCode(part)}`.trim();
 }
 
 function partId(id: string, index: number): string {

@@ -119,7 +119,8 @@ export class PortalSender {
     const before = prepared.slice(0, -1);
     const kept = answers.slice(0, -last.elements.length);
     const labels = last.delivery.message.attachments.map(({ label }) => label);
-    const elements = messagesOf(lane.chat, last.delivery, { files: [], labels, photo: null, repeated: null });
+    const language = noteLanguage(portal.language);
+    const elements = messagesOf(lane.chat, last.delivery, { files: [], labels, photo: null, repeated: null, language });
     try {
       const { result } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
         timeoutMs: SEND_TIMEOUT_MS,
@@ -149,7 +150,7 @@ export class PortalSender {
             chat: chatOf(chat),
           },
         ]
-      : correctionsOf(chat, delivery, this.files.photo(chat));
+      : correctionsOf(chat, delivery, { photo: this.files.photo(chat), language: noteLanguage(portal.language) });
     if (elements.length === 0) return { deliveries: [{ seq: delivery.seq, delivered: true }] };
     const method = gone ? 'imconnector.delete.messages' : 'imconnector.update.messages';
     const { result } = await this.rest.call<SendAnswer>(portal.id, method, this.params(portal, lane, elements), {
@@ -262,10 +263,9 @@ export class PortalSender {
 
   private fresh(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery, repeated: string | null): Prepared {
     const { files, left } = this.files.sort(delivery.message);
-    const labels = left.map((file) =>
-      this.files.isTooLarge(file) ? tooLargeLabel(file.label, noteLanguage(portal.language)) : file.label,
-    );
-    const along = { files, labels, photo: this.files.photo(lane.chat), repeated };
+    const language = noteLanguage(portal.language);
+    const labels = left.map((file) => (this.files.isTooLarge(file) ? tooLargeLabel(file.label, language) : file.label));
+    const along = { files, labels, photo: this.files.photo(lane.chat), repeated, language };
     return { delivery, elements: messagesOf(lane.chat, delivery, along), files: files.length };
   }
 
@@ -282,6 +282,7 @@ export class PortalSender {
         text: repeated ? `${repeated}\n${text}` : text,
         // Author 0: a system line of the dialog, which never comes back to us as an event.
         user_id: 0,
+        disable_crm: 'Y',
       },
       chat: chatOf(lane.chat),
     };

@@ -1,3 +1,4 @@
+import type { QuotedWords } from './intake.rows.js';
 import type { Channel, ChatState, DeliveryKind, OperatorName } from './prisma/client.js';
 
 /** One delivery, claimed: everything that its sender needs. */
@@ -22,6 +23,12 @@ export interface ClaimedDelivery {
     attachments: ClaimedAttachment[];
     /** Nobody's words: a line of the system. */
     systemLine: boolean;
+    /** Nothing in it is the client's own. */
+    notOwnWords: boolean;
+    /** Of a client's message: what it answers. */
+    quoted: QuotedWords | null;
+    /** The operator's message that it answers, as Bitrix24 knows it. */
+    answered: AnsweredByClient | null;
     /** Telegram's id of the message that it answers, and the part of it that the author chose. */
     replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
@@ -37,6 +44,13 @@ export interface ClaimedDelivery {
     telegramParts: number[];
     createdAt: Date;
   };
+}
+
+/** An operator's message that a client answered. */
+export interface AnsweredByClient {
+  authorName: string | null;
+  bitrixMessageId: string | null;
+  bitrixChatId: string | null;
 }
 
 /** A file of a message; see the columns of `attachments`. */
@@ -103,6 +117,9 @@ export interface ClaimRow {
   marks: unknown;
   attachments: ClaimedAttachment[] | null;
   system_line: boolean;
+  not_own_words: boolean;
+  quoted: QuotedWords | null;
+  answered: AnsweredByClient | null;
   reply_to: bigint | null;
   reply_quote: string | null;
   author_id: string | null;
@@ -145,7 +162,11 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.reply_quote,
+  m.system_line, m.reply_quote, m.not_own_words, m.quoted,
+  CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
+    SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
+             'bitrixChatId', coalesce(a.bitrix_chat_id, c.bitrix_chat_id))
+      FROM messages a WHERE a.id = m.reply_to_id AND a.direction = 'outbound') END AS answered,
   CASE WHEN m.attached > 0 THEN (
     SELECT json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime, 'size', a.size,
              'label', a.label, 'telegramFileId', a.telegram_file_id, 'telegramUniqueId', a.telegram_unique_id, 'url', a.url)
@@ -221,6 +242,9 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         marks: row.marks,
         attachments: row.attachments ?? [],
         systemLine: row.system_line,
+        notOwnWords: row.not_own_words,
+        quoted: row.quoted,
+        answered: row.answered,
         replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,

@@ -136,9 +136,10 @@ export class ClientErasureRepository {
       await connection.query(`SELECT FROM messages WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE`, [
         about.rows.map(({ id }) => id),
       ]);
-      await connection.query(`UPDATE messages SET raw = '{}', reply_quote = NULL WHERE id = ANY($1::bigint[])`, [
-        ids(false),
-      ]);
+      await connection.query(
+        `UPDATE messages SET raw = '{}', reply_quote = NULL, quoted = NULL WHERE id = ANY($1::bigint[])`,
+        [ids(false)],
+      );
       await connection.query(`UPDATE revisions SET raw = NULL WHERE message_id = ANY($1::bigint[])`, [ids(false)]);
       const { deliveries, busy } = await dropWaiting(connection, groupId, ids(true), force);
       const erased = await eraseMessages(

@@ -209,6 +209,7 @@ async function gatherAlbums(
     begun.said = {
       ...begun.said,
       ...mergeWords(begun.said, said),
+      notOwnWords: begun.said.notOwnWords && said.notOwnWords,
       attachments: [...(begun.said.attachments ?? []), ...(said.attachments ?? [])],
       raw: [begun.said.raw, said.raw].flat(),
     };

@@ -14,6 +14,15 @@ export interface StoredAttachment {
   url?: string;
 }
 
+/** The words that a client's message answers, with who said them and when, as Telegram shows them to the client. */
+export interface QuotedWords {
+  text: string;
+  marks: unknown;
+  name?: string;
+  /** Unix seconds. */
+  at?: number;
+}
+
 /** What was said, ready to be kept. */
 export interface StoredWords {
   kind: string;
@@ -28,6 +37,9 @@ export interface StoredWords {
   raw: unknown;
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
+  quoted?: QuotedWords;
+  /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
+  notOwnWords?: boolean;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }

@@ -41,14 +41,14 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
   const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, attached, system_line,
-                           album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
+                           album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id, author_name, external_chat_id,
                            bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
      SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, attached,
-            system_line, album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
+            system_line, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id, author_name, external_chat_id,
             bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
               state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, album_id text,
-              reply_to_id bigint, reply_quote text, author_id text, author_name text, external_chat_id text,
+              reply_to_id bigint, reply_quote text, quoted jsonb, not_own_words boolean, author_id text, author_name text, external_chat_id text,
               bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text,
               error_detail text, said_at timestamptz)`,
     [
@@ -68,6 +68,8 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           album_id: message.albumId ?? null,
           reply_to_id: message.replyToId ?? null,
           reply_quote: message.replyQuote ?? message.replyTo?.quote ?? null,
+          quoted: message.said.quoted ?? null,
+          not_own_words: message.said.notOwnWords ?? false,
           author_id: message.said.authorId ?? null,
           author_name: message.said.authorName ?? null,
           external_chat_id: message.externalChatId,
@@ -236,8 +238,9 @@ async function grow(connection: Queryable, album: Growing, { said, telegramMessa
   album.attached += attachments.length;
   album.parts += 1;
   await connection.query(
-    `UPDATE messages SET text = $2, marks = $3::jsonb, attached = $4, raw = $5::jsonb WHERE id = $1`,
-    [album.id, album.text, jsonb(album.marks), album.attached, jsonb(album.raw)],
+    `UPDATE messages SET text = $2, marks = $3::jsonb, attached = $4, raw = $5::jsonb, not_own_words = not_own_words AND $6
+      WHERE id = $1`,
+    [album.id, album.text, jsonb(album.marks), album.attached, jsonb(album.raw), said.notOwnWords ?? false],
   );
   await recordWords(connection, [album]);
   await connection.query(

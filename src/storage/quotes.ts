@@ -31,7 +31,8 @@ export async function findQuoted(
   );
   const named = quoted.bitrixMessageId === undefined ? undefined : rows.find((row) => row.named);
   if (named) return { id: named.id };
-  const words = comparable(quoted.words);
+  // For a quote within the quoted message the messenger writes `[Quote]`, in its language.
+  const words = comparable(quoted.words).replace(/^(?:\[[^\]]*\] )+(?=.)/, '');
   if (words === '') return null;
   const same = rows.find(({ text }) => comparable(text) === words);
   if (same) return { id: same.id };

@@ -93,6 +93,12 @@ export async function reviseByClient(
   if (message.album_id !== null && words.text === '') return [];
   if (saysTheSame(message, words)) return [];
   await keepRevision(connection, message, { ...words, raw: update.said.raw, saidAt: update.said.saidAt });
+  // The words of earlier versions of this program had it in themselves.
+  if (update.said.quoted)
+    await connection.query(`UPDATE messages SET quoted = $2::jsonb WHERE id = $1 AND quoted IS NULL`, [
+      message.id,
+      jsonb(update.said.quoted),
+    ]);
   Object.assign(message, words);
   return chat.banned ? [] : deliveryOf(message, 'edit', words);
 }

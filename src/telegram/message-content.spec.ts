@@ -130,34 +130,57 @@ describe('describeMessage', () => {
     expect(read({ text: 'hi', forward_origin: origin }).rich.text).toBe(text);
   });
 
-  it.each<[string, object, string, number]>([
-    ['the original', { reply_to_message: { ...base, text: 'question' } }, 'question', 8],
-    ['a placeholder', { reply_to_message: { ...base, photo, caption: 'c' } }, '📷 Photo\nc', 9 + 1],
+  const at = 1_773_265_993;
+  const ann = { id: 5, is_bot: false, first_name: 'Ann', last_name: 'B' };
+  it.each<[string, object, object]>([
+    [
+      'the original, with who said it and when',
+      { reply_to_message: { ...base, text: 'question', from: ann, date: at } },
+      { text: 'question', name: 'Ann B', at },
+    ],
+    [
+      'a channel by its title',
+      { reply_to_message: { ...base, text: 'news', from: ann, sender_chat: { title: 'News' }, date: at } },
+      { text: 'news', name: 'News', at },
+    ],
+    ['a placeholder', { reply_to_message: { ...base, photo, caption: 'c' } }, { text: '📷 Photo\nc' }],
     [
       'the chosen part',
       { reply_to_message: { ...base, text: 'long question' }, quote: { text: 'long', position: 0 } },
-      'long',
-      4,
+      { text: 'long' },
     ],
-    ['200 characters', { reply_to_message: { ...base, text: 'x'.repeat(300) } }, `${'x'.repeat(199)}…`, 200],
-    ['whole emoji', { reply_to_message: { ...base, text: '😀'.repeat(150) } }, `${'😀'.repeat(99)}…`, 199],
+    ['200 characters', { reply_to_message: { ...base, text: 'x'.repeat(300) } }, { text: `${'x'.repeat(199)}…` }],
+    ['whole emoji', { reply_to_message: { ...base, text: '😀'.repeat(150) } }, { text: `${'😀'.repeat(99)}…` }],
     [
       'another chat',
-      { external_reply: { origin: { type: 'hidden_user', sender_user_name: 'A' }, photo } },
-      'A:\n📷 Photo',
-      11,
+      { external_reply: { origin: { type: 'hidden_user', sender_user_name: 'A', date: at }, photo } },
+      { text: '📷 Photo', name: 'A', at },
     ],
-    ['a story', { reply_to_story: { id: 1, chat: { first_name: 'A' } } }, '📖 Story: A', 11],
-  ])('a reply quotes %s', (_, reply, quoted, length) => {
-    const { rich } = read({ text: 'answer', ...reply });
-    expect(rich.text).toBe(`${quoted}\nanswer`);
-    expect(rich.marks).toEqual([{ type: 'quote', offset: 0, length }]);
+    ['a story', { reply_to_story: { id: 1, chat: { first_name: 'A' } } }, { text: '📖 Story: A' }],
+  ])('a reply quotes %s', (_, reply, quoted) => {
+    const content = read({ text: 'answer', ...reply });
+    expect(content.rich.text).toBe('answer');
+    expect(content.quoted).toMatchObject(quoted);
+  });
+
+  it.each<[string, object, boolean]>([
+    ['words', { text: 'hi' }, false],
+    ['a caption', { photo, caption: 'c' }, false],
+    ['a file without words', { photo }, true],
+    ['a forward', { text: 'call +79991234567', forward_origin: { type: 'hidden_user', sender_user_name: 'A' } }, true],
+    ['what another bot wrote', { text: '4 °C', via_bot: { username: 'weather' } }, true],
+    ['the contact of another', { from: { id: 7 }, contact: { phone_number: '79', first_name: 'A', user_id: 8 } }, true],
+    ['a contact of nobody', { from: { id: 7 }, contact: { phone_number: '79', first_name: 'A' } }, true],
+    ['the own contact', { from: { id: 7 }, contact: { phone_number: '79', first_name: 'A', user_id: 7 } }, false],
+    ['a form', { web_app_data: { button_text: 'Order', data: '{"phone":"+7"}' } }, false],
+    ['a place', { venue: { title: 'Shop', address: 'Arbat 1' } }, true],
+  ])('knows whether %s is what the person wrote', (_, message, notOwnWords) => {
+    expect(read(message).notOwnWords).toBe(notOwnWords);
   });
 
   it('quotes nothing for the first message of a forum topic', () => {
-    expect(read({ text: 'hi', reply_to_message: { ...base, forum_topic_created: { name: 'x' } } }).rich.text).toBe(
-      'hi',
-    );
+    const content = read({ text: 'hi', reply_to_message: { ...base, forum_topic_created: { name: 'x' } } });
+    expect(content.quoted).toBeUndefined();
   });
 
   it('flattens rich messages', () => {

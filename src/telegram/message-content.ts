@@ -1,7 +1,7 @@
 import type { Message, MessageEntity, Update } from '@grammyjs/types';
 import { isBlank, join, normalise, plain, trim, truncate, withMark, type RichText } from '../relay/rich-text.js';
 import { asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
-import type { StoredAttachment } from '../storage/intake.rows.js';
+import type { QuotedWords, StoredAttachment } from '../storage/intake.rows.js';
 import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
 import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './message-labels.js';
 import { lines, named, spaced, withDetails } from './message-wording.js';
@@ -24,6 +24,10 @@ export interface MessageContent {
   /** What is read beside the files. Without files the same as `rich`; with them the line that names them is left out. */
   words: RichText;
   attachments: StoredAttachment[];
+  /** What it answers. */
+  quoted?: QuotedWords;
+  /** Nothing in it was written by the person: forwarded, another's contact, what only names something. */
+  notOwnWords: boolean;
   /** A notice of Telegram that tells an operator nothing. */
   quiet: boolean;
 }
@@ -121,8 +125,8 @@ export function describeEndOfLiveLocation(location: unknown, lang: MessageLangua
 }
 
 /**
- * What an operator reads of a message of any type. Forwards begin with a line that names the origin, replies with a
- * quote of the original; then comes a line that names what is not text, then text or caption. Never throws and never
+ * What an operator reads of a message of any type. Forwards begin with a line that names the origin; then comes a line
+ * that names what is not text, then text or caption. Never throws and never
  * gives a blank text, whatever JSON stands in for the message: what is unknown is named by its field.
  */
 export function describeMessage(message: Message, lang: MessageLanguage): MessageContent {
@@ -130,11 +134,20 @@ export function describeMessage(message: Message, lang: MessageLanguage): Messag
   const json = asObject(message);
   const { kind, label, text, beside = text, quiet = false } = readContent(json, labels);
   const attachments = attachmentsOf(json, labels);
-  const context = [forwardLine(json, labels), viaLine(json), replyQuote(json, labels)];
+  const context = [forwardLine(json, labels), viaLine(json)];
   const whole = join([...context, label, text], '\n');
   const rich = isBlank(whole.text) ? plain(labels.empty) : whole;
   const words = attachments.length === 0 ? rich : join([...context, beside], '\n');
-  return { kind, rich, words, attachments, quiet };
+  const notOwnWords =
+    json.forward_origin !== undefined || json.via_bot !== undefined || (isBlank(text.text) && !isOwnData(kind, json));
+  return { kind, rich, words, attachments, ...quotedOf(json, labels), notOwnWords, quiet };
+}
+
+/** What a person typed into a form of the bot's, or the contact of the person. */
+function isOwnData(kind: MessageKind, message: JsonObject): boolean {
+  if (kind === 'web_app_data') return true;
+  const owner = asId(asObject(message.contact).user_id);
+  return kind === 'contact' && owner !== '' && owner === asId(asObject(message.from).id);
 }
 
 /**
@@ -159,7 +172,7 @@ export function describeUpdate(update: Update, lang: MessageLanguage): MessageCo
 function event(kind: MessageKind, text: string): MessageContent | null {
   if (isBlank(text)) return null;
   const rich = normalise(plain(text));
-  return { kind, rich, words: rich, attachments: [], quiet: false };
+  return { kind, rich, words: rich, attachments: [], notOwnWords: true, quiet: false };
 }
 
 interface Content {
@@ -246,29 +259,36 @@ function originName(value: unknown): string {
 }
 
 /** The quoted original of a reply: the part the person chose, else its beginning. */
-function replyQuote(message: JsonObject, labels: MessageLabels): RichText {
-  const original = trim(quotedOriginal(message, labels));
-  return withMark(truncate(original, QUOTE_LIMIT), 'quote');
+function quotedOf(message: JsonObject, labels: MessageLabels): { quoted?: QuotedWords } {
+  const { words, name, at } = original(message, labels);
+  const { text, marks } = truncate(trim(chosenPart(message) ?? words), QUOTE_LIMIT);
+  if (isBlank(text) && !name) return {};
+  const isMoment = Number.isInteger(at) && (at as number) > 0 && (at as number) < 1e11;
+  return { quoted: { text, marks, ...(name ? { name } : {}), ...(isMoment ? { at: at as number } : {}) } };
 }
 
-function quotedOriginal(message: JsonObject, labels: MessageLabels): RichText {
-  const quote = asObject(message.quote);
-  const chosen = fromEntities(asText(quote.text), quote.entities as MessageEntity[]);
-  if (!isBlank(chosen.text)) return chosen;
+function chosenPart({ quote }: JsonObject): RichText | undefined {
+  const { text, entities } = asObject(quote);
+  const chosen = fromEntities(asText(text), entities as MessageEntity[]);
+  return isBlank(chosen.text) ? undefined : chosen;
+}
+
+function original(message: JsonObject, labels: MessageLabels): { words: RichText; name?: string; at?: unknown } {
   if (message.reply_to_message !== undefined) {
-    const original = asObject(message.reply_to_message);
+    const replied = asObject(message.reply_to_message);
     // Every message of a forum topic "replies" to the creation of the topic.
-    return original.forum_topic_created === undefined ? ownContent(original, labels) : plain('');
+    if (replied.forum_topic_created !== undefined) return { words: plain('') };
+    const name = asText(asObject(replied.sender_chat).title) || personName(replied.from);
+    return { words: ownContent(replied, labels), name, at: replied.date };
   }
   if (message.external_reply !== undefined) {
-    const { origin, ...original } = asObject(message.external_reply);
-    const name = originName(origin);
-    return join([name === '' ? '' : `${name}:`, knownContent(original, labels)], '\n');
+    const { origin, ...elsewhere } = asObject(message.external_reply);
+    return { words: knownContent(elsewhere, labels), name: originName(origin), at: asObject(origin).date };
   }
   if (message.reply_to_story !== undefined) {
-    return plain(named(labels.story, chatName(asObject(message.reply_to_story).chat)));
+    return { words: plain(named(labels.story, chatName(asObject(message.reply_to_story).chat))) };
   }
-  return plain('');
+  return { words: plain('') };
 }
 
 /** A message without its own context. */

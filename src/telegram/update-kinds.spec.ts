@@ -75,7 +75,7 @@ const EXPECTED: Record<keyof typeof UPDATES, Row> = {
     '📍 The live location has ended\nhttps://maps.google.com/?q=55.76,37.62',
   ],
   venue: ['tg:250918540', 'words', 'venue', '📍 Place: Title\nAddress\nhttps://maps.google.com/?q=55.751244,37.618423'],
-  ownContact: ['tg:250918540', 'words', 'contact', 'Which size do you need?\n👤 Contact: Иван\n+79001112233'],
+  ownContact: ['tg:250918540', 'words', 'contact', '(Shop: Which size do you need?)\n👤 Contact: Иван\n+79001112233'],
   contact: ['tg:250918540', 'words', 'contact', '👤 Contact: Olga\n+1 (212) 555-01-00'],
   poll: ['tg:250918540', 'words', 'poll', '📊 Poll: Size?\n1. S\n2. M'],
   dice: ['tg:250918540', 'words', 'dice', '🎲 6'],
@@ -111,10 +111,10 @@ const EXPECTED: Record<keyof typeof UPDATES, Row> = {
   channelPostInGroup: ['tg:-1001555296434', 'words', 'text', 'News:\nNew boots'],
   directMessage: ['tg:-1002222222222:250918540', 'words', 'text', 'Hello, channel'],
   directMessageAnswered: ['tg:-1002222222222:250918540', 'line', 'text', 'News (Telegram): Hello'],
-  reply: ['tg:250918540', 'words', 'text', 'Which size do you need?\nM'],
-  replyToPart: ['tg:250918540', 'words', 'text', 'size\nM'],
-  externalReply: ['tg:250918540', 'words', 'text', 'News:\n📷 Photo\nThis one'],
-  replyToStory: ['tg:250918540', 'words', 'text', '📖 Story: News\nNice'],
+  reply: ['tg:250918540', 'words', 'text', '(Shop: Which size do you need?)\nM'],
+  replyToPart: ['tg:250918540', 'words', 'text', '(Shop: size)\nM'],
+  externalReply: ['tg:250918540', 'words', 'text', '(News: 📷 Photo)\nThis one'],
+  replyToStory: ['tg:250918540', 'words', 'text', '(: 📖 Story: News)\nNice'],
   forwarded: ['tg:250918540', 'words', 'text', '↪ Forwarded from Someone\nhi'],
   viaBot: ['tg:250918540', 'words', 'animation', 'via @gif', 'giphy.mp4 video/mp4 48123 🎞 Animation (0:03)'],
   edited: ['tg:250918540', 'words', 'text', 'Лол'],
@@ -167,7 +167,8 @@ describe('an update of every kind', () => {
     const files = (said!.attachments ?? []).map(
       ({ name, mime = '', size = '', label }) => `${name} ${mime} ${size} ${label}`,
     );
-    expect([chat?.externalId ?? '', outcome, said!.kind, said!.text, ...files]).toEqual(expected);
+    const quoted = said!.quoted ? `(${said!.quoted.name ?? ''}: ${said!.quoted.text})\n` : '';
+    expect([chat?.externalId ?? '', outcome, said!.kind, quoted + said!.text, ...files]).toEqual(expected);
   });
 
   it('is there for every type that is asked for', () => {

@@ -64,7 +64,7 @@ describe('a message in a private chat', () => {
     const original = { message_id: 5, date: 1, chat: privateChat, text: 'a long question' };
     const answer = parse({ message: message({ reply_to_message: original, quote: { text: 'long', position: 2 } }) });
     expect(answer.replyTo).toEqual({ telegramMessageId: 5n, quote: 'long' });
-    expect(answer.said!.text).toBe('long\nHello');
+    expect(answer.said).toMatchObject({ text: 'Hello', quoted: { text: 'long', at: 1 } });
     const elsewhere = { ...original, chat: { id: 5, type: 'private' } };
     expect(parse({ message: message({ reply_to_message: elsewhere }) }).replyTo).toBeUndefined();
   });

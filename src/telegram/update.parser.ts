@@ -155,6 +155,8 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
       saidAt: dateOf(edited ? (message.edit_date ?? message.date) : message.date),
       raw: context.update,
       ...(isOwner || isService ? { systemLine: true } : {}),
+      ...(content.quoted ? { quoted: content.quoted } : {}),
+      ...(content.notOwnWords ? { notOwnWords: true } : {}),
     },
     telegramMessageId,
     ...(edited && telegramMessageId !== undefined ? { edits: true } : {}),
@@ -240,6 +242,7 @@ function readCallbackQuery(query: JsonObject, context: Context): ClientUpdate {
       ...signed(described.words, author.authorName, false, chat.type),
       ...author,
       raw: context.update,
+      notOwnWords: true,
     },
     sawChat: true,
   };

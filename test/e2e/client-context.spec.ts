@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BOT_TOKEN, Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
+import { seenByOperator } from '../support/bitrix24-simulator/operator-view.js';
 import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import { sampleJpeg } from '../support/telegram-simulator/sample.media.js';
+
+const FRAME = '-'.repeat(54);
 
 let bridge: Bridge;
 
@@ -18,25 +21,58 @@ const jpeg = (label: string) => sampleJpeg({ width: 640, height: 480 }, label);
 const inDialog = ({ dialog }: Conversation, words: string): Promise<LineMessage> =>
   dialog.waitFor(({ author, text, deleted }) => author === 'client' && text === words && !deleted, 15_000);
 
+/** The client's answer with these words of the client, and the quote that the operator sees before it. */
+async function answered({ dialog }: Conversation, words: string) {
+  const isIt = ({ author, text }: LineMessage) => author === 'client' && text.endsWith(`${FRAME}\n${words}`);
+  const message = await dialog.waitFor(isIt, 15_000);
+  const [quote] = seenByOperator(message.text).quotes;
+  return { message, quote: quote! };
+}
+
 const versions = ({ revisions }: LineMessage) => revisions.map(({ by, to }) => `${by}: ${to}`);
 
 describe('an answer of the client', () => {
   it('shows what it answers: a text, a part that he marked, the second part of a long one', async () => {
     const talk = await Conversation.begin(bridge, 7_001);
-    talk.answers('Which size do you need?');
+    const asked = await talk.dialog.delivered(talk.answers('Which size do you need?'), 10_000);
     const [question] = await talk.client.receives(1, 10_000);
+    const context = `chat${asked.chatId}/${asked.id}`;
+    const time = expect.stringMatching(/\d+, \d\d:\d\d \S/);
     talk.client.replies(question!.message_id, 'M');
-    await inDialog(talk, '>>Which size do you need?\nM');
+    expect((await answered(talk, 'M')).quote).toMatchObject({ text: 'Which size do you need?', time, context });
     talk.client.replies(question!.message_id, 'in cm?', 'size');
-    await inDialog(talk, '>>size\nin cm?');
+    expect((await answered(talk, 'in cm?')).quote).toMatchObject({ text: 'size', context });
     const [first, second] = ['a'.repeat(4_000), 'b'.repeat(300)];
     talk.answers(`${first}\n\n${second}`);
     const parts = await talk.client.receives(3, 15_000);
     talk.client.replies(parts[2]!.message_id, 'why b?');
-    const long = await talk.dialog.waitFor(({ text }) => text.endsWith('\nwhy b?'), 15_000);
-    expect(long.text).toMatch(/^>>b{50,}…?\nwhy b\?$/);
+    expect((await answered(talk, 'why b?')).quote.text).toMatch(/^b{50,}…?$/);
     talk.client.replies(1, 'I said');
-    await inDialog(talk, '>>hello\nI said');
+    const { quote } = await answered(talk, 'I said');
+    expect(quote).toEqual({ text: 'hello', name: 'Client 7001', time });
+  });
+
+  it('that says only 1 or 0 has no quote before it, so that it is the rating that it was asked for', async () => {
+    const talk = await Conversation.begin(bridge, 7_004);
+    const asked = talk.answers('How was it? 1 or 0');
+    const [question] = await talk.client.receives(1, 10_000);
+    await talk.dialog.delivered(asked, 10_000);
+    talk.dialog.askVote();
+    talk.client.replies(question!.message_id, '1');
+    await inDialog(talk, '[like]');
+    expect(talk.dialog.session!.vote).toBe('like');
+  });
+
+  it('keeps its quote when it is edited', async () => {
+    const talk = await Conversation.begin(bridge, 7_005);
+    await talk.dialog.delivered(talk.answers('Which colour?'), 10_000);
+    const [question] = await talk.client.receives(1, 10_000);
+    const answer = talk.client.replies(question!.message_id, 'Rad');
+    const { message, quote } = await answered(talk, 'Rad');
+    talk.client.edits(answer.message.message_id, 'Red');
+    const renewed = await answered(talk, 'Red');
+    expect(renewed.message.id).toBe(message.id);
+    expect(renewed.quote).toEqual(quote);
   });
 
   it('shows which picture of an album it answers', async () => {
@@ -48,7 +84,7 @@ describe('an answer of the client', () => {
     const [, second] = await talk.client.receives(2, 15_000);
     await talk.dialog.delivered(album, 10_000);
     talk.client.replies(second!.message_id, 'this one');
-    await inDialog(talk, '>>📷 Photo\nthis one');
+    expect((await answered(talk, 'this one')).quote.text).toBe('📷 Photo');
     const item = (await bridge.messages('&q=this')).find(({ externalChatId }) => externalChatId === 'tg:7002')!;
     const { json } = await bridge.program.admin('GET', `/messages/${String(item['id'])}`);
     expect(json.replyToId).toBe((await talk.becomes('Two views', 'delivered')).id);
@@ -59,7 +95,8 @@ describe('an answer of the client', () => {
     talk.answers('Send a picture, please');
     const [request] = await talk.client.receives(1, 10_000);
     talk.client.replies(request!.message_id, { photo: talk.client.sendsFile('photo').message.photo!, caption: 'here' });
-    const message = await inDialog(talk, '>>Send a picture, please\nhere');
+    const { message, quote } = await answered(talk, 'here');
+    expect(quote.text).toBe('Send a picture, please');
     expect(message.files).toHaveLength(1);
   });
 });

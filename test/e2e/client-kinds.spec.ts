@@ -7,6 +7,7 @@ import type { SimulatedClient } from '../support/telegram-simulator/simulated.cl
 let bridge: Bridge;
 
 const AT = 1_760_000_000;
+const FRAME = '-'.repeat(54);
 const NEWS = { id: -1_001_331_354_980, type: 'channel' as const, title: 'News', username: 'shop_news' };
 const TEAM = { id: -1_001_555_296_434, type: 'supergroup' as const, title: 'Team' };
 const ANN = { id: 5, is_bot: false, first_name: 'Ann' };
@@ -181,7 +182,7 @@ const KINDS: Record<string, Row> = {
   'an answer to something elsewhere': [
     (c) => c.sends('this one', contents.externalReply({ type: 'hidden_user', date: AT, sender_user_name: 'Bob' })),
     'text',
-    '>>Bob:\nthis one',
+    `${FRAME}\nBob [October 9, 2025, 08:53 UTC]\n…\n${FRAME}\nthis one`,
   ],
 };
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import type { Dialog } from '../support/bitrix24-simulator/dialog.js';
+import { seenByOperator } from '../support/bitrix24-simulator/operator-view.js';
 import type { LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import type { BusinessAccount } from '../support/telegram-simulator/business.account.js';
 
@@ -116,7 +117,9 @@ describe('a channel', () => {
     discussion.comments(PETR, copy!, 'How much?');
     const dialog = bridge.portal.dialog(`tg:${discussion.id}`);
     const comment = await dialog.waitFor(({ text }) => text.includes('How much?'), 15_000);
-    expect(comment.text).toBe('[b]Petr Orlov:[/b]\n>>New boots\nHow much?');
+    const { text, quotes } = seenByOperator(comment.text);
+    expect(quotes).toEqual([{ name: 'News', time: expect.any(String), text: 'New boots' }]);
+    expect(text).toBe('New boots\nPetr Orlov:\nHow much?');
     operator().quotes(comment, 'Ten');
     await discussion.chat.receives(1, 10_000);
     const sent = bridge.telegram.ledger().findLast(({ chatId }) => chatId === discussion.id)!;

@@ -26,7 +26,7 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  *   201 with the message; `quote: ID` (`quoteStyle?: { shape, reference }`) answers with a quotation, `voice: { mime, base64 }` records one
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
  * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
- * - `GET /portals/:memberId/clients`: profiles with avatars
+ * - `GET /portals/:memberId/clients`: profiles with avatars; `crm: { phones, emails }` is what the CRM tracker found
  * - `GET`, `PATCH /portals/:memberId/files` `{ fault }` for all files, `…/files/:id` for one; `DELETE …/files/:id` removes it from the disk
  * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
  *   fetches clients' files, and every fetch so far

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { renderedText } from './client-attachments.js';
 import { checkLine, messageList, target, type MessageElement } from './imconnector-arguments.js';
 import { cutExternalId, HIDDEN_MESSAGE, type Chat, type Client, type LineMessage } from './open-lines.js';
+import { kept } from './operator-view.js';
 import { isArray, isEmpty, phpArray, text, type Params } from './php-encoding.js';
 import type { MessageFile } from './portal-files.js';
 import { RestError } from './rest-error.js';
@@ -13,6 +14,9 @@ const noUser = (reason: string): Params => ({
   SUCCESS: false,
   ERRORS: [reason, 'Cannot create or get user mapped to external messenger user.'],
 });
+
+/** The end of a PHP that recurses; what was stored before it stays. */
+const DIED = new RestError(500, 'INTERNAL_SERVER_ERROR', 'Internal server error');
 
 /** What a message of a client has become: its words with all that was written into them, and the files that could be fetched. */
 interface Content {
@@ -79,14 +83,15 @@ function land(
   const { message } = parts;
   const author = message['user_id'];
   const part = {
-    text: words,
+    text: kept(words),
     files: files.map(([, file]) => file),
     externalIds: isEmpty(message['id']) ? [] : [cutExternalId(text(message['id']))],
     disableCrm: message['disable_crm'] === 'Y',
   };
   const current = chat.sessions.at(-1);
   const byClient = author === undefined || author === null;
-  const vote = byClient && current?.waitVote === true && !current.closed ? /^([01])( |$)/.exec(words)?.[1] : undefined;
+  const vote =
+    byClient && current?.waitVote === true && !current.closed ? /^([01])(?: |\s*$)/.exec(words)?.[1] : undefined;
   if (vote !== undefined && current !== undefined) {
     current.vote = vote === '1' ? 'like' : 'dislike';
     current.waitVote = false;
@@ -105,8 +110,10 @@ function land(
       text: text(message['description']),
       params: HIDDEN_MESSAGE,
     });
-  if (byClient) portal.lines.addClientMessage(chat, client, part, chat.sessions.length > before, cause);
-  else addInNameOf(Number(text(author)) || 0, chat, part, portal, cause);
+  const stored = byClient
+    ? portal.lines.addClientMessage(chat, client, part, chat.sessions.length > before, cause)
+    : addInNameOf(Number(text(author)) || 0, chat, part, portal, cause);
+  if (!portal.lines.takeIn(chat, client, stored)) throw DIED;
   return true;
 }
 
@@ -117,10 +124,10 @@ function addInNameOf(
   part: Pick<LineMessage, 'text' | 'files' | 'externalIds' | 'disableCrm'>,
   portal: RestContext['portal'],
   cause: RestContext['cause'],
-): void {
-  if (authorId === 0) portal.lines.store(chat, { ...part, author: 'system', authorId });
-  else if (portal.lines.canSend(chat)) portal.lines.addOperatorMessage(chat, authorId, part, cause);
-  else portal.lines.store(chat, { ...part, author: 'operator', authorId });
+): LineMessage {
+  if (authorId === 0) return portal.lines.store(chat, { ...part, author: 'system', authorId });
+  if (portal.lines.canSend(chat)) return portal.lines.addOperatorMessage(chat, authorId, part, cause);
+  return portal.lines.store(chat, { ...part, author: 'operator', authorId });
 }
 
 // Corrections
@@ -165,7 +172,11 @@ async function correct(
     const found = findMessages(connector, line, client, parts, context);
     if (method === 'delete') found.forEach((message) => context.portal.lines.correct(message, null, 'connector'));
     else if (content.words !== '')
-      found.forEach((message) => context.portal.lines.correct(message, content.words, 'connector'));
+      for (const message of found) {
+        const { lines } = context.portal;
+        lines.correct(message, kept(content.words), 'connector');
+        if (!lines.canBeOpened(lines.chatOf(message), message)) throw DIED;
+      }
     context.portal.corrections.push({
       at: context.portal.clock.now(),
       method,

@@ -1,6 +1,6 @@
 import type { Download } from './client-downloads.js';
 import type { RefreshCount } from './oauth-server.js';
-import type { Chat } from './open-lines.js';
+import type { Chat, KilledDialog } from './open-lines.js';
 import type { Portal } from './portal.js';
 
 /** What a connector did to one dialog. */
@@ -42,6 +42,8 @@ export interface Ledger {
   dialogs: DialogLedger[];
   deliveryReports: DeliveryReport[];
   corrections: Correction[];
+  /** Dialogs that a text of the connector has ended for good. */
+  dialogsKilled: KilledDialog[];
   /** Fetches of clients' files and avatars. */
   downloads: Download[];
   /** Messages that still wait for a delivery report. */
@@ -68,6 +70,7 @@ export function ledgerOf(portal: Portal, refreshes: Map<string, RefreshCount>): 
     dialogs: [...lines.chats.values()].map(dialogLedger),
     deliveryReports: portal.deliveryReports,
     corrections: portal.corrections,
+    dialogsKilled: lines.killed,
     downloads: portal.downloads.records,
     clocksLeft: [...lines.messages.values()].filter((message) => message.sending).map((message) => message.id),
     rejectedByBucket: limits.rejectedByBucket,

@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectorEvents, type Cause } from './connector-events.js';
+import { contactsIn, type FoundContacts } from './crm-tracker.js';
+import { DialogKilled, seenByOperator } from './operator-view.js';
 import type { Params } from './php-encoding.js';
 import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
@@ -71,6 +73,16 @@ export interface Session {
   fields: Params;
 }
 
+/** A dialog that a text has ended, see `operator-view.ts`. */
+export interface KilledDialog {
+  dialog: string;
+  messageId: number;
+  text: string;
+  /** `portal`: every request that opens the dialog dies; `messenger`: the operator's tab does. */
+  by: 'portal' | 'messenger';
+  reason: string;
+}
+
 /** An open-line chat. Its user code `connector|line|chat.id|user` is its identity. */
 export interface Chat {
   id: number;
@@ -106,6 +118,8 @@ export interface Client {
   avatar: MessageFile | null;
   /** False unless `skip_phone_validate` came as "Y": then odd numbers are taken too. */
   skipPhoneValidate: boolean;
+  /** What the CRM tracker found in the client's dialogs. */
+  crm: FoundContacts;
   /** Of `fields`; while it stays the same, neither the profile nor the avatar is looked at again. */
   hash: string;
 }
@@ -136,6 +150,8 @@ export class OpenLines {
   readonly changes = new EventEmitter().setMaxListeners(0);
   /** How often a second send of a dialog met its lock. */
   lockContentions = 0;
+  /** Texts that a connector put into dialogs which nobody can open since then, or which show nothing. */
+  readonly killed: KilledDialog[] = [];
   private readonly chatsById = new Map<number, Chat>();
   private readonly chatsByExternalId = new Map<string, Chat>();
   private readonly sessionChats = new Map<number, Chat>();
@@ -303,11 +319,17 @@ export class OpenLines {
   // Clients
 
   /** Writes a profile under `connector|id`; an empty id makes a new user every time. */
-  saveClient(connector: string, externalId: string, profile: Omit<Client, 'id' | 'xmlId'>): Client {
+  saveClient(connector: string, externalId: string, profile: Omit<Client, 'id' | 'xmlId' | 'crm'>): Client {
     const known = this.findClient(connector, externalId);
     if (known !== undefined) return Object.assign(known, profile);
     const id = (this.lastId.client += 1);
-    const client: Client = { ...profile, id, xmlId: `${connectorKey(connector)}|${externalId || `anonymous-${id}`}` };
+    const crm = { phones: [], emails: [] };
+    const client: Client = {
+      ...profile,
+      crm,
+      id,
+      xmlId: `${connectorKey(connector)}|${externalId || `anonymous-${id}`}`,
+    };
     this.clients.set(client.xmlId, client);
     return client;
   }
@@ -343,6 +365,33 @@ export class OpenLines {
     this.messages.set(message.id, message);
     this.changes.emit('message', message, chat);
     return message;
+  }
+
+  /**
+   * What the portal does with every text that a connector adds: looks for the client's contacts (imopenlines,
+   * `Connector::addMessage` → `Tracker::trackMessage`; the chat must not be a group's) and prepares it for operators' eyes.
+   * False: the request dies of it.
+   */
+  takeIn(chat: Chat, client: Client, message: LineMessage): boolean {
+    if (message.text !== '' && !message.disableCrm && this.connectorOf(chat)?.chatGroup !== true) {
+      const { phones, emails } = contactsIn(message.text);
+      client.crm.phones = [...new Set([...client.crm.phones, ...phones])];
+      client.crm.emails = [...new Set([...client.crm.emails, ...emails])];
+    }
+    return this.canBeOpened(chat, message);
+  }
+
+  /** Notes where the text of the message has ended its dialog; false: the portal itself dies of it. */
+  canBeOpened(chat: Chat, message: LineMessage): boolean {
+    try {
+      seenByOperator(message.text);
+      return true;
+    } catch (error) {
+      const by = error instanceof DialogKilled ? error.by : 'messenger';
+      const reason = error instanceof Error ? error.message : String(error);
+      this.killed.push({ dialog: chat.externalId, messageId: message.id, text: message.text, by, reason });
+      return by !== 'portal';
+    }
   }
 
   /** A message in the name of an employee; it goes out to the connector and waits for its delivery report. */

@@ -79,7 +79,7 @@ export class Operator {
   }
 
   private quotationOf(message: LineMessage, { shape = 'frame', reference = 'header' }: QuoteStyle): string {
-    const words = [message.text, ...message.files.map(labelOf)].filter((line) => line !== '').join('\n');
+    const words = [asQuoted(message.text), ...message.files.map(labelOf)].filter((line) => line !== '').join('\n');
     if (shape === 'lines') return `${words.replace(/^/gm, '>>')}\n`;
     const target = `#chat${message.chatId}/${message.id}`;
     const header = `${this.nameOf(message)} [${this.dateOf(message)}]`;
@@ -101,6 +101,15 @@ export class Operator {
     const time = `${String(then.getHours()).padStart(2, '0')}:${String(then.getMinutes()).padStart(2, '0')}`;
     return `${sameDay ? 'today' : `${MONTHS[then.getMonth()]} ${then.getDate()}`}, ${time}`;
   }
+}
+
+/** `Parser.prepareQuote` (im.v2.lib.parser): a quote or code within what is quoted is only named. */
+function asQuoted(words: string): string {
+  return words
+    .replace(/\[code\][^]*?\[\/code\]/gi, '[Code] ')
+    .replace(/-{54}[^]*?-{54}/g, '[Quote] ')
+    .replace(/^>>.*/gm, '[Quote] ')
+    .trim();
 }
 
 function labelOf({ type, name }: MessageFile): string {
