@@ -59,7 +59,12 @@ const CHARACTER_OF_ENTITY: Readonly<Record<string, string>> = {
  * wherever it says, be it a place that not everybody can open. Takes time in proportion to the text.
  */
 export function fromBBCode(text: string): RichText {
-  return new BBCodeReader(passagesOf(text)).read();
+  return fromPassages(passagesOf(text));
+}
+
+/** As {@link fromBBCode}, of a part of a text. */
+export function fromPassages(passages: Passage[]): RichText {
+  return new BBCodeReader(passages).read();
 }
 
 /** What Bitrix24 encoded, decoded once. */
