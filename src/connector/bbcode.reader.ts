@@ -18,7 +18,9 @@ const CELLS: ReadonlySet<string> = new Set(['tr', 'td', 'th']);
 
 /** Without these a name in brackets is a word of the text: `[user]`, `[left]`, `[i 1]`. */
 const NEEDS_VALUE = new RegExp(`^(?:user|chat|size|color|font|context|dialog|pch|project|department|${VOID})$`);
-const NEEDS_CLOSING = /^(?:img|video|put|send|call|p|left|center|right|justify|table|spoiler|cut)$/;
+const NEEDS_CLOSING = /^(?:img|video|put|send|call|p|left|center|right|justify|list|table|spoiler|cut)$/;
+/** The first item of a list or a table says as much. */
+const ITEM = /\s*\[(?:\*|tr)\]/iy;
 const HAS_VALUE = new RegExp(`^(?:${VALUED}|${VOID})$`);
 const HAS_ATTRIBUTES = /^(?:img|video|disk|file|document|table)$/;
 
@@ -169,7 +171,7 @@ class BBCodeReader {
     const isBare = this.source[next] === ']';
     if (slash === '/') return isBare && this.canEnd(name) ? (readWords(), this.end(name), next + 1) : null;
     if (name === 'code') return isBare ? (readWords(), this.code(next + 1)) : null;
-    if (isBare) return this.isBareTag(name, index) ? (readWords(), this.begin(name, '', next + 1)) : null;
+    if (isBare) return this.isBareTag(name, next + 1) ? (readWords(), this.begin(name, '', next + 1)) : null;
     const end = this.ends[index]!;
     if (end === -1 || !HAS_VALUE.test(name)) return null;
     if (this.source[next] === ' ' && !(HAS_ATTRIBUTES.test(name) && matchAt(ATTRIBUTES, this.source, next)))
@@ -178,11 +180,12 @@ class BBCodeReader {
     return this.begin(name, this.source.slice(next + 1, end), end + 1);
   }
 
-  private isBareTag(name: string, at: number): boolean {
+  private isBareTag(name: string, next: number): boolean {
     if (name === '*') return this.innermost('list') !== undefined;
     if (CELLS.has(name)) return this.innermost('table') !== undefined;
     if (NEEDS_VALUE.test(name)) return false;
-    return !NEEDS_CLOSING.test(name) || (this.closings.get(name) ?? -1) > at;
+    if (!NEEDS_CLOSING.test(name) || (this.closings.get(name) ?? -1) >= next) return true;
+    return (name === 'list' || name === 'table') && matchAt(ITEM, this.source, next) !== null;
   }
 
   private canEnd(name: string): boolean {

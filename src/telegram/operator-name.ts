@@ -42,10 +42,10 @@ export async function withoutName(
     ({ type, offset, length }) => type === 'bold' && offset === 0 && length === (line?.[1]?.length ?? 0) + 1,
   );
   if (!line || !isBold || portalId === null || authorId === null || authorId === SYSTEM) return words;
-  const operator = await operators.operator(portalId, authorId);
+  const known = [await operators.operator(portalId, authorId)];
   // In which order they stand is a setting of the portal.
   const parts = (name: string) => oneLine(name.replaceAll(',', ' ')).split(' ').toSorted().join(' ');
-  const isName = operator !== null && parts(fullName(operator)) === parts(line[1]!);
+  const isName = known.some((operator) => operator && parts(fullName(operator)) === parts(line[1]!));
   return isName ? slice(words, line[0].length) : words;
 }
 

@@ -51,7 +51,7 @@ const WORDS: Record<string, Row> = {
   'words for buttons': ['[send=/yes]Yes[/send] [put=/no]No[/put] [send]Later[/send]', 'Yes No Later'],
   'codes of smileys': [
     ':idea: :trophy::thumbsup: :wink:, :oops: :like: :!: :) ;-) 8-) :D',
-    '💡 🏆👍 😉, 😊 👍 ❗ :) ;-) 8-) :D',
+    '💡 🏆👍 😉, 😳 👍 ❗ :) ;-) 8-) :D',
   ],
   'what only looks like a smiley': [
     'at 12:30:45, C:key:value https://a.example/:idea:/x :nobody: [code]:idea:[/code]',
@@ -69,7 +69,7 @@ const WORDS: Record<string, Row> = {
   ],
   'what is hidden until it is asked for': [
     'The code: [spoiler]1234[/spoiler] [cut=Answer]42[/cut]',
-    'The code: 1234 Answer\n42',
+    'The code: 1234 \nAnswer\n42',
     'spoiler:1234',
     'spoiler:42',
   ],
