@@ -1,48 +1,92 @@
+import { join, plain, withMark, type RichText } from '../relay/rich-text.js';
+import { fromBBCode, linkTarget } from './bbcode.reader.js';
 import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
 
+const DELIMITER = '———';
+
+/** Where an event has its cards: JSON beside the message, in older builds in it, or the data of its last rich link. */
+export interface CardFields {
+  attachments_old?: unknown;
+  attachments?: unknown;
+}
+
 /**
- * What cards of the messenger say (`attachments` of an event: ATTACH as JSON, or the data of one rich link), as lines
- * of BBCode (apidocs.bitrix24.com, chats/messages/attachments). Links that stand in `text` already are their previews
- * and are left out.
+ * What cards of the messenger say, as lines with the links that stand on them (ATTACH: apidocs.bitrix24.com,
+ * chats/messages/attachments). Pictures and files are links. A preview of a link that stands in `text` already is left
+ * out.
  */
-export function linesOfCards(attachments: unknown, text: string): string[] {
-  const cards = (
-    fieldsOf(attachments)?.LINK === undefined ? elementsOf(attachments) : [{ RICH_LINK: attachments }]
-  ).map((card) => (typeof card === 'string' ? parseJson(card) : card));
-  return cards
+export function linesOfCards(fields: CardFields, text: string): RichText[] {
+  const kept = elementsOf(fields.attachments_old);
+  const lines = (kept.length > 0 ? kept : cardsOfMessage(fields.attachments))
+    .map((card) => (typeof card === 'string' ? parseJson(card) : card))
     .flatMap((card) => elementsOf(fieldsOf(card)?.BLOCKS ?? [card]))
     .flatMap((block) => Object.entries(fieldsOf(block) ?? {}))
     .flatMap(([type, content]) => linesOfBlock(type, content, text))
-    .filter((line) => line.trim() !== '');
+    .filter((line) => line.text.trim() !== '');
+  // It divides something from something else.
+  return lines.filter(({ text }, at) => text !== DELIMITER || (at > 0 && isWords(lines[at + 1])));
 }
 
-function linesOfBlock(type: string, content: unknown, text: string): string[] {
-  if (type === 'MESSAGE') return [scalar(content) ?? ''];
+function cardsOfMessage(attachments: unknown): unknown[] {
+  return fieldsOf(attachments)?.LINK === undefined ? elementsOf(attachments) : [{ RICH_LINK: attachments }];
+}
+
+function isWords(line: RichText | undefined): boolean {
+  return line !== undefined && line.text !== DELIMITER;
+}
+
+function linesOfBlock(type: string, content: unknown, text: string): RichText[] {
+  if (type === 'MESSAGE' || type === 'HTML') return [fromBBCode(scalar(fieldsOf(content)?.TEXT ?? content) ?? '')];
+  if (type === 'DELIMITER') return [plain(DELIMITER)];
   // One of them, or a list.
-  const items = (fieldsOf(content)?.NAME ?? fieldsOf(content)?.LINK) === undefined ? elementsOf(content) : [content];
-  return items.flatMap((item) => {
-    const { NAME, VALUE, DESC, LINK } = fieldsOf(item) ?? {};
-    const [name = '', value = '', description = '', link = ''] = [NAME, VALUE, DESC, LINK].map(scalar);
-    switch (type) {
-      case 'GRID':
-        return [name && value ? `${name}: ${value}` : name || value];
-      case 'USER':
-        return [name];
-      case 'LINK':
-      case 'RICH_LINK':
-        return link !== '' && text.includes(link) ? [] : [linked(link, name), description];
-      case 'IMAGE':
-      case 'FILE':
-        return [linked(link, name)];
-      default:
-        return [];
-    }
-  });
+  const { NAME, VALUE, LINK } = fieldsOf(content) ?? {};
+  const items = (NAME ?? VALUE ?? LINK) === undefined ? elementsOf(content) : [content];
+  return items.map(fieldsOf).flatMap((item) => (item ? linesOfItem(type, item, text) : []));
 }
 
-function linked(link: string, name: string): string {
-  if (link === '') return name;
-  return name === '' ? link : `[url=${link}]${name}[/url]`;
+function linesOfItem(type: string, item: Record<string, unknown>, text: string): RichText[] {
+  const read = (field: string) => (scalar(item[field]) ?? '').trim();
+  const [name, link] = [read('NAME'), read('LINK')];
+  switch (type) {
+    case 'GRID':
+      return [cell(name, read('VALUE'), link)];
+    case 'USER':
+    case 'IMAGE':
+    case 'FILE':
+      return [linked(plain(name), link)];
+    case 'LINK':
+      return [linked(plain(name), link), fromBBCode(read('DESC')), fromBBCode(read('HTML'))];
+    case 'RICH_LINK':
+      return link !== '' && isWritten(link, text) ? [] : [linked(plain(name), link), plain(read('DESC'))];
+    default:
+      return [];
+  }
+}
+
+/** Name and value, side by side whatever their display is. A link stands on the value. */
+function cell(name: string, value: string, link: string): RichText {
+  const label = name === '' || value === '' || name.endsWith(':') ? name : `${name}:`;
+  if (value === '') return linked(plain(label), link);
+  const words = fromBBCode(value);
+  return join([plain(label), linked(words, link)], words.text.includes('\n') ? '\n' : ' ');
+}
+
+function linked(words: RichText, link: string): RichText {
+  if (link === '') return words;
+  const url = linkTarget(link);
+  return words.text.trim() === '' ? addressOf(url) : withMark(words, 'link', { url });
+}
+
+/** Telegram makes links of written-out web addresses by itself. */
+function addressOf(url: string): RichText {
+  return /^https?:/i.test(url) ? plain(url) : withMark(url, 'link', { url });
+}
+
+/** Also without what a browser adds. */
+function isWritten(link: string, text: string): boolean {
+  const [address, words] = [link, text].map((some) => some.replaceAll('&amp;', '&'));
+  const bare = address!.replace(/^https?:\/\/(?:www\.)?/i, '').replace(/\/$/, '');
+  return bare !== '' && words!.includes(bare);
 }
 
 function parseJson(text: string): unknown {

@@ -24,14 +24,18 @@ type Row = [chat: string, what: string, text: string, ...files: string[]];
 
 const SAID: Partial<Record<keyof typeof EVENTS, Row[]>> = {
   text: [['tg:777', 'text', 'Good afternoon! :)']],
-  signed: [['tg:777', 'text', 'Good afternoon!']],
-  signedByOlder: [['tg:777', 'text', 'фывыфв']],
+  signed: [['tg:777', 'text', 'Samantha Johnson: \nGood afternoon!']],
+  signedByOlder: [['tg:777', 'text', 'Эдди Ким:\n фывыфв']],
   quotation: [['tg:777', 'text', 'Ivan Petrov [today, 14:05]\nRed or blue?\nBlue']],
   quotedLines: [['tg:777', 'text', 'Red or blue?\nBlue']],
   file: [['tg:777', 'document', '', '📎 offer.pdf (177.78 KB)']],
   files: [['tg:777', 'photo', 'Two views', '📎 house.jpg (177.78 KB)', '📎 house.jpg (177.78 KB)']],
-  fileOfOlderPortal: [['tg:777', 'video', '', '📎 tour.mp4']],
+  fileOfOlderPortal: [['tg:777', 'video', 'Samantha Johnson: ', '📎 tour.mp4']],
+  signedQuotation: [['tg:777', 'text', 'Samantha Johnson: \nIvan Petrov [today, 14:05]\nRed or blue?\nBlue']],
   card: [['tg:777', 'text', 'Your order\nOrder 5\nPay']],
+  cardInMessage: [['tg:777', 'text', 'Your order\nOrder 5\nPay']],
+  richLink: [['tg:777', 'text', 'Boots\nWarm']],
+  linkOnly: [['tg:777', 'text', 'https://acme.example']],
   welcome: [['tg:777', 'text', 'We answer within five minutes']],
   several: [
     ['tg:777', 'text', 'one'],

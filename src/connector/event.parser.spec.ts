@@ -29,11 +29,8 @@ const messageForm = (text: string, more = '') =>
 const messagesOf = (body: unknown) => parseOperatorMessages(parseEvent(body), CONTEXT);
 
 describe('an operator’s message', () => {
-  it.each([
-    ['the prefix of current portals', '[b]Samantha Johnson:[/b] [br]Good [b]afternoon[/b]!'],
-    ['the prefix of older portals', '[b]Samantha Johnson:[/b][br] Good [b]afternoon[/b]!'],
-  ])('is read from a form, with %s', (_, text) => {
-    const [message, ...others] = messagesOf(form(messageForm(text)));
+  it('is read from a form, with a bold first line as it stands', () => {
+    const [message, ...others] = messagesOf(form(messageForm('[b]Total:[/b] [br]Five [b]pairs[/b]!')));
     expect(others).toEqual([]);
     expect(message).toMatchObject({
       portalId: 7n,
@@ -45,14 +42,17 @@ describe('an operator’s message', () => {
       unsigned: false,
       said: {
         kind: 'text',
-        text: 'Good afternoon!',
-        marks: [{ type: 'bold', offset: 5, length: 9 }],
+        text: 'Total: \nFive pairs!',
+        marks: [
+          { type: 'bold', offset: 0, length: 6 },
+          { type: 'bold', offset: 13, length: 5 },
+        ],
         authorId: '27',
-        authorName: 'Samantha Johnson',
         saidAt: new Date('2026-03-17T14:52:41Z'),
       },
     });
     expect(message?.said.ignored).toBeUndefined();
+    expect(message?.said).not.toHaveProperty('authorName');
   });
 
   it('reads file fields at the sixth level of a form', () => {
@@ -61,7 +61,7 @@ describe('an operator’s message', () => {
     const [message] = messagesOf(
       form(
         messageForm(
-          '[b]Samantha Johnson:[/b] ',
+          '',
           file('name', 'offer.pdf') +
             file('type', 'file') +
             file('mime', 'application/pdf') +
@@ -240,15 +240,15 @@ describe('a change of an operator’s message', () => {
     );
   const im = { chat_id: '1807', message_id: '86497' };
 
-  it('is the newest words, without the name before them', () => {
-    const text = '[b]Samantha Johnson:[/b][br] Good [i]evening[/i]!';
+  it('is the newest words, all of them', () => {
+    const text = '[b]Total:[/b][br]six [i]pairs[/i] :like:';
     expect(
       changesOf('ONIMCONNECTORMESSAGEUPDATE', [{ im, message: { id: ['tg:777:11'], text }, chat: { id: 'tg:777' } }]),
     ).toMatchObject([
       {
         portalId: 5n,
         bitrixMessageId: '86497',
-        words: { text: 'Good evening!', marks: [{ type: 'italic', offset: 5, length: 7 }] },
+        words: { text: 'Total:\nsix pairs 👍', marks: [{ type: 'bold' }, { type: 'italic', offset: 11, length: 5 }] },
       },
     ]);
   });
@@ -257,7 +257,7 @@ describe('a change of an operator’s message', () => {
     const text = `[b]Sam:[/b] [br]${'-'.repeat(54)}[br]Ivan [today, 14:05] #chat1807/5[br]Red?[br]${'-'.repeat(54)}[br]Blue`;
     const [change] = changesOf('ONIMCONNECTORMESSAGEUPDATE', [{ im, message: { id: ['tg:777:11'], text } }]);
     expect(change!.words!.text).toContain('Red?');
-    expect(change!.rest).toMatchObject({ text: 'Blue' });
+    expect(change!.rest).toMatchObject({ text: 'Sam: \nBlue' });
   });
 
   it('is a deletion of all the parts that one event names, as a value or as a list', () => {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/message.js';
 import type { StoredAttachment } from '../storage/intake.rows.js';
-import { fromBBCode, stripOperatorName } from './bbcode.reader.js';
 import { linesOfCards } from './card.parser.js';
 import { elementsOf, fieldsOf, languageCode, scalar } from './form-fields.reader.js';
-import { parseQuotedAnswer } from './quote.parser.js';
+import { readOperatorWords } from './operator-words.parser.js';
 
 /**
  * Reads what Bitrix24 posts to the event handler (apidocs.bitrix24.com, "Events: how they work"). Bitrix24 sends
@@ -118,9 +117,9 @@ export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): Op
     const element = fieldsOf(elements[index]) ?? {};
     const before = taken ? changes.get(bitrixMessageId) : undefined;
     const ids = taken ? externalIds.flatMap(telegramIdOf) : [];
-    const written = stripOperatorName(scalar(fieldsOf(element.message)?.text) ?? '').text;
-    const rich = taken ? null : fromBBCode(written);
-    const rest = taken ? undefined : quotedIn(written).quoted?.rest;
+    const said = taken ? undefined : readOperatorWords(scalar(fieldsOf(element.message)?.text) ?? '');
+    const rich = said?.words ?? null;
+    const rest = said?.quoted?.rest;
     const telegramMessageIds = [...(before?.telegramMessageIds ?? []), ...ids];
     changes.set(taken ? bitrixMessageId : `${bitrixMessageId}/${index}`, {
       portalId,
@@ -218,11 +217,11 @@ function parseElement(element: Record<string, unknown>): Element {
   const externalChatId = scalar(fieldsOf(element.chat)?.id) ?? '';
   const messageId = scalar(im.message_id) ?? scalar(message.id)?.replace(/^b24:/, '');
   const attachments = elementsOf(message.files).flatMap(parseFile);
-  const signed = stripOperatorName(scalar(message.text) ?? '');
-  const cards = linesOfCards(message.attachments, signed.text);
-  const link = scalar(fieldsOf(message.params)?.url) ?? '';
-  const written = [signed.text, ...cards].filter((line) => line !== '').join('\n') || link;
-  const rich = fromBBCode(written);
+  const written = scalar(message.text) ?? '';
+  const cards = linesOfCards({ ...message, attachments_old: element.attachments_old }, written);
+  const said = readOperatorWords(written, cards);
+  // A link without words is a parameter.
+  const { words: rich, quoted } = said.words.text === '' ? readOperatorWords(linkOf(message)) : said;
   const authorId = scalar(message.user_id);
   const empty = rich.text.trim() === '' && attachments.length === 0;
   const ignored = !externalChatId ? NO_CHAT : !messageId ? NO_MESSAGE_ID : empty ? EMPTY : undefined;
@@ -237,18 +236,14 @@ function parseElement(element: Record<string, unknown>): Element {
       marks: rich.marks,
       ...(attachments.length > 0 && { attachments }),
       ...(authorId && { authorId }),
-      ...(signed.name && { authorName: signed.name }),
     },
-    ...quotedIn(written),
+    ...(quoted && { quoted }),
     ...(ignored && { ignored }),
   };
 }
 
-function quotedIn(text: string): Pick<Element, 'quoted'> {
-  const answer = parseQuotedAnswer(text);
-  if (!answer) return {};
-  const { bitrixMessageId, words, rest } = answer;
-  return { quoted: { bitrixMessageId, words: fromBBCode(words).text, rest: fromBBCode(rest) } };
+function linkOf({ params }: Record<string, unknown>): string {
+  return scalar(fieldsOf(params)?.url) ?? '';
 }
 
 const KIND_OF_FILE: Record<string, string> = { image: 'photo', video: 'video', audio: 'audio', file: 'document' };

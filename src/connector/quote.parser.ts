@@ -1,41 +1,107 @@
-/** An operator's message that begins with a quote of another one. */
-export interface QuotedAnswer {
-  /** Of the quoted message, where the quote names it (`#chat12/345`). */
+import { QUOTE_FRAME, QUOTE_PREFIX } from './bbcode.tags.js';
+
+/** One or more lines of a text: a quotation, or what stands around quotations. */
+export interface Passage {
+  /** BBCode whose only line break is `\n`, without the signs of a quotation. */
+  text: string;
+  quoted: boolean;
+  /** Who wrote what a frame quotes, and when: `Name [today, 14:05]`. */
+  header?: string;
+  /** Of the quoted message, where the frame names it (`#chat12/345`). */
   bitrixMessageId?: string;
-  /** The quoted words, as BBCode. */
-  words: string;
-  /** What the operator wrote himself, as BBCode. */
-  rest: string;
 }
 
-const LINE_BREAK = /\[br *\/?\]|#BR#|\r\n?/gi;
-/** The messenger frames a quotation in two lines of 54 dashes (apidocs.bitrix24.com, chats/messages/formatting). */
-const FRAMED = /^-{54}\n([\s\S]*?)\n-{54}(?:\n|$)/;
-/** `Name [date] #chat12/345`; the reference may be missing or stand on the next line. */
-const HEADER = /^[^\n]*\[[^\]\n]+\](?:[ \n]#[\w-]+\/\d+)?$/;
-const REFERENCE = /#[\w-]+\/(\d+)/;
-const QUOTE_LINES = /^(?:(?:>>|&gt;&gt;)[^\n]*(?:\n|$))+/;
-
-/** Reads the quote at the very start of a message; null when there is none, or nothing but the quote. */
-export function parseQuotedAnswer(text: string): QuotedAnswer | null {
-  const lines = text.replace(LINE_BREAK, '\n').trimStart();
-  const framed = FRAMED.exec(lines);
-  if (framed) return answer(quotation(framed[1]!), lines.slice(framed[0].length));
-  const marked = QUOTE_LINES.exec(lines);
-  if (!marked) return null;
-  return answer({ words: marked[0].replace(/^(?:>>|&gt;&gt;) ?/gm, '').trim() }, lines.slice(marked[0].length));
+interface Line {
+  text: string;
+  /** It begins inside of code, where nothing is a sign of a quotation. */
+  inCode: boolean;
 }
 
-/** Without the header that says who wrote it, when. */
-function quotation(block: string): Omit<QuotedAnswer, 'rest'> {
-  const [first = '', second = '', ...others] = block.split('\n');
-  if (!HEADER.test(first)) return { words: block.trim() };
-  const isReference = /^#[\w-]+\/\d+$/.test(second.trim());
-  const id = (REFERENCE.exec(first) ?? (isReference ? REFERENCE.exec(second) : null))?.[1];
-  const words = (isReference ? others : [second, ...others]).join('\n').trim();
-  return { words, ...(id && { bitrixMessageId: id }) };
+const TURNS = /\[(\/?)code\]|\r\n?|\n|\[br *\/?\]|#BR#/gi;
+const ENCODED_PREFIX = '&gt;&gt;';
+/** `#chat12/345`, `#3:4/345`. */
+const REFERENCE = /^#(?:chat)?\d+(?::\d+)?\/(\d+)$/;
+
+/**
+ * A text of Bitrix24 in passages, in order; between two of them stands one line break. `[br]`, `#BR#`, CR and CR LF
+ * are line breaks; in code only the last two are. A line of 54 dashes without a second one frames nothing.
+ */
+export function passagesOf(bbcode: string): Passage[] {
+  const lines = linesOf(bbcode);
+  const frames = framesOf(lines);
+  const passages: Passage[] = [];
+  for (let at = 0; at < lines.length;) {
+    const end = frames.get(at);
+    const next = end === undefined ? endOfPassage(lines, at, frames) : end + 1;
+    if (end !== undefined) passages.push(framed(lines.slice(at + 1, end).map(unquoted)));
+    else passages.push({ quoted: isQuoted(lines[at]!), text: lines.slice(at, next).map(unquoted).join('\n') });
+    at = next;
+  }
+  return passages;
 }
 
-function answer(quote: Omit<QuotedAnswer, 'rest'>, rest: string): QuotedAnswer | null {
-  return rest.trim() === '' ? null : { ...quote, rest: rest.trim() };
+function endOfPassage(lines: Line[], start: number, frames: Map<number, number>): number {
+  const quoted = isQuoted(lines[start]!);
+  let end = start + 1;
+  while (end < lines.length && !frames.has(end) && (lines[end]!.inCode || isQuoted(lines[end]!) === quoted)) end++;
+  return end;
+}
+
+function linesOf(bbcode: string): Line[] {
+  const lines: Line[] = [{ text: '', inCode: false }];
+  let inCode = false;
+  let at = 0;
+  for (const match of bbcode.matchAll(TURNS)) {
+    const [turn, slash] = match;
+    const end = match.index + turn.length;
+    if (slash !== undefined) inCode = slash === '';
+    else if (!inCode || /[\r\n]/.test(turn)) {
+      lines.at(-1)!.text += bbcode.slice(at, match.index);
+      lines.push({ text: '', inCode });
+      at = end;
+    }
+  }
+  lines.at(-1)!.text += bbcode.slice(at);
+  return lines;
+}
+
+/** Where a frame begins, and where it ends. One with nothing in it is no frame. */
+function framesOf(lines: Line[]): Map<number, number> {
+  const frames = new Map<number, number>();
+  let begun: number | null = null;
+  for (const [at, { text, inCode }] of lines.entries()) {
+    if (inCode || text !== QUOTE_FRAME) continue;
+    if (begun === null || at === begun + 1) begun = at;
+    else {
+      frames.set(begun, at);
+      begun = null;
+    }
+  }
+  return frames;
+}
+
+/** The header is known by its brackets or its reference, which may stand behind it or on the next line. */
+function framed(lines: string[]): Passage {
+  const [first = '', second = ''] = lines;
+  const hash = first.lastIndexOf('#');
+  const behind = hash === -1 ? undefined : REFERENCE.exec(first.slice(hash))?.[1];
+  const below = behind === undefined ? REFERENCE.exec(second.trim())?.[1] : undefined;
+  const header = behind === undefined ? first : first.slice(0, hash).trimEnd();
+  const rest = lines.slice(below === undefined ? 1 : 2);
+  const bitrixMessageId = behind ?? below;
+  const isHeader = bitrixMessageId !== undefined || (header.endsWith(']') && header.includes('['));
+  if (!isHeader || rest.length === 0) return { quoted: true, text: lines.join('\n') };
+  return { quoted: true, header, text: rest.join('\n'), ...(bitrixMessageId && { bitrixMessageId }) };
+}
+
+function isQuoted(line: Line): boolean {
+  return prefixOf(line) !== '';
+}
+
+function prefixOf({ text, inCode }: Line): string {
+  return (!inCode && [QUOTE_PREFIX, ENCODED_PREFIX].find((prefix) => text.startsWith(prefix))) || '';
+}
+
+function unquoted(line: Line): string {
+  return line.text.slice(prefixOf(line).length);
 }

@@ -9,7 +9,7 @@ import {
   type LeftOutFile,
 } from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
-import { concat, plain, type Mark, type RichText } from '../relay/rich-text.js';
+import { concat, plain, type RichText } from '../relay/rich-text.js';
 import type { ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js';
 import { WELCOME } from '../storage/welcome.js';
 import { ChatTarget } from './chat-target.js';
@@ -18,7 +18,7 @@ import { mediaKindOf } from './media-kind.js';
 import { isFileRefused, MediaSender, type ReadyFile } from './media.sender.js';
 import { deleteMessage, editMessage } from './message-changes.js';
 import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
-import { headingOf } from './operator-name.js';
+import { headingOf, withoutName } from './operator-name.js';
 import type { Outgoing } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
@@ -90,9 +90,11 @@ export class BotSender {
     const { chat, delivery } = outgoing;
     if (delivery.kind === 'delete') return deleteMessage(outgoing);
     const heading = await headingOf(chat, delivery.message, this.operators);
-    if (delivery.kind === 'edit') return editMessage(outgoing, heading);
+    const said = (delivery.kind === 'edit' ? delivery.payload : delivery.message) as unknown as RichText;
+    const words = await withoutName({ text: said.text, marks: said.marks }, chat, delivery.message, this.operators);
+    if (delivery.kind === 'edit') return editMessage(outgoing, words, heading);
     const missing = this.missingFiles(outgoing);
-    if (missing.length === 0) return this.sendParts(outgoing, heading, [], leftOut);
+    if (missing.length === 0) return this.sendParts(outgoing, words, heading, [], leftOut);
     const waitMs = outgoing.turn.waitMs(missing.length, performance.now());
     if (waitMs > 0) return waitMs;
     const leave = this.spool.enter(chat.botId);
@@ -104,7 +106,7 @@ export class BotSender {
         const file = await this.fetch(outgoing, attachment, leftOut);
         if (file) files.push(file);
       }
-      return await this.sendParts(outgoing, heading, files, leftOut);
+      return await this.sendParts(outgoing, words, heading, files, leftOut);
     } finally {
       await Promise.all(files.map(({ content }) => content.close()));
       leave();
@@ -139,13 +141,13 @@ export class BotSender {
   /** Plans anew after every call, because a file that Telegram does not take may have had the words for its caption. */
   private async sendParts(
     outgoing: Outgoing,
+    words: RichText,
     heading: Heading | null,
     files: ReadyFile[],
     leftOut: LeftOutFile[],
   ): Promise<number> {
     const { turn, target, sent, delivery } = outgoing;
-    const { text, marks, attachments, replyTo } = delivery.message;
-    const words = { text, marks: marks as Mark[] };
+    const { attachments, replyTo } = delivery.message;
     if (sent.parts.size === 0) target.answers(replyTo);
     let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
     for (;;) {

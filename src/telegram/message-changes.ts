@@ -1,5 +1,5 @@
 import { UpstreamError } from '../common/upstream-error.js';
-import type { Mark, RichText } from '../relay/rich-text.js';
+import type { RichText } from '../relay/rich-text.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import type { Outgoing } from './outgoing.js';
 import { toEntities } from './telegram-markup.js';
@@ -13,9 +13,8 @@ const DELETED_AT_ONCE = 100;
  * missing sent; a file keeps its caption. May be repeated; only what would be sent anew is not sent when an earlier
  * attempt may have done it. Answers 0, or the milliseconds until the limits allow it.
  */
-export async function editMessage(outgoing: Outgoing, heading: Heading | null): Promise<number> {
+export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<number> {
   const { delivery, sent } = outgoing;
-  const words = delivery.payload as unknown as { text: string; marks: Mark[] };
   const attached = delivery.message.attachments.length;
   const [file] = sent.between(0, attached);
   const texts = sent.between(attached);

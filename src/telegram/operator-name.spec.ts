@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Operator } from '../relay/operator-side.js';
-import { headingOf } from './operator-name.js';
+import { concat, plain, withMark, type RichText } from '../relay/rich-text.js';
+import { headingOf, withoutName } from './operator-name.js';
 
 type Chat = Parameters<typeof headingOf>[0];
 type Message = Parameters<typeof headingOf>[1];
@@ -41,5 +42,56 @@ describe('the line with the operator’s name', () => {
     expect(await heading({}, null, { authorName: 'Sam' })).toEqual({ line: 'Sam:' });
     expect(await heading({ portalId: null }, SAMANTHA, { authorName: 'Sam' })).toEqual({ line: 'Sam:' });
     expect(await heading({}, null)).toEqual({ line: '' });
+  });
+});
+
+describe('a first line with the name of the author', () => {
+  const bold = (name: string, ...rest: string[]) => concat(withMark(`${name}:`, 'bold'), ...rest);
+  const left = async (
+    words: RichText,
+    {
+      operator = SAMANTHA,
+      authorId = '27',
+      portalId = 1n,
+    }: { operator?: Operator | null; authorId?: string | null; portalId?: bigint | null } = {},
+  ) =>
+    (await withoutName(words, { portalId } as Chat, { authorId } as Message, { operator: async () => operator })).text;
+
+  it.each([
+    ['of 2026', bold('Samantha Johnson', ' \nhello'), 'hello'],
+    ['of before, and of changes', bold('Samantha Johnson', '\n hello'), 'hello'],
+    ['before files', bold('Samantha Johnson', ' '), ''],
+    ['in another order', bold('Johnson, Samantha', ' \nhello'), 'hello'],
+    ['once', bold('Samantha Johnson', ' \n', 'Samantha Johnson:\nhello'), 'Samantha Johnson:\nhello'],
+  ])('goes: %s', async (_, words, expected) => {
+    expect(await left(words)).toBe(expected);
+  });
+
+  it('stays where it is no name of the author, or nobody knows that', async () => {
+    const named = bold('Samantha Johnson', ' \nhello');
+    const kept = async (words: RichText, who?: Parameters<typeof left>[1]) =>
+      expect(await left(words, who)).toBe(words.text);
+    await kept(bold('Total', '\n5'));
+    await kept(bold('Samantha', '\nhello'));
+    await kept(bold('Samantha Johnson', ' hello'));
+    await kept(plain('Samantha Johnson:\nhello'));
+    await kept(concat(withMark('Samantha', 'bold'), ' Johnson:\nhello'));
+    await kept(named, { operator: null });
+    await kept(named, { authorId: '0' });
+    await kept(named, { authorId: null });
+    await kept(named, { portalId: null });
+    await kept(bold('', '\nhello'), { operator: { firstName: '', lastName: '', position: '' } });
+  });
+
+  it('is all that the portal is asked for', async () => {
+    let asked = 0;
+    const operators = {
+      operator: async () => {
+        asked++;
+        return SAMANTHA;
+      },
+    };
+    await withoutName(plain('hello'), { portalId: 1n } as Chat, { authorId: '27' } as Message, operators);
+    expect(asked).toBe(0);
   });
 });

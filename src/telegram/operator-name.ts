@@ -1,4 +1,5 @@
 import type { Operator, OperatorSource } from '../relay/operator-side.js';
+import { slice, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { Heading } from './message-plan.js';
 
@@ -23,6 +24,29 @@ export async function headingOf(
   if (chat.operatorName === 'name') return { line: `${oneLine(name)}:` };
   const template = chat.operatorNameTemplate ?? '{name}:';
   return { line: oneLine(fill(template, name, operator ?? { firstName: name, lastName: '', position: '' })) };
+}
+
+/**
+ * The words without a first line that is nothing but their author's name, bold and with a colon: a portal puts it there
+ * for a connector that was registered otherwise than ours is. Any other bold line is the author's own, and so is this
+ * one while the portal does not say the name.
+ */
+export async function withoutName(
+  words: RichText,
+  { portalId }: ClaimedLane['chat'],
+  { authorId }: ClaimedDelivery['message'],
+  operators: Source,
+): Promise<RichText> {
+  const line = /^([^\n]{1,200}): ?(?:\n ?|$)/.exec(words.text);
+  const isBold = words.marks.some(
+    ({ type, offset, length }) => type === 'bold' && offset === 0 && length === (line?.[1]?.length ?? 0) + 1,
+  );
+  if (!line || !isBold || portalId === null || authorId === null || authorId === SYSTEM) return words;
+  const known = [await operators.operator(portalId, authorId)];
+  // In which order they stand is a setting of the portal.
+  const parts = (name: string) => oneLine(name.replaceAll(',', ' ')).split(' ').toSorted().join(' ');
+  const isName = known.some((operator) => operator && parts(fullName(operator)) === parts(line[1]!));
+  return isName ? slice(words, line[0].length) : words;
 }
 
 function fill(template: string, name: string, { firstName, lastName, position }: Operator): string {

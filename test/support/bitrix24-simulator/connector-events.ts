@@ -1,3 +1,4 @@
+import { lastRichLink } from './cards.js';
 import type { Chat, LineMessage, Session } from './open-lines.js';
 import type { Params } from './php-encoding.js';
 import { formatSize, type MessageFile } from './portal-files.js';
@@ -22,8 +23,6 @@ export interface EventFormat {
   downloadLinks: boolean;
   /** False: files without `size` and `sizef`. */
   fileSizes: boolean;
-  /** `message.attachments`: JSON strings, or the data of the last rich link alone (`Base::processMessageForRich`). */
-  attachments: 'json' | 'rich';
   /** `message.id` of ONIMCONNECTORMESSAGEDELETE: the id, as the source has it, or a list of one, as the documentation shows. */
   deletedIds: 'scalar' | 'list';
 }
@@ -32,8 +31,11 @@ export interface EventFormat {
 export class ConnectorEvents {
   constructor(private readonly portal: Portal) {}
 
+  /**
+   * Cards are beside the message as JSON; `message.attachments` has the data of the last rich link, or nothing, which
+   * the form leaves out (yuliai/bitrix-modules, imconnector/lib/provider/custom/output.php:111).
+   */
   messageAdded(chat: Chat, message: LineMessage, cause: Cause): void {
-    const attachments = message.attach.map((block) => JSON.stringify(block));
     const { format } = this.portal.events;
     const body = {
       im: im(message),
@@ -41,11 +43,11 @@ export class ConnectorEvents {
         user_id: message.authorId,
         text: this.signed(chat, message, format.prefixStyle),
         files: message.files.map((file) => eventFile(file, format)),
-        attachments: format.attachments === 'json' ? attachments : richLink(message.attach),
+        attachments: lastRichLink(message.attach, this.portal.url),
         params: { CLASS: 'bx-messenger-content-item-ol-output', ...message.params },
       },
       chat: { id: chat.externalId },
-      attachments_old: attachments,
+      attachments_old: message.attach.map((card) => JSON.stringify(card)),
     };
     this.raiseForMessages('ONIMCONNECTORMESSAGEADD', chat, [body], cause);
   }
@@ -118,6 +120,10 @@ export class ConnectorEvents {
     if (appId !== undefined) this.portal.events.raise(event, data, { ...options, appId });
   }
 
+  /**
+   * With NEED_SIGNATURE, and unless the line hides its operators, the author's name stands before the text, also of
+   * changes; never before what nobody wrote (yuliai/bitrix-modules, imopenlines/lib/connector.php:1302, 1801).
+   */
   private signed(chat: Chat, message: LineMessage, style: PrefixStyle): string {
     const { lines, users } = this.portal;
     const signs =
@@ -145,14 +151,4 @@ function eventFile(file: MessageFile, format: EventFormat): Params {
     ...(type === 'image' ? { width, height } : {}),
     ...(format.fileSizes ? { size, sizef: formatSize(size) } : {}),
   };
-}
-
-/** Data of the last RICH_LINK block, with a copy in the names of the newer messenger; nothing when there is none. */
-function richLink(attach: Params[]): Params | undefined {
-  const blocks = attach.flatMap(({ BLOCKS: own }) => (Array.isArray(own) ? (own as Params[]) : []));
-  const links = blocks.flatMap(({ RICH_LINK: own }) => (Array.isArray(own) ? (own as Params[]) : []));
-  const link = links.at(-1);
-  if (link === undefined) return undefined;
-  const { LINK: url, NAME: title, DESC: description, PREVIEW: image } = link;
-  return { ...link, richData: { url, title, description, image } };
 }

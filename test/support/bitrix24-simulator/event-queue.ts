@@ -83,7 +83,6 @@ export class EventQueue {
     updatePrefixStyle: 'old',
     downloadLinks: true,
     fileSizes: true,
-    attachments: 'json',
     deletedIds: 'scalar',
   };
   readonly journal: EventDelivery[] = [];

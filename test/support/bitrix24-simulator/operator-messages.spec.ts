@@ -219,27 +219,43 @@ describe('quotes and attachments', () => {
     expect(operator().quotes(portal.systemText('tg:777', 'closed'), 'x').text).toContain('System message [today');
   });
 
-  it('carries attachments as JSON or as a rich link, and further parameters', async () => {
+  it('carries cards beside the message, the last rich link in it, and further parameters', async () => {
     const link = {
       NAME: 'Shop',
       LINK: 'https://shop.example',
       DESC: 'All for sale',
       PREVIEW: 'https://shop.example/p.png',
     };
-    const card = { ID: 1, BLOCKS: [{ RICH_LINK: [link] }] };
     const params = { url: 'https://shop.example', richUrlPreview: { title: 'Shop' } };
-    operator().sends('tg:777', { attach: [card], params });
-    portal.events.format.attachments = 'rich';
-    operator().sends('tg:777', { attach: [card] });
-    const [json, rich] = await told('ADD');
-    expect(json).toMatchObject({
-      message: { text: '', attachments: [JSON.stringify(card)], params: { CLASS: expect.any(String), ...params } },
-      attachments_old: [JSON.stringify(card)],
-    });
+    operator().sends('tg:777', { attach: [{ ID: 1, BLOCKS: [{ RICH_LINK: link }] }], params });
+    operator().sends('tg:777', { attach: [{ ID: 2, BLOCKS: [{ GRID: [{ NAME: 'Sum', VALUE: '5' }] }] }] });
+    const [rich, grid] = await told('ADD');
     expect(rich).toMatchObject({
-      message: { attachments: { ...link, richData: { url: link.LINK, title: 'Shop', image: link.PREVIEW } } },
-      attachments_old: [JSON.stringify(card)],
+      message: {
+        text: '',
+        attachments: { ...link, richData: { url: link.LINK, title: 'Shop', image: link.PREVIEW } },
+        params: { CLASS: expect.any(String), ...params },
+      },
     });
+    expect(JSON.parse(rich.attachments_old[0])).toMatchObject({ ID: 1, BLOCKS: [{ RICH_LINK: [link] }] });
+    expect(grid.message).not.toHaveProperty('attachments');
+    const [{ BLOCKS: blocks }] = grid.attachments_old.map((card: string) => JSON.parse(card));
+    expect(blocks).toEqual([{ GRID: [{ NAME: 'Sum', VALUE: '5', DISPLAY: 'BLOCK' }] }]);
     expect(() => operator().sends('tg:777', {})).toThrow('empty message');
+  });
+
+  it('signs what operators write and change where the connector asks for it, and nothing that nobody wrote', async () => {
+    const texts = async (name: 'ADD' | 'UPDATE') => (await told(name)).map(({ message }) => message.text);
+    operator().sends('tg:777', 'hello');
+    await connect('1', { NEED_SIGNATURE: true });
+    const sent = operator().sends('tg:777', 'hello');
+    portal.systemText('tg:777', 'We are closed.');
+    expect(await texts('ADD')).toEqual(['hello', '[b]Samantha Johnson:[/b] [br]hello', 'We are closed.']);
+    await deliver(sent.id, ['5']);
+    operator().edits(sent, 'good day');
+    expect(await texts('UPDATE')).toEqual(['[b]Samantha Johnson:[/b][br] good day']);
+    portal.lines.lines.get('1')!.showsOperators = false;
+    operator().sends('tg:777', 'hidden');
+    expect((await texts('ADD')).at(-1)).toBe('hidden');
   });
 });

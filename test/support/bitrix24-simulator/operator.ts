@@ -1,3 +1,4 @@
+import { storedCard } from './cards.js';
 import { HIDDEN_MESSAGE, type LineMessage, type OperatorContent } from './open-lines.js';
 import type { MessageFile } from './portal-files.js';
 import type { Portal } from './portal.js';
@@ -38,7 +39,7 @@ export class Operator {
       throw new Error('An empty message cannot be sent.');
     const chat = this.portal.chat(dialog);
     const stored = files.map((file) => this.portal.files.add(file));
-    const part = { text, files: stored, attach, params };
+    const part = { text, files: stored, attach: attach.map(storedCard), params };
     return this.portal.lines.addOperatorMessage(chat, this.id, part, { userId: this.id });
   }
 
