@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectorEvents, type Cause } from './connector-events.js';
+import { CrmTracker, type CrmPart } from './crm-tracker.js';
 import type { Params } from './php-encoding.js';
 import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
@@ -67,6 +68,7 @@ export interface Session {
   vote: 'like' | 'dislike' | null;
   /** `ref.source` of the message that began it: a code of the CRM tracker. */
   source: string | null;
+  crm: CrmPart;
   /** `extra` of clients' messages, written into the session field by field. */
   fields: Params;
 }
@@ -129,6 +131,7 @@ export class OpenLines {
   readonly messages = new Map<number, LineMessage>();
   readonly clients = new Map<string, Client>();
   readonly events: ConnectorEvents;
+  readonly tracker = new CrmTracker();
   /**
    * Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared,
    * `correction` with the message when it is edited or deleted.
@@ -245,8 +248,8 @@ export class OpenLines {
     return chat;
   }
 
-  /** The open session of a chat, begun when there is none. */
-  openSession(chat: Chat, cause: Cause): Session {
+  /** The open session of a chat, begun when there is none. `ref`: `ref.source` of the message that comes. */
+  openSession(chat: Chat, cause: Cause, ref = ''): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
     const session: Session = {
@@ -254,7 +257,8 @@ export class OpenLines {
       closed: false,
       waitVote: false,
       vote: null,
-      source: null,
+      source: ref || null,
+      crm: this.tracker.sessionBegins(ref),
       fields: {},
     };
     chat.sessions.push(session);
