@@ -22,6 +22,8 @@ export interface ClaimedDelivery {
     attachments: ClaimedAttachment[];
     /** Nobody's words: a line of the system. */
     systemLine: boolean;
+    /** Payload of the `/start` that it is. */
+    source: string | null;
     /** Telegram's id of the message that it answers, and the part of it that the author chose. */
     replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
@@ -76,7 +78,6 @@ export interface ClaimedLane {
     username: string | null;
     language: string | null;
     phone: string | null;
-    source: string | null;
     avatarUniqueId: string | null;
     state: ChatState;
     bitrixChatId: string | null;
@@ -102,6 +103,7 @@ export interface ClaimRow {
   marks: unknown;
   attachments: ClaimedAttachment[] | null;
   system_line: boolean;
+  source: string | null;
   reply_to: bigint | null;
   reply_quote: string | null;
   author_id: string | null;
@@ -131,7 +133,6 @@ export interface ClaimRow {
   username: string | null;
   language: string | null;
   phone: string | null;
-  source: string | null;
   avatar_unique_id: string | null;
   chat_state: ChatState;
   bitrix_chat_id: string | null;
@@ -144,7 +145,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.reply_quote,
+  m.system_line, m.source, m.reply_quote,
   CASE WHEN m.attached > 0 THEN (
     SELECT json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime, 'size', a.size,
              'label', a.label, 'telegramFileId', a.telegram_file_id, 'telegramUniqueId', a.telegram_unique_id, 'url', a.url)
@@ -160,7 +161,7 @@ export const WORK_COLUMNS = `
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
-  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
+  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone,
   c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
 
@@ -192,7 +193,6 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
           username: row.username,
           language: row.language,
           phone: row.phone,
-          source: row.source,
           avatarUniqueId: row.avatar_unique_id,
           state: row.chat_state,
           bitrixChatId: row.bitrix_chat_id,
@@ -220,6 +220,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         marks: row.marks,
         attachments: row.attachments ?? [],
         systemLine: row.system_line,
+        source: row.source,
         replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,

@@ -9,6 +9,7 @@ import { growAlbums, insertMessages, mergeWords, type NewMessage } from './messa
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
 import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
+import { heedStarts } from './start-press.js';
 import { welcome } from './welcome.js';
 import {
   changedByOperator,
@@ -109,8 +110,9 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     source: `telegram:${update.botId}`,
     key: String(update.updateId),
   }));
-  const fresh = (await firstSeen(connection, keyed)).map(({ update }) => update);
-  if (fresh.length === 0) return { ...NOTHING, duplicates: updates.length };
+  const unseen = (await firstSeen(connection, keyed)).map(({ update }) => update);
+  if (unseen.length === 0) return { ...NOTHING, duplicates: updates.length };
+  const fresh = await heedStarts(connection, unseen);
   const chatOf = await linkChats(connection, fresh);
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];

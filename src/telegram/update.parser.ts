@@ -20,6 +20,7 @@ import {
   type MessageContent,
 } from './message-content.js';
 import type { MessageLanguage } from './message-labels.js';
+import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
 
 /**
  * Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. Not among
@@ -117,7 +118,13 @@ function line(
 }
 
 function readMessage(message: JsonObject, context: Context): ClientUpdate {
-  return readWords(message, context, false);
+  const read = readWords(message, context, false);
+  const { chat, said } = read;
+  const press = chat && said && !said.ignored ? readStartPress(message, chat) : null;
+  if (!press) return read;
+  // In the place of `/start` stands what it means.
+  const told = describeStartPress(press, isGroup(chat!.type) ? said!.authorName : undefined, context.language);
+  return { ...read, chat: { ...chat!, source: sourceOf(press) }, said: { ...said!, marks: [], ...told } };
 }
 
 /** A message as it is now. Where it stands already only its words are renewed, and only if they changed. */
