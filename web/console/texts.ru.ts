@@ -192,6 +192,10 @@ export const ru: Texts = {
     welcome: 'Приветствие',
     welcomeHelp: 'Отправляется клиенту, который пишет впервые. Пусто — без приветствия.',
     hasWelcome: 'есть приветствие',
+    startOpens: 'Нажатие «Старт» открывает диалог',
+    startOpensHelp:
+      'Выключено: операторы узнают о нём вместе с первыми словами клиента. Переход по ссылке с источником открывает диалог всегда.',
+    opensByStart: '«Старт» открывает диалог',
   },
   bots: {
     states: {
@@ -259,7 +263,9 @@ export const ru: Texts = {
     states: { active: 'Активен', blocked: 'Заблокировал бота' },
     types: { group: 'Группа', supergroup: 'Группа', channel: 'Канал', direct_messages: 'Личные сообщения канала' },
     banned: 'Забанен',
-    source: 'источник',
+    sourceFilter: 'Источник (точно)',
+    cameBy: (first, last = first) =>
+      last === first ? `источник: ${first}` : `первый источник: ${first}, последний: ${last}`,
     none: 'Пока никто не написал',
     noneAdvice: 'Напишите боту в Telegram: переписка появится здесь и в открытой линии.',
     choose: 'Выберите чат',
