@@ -147,6 +147,16 @@ describe('a press of Start', () => {
     ]);
   });
 
+  it('is told in the language of the portal', () => {
+    const inRussian = (text: string, more: Record<string, unknown> = {}) =>
+      parseUpdate({ update_id: 7, message: message({ text, ...more }) } as unknown as Update, 3n, 'ru').said!.text;
+    expect([inRussian('/start'), inRussian('/start ads_may'), inRussian('/start@shop_bot promo', club)]).toEqual([
+      '▶️ Клиент нажал «Старт»',
+      '🔗 Клиент пришёл по ссылке: ads_may',
+      '🔗 Бот добавлен по ссылке: promo (Ivan Petrov)',
+    ]);
+  });
+
   it('in a group says who pressed it', () => {
     expect(press('/start@shop_bot', club)).toEqual([
       '▶️ The bot was started (Ivan Petrov)',

@@ -297,6 +297,8 @@ export interface UndeliveredFilter {
 
 export interface ChatFilter {
   q?: string;
+  /** Of the first or the last link by which the client came. */
+  source?: string;
   state?: 'active' | 'blocked';
   portal?: string;
   bot?: string;

@@ -183,7 +183,7 @@ export const en = {
   lines: {
     options: 'Options',
     title: (line: string) => `Line “${line}”`,
-    about: 'What clients read beside the operators’ words.',
+    about: 'What clients read beside the operators’ words, and what opens a dialog.',
     operatorName: 'Operator’s name',
     shown: { hidden: 'name hidden', name: 'name shown', template: 'own template' },
     template: 'Line before the answer',

@@ -33,7 +33,7 @@ const en = {
   test: 'Send yourself a test',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
-  optionsTitle: 'What clients read',
+  optionsTitle: 'What clients read, and what opens a dialog',
   beforeAnswer: 'Before an operator’s answer',
   hidden: 'Nothing',
   hiddenHelp: 'Clients do not see who answers.',
@@ -162,7 +162,7 @@ const ru: Record<Text, string> = {
   test: 'Отправить себе тест',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
 
-  optionsTitle: 'Что видят клиенты',
+  optionsTitle: 'Что видят клиенты и что открывает диалог',
   beforeAnswer: 'Перед ответом оператора',
   hidden: 'Ничего',
   hiddenHelp: 'Клиент не видит, кто ему отвечает.',

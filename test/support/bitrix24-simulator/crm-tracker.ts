@@ -26,10 +26,10 @@ export class CrmTracker {
    * A session is made. Any `ref.source` at all keeps the CRM out of it (session.php:622, `empty(CRM_TRACKER_REF)`),
    * whether or not it leads to an expectation (session.php:419, bindExpectationToChat).
    */
-  sessionBegins(ref: string): CrmPart {
+  sessionBegins(ref: string): { source: string | null; crm: CrmPart } {
     // PHP's empty(): the text "0" is empty, too.
-    if (ref === '' || ref === '0') return 'client searched, lead made';
-    return this.isExpected(ref) ? 'bound by the tracker' : 'off';
+    if (ref === '' || ref === '0') return { source: ref || null, crm: 'client searched, lead made' };
+    return { source: ref, crm: this.isExpected(ref) ? 'bound by the tracker' : 'off' };
   }
 
   /**

@@ -93,7 +93,8 @@ function land(
     return false;
   }
   const before = chat.sessions.length;
-  const session = portal.lines.openSession(chat, cause, sourceOf(parts.raw));
+  const session = portal.lines.openSession(chat, cause);
+  if (chat.sessions.length > before) Object.assign(session, portal.lines.tracker.sessionBegins(sourceOf(parts.raw)));
   Object.assign(session.fields, extraOf(parts));
   // A line of its own that the client does not see.
   if (!isEmpty(message['description']))

@@ -248,8 +248,8 @@ export class OpenLines {
     return chat;
   }
 
-  /** The open session of a chat, begun when there is none. `ref`: `ref.source` of the message that comes. */
-  openSession(chat: Chat, cause: Cause, ref = ''): Session {
+  /** The open session of a chat, begun when there is none. */
+  openSession(chat: Chat, cause: Cause): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
     const session: Session = {
@@ -257,8 +257,8 @@ export class OpenLines {
       closed: false,
       waitVote: false,
       vote: null,
-      source: ref || null,
-      crm: this.tracker.sessionBegins(ref),
+      source: null,
+      crm: 'client searched, lead made',
       fields: {},
     };
     chat.sessions.push(session);
