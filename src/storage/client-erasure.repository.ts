@@ -105,7 +105,7 @@ export class ClientErasureRepository {
    * Looks at up to `batch` messages of a group below `before`, newest first, because what answers a message came after
    * it. Those of the client go, and lines of the system about him or what he said. What others wrote in answer to him,
    * or naming him, stays, without the part of his words that it quotes and without the update, in which his words and
-   * name are. A link by which he added the bot is forgotten with the message that told of it. A message that is being
+   * name are. A link by which they added the bot is forgotten with the message that told of it. A message that is being
    * sent is left for the next time, unless `force`.
    */
   eraseInGroup(

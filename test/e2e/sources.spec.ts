@@ -211,6 +211,17 @@ describe('a press of Start without a link', () => {
     expect(talk.dialog.chat!.sessions).toHaveLength(2);
   });
 
+  it('leaves the session to a code of the tracker that comes later', async () => {
+    const talk = Conversation.of(bridge, 425);
+    talk.client.starts();
+    await talk.becomes(PRESSED, 'queued');
+    const code = bridge.portal.lines.tracker.expectClient();
+    talk.client.starts(code);
+    await talk.becomes(cameBy(code), 'delivered');
+    await eventually(() => linesOf(talk), has(PRESSED));
+    expect(crmOf(talk)).toEqual(['bound by the tracker']);
+  });
+
   it('becomes the client’s words when they edit it into some', async () => {
     const talk = Conversation.of(bridge, 423);
     const { message } = talk.client.starts();
