@@ -29,7 +29,7 @@ export interface StoredWords {
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
   /** Nobody needs it at once: it may go with the client's next words. */
-  canWait?: boolean;
+  canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;
   /** Set: kept for the record, never relayed. */

@@ -26,11 +26,11 @@ export async function heedStarts(connection: Queryable, updates: ClientUpdateRow
     [[...new Set(pressed.map(({ botId }) => botId))]],
   );
   const opening = new Set(rows.map(({ id }) => id));
-  return updates.map((update) =>
-    waits(update) && opening.has(update.botId)
-      ? { ...update, said: { ...update.said!, systemLine: false, canWait: false } }
-      : update,
-  );
+  return updates.map((update) => {
+    if (!waits(update) || !opening.has(update.botId)) return update;
+    const { canWait: _canWait, ...said } = update.said!;
+    return { ...update, said: { ...said, systemLine: false } };
+  });
 }
 
 function waits({ said }: ClientUpdateRow): boolean {

@@ -53,7 +53,7 @@ export function describeStartPress(
   language: MessageLanguage,
 ): Pick<StoredWords, 'kind' | 'text' | 'systemLine' | 'canWait' | 'source'> {
   const labels = MESSAGE_LABELS[language];
-  const waiting = { systemLine: true, canWait: true };
+  const waiting = { systemLine: true, canWait: true } as const;
   if (businessChat) return { kind: 'service', text: named(labels.openedByOwner, businessChat), ...waiting };
   const [pressed, cameBy] =
     name === undefined ? [labels.startPressed, labels.cameByLink] : [labels.botStarted, labels.addedByLink];
