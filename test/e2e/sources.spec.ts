@@ -225,6 +225,7 @@ describe('a press of Start without a link', () => {
   it('becomes the client’s words when they edit it into some', async () => {
     const talk = Conversation.of(bridge, 423);
     const { message } = talk.client.starts();
+    await talk.becomes(PRESSED, 'queued');
     talk.client.edits(message.message_id, 'Call me: +7 900 111-22-33');
     const [words] = await talk.dialog.receives(1, 15_000);
     expect(words).toMatchObject({ text: 'Call me: +7 900 111-22-33', disableCrm: false });
