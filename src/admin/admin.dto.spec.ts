@@ -126,6 +126,8 @@ describe('bodies', () => {
     [LineChangeBody, { operatorName: null }],
     [LineChangeBody, { welcomeText: 7 }],
     [LineChangeBody, { welcomeText: 'x'.repeat(2_001) }],
+    [LineChangeBody, { startOpensSession: 'yes' }],
+    [LineChangeBody, { startOpensSession: null }],
     [LineChangeBody, { operatorName: 'shown' }],
     [LineChangeBody, { operatorName: 'template' }],
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: ' ' }],

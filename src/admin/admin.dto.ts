@@ -151,6 +151,13 @@ export class ChatsQuery extends ListQuery {
   @IsWords()
   q?: string;
 
+  /** An item's `source` or `lastSource`, as it stands. */
+  @ApiPropertyOptional({ type: String, pattern: '^[A-Za-z0-9_-]{1,64}$', example: 'ads_may' })
+  @emptyIsAbsent()
+  @IsOptional()
+  @Matches(/^[\w-]{1,64}$/, { message: 'source must be the payload of a link: 1 to 64 of A-Z, a-z, 0-9, _ and -' })
+  source?: string;
+
   @ApiPropertyOptional({ enum: ['active', 'blocked'] })
   @IsOneOf(['active', 'blocked'])
   state?: 'active' | 'blocked';

@@ -23,9 +23,10 @@ export class ChatsController {
 
   @Get()
   @ApiOperation({ summary: 'Chats, newest first, or those first in which somebody wrote last' })
-  async list(@Query() { limit, cursor, q, state, portal, bot, sort }: ChatsQuery, @CalledBy() caller: Caller) {
+  async list(@Query() { limit, cursor, q, source, state, portal, bot, sort }: ChatsQuery, @CalledBy() caller: Caller) {
     const filter = {
       words: q,
+      source,
       state,
       portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
       botId: bot === undefined ? undefined : BigInt(bot),

@@ -26,7 +26,16 @@ const portal: PortalView = {
   eventsVerified: true,
   retentionDays: null,
   installedAt: new Date(0),
-  lines: [{ lineId: '1', state: 'active', operatorName: 'hidden', operatorNameTemplate: null, welcomeText: null }],
+  lines: [
+    {
+      lineId: '1',
+      state: 'active',
+      operatorName: 'hidden',
+      operatorNameTemplate: null,
+      welcomeText: null,
+      startOpensSession: false,
+    },
+  ],
   tokens: [],
   bots: [{ id: 2n, username: 'acme_bot', name: 'Acme', lineId: '1' }],
 };

@@ -67,6 +67,7 @@ const COLUMNS: Record<string, (message: ExportedMessage) => Cell> = {
   bitrixMessageId: ({ bitrixMessageId }) => bitrixMessageId,
   botId: ({ botId }) => botId,
   portalId: ({ portalId }) => portalId,
+  source: ({ source }) => source,
 };
 
 /**

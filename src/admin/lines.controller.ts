@@ -20,6 +20,8 @@ export interface LineItem {
   operatorNameTemplate: string | null;
   /** The bot's answer to /start. */
   welcomeText: string | null;
+  /** A press of Start opens a session, although the client has said nothing yet. */
+  startOpensSession: boolean;
 }
 
 export interface LineList {
@@ -69,6 +71,7 @@ export function lineList(portal: PortalView, { configs, error }: AskedLines): Li
         operatorName: line?.operatorName ?? 'hidden',
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
+        startOpensSession: line?.startOpensSession ?? false,
       };
     });
   return { items, asked: configs !== null, error };

@@ -15,6 +15,7 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       text: 'Hello',
       attachments: [],
       systemLine: false,
+      source: null,
       albumId: null,
       replyToId: null,
       replyQuote: null,

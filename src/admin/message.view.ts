@@ -25,6 +25,7 @@ export function messageItem(row: MessageRow, linkTo: LinkTo) {
     marks: row.marks,
     attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
     systemLine: row.systemLine,
+    source: row.source,
     albumId: row.albumId,
     replyToId: text(row.replyToId),
     replyQuote: row.replyQuote,

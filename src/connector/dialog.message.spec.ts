@@ -25,6 +25,22 @@ const delivery = (more: Partial<ClaimedDelivery['message']> = {}, seq = 1n): Cla
     { seq },
   );
 
+describe('a message that a link brought', () => {
+  const first = (more: Partial<ClaimedDelivery['message']>) => messagesOf(chat(), delivery(more), alone)[0]!;
+
+  it('has a ref only with a code of the tracker, and no contact is looked for in it', () => {
+    const code = 'btrx0a1b2c3d4e';
+    expect(first({ kind: 'start', source: code })).toMatchObject({
+      ref: { source: code },
+      message: { disable_crm: 'Y' },
+    });
+    for (const source of ['ads_may', '41', 'btrx', 'Btrx0a1b2c3d4e', `${code}f`, null]) {
+      expect(first({ kind: 'start', source }), String(source)).not.toHaveProperty('ref');
+    }
+    expect(first({}).message).not.toHaveProperty('disable_crm');
+  });
+});
+
 describe('the client as Bitrix24 is told of him', () => {
   it('has the frozen id, both names and his address', () => {
     expect(userOf(chat())).toEqual({ id: 'tg:777', name: 'Ivan', last_name: 'Petrov', url: 'https://t.me/ivan' });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import { isTrackerCode, START } from '../storage/start-press.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
 import type { NoteLanguage } from './operator-notes.js';
 import { replyFrame } from './reply.frame.js';
@@ -21,6 +22,10 @@ export interface Element {
     disable_crm?: 'Y';
   };
   chat: Record<string, string>;
+  /**
+   * A code of the portal's own tracker. Any other value would switch the CRM off for the session that the message opens:
+   * no search of the client, no lead, no deal (imopenlines/lib/session.php, `empty(CRM_TRACKER_REF)`).
+   */
   ref?: { source: string };
 }
 
@@ -134,10 +139,13 @@ export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Acco
       ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
       // Author 0: a line of the system, which never comes back to us as an event.
       ...(message.systemLine ? { user_id: 0 } : {}),
-      ...(message.systemLine || message.notOwnWords ? { disable_crm: 'Y' as const } : {}),
+      // What stands in a link is no phone number of the client, whatever it looks like.
+      ...(message.systemLine || message.notOwnWords || message.kind === START ? { disable_crm: 'Y' as const } : {}),
     },
     chat: chatOf(chat),
-    ...(chat.source ? { ref: { source: chat.source } } : {}),
+    ...(index === 0 && message.source !== null && isTrackerCode(message.source)
+      ? { ref: { source: message.source } }
+      : {}),
   }));
 }
 

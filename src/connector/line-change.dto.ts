@@ -11,7 +11,7 @@ export const WELCOME_LIMIT = 2_000;
 const trimmed = () =>
   Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() || null : value));
 
-/** What is to change about what clients of an open line read; what is left out stays. */
+/** What is to change about an open line: what its clients read, and what their presses of Start do. What is left out stays. */
 export class LineChangeBody {
   /** Before an operator's words. `name`: the operator's name on a line of its own; `template`: a line of your own. */
   @ApiPropertyOptional({ enum: OPERATOR_NAMES })
@@ -41,10 +41,19 @@ export class LineChangeBody {
   @MaxLength(WELCOME_LIMIT, { message: `welcomeText must not be longer than ${WELCOME_LIMIT} characters` })
   @Matches(/^[^\0]*$/, { message: 'welcomeText must not contain U+0000' })
   welcomeText?: string | null;
+
+  /**
+   * true: a press of Start opens a session, although the client has said nothing; false: operators read of it with the
+   * client's first words. One that a link with a payload led to opens a session in either case.
+   */
+  @ApiPropertyOptional({ type: Boolean })
+  @ValidateIf(({ startOpensSession }: LineChangeBody) => startOpensSession !== undefined)
+  @IsIn([true, false], { message: 'startOpensSession must be true or false' })
+  startOpensSession?: boolean;
 }
 
 /** What the body asks for. Whoever chooses what is shown has chosen the template with it, or none. */
-export function lineChange({ operatorName, operatorNameTemplate, welcomeText }: LineChangeBody): LineChangeBody {
+export function lineChange({ operatorName, operatorNameTemplate, ...others }: LineChangeBody): LineChangeBody {
   const template = operatorName === undefined ? operatorNameTemplate : (operatorNameTemplate ?? null);
-  return { operatorName, operatorNameTemplate: template, welcomeText };
+  return { operatorName, operatorNameTemplate: template, ...others };
 }

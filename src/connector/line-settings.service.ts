@@ -30,6 +30,7 @@ export interface LineState {
     operatorName: (typeof OPERATOR_NAMES)[number];
     operatorNameTemplate: string | null;
     welcomeText: string | null;
+    startOpensSession: boolean;
   };
   traffic: Traffic | null;
   /** Telegram could be told where to send updates. */
@@ -85,6 +86,7 @@ export class LineSettingsService {
         operatorName: line?.operatorName ?? 'hidden',
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
+        startOpensSession: line?.startOpensSession ?? false,
       },
       traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
       webhookPossible: this.environment.publicUrl !== undefined,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { claimedDelivery } from '../../test/support/claimed-work.js';
 import { seenByOperator } from '../../test/support/bitrix24-simulator/operator-view.js';
-import { contactsIn } from '../../test/support/bitrix24-simulator/crm-tracker.js';
+import { contactsIn } from '../../test/support/bitrix24-simulator/contacts.js';
 import type { ClaimedDelivery } from '../storage/claimed-lane.js';
 import { replyFrame } from './reply.frame.js';
 

@@ -53,7 +53,9 @@ export class SettingsApiController {
   }
 
   @Patch('options')
-  @ApiOperation({ summary: 'What clients read before an answer, and when they press Start' })
+  @ApiOperation({
+    summary: 'What clients read before an answer, what they read when they press Start, and what such a press does',
+  })
   change(@OpenedBy() session: SettingsSession, @Body() body: LineChangeBody): Promise<LineState> {
     return this.settings.change(session, body);
   }

@@ -46,6 +46,7 @@ export async function linkChats(
       language: chat.language ?? null,
       phone: chat.phone ?? before?.phone ?? null,
       source: before?.source ?? chat.source ?? null,
+      last_source: chat.source ?? before?.last_source ?? null,
       wrote: before?.wrote === true || isWords(update),
       // A client who writes can be written to, whatever was known before.
       blocked: blocked ?? (isWords(update) ? false : (before?.blocked ?? null)),
@@ -55,12 +56,12 @@ export async function linkChats(
   const { rows } = await connection.query<LinkedChat>(
     `INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
                                   business_connection, type, title, first_name, last_name, username, language, phone,
-                                  source, state, state_reason, last_inbound_at)
+                                  source, last_source, state, state_reason, last_inbound_at)
      SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id,
             CASE WHEN l.late THEN o.telegram_chat_id ELSE r.telegram_chat_id END, r.thread_id, r.business_connection,
             CASE WHEN l.late THEN o.type ELSE r.type END,
             CASE WHEN r.assumed_title AND o.title <> o.first_name THEN o.title ELSE r.title END,
-            r.first_name, r.last_name, r.username, r.language, r.phone, r.source,
+            r.first_name, r.last_name, r.username, r.language, r.phone, r.source, r.last_source,
             CASE WHEN coalesce(s.blocked, o.state = 'blocked') THEN 'blocked'::"ChatState" ELSE 'active' END,
             CASE WHEN s.blocked IS NULL THEN o.state_reason
                  WHEN s.blocked AND r.type = 'private' THEN 'The client blocked the bot'
@@ -69,7 +70,7 @@ export async function linkChats(
        FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, external_id text, external_user_id text,
               telegram_chat_id bigint, thread_id bigint, business_connection text, type text, title text,
               assumed_title boolean, first_name text, last_name text, username text, language text, phone text,
-              source text, wrote boolean, blocked boolean)
+              source text, last_source text, wrote boolean, blocked boolean)
        JOIN bots b ON b.id = r.bot_id
        LEFT JOIN chat_links o ON o.bot_id = r.bot_id AND o.external_id = r.external_id
        -- A group that became a supergroup never is one again: what still comes from it is late.
@@ -88,6 +89,7 @@ export async function linkChats(
             language = coalesce(excluded.language, c.language),
             phone = coalesce(excluded.phone, c.phone),
             source = coalesce(c.source, excluded.source),
+            last_source = coalesce(excluded.last_source, c.last_source),
             portal_id = excluded.portal_id,
             state = excluded.state,
             state_reason = excluded.state_reason,
@@ -100,9 +102,9 @@ export async function linkChats(
   return (update) => chats.get(`${update.botId}/${externalId(update)}`) ?? null;
 }
 
-/** Somebody said something that is relayed, and Telegram itself did not. */
-function isWords({ said }: ClientUpdateRow): boolean {
-  return said !== null && !said.systemLine && !said.ignored;
+/** Somebody said something that is relayed, and Telegram itself did not; or pressed Start, which says as much. */
+function isWords({ said, starts }: ClientUpdateRow): boolean {
+  return said !== null && !said.ignored && (!said.systemLine || starts === true);
 }
 
 /**

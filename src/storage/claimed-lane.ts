@@ -29,6 +29,8 @@ export interface ClaimedDelivery {
     quoted: QuotedWords | null;
     /** The operator's message that it answers, as Bitrix24 knows it. */
     answered: AnsweredByClient | null;
+    /** Payload of the `/start` that it is. */
+    source: string | null;
     /** Telegram's id of the message that it answers, and the part of it that the author chose. */
     replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
@@ -90,7 +92,6 @@ export interface ClaimedLane {
     username: string | null;
     language: string | null;
     phone: string | null;
-    source: string | null;
     /** Of the client's photo, unless the portal does not take it. */
     avatarUniqueId: string | null;
     state: ChatState;
@@ -120,6 +121,7 @@ export interface ClaimRow {
   not_own_words: boolean;
   quoted: QuotedWords | null;
   answered: AnsweredByClient | null;
+  source: string | null;
   reply_to: bigint | null;
   reply_quote: string | null;
   author_id: string | null;
@@ -149,7 +151,6 @@ export interface ClaimRow {
   username: string | null;
   language: string | null;
   phone: string | null;
-  source: string | null;
   avatar_unique_id: string | null;
   chat_state: ChatState;
   bitrix_chat_id: string | null;
@@ -162,7 +163,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.reply_quote, m.not_own_words, m.quoted,
+  m.system_line, m.source, m.reply_quote, m.not_own_words, m.quoted,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
              'bitrixChatId', coalesce(a.bitrix_chat_id, c.bitrix_chat_id))
@@ -182,7 +183,7 @@ export const WORK_COLUMNS = `
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
-  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
+  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
 
@@ -214,7 +215,6 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
           username: row.username,
           language: row.language,
           phone: row.phone,
-          source: row.source,
           avatarUniqueId: row.avatar_unique_id,
           state: row.chat_state,
           bitrixChatId: row.bitrix_chat_id,
@@ -245,6 +245,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         notOwnWords: row.not_own_words,
         quoted: row.quoted,
         answered: row.answered,
+        source: row.source,
         replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,

@@ -105,7 +105,8 @@ export class ClientErasureRepository {
    * Looks at up to `batch` messages of a group below `before`, newest first, because what answers a message came after
    * it. Those of the client go, and lines of the system about him or what he said. What others wrote in answer to him,
    * or naming him, stays, without the part of his words that it quotes and without the update, in which his words and
-   * name are. A message that is being sent is left for the next time, unless `force`.
+   * name are. A link by which they added the bot is forgotten with the message that told of it. A message that is being
+   * sent is left for the next time, unless `force`.
    */
   eraseInGroup(
     erasureId: bigint,
@@ -142,10 +143,9 @@ export class ClientErasureRepository {
       );
       await connection.query(`UPDATE revisions SET raw = NULL WHERE message_id = ANY($1::bigint[])`, [ids(false)]);
       const { deliveries, busy } = await dropWaiting(connection, groupId, ids(true), force);
-      const erased = await eraseMessages(
-        connection,
-        ids(true).filter((id) => !busy.has(id)),
-      );
+      const gone = ids(true).filter((id) => !busy.has(id));
+      await forgetSources(connection, groupId, gone);
+      const erased = await eraseMessages(connection, gone);
       await record(connection, erasureId, { ...erased, deliveries });
       return { next, busy: busy.size > 0 };
     });
@@ -233,6 +233,18 @@ async function dropWaiting(
     deliveries: gone.reduce((sum, { count }) => sum + count, 0),
     busy: new Set(sending.map((row) => row.message_id)),
   };
+}
+
+/** Where a chat came from by one of these messages. */
+async function forgetSources(connection: Queryable, chatId: bigint, messageIds: bigint[]): Promise<void> {
+  await connection.query(
+    `UPDATE chat_links c
+        SET source = CASE WHEN c.source = ANY(s.told) THEN NULL ELSE c.source END,
+            last_source = CASE WHEN c.last_source = ANY(s.told) THEN NULL ELSE c.last_source END
+       FROM (SELECT array_agg(source) AS told FROM messages WHERE id = ANY($2::bigint[]) AND source IS NOT NULL) s
+      WHERE c.id = $1 AND (c.source = ANY(s.told) OR c.last_source = ANY(s.told))`,
+    [chatId, messageIds],
+  );
 }
 
 async function eraseMessages(

@@ -56,6 +56,8 @@ export interface MessageRow {
   marks: unknown;
   attachments: AttachmentRow[];
   systemLine: boolean;
+  /** Payload of the `/start` that it is. */
+  source: string | null;
   albumId: string | null;
   replyToId: bigint | null;
   replyQuote: string | null;
@@ -133,7 +135,9 @@ export interface ChatRow {
   username: string | null;
   language: string | null;
   phone: string | null;
+  /** Where the client came from: payload of a `/start`, the first and the newest. */
   source: string | null;
+  lastSource: string | null;
   avatarUniqueId: string | null;
   bannedAt: Date | null;
   state: ChatState;
@@ -150,6 +154,8 @@ export interface ChatRow {
 export interface ChatFilter {
   /** Substring of title, user name or external id, in either case. */
   words?: string;
+  /** The first or the newest, as it stands. */
+  source?: string;
   portalId?: bigint;
   botId?: bigint;
   state?: ChatState;
@@ -183,7 +189,7 @@ const MESSAGE_COLUMNS = `
     SELECT coalesce(json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime,
              'size', a.size, 'label', a.label, 'atTelegram', a.telegram_file_id IS NOT NULL) ORDER BY a.ordinal), '[]')
       FROM attachments a WHERE a.message_id = m.id) END AS attachments,
-  m.system_line AS "systemLine", m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
+  m.system_line AS "systemLine", m.source, m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
   m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
   c.telegram_chat_id AS "telegramChatId", coalesce(c.external_id, m.external_chat_id) AS "externalChatId",
   ARRAY(SELECT l.telegram_message_id::text FROM message_links l WHERE l.message_id = m.id ORDER BY l.part)
@@ -198,7 +204,8 @@ const ACTIVE_AT = `coalesce(greatest(last_inbound_at, last_outbound_at), created
 
 const CHAT_COLUMNS = `
   id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
-  thread_id AS "threadId", type, title, username, language, phone, source, avatar_unique_id AS "avatarUniqueId",
+  thread_id AS "threadId", type, title, username, language, phone, source,
+  coalesce(last_source, source) AS "lastSource", avatar_unique_id AS "avatarUniqueId",
   banned_at AS "bannedAt", state, state_reason AS "stateReason",
   bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
   last_outbound_at AS "lastOutboundAt", ${ACTIVE_AT} AS "activeAt", created_at AS "createdAt"`;
@@ -479,6 +486,7 @@ function chatConditions(filter: ChatFilter): Conditions {
   conditions.add(filter.botId, (place) => `bot_id = ${place}`);
   conditions.add(filter.state, (place) => `state = ${place}::"ChatState"`);
   conditions.add(filter.before, (place) => `id < ${place}`);
+  conditions.add(filter.source, (place) => `(source = ${place} OR last_source = ${place})`);
   conditions.add(
     filter.words && substringPattern(filter.words),
     (place) => `(title ~ ${place} OR username ~ ${place} OR external_id ~ ${place})`,

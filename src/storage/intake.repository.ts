@@ -10,6 +10,7 @@ import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.j
 import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
 import { markSeen } from './seen.js';
+import { heedStarts } from './start-press.js';
 import { welcome } from './welcome.js';
 import {
   changedByOperator,
@@ -110,8 +111,9 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
     source: `telegram:${update.botId}`,
     key: String(update.updateId),
   }));
-  const fresh = (await firstSeen(connection, keyed)).map(({ update }) => update);
-  if (fresh.length === 0) return { ...NOTHING, duplicates: updates.length };
+  const unseen = (await firstSeen(connection, keyed)).map(({ update }) => update);
+  if (unseen.length === 0) return { ...NOTHING, duplicates: updates.length };
+  const fresh = await heedStarts(connection, unseen);
   const chatOf = await linkChats(connection, fresh);
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];

@@ -40,6 +40,10 @@ export interface StoredWords {
   quoted?: QuotedWords;
   /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
   notOwnWords?: boolean;
+  /** Nobody needs it at once: it may go with the client's next words. */
+  canWait?: true;
+  /** Payload of the `/start` that it is. */
+  source?: string;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }
@@ -62,7 +66,7 @@ export interface StoredChat {
   language?: string;
   /** Shared by the client as his own. */
   phone?: string;
-  /** Payload of `/start`. */
+  /** Where the client has come from just now: payload of a link, and no code of the CRM's tracker. */
   source?: string;
 }
 
@@ -97,7 +101,7 @@ export interface ClientUpdateRow {
   blocked?: boolean;
   /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
   sawChat: boolean;
-  /** A client pressed Start in his chat with the bot: the line's welcome text is the answer. */
+  /** The client pressed Start in their chat with the bot: the line's welcome text is the answer. */
   starts?: boolean;
 }
 

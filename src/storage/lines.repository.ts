@@ -2,12 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
 import type { Line, LineState, OperatorName } from './prisma/client.js';
 
-/** What clients read: before an operator's words, and when they press Start. */
+/** What clients read, before an operator's words and when they press Start, and what such a press does. */
 export interface LineChange {
   operatorName?: OperatorName;
   operatorNameTemplate?: string | null;
   /** null: the bot says nothing. */
   welcomeText?: string | null;
+  /** A press of Start opens a session, although the client has said nothing yet. */
+  startOpensSession?: boolean;
 }
 
 /** The table `lines`: the open lines in which our connector was switched on. */
@@ -33,7 +35,7 @@ export class LinesRepository {
   }
 
   /**
-   * Changes what clients of this line read, from the next message on; what is left out stays. The template counts with
+   * Changes the options of this line, from the next message on; what is left out stays. The template counts with
    * `template` only. False: we do not know the line.
    */
   async change(portalId: bigint, lineId: string, change: LineChange): Promise<boolean> {
@@ -42,6 +44,7 @@ export class LinesRepository {
           SET operator_name = coalesce($3::"OperatorName", operator_name),
               operator_name_template = CASE WHEN $4 THEN $5 ELSE operator_name_template END,
               welcome_text = CASE WHEN $6 THEN $7 ELSE welcome_text END,
+              start_opens_session = coalesce($8::boolean, start_opens_session),
               updated_at = now()
         WHERE portal_id = $1 AND line_id = $2`,
       [
@@ -52,6 +55,7 @@ export class LinesRepository {
         change.operatorNameTemplate ?? null,
         change.welcomeText !== undefined,
         change.welcomeText ?? null,
+        change.startOpensSession ?? null,
       ],
     );
     return (rowCount ?? 0) > 0;

@@ -41,14 +41,17 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
   const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, attached, system_line,
-                           album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id, author_name, external_chat_id,
-                           bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
+                           can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
+                           author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code,
+                           error_detail, said_at)
      SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, attached,
-            system_line, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id, author_name, external_chat_id,
-            bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
+            system_line, can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
+            author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail,
+            said_at
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
-              state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, album_id text,
-              reply_to_id bigint, reply_quote text, quoted jsonb, not_own_words boolean, author_id text, author_name text, external_chat_id text,
+              state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, can_wait boolean,
+              source text, album_id text, reply_to_id bigint, reply_quote text, quoted jsonb, not_own_words boolean,
+              author_id text, author_name text, external_chat_id text,
               bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text,
               error_detail text, said_at timestamptz)`,
     [
@@ -65,6 +68,8 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           marks: message.said.marks,
           attached: message.said.attachments?.length ?? 0,
           system_line: message.said.systemLine ?? false,
+          can_wait: message.said.canWait ?? false,
+          source: message.said.source ?? null,
           album_id: message.albumId ?? null,
           reply_to_id: message.replyToId ?? null,
           reply_quote: message.replyQuote ?? message.replyTo?.quote ?? null,

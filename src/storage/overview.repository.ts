@@ -62,6 +62,8 @@ export interface PortalView {
     operatorNameTemplate: string | null;
     /** The bot's answer to /start. */
     welcomeText: string | null;
+    /** A press of Start opens a session. */
+    startOpensSession: boolean;
   }[];
   tokens: {
     userId: string;
@@ -116,7 +118,14 @@ export interface Inventory {
 
 const PORTAL_VIEW = {
   lines: {
-    select: { lineId: true, state: true, operatorName: true, operatorNameTemplate: true, welcomeText: true },
+    select: {
+      lineId: true,
+      state: true,
+      operatorName: true,
+      operatorNameTemplate: true,
+      welcomeText: true,
+      startOpensSession: true,
+    },
     orderBy: { lineId: 'asc' },
   },
   tokens: {

@@ -6,6 +6,7 @@ import { jsonb, storableText } from './json.js';
 import { recordWords } from './message-words.repository.js';
 import type { NewDelivery } from './outbox.js';
 import type { Direction, MessageState } from './prisma/client.js';
+import { START } from './start-press.js';
 
 /** A message as it was before the change. */
 interface Changed {
@@ -16,6 +17,7 @@ interface Changed {
   portal_id: bigint | null;
   direction: Direction;
   state: MessageState;
+  kind: string;
   text: string;
   marks: unknown;
   album_id: string | null;
@@ -27,7 +29,7 @@ interface Changed {
 }
 
 const CHANGED_COLUMNS = `
-  m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.text, m.marks, m.album_id, m.reply_to_id,
+  m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.kind, m.text, m.marks, m.album_id, m.reply_to_id,
   m.said_at, m.deleted_at,
   ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files`;
 
@@ -100,7 +102,17 @@ export async function reviseByClient(
       jsonb(update.said.quoted),
     ]);
   Object.assign(message, words);
+  if (message.kind === START) await becomesWords(connection, message, update.said);
   return chat.banned ? [] : deliveryOf(message, 'edit', words);
+}
+
+/** Whoever edits a press of Start into words has written them: they wait for no others, and are the client's. */
+async function becomesWords(connection: Queryable, message: Changed, { kind }: StoredWords): Promise<void> {
+  await connection.query(`UPDATE messages SET kind = $2, system_line = false, can_wait = false WHERE id = $1`, [
+    message.id,
+    kind,
+  ]);
+  message.kind = kind;
 }
 
 /** Keeps that clients took messages back (Telegram tells only of Business chats). */

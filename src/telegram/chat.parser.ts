@@ -2,10 +2,6 @@ import type { TelegramChat } from '../relay/message.js';
 import { asBigInt, asObject, asOrdinal, asText, type JsonObject } from './json-fields.reader.js';
 import { namesOf, personName, visible } from './person-name.js';
 
-/** Payload of a deep link `t.me/<bot>?start=<payload>` (core.telegram.org/bots/features#deep-linking). */
-const START = /^\/start(?:@\w+)? ([\w-]{1,64})$/;
-/** Such a payload comes from the button in the chats of a Business account and means its owner, not a client. */
-const FROM_BUSINESS_CHAT = /^bizChat\d+$/;
 /** Longest number by ITU-T E.164; the shortest that are in use have seven digits. */
 const PHONE = /^\d{7,15}$/;
 
@@ -43,7 +39,6 @@ function parsePrivateChat(id: bigint, place: JsonObject, from: JsonObject): Tele
     ...personOf(client, id),
     language: (isClient && asText(from.language_code)) || undefined,
     phone: isClient ? phoneOf(place, from) : undefined,
-    source: connection ? undefined : sourceOf(place),
   };
 }
 
@@ -123,9 +118,4 @@ function phoneOf({ contact }: JsonObject, from: JsonObject): string | undefined 
   if (owner === undefined || owner !== from.id) return undefined;
   const digits = asText(number).replace(/\D/g, '');
   return PHONE.test(digits) ? `+${digits}` : undefined;
-}
-
-function sourceOf({ text }: JsonObject): string | undefined {
-  const payload = START.exec(asText(text).trim())?.[1];
-  return payload === undefined || FROM_BUSINESS_CHAT.test(payload) ? undefined : payload;
 }

@@ -49,6 +49,12 @@ export interface MessageLabels {
   movedTo: string;
   movedFrom: string;
   buttonPressed: string;
+  startPressed: string;
+  cameByLink: string;
+  /** The same of somebody in a group. */
+  botStarted: string;
+  addedByLink: string;
+  openedByOwner: string;
   reacted: string;
   reactionRemoved: string;
   customEmoji: string;
@@ -111,6 +117,11 @@ const EN: MessageLabels = {
   movedTo: 'ℹ️ The group became a supergroup',
   movedFrom: 'ℹ️ The supergroup continues the group',
   buttonPressed: '🔘 Pressed button',
+  startPressed: '▶️ The client pressed Start',
+  cameByLink: '🔗 The client came by the link',
+  botStarted: '▶️ The bot was started',
+  addedByLink: '🔗 The bot was added by the link',
+  openedByOwner: '💼 The owner of the Telegram Business account opened the bot from the chat with a client',
   reacted: 'Reaction',
   reactionRemoved: 'Reaction removed',
   customEmoji: 'custom emoji',
@@ -214,6 +225,11 @@ const RU: MessageLabels = {
   movedTo: 'ℹ️ Группа стала супергруппой',
   movedFrom: 'ℹ️ Супергруппа продолжает группу',
   buttonPressed: '🔘 Нажата кнопка',
+  startPressed: '▶️ Клиент нажал «Старт»',
+  cameByLink: '🔗 Клиент пришёл по ссылке',
+  botStarted: '▶️ Бот запущен',
+  addedByLink: '🔗 Бот добавлен по ссылке',
+  openedByOwner: '💼 Владелец аккаунта Telegram Business открыл бота из чата с клиентом',
   reacted: 'Реакция',
   reactionRemoved: 'Реакция снята',
   customEmoji: 'особый эмодзи',

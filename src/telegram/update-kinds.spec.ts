@@ -12,7 +12,7 @@ type Row = [chat: string, outcome: string, kind: string, text: string, ...files:
 const EXPECTED: Record<keyof typeof UPDATES, Row> = {
   text: ['tg:250918540', 'words', 'text', 'Лол кек 😂'],
   formatted: ['tg:250918540', 'words', 'text', 'See the site, call +79001112233'],
-  start: ['tg:250918540', 'words', 'text', '/start spring_2026'],
+  start: ['tg:250918540', 'words', 'start', '🔗 The client came by the link: spring_2026'],
   photo: ['tg:250918540', 'words', 'photo', 'www.example.com', 'photo_198283.jpg image/jpeg 162061 📷 Photo'],
   album: ['tg:250918540', 'words', 'video', '', 'video_198283.mp4 video/mp4 1381334 🎬 Video (0:13)'],
   livePhoto: [

@@ -69,19 +69,6 @@ describe('a message in a private chat', () => {
     expect(parse({ message: message({ reply_to_message: elsewhere }) }).replyTo).toBeUndefined();
   });
 
-  it.each<[string, string | undefined]>([
-    ['/start spring_2026', 'spring_2026'],
-    ['/start@shop_bot A-1', 'A-1'],
-    ['/start', undefined],
-    ['/start two words', undefined],
-    ['/start bizChat777', undefined],
-    ['/restart x', undefined],
-  ])('the payload of %j is the source %j, and stands in the text', (text, source) => {
-    const { chat, said } = parse({ message: message({ text }) });
-    expect(chat!.source).toBe(source);
-    expect(said!.text).toBe(text);
-  });
-
   it.each<[object, string | undefined]>([
     [{ phone_number: '79001112233', user_id: 777 }, '+79001112233'],
     [{ phone_number: '+7 (900) 111-22-33', user_id: 777 }, '+79001112233'],
@@ -121,6 +108,87 @@ describe('a press of Start', () => {
     for (const text of ['start', '/started', ' /start', 'please /start', '/startx', undefined]) {
       expect(starts({ message: message({ text }) }), text).toBe(false);
     }
+  });
+
+  const press = (text: string, more: Record<string, unknown> = {}, type = 'message') => {
+    const { chat, said } = parse({ [type]: message({ text, ...more }) });
+    const { kind, systemLine, canWait } = said!;
+    return [said!.text, kind, systemLine && canWait ? 'waits' : 'at once', said!.source, chat!.source];
+  };
+  const club = { chat: { id: -5, type: 'supergroup', title: 'Club' } };
+
+  it.each([
+    ['/start spring_2026', '🔗 The client came by the link: spring_2026', 'spring_2026'],
+    ['/start@shop_bot A-1', '🔗 The client came by the link: A-1', 'A-1'],
+    ['/start 79001112233', '🔗 The client came by the link: 79001112233', '79001112233'],
+  ])('%j is told at once, and its payload is where the client came from', (text, told, source) => {
+    expect(press(text)).toEqual([told, 'start', 'at once', source, source]);
+  });
+
+  it('by a code of the tracker says nothing of where the client came from', () => {
+    const code = 'btrx0a1b2c3d4e';
+    const told = `🔗 The client came by the link: ${code}`;
+    expect(press(`/start ${code}`)).toEqual([told, 'start', 'at once', code, undefined]);
+    for (const other of ['BTRX0a1b2c3d4e', 'btrx0a1b2c3d4', 'btrx0a1b2c3d4ef', 'btrx0a1b2c3d_e']) {
+      expect(press(`/start ${other}`).slice(3)).toEqual([other, other]);
+    }
+  });
+
+  it('without a link is nobody’s words, and can wait', () => {
+    const waiting = ['▶️ The client pressed Start', 'start', 'waits', undefined, undefined];
+    expect(press('/start')).toEqual(waiting);
+    expect(press('/start@shop_bot ')).toEqual(waiting);
+    expect(press('/start bizChat777')).toEqual([
+      '💼 The owner of the Telegram Business account opened the bot from the chat with a client: 777',
+      'service',
+      'waits',
+      undefined,
+      undefined,
+    ]);
+  });
+
+  it('is told in the language of the portal', () => {
+    const inRussian = (text: string, more: Record<string, unknown> = {}) =>
+      parseUpdate({ update_id: 7, message: message({ text, ...more }) } as unknown as Update, 3n, 'ru').said!.text;
+    expect([inRussian('/start'), inRussian('/start ads_may'), inRussian('/start@shop_bot promo', club)]).toEqual([
+      '▶️ Клиент нажал «Старт»',
+      '🔗 Клиент пришёл по ссылке: ads_may',
+      '🔗 Бот добавлен по ссылке: promo (Ivan Petrov)',
+    ]);
+  });
+
+  it('in a group says who pressed it', () => {
+    expect(press('/start@shop_bot', club)).toEqual([
+      '▶️ The bot was started (Ivan Petrov)',
+      'start',
+      'waits',
+      undefined,
+      undefined,
+    ]);
+    const told = '🔗 The bot was added by the link: promo (Ivan Petrov)';
+    expect(press('/start@shop_bot promo', club)).toEqual([told, 'start', 'at once', 'promo', 'promo']);
+  });
+
+  it.each<[string, Record<string, unknown>, string?]>([
+    ['/start two words', {}],
+    ['/start\nplease', {}],
+    [`/start ${'x'.repeat(65)}`, {}],
+    ['/restart x', {}],
+    ['/start typed', { edit_date: 1_773_266_000 }, 'edited_message'],
+    ['/start x', { business_connection_id: 'b1' }, 'business_message'],
+  ])('is not what stands in %j with %j', (text, more, type) => {
+    expect(press(text, more, type)).toEqual([text, 'text', 'at once', undefined, undefined]);
+  });
+
+  it('is not what somebody forwards', () => {
+    const origin = { type: 'hidden_user', sender_user_name: 'Anna', date: 1 };
+    expect(press('/start ads', { forward_origin: origin })).toEqual([
+      expect.stringContaining('\n/start ads'),
+      'text',
+      'at once',
+      undefined,
+      undefined,
+    ]);
   });
 
   it('counts once, and in the client’s own chat with the bot alone', () => {

@@ -21,6 +21,7 @@ import {
 } from './message-content.js';
 import type { MessageLanguage } from './message-labels.js';
 import { personName, visible } from './person-name.js';
+import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
 
 /**
  * Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. Not among
@@ -118,7 +119,13 @@ function line(
 }
 
 function readMessage(message: JsonObject, context: Context): ClientUpdate {
-  return readWords(message, context, false);
+  const read = readWords(message, context, false);
+  const { chat, said } = read;
+  const press = chat && said && !said.ignored ? readStartPress(message, chat) : null;
+  if (!press) return read;
+  // In the place of `/start` stands what it means.
+  const told = describeStartPress(press, isGroup(chat!.type) ? said!.authorName : undefined, context.language);
+  return { ...read, chat: { ...chat!, source: sourceOf(press) }, said: { ...said!, marks: [], ...told } };
 }
 
 /** A message as it is now. Where it stands already only its words are renewed, and only if they changed. */

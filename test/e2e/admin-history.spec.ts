@@ -202,7 +202,12 @@ describe('chats', () => {
 describe('open lines', () => {
   it('name the operator as the administrator chose', async () => {
     const [{ id, lines }] = (await admin('GET', '/portals')).json.items;
-    const untouched = { operatorName: 'hidden', operatorNameTemplate: null, welcomeText: null };
+    const untouched = {
+      operatorName: 'hidden',
+      operatorNameTemplate: null,
+      welcomeText: null,
+      startOpensSession: false,
+    };
     expect(lines).toEqual([{ lineId: LINE, state: 'active', ...untouched }]);
     const changed = await admin('PATCH', `/portals/${id}/lines/${LINE}`, {
       operatorName: 'template',

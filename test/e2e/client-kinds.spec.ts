@@ -244,12 +244,12 @@ describe('a client', () => {
     expect(personOf(talks.get("somebody else's contact")!).phone).toBe('');
   });
 
-  it('who comes by a link is counted under its payload', async () => {
+  it('who comes by a link is told of with its payload', async () => {
     const talk = Conversation.of(bridge, 6_202);
     talk.client.starts('spring_2026');
     await talk.dialog.receives(1, 10_000);
-    expect(talk.received).toEqual(['/start spring_2026']);
-    expect(talk.dialog.session!.source).toBe('spring_2026');
+    expect(talk.received).toEqual(['🔗 The client came by the link: spring_2026']);
+    expect(talk.dialog.session!.source).toBeNull();
   });
 
   it('keeps one user in Bitrix24 under a name that a CRM takes', async () => {

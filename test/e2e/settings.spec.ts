@@ -159,19 +159,27 @@ describe('what clients read', () => {
   it('is changed field by field, and checked', async () => {
     const session = await open();
     const change = (body: unknown) => ask(session, 'PATCH', 'options', body);
-    const named = { operatorName: 'template', operatorNameTemplate: '{first_name}:', welcomeText: null };
+    const named = {
+      operatorName: 'template',
+      operatorNameTemplate: '{first_name}:',
+      welcomeText: null,
+      startOpensSession: false,
+    };
     expect((await change({ operatorName: 'template', operatorNameTemplate: '{first_name}:' })).json.options).toEqual(
       named,
     );
     expect((await change({ welcomeText: ' Hi {name} ' })).json.options).toEqual({ ...named, welcomeText: 'Hi {name}' });
+    expect((await change({ startOpensSession: true })).json.options).toMatchObject({ startOpensSession: true });
     expect((await change({ operatorName: 'hidden', welcomeText: '' })).json.options).toEqual({
       operatorName: 'hidden',
       operatorNameTemplate: null,
       welcomeText: null,
+      startOpensSession: true,
     });
     for (const body of [
       { operatorName: 'loud' },
       { welcomeText: 7 },
+      { startOpensSession: 'no' },
       { lineId: '1' },
       { welcomeText: 'x'.repeat(2_001) },
     ]) {
@@ -184,6 +192,7 @@ describe('what clients read', () => {
     expect(admin.json.lines.find(({ lineId }: { lineId: string }) => lineId === LINE)).toMatchObject({
       operatorName: 'hidden',
       welcomeText: 'Welcome',
+      startOpensSession: true,
     });
   });
 });

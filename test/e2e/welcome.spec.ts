@@ -45,8 +45,8 @@ it('answers each Start at once, once, and shows the operators what the client ha
     (lines) => lines.length >= 2,
   );
   const [start, note] = dialogOf(talk);
-  expect(start).toContain('/start from_site');
-  expect(note).toMatch(/^system: 👋 The bot answered \/start:\nHello Client 201!/);
+  expect(start).toBe('client: 🔗 The client came by the link: from_site');
+  expect(note).toMatch(/^system: .*👋 The bot answered \/start:\nHello Client 201!/s);
 
   talk.answers('I am here');
   await eventually(
@@ -70,7 +70,7 @@ it('answers each Start at once, once, and shows the operators what the client ha
   );
   expect(item).toMatchObject({ kind: 'welcome', authorId: null, bitrixMessageId: null });
   await eventually(
-    () => dialogOf(talk).filter((line) => line.startsWith('system: 👋')),
+    () => dialogOf(talk).filter((line) => line.includes('👋')),
     (notes) => notes.length === 2,
   );
   const { json } = await bridge.program.admin('GET', `/messages/${String(item!.id)}`);
@@ -113,24 +113,23 @@ it('answers an update that comes again only once', async () => {
 });
 
 it('says why the client has not read it when Telegram refuses', async () => {
-  const talk = Conversation.of(bridge, 203);
+  const talk = await Conversation.begin(bridge, 203);
   const body = { ok: false, error_code: 403, description: 'Forbidden: bot was blocked by the user' };
   bridge.telegram.faults.next('sendMessage', { status: 403, body }, 1, talk.toClient);
   talk.client.sends('/start');
-  await eventually(
-    () => talk.notes,
-    (notes) => notes.length > 0,
+  const note = await eventually(
+    () => talk.notes.find((line) => line.includes('⚠️')),
+    (line) => line !== undefined,
   );
-  expect(talk.notes[0]).toContain('Not delivered to the client: the client blocked the bot');
-  expect(talk.notes[0]).toContain('Hello Client 203!');
-  const silent = Conversation.of(bridge, 204);
+  expect(note).toContain('Not delivered to the client: the client blocked the bot');
+  expect(note).toContain('Hello Client 203!');
+  const silent = await Conversation.begin(bridge, 204);
   bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, silent.toClient);
   silent.client.sends('/start');
   await eventually(
     () => silent.notes,
-    (notes) => notes.length > 0,
+    (notes) => notes.some((line) => line.includes('It is not known whether the client received')),
   );
-  expect(silent.notes[0]).toContain('It is not known whether the client received');
   expect(silent.sends).toBe(1);
 });
 
@@ -148,7 +147,7 @@ it('says nothing to others: other words, groups, Business, banned chats, lines w
   await talk.becomes('please /start', 'delivered');
   await welcomes(null);
   talk.client.sends('/start');
-  await talk.becomes('/start', 'delivered');
+  await talk.becomes('▶️ The client pressed Start', 'delivered');
   const rows = await rowsOf(
     `SELECT c.external_id FROM messages m JOIN chat_links c ON c.id = m.chat_id
       WHERE m.kind = 'welcome' AND c.telegram_chat_id IN (-500, 302, 303)`,

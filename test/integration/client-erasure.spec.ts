@@ -218,6 +218,24 @@ describe('a client', () => {
     expect(waiting).toEqual([{ count: 2 }]);
   });
 
+  it('takes the link along by which he brought the bot into a group, and leaves that of another', async () => {
+    const brings = (client: number, source: string) => {
+      const base = update(++updateId, GROUP, `🔗 ${source}`);
+      const said = { ...base.said!, kind: 'start', authorId: String(client), source };
+      return intake.acceptClientUpdates([{ ...base, chat: { ...base.chat!, type: 'supergroup', source }, said }]);
+    };
+    const sources = async () =>
+      (await storage.db.query('SELECT source, last_source FROM chat_links WHERE external_id = $1', [`tg:${GROUP}`]))
+        .rows;
+    await says(ANN, 'ann', { chat: { ...update(0, ANN, '').chat!, source: 'of_ann' } });
+    await brings(ANN, 'by_ann');
+    await brings(BOB, 'by_bob');
+    expect(await sources()).toEqual([{ source: 'by_ann', last_source: 'by_bob' }]);
+    await erase(`tg:${ANN}`);
+    expect(await sources()).toEqual([{ source: null, last_source: 'by_bob' }]);
+    expect(await everything()).not.toMatch(/by_ann|of_ann/);
+  });
+
   it('is erased with a group when the group is erased', async () => {
     await says(ANN, 'private');
     await inGroup(ANN, 'in the group');

@@ -110,6 +110,7 @@ export interface LineItem {
   operatorName: OperatorName;
   operatorNameTemplate: string | null;
   welcomeText: string | null;
+  startOpensSession: boolean;
 }
 
 export interface Lines {
@@ -122,6 +123,7 @@ export interface LineChange {
   operatorName?: OperatorName;
   operatorNameTemplate?: string | null;
   welcomeText?: string | null;
+  startOpensSession?: boolean;
 }
 
 export interface RegistrationReport {
@@ -193,7 +195,9 @@ export interface ChatItem {
   username: string | null;
   language: string | null;
   phone: string | null;
+  /** Payload of the link by which the client came first, and last. */
   source: string | null;
+  lastSource: string | null;
   avatar: string | null;
   bannedAt: string | null;
   state: 'active' | 'blocked';
@@ -231,6 +235,7 @@ export interface MessageItem {
   marks?: Mark[];
   attachments: AttachmentItem[];
   systemLine: boolean;
+  source: string | null;
   albumId: string | null;
   replyToId: string | null;
   replyQuote: string | null;
@@ -292,6 +297,8 @@ export interface UndeliveredFilter {
 
 export interface ChatFilter {
   q?: string;
+  /** Of the first or the last link by which the client came. */
+  source?: string;
   state?: 'active' | 'blocked';
   portal?: string;
   bot?: string;

@@ -183,7 +183,7 @@ export const en = {
   lines: {
     options: 'Options',
     title: (line: string) => `Line “${line}”`,
-    about: 'What clients read beside the operators’ words.',
+    about: 'What clients read beside the operators’ words, and what opens a dialog.',
     operatorName: 'Operator’s name',
     shown: { hidden: 'name hidden', name: 'name shown', template: 'own template' },
     template: 'Line before the answer',
@@ -191,6 +191,10 @@ export const en = {
     welcome: 'Welcome text',
     welcomeHelp: 'Sent to a client who writes for the first time. Empty: none.',
     hasWelcome: 'welcome text',
+    startOpens: 'A press of Start opens a dialog',
+    startOpensHelp:
+      'Off: operators read of it with the client’s first words. A press by a link with a source opens one in any case.',
+    opensByStart: 'Start opens a dialog',
   },
   bots: {
     states: {
@@ -263,7 +267,9 @@ export const en = {
       direct_messages: 'Direct messages of a channel',
     } as Record<string, string>,
     banned: 'Banned',
-    source: 'came by',
+    sourceFilter: 'Source (exactly)',
+    cameBy: (first: string, last: string | null = first) =>
+      last === first ? `came by: ${first}` : `came first by: ${first}, last by: ${last}`,
     none: 'Nobody has written yet',
     noneAdvice: 'Write to the bot in Telegram: the conversation appears here and in the open line.',
     choose: 'Choose a chat',

@@ -13,6 +13,7 @@ export interface LineOptions {
   operatorName: 'hidden' | 'name' | 'template';
   operatorNameTemplate: string | null;
   welcomeText: string | null;
+  startOpensSession: boolean;
 }
 
 /** The line, from the tables of the service. */

@@ -33,7 +33,7 @@ const en = {
   test: 'Send yourself a test',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
-  optionsTitle: 'What clients read',
+  optionsTitle: 'What clients read, and what opens a dialog',
   beforeAnswer: 'Before an operator’s answer',
   hidden: 'Nothing',
   hiddenHelp: 'Clients do not see who answers.',
@@ -51,6 +51,9 @@ const en = {
   welcomeLabel: 'Welcome text',
   welcomePlaceholders: 'Filled in for each client: {placeholders}.',
   welcomeDefault: 'Hello, {first_name}! Write your question here, and we will answer soon.',
+  startOpens: 'A press of Start opens a dialog',
+  startOpensHelp:
+    'Off: operators read of it with the client’s first words. A press by a link with a source (t.me/…?start=…) opens one in any case.',
   save: 'Save',
   saved: 'Saved.',
 
@@ -159,7 +162,7 @@ const ru: Record<Text, string> = {
   test: 'Отправить себе тест',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
 
-  optionsTitle: 'Что видят клиенты',
+  optionsTitle: 'Что видят клиенты и что открывает диалог',
   beforeAnswer: 'Перед ответом оператора',
   hidden: 'Ничего',
   hiddenHelp: 'Клиент не видит, кто ему отвечает.',
@@ -177,6 +180,9 @@ const ru: Record<Text, string> = {
   welcomeLabel: 'Приветствие',
   welcomePlaceholders: 'Для каждого клиента подставятся: {placeholders}.',
   welcomeDefault: 'Здравствуйте, {first_name}! Напишите свой вопрос, и мы скоро ответим.',
+  startOpens: 'Нажатие «Старт» открывает диалог',
+  startOpensHelp:
+    'Выключено: операторы узнают о нём вместе с первыми словами клиента. Переход по ссылке с источником (t.me/…?start=…) открывает диалог всегда.',
   save: 'Сохранить',
   saved: 'Сохранено.',
 

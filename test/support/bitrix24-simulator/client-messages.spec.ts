@@ -261,6 +261,29 @@ describe('the rest of a message', () => {
     expect(portal.dialog('tg:777').session).toMatchObject({ source: 'ad-7' });
   });
 
+  it('keeps the CRM out of a session that begins with any ref, and binds the client whom the tracker expects', async () => {
+    const code = portal.lines.tracker.expectClient();
+    expect(code).toMatch(/^btrx[0-9a-z]{10}$/);
+    const began = async (source?: string): Promise<unknown> => {
+      portal.dialog('tg:777').closeSession();
+      await send({ ...element('1', 'x'), ...(source === undefined ? {} : { ref: { source } }) });
+      return portal.dialog('tg:777').session?.crm;
+    };
+    expect(await began()).toBe('client searched, lead made');
+    expect(await began('ads_may')).toBe('off');
+    expect(await began('btrx0000000000')).toBe('off');
+    expect(await began(code)).toBe('bound by the tracker');
+    // By the row of an expectation, whosever it is.
+    expect([await began('41'), await began('41_sale'), await began('42')]).toEqual([
+      'bound by the tracker',
+      'bound by the tracker',
+      'off',
+    ]);
+    expect([await began(''), await began('0')]).toEqual(['client searched, lead made', 'client searched, lead made']);
+    await send({ ...element('2', 'y'), ref: { source: 'ads_may' } });
+    expect(portal.dialog('tg:777').session).toMatchObject({ source: '0', crm: 'client searched, lead made' });
+  });
+
   it('puts a description into the chat as a hidden line', async () => {
     await send(element('1', 'x', { description: 'bought twice' }));
     expect(portal.dialog('tg:777').messages).toMatchObject([

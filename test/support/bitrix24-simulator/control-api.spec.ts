@@ -40,6 +40,17 @@ describe('control API', () => {
     expect([refused.status, refused.body.error]).toEqual([422, expect.stringContaining('not configured')]);
   });
 
+  it('shows what the CRM did in each session', async () => {
+    const { body } = await control('POST', 'expectations');
+    await control('POST', `dialogs/${chatId}/close`);
+    await send({ ...element('tg:777:2', 'again'), ref: { source: body.code } });
+    const [dialog] = (await control('GET', 'dialogs')).body.items;
+    expect(dialog.sessions).toMatchObject([
+      { closed: true, source: null, crm: 'client searched, lead made' },
+      { closed: false, source: body.code, crm: 'bound by the tracker' },
+    ]);
+  });
+
   it('sends files, voice, attachments and quotations', async () => {
     const base64 = Buffer.from('PDF').toString('base64');
     const files = [{ name: 'a.pdf', mime: 'application/pdf', base64 }];

@@ -18,7 +18,8 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  * Lets a page in a browser, or a test in another process, play the operator. All answers are JSON, errors `{ error }`.
  *
  * - `GET /portals`: `{ items: [{ memberId, url, lines, apps }] }`
- * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, messages, lastMessage }] }`
+ * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, sessions, messages, lastMessage }] }`;
+ *   `sessions`: `[{ id, closed, source, crm }]`, where `crm` says what the CRM did when it began
  * - `GET /portals/:memberId/dialogs/:chatId/messages?after=ID`: `{ items: [{ id, author, authorName, text, files, tick, revisions, … }] }`;
  *   `tick` is `clock` until the connector reports delivery, then `delivered`, null for messages that are not sent to the client
  * - `POST /portals/:memberId/dialogs/:chatId/messages`
@@ -27,6 +28,8 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
  * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
  * - `GET /portals/:memberId/clients`: profiles with avatars; `crm: { phones, emails }` is what the CRM tracker found
+ * - `POST /portals/:memberId/expectations`: `{ code }` of the CRM's tracker, as in the link by which a card invites a client
+ * - `GET /portals/:memberId/clients`: profiles with avatars
  * - `GET`, `PATCH /portals/:memberId/files` `{ fault }` for all files, `…/files/:id` for one; `DELETE …/files/:id` removes it from the disk
  * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
  *   fetches clients' files, and every fetch so far
@@ -57,6 +60,8 @@ export class ControlApi {
     if (section === 'calls') return ok({ items: portal.calls });
     if (section === 'events') return ok({ items: portal.events.journal });
     if (section === 'frames' && exchange.method === 'POST') return openFrame(portal, bodyOf(exchange));
+    if (section === 'expectations' && exchange.method === 'POST')
+      return json(201, { code: portal.lines.tracker.expectClient() }, CORS);
     if (section === 'clients') return ok({ items: clientItems(portal) });
     if (section === 'files')
       return id === undefined ? allFiles(portal, exchange) : oneFile(portal, exchange, Number(id));

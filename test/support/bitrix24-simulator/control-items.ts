@@ -20,6 +20,7 @@ export function dialogItem(chat: Chat): Params {
     line: chat.line,
     connector: chat.connector,
     sessionOpen: session !== undefined && !session.closed,
+    sessions: chat.sessions.map(({ id, closed, source, crm }) => ({ id, closed, source, crm })),
     messages: chat.messages.length,
     lastMessage: last === undefined ? null : { id: last.id, text: last.text, at: last.at },
   };

@@ -1,39 +1,43 @@
-/** What the CRM tracker found in a client's dialog and wrote to the client's record. */
-export interface FoundContacts {
-  phones: string[];
-  emails: string[];
-}
+import { randomInt } from 'node:crypto';
 
-const FRAMED_QUOTE = /-{54}.+?-{54}/gs;
-/** `PhoneNumber\Parser::getValidNumberPattern` (main/lib/phonenumber/parser.php). */
-const PHONE = /\+?(?:[-/.\s()[\]~;#,]*\d){3,}[-/.\s()[\]~;#,\d]*/g;
-/** `Tools\Email::parseText` (imopenlines/lib/tools/email.php). */
-const EMAIL = /[a-z0-9._-]+@[a-z0-9._-]+\.[a-z0-9_-]+/gi;
+/** What the CRM did when a session began: `off` means no search of the client, no lead or deal, no activity. */
+export type CrmPart = 'client searched, lead made' | 'bound by the tracker' | 'off';
+
+/** `Random::getString` without its second argument: digits and small letters (main/lib/security/random.php). */
+const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
+const CODE_LENGTH = 10;
 
 /**
- * `Tracker::trackMessage` (imopenlines/lib/tracker.php of yuliai/bitrix-modules), which `Connector::addMessage` calls for
- * every text, author 0 included, unless `disable_crm` is "Y". Whether a number is one is decided there by the plans of
- * all countries; here 10 to 15 digits are.
+ * The portal's own tracker of messenger links: "a client is expected who belongs to this deal"
+ * (imopenlines/lib/tracker.php of github.com/yuliai/bitrix-modules).
  */
-export function contactsIn(text: string): FoundContacts {
-  const searched = prepared(text);
-  const phones = [...searched.matchAll(PHONE)].map(([found]) => found.replace(/\D/g, ''));
-  const emails = [...searched.matchAll(EMAIL)].map(([found]) => found.toLowerCase());
-  return {
-    phones: [...new Set(phones.filter(({ length }) => length >= 10 && length <= 15).map((digits) => `+${digits}`))],
-    emails: [...new Set(emails)],
-  };
-}
+export class CrmTracker {
+  private readonly expectations: { rowId: number; code: string }[] = [];
 
-/** `Tracker::prepareMessage`: links, buttons and framed quotes are left out; `>>` lines are not. */
-function prepared(text: string): string {
-  return text
-    .replace(/\[[buis]\](.*?)\[\/[buis]\]/gi, '$1')
-    .replace(/\[url(?:=[^\]]*)?\].*?\[\/url\]/gis, '')
-    .replace(/(?<=^|[\s.,;:!?#\-*|[\](){}])(?:(?:https?|ftp|mailto|tel):\/\/|www\.)[._:a-z0-9@-][^\s"{}]*/gi, '')
-    .replace(/\[(?:USER|CHAT)=\d+\](.*?)\[\/(?:USER|CHAT)\]/gi, '$1')
-    .replace(/\[(SEND|PUT|CALL|PCH)(?:=.+?)?\](?:.+?)?\[\/\1\]/gi, ' ')
-    .replace(/\[ATTACH=\d+\]|\[ICON=[^\]]*\]/gi, ' ')
-    .replaceAll('#BR#', ' ')
-    .replace(FRAMED_QUOTE, ' ');
+  /** A card of the CRM invites a client; returns the code that its link carries (getExpectationTrackId). */
+  expectClient(): string {
+    const letters = Array.from({ length: CODE_LENGTH }, () => ALPHABET[randomInt(ALPHABET.length)]);
+    const code = `btrx${letters.join('')}`;
+    this.expectations.push({ rowId: 41 + this.expectations.length, code });
+    return code;
+  }
+
+  /**
+   * A session is made. Any `ref.source` at all keeps the CRM out of it (session.php:622, `empty(CRM_TRACKER_REF)`),
+   * whether or not it leads to an expectation (session.php:419, bindExpectationToChat).
+   */
+  sessionBegins(ref: string): { source: string | null; crm: CrmPart } {
+    // PHP's empty(): the text "0" is empty, too.
+    if (ref === '' || ref === '0') return { source: ref || null, crm: 'client searched, lead made' };
+    return { source: ref, crm: this.isExpected(ref) ? 'bound by the tracker' : 'off' };
+  }
+
+  /**
+   * findExpectationByTrackId (tracker.php:278): `TRACK_ID = x OR ID = x`. The id is a number, so that a text counts as
+   * the number that it begins with; MySQL compares texts without regard to case.
+   */
+  private isExpected(ref: string): boolean {
+    const rowId = Number.parseInt(ref, 10);
+    return this.expectations.some((one) => one.code === ref.toLowerCase() || one.rowId === rowId);
+  }
 }

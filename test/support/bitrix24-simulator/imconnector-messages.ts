@@ -100,7 +100,7 @@ function land(
   }
   const before = chat.sessions.length;
   const session = portal.lines.openSession(chat, cause);
-  if (chat.sessions.length > before) session.source = sourceOf(parts.raw);
+  if (chat.sessions.length > before) Object.assign(session, portal.lines.tracker.sessionBegins(sourceOf(parts.raw)));
   Object.assign(session.fields, extraOf(parts));
   // A line of its own that the client does not see.
   if (!isEmpty(message['description']))
@@ -288,8 +288,8 @@ function extraOf({ raw, user, message }: MessageElement): Params {
   };
 }
 
-function sourceOf({ ref }: Params): string | null {
-  return (isArray(ref) && text(ref['source'])) || null;
+function sourceOf({ ref }: Params): string {
+  return isArray(ref) ? text(ref['source']) : '';
 }
 
 /** The chat as it is answered: `url` has become a description. */

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectorEvents, type Cause } from './connector-events.js';
-import { contactsIn, type FoundContacts } from './crm-tracker.js';
+import { contactsIn, type FoundContacts } from './contacts.js';
 import { DialogKilled, seenByOperator } from './operator-view.js';
+import { CrmTracker, type CrmPart } from './crm-tracker.js';
 import type { Params } from './php-encoding.js';
 import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
@@ -69,6 +70,7 @@ export interface Session {
   vote: 'like' | 'dislike' | null;
   /** `ref.source` of the message that began it: a code of the CRM tracker. */
   source: string | null;
+  crm: CrmPart;
   /** `extra` of clients' messages, written into the session field by field. */
   fields: Params;
 }
@@ -143,6 +145,7 @@ export class OpenLines {
   readonly messages = new Map<number, LineMessage>();
   readonly clients = new Map<string, Client>();
   readonly events: ConnectorEvents;
+  readonly tracker = new CrmTracker();
   /**
    * Emits `message` with (message, chat) when a message is stored, `delivery` with the message when a clock is cleared,
    * `correction` with the message when it is edited or deleted.
@@ -271,6 +274,7 @@ export class OpenLines {
       waitVote: false,
       vote: null,
       source: null,
+      crm: 'client searched, lead made',
       fields: {},
     };
     chat.sessions.push(session);

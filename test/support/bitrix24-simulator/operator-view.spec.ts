@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { contactsIn } from './crm-tracker.js';
+import { contactsIn } from './contacts.js';
 import { DialogKilled, seenByOperator } from './operator-view.js';
 import { connect, call, element, portal, send, useSimulator, CONNECTOR } from './spec.rig.js';
 
