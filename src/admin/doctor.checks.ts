@@ -130,7 +130,7 @@ export function answerChecks(bot: BotFacts, hindrance: Hindrance | undefined): C
       check(
         `bot:${bot.id}:silenced`,
         false,
-        `Telegram asked ${botName(bot)} to be silent until ${until}; ${silenced} answers wait`,
+        `Telegram asked ${botName(bot)} to be silent until ${until}; ${silenced === 1 ? '1 answer waits' : `${silenced} answers wait`}`,
         'Nothing is to be done: they go out by themselves then, and the operators were told. Write to fewer clients at once, or not the same to many.',
       ),
     );
@@ -140,7 +140,7 @@ export function answerChecks(bot: BotFacts, hindrance: Hindrance | undefined): C
       check(
         `bot:${bot.id}:answers`,
         false,
-        `${failing} answers of ${botName(bot)} were tried several times and wait: ${failure}`,
+        `${failing === 1 ? '1 answer' : `${failing} answers`} of ${botName(bot)} tried several times in vain, the oldest because of ${failure}`,
         'They are tried again by themselves. See that this machine reaches TG_API_ROOT, and that a relay or proxy on the way (TG_PROXY_URL) lets POST requests through to it.',
       ),
     );
