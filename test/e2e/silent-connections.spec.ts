@@ -48,9 +48,7 @@ describe.each([
 
   beforeAll(async () => {
     rig = await Rig.start(byProxy);
-    chats = await Promise.all(
-      Array.from({ length: CHATS }, (_, index) => Conversation.begin(rig.bridge, 700 + index)),
-    );
+    chats = await Promise.all(Array.from({ length: CHATS }, (_, index) => Conversation.begin(rig.bridge, 700 + index)));
   });
 
   afterAll(async () => rig?.stop());
@@ -74,9 +72,7 @@ describe.each([
       (waiting) => waiting <= 1,
       10_000,
     );
-    await Promise.all(
-      chats.map((chat) => chat.becomes('are you there', 'delivered', BACK_MS - (Date.now() - began))),
-    );
+    await Promise.all(chats.map((chat) => chat.becomes('are you there', 'delivered', BACK_MS - (Date.now() - began))));
     expect(Date.now() - began).toBeLessThan(BACK_MS);
     for (const chat of chats) {
       await chat.becomes('after', silent.includes(chat) ? 'uncertain' : 'delivered', 40_000);

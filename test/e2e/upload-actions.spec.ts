@@ -43,7 +43,7 @@ describe('while a file is on its way to Telegram', () => {
       const message = sendsFile('tg:1210', 'contract.pdf', 'application/pdf', '%PDF contract');
       await chat.dialog.delivered(message, 20_000);
       const shown = { chat_id: 1_210, action: 'upload_document' };
-    expect(actionsIn(1_210)).toEqual([shown, shown]);
+      expect(actionsIn(1_210)).toEqual([shown, shown]);
       await new Promise((resolve) => setTimeout(resolve, 6_000));
       expect(actionsIn(1_210)).toHaveLength(2);
     },
