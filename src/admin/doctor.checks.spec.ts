@@ -3,6 +3,7 @@ import { readEnvironment } from '../config/environment.js';
 import { BOUND_EVENTS } from '../connector/event-handlers.js';
 import type { BotFacts, PortalView } from '../storage/overview.repository.js';
 import {
+  answerChecks,
   botChecks,
   environmentChecks,
   handlerCheck,
@@ -143,6 +144,19 @@ describe('the doctor', () => {
     const gone: PortalView = { ...portal, state: 'uninstalled' };
     expect(failing(portalChecks(gone, ['1'], true))).toEqual(['portal:1:state']);
     expect(failing(portalChecks({ ...gone, bots: [] }, [], true))).toEqual([]);
+  });
+
+  it('says why answers of a bot do not leave, and nothing when they do', () => {
+    const none = { botId: 2n, silenced: 0, silentUntil: null, failing: 0, failure: null };
+    expect(answerChecks(bot, undefined)).toEqual([]);
+    expect(answerChecks(bot, none)).toEqual([]);
+    const until = new Date(Date.UTC(2026, 10, 29, 14, 5));
+    const both = answerChecks(bot, { ...none, silenced: 3, silentUntil: until, failing: 1, failure: '521: down' });
+    expect(both.map(({ id, ok, what }) => [id, ok, what])).toEqual([
+      ['bot:2:silenced', false, 'Telegram asked @acme_bot to be silent until 2026-11-29 14:05 UTC; 3 answers wait'],
+      ['bot:2:answers', false, '1 answer of @acme_bot tried several times in vain, the oldest because of 521: down'],
+    ]);
+    expect(answerChecks({ ...bot, state: 'disabled' }, { ...none, failing: 1, failure: 'x' })).toEqual([]);
   });
 
   it('calls a queue stuck after five minutes', () => {

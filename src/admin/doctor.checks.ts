@@ -1,7 +1,7 @@
 import { reconcileHandlers, type BoundHandler } from '../connector/event-handlers.js';
 import type { Environment } from '../config/environment.js';
 import type { LineConfig } from '../connector/line-config.parser.js';
-import type { BotFacts, PortalView } from '../storage/overview.repository.js';
+import type { BotFacts, Hindrance, PortalView } from '../storage/overview.repository.js';
 import type { LineState } from '../storage/prisma/client.js';
 
 /** One thing that must be true for messages to flow. `advice` says what to do; '' when there is nothing to do. */
@@ -117,6 +117,35 @@ export function botChecks(bot: BotFacts, portals: PortalView[], driven: boolean)
       'Takes over within 30 s by itself. If this stays, look into the log of the replicas.',
     ),
   ];
+}
+
+/** Nothing is said while nothing hinders its answers. */
+export function answerChecks(bot: BotFacts, hindrance: Hindrance | undefined): Check[] {
+  if (!hindrance || bot.state === 'disabled') return [];
+  const { silenced, silentUntil, failing, failure } = hindrance;
+  const checks: Check[] = [];
+  if (silentUntil) {
+    const until = `${silentUntil.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    checks.push(
+      check(
+        `bot:${bot.id}:silenced`,
+        false,
+        `Telegram asked ${botName(bot)} to be silent until ${until}; ${silenced === 1 ? '1 answer waits' : `${silenced} answers wait`}`,
+        'Nothing is to be done: they go out by themselves then, and the operators were told. Write to fewer clients at once, or not the same to many.',
+      ),
+    );
+  }
+  if (failing > 0) {
+    checks.push(
+      check(
+        `bot:${bot.id}:answers`,
+        false,
+        `${failing === 1 ? '1 answer' : `${failing} answers`} of ${botName(bot)} tried several times in vain, the oldest because of ${failure}`,
+        'They are tried again by themselves. See that this machine reaches TG_API_ROOT, and that a relay or proxy on the way (TG_PROXY_URL) lets POST requests through to it.',
+      ),
+    );
+  }
+  return checks;
 }
 
 export function botName(bot: Pick<BotFacts, 'id' | 'username'>): string {

@@ -21,6 +21,7 @@ import { BotsService } from '../telegram/bots.service.js';
 import { TelegramClient } from '../telegram/telegram.client.js';
 import { Cached } from './cached.js';
 import {
+  answerChecks,
   botChecks,
   botName,
   check,
@@ -125,12 +126,13 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, waiting, attention] = await Promise.all([
+    const [portals, bots, idle, waiting, attention, hindrances] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
       this.overview.idleEndpoints(),
       this.overview.oldestWaitingByPortal(),
       this.overview.attention(),
+      this.overview.hindrances(),
     ]);
     const parts = await Promise.all([
       ...portals.map(async (portal, place) => ({
@@ -144,6 +146,10 @@ export class DoctorService {
         portalId: bot.portalId,
         checks: [
           ...botChecks(bot, portals, !idle.has(`bot:${bot.id}`)),
+          ...answerChecks(
+            bot,
+            hindrances.find(({ botId }) => botId === bot.id),
+          ),
           ...(place < MOST_ASKED ? await this.askTelegram(bot) : []),
         ],
       })),

@@ -24,6 +24,19 @@ describe('a note to the operator', () => {
     );
   });
 
+  it('says how long a message waits for Telegram', () => {
+    const inMinutes = (minutes: number) => new Date(Date.now() + (minutes - 0.5) * 60_000).toISOString();
+    const waits = (until: string, language: 'ru' | 'en') =>
+      undeliveredNote({ code: 'waits', detail: '', about: 'message', until }, 'Hello', language);
+    expect(waits(inMinutes(12), 'en')).toBe(
+      '⏳ Not sent yet: Telegram asks the bot to pause. The message goes out by itself in 12 minutes; there is no need to send it again.\n«Hello»',
+    );
+    expect(waits(inMinutes(22), 'ru')).toContain('Сообщение уйдёт само через 22 минуты, отправлять');
+    expect(waits(inMinutes(175), 'ru')).toContain('через 3 часа');
+    expect(waits(inMinutes(-1), 'en')).toContain('by itself soon');
+    expect(waits(inMinutes(-1), 'ru')).toContain('само скоро');
+  });
+
   it('quotes Telegram for a reason that has no words of ours', () => {
     const note = undeliveredNote({ code: 'refused', detail: 'Bad Request: something new' }, 'x', 'en');
     expect(note).toContain('Telegram refused it (Bad Request: something new)');

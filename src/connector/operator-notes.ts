@@ -1,5 +1,6 @@
 import { languageOf, type Language } from '../common/language.js';
 import { FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
+import { WAITS } from '../storage/told-waits.js';
 
 /** What an operator reads in the dialog when his message did not reach the client. */
 const REASONS: Record<'ru' | 'en', Record<string, string>> = {
@@ -81,6 +82,9 @@ const SENTENCES = {
     uncertain:
       '⚠️ It is not known whether the client received this message: Telegram gave no clear answer. It will not be sent again by itself, so that the client does not get it twice. Ask the client, or write again.',
     refused: (detail: string) => `Telegram refused it (${detail})`,
+    waits: (when: string) =>
+      `⏳ Not sent yet: Telegram asks the bot to pause. The message goes out by itself ${when}; there is no need to send it again.`,
+    soon: 'soon',
     repeated: '(possibly repeated)',
     welcomed: '👋 The bot answered /start:',
   },
@@ -95,6 +99,9 @@ const SENTENCES = {
     uncertain:
       '⚠️ Неизвестно, получил ли клиент это сообщение: Telegram не дал ясного ответа. Само оно повторно отправлено не будет, чтобы клиент не получил его дважды. Спросите клиента или напишите ещё раз.',
     refused: (detail: string) => `Telegram отказал (${detail})`,
+    waits: (when: string) =>
+      `⏳ Пока не отправлено: Telegram попросил бота сделать паузу. Сообщение уйдёт само ${when}, отправлять его ещё раз не нужно.`,
+    soon: 'скоро',
     repeated: '(возможно, повтор)',
     welcomed: '👋 Бот ответил на /start:',
   },
@@ -115,6 +122,8 @@ export interface NoteReason {
   detail: string;
   /** What could not be done; `message`: to bring it to the client. */
   about?: string;
+  /** With `waits`: when the wait ends, as ISO 8601. */
+  until?: string;
   /** Files of the message that did not reach the client, whatever became of the rest. */
   files?: { name: string; code: string; detail: string }[];
 }
@@ -136,12 +145,21 @@ export function undeliveredNote(reason: NoteReason, words: string, language: Not
   return lines.join('\n');
 }
 
-function sentenceOf({ code, detail, about }: NoteReason, language: NoteLanguage): string {
+function sentenceOf({ code, detail, about, until }: NoteReason, language: NoteLanguage): string {
   const sentences = SENTENCES[language];
+  if (code === WAITS) return sentences.waits(fromNow(Date.parse(until ?? '') - Date.now(), language));
   if (code === 'uncertain') return sentences.uncertain;
   const why = REASONS[language][code] ?? sentences.refused(detail);
   if (about === 'edit') return sentences.notEdited(why);
   return about === 'delete' ? sentences.notDeleted(why) : sentences.failed(why);
+}
+
+/** `in 12 minutes`, `in 3 hours`: the clock of the operator is not known. */
+function fromNow(ms: number, language: NoteLanguage): string {
+  const minutes = Math.ceil(ms / 60_000);
+  if (!(minutes > 0)) return SENTENCES[language].soon;
+  const format = new Intl.RelativeTimeFormat(language);
+  return minutes < 120 ? format.format(minutes, 'minute') : format.format(Math.ceil(minutes / 60), 'hour');
 }
 
 function leftOutLines(files: NonNullable<NoteReason['files']>, language: NoteLanguage): string[] {

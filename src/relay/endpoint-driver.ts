@@ -56,6 +56,8 @@ export interface LaneResult {
   deliveries: DeliveryResult[];
   /** Milliseconds until the network's limits allow the lane's next delivery; at once when absent. */
   nextInMs?: number;
+  /** Milliseconds for which the network itself asked for silence in this chat, or everywhere. */
+  silenceMs?: number;
   chat?: LearnedChat;
 }
 

@@ -226,7 +226,7 @@ export class EndpointWorker {
       });
       return settlement;
     });
-    this.settleSoon({ lane, deliveries, dueInMs, chat: result.chat });
+    this.settleSoon({ lane, deliveries, dueInMs, silenceMs: result.silenceMs, chat: result.chat });
   }
 
   private settlementOf(delivery: ClaimedDelivery, result: DeliveryResult): Settlement & { delayMs?: number } {

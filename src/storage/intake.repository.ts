@@ -11,6 +11,7 @@ import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
 import { markSeen } from './seen.js';
 import { heedStarts } from './start-press.js';
+import { tellOfWaits } from './settlement.js';
 import { welcome } from './welcome.js';
 import {
   changedByOperator,
@@ -311,8 +312,11 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
     }),
   );
   const deliveries = work.filter((delivery) => delivery !== null);
-  await orderByMessageId(connection, await appendDeliveries(connection, deliveries));
-  return intakeOf(deliveries, accepted.length, rows.length - fresh.length);
+  const crowded = await appendDeliveries(connection, deliveries);
+  await orderByMessageId(connection, crowded);
+  const told = await tellOfWaits(connection, crowded);
+  const { endpoints, ...intake } = intakeOf(deliveries, accepted.length, rows.length - fresh.length);
+  return { endpoints: [...new Set([...endpoints, ...told])], ...intake };
 }
 
 /** Of these portals, or of all. */

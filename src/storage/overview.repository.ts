@@ -116,6 +116,20 @@ export interface Inventory {
   botsWithLine: number;
 }
 
+/** Answers of a bot that do not leave. */
+export interface Hindrance {
+  botId: bigint;
+  /** How many wait because Telegram asked for a long silence, and until when the longest of those lasts. */
+  silenced: number;
+  silentUntil: Date | null;
+  /** How many were tried several times in vain, and why the oldest of them: `<code>: <detail>`. */
+  failing: number;
+  failure: string | null;
+}
+
+/** A pause of seconds is over by then; what fails once more is no hiccup. */
+const TRIES_IN_VAIN = 3;
+
 const PORTAL_VIEW = {
   lines: {
     select: {
@@ -232,6 +246,25 @@ export class OverviewRepository {
         GROUP BY portal_id`,
     );
     return rows.map((row) => ({ ...row, failed: Number(row.failed), uncertain: Number(row.uncertain) }));
+  }
+
+  /** What keeps operators' answers from leaving, by bot; reads every answer that waits. */
+  async hindrances(): Promise<Hindrance[]> {
+    const { rows } = await this.db.query<
+      Omit<Hindrance, 'failing' | 'silenced'> & { failing: bigint; silenced: bigint }
+    >(
+      `SELECT c.bot_id AS "botId",
+              count(*) FILTER (WHERE l.waits_until > now()) AS silenced,
+              max(l.waits_until) FILTER (WHERE l.waits_until > now()) AS "silentUntil",
+              count(*) FILTER (WHERE m.attempts >= $1 AND m.error_code NOT IN ('paced', '429')) AS failing,
+              (array_agg(m.error_code || ': ' || m.error_detail ORDER BY m.id)
+                FILTER (WHERE m.attempts >= $1 AND m.error_code NOT IN ('paced', '429')))[1] AS failure
+         FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN lanes l ON l.chat_id = c.id AND l.channel = 'outbound'
+        WHERE m.state = 'queued' AND m.direction = 'outbound'
+        GROUP BY c.bot_id`,
+      [TRIES_IN_VAIN],
+    );
+    return rows.map((row) => ({ ...row, failing: Number(row.failing), silenced: Number(row.silenced) }));
   }
 
   /** By how much the database's clock is ahead of ours, and what the database takes on its disk. */

@@ -4,6 +4,7 @@ import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, type NewDelivery } from './outbox.js';
 import type { DeliveryKind } from './prisma/client.js';
+import { LONG_WAIT_MS, noteWaits, untoldWaits, WAITS, type WaitNote } from './told-waits.js';
 
 /** What became of one claimed delivery. */
 export interface Settlement {
@@ -52,6 +53,8 @@ export interface LaneSettlement {
   deliveries: Settlement[];
   /** Milliseconds until the lane is due again. */
   dueInMs: number;
+  /** Milliseconds for which the network itself asked for silence. */
+  silenceMs?: number;
   chat?: LearnedChat;
 }
 
@@ -122,6 +125,7 @@ export async function settle(
          FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
      ), free AS (
        UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
+                          waits_until = CASE WHEN s.gone = 0 THEN l.waits_until END, wait_told = l.wait_told AND s.gone = 0,
                           due_at = now() + s.due_in_ms * interval '1 millisecond'
          FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, s.due_in_ms
      )
@@ -158,12 +162,32 @@ export async function settle(
     }
     return work;
   });
-  const followUps = await forTheirPortal(connection, wanted);
+  const long = settlements.filter(({ silenceMs = 0 }) => silenceMs > LONG_WAIT_MS);
+  const waits = await noteWaits(
+    connection,
+    long.map(({ lane, silenceMs }) => ({ laneId: lane.id, ms: silenceMs! })),
+  );
+  const followUps = await forTheirPortal(connection, [...wanted, ...waits.map(waitNote)]);
   await appendDeliveries(connection, followUps);
   return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
 }
 
 type FollowUp = Omit<NewDelivery, 'endpoint'>;
+
+const waitNote = ({ chatId, messageId, until }: WaitNote): FollowUp => ({
+  chatId,
+  channel: 'inbound',
+  messageId,
+  kind: 'note',
+  payload: { code: WAITS, detail: '', about: 'message', until: until.toISOString() },
+});
+
+/** Operators are told of messages that came into waits of these lanes; returns the portals that have work. */
+export async function tellOfWaits(connection: Queryable, laneIds: bigint[]): Promise<string[]> {
+  const notes = await forTheirPortal(connection, (await untoldWaits(connection, laneIds)).map(waitNote));
+  await appendDeliveries(connection, notes);
+  return notes.map(({ endpoint }) => endpoint).filter(Boolean);
+}
 
 /**
  * Work that goes to the portal of its message. There is none where the chat was removed meanwhile (those that are there

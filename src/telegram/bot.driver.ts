@@ -3,6 +3,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
+import { LONG_WAIT_MS } from '../storage/told-waits.js';
 import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
 import { Poller } from './poller.js';
@@ -18,6 +19,8 @@ const IN_DOUBT = 8;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
 const WATCH_MS = 5_000;
+/** Longer than the longest pause between two tries. */
+const UNSENDABLE_MS = 15 * 60_000;
 
 /** Drives one bot: receives its updates (polling, or a webhook it keeps set) and sends operators' answers. */
 export class BotDriver implements EndpointDriver {
@@ -36,6 +39,8 @@ export class BotDriver implements EndpointDriver {
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
   private readonly pace = new SendPace(performance.now());
   private reserved = 0;
+  /** Why the last answers could not leave, and until when that is news: the next try comes within ten minutes. */
+  private unsendable: { detail: string; until: number } | null = null;
   /** While Telegram refuses the token. */
   private blockedUntil = 0;
 
@@ -89,12 +94,16 @@ export class BotDriver implements EndpointDriver {
   }
 
   health(): { healthy: boolean; detail?: string } {
-    return this.poller?.health() ?? this.webhook;
+    const receiving = this.poller?.health() ?? this.webhook;
+    if (!receiving.healthy || !this.unsendable || performance.now() > this.unsendable.until) return receiving;
+    return { healthy: false, detail: this.unsendable.detail };
   }
 
   async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
     const now = performance.now();
     if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
+    // They are not sent but told how long they wait.
+    if (this.pace.silentMs(now) > LONG_WAIT_MS) return { granted: max, retryInMs: 0 };
     this.reserved = this.pace.reserve(max, now);
     return { granted: this.reserved, retryInMs: this.reserved > 0 ? 0 : this.pace.waitMs(now) };
   }
@@ -105,6 +114,11 @@ export class BotDriver implements EndpointDriver {
   }
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
+    const silenceMs = this.pace.silentMs(performance.now());
+    if (silenceMs > LONG_WAIT_MS) {
+      this.giveBack();
+      return lanes.map((lane) => Promise.resolve(silenced(lane, silenceMs)));
+    }
     this.pace.release(this.reserved - lanes.length);
     this.reserved = 0;
     return lanes.map(async (lane) => {
@@ -129,8 +143,15 @@ export class BotDriver implements EndpointDriver {
   /** Learns from the answers what concerns the whole bot. */
   private observed(lane: ClaimedLane, result: LaneResult): LaneResult {
     const [delivery] = result.deliveries;
-    if (!delivery || !('error' in delivery)) return result;
+    if (!delivery || !('error' in delivery)) {
+      if (delivery?.delivered) this.unsendable = null;
+      return result;
+    }
     const { error } = delivery;
+    if (error.kind === 'refused') this.unsendable = null;
+    if (error.kind === 'not_sent' && error.scope === 'endpoint') {
+      this.unsendable = { detail: `${error.code}: ${error.detail}`, until: performance.now() + UNSENDABLE_MS };
+    }
     if (error.kind === 'unauthorised') {
       if (performance.now() >= this.blockedUntil) {
         this.logger.warn({ botId: String(this.id), code: error.code }, `The bot cannot send: ${error.detail}`);
@@ -138,8 +159,9 @@ export class BotDriver implements EndpointDriver {
       this.blockedUntil = performance.now() + UNAUTHORISED_PAUSE_MS;
       void this.rememberUnauthorised(error);
     }
-    if (error.code === '429') {
+    if (error.code === '429' && error.scope === 'chat') {
       this.pace.refused(lane.chat.telegramChatId, error.retryAfterMs ?? 0, performance.now());
+      return { ...result, silenceMs: error.retryAfterMs };
     }
     return result;
   }
@@ -213,6 +235,11 @@ export class BotDriver implements EndpointDriver {
     await this.bots.setState(bot.id, 'active', null);
     this.logger.log({ botId: String(bot.id) }, 'Webhook set');
   }
+}
+
+function silenced({ deliveries }: ClaimedLane, silenceMs: number): LaneResult {
+  const postponed = deliveries.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
+  return { deliveries: postponed, nextInMs: silenceMs, silenceMs };
 }
 
 /** Whether nothing changed that decides how updates are received. */

@@ -94,6 +94,16 @@ export class ChatTarget {
     }
   }
 
+  /**
+   * Where the chat shows what the bot is doing; null: direct messages of a channel, and channels, show nothing
+   * (core.telegram.org/bots/api#sendchataction).
+   */
+  get stage(): Pick<TargetParams, 'chat_id' | 'message_thread_id' | 'business_connection_id'> | null {
+    const { type } = this.chat;
+    if (type === 'direct_messages' || type === 'channel') return null;
+    return { ...this.address, ...(this.thread === null ? {} : { message_thread_id: Number(this.thread) }) };
+  }
+
   private get address() {
     const { businessConnection } = this.chat;
     return {

@@ -10,6 +10,7 @@ import type { SpooledFile } from './file-spool.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
 import { toEntities } from './telegram-markup.js';
 import { TelegramClient, type BotApi } from './telegram.client.js';
+import { announced, uploadActionOf } from './upload-action.js';
 
 /** A file that is ready to be sent. */
 export interface ReadyFile {
@@ -92,14 +93,15 @@ export class MediaSender {
   }
 
   private async sendTogether(
-    { botId, api, target, signal }: Sending,
+    sending: Sending,
     files: ReadyFile[],
     known: (string | null)[],
     caption: RichText | null,
   ): Promise<bigint[] | null> {
+    const { botId, api, target } = sending;
     if (newBytes(files, known) > this.telegram.uploadLimit) return null;
     const messages = await target.send((params) =>
-      uploading(files, known, signal, (media, bytes) =>
+      uploading(sending, files, known, (media, bytes) =>
         (bytes > 0 ? api.uploads(bytes) : api.calls).sendMediaGroup({
           ...params,
           media: files.map(({ kind }, index) => ({
@@ -119,16 +121,12 @@ export class MediaSender {
     return messages.map(({ message_id }) => BigInt(message_id));
   }
 
-  private async sendAs(
-    kind: MediaKind,
-    { botId, api, target, signal }: Sending,
-    file: ReadyFile,
-    caption: RichText | null,
-  ): Promise<bigint> {
+  private async sendAs(kind: MediaKind, sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
+    const { botId, api, target } = sending;
     const key = keyOf(botId, file, kind);
     const send = (fileId: string | null) =>
       target.send((params) =>
-        uploading([file], [fileId], signal, ([media], bytes) => {
+        uploading(sending, [{ ...file, kind }], [fileId], ([media], bytes) => {
           const method = (bytes > 0 ? api.uploads(bytes) : api.calls)[METHOD[kind]] as SendOne;
           return method({ ...params, [kind]: media, ...streamed(kind), ...captionParams(caption) });
         }),
@@ -174,9 +172,9 @@ export class MediaSender {
  * was read cannot have been understood: then nothing was sent, whatever became of the connection.
  */
 async function uploading<Answer>(
+  { api, target, signal }: Sending,
   files: ReadyFile[],
   known: (string | null)[],
-  signal: AbortSignal,
   call: (media: (string | InputFile)[], bytes: number) => Promise<Answer>,
 ): Promise<Answer> {
   let unread = 0;
@@ -193,8 +191,13 @@ async function uploading<Answer>(
     unread++;
     return new InputFile(() => content(file), uploadName(file.name));
   });
+  const bytes = newBytes(files, known);
+  const { stage } = target;
+  const action = uploadActionOf(files[0]!.kind);
   try {
-    return await call(media, newBytes(files, known));
+    if (bytes === 0 || !stage) return await call(media, bytes);
+    const show = (over: AbortSignal) => api.calls.sendChatAction({ ...stage, action }, over as never);
+    return await announced(show, () => call(media, bytes));
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.kind !== 'unknown' || unread === 0) throw error;
     throw new UpstreamError(

@@ -105,6 +105,11 @@ export class SendPace {
     return new ChatTurn(this, this.bot, chatId);
   }
 
+  /** Milliseconds for which nothing at all may be sent, because Telegram said so. */
+  silentMs(now: number): number {
+    return Math.max(0, this.botSilentUntil - now);
+  }
+
   /** Telegram answered 429 in this chat. */
   refused(chatId: bigint, retryAfterMs: number, now: number): void {
     for (const [chat, until] of this.silentUntil) if (until <= now) this.silentUntil.delete(chat);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classifyFailure, classifyRefusal, GatewayAnswer, GroupMigrated } from './telegram-errors.js';
+import { classifyFailure, classifyRefusal, GatewayAnswer, GroupMigrated, type Page } from './telegram-errors.js';
 
 const refusal = (error_code: number, description: string, parameters?: { retry_after?: number }) =>
   classifyRefusal({ error_code, description, ...(parameters && { parameters }) });
@@ -72,13 +72,51 @@ describe('an exchange without an answer of the Bot API', () => {
     expect(classifyFailure(new Error('outer', { cause: error }))).toMatchObject({ kind, code });
   });
 
+  const page = (status: number, more: Partial<Page> = {}) =>
+    classifyFailure(
+      new GatewayAnswer({ status, afterMs: 10, title: null, location: null, retryAfterMs: undefined, ...more }),
+    );
+
   it.each([
+    [200, 'unknown'],
+    [302, 'not_sent'],
+    [403, 'not_sent'],
+    [404, 'not_sent'],
+    [413, 'refused'],
+    [429, 'not_sent'],
+    [500, 'unknown'],
     [502, 'not_sent'],
     [503, 'not_sent'],
-    [500, 'unknown'],
     [504, 'unknown'],
+    [520, 'unknown'],
+    [521, 'not_sent'],
+    [522, 'not_sent'],
+    [523, 'not_sent'],
+    [524, 'unknown'],
+    [525, 'not_sent'],
+    [526, 'not_sent'],
+    [527, 'unknown'],
+    [530, 'not_sent'],
   ])('a page with %i is %s', (status, kind) => {
-    expect(classifyFailure(new GatewayAnswer(status))).toMatchObject({ kind, code: String(status) });
+    const scope = status === 413 ? 'message' : 'endpoint';
+    expect(page(status)).toMatchObject({ kind, scope, code: status === 413 ? 'file_too_large' : String(status) });
+  });
+
+  it('believes a late 522 of Cloudflare nothing: it may come of a request that was not acknowledged', () => {
+    expect(page(522, { afterMs: 95_000 }).kind).toBe('unknown');
+  });
+
+  it('obeys the Retry-After of a page, five minutes at most', () => {
+    expect(page(429, { retryAfterMs: 7_000 }).retryAfterMs).toBe(7_000);
+    expect(page(429, { retryAfterMs: 86_400_000 }).retryAfterMs).toBe(300_000);
+    expect(page(429).retryAfterMs).toBeUndefined();
+  });
+
+  it('says what the page says', () => {
+    expect(page(521, { title: 'Web server is down' }).detail).toBe(
+      'A relay or proxy answered with a page: Web server is down (HTTP 521)',
+    );
+    expect(page(301, { location: 'https://other.example' }).detail).toContain('leads to https://other.example');
   });
 
   it('a timeout is unknown', () => {

@@ -9,11 +9,26 @@ export interface TelegramRefusal {
   parameters?: { retry_after?: number; migrate_to_chat_id?: number };
 }
 
-/** A gateway in front of the Bot API answered instead of it: an HTTP status without the API's JSON. */
+/** What came in place of an answer of the Bot API. */
+export interface Page {
+  status: number;
+  /** Milliseconds from the first byte of the request to it. */
+  afterMs: number;
+  /** What its `<title>` says; null: it has none, or is no page. */
+  title: string | null;
+  /** Where it sends on to: an origin. */
+  location: string | null;
+  /** Its Retry-After, in milliseconds. */
+  retryAfterMs: number | undefined;
+}
+
+/** A relay, proxy or gateway in front of the Bot API answered instead of it: an HTTP status without the API's JSON. */
 export class GatewayAnswer extends Error {
   override readonly name = 'GatewayAnswer';
-  constructor(readonly status: number) {
-    super(`HTTP ${status} without an answer of the Bot API`);
+  constructor(readonly page: Page) {
+    const { status, title, location } = page;
+    const what = title === null ? '' : `: ${title}`;
+    super(`A relay or proxy answered with a page${what} (HTTP ${status}${location ? `, leads to ${location}` : ''})`);
   }
 }
 
@@ -145,14 +160,40 @@ function refusalCode(text: string): string {
   return CODE_OF_DESCRIPTION.find(([, ...parts]) => parts.some((part) => text.includes(part)))?.[0] ?? 'refused';
 }
 
+/**
+ * Statuses from 500 on of pages that come while the server behind cannot be had: 502 and 503 of gateways, and those of
+ * Cloudflare (developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors): it refuses
+ * the connection, has no route, fails at TLS (twice), has no address. 520, 524 and 527 come when it was reached.
+ */
+const SERVER_AWAY: ReadonlySet<number> = new Set([502, 503, 521, 523, 525, 526, 530]);
+/**
+ * Cloudflare's 522 is two: no connection within 19 s, or a request that was not acknowledged for 90 s, of which nobody
+ * knows what became.
+ */
+const NO_CONNECTION = { status: 522, withinMs: 60_000 };
+/** A page is nobody's promise: whatever it says, it is looked again after so long. */
+const LONGEST_PAGE_WAIT_MS = 300_000;
+
+/** A page with 3xx or 4xx is of whoever did not let the request through: the Bot API answers in JSON only. */
+function cameBefore({ status, afterMs }: Page): boolean {
+  if (status >= 300 && status < 500) return true;
+  if (status === NO_CONNECTION.status) return afterMs < NO_CONNECTION.withinMs;
+  return SERVER_AWAY.has(status);
+}
+
+function classifyPage({ page, message }: GatewayAnswer): UpstreamError {
+  const { status, retryAfterMs } = page;
+  // The way lets nothing so large through; the next message may pass.
+  if (status === 413) return fail('refused', 'message', 'file_too_large', message);
+  if (!cameBefore(page)) return fail('unknown', 'endpoint', String(status), message);
+  const waitMs = retryAfterMs === undefined ? undefined : Math.min(retryAfterMs, LONGEST_PAGE_WAIT_MS);
+  return fail('not_sent', 'endpoint', String(status), message, waitMs);
+}
+
 /** What a failed exchange means: anything but an answer of the Bot API. */
 export function classifyFailure(error: unknown): UpstreamError {
   const cause = innermost(error);
-  if (cause instanceof GatewayAnswer) {
-    if (cause.status === 502 || cause.status === 503)
-      return fail('not_sent', 'endpoint', String(cause.status), cause.message);
-    return fail('unknown', 'endpoint', String(cause.status), cause.message);
-  }
+  if (cause instanceof GatewayAnswer) return classifyPage(cause);
   const code = String((cause as { code?: unknown }).code ?? '');
   const detail = cause instanceof Error ? cause.message : String(cause);
   if (NEVER_LEFT.has(code)) return fail('not_sent', 'endpoint', code, detail);

@@ -1,5 +1,5 @@
-import { Agent as HttpAgent, request as httpRequest, type ClientRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Agent as HttpAgent, request as httpRequest, type AgentOptions, type ClientRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Logger } from '@nestjs/common';
@@ -16,8 +16,6 @@ const CONNECT_MS = 5_000;
 const ALL_WAYS_MS = 20_000;
 /** Code of the failure when no way works: nothing was sent. */
 export const NO_WAY = 'NO_WAY';
-
-const POOL = { keepAlive: true, maxSockets: 256, scheduling: 'lifo' as const };
 
 /** How one way to Telegram does. */
 export interface RouteState {
@@ -38,7 +36,7 @@ interface Route extends RouteState {
  * was certainly not sent, so the next way is tried for the same call; afterwards nothing is tried again. A way that
  * failed is left for 30 s, unless every one is.
  */
-export class RoutedAgent extends Agent {
+export class TelegramRoutes {
   private readonly logger = new Logger('TelegramRoutes');
   private readonly routes: Route[];
 
@@ -47,7 +45,6 @@ export class RoutedAgent extends Agent {
     ways: readonly string[],
     private readonly limits = { restMs: REST_MS, connectMs: CONNECT_MS },
   ) {
-    super(POOL);
     this.routes = ways.map(routeOf);
   }
 
@@ -56,7 +53,12 @@ export class RoutedAgent extends Agent {
     return this.routes.map(({ name, failure }) => ({ name, failure }));
   }
 
-  override async connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
+  /** Keeps connections of its own; what it learns of the ways, all agents know. */
+  agent(options: AgentOptions): HttpAgent {
+    return new RoutedAgent(this, options);
+  }
+
+  async connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
     const deadline = performance.now() + ALL_WAYS_MS;
     for (const route of this.inOrder()) {
       const left = deadline - performance.now();
@@ -94,10 +96,22 @@ export class RoutedAgent extends Agent {
   }
 }
 
-/** @param ways as in TG_PROXY_URL; none: without proxy */
-export function agentFor(apiRoot: string, ways: readonly string[]): HttpAgent {
-  if (ways.some((way) => way !== DIRECT)) return new RoutedAgent(ways);
-  return apiRoot.startsWith('https:') ? new HttpsAgent(POOL) : new HttpAgent(POOL);
+class RoutedAgent extends Agent {
+  constructor(
+    private readonly routes: TelegramRoutes,
+    options: AgentOptions,
+  ) {
+    super(options);
+  }
+
+  override connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
+    return this.routes.connect(request, target);
+  }
+}
+
+/** @param ways as in TG_PROXY_URL; null: no proxy is needed */
+export function routesOf(ways: readonly string[]): TelegramRoutes | null {
+  return ways.some((way) => way !== DIRECT) ? new TelegramRoutes(ways) : null;
 }
 
 function routeOf(way: string): Route {

@@ -1,7 +1,7 @@
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { RoutedAgent } from '../../src/telegram/telegram-routes.js';
+import { TelegramRoutes } from '../../src/telegram/telegram-routes.js';
 import { classifyFailure } from '../../src/telegram/telegram-errors.js';
 import { ConnectProxy, SocksProxy } from '../support/loopback-proxies.js';
 
@@ -27,25 +27,25 @@ beforeEach(async () => {
 
 afterEach(() => Promise.all([http.die(), socks.die()]));
 
-async function ask(agent: RoutedAgent): Promise<string> {
+async function ask(routes: TelegramRoutes): Promise<string> {
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    get({ host: '127.0.0.1', port, agent }, resolve).on('error', reject);
+    get({ host: '127.0.0.1', port, agent: routes.agent({ keepAlive: true }) }, resolve).on('error', reject);
   });
   return Buffer.concat(await answer.toArray()).toString();
 }
 
 it('tunnels through either kind, with credentials', async () => {
   for (const proxy of [http, socks]) {
-    expect(await ask(new RoutedAgent([proxy.url], LIMITS))).toBe('answer');
+    expect(await ask(new TelegramRoutes([proxy.url], LIMITS))).toBe('answer');
     expect(proxy.tunnels).toEqual([`127.0.0.1:${port}`]);
   }
 });
 
 it.each([407, 503])('takes a proxy that answers %d for one that does not work', async (status) => {
   http.refusal = status;
-  const agent = new RoutedAgent([http.url, socks.url], LIMITS);
-  expect(await ask(agent)).toBe('answer');
-  expect(agent.states).toEqual([
+  const routes = new TelegramRoutes([http.url, socks.url], LIMITS);
+  expect(await ask(routes)).toBe('answer');
+  expect(routes.states).toEqual([
     { name: http.name, failure: `the proxy answers ${status}` },
     { name: socks.name, failure: null },
   ]);
@@ -64,29 +64,29 @@ it('takes a wrong password, silence and an end without a word for the same', asy
     `http://${at(closing)}`,
     `socks5://${at(closing)}`,
   ];
-  const agent = new RoutedAgent([...ways, 'direct'], LIMITS);
-  expect(await ask(agent)).toBe('answer');
-  expect(agent.states.map(({ failure }) => failure !== null)).toEqual([true, true, true, true, true, false]);
-  expect(JSON.stringify(agent.states)).not.toContain('secretly');
+  const routes = new TelegramRoutes([...ways, 'direct'], LIMITS);
+  expect(await ask(routes)).toBe('answer');
+  expect(routes.states.map(({ failure }) => failure !== null)).toEqual([true, true, true, true, true, false]);
+  expect(JSON.stringify(routes.states)).not.toContain('secretly');
   silent.close();
   closing.close();
 });
 
 it('leaves a proxy that failed for a while, unless all did', async () => {
-  const agent = new RoutedAgent([http.url, socks.url], LIMITS);
+  const routes = new TelegramRoutes([http.url, socks.url], LIMITS);
   await http.die();
-  await ask(agent);
+  await ask(routes);
   await http.live();
-  await ask(agent);
+  await ask(routes);
   expect(http.tunnels).toHaveLength(0);
   await new Promise((resolve) => setTimeout(resolve, LIMITS.restMs));
-  await ask(agent);
+  await ask(routes);
   expect(http.tunnels).toHaveLength(1);
   await Promise.all([http.die(), socks.die()]);
-  const failure = classifyFailure(await ask(agent).catch((error: unknown) => error));
+  const failure = classifyFailure(await ask(routes).catch((error: unknown) => error));
   expect(failure).toMatchObject({ kind: 'not_sent', scope: 'endpoint', code: 'NO_WAY' });
   expect(failure.detail).toContain(`${http.name} (ECONNREFUSED)`);
   expect(failure.detail).not.toMatch(/pass|me:/);
   await socks.live();
-  expect(await ask(agent)).toBe('answer');
+  expect(await ask(routes)).toBe('answer');
 });

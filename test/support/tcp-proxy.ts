@@ -9,6 +9,7 @@ export class TcpProxy {
   private readonly pairs = new Set<readonly [Socket, Socket]>();
   private server: Server | undefined;
   private silent = false;
+  private readonly forgotten = new WeakSet<readonly [Socket, Socket]>();
 
   private constructor(
     private target: { host: string; port: number },
@@ -59,6 +60,19 @@ export class TcpProxy {
     }
   }
 
+  /**
+   * Loses its table of connections, as a router that was restarted or a computer that changed its network: those that
+   * stand keep standing at either end, but nothing gets through them any more, not even their end. New ones work.
+   */
+  forget(): void {
+    for (const pair of this.pairs) {
+      this.forgotten.add(pair);
+      const [client, server] = pair;
+      client.unpipe(server).resume();
+      server.unpipe(client).resume();
+    }
+  }
+
   /** Lets everything through again. Connections from before a silence are reset: what they lost is lost. */
   async restore(): Promise<void> {
     if (this.silent) for (const pair of this.pairs) for (const socket of pair) socket.resetAndDestroy();
@@ -83,6 +97,7 @@ export class TcpProxy {
       // A reset is what this proxy is for; the other side learns of it below.
       socket.on('error', () => undefined);
       socket.on('close', () => {
+        if (this.forgotten.has(pair) && !pair.every(({ destroyed }) => destroyed)) return;
         this.pairs.delete(pair);
         for (const each of pair) each.destroy();
       });

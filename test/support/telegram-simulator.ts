@@ -261,7 +261,7 @@ export class TelegramSimulator {
     }
     if ('gateway' in fault) {
       if (fault.performed) await this.perform(call);
-      return gatewayPage(fault.gateway);
+      return gatewayPage(fault);
     }
     return statusAnswer(fault);
   }
@@ -315,12 +315,20 @@ function statusAnswer({ status, headers, body }: Extract<Fault, { status: number
   return { status, body: answered, ...(headers && { headers }) };
 }
 
-function gatewayPage(status: number): Answer {
-  const title = `${status} ${STATUS_CODES[status]}`;
+/**
+ * The page of whatever stands before the Bot API. Cloudflare, which many relays run on, has statuses of its own
+ * (developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors): 521 the origin refuses
+ * the connection, 522 it answers no SYN within 19 s (or, 90 s after it connected, acknowledged nothing), 523 there is no
+ * route to it, 525 and 526 TLS with it does not come about, 530 its name cannot be resolved; all of them before the
+ * request went there. 520 (it answered nothing, or something unintelligible), 524 (it answered nothing within 125 s)
+ * and 527 come after it.
+ */
+function gatewayPage({ gateway: status, title: named, headers }: Extract<Fault, { gateway: number }>): Answer {
+  const title = named ?? `${status} ${STATUS_CODES[status] ?? ''}`.trim();
   const body =
     `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n` +
     '<hr><center>nginx/1.18.0</center>\r\n</body>\r\n</html>\r\n';
-  return { status, body, headers: { 'content-type': 'text/html' } };
+  return { status, body, headers: { 'content-type': 'text/html', ...headers } };
 }
 
 function send(response: ServerResponse, { status, body, headers }: Answer): void {

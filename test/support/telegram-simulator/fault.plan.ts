@@ -5,7 +5,7 @@ import type { SimulatedBot } from './simulated.bot.js';
  * - `status`: this answer instead of Telegram's; an object becomes JSON, a string is sent as it is
  * - `tooManyRequests`: 429 with so many seconds to wait
  * - `dropBefore`, `dropAfter`: the socket dies, before or after the call was performed
- * - `gateway`: a proxy's HTML page; `performed` says whether the call went through
+ * - `gateway`: the HTML page of a proxy or relay; `performed` says whether the call went through
  * - `delayMs`: the call is performed at once and answered late
  */
 export type Fault =
@@ -13,7 +13,7 @@ export type Fault =
   | { tooManyRequests: number }
   | 'dropBefore'
   | 'dropAfter'
-  | { gateway: 502 | 503 | 504; performed: boolean }
+  | { gateway: number; performed: boolean; title?: string; headers?: Record<string, string> }
   | { delayMs: number };
 
 export type FaultMatch = (params: Readonly<Record<string, unknown>>, bot: SimulatedBot) => boolean;

@@ -152,10 +152,16 @@ function sendContact(bot: SimulatedBot, params: CallParams): Message {
   });
 }
 
-/** A topic that was deleted is no reason to refuse an action, as it is for a message. */
+/**
+ * A topic that was deleted is no reason to refuse an action, as it is for a message. Direct messages of a channel have
+ * none (tdlib/td, DialogActionManager::send_dialog_action). An action is no message: no limit of messages counts it.
+ */
 function sendChatAction(bot: SimulatedBot, params: CallParams): true {
   const action = params.text('action');
   if (!CHAT_ACTIONS.has(action)) throw badRequest('wrong parameter action in request');
+  if (!params.has('business_connection_id') && bot.resolveChat(params).isDirectMessages) {
+    throw badRequest("Chat actions can't be sent to channel direct messages chats");
+  }
   sendTarget(bot, params.without('message_thread_id')).chat.action = action === 'cancel' ? undefined : action;
   return true;
 }
