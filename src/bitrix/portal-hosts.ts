@@ -70,9 +70,17 @@ export function isPortalAddress(url: URL, rules: HostRules): boolean {
   return url.protocol === 'https:' && url.port === '' && isCloudPortalHost(url.hostname);
 }
 
-/** Whether it is our own administrator who wants this origin called, wherever it lies: named by him, or a test's. */
+/**
+ * Whether it is our own administrator who wants this origin called, wherever it lies: named by them, or a test's. A
+ * portal that they named by its http address may have moved to https on the same host.
+ */
 export function isNamedAddress(url: URL, rules: HostRules): boolean {
-  return url.origin === rules.portalOrigin || (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname));
+  if (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname)) return true;
+  return rules.portalOrigin !== undefined && [rules.portalOrigin, secured(rules.portalOrigin)].includes(url.origin);
+}
+
+function secured(origin: string): string {
+  return `https://${new URL(origin).hostname}`;
 }
 
 /**

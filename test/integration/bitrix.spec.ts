@@ -20,6 +20,7 @@ import { ApplicationsService } from '../../src/bitrix/applications.service.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
+import { RestTroubles } from '../../src/bitrix/rest-troubles.js';
 import { TokenKeepaliveService } from '../../src/bitrix/token-keepalive.service.js';
 import { TokensService } from '../../src/bitrix/tokens.service.js';
 import { HTTP_OPTIONS } from '../../src/bitrix/transport.js';
@@ -158,10 +159,11 @@ function process_(variables: Record<string, string> = {}) {
   const limits = new RestLimitsRepository(db);
   const oauth = new OauthClient(httpService, environment);
   const stored = new ApplicationsRepository(db, encryption);
-  const applications = new ApplicationsService(environment, stored, portals, tokenRows);
+  const applications = new ApplicationsService(environment, stored, limits);
   const tokens = new TokensService(db, portals, tokenRows, oauth, applications);
   const limiter = new RateLimiter(limits, environment);
-  const client = new RestClient(httpService, portals, tokens, limiter, applications);
+  const troubles = new RestTroubles(limits);
+  const client = new RestClient(httpService, portals, tokens, limiter, applications, limits, troubles);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
   return {
@@ -368,7 +370,7 @@ describe('tokens', () => {
     const tokenRows = new TokensRepository(db, encryption);
     const portals = new PortalsRepository(db);
     const stored = new ApplicationsRepository(db, encryption);
-    const applications = new ApplicationsService(one.environment, stored, portals, tokenRows);
+    const applications = new ApplicationsService(one.environment, stored, new RestLimitsRepository(db));
     const tokens = new TokensService(db, portals, tokenRows, one.oauth, applications);
     expect((await tokens.accessToken(portal.id)).token).toBe('access-1-2');
   });
