@@ -76,11 +76,8 @@ export function isPortalAddress(url: URL, rules: HostRules): boolean {
  */
 export function isNamedAddress(url: URL, rules: HostRules): boolean {
   if (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname)) return true;
-  return rules.portalOrigin !== undefined && [rules.portalOrigin, secured(rules.portalOrigin)].includes(url.origin);
-}
-
-function secured(origin: string): string {
-  return `https://${new URL(origin).hostname}`;
+  const { portalOrigin } = rules;
+  return portalOrigin !== undefined && [portalOrigin, portalOrigin.replace(/^http:/, 'https:')].includes(url.origin);
 }
 
 /**

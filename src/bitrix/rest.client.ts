@@ -278,8 +278,8 @@ export class RestClient {
     const rules = await this.applications.hostRules(portal.clientId);
     const secured =
       known.protocol === 'http:' && destination.protocol === 'https:' && known.hostname === destination.hostname;
-    const allowed = secured || destination.protocol === known.protocol;
-    if (!allowed || !isPortalAddress(destination, rules)) {
+    const trusted = destination.protocol === known.protocol && isPortalAddress(destination, rules);
+    if (!secured && !trusted) {
       throw bitrixError(
         'unauthorised',
         'REDIRECT_REFUSED',
