@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { array, assert, integer, nat, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { partsOf } from './refused-call.plan.js';
 
@@ -52,24 +52,17 @@ describe('a request that was refused as a whole', () => {
   });
 
   it('keeps the order, takes nothing twice, fails only what is refused alone', () => {
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 60 }),
-        fc.array(fc.nat(59), { maxLength: 8 }),
-        fc.nat(80),
-        (n, bad, budget) => {
-          const { tried, taken, failed, left } = play(upTo(n), budget, (part) =>
-            bad.some((item) => part.includes(item)),
-          );
-          expect(tried.length).toBeLessThanOrEqual(budget);
-          expect(taken).toEqual([...new Set(taken)].sort((a, b) => a - b));
-          expect(failed.every((item) => bad.includes(item))).toBe(true);
-          expect(left).toEqual([...left].sort((a, b) => a - b));
-          expect([...taken, ...failed, ...left].sort((a, b) => a - b)).toEqual(upTo(n));
-          // Nothing that waits stands before anything that was settled.
-          expect(Math.max(-1, ...taken, ...failed)).toBeLessThan(Math.min(Infinity, ...left));
-        },
-      ),
+    assert(
+      property(integer({ min: 1, max: 60 }), array(nat(59), { maxLength: 8 }), nat(80), (n, bad, budget) => {
+        const { tried, taken, failed, left } = play(upTo(n), budget, (part) => bad.some((item) => part.includes(item)));
+        expect(tried.length).toBeLessThanOrEqual(budget);
+        expect(taken).toEqual([...new Set(taken)].sort((a, b) => a - b));
+        expect(failed.every((item) => bad.includes(item))).toBe(true);
+        expect(left).toEqual([...left].sort((a, b) => a - b));
+        expect([...taken, ...failed, ...left].sort((a, b) => a - b)).toEqual(upTo(n));
+        // Nothing that waits stands before anything that was settled.
+        expect(Math.max(-1, ...taken, ...failed)).toBeLessThan(Math.min(Infinity, ...left));
+      }),
     );
   });
 });

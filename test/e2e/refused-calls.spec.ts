@@ -121,7 +121,7 @@ it('a request that is too large is made smaller; only what is too large alone fa
   await alone.becomes('small', 'delivered');
 });
 
-describe('ERROR_CORE', { timeout: 90_000 }, () => {
+describe('ERROR_CORE', { timeout: 180_000 }, () => {
   it('of one message is tried a few times, then fails within 25 s; nobody waits for it', async () => {
     const chats = clients(20);
     const [bad, ...well] = chats as [Conversation, ...Conversation[]];
