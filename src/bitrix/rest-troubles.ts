@@ -37,7 +37,7 @@ export class RestTroubles implements OnApplicationBootstrap {
   /** Keeps what an error says beyond the message that met it, and answers the error to act upon. */
   async keep(portalId: bigint, method: string, error: UpstreamError): Promise<UpstreamError> {
     if (error.scope === 'portal') {
-      await this.note(portalId, WHOLE_PORTAL, error);
+      await this.note(portalId, WHOLE_PORTAL, error, error.retryAfterMs);
       return bitrixError(error.kind, error.code, error.detail, 'portal', DUE_AGAIN_MS);
     }
     if (METHOD_MISSING.has(error.code.toUpperCase()) && CARRIES_MESSAGES.test(method)) {
@@ -58,12 +58,13 @@ export class RestTroubles implements OnApplicationBootstrap {
     return rests.find(({ method }) => method === WHOLE_PORTAL)?.restMs ?? 0;
   }
 
-  private async note(portalId: bigint, method: string, error: UpstreamError): Promise<number> {
-    const { code, detail } = error;
-    const pauses: Pauses = {
-      first: error.retryAfterMs ?? FIRST_PAUSE_MS,
-      longest: Math.max(error.retryAfterMs ?? 0, LONGEST_PAUSE_MS),
-    };
+  private async note(
+    portalId: bigint,
+    method: string,
+    { code, detail }: UpstreamError,
+    first = FIRST_PAUSE_MS,
+  ): Promise<number> {
+    const pauses: Pauses = { first, longest: Math.max(first, LONGEST_PAUSE_MS) };
     const restMs = await this.limits.keepTrouble(portalId, { method, code, detail }, pauses);
     const what = method === WHOLE_PORTAL ? 'the portal' : method;
     this.logger.warn(`Portal ${portalId}: ${what} waits for ${Math.round(restMs / 1000)} s (${code}: ${detail})`);
