@@ -16,6 +16,7 @@ import {
 import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { RegistrationService } from '../connector/registration.service.js';
 import { OverviewRepository, type BotFacts, type PortalView } from '../storage/overview.repository.js';
+import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
 import { SchemaService } from '../storage/schema.service.js';
 import { BotsService } from '../telegram/bots.service.js';
 import { TelegramClient } from '../telegram/telegram.client.js';
@@ -35,7 +36,16 @@ import {
   queueCheck,
   type Check,
 } from './doctor.checks.js';
-import { attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck, proxyChecks } from './machine.checks.js';
+import {
+  type Attention,
+  attentionCheck,
+  clockCheck,
+  diskCheck,
+  disksOf,
+  portalClockCheck,
+  proxyChecks,
+} from './machine.checks.js';
+import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 import { linesOf } from './portals.controller.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -66,7 +76,7 @@ interface Traffic {
   /** Seconds for which the oldest message of a portal waits. */
   waiting: { portalId: bigint | null; seconds: number }[];
   /** Messages of a portal that wait for a person. */
-  attention: { portalId: bigint | null; failed: number; uncertain: number }[];
+  attention: ({ portalId: bigint | null } & Attention)[];
 }
 
 /** Finds out why messages do not flow. Never throws: what cannot be found out is a check that failed. */
@@ -84,6 +94,7 @@ export class DoctorService {
     private readonly registration: RegistrationService,
     private readonly applications: ApplicationsService,
     private readonly lifecycle: PortalLifecycleService,
+    private readonly limits: RestLimitsRepository,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -126,20 +137,23 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, waiting, attention, hindrances] = await Promise.all([
+    const [portals, bots, idle, waiting, attention, hindrances, unread, troubles] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
       this.overview.idleEndpoints(),
       this.overview.oldestWaitingByPortal(),
       this.overview.attention(),
       this.overview.hindrances(),
+      this.overview.unreadByPortal(),
+      this.limits.troubles(),
     ]);
     const parts = await Promise.all([
       ...portals.map(async (portal, place) => ({
         portalId: portal.id,
         checks: [
           ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`), installOf(portal, applications)),
-          ...(place < MOST_ASKED ? await this.askPortal(portal) : []),
+          ...(place < MOST_ASKED ? await this.askPortal(portal, applications) : []),
+          ...methodTroubleChecks(portal, troubles),
         ],
       })),
       ...bots.map(async (bot, place) => ({
@@ -154,7 +168,7 @@ export class DoctorService {
         ],
       })),
     ]);
-    return { portals, bots, parts, waiting, attention };
+    return { portals, bots, parts, waiting, attention: [...attention, ...unread] };
   }
 
   private async checkMachine(): Promise<Check[]> {
@@ -180,7 +194,7 @@ export class DoctorService {
   }
 
   /** One batch per portal: its bucket of requests belongs to the messages. */
-  private async askPortal(portal: PortalView): Promise<Check[]> {
+  private async askPortal(portal: PortalView, applications: Application[]): Promise<Check[]> {
     if (portal.state !== 'active') return [];
     const lines = linesOf(portal).slice(0, BATCH_LIMIT - 3);
     const commands: Record<string, RestCommand> = {
@@ -223,7 +237,9 @@ export class DoctorService {
         ),
       ];
     } catch (error) {
-      return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
+      if (!(error instanceof UpstreamError)) return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
+      const application = applications.find(({ clientId }) => clientId === portal.clientId) ?? null;
+      return [portalTroubleCheck(portal, application, error)];
     }
   }
 }

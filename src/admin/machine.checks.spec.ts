@@ -65,6 +65,20 @@ it('messages that wait for a person make nobody ill', () => {
   ).toContain('2 failed and 1 uncertain');
 });
 
+it('messages of clients that nobody can read turn the doctor', () => {
+  const found = [
+    { failed: 5, uncertain: 1 },
+    { unread: 1, unreadSince: new Date('2026-03-02T00:00:00Z') },
+    { unread: 2, unreadSince: new Date('2026-03-01T00:00:00Z') },
+  ];
+  expect(attentionCheck(found)).toMatchObject({
+    ok: false,
+    what: expect.stringMatching(/^3 messages of clients have failed since 2026-03-01T00:00:00/),
+    advice: expect.stringContaining('state=failed&direction=inbound'),
+  });
+  expect(attentionCheck(found.slice(1, 2)).what).toMatch(/^1 message of a client has failed/);
+});
+
 it('one way to Telegram that works is enough', () => {
   const dead = { name: 'http://10.0.0.1:3128', failure: 'ECONNREFUSED' };
   expect(proxyChecks([])).toEqual([]);

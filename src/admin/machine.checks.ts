@@ -87,16 +87,34 @@ async function spaceOf(path: string): Promise<Space> {
   return { path, freeBytes: bavail * bsize, totalBytes: blocks * bsize };
 }
 
-/** Messages of the last day that ended without having arrived for certain; a person decides about them. */
+/** Messages that ended without having arrived for certain; a person decides about them. */
 export interface Attention {
-  failed: number;
-  uncertain: number;
+  /** Of the last day, both ways. */
+  failed?: number;
+  uncertain?: number;
+  /** Messages of clients that no operator can read, and when the first of them came; until they are replayed or discarded. */
+  unread?: number;
+  unreadSince?: Date;
 }
 
-/** Never a failure: a client who blocked the bot is everyday life, and nothing of the service is wrong. */
+/**
+ * An answer that failed is no failure of the service: a client who blocked the bot is everyday life, and the operator
+ * was told. Of a client's words that failed nobody else knows.
+ */
 export function attentionCheck(found: Attention[]): Check {
-  const failed = found.reduce((sum, each) => sum + each.failed, 0);
-  const uncertain = found.reduce((sum, each) => sum + each.uncertain, 0);
+  const sum = (of: 'failed' | 'uncertain' | 'unread') => found.reduce((total, each) => total + (each[of] ?? 0), 0);
+  const unread = sum('unread');
+  if (unread > 0) {
+    const since = Math.min(...found.map(({ unreadSince }) => unreadSince?.getTime() ?? Infinity));
+    const whose = unread === 1 ? '1 message of a client has' : `${unread} messages of clients have`;
+    return check(
+      'attention',
+      false,
+      `${whose} failed since ${new Date(since).toISOString()}: no operator has read ${unread === 1 ? 'it' : 'them'}`,
+      'See GET /admin/messages?state=failed&direction=inbound, or Attention in the console: each names its reason. Retry what can go now, discard the rest.',
+    );
+  }
+  const [failed, uncertain] = [sum('failed'), sum('uncertain')];
   const what =
     failed + uncertain === 0
       ? 'No message of the last 24 hours waits for a person'

@@ -3,8 +3,7 @@ import { Problem } from '../common/problem.js';
 import { connectorIdOf, Environment, portalOriginOf } from '../config/environment.js';
 import { ApplicationsRepository } from '../storage/applications.repository.js';
 import type { Queryable } from '../storage/database.service.js';
-import { PortalsRepository } from '../storage/portals.repository.js';
-import { TokensRepository } from '../storage/tokens.repository.js';
+import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
 import { type HostRules, isPortalAddress } from './portal-hosts.js';
 
 /** An application of Bitrix24 whose portals we serve, without its secret. */
@@ -36,9 +35,6 @@ export interface NewApplication {
 
 export type ApplicationChange = Partial<Omit<NewApplication, 'clientId'>>;
 
-/** What the OAuth server says to a wrong secret: it tells nothing about the pair that was to be refreshed. */
-const WRONG_SECRET = ['invalid_client', 'wrong_client', 'unauthorized_client'];
-
 /**
  * Which applications are ours: the one of B24_CLIENT_ID and those stored. Whoever has to know an application, its
  * secret or the hosts that its tokens may be sent to asks here. Stored ones are read anew each time: installations,
@@ -49,8 +45,7 @@ export class ApplicationsService {
   constructor(
     private readonly environment: Environment,
     private readonly applications: ApplicationsRepository,
-    private readonly portals: PortalsRepository,
-    private readonly tokens: TokensRepository,
+    private readonly limits: RestLimitsRepository,
   ) {}
 
   /** The application of B24_CLIENT_ID; undefined when that is not set. */
@@ -135,8 +130,8 @@ export class ApplicationsService {
   }
 
   /**
-   * A new secret counts at once for every portal of the application; portals that were parked because the old one was
-   * refused go on. Throws {@link Problem} 404 `unknown_application`, 422 `bad_domain`.
+   * A new secret counts at once for every portal of the application; those that waited because the old one was refused
+   * go on. Throws {@link Problem} 404 `unknown_application`, 422 `bad_domain`.
    */
   async update(id: bigint, { clientSecret, name, domain, lineId }: ApplicationChange): Promise<Application> {
     const portalOrigin = originOf(domain);
@@ -147,10 +142,7 @@ export class ApplicationsService {
       ...(lineId !== undefined && { lineId }),
     });
     if (!changed) throw unknownApplication(id);
-    if (clientSecret !== undefined) {
-      await this.tokens.revive(changed.clientId, WRONG_SECRET);
-      await this.portals.endParks(changed.clientId);
-    }
+    if (clientSecret !== undefined) await this.limits.endPauses(changed.clientId);
     return changed;
   }
 

@@ -4,6 +4,7 @@ import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RestClient } from './rest.client.js';
+import { RestTroubles } from './rest-troubles.js';
 import { TokenKeepaliveService } from './token-keepalive.service.js';
 import { TokensService } from './tokens.service.js';
 import { HTTP_OPTIONS } from './transport.js';
@@ -11,7 +12,15 @@ import { HTTP_OPTIONS } from './transport.js';
 /** Bitrix24 as an OAuth REST service; it knows nothing of messages. Its tables come from the global StorageModule. */
 @Module({
   imports: [HttpModule.register(HTTP_OPTIONS)],
-  providers: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient, TokenKeepaliveService],
-  exports: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient],
+  providers: [
+    ApplicationsService,
+    OauthClient,
+    TokensService,
+    RateLimiter,
+    RestClient,
+    RestTroubles,
+    TokenKeepaliveService,
+  ],
+  exports: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient, RestTroubles],
 })
 export class BitrixModule {}

@@ -86,10 +86,11 @@ describe('the token endpoint', () => {
 
   it.each([
     [400, 'invalid_grant', 'unauthorised'],
-    [400, 'invalid_client', 'unauthorised'],
-    [200, 'wrong_client', 'unauthorised'],
+    [400, 'invalid_client', 'refused'],
+    [200, 'wrong_client', 'refused'],
+    [403, 'access_denied', 'refused'],
     [401, 'NOT_INSTALLED', 'unauthorised'],
-    [402, 'PAYMENT_REQUIRED', 'unauthorised'],
+    [402, 'PAYMENT_REQUIRED', 'refused'],
     [500, 'INTERNAL_SERVER_ERROR', 'not_sent'],
     [400, 'SOMETHING_NEW', 'not_sent'],
     [503, 'QUERY_LIMIT_EXCEEDED', 'not_sent'],

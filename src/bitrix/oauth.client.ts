@@ -1,7 +1,7 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { watchCall } from '../common/spans.js';
-import { UpstreamError } from '../common/upstream-error.js';
+import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
 import {
@@ -19,23 +19,32 @@ import { post, TransportError } from './transport.js';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Answers of the OAuth server that repeating cannot change (apidocs.bitrix24.com, "OAuth error codes"). Anything
- * else it says is taken as trouble that passes: a pair is only given up on a clear word.
+ * What the token endpoint says of the pair or the code itself (apidocs.bitrix24.com, "OAuth error codes"): it is void,
+ * and only a new installation helps.
  */
-const TERMINAL = new Set([
-  'invalid_grant',
+const ABOUT_THE_PAIR = new Set(['invalid_grant', 'not_installed']);
+
+/**
+ * What it says of the application or the bill: a person has to put something right, and then the pair is as good as
+ * before. Anything else is taken as trouble that passes.
+ */
+const ABOUT_THE_APPLICATION = new Set([
   'invalid_client',
   'wrong_client',
   'unauthorized_client',
-  'not_installed',
   'payment_required',
+  'access_denied',
   'invalid_scope',
   'insufficient_scope',
   'invalid_request',
   'unsupported_grant_type',
   'portal_deleted',
-  'access_denied',
-  // Of app.info:
+]);
+
+/** What app.info says of an access token that is void. */
+const ABOUT_THE_TOKEN = new Set([
+  ...ABOUT_THE_PAIR,
+  ...ABOUT_THE_APPLICATION,
   'expired_token',
   'invalid_token',
   'no_auth_found',
@@ -83,8 +92,8 @@ export interface ReceivedOauthServer {
 
 /**
  * Bitrix24's OAuth 2.0 server (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). Credentials travel in form
- * bodies, never in URLs. Every failure is an {@link UpstreamError}: `unauthorised` is final, `not_sent` and
- * `unknown` may be tried again.
+ * bodies, never in URLs. Every failure is an {@link UpstreamError}: `unauthorised` is final for what was handed in,
+ * `refused` speaks of the application and not of what was handed in, `not_sent` and `unknown` may be tried again.
  */
 @Injectable()
 export class OauthClient {
@@ -161,15 +170,26 @@ export class OauthClient {
     if (!body) throw unreadable(answer.status);
     // Before the status: an unknown client id is answered with 200.
     const fault = readFault(body);
-    if (fault) throw classifyOauthFault(fault, answer.status);
+    if (fault) throw classifyOauthFault(fault, answer.status, url.endsWith('/oauth/token/'));
     if (answer.status !== 200) throw unreadable(answer.status);
     return body;
   }
 }
 
-function classifyOauthFault(fault: RestFault, status: number): UpstreamError {
-  const kind = TERMINAL.has(fault.code.toLowerCase()) && status < 500 ? 'unauthorised' : 'not_sent';
-  return bitrixError(kind, fault.code, `the OAuth server said: ${describe(fault)}`, 'endpoint');
+function classifyOauthFault(fault: RestFault, status: number, ofPair: boolean): UpstreamError {
+  const detail = `the OAuth server said: ${describe(fault)}`;
+  return bitrixError(
+    status < 500 ? kindOf(fault.code.toLowerCase(), ofPair) : 'not_sent',
+    fault.code,
+    detail,
+    'endpoint',
+  );
+}
+
+function kindOf(code: string, ofPair: boolean): UpstreamErrorKind {
+  if (!ofPair) return ABOUT_THE_TOKEN.has(code) ? 'unauthorised' : 'not_sent';
+  if (ABOUT_THE_PAIR.has(code)) return 'unauthorised';
+  return ABOUT_THE_APPLICATION.has(code) ? 'refused' : 'not_sent';
 }
 
 /** A page is a gateway's: the credentials were not judged, so it is never final. */

@@ -38,6 +38,16 @@ describe('assertPortalEndpoint', () => {
     expect(() => assertPortalEndpoint('https://crm.acme.example/rest/', box)).toThrow(UntrustedHostError);
   });
 
+  it('takes a portal that moved to https on the same host', () => {
+    const named = { portalOrigin: 'http://crm.acme.example', oauthOrigin: undefined };
+    const moved = 'https://crm.acme.example/rest/';
+    expect(assertPortalEndpoint(moved, named)).toBe(moved);
+    for (const other of ['https://acme.example/rest/', 'https://crm.acme.example:8443/rest/'])
+      expect(() => assertPortalEndpoint(other, named)).toThrow(UntrustedHostError);
+    const secure = { portalOrigin: 'https://crm.acme.example', oauthOrigin: undefined };
+    expect(() => assertPortalEndpoint('http://crm.acme.example/rest/', secure)).toThrow(UntrustedHostError);
+  });
+
   it('takes this machine only while B24_OAUTH_URL is set', () => {
     for (const address of ['http://127.0.0.1:9001/rest/', 'http://localhost:9001/rest/', 'http://[::1]:9001/rest/']) {
       expect(assertPortalEndpoint(address, sandbox)).toBe(address);

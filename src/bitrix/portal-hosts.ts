@@ -56,9 +56,14 @@ export function isPortalAddress(url: URL, rules: HostRules): boolean {
   return url.protocol === 'https:' && url.port === '' && isCloudPortalHost(url.hostname);
 }
 
-/** Whether it is our own administrator who wants this origin called, wherever it lies: named by him, or a test's. */
+/**
+ * Whether it is our own administrator who wants this origin called, wherever it lies: named by them, or a test's. A
+ * portal that they named by its http address may have moved to https on the same host.
+ */
 export function isNamedAddress(url: URL, rules: HostRules): boolean {
-  return url.origin === rules.portalOrigin || (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname));
+  if (rules.oauthOrigin !== undefined && isLoopbackHost(url.hostname)) return true;
+  const { portalOrigin } = rules;
+  return portalOrigin !== undefined && [portalOrigin, portalOrigin.replace(/^http:/, 'https:')].includes(url.origin);
 }
 
 /**

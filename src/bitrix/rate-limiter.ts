@@ -58,14 +58,9 @@ export class RateLimiter {
     await this.limits.rest(portalId, method.toLowerCase(), forMs);
   }
 
-  /** The resting methods of a portal, lower case, and for how many milliseconds more. */
-  pausedMethods(portalId: bigint): Promise<Map<string, number>> {
-    return this.limits.restingMethods(portalId);
-  }
-
   /** Until when a method of a portal rests; undefined when it may be called. */
   async methodPausedUntil(portalId: bigint, method: string): Promise<Date | undefined> {
-    const rest = (await this.pausedMethods(portalId)).get(method.toLowerCase());
-    return rest === undefined ? undefined : new Date(Date.now() + rest);
+    const rest = (await this.limits.rests(portalId)).find((known) => known.method === method.toLowerCase());
+    return rest && rest.restMs > 0 ? new Date(Date.now() + rest.restMs) : undefined;
   }
 }

@@ -6,9 +6,12 @@ import {
   classifyTransport,
   faultOf,
   isInstallationLost,
+  isPageRefusal,
   isTokenRejected,
   isUserRejected,
   operationPauseMs,
+  pageAboutWords,
+  pageOfPortal,
   parseObject,
 } from './rest-errors.js';
 import { TransportError } from './transport.js';
@@ -36,11 +39,11 @@ describe('faults', () => {
     ['IMCONNECTOR_NOT_SPECIFIED_CORRECT_CONNECTOR', 400, 'not_sent', 'line', 60_000],
     ['expired_token', 401, 'unauthorised', 'endpoint', 60_000],
     ['authorization_error', 401, 'unauthorised', 'endpoint', 60_000],
-    ['ACCESS_DENIED', 403, 'unauthorised', 'endpoint', 300_000],
-    ['ACCESS_DENIED', 401, 'unauthorised', 'endpoint', 300_000],
+    ['ACCESS_DENIED', 403, 'unauthorised', 'portal', 30_000],
+    ['ACCESS_DENIED', 401, 'unauthorised', 'portal', 30_000],
     ['ACCESS_DENIED', 400, 'refused', 'message', undefined],
-    ['PAYMENT_REQUIRED', 401, 'unauthorised', 'endpoint', 300_000],
-    ['OVERLOAD_LIMIT', 503, 'unauthorised', 'endpoint', 600_000],
+    ['PAYMENT_REQUIRED', 401, 'unauthorised', 'portal', 30_000],
+    ['OVERLOAD_LIMIT', 503, 'unauthorised', 'portal', 600_000],
     ['PORTAL_DELETED', 410, 'unauthorised', 'endpoint', undefined],
     ['APPLICATION_NOT_FOUND', 401, 'unauthorised', 'endpoint', undefined],
     ['ERROR_OAUTH', 401, 'unauthorised', 'endpoint', undefined],
@@ -103,8 +106,9 @@ it.each<[status: number, kind: string, scope: string]>([
   [200, 'unknown', 'message'],
   [302, 'not_sent', 'endpoint'],
   [400, 'refused', 'message'],
-  [403, 'unauthorised', 'endpoint'],
-  [404, 'unauthorised', 'endpoint'],
+  [403, 'refused', 'message'],
+  [406, 'refused', 'message'],
+  [404, 'refused', 'message'],
   [413, 'refused', 'message'],
   [429, 'not_sent', 'endpoint'],
   [500, 'unknown', 'message'],
@@ -113,6 +117,27 @@ it.each<[status: number, kind: string, scope: string]>([
   [504, 'unknown', 'message'],
 ])('a page with %i means %s', (status, kind, scope) => {
   expect(classifyPage(status)).toMatchObject({ kind, scope, code: `HTTP_${status}` });
+});
+
+it('a portal that wants https says nothing about the message', () => {
+  const { kind, scope } = classifyFault(fault('INVALID_REQUEST', 'Https required.'), { status: 400 });
+  expect([kind, scope]).toEqual(['not_sent', 'portal']);
+  expect(classifyFault(fault('INVALID_REQUEST', 'Something else'), { status: 400 }).kind).toBe('refused');
+});
+
+it('tells the title of a page, and what the page was about', () => {
+  const page = classifyPage(
+    403,
+    '<html><head>\n<title lang="en"> Licence &amp; trial\n ended &#8212; &lt;b&gt;</title>',
+  );
+  expect(page.detail).toBe('Bitrix24 answered with a page instead of JSON (403, “Licence & trial ended — <b>”)');
+  expect(isPageRefusal(page)).toBe(true);
+  expect(isPageRefusal(classifyPage(503))).toBe(false);
+  expect(isPageRefusal(classifyFault(fault('ERROR_ARGUMENT'), { status: 400 }))).toBe(false);
+  expect(pageAboutWords(page)).toMatchObject({ kind: 'refused', scope: 'message', code: 'filtered' });
+  expect(pageAboutWords(classifyPage(413))).toMatchObject({ kind: 'refused', code: 'too_large' });
+  expect(pageOfPortal(page)).toMatchObject({ scope: 'portal', code: 'HTTP_403', detail: page.detail });
+  expect(classifyPage(403, `<title>${'x'.repeat(2_000)}`).detail.length).toBeLessThan(200);
 });
 
 it('knows what never left from what may have arrived', () => {

@@ -19,6 +19,7 @@ export interface FaultContext {
 type Outcome = [kind: UpstreamErrorKind, scope: UpstreamErrorScope, retryAfterMs?: number];
 
 const MINUTE_MS = 60_000;
+const HALF_MINUTE_MS = 30_000;
 
 /** How long a method rests after OPERATION_TIME_LIMIT when Bitrix24 does not say. */
 const OPERATION_PAUSE_MS = MINUTE_MS;
@@ -56,10 +57,10 @@ const OUTCOMES: Record<string, Outcome> = {
   APPLICATION_NOT_FOUND: ['unauthorised', 'endpoint'],
   ERROR_OAUTH: ['unauthorised', 'endpoint'],
   NOT_INSTALLED: ['unauthorised', 'endpoint'],
-  // Heals without us (a payment, the support); looked at again rarely.
-  PAYMENT_REQUIRED: ['unauthorised', 'endpoint', 5 * MINUTE_MS],
-  OVERLOAD_LIMIT: ['unauthorised', 'endpoint', 10 * MINUTE_MS],
-  INVALID_CREDENTIALS: ['unauthorised', 'endpoint', 5 * MINUTE_MS],
+  // Heals without us (a payment, the support); the times are those of the first look.
+  PAYMENT_REQUIRED: ['unauthorised', 'portal', HALF_MINUTE_MS],
+  OVERLOAD_LIMIT: ['unauthorised', 'portal', 10 * MINUTE_MS],
+  INVALID_CREDENTIALS: ['unauthorised', 'portal', HALF_MINUTE_MS],
   INSUFFICIENT_SCOPE: ['unauthorised', 'method', 5 * MINUTE_MS],
   INVALID_SCOPE: ['unauthorised', 'method', 5 * MINUTE_MS],
 
@@ -134,8 +135,10 @@ function outcomeOf(fault: RestFault, { status = 0, time }: FaultContext): Outcom
   if (code === 'OPERATION_TIME_LIMIT') return ['not_sent', 'method', operationPauseMs(time)];
   // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method (400).
   if (code === 'ACCESS_DENIED') {
-    return status === 401 || status === 403 ? ['unauthorised', 'endpoint', 5 * MINUTE_MS] : ['refused', 'message'];
+    return status === 401 || status === 403 ? ['unauthorised', 'portal', HALF_MINUTE_MS] : ['refused', 'message'];
   }
+  // The portal moved to https; the web server says so before any token is looked at.
+  if (code === 'INVALID_REQUEST' && /https/i.test(fault.description)) return ['not_sent', 'portal'];
   if (code === 'ERROR_CORE' && fault.description.includes('SQL query error')) return ['not_sent', 'message'];
   const known = OUTCOMES[code];
   if (known) return known;
@@ -155,19 +158,53 @@ export function operationPauseMs(time: RestTime | undefined): number {
   return Math.min(Math.max(Math.ceil(pause), 1_000), LONGEST_OPERATION_PAUSE_MS);
 }
 
-/** What an answer without JSON means: a gateway, a licence page or a web server spoke, not the REST API. */
-export function classifyPage(status: number): UpstreamError {
+/**
+ * What an answer without JSON means: a gateway, a filter, a licence page or a web server spoke, not the REST API. With
+ * 4xx it spoke before the application saw the request, so nothing of it happened; whether it minds these words or every
+ * call, the page does not tell.
+ */
+export function classifyPage(status: number, text = ''): UpstreamError {
   const code = `HTTP_${status}`;
-  const said = 'Bitrix24 answered with a page instead of JSON';
+  const title = titleOf(text);
+  const said = `Bitrix24 answered with a page instead of JSON (${status}${title ? `, “${title}”` : ''})`;
   const untouched = (status >= 300 && status < 400) || [408, 429, 503].includes(status);
   if (untouched) return bitrixError('not_sent', code, said, 'endpoint');
-  if ([401, 402, 403, 404, 410].includes(status)) {
-    return bitrixError('unauthorised', code, `${said}: the portal is closed or has no licence`, 'endpoint', 300_000);
-  }
   if (status >= 400 && status < 500) return bitrixError('refused', code, said, 'message');
   // A gateway that lost its server (502) knows that the request has ended, one that lost its patience (504) does not.
   const over = status !== 504;
   return new UpstreamError({ network: 'bitrix24', kind: 'unknown', code, detail: said, scope: 'message', over });
+}
+
+/** A page came where the REST API should have judged the call. */
+export const isPageRefusal = (error: unknown): error is UpstreamError =>
+  error instanceof UpstreamError && error.kind === 'refused' && /^HTTP_4\d\d$/.test(error.code);
+
+/** The page came for these words, while another call was answered: a filter, or the size. */
+export function pageAboutWords({ code, detail }: UpstreamError): UpstreamError {
+  return code === 'HTTP_413'
+    ? bitrixError(
+        'refused',
+        'too_large',
+        `The web server of the portal finds the request too large. ${detail}.`,
+        'message',
+      )
+    : bitrixError('refused', 'filtered', `A filter before the portal refuses these words. ${detail}.`, 'message');
+}
+
+/** The page comes whatever is asked. */
+export function pageOfPortal({ code, detail }: UpstreamError): UpstreamError {
+  return bitrixError('unauthorised', code, detail, 'portal');
+}
+
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', nbsp: ' ', laquo: '«', raquo: '»' };
+
+/** The title of a page, for people; '' when it has none. */
+function titleOf(page: string): string {
+  const title = /<title[^>]*>([^<]{0,500})/i.exec(page.slice(0, 20_000))?.[1] ?? '';
+  const words = title
+    .replace(/&#(\d{1,6});/g, (_all, point: string) => String.fromCodePoint(Math.min(Number(point), 0x10ffff)))
+    .replace(/&([a-z]{2,6});/g, (whole, name: string) => ENTITIES[name] ?? whole);
+  return redact(words).replace(/\s+/g, ' ').trim().slice(0, 100);
 }
 
 /** A connection that never stood carried nothing; after that nobody knows. */

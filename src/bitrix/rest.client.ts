@@ -5,6 +5,7 @@ import qs from 'qs';
 import { outcomeOfError, watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { type Rest, RestLimitsRepository, WHOLE_PORTAL } from '../storage/rest-limits.repository.js';
 import { ApplicationsService } from './applications.service.js';
 import { isPortalAddress } from './portal-hosts.js';
 import { RateLimiter } from './rate-limiter.js';
@@ -16,14 +17,18 @@ import {
   faultOf,
   isInstallationLost,
   isOperationLimit,
+  isPageRefusal,
   isQueryLimit,
   isRecord,
   isTokenRejected,
   isUserRejected,
   operationPauseMs,
+  pageAboutWords,
+  pageOfPortal,
   parseObject,
   readFault,
 } from './rest-errors.js';
+import { RestTroubles } from './rest-troubles.js';
 import { SharedRead } from './shared-read.js';
 import {
   BATCH_LIMIT,
@@ -54,6 +59,12 @@ const OPERATING_CEILING_S = 420;
 /** Administrators whose pairs are tried for one call. */
 const MAX_USERS = 5;
 
+/** Asks nothing of a portal: what answers it answers others; Bitrix24 has had it since its REST began. */
+const HARMLESS = 'app.info';
+const HARMLESS_TIMEOUT_MS = 10_000;
+/** How long the answer to it counts for other calls that a page refused. */
+const HARMLESS_KEPT_MS = 5_000;
+
 /**
  * Calls REST methods of a portal: authorised, within the portal's limits, and with every outcome put into one of
  * the classes of {@link UpstreamError}. Nothing leaves the process for a portal that is not installed.
@@ -64,7 +75,9 @@ const MAX_USERS = 5;
 export class RestClient {
   private readonly logger = new Logger(RestClient.name);
   /** Calls of many chats begin together; each needs to know what holds at that moment. */
-  private readonly resting = new SharedRead((portalId: bigint) => this.limiter.pausedMethods(portalId));
+  private readonly resting = new SharedRead((portalId: bigint) => this.limits.rests(portalId));
+  /** What became of the harmless call, by portal. */
+  private readonly verdicts = new Map<bigint, { until: number; verdict: Promise<UpstreamError | undefined> }>();
   private readonly records = new SharedRead((portalId: bigint) => this.portals.findById(portalId));
 
   constructor(
@@ -73,6 +86,8 @@ export class RestClient {
     private readonly tokens: TokensService,
     private readonly limiter: RateLimiter,
     private readonly applications: ApplicationsService,
+    private readonly limits: RestLimitsRepository,
+    private readonly troubles: RestTroubles,
   ) {}
 
   /** Calls one method. Throws {@link UpstreamError} for everything that is not a success. */
@@ -84,14 +99,16 @@ export class RestClient {
   ): Promise<RestAnswer<Result>> {
     const permit = new Permit(this.limiter, portalId, options.permit);
     try {
-      const rest = (await this.resting.get(portalId)).get(method.toLowerCase());
-      if (rest !== undefined) throw methodRests(rest);
+      const rests = await this.resting.get(portalId);
+      const rest = restOf(rests, method);
+      if (rest) throw methodRests(rest);
       const answer = await this.send<Result>(portalId, method, params, options, permit).catch(
         async (error: unknown) => {
           if (isOperationLimit(error)) await this.pauseMethods(portalId, new Map([[method, error.retryAfterMs]]));
           throw error;
         },
       );
+      await this.worksAgain(portalId, rests, [method]);
       await this.pauseMethods(portalId, new Map([[method, excess(answer.time)]]));
       return answer;
     } finally {
@@ -114,16 +131,24 @@ export class RestClient {
       throw new RangeError(`a batch takes ${BATCH_LIMIT} commands, not ${entries.length}`);
     const permit = new Permit(this.limiter, portalId, options.permit);
     try {
-      const resting = await this.resting.get(portalId);
+      const rests = await this.resting.get(portalId);
       const halt = options.halt ?? false;
-      const { ready, held } = withhold(entries, resting, halt);
+      const { ready, held } = withhold(entries, rests, halt);
       if (ready.length === 0) return { results: Object.fromEntries(held) as BatchAnswer<Key>['results'] };
       const body = {
         halt: halt ? 1 : 0,
         cmd: Object.fromEntries(ready.map(([key, command]) => [key, encode(command)])),
       };
       const answer = await this.send<unknown>(portalId, 'batch', body, options, permit);
-      const outcomes = ready.map(([key]) => [key, readCommand(key, answer.result, halt)] as const);
+      const outcomes = await Promise.all(
+        ready.map(async ([key, { method }]) => {
+          const outcome = readCommand(key, answer.result, halt);
+          if (outcome.ok) return [key, outcome] as const;
+          return [key, { ok: false, error: await this.keepTrouble(portalId, method, outcome.error) }] as const;
+        }),
+      );
+      const working = outcomes.filter(([, { ok }]) => ok).map(([key]) => commands[key].method);
+      await this.worksAgain(portalId, rests, working);
       await this.watchCommands(portalId, commands, outcomes, answer.result);
       return {
         results: Object.fromEntries([...outcomes, ...held]) as BatchAnswer<Key>['results'],
@@ -135,10 +160,33 @@ export class RestClient {
   }
 
   /**
+   * The caller learned that a method takes nothing at all now, whatever it brings: it is left alone, for longer each
+   * time. Answers the error to act upon.
+   */
+  holdMethod(portalId: bigint, method: string, error: UpstreamError): Promise<UpstreamError> {
+    return this.troubles.keepMethod(portalId, method, error);
+  }
+
+  /** One call; what its failure says about the portal as a whole is kept. */
+  private async send<Result>(
+    portalId: bigint,
+    method: string,
+    params: RestParams,
+    options: CallOptions,
+    permit: Permit,
+  ): Promise<RestAnswer<Result>> {
+    try {
+      return await this.insist<Result>(portalId, method, params, options, permit);
+    } catch (error) {
+      throw error instanceof UpstreamError ? await this.keepTrouble(portalId, method, error) : error;
+    }
+  }
+
+  /**
    * Sends until there is an answer that another token, another administrator or the portal's new address cannot
    * change. Each of them is tried once (administrators: until none is left).
    */
-  private async send<Result>(
+  private async insist<Result>(
     portalId: bigint,
     method: string,
     params: RestParams,
@@ -152,7 +200,7 @@ export class RestClient {
       await permit.use();
       const { destination, answer, error } = await this.exchange<Result>(portal, method, credentials, params, options);
       if (destination && !moved) {
-        portal = await this.follow(portal, destination);
+        portal = await this.follow(portal, destination, credentials);
         moved = true;
         continue;
       }
@@ -164,6 +212,8 @@ export class RestClient {
         credentials = await this.tokens.rejectUser(portalId, credentials, error.code);
         users += 1;
         renewed = false;
+      } else if (isPageRefusal(error)) {
+        throw await this.judgePage(portal, method, credentials, error);
       } else {
         throw await this.noteTrouble(portal, credentials, error);
       }
@@ -219,25 +269,84 @@ export class RestClient {
   }
 
   /**
-   * A renamed portal answers 302 with its new host. That host is about to get our token, so it has to be one of
-   * Bitrix24's; a deleted portal redirects to the vendor's site instead.
+   * A renamed portal answers 302 with its new host, and one that moved to https redirects to itself. That address is
+   * about to get our token, so it has to be one of Bitrix24's or the one that is named; a deleted portal redirects to
+   * the vendor's site instead. Never back from https to http.
    */
-  private async follow(portal: PortalRecord, destination: URL): Promise<PortalRecord> {
+  private async follow(portal: PortalRecord, destination: URL, credentials: Credentials): Promise<PortalRecord> {
     const known = new URL(portal.clientEndpoint);
     const rules = await this.applications.hostRules(portal.clientId);
-    if (destination.protocol !== known.protocol || !isPortalAddress(destination, rules)) {
+    const secured =
+      known.protocol === 'http:' && destination.protocol === 'https:' && known.hostname === destination.hostname;
+    const trusted = destination.protocol === known.protocol && isPortalAddress(destination, rules);
+    if (!secured && !trusted) {
       throw bitrixError(
         'unauthorised',
         'REDIRECT_REFUSED',
         `the portal redirects to ${destination.host}, which is no portal`,
-        'endpoint',
-        300_000,
+        'portal',
       );
     }
-    const clientEndpoint = destination.origin + known.pathname;
-    await this.portals.saveRename(portal.id, destination.host, clientEndpoint);
-    this.logger.log(`Portal ${portal.id} moved from ${known.host} to ${destination.host}`);
-    return { ...portal, domain: destination.host, clientEndpoint };
+    const moved = { ...portal, domain: destination.host, clientEndpoint: destination.origin + known.pathname };
+    if (secured) await this.assertSamePortal(moved, credentials);
+    await this.portals.saveRename(portal.id, moved.domain, moved.clientEndpoint);
+    this.logger.log(`Portal ${portal.id} moved from ${known.origin} to ${destination.origin}`);
+    return moved;
+  }
+
+  /** Whoever answers there must know our token: only the portal that it was issued for does. */
+  private async assertSamePortal(portal: PortalRecord, credentials: Credentials): Promise<void> {
+    const { answer, error } = await this.askHarmless(portal, credentials);
+    if (error && !isTokenRejected(error)) throw error;
+    const { CODE: code } = isRecord(answer?.result) ? answer.result : {};
+    const another = typeof code === 'string' && code.startsWith('local.') && code !== portal.clientId;
+    if (!another) return;
+    throw bitrixError(
+      'unauthorised',
+      'REDIRECT_REFUSED',
+      `the portal redirects to ${portal.domain}, where another application answers`,
+      'portal',
+    );
+  }
+
+  /**
+   * What a page in place of an answer means. Where a call that asks for nothing gets a page too, the portal is closed;
+   * where it is answered, the page was about what the call said, and nothing of it happened.
+   */
+  private async judgePage(
+    portal: PortalRecord,
+    method: string,
+    credentials: Credentials,
+    page: UpstreamError,
+  ): Promise<UpstreamError> {
+    if (method === HARMLESS) return pageOfPortal(page);
+    const verdict = await this.harmless(portal, credentials);
+    if (verdict?.scope === 'portal') return verdict;
+    // It did not come through, for another reason: nobody knows, and nothing happened.
+    if (verdict?.kind === 'unknown' || verdict?.kind === 'not_sent')
+      return bitrixError('not_sent', page.code, page.detail, 'endpoint');
+    return isPageRefusal(verdict) ? pageOfPortal(verdict) : pageAboutWords(page);
+  }
+
+  /** How the harmless call ends; undefined: answered. One call for all that ask within some seconds. */
+  private harmless(portal: PortalRecord, credentials: Credentials): Promise<UpstreamError | undefined> {
+    const last = this.verdicts.get(portal.id);
+    if (last && performance.now() < last.until) return last.verdict;
+    const verdict = this.askHarmless(portal, credentials).then(
+      ({ error }) => (error instanceof UpstreamError ? error : undefined),
+      (error: unknown) => {
+        if (error instanceof UpstreamError) return bitrixError('unknown', error.code, error.detail, 'endpoint');
+        throw error;
+      },
+    );
+    this.verdicts.set(portal.id, { until: performance.now() + HARMLESS_KEPT_MS, verdict });
+    verdict.catch(() => this.verdicts.delete(portal.id));
+    return verdict;
+  }
+
+  private async askHarmless(portal: PortalRecord, credentials: Credentials): Promise<Exchange<unknown>> {
+    await new Permit(this.limiter, portal.id).use();
+    return this.exchange(portal, HARMLESS, credentials, {}, { timeoutMs: HARMLESS_TIMEOUT_MS });
   }
 
   /** Remembers what an error says about the whole portal, and answers the error to throw. */
@@ -269,6 +378,22 @@ export class RestClient {
       if (pause !== undefined) pauses.set(method, Math.max(pause, pauses.get(method) ?? 0));
     }
     await this.pauseMethods(portalId, pauses);
+  }
+
+  /** Keeping it must not hide the trouble itself. */
+  private async keepTrouble(portalId: bigint, method: string, error: UpstreamError): Promise<UpstreamError> {
+    return (await this.note(() => this.troubles.keep(portalId, method, error))) ?? error;
+  }
+
+  /** Methods that answered, and so the portal, are in trouble no longer. */
+  private async worksAgain(portalId: bigint, rests: Rest[], methods: string[]): Promise<void> {
+    const working = new Set([WHOLE_PORTAL, ...methods.map((method) => method.toLowerCase())]);
+    const over = rests.filter(({ trouble, method }) => trouble && working.has(method)).map(({ method }) => method);
+    if (over.length === 0) return;
+    await this.note(() => this.limits.endTroubles(portalId, over));
+    this.logger.log(
+      `Portal ${portalId}: ${over.map((method) => (method === WHOLE_PORTAL ? 'it' : method)).join(', ')} works again`,
+    );
   }
 
   private async pauseMethods(portalId: bigint, pauses: Map<string, number | undefined>): Promise<void> {
@@ -331,11 +456,11 @@ class Permit {
 
 function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
   const body = parseObject(text);
-  if (!body) throw classifyPage(status);
+  if (!body) throw classifyPage(status, text);
   const time = isRecord(body['time']) ? (body['time'] as RestTime) : undefined;
   const fault = faultOf(body);
   if (fault) throw classifyFault(fault, { status, ...(time && { time }) });
-  if (!('result' in body) || status >= 300) throw classifyPage(status);
+  if (!('result' in body) || status >= 300) throw classifyPage(status, text);
   return {
     result: body['result'] as Result,
     ...(time && { time }),
@@ -350,12 +475,12 @@ function redirection({ status, location }: HttpAnswer): URL | undefined {
 }
 
 /** Sets aside the commands whose method rests and, with `halt`, all that follow the first of them. */
-function withhold<Key extends string>(entries: [Key, RestCommand][], resting: Map<string, number>, halt: boolean) {
+function withhold<Key extends string>(entries: [Key, RestCommand][], rests: Rest[], halt: boolean) {
   const ready: [Key, RestCommand][] = [];
   const held: [Key, CommandOutcome][] = [];
   for (const [key, command] of entries) {
-    const rest = resting.get(command.method.toLowerCase());
-    if (rest !== undefined) held.push([key, { ok: false, error: methodRests(rest) }]);
+    const rest = restOf(rests, command.method);
+    if (rest) held.push([key, { ok: false, error: methodRests(rest) }]);
     else if (halt && held.length > 0) held.push([key, { ok: false, error: halted() }]);
     else ready.push([key, command]);
   }
@@ -415,8 +540,17 @@ function pauseOf(error: UpstreamError): number | undefined {
   return isOperationLimit(error) ? error.retryAfterMs : undefined;
 }
 
-function methodRests(forMs: number): UpstreamError {
-  return bitrixError('not_sent', 'OPERATION_TIME_LIMIT', 'the method rests for its execution time', 'method', forMs);
+/** A method that may not be called now. */
+function restOf(rests: Rest[], method: string): Rest | undefined {
+  return rests.find((rest) => rest.restMs > 0 && rest.method === method.toLowerCase());
+}
+
+function methodRests({ restMs, trouble }: Rest): UpstreamError {
+  const { code, detail } = trouble ?? {
+    code: 'OPERATION_TIME_LIMIT',
+    detail: 'the method rests for its execution time',
+  };
+  return bitrixError('not_sent', code, detail, 'method', restMs);
 }
 
 function halted(): UpstreamError {

@@ -25,8 +25,22 @@ const RENEW_BEFORE_MS = 60_000;
 /** Until shortly before its end a token is better than none. */
 const LAST_USE_MS = 5_000;
 
-/** How long a pair is left alone after a refresh that failed without a clear word. */
-const PAUSE_MS = 30_000;
+/** How long a pair is left alone after a hiccup of the OAuth server: at first, and at most; each pause doubles. */
+const HICCUP_MS = { first: 1_000, longest: 30_000 };
+/** The same after a clear word on the application or the bill, which a person has to put right. */
+const REFUSAL_MS = { first: 30_000, longest: 300_000 };
+/** A token that is refused however new it is. */
+const USELESS_MS = 30_000;
+
+/** A pair is left alone for a while. */
+interface Pause {
+  until: number;
+  /** Refreshes that failed in this way, one after the other. */
+  failures: number;
+  error: UpstreamError;
+  /** That the OAuth server did not want: with another one it is asked at once. */
+  secret?: string;
+}
 
 /**
  * Refreshes under way at once. Each holds a database connection while the OAuth server thinks, and the pool is
@@ -41,14 +55,15 @@ type Renewal = { pair: TokenRecord } | { dead: UpstreamError };
  * The OAuth pairs of all portals. Bitrix24 rotates the refresh token with every use, so a pair is refreshed by
  * one caller at a time: one flight per portal in this process, a row lock between processes, and whoever waited
  * for the lock uses what the other one stored. Every failure is an {@link UpstreamError}: `not_sent` when the
- * OAuth server may answer later, `unauthorised` when somebody has to install again.
+ * OAuth server may answer later (scope `portal`: once somebody has corrected the secret, or paid), `unauthorised`
+ * when somebody has to install again.
  */
 @Injectable()
 export class TokensService {
   private readonly logger = new Logger(TokensService.name);
   private readonly cache = new Map<bigint, { pair: TokenRecord; installedAt: Date }>();
   private readonly flights = new Map<bigint, Promise<TokenRecord>>();
-  private readonly pauses = new Map<string, number>();
+  private readonly pauses = new Map<string, Pause>();
   /** Pairs that were issued but could not be stored, with the refresh token they replaced. */
   private readonly unsaved = new Map<string, { spent: string; pair: TokenPair }>();
   private readonly refreshes = new Slots(MAX_REFRESHES);
@@ -116,12 +131,13 @@ export class TokensService {
 
   /** A token was rejected although it had just been renewed: no use in renewing it again at once. */
   renewalDidNotHelp(portalId: bigint, userId: string): void {
-    this.pauses.set(nameOf({ portalId, userId }), Date.now() + PAUSE_MS);
+    const error = bitrixError('not_sent', 'REFRESH_PAUSED', 'the token was refused although it was new', 'endpoint');
+    this.pauses.set(nameOf({ portalId, userId }), { until: Date.now() + USELESS_MS, failures: 0, error });
   }
 
   /** Until when a user's pair is left alone after a refresh that failed; undefined when nothing is wrong. */
   refreshPausedUntil(portalId: bigint, userId: string): Date | undefined {
-    const until = this.pauses.get(nameOf({ portalId, userId })) ?? 0;
+    const until = this.pauses.get(nameOf({ portalId, userId }))?.until ?? 0;
     return until > Date.now() ? new Date(until) : undefined;
   }
 
@@ -184,13 +200,13 @@ export class TokensService {
    * server gave a final refusal; throws `not_sent` when it gave no clear answer.
    */
   private async renew(portal: PortalRecord, key: TokenKey, usable: Usable): Promise<Renewal> {
-    this.assertNotPaused(key);
+    await this.assertNotPaused(portal, key);
     const renewal = await this.refreshes.run(() =>
       this.db.transaction(async (connection): Promise<Renewal> => {
         const pair = await this.tokens.lock(connection, key);
         if (!pair || pair.state === 'dead') return { dead: noTokens(pair?.stateReason) };
         if (usable(pair)) return { pair };
-        this.assertNotPaused(key);
+        await this.assertNotPaused(portal, key, connection);
         return this.rotate(connection, portal, pair);
       }),
     );
@@ -200,15 +216,16 @@ export class TokensService {
 
   private async rotate(connection: Queryable, portal: PortalRecord, pair: TokenRecord): Promise<Renewal> {
     const name = nameOf(pair);
+    const secret = (await this.applications.clientSecret(portal.clientId, connection)) ?? '';
     try {
-      const issued = await this.issue(connection, portal, pair);
+      const issued = await this.issue(portal, pair, secret);
       this.unsaved.set(name, { spent: pair.refreshToken, pair: issued });
       await this.tokens.rotate(connection, pair, issued);
       this.pauses.delete(name);
       return { pair: { ...pair, ...issued, refreshedAt: new Date() } };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      if (error.kind !== 'unauthorised') throw this.pause(pair, error);
+      if (error.kind !== 'unauthorised') throw this.pause(pair, error, secret);
       await this.tokens.kill(connection, pair, error.code);
       this.logger.warn(`Portal ${portal.id}: the tokens of user ${pair.userId} were refused (${error.code})`);
       return { dead: error };
@@ -219,11 +236,10 @@ export class TokensService {
    * One refresh. After an unknown outcome the old refresh token is tried once more, as it may still be the valid
    * one. A pair that an earlier transaction failed to store is handed out again instead of asking for another.
    */
-  private async issue(connection: Queryable, portal: PortalRecord, pair: TokenRecord): Promise<TokenPair> {
+  private async issue(portal: PortalRecord, pair: TokenRecord, secret: string): Promise<TokenPair> {
     const spent = pair.refreshToken;
     const unsaved = this.unsaved.get(nameOf(pair));
     if (unsaved?.spent === spent) return unsaved.pair;
-    const secret = (await this.applications.clientSecret(portal.clientId, connection)) ?? '';
     const ask = () => this.oauth.refresh(portal.oauthOrigin, portal.clientId, secret, spent);
     const { accessToken, refreshToken, expiresAt } = await ask().catch((error: unknown) => {
       if (error instanceof UpstreamError && error.kind === 'unknown') return ask();
@@ -233,17 +249,36 @@ export class TokensService {
   }
 
   /** The call that needed the token was not sent, whatever became of the refresh. */
-  private pause(key: TokenKey, { code, detail }: UpstreamError): UpstreamError {
-    this.pauses.set(nameOf(key), Date.now() + PAUSE_MS);
+  private pause(key: TokenKey, { kind, code, detail }: UpstreamError, secret: string): UpstreamError {
+    const name = nameOf(key);
+    const refused = kind === 'refused';
+    const { first, longest } = refused ? REFUSAL_MS : HICCUP_MS;
+    const last = this.pauses.get(name);
+    const failures = last && (last.secret !== undefined) === refused ? last.failures + 1 : 1;
+    const pauseMs = Math.min(first * 2 ** Math.min(failures - 1, 20), longest);
+    const error = bitrixError(
+      'not_sent',
+      code,
+      `no new access token: ${detail}`,
+      refused ? 'portal' : 'endpoint',
+      // The pauses of a portal grow by themselves.
+      refused ? first : pauseMs,
+    );
+    this.pauses.set(name, { until: Date.now() + pauseMs, failures, error, ...(refused && { secret }) });
     this.logger.warn(`Portal ${key.portalId}: no new token for user ${key.userId} now (${code})`);
-    return bitrixError('not_sent', code, `no new access token: ${detail}`, 'endpoint', PAUSE_MS);
+    return error;
   }
 
-  private assertNotPaused(key: TokenKey): void {
-    const left = (this.pauses.get(nameOf(key)) ?? 0) - Date.now();
-    if (left > 0) {
-      throw bitrixError('not_sent', 'REFRESH_PAUSED', 'the last refresh of the tokens failed', 'endpoint', left);
+  private async assertNotPaused(portal: PortalRecord, key: TokenKey, on?: Queryable): Promise<void> {
+    const pause = this.pauses.get(nameOf(key));
+    const left = (pause?.until ?? 0) - Date.now();
+    if (!pause || left <= 0) return;
+    if (pause.secret !== undefined) {
+      const secret = (await this.applications.clientSecret(portal.clientId, on)) ?? '';
+      if (secret !== pause.secret) return;
     }
+    const { kind, code, detail, scope, retryAfterMs } = pause.error;
+    throw bitrixError(kind, code, detail, scope, scope === 'portal' ? retryAfterMs : left);
   }
 
   private async callable(portalId: bigint): Promise<PortalRecord> {

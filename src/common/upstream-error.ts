@@ -10,9 +10,10 @@ export type UpstreamErrorKind = 'not_sent' | 'refused' | 'unauthorised' | 'unkno
 
 /**
  * How much of the network the trouble concerns, so that nothing else has to wait for it:
- * this message, its chat, one REST method, the open line, or the whole bot or portal.
+ * this message, its chat, one REST method, the open line, the whole bot or portal. `portal`: the portal answers, and
+ * will take nothing of us until somebody there acts; when it is asked again is kept with its other limits.
  */
-export type UpstreamErrorScope = 'message' | 'chat' | 'method' | 'line' | 'endpoint';
+export type UpstreamErrorScope = 'message' | 'chat' | 'method' | 'line' | 'portal' | 'endpoint';
 
 export interface UpstreamErrorFields {
   network: 'telegram' | 'bitrix24';

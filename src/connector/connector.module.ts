@@ -3,6 +3,7 @@ import { Module, type OnModuleInit } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
+import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { Environment } from '../config/environment.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
@@ -28,6 +29,7 @@ import { MissedMessagesService } from './missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
+import { RefusedCalls } from './refused-calls.js';
 import { RegistrationService } from './registration.service.js';
 import { SettingsApiController } from './settings-api.controller.js';
 import { SettingsSessions } from './settings-sessions.js';
@@ -56,6 +58,7 @@ import { SettingsService } from './settings.service.js';
     PortalLifecycleService,
     PortalLinesService,
     ProfileClient,
+    RefusedCalls,
     RegistrationService,
     SettingsService,
     SettingsSessions,
@@ -67,6 +70,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly drivers: EndpointDrivers,
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
+    private readonly troubles: RestTroubles,
     private readonly sender: PortalSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
@@ -89,6 +93,7 @@ export class ConnectorModule implements OnModuleInit {
           held,
           this.portals,
           this.limiter,
+          this.troubles,
           this.sender,
           this.missed,
           this.titles,

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { type Application, ApplicationsService, unknownApplication } from '../bitrix/applications.service.js';
 import { OauthClient } from '../bitrix/oauth.client.js';
+import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
@@ -65,6 +66,7 @@ export class InstallService {
     private readonly lifecycle: PortalLifecycleService,
     private readonly relay: RelayEvents,
     private readonly environment: Environment,
+    private readonly troubles: RestTroubles,
   ) {}
 
   /**
@@ -224,6 +226,7 @@ export class InstallService {
       await this.tokens.saveTokens(portal.id, userId, { accessToken, refreshToken, expiresAt }, owner);
     }
     if (given.applicationToken) await this.keepApplicationToken(portal, given.applicationToken);
+    await this.troubles.tryAgain(clientId);
     this.relay.emit('changed', portalEndpoint(portal.id));
     this.logger.log(`portal ${portal.id} (${portal.domain}) is connected`);
     return portal;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
+import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
@@ -48,12 +49,15 @@ export class PortalDriver implements EndpointDriver {
   /** How long the portal takes for one message, smoothed; seconds. */
   private secondsPerMessage = 0.1;
   private look: { until: number; portal: Promise<PortalRecord | undefined> } | null = null;
+  /** The same for how long the portal as a whole is left alone, milliseconds. */
+  private rest: { until: number; ms: Promise<number> } | null = null;
 
   constructor(
     private readonly id: bigint,
     private readonly held: HeldLease,
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
+    private readonly troubles: RestTroubles,
     private readonly sender: PortalSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
@@ -73,6 +77,7 @@ export class PortalDriver implements EndpointDriver {
   /** Also after the database was away: events that came meanwhile were refused, and Bitrix24 posts each only once. */
   refresh(): void {
     this.look = null;
+    this.rest = null;
     this.lookNow.abort();
   }
 
@@ -90,6 +95,8 @@ export class PortalDriver implements EndpointDriver {
     if (free <= 0) return { granted: 0, retryInMs: PARKED_MS };
     const portal = await this.portal();
     if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
+    const restMs = await this.restMs();
+    if (restMs > 0) return { granted: 0, retryInMs: Math.min(restMs, LOOK_MS) };
     this.reserved = await this.limiter.tryReserve(this.id, free);
     const chatsPerCall = Math.max(1, Math.min(CHATS_PER_CALL, this.messagesPerCall));
     return {
@@ -161,6 +168,16 @@ export class PortalDriver implements EndpointDriver {
     return this.look.portal;
   }
 
+  /** Looked at as often as the portal itself, so that it goes on soon after somebody put things right. */
+  private restMs(): Promise<number> {
+    if (!this.rest || performance.now() >= this.rest.until) {
+      const ms = this.troubles.portalRestMs(this.id);
+      this.rest = { until: performance.now() + LOOK_MS, ms };
+      ms.catch(() => (this.rest = null));
+    }
+    return this.rest.ms;
+  }
+
   /** Another replica may have held the answers back: it cannot tell us, and only we look through the dialogs. */
   private noticeHold(portal: PortalRecord | undefined): PortalRecord | undefined {
     const hold = portal?.holdOutboundUntil?.getTime();
@@ -207,7 +224,7 @@ export class PortalDriver implements EndpointDriver {
       afterMs = LOOK_AGAIN_MS;
       try {
         const portal = this.held.held ? await this.portals.findById(this.id) : undefined;
-        if (portal?.state !== 'active') continue;
+        if (portal?.state !== 'active' || (await this.restMs()) > 0) continue;
         const begun = Date.now();
         const hold = portal.holdOutboundUntil;
         this.knownHold = hold?.getTime();

@@ -29,6 +29,7 @@ import {
   undeliveredNote,
   welcomeNote,
 } from './operator-notes.js';
+import { RefusedCalls } from './refused-calls.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
@@ -73,37 +74,50 @@ export class PortalSender {
     private readonly rest: RestClient,
     private readonly dialogs: DialogReader,
     private readonly files: ClientFiles,
+    private readonly refused: RefusedCalls,
   ) {}
 
   /** What one chat says, in order, as far as one request carries it; the rest is due at once. */
   async sendWords(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit = true): Promise<LaneResult> {
     const deliveries = oneRequest(lane.deliveries);
-    const result = await this.sendRun(portal, { ...lane, deliveries }, timing, permit);
+    const lanes = [{ ...lane, deliveries }];
+    const [result] = await this.refused.settle(
+      portal,
+      lanes,
+      (part, free) => this.request(portal, part, timing, free),
+      permit,
+    );
     const waiting = lane.deliveries.slice(deliveries.length);
     const postponed = waiting.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
-    return { ...result, deliveries: [...result.deliveries, ...postponed] };
+    return { ...result, deliveries: [...result!.deliveries, ...postponed] };
+  }
+
+  /** One request. Throws UpstreamError when it had no success as a whole. */
+  private async request(
+    portal: PortalRecord,
+    lanes: ClaimedLane[],
+    timing: Timing,
+    permit: boolean,
+  ): Promise<LaneResult[]> {
+    return lanes.length > 1
+      ? this.batch(portal, lanes, timing, permit)
+      : [await this.sendRun(portal, lanes[0]!, timing, permit)];
   }
 
   private async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
     const [first] = lane.deliveries;
-    try {
-      if (first!.kind === 'edit' || first!.kind === 'delete') return await this.change(portal, lane, first!, permit);
-      const prepared: Prepared[] = [];
-      for (const delivery of lane.deliveries) prepared.push(await this.prepare(portal, lane, delivery));
-      const elements = prepared.flatMap((item) => item.elements);
-      if (elements.length === 0) return read(prepared, []);
-      const { result, time } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
-        permit,
-        timeoutMs: SEND_TIMEOUT_MS,
-      });
-      // Files take the time of their size, which says nothing about the next message.
-      if (prepared.every(({ files }) => files === 0)) observe(timing, time, elements.length);
-      return await this.withoutRefusedFiles(portal, lane, prepared, elementsOf(result));
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      if (error.kind === 'refused' && lane.deliveries.length > 1) return this.oneByOne(portal, lane, timing);
-      return failed(lane, error);
-    }
+    if (first!.kind === 'edit' || first!.kind === 'delete') return this.change(portal, lane, first!, permit);
+    const prepared: Prepared[] = [];
+    for (const delivery of lane.deliveries) prepared.push(await this.prepare(portal, lane, delivery));
+    const elements = prepared.flatMap((item) => item.elements);
+    if (elements.length === 0) return read(prepared, []);
+    const { result, time } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
+      permit,
+      timeoutMs: SEND_TIMEOUT_MS,
+    });
+    // Files take the time of their size, which says nothing about the next message.
+    if (prepared.every(({ files }) => files === 0)) observe(timing, time, elements.length);
+    return this.withoutRefusedFiles(portal, lane, prepared, elementsOf(result));
   }
 
   /** A message that is nothing but files is refused when the portal could fetch none: then their names go. */
@@ -161,7 +175,16 @@ export class PortalSender {
   }
 
   /** Words of several chats, one command a chat, in one request. The lanes hold nothing but fresh messages. */
-  async sendBatch(portal: PortalRecord, lanes: ClaimedLane[], timing: Timing, permit = true): Promise<LaneResult[]> {
+  sendBatch(portal: PortalRecord, lanes: ClaimedLane[], timing: Timing, permit = true): Promise<LaneResult[]> {
+    return this.refused.settle(portal, lanes, (part, free) => this.request(portal, part, timing, free), permit);
+  }
+
+  private async batch(
+    portal: PortalRecord,
+    lanes: ClaimedLane[],
+    timing: Timing,
+    permit: boolean,
+  ): Promise<LaneResult[]> {
     const prepared = lanes.map((lane) => lane.deliveries.map((delivery) => this.fresh(portal, lane, delivery, null)));
     const commands = lanes.map((lane, index) => [
       `c${index}`,
@@ -174,65 +197,38 @@ export class PortalSender {
         ),
       },
     ]);
-    try {
-      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(commands), {
-        permit,
-        timeoutMs: SEND_TIMEOUT_MS,
-      });
-      return await Promise.all(
-        lanes.map(async (lane, index): Promise<LaneResult> => {
-          const outcome = results[`c${index}`]!;
-          if (outcome.ok) {
-            observe(timing, outcome.time, prepared[index]!.length);
-            return read(prepared[index]!, elementsOf(outcome.result));
-          }
-          if (outcome.error.kind === 'refused' && lane.deliveries.length > 1)
-            return this.oneByOne(portal, lane, timing);
-          return failed(lane, outcome.error);
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      return lanes.map((lane) => failed(lane, error));
+    const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(commands), {
+      permit,
+      timeoutMs: SEND_TIMEOUT_MS,
+    });
+    const settled: LaneResult[] = [];
+    for (const [index, lane] of lanes.entries()) {
+      const outcome = results[`c${index}`]!;
+      if (outcome.ok) {
+        observe(timing, outcome.time, prepared[index]!.length);
+        settled.push(read(prepared[index]!, elementsOf(outcome.result)));
+      } else {
+        const again = (part: ClaimedLane[], free: boolean) => this.request(portal, part, timing, free);
+        settled.push(...(await this.refused.settleFailed(portal, [lane], again, outcome.error)));
+      }
     }
+    return settled;
   }
 
   /** Reports operators' messages of these lanes (one line) as delivered. */
-  async reportStatus(portal: PortalRecord, lanes: ClaimedLane[], permit = true): Promise<LaneResult[]> {
-    const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
-    try {
-      await this.rest.call(
-        portal.id,
-        'imconnector.send.status.delivery',
-        { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
-        { permit },
-      );
-      return lanes.map(done);
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      return lanes.map((lane) => failed(lane, error));
-    }
+  reportStatus(portal: PortalRecord, lanes: ClaimedLane[], permit = true): Promise<LaneResult[]> {
+    return this.refused.settle(portal, lanes, (part, free) => this.report(portal, part, free), permit);
   }
 
-  /** A call with several messages was refused as a whole: one of them may be the cause, the others must not suffer. */
-  private async oneByOne(portal: PortalRecord, lane: ClaimedLane, timing: Timing): Promise<LaneResult> {
-    const deliveries: DeliveryResult[] = [];
-    let chat: LaneResult['chat'];
-    for (const delivery of lane.deliveries) {
-      const result = await this.sendWords(portal, { ...lane, deliveries: [delivery] }, timing, false);
-      const [outcome] = result.deliveries;
-      deliveries.push(outcome!);
-      chat = result.chat ?? chat;
-      if ('error' in outcome! && outcome.error.kind !== 'refused') {
-        const rest = lane.deliveries.slice(deliveries.length);
-        const { error } = outcome;
-        // Behind a message that must wait, the order of the chat makes the others wait, unsent.
-        const waiting = error.kind === 'unknown' ? behind(error) : error;
-        deliveries.push(...rest.map(({ seq }) => ({ seq, delivered: false as const, error: waiting })));
-        break;
-      }
-    }
-    return { deliveries, ...(chat ? { chat } : {}) };
+  private async report(portal: PortalRecord, lanes: ClaimedLane[], permit: boolean): Promise<LaneResult[]> {
+    const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
+    await this.rest.call(
+      portal.id,
+      'imconnector.send.status.delivery',
+      { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
+      { permit },
+    );
+    return lanes.map(done);
   }
 
   /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
@@ -379,10 +375,6 @@ export function done(lane: ClaimedLane): LaneResult {
   return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: true as const })) };
 }
 
-function failed(lane: ClaimedLane, error: UpstreamError): LaneResult {
-  return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
-}
-
 function notThereYet(retryAfterMs: number): UpstreamError {
   const detail = 'An earlier try may still arrive in the dialog.';
   return new UpstreamError({
@@ -393,10 +385,6 @@ function notThereYet(retryAfterMs: number): UpstreamError {
     detail,
     retryAfterMs,
   });
-}
-
-function behind(error: UpstreamError): UpstreamError {
-  return problem('not_sent', 'WAITS', `Waits for the message before it (${error.code}).`);
 }
 
 function problem(kind: UpstreamError['kind'], code: string, detail: string): UpstreamError {

@@ -267,6 +267,21 @@ export class OverviewRepository {
     return rows.map((row) => ({ ...row, failing: Number(row.failing), silenced: Number(row.silenced) }));
   }
 
+  /**
+   * Messages of clients from the last 30 days that failed and were neither replayed nor discarded, by portal, and when
+   * the first of them came.
+   */
+  async unreadByPortal(): Promise<{ portalId: bigint | null; unread: number; unreadSince: Date }[]> {
+    const { rows } = await this.db.query<{ portalId: bigint | null; unread: bigint; unreadSince: Date }>(
+      `SELECT portal_id AS "portalId", count(*) AS unread, min(created_at) AS "unreadSince"
+         FROM messages
+        WHERE state = 'failed' AND direction = 'inbound'
+          AND id >= (SELECT id FROM messages WHERE created_at > now() - interval '30 days' ORDER BY created_at, id LIMIT 1)
+        GROUP BY portal_id`,
+    );
+    return rows.map((row) => ({ ...row, unread: Number(row.unread) }));
+  }
+
   /** By how much the database's clock is ahead of ours, and what the database takes on its disk. */
   async database(): Promise<{ secondsAhead: number; bytes: number }> {
     const { rows: sizes } = await this.db.query<{ bytes: bigint }>(

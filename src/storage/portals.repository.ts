@@ -144,18 +144,6 @@ export class PortalsRepository {
     return rowCount === 1;
   }
 
-  /** Ends the park of every portal of an application that has an administrator's pair which may work (again). */
-  async endParks(clientId: string): Promise<bigint[]> {
-    const { rows } = await this.db.query<{ id: bigint }>(
-      `UPDATE portals SET state = 'active', state_reason = NULL, updated_at = now()
-       WHERE client_id = $1 AND state = 'reauthorise' AND id IN (
-         SELECT portal_id FROM tokens WHERE state = 'valid' AND (is_admin OR is_installer))
-       RETURNING id`,
-      [clientId],
-    );
-    return rows.map(({ id }) => id);
-  }
-
   /** Ends a park: verified credentials came. An uninstalled portal stays so until it is installed. */
   async endPark(id: bigint, on: Queryable = this.db): Promise<void> {
     await on.query(

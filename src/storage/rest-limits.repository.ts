@@ -7,9 +7,37 @@ export interface Bucket {
   toleranceMs: number;
 }
 
+/** In place of a method: the portal as a whole. */
+export const WHOLE_PORTAL = '*';
+
+/** Why a method, or the whole portal, rests though no limit was reached. */
+export interface Trouble {
+  portalId: bigint;
+  /** Lower case, or {@link WHOLE_PORTAL}. */
+  method: string;
+  /** As the portal spelt it. */
+  code: string;
+  detail: string;
+  since: Date;
+}
+
+/** A method that rests, or was in trouble when it was called last; `restMs`: for how long it is not called. */
+export interface Rest {
+  method: string;
+  restMs: number;
+  trouble: Trouble | null;
+}
+
+/** The pauses between two looks whether a trouble is over, milliseconds; each is twice the one before. */
+export interface Pauses {
+  first: number;
+  longest: number;
+}
+
 /**
- * Table `rest_limits`: one bucket per portal (method '') and one pause per resting method. `until` of a bucket is
- * its theoretical arrival time: the moment at which it would have leaked empty. All times are the database's.
+ * Table `rest_limits`: one bucket per portal (method '') and one pause per resting method; method '*' is the portal as
+ * a whole. `until` of a bucket is its theoretical arrival time: the moment at which it would have leaked empty. All
+ * times are the database's.
  */
 @Injectable()
 export class RestLimitsRepository {
@@ -76,13 +104,83 @@ export class RestLimitsRepository {
     );
   }
 
-  /** The resting methods of a portal and for how many milliseconds more. */
-  async restingMethods(portalId: bigint): Promise<Map<string, number>> {
-    const { rows } = await this.db.query<{ method: string; rest: number }>(
-      `SELECT method, (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 AS rest
-       FROM rest_limits WHERE portal_id = $1 AND method <> '' AND until > clock_timestamp()`,
+  /** What rests at a portal, and what was in trouble when it was tried last. */
+  async rests(portalId: bigint): Promise<Rest[]> {
+    const { rows } = await this.db.query<TroubleRow & { rest: number }>(
+      `SELECT portal_id, method, code, detail, since,
+              (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 AS rest
+       FROM rest_limits
+       WHERE portal_id = $1 AND method <> '' AND (until > clock_timestamp() OR code IS NOT NULL)`,
       [portalId],
     );
-    return new Map(rows.map(({ method, rest }) => [method, Math.max(1, Math.ceil(rest))]));
+    return rows.map((row) => ({
+      method: row.method,
+      restMs: row.rest > 0 ? Math.max(1, Math.ceil(row.rest)) : 0,
+      trouble: row.code === null ? null : troubleOf(row),
+    }));
   }
+
+  /**
+   * Keeps a trouble and lets the method rest, longer each time that it was tried in vain; calls that fail while it
+   * rests already were on their way. Answers for how many milliseconds.
+   */
+  async keepTrouble(
+    portalId: bigint,
+    { method, code, detail }: Pick<Trouble, 'method' | 'code' | 'detail'>,
+    { first, longest }: Pauses,
+  ): Promise<number> {
+    const { rows } = await this.db.query<{ rest: number }>(
+      `INSERT INTO rest_limits AS known (portal_id, method, until, code, detail, since, tries)
+       VALUES ($1, $2, clock_timestamp() + $5::float8 * interval '1 ms', $3, $4, clock_timestamp(), 1)
+       ON CONFLICT (portal_id, method) DO UPDATE SET
+         code = EXCLUDED.code, detail = EXCLUDED.detail, since = coalesce(known.since, EXCLUDED.since),
+         tries = known.tries + CASE WHEN known.code IS NOT NULL AND known.until > clock_timestamp() THEN 0 ELSE 1 END,
+         until = CASE WHEN known.code IS NOT NULL AND known.until > clock_timestamp() THEN known.until
+                      ELSE greatest(known.until, clock_timestamp()
+                             + least($5::float8 * power(2, least(known.tries, 20)), $6::float8) * interval '1 ms') END
+       RETURNING (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 AS rest`,
+      [portalId, method, code, detail, first, longest],
+    );
+    return Math.max(1, Math.ceil(rows[0]?.rest ?? first));
+  }
+
+  /** They work again. */
+  async endTroubles(portalId: bigint, methods: string[]): Promise<void> {
+    await this.db.query(
+      `DELETE FROM rest_limits WHERE portal_id = $1 AND method = ANY($2::text[]) AND code IS NOT NULL`,
+      [portalId, methods],
+    );
+  }
+
+  /** Somebody may have put things right: whatever is in trouble may be tried at once. `clientId`: at its portals only. */
+  async endPauses(clientId: string | null = null): Promise<void> {
+    await this.db.query(
+      `UPDATE rest_limits SET until = clock_timestamp(), tries = 0
+        WHERE code IS NOT NULL
+          AND ($1::text IS NULL OR portal_id IN (SELECT id FROM portals WHERE client_id = $1))`,
+      [clientId],
+    );
+  }
+
+  /** Everything that is in trouble at portals that are connected. */
+  async troubles(): Promise<Trouble[]> {
+    const { rows } = await this.db.query<TroubleRow>(
+      `SELECT portal_id, method, code, detail, since FROM rest_limits
+        WHERE code IS NOT NULL AND portal_id IN (SELECT id FROM portals WHERE state = 'active')
+        ORDER BY portal_id, method`,
+    );
+    return rows.map(troubleOf);
+  }
+}
+
+interface TroubleRow {
+  portal_id: bigint;
+  method: string;
+  code: string | null;
+  detail: string | null;
+  since: Date | null;
+}
+
+function troubleOf({ portal_id: portalId, method, code, detail, since }: TroubleRow): Trouble {
+  return { portalId, method, code: code ?? '', detail: detail ?? '', since: since ?? new Date() };
 }

@@ -99,16 +99,6 @@ export class TokensRepository {
     );
   }
 
-  /** Takes pairs of an application's portals into use again that were given up for one of these reasons. */
-  async revive(clientId: string, reasons: readonly string[]): Promise<void> {
-    await this.db.query(
-      `UPDATE tokens SET state = 'valid', state_reason = NULL
-        WHERE state = 'dead' AND lower(state_reason) = ANY($2::text[])
-          AND portal_id IN (SELECT id FROM portals WHERE client_id = $1 AND state <> 'uninstalled')`,
-      [clientId, reasons],
-    );
-  }
-
   /** Usable pairs of connected portals whose last refresh is older than `days`. */
   async listUnrefreshed(days: number): Promise<TokenKey[]> {
     const { rows } = await this.db.query<TokenKey>(

@@ -20,6 +20,7 @@ import { ApplicationsService } from '../../src/bitrix/applications.service.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
+import { RestTroubles } from '../../src/bitrix/rest-troubles.js';
 import { TokenKeepaliveService } from '../../src/bitrix/token-keepalive.service.js';
 import { TokensService } from '../../src/bitrix/tokens.service.js';
 import { HTTP_OPTIONS } from '../../src/bitrix/transport.js';
@@ -158,10 +159,11 @@ function process_(variables: Record<string, string> = {}) {
   const limits = new RestLimitsRepository(db);
   const oauth = new OauthClient(httpService, environment);
   const stored = new ApplicationsRepository(db, encryption);
-  const applications = new ApplicationsService(environment, stored, portals, tokenRows);
+  const applications = new ApplicationsService(environment, stored, limits);
   const tokens = new TokensService(db, portals, tokenRows, oauth, applications);
   const limiter = new RateLimiter(limits, environment);
-  const client = new RestClient(httpService, portals, tokens, limiter, applications);
+  const troubles = new RestTroubles(limits);
+  const client = new RestClient(httpService, portals, tokens, limiter, applications, limits, troubles);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
   return {
@@ -177,6 +179,7 @@ function process_(variables: Record<string, string> = {}) {
     client,
     states,
     keepalive,
+    troubles,
   };
 }
 
@@ -292,13 +295,15 @@ describe('tokens', () => {
       response.statusCode = 502;
       return '<html>';
     };
-    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ kind: 'not_sent', retryAfterMs: 30_000 });
-    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({
-      kind: 'not_sent',
-      code: 'REFRESH_PAUSED',
-    });
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ kind: 'not_sent', retryAfterMs: 1_000 });
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ kind: 'not_sent', code: 'HTTP_502' });
     expect(asked).toBe(2);
-    expect(one.tokens.refreshPausedUntil(portal.id, '1')!.getTime()).toBeGreaterThan(Date.now() + 25_000);
+    const until = one.tokens.refreshPausedUntil(portal.id, '1')!.getTime();
+    expect(until).toBeLessThanOrEqual(Date.now() + 1_000);
+    // The pauses grow from a second on.
+    await sleep(until - Date.now() + 20);
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ retryAfterMs: 2_000 });
+    expect(asked).toBe(4);
     expect((await one.portals.findById(portal.id))!.state).toBe('active');
   });
 
@@ -339,12 +344,38 @@ describe('tokens', () => {
     expect((await one.tokens.accessToken(portal.id)).token).toBe('access-3-1');
   });
 
-  it('an error 200 from the OAuth server is final as well', async () => {
+  it.each([
+    [200, 'wrong_client'],
+    [400, 'invalid_client'],
+    [402, 'PAYMENT_REQUIRED'],
+    [403, 'access_denied'],
+  ])('%i %s speaks of the application or the bill: the pair is kept, and tried again later', async (code, error) => {
     const one = process_();
     const portal = await install(one, ['1'], 0);
-    portalServer.oauth = status(200, { error: 'wrong_client' });
-    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ kind: 'unauthorised' });
-    expect((await one.portals.findById(portal.id))!.stateReason).toContain('wrong_client');
+    let asked = 0;
+    portalServer.oauth = (seen, response) => {
+      asked++;
+      return status(code, { error })(seen, response, undefined as never);
+    };
+    const refusal = { kind: 'not_sent', scope: 'portal', code: error };
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject(refusal);
+    // The cause is told as long as the pause lasts.
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject(refusal);
+    expect(asked).toBe(1);
+    expect(one.tokens.refreshPausedUntil(portal.id, '1')!.getTime()).toBeGreaterThan(Date.now() + 25_000);
+    expect((await one.portals.findById(portal.id))!.state).toBe('active');
+    expect(await one.tokenRows.listUsable(portal.id)).toHaveLength(1);
+  });
+
+  it('a secret that was corrected counts at once', async () => {
+    const one = process_();
+    const portal = await install(one, ['1'], 0);
+    portalServer.oauth = status(400, { error: 'invalid_client' });
+    await failure(one.tokens.accessToken(portal.id));
+    portalServer.oauth = (seen, response) => portalServer.rotate(seen, response);
+    expect(await failure(one.tokens.accessToken(portal.id))).toMatchObject({ code: 'invalid_client' });
+    Object.assign(one.environment, { B24_CLIENT_SECRET: 'the-right-secret' });
+    expect((await one.tokens.accessToken(portal.id)).token).toBe('access-1-2');
   });
 
   it('a pair that was issued and could not be stored is not lost', async () => {
@@ -368,7 +399,7 @@ describe('tokens', () => {
     const tokenRows = new TokensRepository(db, encryption);
     const portals = new PortalsRepository(db);
     const stored = new ApplicationsRepository(db, encryption);
-    const applications = new ApplicationsService(one.environment, stored, portals, tokenRows);
+    const applications = new ApplicationsService(one.environment, stored, new RestLimitsRepository(db));
     const tokens = new TokensService(db, portals, tokenRows, one.oauth, applications);
     expect((await tokens.accessToken(portal.id)).token).toBe('access-1-2');
   });
@@ -422,7 +453,6 @@ describe('calls', () => {
     ['an answer without result', status(200, {}), 'unknown', 'HTTP_200'],
     ['503 without JSON', status(503, 'busy'), 'not_sent', 'HTTP_503'],
     ['an error of its own', status(500, { error: 'INTERNAL_SERVER_ERROR' }), 'not_sent', 'INTERNAL_SERVER_ERROR'],
-    ['a licence page', status(403, '<html>'), 'unauthorised', 'HTTP_403'],
     [
       'an error inside 200',
       status(200, { result: false, error: 'ICON_REQUIRED', error_description: 'x' }),
@@ -434,6 +464,66 @@ describe('calls', () => {
     portalServer.rest = respond;
     expect(await failure(one.client.call(portalId, 'profile', { text: 'words' }))).toMatchObject({ kind, code });
     expect(portalServer.calls).toHaveLength(1);
+  });
+
+  it('a page for every call closes the portal, with its title, after pauses that grow', async () => {
+    portalServer.rest = status(403, '<html><title>Licence ended</title>');
+    const closed = { kind: 'unauthorised', scope: 'portal', code: 'HTTP_403' };
+    expect(await failure(one.client.call(portalId, 'profile'))).toMatchObject(closed);
+    expect(portalServer.calls.map(({ path }) => path)).toEqual(['/rest/profile', '/rest/app.info']);
+    const [trouble] = await one.limits.troubles();
+    expect(trouble).toMatchObject({ portalId, method: '*', code: 'HTTP_403' });
+    expect(trouble!.detail).toContain('Licence ended');
+    const rest = await one.troubles.portalRestMs(portalId);
+    expect(rest).toBeGreaterThan(4_000);
+    expect(rest).toBeLessThanOrEqual(5_000);
+    // What was on its way already makes no pause longer.
+    await failure(one.client.call(portalId, 'profile'));
+    expect(await one.troubles.portalRestMs(portalId)).toBeLessThanOrEqual(rest);
+    await one.db.query(`UPDATE rest_limits SET until = now() WHERE method = '*'`);
+    await failure(one.client.call(portalId, 'profile'));
+    expect(await one.troubles.portalRestMs(portalId)).toBeGreaterThan(9_000);
+    portalServer.rest = () => ({ result: true });
+    await one.client.call(portalId, 'profile');
+    expect(await one.limits.troubles()).toEqual([]);
+    expect(await one.troubles.portalRestMs(portalId)).toBe(0);
+  });
+
+  it('a page for one call is about its words', async () => {
+    portalServer.rest = ({ path }, response) => {
+      if (path === '/rest/app.info') return { result: { ID: 1 } };
+      response.statusCode = 406;
+      return '<html><title>Not Acceptable</title>';
+    };
+    const call = () => one.client.call(portalId, 'profile', { text: 'words' });
+    expect(await failure(call())).toMatchObject({ kind: 'refused', scope: 'message', code: 'filtered' });
+    expect(await failure(call())).toMatchObject({ detail: expect.stringContaining('Not Acceptable') });
+    // The harmless call is made once for all.
+    expect(portalServer.calls.filter(({ path }) => path === '/rest/app.info')).toHaveLength(1);
+    expect(await one.limits.troubles()).toEqual([]);
+  });
+
+  it('a page while nobody knows whether the portal is open is no verdict', async () => {
+    portalServer.rest = ({ path }, response) => {
+      response.statusCode = path === '/rest/app.info' ? 502 : 403;
+      return '<html>';
+    };
+    expect(await failure(one.client.call(portalId, 'profile'))).toMatchObject({ kind: 'not_sent', scope: 'endpoint' });
+  });
+
+  it("a method that carries messages rests while it is missing; another one is its caller's affair", async () => {
+    portalServer.rest = status(404, { error: 'ERROR_METHOD_NOT_FOUND', error_description: 'Method not found!' });
+    const method = 'imconnector.send.status.delivery';
+    const rests = { kind: 'not_sent', scope: 'method', code: 'ERROR_METHOD_NOT_FOUND' };
+    expect(await failure(one.client.call(portalId, method))).toMatchObject(rests);
+    expect(await failure(one.client.call(portalId, method))).toMatchObject(rests);
+    expect(portalServer.calls).toHaveLength(1);
+    expect(await failure(one.client.call(portalId, 'user.get'))).toMatchObject({ kind: 'refused' });
+    expect((await one.limits.troubles()).map((trouble) => trouble.method)).toEqual([method]);
+    await one.limits.endPauses('local.1');
+    portalServer.rest = () => ({ result: true });
+    await one.client.call(portalId, method);
+    expect(await one.limits.troubles()).toEqual([]);
   });
 
   it('a call that is not answered in time may have arrived', async () => {
@@ -571,8 +661,9 @@ describe('calls', () => {
     portalServer.rest = status(401, { error: 'PAYMENT_REQUIRED' });
     expect(await failure(one.client.call(portalId, 'profile'))).toMatchObject({
       kind: 'unauthorised',
-      retryAfterMs: 300_000,
+      scope: 'portal',
     });
+    expect(await one.troubles.portalRestMs(portalId)).toBeGreaterThan(25_000);
     expect((await one.portals.findById(portalId))!.state).toBe('active');
     portalServer.rest = status(403, { error: 'PORTAL_DELETED', error_description: 'Portal was deleted' });
     expect(await failure(one.client.call(portalId, 'profile'))).toMatchObject({

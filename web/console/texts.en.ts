@@ -317,6 +317,11 @@ export const en = {
     none: 'Nothing needs attention',
     noneAdvice: 'Messages that fail, or whose outcome is unknown, appear here with the reason.',
   },
+  /** Why a message failed, by the code of its error, where the network's own words do not say it. */
+  reasons: {
+    filtered: 'A filter in front of the portal refuses these words.',
+    too_large: 'The web server of the portal finds the message too large.',
+  } as Record<string, string>,
   story: {
     title: 'Message',
     timeline: 'Timeline',

@@ -7,6 +7,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -37,22 +38,30 @@ export type Answer = Reply | 'drop';
 
 /** An HTTP server on 127.0.0.1 that answers with plain values. */
 export class LoopbackServer {
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly scheme: 'http' | 'https',
+  ) {}
 
-  /** Listens on `port` (0: any free one). */
-  static async listen(answer: (exchange: Exchange) => Promise<Answer> | Answer, port = 0): Promise<LoopbackServer> {
-    const server = createServer((incoming, response) => void serve(incoming, response, answer));
+  /** Listens on `port` (0: any free one); with a certificate, for https. */
+  static async listen(
+    answer: (exchange: Exchange) => Promise<Answer> | Answer,
+    port = 0,
+    certificate?: { key: string; cert: string },
+  ): Promise<LoopbackServer> {
+    const listener = (incoming: IncomingMessage, response: ServerResponse) => void serve(incoming, response, answer);
+    const server = certificate === undefined ? createServer(listener) : createSecureServer(certificate, listener);
     server.keepAliveTimeout = 60_000;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, '127.0.0.1', resolve);
     });
-    return new LoopbackServer(server);
+    return new LoopbackServer(server, certificate === undefined ? 'http' : 'https');
   }
 
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or https. */
   get origin(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return `${this.scheme}://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@ import { Dialog } from './dialog.js';
 import { EventQueue, type EventDelivery, type EventHandler } from './event-queue.js';
 import type { Faults } from './faults.js';
 import type { FramePage } from './frame-page.js';
+import { FrontEnd } from './front-end.js';
 import { Frames, type FrameOptions, type SettingsFrameOptions } from './frames.js';
 import {
   htmlPage,
@@ -93,12 +94,23 @@ export class Portal {
   handlers: EventHandler[] = [];
   /** Refuses every REST call of every application. */
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
+  /** The web server and the filter before it. */
+  readonly frontEnd = new FrontEnd();
+  /**
+   * The portal moved to https and takes no REST call without it: 400 `INVALID_REQUEST` "Https required." (rest module,
+   * rest.php, before the token is looked at).
+   */
+  httpsOnly = false;
+  /** REST methods that this build does not have: 404 `ERROR_METHOD_NOT_FOUND` (rest.php, CRestServer::process). */
+  readonly missingMethods = new Set<string>();
   /** Execution time in seconds that a call is charged beyond what it really took, e.g. 0.4 for each message it carries. */
   executionSeconds: (method: string, params: Params) => number = () => 0;
   /** The front end gives up on a request after this time; what it had begun goes on. */
   requestTimeoutMs = 60_000;
   private readonly tokens: TokenStore;
   private readonly servers: LoopbackServer[] = [];
+  /** What former addresses answer with; a web server that moves to https uses 301, 302, 307 or 308. */
+  private movedStatus = 302;
   private lastId = 4;
 
   private constructor(
@@ -150,6 +162,21 @@ export class Portal {
   /** Moves the portal to a new origin; the old ones answer 302 without JSON. Resolves with the new origin. */
   async rename(port = 0): Promise<string> {
     await this.listen(port);
+    return this.url;
+  }
+
+  /**
+   * The web server sends everybody to https from now on, on the same host (http://nginx.org/en/docs/http/ngx_http_rewrite_module.html,
+   * `return 301 https://$host$request_uri`). Ports of loopback differ, as two servers cannot share one.
+   */
+  async moveToHttps(certificate: { key: string; cert: string }, status: 301 | 302 | 307 | 308 = 301): Promise<string> {
+    this.movedStatus = status;
+    const server: LoopbackServer = await LoopbackServer.listen(
+      (exchange) => this.answer(exchange, server),
+      0,
+      certificate,
+    );
+    this.servers.push(server);
     return this.url;
   }
 
@@ -353,8 +380,11 @@ export class Portal {
   private answer(exchange: Exchange, server: LoopbackServer): Promise<Answer> | Answer {
     if (server !== this.servers.at(-1)) {
       const query = exchange.search === '' ? '' : `?${exchange.search}`;
-      return { status: 302, headers: { Location: `${this.url}${exchange.path}${query}`, 'Content-Type': 'text/html' } };
+      const headers = { Location: `${this.url}${exchange.path}${query}`, 'Content-Type': 'text/html' };
+      return { status: this.movedStatus, headers };
     }
+    const page = exchange.path.startsWith('/rest/') ? this.frontEnd.answer(exchange) : undefined;
+    if (page !== undefined) return page;
     if (exchange.path.startsWith('/rest/') && exchange.method === 'OPTIONS') return PREFLIGHT;
     if (exchange.path.startsWith('/rest/')) return this.rest.answer(exchange);
     if (exchange.path.replace(/\/$/, '') === '/oauth/authorize') return this.authorizePage(exchange);

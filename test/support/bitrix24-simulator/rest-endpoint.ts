@@ -105,6 +105,8 @@ export class RestEndpoint {
     let clientId = '';
     try {
       this.portal.limits.admit(exchange.ip);
+      if (this.portal.httpsOnly && !this.portal.url.startsWith('https:'))
+        throw new RestError(400, 'INVALID_REQUEST', 'Https required.');
       const caller = this.authenticate(path, params, exchange);
       ({ clientId } = caller);
       this.checkPortal();
@@ -179,7 +181,8 @@ export class RestEndpoint {
 
   private async run(name: string, params: Params, caller: Caller, at: number): Promise<Outcome | RawBody> {
     const method = METHODS.get(name);
-    if (method === undefined) throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
+    if (method === undefined || this.portal.missingMethods.has(name))
+      throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
     this.checkAccess(method, caller);
     this.portal.limits.checkOperating(caller.clientId, name);
     const own = upperKeys(params);
