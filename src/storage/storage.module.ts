@@ -11,6 +11,7 @@ import { AuditRepository } from './audit.repository.js';
 import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
 import { ClientErasureRepository } from './client-erasure.repository.js';
+import { DialogReportsRepository } from './dialog-reports.repository.js';
 import { EndpointsRepository } from './endpoints.repository.js';
 import { ErasuresRepository } from './erasures.repository.js';
 import { HistoryRepository } from './history.repository.js';
@@ -47,6 +48,7 @@ const REPOSITORIES: Provider[] = [
   BotsRepository,
   ChatsRepository,
   ClientErasureRepository,
+  DialogReportsRepository,
   EndpointsRepository,
   ErasuresRepository,
   HistoryRepository,

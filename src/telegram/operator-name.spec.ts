@@ -9,17 +9,18 @@ const SAMANTHA: Operator = { firstName: 'Samantha', lastName: 'Johnson', positio
 
 function heading(
   chat: Partial<Chat>,
-  operator: Operator | null = SAMANTHA,
+  operator: Operator | 'hidden' | null = SAMANTHA,
   message: Partial<Message> = {},
 ): ReturnType<typeof headingOf> {
-  const asked = { operatorName: 'name', operatorNameTemplate: null, portalId: 1n, ...chat } as Chat;
-  const said = { authorId: '27', authorName: null, ...message } as Message;
-  return headingOf(asked, said, { operator: async () => operator });
+  const asked = { operatorName: 'name', operatorNameTemplate: null, portalId: 1n, lineId: '7', ...chat } as Chat;
+  const said = { authorId: '27', authorName: null, bitrixLineId: null, ...message } as Message;
+  return headingOf(asked, said, { operatorOnLine: async () => operator });
 }
 
 describe('the line with the operator’s name', () => {
   it('is there only where the line wants it and somebody speaks', async () => {
     expect(await heading({ operatorName: 'hidden' })).toBeNull();
+    expect(await heading({}, 'hidden', { authorName: 'Sam' })).toBeNull();
     expect(await heading({}, SAMANTHA, { authorId: '0' })).toBeNull();
     expect(await heading({}, SAMANTHA, { authorId: null })).toBeNull();
     expect(await heading({})).toEqual({ line: 'Samantha Johnson:' });

@@ -5,19 +5,23 @@ import type { Heading } from './message-plan.js';
 /** User id of Bitrix24's own messages: greetings, ratings, … */
 const SYSTEM = '0';
 
-type Source = Pick<OperatorSource, 'operator'>;
+type Source = Pick<OperatorSource, 'operatorOnLine'>;
 
 /**
- * The line with the operator's name, as the line of the chat wants it; null where none is wanted, or the message is
- * nobody's. It is not waited for: when the portal does not say, the name of the event is taken, else none.
+ * The line with the operator's name, as the line of the chat wants it; null where none is wanted — by us, or by the open
+ * line itself, which may hide its operators —, or the message is nobody's. It is not waited for: when the portal does not say, the name of the event is taken, else none.
  */
 export async function headingOf(
   chat: ClaimedLane['chat'],
-  { authorId, authorName }: ClaimedDelivery['message'],
+  { authorId, authorName, bitrixLineId }: ClaimedDelivery['message'],
   operators: Source,
 ): Promise<Heading | null> {
   if (chat.operatorName === 'hidden' || authorId === null || authorId === SYSTEM) return null;
-  const operator = chat.portalId === null ? null : await operators.operator(chat.portalId, authorId);
+  const { portalId } = chat;
+  const lineId = bitrixLineId ?? chat.lineId;
+  const known = portalId !== null && lineId !== null;
+  const operator = known ? await operators.operatorOnLine({ portalId, lineId }, authorId) : null;
+  if (operator === 'hidden') return null;
   const name = (operator && fullName(operator)) || (authorName ?? '');
   if (name === '') return { line: '' };
   if (chat.operatorName === 'name') return { line: `${oneLine(name)}:` };

@@ -75,7 +75,7 @@ describe('the way in', () => {
       operatorMessage(5, 10, 'one'),
       operatorMessage(6, 10, 'two'),
       operatorMessage(5, 10, 'one'),
-      operatorMessage(7, 99, 'nobody'),
+      { ...operatorMessage(7, 99, 'nobody'), externalChatId: 'wa:99' },
     ]);
     expect(taken).toEqual({ endpoints: ['bot:1'], accepted: 3, duplicates: 1 });
     expect(await texts()).toEqual(['hello', 'one', 'two']);
