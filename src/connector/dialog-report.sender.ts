@@ -32,10 +32,7 @@ export class DialogReportSender {
   }
 
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
-  private async addToChat(
-    portal: PortalRecord,
-    { lane, delivery }: ClaimedReport,
-  ): Promise<UpstreamError | null> {
+  private async addToChat(portal: PortalRecord, { lane, delivery }: ClaimedReport): Promise<UpstreamError | null> {
     // A portal that never told its scope is asked.
     if (portal.scope !== '' && !portal.scope.split(',').includes(SCOPE)) return notAllowed();
     try {

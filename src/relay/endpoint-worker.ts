@@ -273,9 +273,10 @@ export class EndpointWorker {
       `A delivery ended as ${decision.outcome}`,
     );
     const known = error.network === 'bitrix24' ? CLIENT_MESSAGE_REFUSED : code;
-    const note = decision.note && !delivery.message.systemLine
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : known, detail, about: delivery.kind, files: leftOut }
-      : undefined;
+    const note =
+      decision.note && !delivery.message.systemLine
+        ? { code: decision.outcome === 'uncertain' ? 'uncertain' : known, detail, about: delivery.kind, files: leftOut }
+        : undefined;
     return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 

@@ -62,7 +62,10 @@ export async function routeReports(connection: Queryable, reports: Report[]): Pr
   return { deliveries, endpoints: await keepReports(connection, rest) };
 }
 
-function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageId, kind, payload }: Report): NewDelivery {
+function onLane(
+  { chat_id: chatId, chat_portal_id: portalId }: Route,
+  { messageId, kind, payload }: Report,
+): NewDelivery {
   const channel = kind === 'note' ? 'inbound' : 'status';
   return { chatId, channel, endpoint: portalId === null ? '' : `portal:${portalId}`, messageId, kind, payload };
 }

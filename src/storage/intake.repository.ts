@@ -265,7 +265,9 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
   const accepted = fresh.map(({ row }) => row);
   const addressees = await findAddressees(connection, accepted);
   const chats = addressees.map((found) => ('chat' in found ? found.chat : null));
-  const ignored = accepted.map(({ said }, ord) => said.ignored ?? ('chat' in addressees[ord]! ? undefined : addressees[ord]));
+  const ignored = accepted.map(
+    ({ said }, ord) => said.ignored ?? ('chat' in addressees[ord]! ? undefined : addressees[ord]),
+  );
   const learned = accepted.flatMap((row, ord) => {
     const found = addressees[ord]!;
     return 'chat' in found && found.present && row.bitrixChatId && row.bitrixChatId !== found.chat.bitrix_chat_id

@@ -183,7 +183,10 @@ describe('an answer in a dialog of an earlier installation', () => {
     chat.client.sends('so do I');
     await chat.becomes('so do I', 'delivered');
     expect(chat.received).toEqual(['hello', 'so do I']);
-    expect(bridge.portal.lines.findClient(bridge.connectorId, 'tg:911')).toMatchObject({ name: 'Client', lastName: '911' });
+    expect(bridge.portal.lines.findClient(bridge.connectorId, 'tg:911')).toMatchObject({
+      name: 'Client',
+      lastName: '911',
+    });
   }, 30_000);
 
   it('that no bot can bring is told there, and the client keeps their name', async () => {
