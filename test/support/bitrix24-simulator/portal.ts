@@ -316,8 +316,16 @@ export class Portal {
    */
   oldDialog(connector: string, line: string, externalId: string, name: string): Dialog {
     const client = this.lines.saveClient(connector, externalId.split(':', 2).join(':'), {
-      ...{ name, lastName: '', fields: {}, email: '', phone: '', url: '', gender: '' as const },
-      ...{ avatar: null, skipPhoneValidate: false, hash: 'of an earlier installation' },
+      name,
+      lastName: '',
+      fields: {},
+      email: '',
+      phone: '',
+      url: '',
+      gender: '',
+      avatar: null,
+      skipPhoneValidate: false,
+      hash: 'of an earlier installation',
     });
     return this.dialog(this.lines.openChat(connector, line, externalId, client).id);
   }
