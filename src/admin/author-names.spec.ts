@@ -7,7 +7,8 @@ const said = { direction: 'outbound' as const, portalId: PORTAL, authorId: '27',
 
 function namesFrom(operator: OperatorSide['operator']) {
   const side = new OperatorSide();
-  side.register({ openFile: () => Promise.reject(new Error('not asked')), operator });
+  const notAsked = () => Promise.reject(new Error('not asked'));
+  side.register({ openFile: notAsked, operator, operatorOnLine: notAsked });
   return new AuthorNames(side);
 }
 

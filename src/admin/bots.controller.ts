@@ -2,6 +2,7 @@ import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/
 import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../common/problem.js';
 import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
+import type { ServedLine } from '../relay/client-side.js';
 import { BotsService, type BotView } from '../telegram/bots.service.js';
 import { AdminController } from './admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from './admin.dto.js';
@@ -40,7 +41,7 @@ export class BotsController {
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
   async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotView> {
     assertStaysWith(caller, body.portalId ?? null);
-    return this.arrived(await this.bots.create(body));
+    return this.moved(null, await this.bots.create(body));
   }
 
   @Patch(':id')
@@ -59,10 +60,10 @@ export class BotsController {
     @Body() body: BotChangeBody,
     @CalledBy() caller: Caller,
   ): Promise<BotView> {
-    await this.find(id, caller);
+    const before = await this.find(id, caller);
     if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
     const bot = await this.bots.update(id, body);
-    return body.portalId === undefined && body.lineId === undefined ? bot : this.arrived(bot);
+    return body.portalId === undefined && body.lineId === undefined ? bot : this.moved(before, bot);
   }
 
   @Delete(':id')
@@ -70,13 +71,14 @@ export class BotsController {
   @Audited('bot.remove')
   @ApiOperation({ summary: 'Remove a bot with its chats and their history' })
   async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
-    await this.find(id, caller);
+    const bot = await this.find(id, caller);
     await this.bots.remove(id);
+    await this.lifecycle.botMoved(servedBy(bot), null);
   }
 
-  /** The connector is switched on in the line that it serves. */
-  private async arrived(bot: BotView): Promise<BotView> {
-    if (bot.portalId && bot.lineId) await this.lifecycle.botArrived(BigInt(bot.portalId), bot.lineId);
+  /** The portals are told. */
+  private async moved(before: BotView | null, bot: BotView): Promise<BotView> {
+    await this.lifecycle.botMoved(before && servedBy(before), servedBy(bot));
     return bot;
   }
 
@@ -85,6 +87,10 @@ export class BotsController {
     if (!bot) throw notFound('No bot', id);
     return bot;
   }
+}
+
+function servedBy({ portalId, lineId }: BotView): ServedLine | null {
+  return portalId && lineId ? { portalId: BigInt(portalId), lineId } : null;
 }
 
 /** A bot without a portal, or of another one, would be out of the caller's sight: he can neither make nor leave it so. */

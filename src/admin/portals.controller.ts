@@ -1,5 +1,6 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { LineOperatorsService } from '../connector/line-operators.service.js';
 import { PortalLifecycleService } from '../connector/portal-lifecycle.service.js';
 import { lineChange, LineChangeBody } from '../connector/line-change.dto.js';
 import {
@@ -26,6 +27,7 @@ export class PortalsController {
     private readonly registration: RegistrationService,
     private readonly portals: PortalsRepository,
     private readonly lifecycle: PortalLifecycleService,
+    private readonly operators: LineOperatorsService,
   ) {}
 
   @Get()
@@ -127,6 +129,7 @@ export class PortalsController {
     if (!(await this.lines.change(id, lineId.toString(), lineChange(body)))) {
       throw notFound('No line of this portal', lineId);
     }
+    void this.operators.refresh({ portalId: id, lineId: lineId.toString() });
     return portalItem(await this.find(id, caller));
   }
 

@@ -10,6 +10,8 @@ import { OperatorSide } from '../relay/operator-side.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
 import { ClientFiles } from './client-files.js';
+import { DialogReportSender } from './dialog-report.sender.js';
+import { DialogReportsService } from './dialog-reports.service.js';
 import { DialogReader } from './dialog.reader.js';
 import { DialogTitles } from './dialog-titles.service.js';
 import { EventsController } from './events.controller.js';
@@ -18,6 +20,7 @@ import { FramesService } from './frames.service.js';
 import { IdentityService } from './identity.service.js';
 import { InstallController } from './install.controller.js';
 import { InstallService } from './install.service.js';
+import { LineOperatorsService } from './line-operators.service.js';
 import { LineSettingsService } from './line-settings.service.js';
 import { OperatorFilesClient } from './operator-files.client.js';
 import { OperatorsService } from './operators.service.js';
@@ -43,9 +46,12 @@ import { SettingsService } from './settings.service.js';
   controllers: [InstallController, OauthController, EventsController, SettingsController, SettingsApiController],
   providers: [
     EventsService,
+    DialogReportSender,
+    DialogReportsService,
     FramesService,
     IdentityService,
     InstallService,
+    LineOperatorsService,
     LineSettingsService,
     MissedMessagesService,
     OauthCallbackService,
@@ -63,7 +69,7 @@ import { SettingsService } from './settings.service.js';
     SettingsService,
     SettingsSessions,
   ],
-  exports: [PortalLifecycleService, PortalLinesService, RegistrationService],
+  exports: [LineOperatorsService, PortalLifecycleService, PortalLinesService, RegistrationService],
 })
 export class ConnectorModule implements OnModuleInit {
   constructor(
@@ -78,12 +84,14 @@ export class ConnectorModule implements OnModuleInit {
     private readonly operatorSide: OperatorSide,
     private readonly operatorFiles: OperatorFilesClient,
     private readonly operators: OperatorsService,
+    private readonly lineOperators: LineOperatorsService,
   ) {}
 
   onModuleInit(): void {
     this.operatorSide.register({
       openFile: (...asked) => this.operatorFiles.open(...asked),
       operator: (...asked) => this.operators.find(...asked),
+      operatorOnLine: (...asked) => this.lineOperators.find(...asked),
     });
     this.drivers.register(
       'portal',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Ignored, OperatorChange, OperatorMessage, Said } from '../relay/message.js';
-import type { StoredAttachment } from '../storage/intake.rows.js';
+import { FOREIGN_CONNECTOR, type StoredAttachment } from '../storage/intake.rows.js';
 import { linesOfCards } from './card.parser.js';
 import { elementsOf, fieldsOf, languageCode, scalar } from './form-fields.reader.js';
 import { readOperatorWords } from './operator-words.parser.js';
@@ -89,7 +89,7 @@ export function parseOperatorMessages(
   return elements.map((element) => {
     const { externalChatId, bitrixMessageId, bitrixChatId, quoted, ...rest } = parseElement(element ?? {});
     const raw = { ...event.raw, data: { CONNECTOR: connector, LINE: lineId, MESSAGES: [withoutCredentials(element)] } };
-    const ignored = foreign ? FOREIGN_CONNECTOR : rest.ignored;
+    const ignored = foreign ? OF_ANOTHER_APPLICATION : rest.ignored;
     return {
       portalId: context.portalId,
       connector,
@@ -191,8 +191,8 @@ export function eventKey(event: EventEnvelope): string {
   return `${event.name}:${digest(identity)}`;
 }
 
-const FOREIGN_CONNECTOR: Ignored = {
-  code: 'foreign_connector',
+const OF_ANOTHER_APPLICATION: Ignored = {
+  code: FOREIGN_CONNECTOR,
   detail: 'The event belongs to a connector of another application.',
 };
 const NO_CHAT: Ignored = { code: 'no_chat', detail: 'The event does not say which chat it belongs to (chat.id).' };

@@ -26,3 +26,25 @@ export function readLineConfigs(result: unknown): LineConfig[] {
     return [{ lineId: String(ID), name, enabled: ACTIVE !== 'N' && ACTIVE !== false }];
   });
 }
+
+/** Under which names operators answer on a line (apidocs.bitrix24.com, "imopenlines.config.get"). */
+export interface LineOperators {
+  /** As the line gives them: the profile's names, those entered for the queue, none. */
+  data: 'profile' | 'queue' | 'hide';
+  /** Names entered for the queue, by the employee's id. Who has none is called by the profile. */
+  names: Record<string, string>;
+}
+
+export const LINE_METHOD = 'imopenlines.config.get';
+
+/** Reads the line's answer; null: it does not say, or there is no such line. */
+export function readLineOperators(result: unknown): LineOperators | null {
+  const { OPERATOR_DATA: data, QUEUE_USERS_FIELDS: fields } = (result ?? {}) as Record<string, unknown>;
+  if (data !== 'profile' && data !== 'queue' && data !== 'hide') return null;
+  const rows = Object.entries((fields ?? {}) as Record<string, { USER_NAME?: unknown } | null>);
+  const named = rows.flatMap(([id, row]) => {
+    const name = typeof row?.USER_NAME === 'string' ? row.USER_NAME.replace(/\s+/g, ' ').trim() : '';
+    return name === '' ? [] : [[id, name] as const];
+  });
+  return { data, names: Object.fromEntries(named) };
+}

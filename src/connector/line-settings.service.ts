@@ -12,7 +12,10 @@ import { OverviewRepository, type Traffic } from '../storage/overview.repository
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
 import type { BotMode, Prisma } from '../storage/prisma/client.js';
 import { reconcileHandlers, type BoundHandler } from './event-handlers.js';
+import { LINE_METHOD } from './line-config.parser.js';
 import { lineChange, type LineChangeBody, type OPERATOR_NAMES } from './line-change.dto.js';
+import { LineOperatorsService } from './line-operators.service.js';
+import { PortalLifecycleService } from './portal-lifecycle.service.js';
 import { RegistrationService } from './registration.service.js';
 import type { BotTokenBody } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
@@ -65,6 +68,8 @@ export class LineSettingsService {
     private readonly entries: AuditRepository,
     private readonly clients: ClientSide,
     private readonly registration: RegistrationService,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly operators: LineOperatorsService,
     private readonly rest: RestClient,
     private readonly environment: Environment,
   ) {}
@@ -120,8 +125,8 @@ export class LineSettingsService {
     const { bot, from } = await this.clients.connect(session, wish);
     const detail = { mode: bot.mode, ...(from ? { from } : {}) };
     await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail);
-    if (from) await this.switchOff(session.portalId, from);
-    await this.registration.activate(session.portalId, session.lineId);
+    await this.lifecycle.botMoved(from === null ? null : { portalId: session.portalId, lineId: from }, session);
+    void this.operators.refresh(session);
     return this.state(session);
   }
 
@@ -139,6 +144,7 @@ export class LineSettingsService {
       throw new Problem(409, 'line_off', 'The connector has never been switched on in this line: connect a bot first.');
     }
     await this.record(session, 'portal.line', `portal:${session.portalId}`, { ...body });
+    void this.operators.refresh(session);
     return this.state(session);
   }
 
@@ -146,7 +152,7 @@ export class LineSettingsService {
   async disconnect(session: SettingsSession): Promise<LineState> {
     await this.portal(session);
     const bot = await this.clients.release(session);
-    await this.switchOff(session.portalId, session.lineId);
+    await this.lifecycle.botMoved(session, null);
     const subject = bot ? `bot:${bot.id}` : `portal:${session.portalId}`;
     await this.record(session, 'bot.disconnect', subject, {});
     return this.state(session);
@@ -167,13 +173,6 @@ export class LineSettingsService {
     throw new Problem(403, 'portal_gone', 'The application was removed from this portal.');
   }
 
-  private async switchOff(portalId: bigint, lineId: string): Promise<void> {
-    const { ok, steps } = await this.registration.deactivate(portalId, lineId);
-    if (ok) return;
-    this.logger.warn({ portalId: String(portalId), lineId, steps }, 'The portal was not told that the line is off');
-    await this.lines.setState(portalId, lineId, 'inactive');
-  }
-
   /** One batch: the portal's bucket of requests belongs to the messages. */
   private async askPortal(portal: PortalRecord, lineId: string): Promise<Pick<CheckedLine, 'links' | 'lineName'>> {
     if (portal.state !== 'active') return { lineName: null, links: [{ id: 'portal', ok: false, code: portal.state }] };
@@ -181,7 +180,7 @@ export class LineSettingsService {
       installed: { method: 'app.info', params: {} },
       events: { method: 'event.get', params: {} },
       line: { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: lineId } },
-      name: { method: 'imopenlines.config.get', params: { CONFIG_ID: lineId } },
+      name: { method: LINE_METHOD, params: { CONFIG_ID: lineId } },
     };
     try {
       const { results } = await this.rest.callBatch(portal.id, commands, { timeoutMs: BITRIX_LIMIT_MS });
@@ -191,6 +190,7 @@ export class LineSettingsService {
         const code = judge(outcome.result);
         return { id, ok: code === 'ok', code };
       };
+      if (results.name?.ok) await this.operators.learn({ portalId: portal.id, lineId }, results.name.result);
       const name = results.name?.ok ? (results.name.result as { LINE_NAME?: unknown } | null)?.LINE_NAME : null;
       return {
         lineName: typeof name === 'string' && name !== '' ? name : null,

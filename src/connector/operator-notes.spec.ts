@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { noteLanguage, repetitionMark, undeliveredNote } from './operator-notes.js';
+import { noteLanguage, notShownNote, repetitionMark, undeliveredNote } from './operator-notes.js';
 
 describe('a note to the operator', () => {
   it('is Russian for Russian portals and English for all others', () => {
@@ -86,5 +86,18 @@ describe('a note to the operator', () => {
 
   it('quotes nothing when there are no words', () => {
     expect(undeliveredNote({ code: 'empty', detail: '' }, ' \n ', 'en')).not.toContain('«');
+  });
+});
+
+describe('the note on a client’s message that is not in the dialog', () => {
+  const message = { id: 4711n, kind: 'text', text: 'call [b]me[/b]' };
+
+  it('says what it was, why, and where it is', () => {
+    expect(notShownNote(message, 'Incomplete data', 'en')).toBe(
+      '⚠️ A message of the client could not be shown here: «call [\u200bb]me[\u200b/b]». Bitrix24 refused it (Incomplete data).\n' +
+        'An administrator finds it in the console of the application, message 4711.',
+    );
+    expect(notShownNote({ ...message, text: ' ', kind: 'voice' }, 'x', 'ru')).toContain('голосовое сообщение');
+    expect(notShownNote({ ...message, text: '', kind: 'poll' }, 'x', 'en')).toContain('another kind of message');
   });
 });

@@ -1,5 +1,5 @@
 import { languageOf, type Language } from '../common/language.js';
-import { FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
+import { BOT_UNAUTHORISED, FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
 import { WAITS } from '../storage/told-waits.js';
 
 /** What an operator reads in the dialog when his message did not reach the client. */
@@ -37,6 +37,12 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     media_refused: 'Telegram does not accept it',
     file_id_refused: 'Telegram does not accept it',
     voice_forbidden: 'the client does not accept voice messages',
+    unknown_chat: 'no bot of this application knows this client (any more); ask the client to write again',
+    ambiguous_chat:
+      'several bots know this client, and none of them serves this open line any more; answer in the client’s newest dialog',
+    no_chat: 'Bitrix24 did not say which client it is for; write it again',
+    no_message_id: 'Bitrix24 did not number the message; write it again',
+    bot_removed_here: 'the bot was removed, with what still waited for it',
   },
   ru: {
     bot_blocked: 'клиент заблокировал бота',
@@ -71,6 +77,12 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     media_refused: 'Telegram его не принимает',
     file_id_refused: 'Telegram его не принимает',
     voice_forbidden: 'клиент не принимает голосовые сообщения',
+    unknown_chat: 'ни один бот приложения не знает этого клиента (или уже не знает); попросите клиента написать снова',
+    ambiguous_chat:
+      'этого клиента знают несколько ботов, и ни один из них больше не обслуживает эту линию; ответьте в последнем диалоге с клиентом',
+    no_chat: 'Битрикс24 не указал, какому клиенту оно адресовано; напишите его ещё раз',
+    no_message_id: 'Битрикс24 не присвоил сообщению номер; напишите его ещё раз',
+    bot_removed_here: 'бот удалён вместе со всем, что ещё ждало отправки',
   },
 };
 
@@ -91,6 +103,10 @@ const SENTENCES = {
     soon: 'soon',
     repeated: '(possibly repeated)',
     welcomed: '👋 The bot answered /start:',
+    noToken:
+      '⚠️ Not delivered yet: Telegram no longer accepts the token of the bot. The message goes out as soon as an administrator has entered the new one.',
+    notShown: (what: string) => `⚠️ A message of the client could not be shown here: ${what}. Bitrix24 refused it`,
+    seeConsole: (id: string) => `An administrator finds it in the console of the application, message ${id}.`,
   },
   ru: {
     failed: (reason: string) => `⚠️ Не доставлено клиенту: ${reason}.`,
@@ -108,8 +124,19 @@ const SENTENCES = {
     soon: 'скоро',
     repeated: '(возможно, повтор)',
     welcomed: '👋 Бот ответил на /start:',
+    noToken:
+      '⚠️ Пока не доставлено: Telegram больше не принимает токен бота. Сообщение уйдёт, как только администратор введёт новый.',
+    notShown: (what: string) => `⚠️ Здесь не удалось показать сообщение клиента: ${what}. Битрикс24 его отклонил`,
+    seeConsole: (id: string) => `Администратор найдёт его в консоли приложения под номером ${id}.`,
   },
 };
+
+/** What a client sent, where there are no words to quote. */
+const KINDS: Record<'ru' | 'en', Record<string, string>> = {
+  en: { photo: 'a photo', video: 'a video', voice: 'a voice message', audio: 'a sound file', sticker: 'a sticker' },
+  ru: { photo: 'фото', video: 'видео', voice: 'голосовое сообщение', audio: 'аудиофайл', sticker: 'стикер' },
+};
+const OTHER_KIND = { en: 'a file or another kind of message', ru: 'файл или сообщение другого вида' };
 
 const EXCERPT = 80;
 
@@ -137,10 +164,21 @@ export function welcomeNote(words: string, language: NoteLanguage): string {
   return `${SENTENCES[language].welcomed}\n${unread(words)}`;
 }
 
+/** The note on a client's message that the dialog does not have; `detail`: in the words of the portal. */
+export function notShownNote(
+  { id, kind, text }: { id: bigint; kind: string; text: string },
+  detail: string,
+  language: NoteLanguage,
+): string {
+  const { notShown, seeConsole } = SENTENCES[language];
+  const excerpt = excerptOf(text);
+  const what = excerpt ? `«${unread(excerpt)}»` : (KINDS[language][kind] ?? OTHER_KIND[language]);
+  return `${notShown(what)} (${unread(detail)}).\n${seeConsole(id.toString())}`;
+}
+
 /** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */
 export function undeliveredNote(reason: NoteReason, words: string, language: NoteLanguage): string {
-  const flat = words.replace(/\s+/g, ' ').trim();
-  const excerpt = [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
+  const excerpt = excerptOf(words);
   const lines = [
     ...(reason.code === FILES_LEFT_OUT ? [] : [sentenceOf(reason, language)]),
     ...leftOutLines(reason.files ?? [], language),
@@ -149,10 +187,16 @@ export function undeliveredNote(reason: NoteReason, words: string, language: Not
   return lines.join('\n');
 }
 
+function excerptOf(words: string): string {
+  const flat = words.replace(/\s+/g, ' ').trim();
+  return [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
+}
+
 function sentenceOf({ code, detail, about, until }: NoteReason, language: NoteLanguage): string {
   const sentences = SENTENCES[language];
   if (code === WAITS) return sentences.waits(fromNow(Date.parse(until ?? '') - Date.now(), language));
   if (code === 'uncertain') return sentences.uncertain;
+  if (code === BOT_UNAUTHORISED) return sentences.noToken;
   const why = REASONS[language][code] ?? sentences.refused(detail);
   if (about === 'edit') return sentences.notEdited(why);
   return about === 'delete' ? sentences.notDeleted(why) : sentences.failed(why);

@@ -1,7 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import type { ServedLine } from '../relay/client-side.js';
 import { portalEndpoint } from '../relay/message.js';
 import { RelayEvents } from '../relay/relay-events.js';
+import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';
 import { ERASING, PortalErasureRepository } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
@@ -34,6 +36,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   constructor(
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
+    private readonly bots: BotsRepository,
     private readonly erasure: PortalErasureRepository,
     private readonly registration: RegistrationService,
     private readonly relay: RelayEvents,
@@ -63,15 +66,15 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   }
 
   /**
-   * A bot has come to a line: the connector is switched on there and shows it. Waits a few seconds at most and throws
-   * nothing: what did not work is in the log and in the doctor's checks, and may be repeated.
+   * The one place that sees to the lines when a bot came, moved (to another portal, too) or was removed: the connector is
+   * switched off in the line that it left, where operators would write to nobody, and on in the new one, which shows it.
+   * Waits a few seconds at most for each and throws nothing: what did not work is in the log and in the doctor's checks,
+   * and may be repeated. A bot that stayed is seen to anew.
    */
-  async botArrived(portalId: bigint, lineId: string): Promise<void> {
-    const work = this.registration.activate(portalId, lineId).then(
-      ({ steps }) => this.complain(portalId, steps),
-      (error: unknown) => this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error),
-    );
-    await this.run(work, LINE_PATIENCE_MS);
+  async botMoved(from: ServedLine | null, to: ServedLine | null): Promise<void> {
+    const stayed = from !== null && from.portalId === to?.portalId && from.lineId === to.lineId;
+    if (from && !stayed) await this.run(this.switchOff(from), LINE_PATIENCE_MS);
+    if (to) await this.run(this.switchOn(to), LINE_PATIENCE_MS);
   }
 
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
@@ -120,6 +123,30 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
         `portal ${portalId}: line ${lineId} was deleted; its bot needs another one, until then messages wait`,
       );
     }
+  }
+
+  private async switchOn({ portalId, lineId }: ServedLine): Promise<void> {
+    try {
+      const { steps } = await this.registration.activate(portalId, lineId);
+      this.complain(portalId, steps);
+    } catch (error) {
+      this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error);
+    }
+  }
+
+  /** Also while the portal does not answer: the connector then stays on there until somebody switches it off. */
+  private async switchOff({ portalId, lineId }: ServedLine): Promise<void> {
+    const line = await this.lines.find(portalId, lineId);
+    if (line?.state === 'deleted' || (await this.bots.findByLine(portalId, lineId))) return;
+    const portal = await this.portals.findById(portalId);
+    try {
+      const report = portal?.state === 'active' ? await this.registration.deactivate(portalId, lineId) : null;
+      if (report?.ok) return;
+      this.complain(portalId, report?.steps ?? []);
+    } catch (error) {
+      this.logger.error(`portal ${portalId}: line ${lineId} could not be switched off`, error);
+    }
+    await this.lines.setState(portalId, lineId, 'inactive');
   }
 
   private complain(portalId: bigint, steps: RegistrationStep[]): void {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
 import type { RestTime } from '../bitrix/rest.types.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
+import { CLIENT_MESSAGE_REFUSED, type DeliveryResult, type LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { WELCOME } from '../storage/welcome.js';
@@ -22,8 +22,8 @@ import {
   FILES_MISSING,
   missingFilesNote,
   noteLanguage,
-  type NoteLanguage,
   type NoteReason,
+  notShownNote,
   repetitionMark,
   tooLargeLabel,
   undeliveredNote,
@@ -266,10 +266,7 @@ export class PortalSender {
   }
 
   private note(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery, repeated: string | null): Element {
-    const { message } = delivery;
-    const reason = delivery.payload as unknown as NoteReason;
-    const language = noteLanguage(portal.language);
-    const text = this.noteText(reason, message, language);
+    const text = this.noteText(portal, delivery);
     return {
       user: userOf(lane.chat, this.files.photo(lane.chat)),
       message: {
@@ -284,8 +281,12 @@ export class PortalSender {
     };
   }
 
-  private noteText(reason: NoteReason, message: ClaimedDelivery['message'], language: NoteLanguage): string {
+  /** What a delivery of kind note says, in the language of the portal. */
+  noteText(portal: PortalRecord, { payload, message }: ClaimedDelivery): string {
+    const reason = payload as unknown as NoteReason;
+    const language = noteLanguage(portal.language);
     if (reason.code === WELCOME) return welcomeNote(message.text, language);
+    if (reason.code === CLIENT_MESSAGE_REFUSED) return notShownNote(message, reason.detail, language);
     if (reason.code !== FILES_MISSING) return undeliveredNote(reason, message.text, language);
     const files = message.attachments.map((file) => ({ ...file, link: this.files.noteLink(message.id, file) }));
     return missingFilesNote(files, language);

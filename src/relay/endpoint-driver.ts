@@ -16,6 +16,11 @@ export interface HeldLease {
 /** Code of the news that all there is to say is which files did not reach the client. */
 export const FILES_LEFT_OUT = 'files_left_out';
 
+/** Code of the news that an answer waits because Telegram does not accept the bot's token. */
+export const BOT_UNAUTHORISED = 'bot_unauthorised';
+/** Code of the news that Bitrix24 refused a client's message, so that its dialog does not have it. */
+export const CLIENT_MESSAGE_REFUSED = 'client_message_refused';
+
 /** A file of an operator's message that does not reach the client. */
 export interface LeftOutFile {
   ordinal: number;

@@ -7,6 +7,8 @@ import type { EndpointSettlements, LaneSettlement, Settlement } from '../storage
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
 import {
+  BOT_UNAUTHORISED,
+  CLIENT_MESSAGE_REFUSED,
   FILES_LEFT_OUT,
   type DeliveryResult,
   type EndpointDriver,
@@ -263,16 +265,18 @@ export class EndpointWorker {
         over: error.over,
         ...parts,
         delayMs: decision.delayMs,
-        note: aboutFiles,
+        note: waitsForToken(delivery, error) ? { code: BOT_UNAUTHORISED, detail, about: delivery.kind } : aboutFiles,
       };
     }
     this.logger.warn(
       { endpoint: this.endpoint, messageId: String(delivery.message.id), kind: delivery.kind, code },
       `A delivery ended as ${decision.outcome}`,
     );
-    const note = decision.note
-      ? { code: decision.outcome === 'uncertain' ? 'uncertain' : code, detail, about: delivery.kind, files: leftOut }
-      : undefined;
+    const known = error.network === 'bitrix24' ? CLIENT_MESSAGE_REFUSED : code;
+    const note =
+      decision.note && !delivery.message.systemLine
+        ? { code: decision.outcome === 'uncertain' ? 'uncertain' : known, detail, about: delivery.kind, files: leftOut }
+        : undefined;
     return { seq, outcome: decision.outcome, code, detail, ...parts, note };
   }
 
@@ -339,4 +343,9 @@ export class EndpointWorker {
       this.wakeUp = done;
     });
   }
+}
+
+/** Said once, at the first try: nobody knows when the administrator comes, and the message may wait for two days. */
+function waitsForToken({ attempt, kind }: ClaimedDelivery, error: UpstreamError): boolean {
+  return error.network === 'telegram' && error.kind === 'unauthorised' && kind === 'message' && attempt === 1;
 }

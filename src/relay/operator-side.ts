@@ -20,8 +20,10 @@ export interface Operator {
 export interface OperatorSource {
   /** Opens a file that the portal's event named; throws UpstreamError (`refused`: it will never be had). */
   openFile(portalId: bigint, url: string, options: { maxBytes: number; signal: AbortSignal }): Promise<OperatorFile>;
-  /** Null: the portal does not say now; nobody waits for it. */
+  /** As their profile names them. Null: the portal does not say now; nobody waits for it. */
   operator(portalId: bigint, userId: string): Promise<Operator | null>;
+  /** As clients of the line may know them; `hidden`: not at all. Null: the portal does not say now. */
+  operatorOnLine(line: { portalId: bigint; lineId: string }, userId: string): Promise<Operator | 'hidden' | null>;
 }
 
 /** Where the room of Bitrix24 hands in what the room of Telegram asks of it: neither knows the other. */
@@ -39,6 +41,10 @@ export class OperatorSide implements OperatorSource {
 
   operator(...asked: Parameters<OperatorSource['operator']>): Promise<Operator | null> {
     return this.registered.operator(...asked);
+  }
+
+  operatorOnLine(...asked: Parameters<OperatorSource['operatorOnLine']>): Promise<Operator | 'hidden' | null> {
+    return this.registered.operatorOnLine(...asked);
   }
 
   private get registered(): OperatorSource {

@@ -74,9 +74,14 @@ describe('what goes to Bitrix24', () => {
     expect(decide(failed({ network }, { kind: 'note' }))).toMatchObject({ outcome: 'retry', unknown: true });
   });
 
-  it('fails without a note when it was refused: there is nobody to tell', () => {
-    expect(decide(failed({ network, kind: 'refused' }))).toEqual({ outcome: 'failed', note: false });
-    expect(decide(failed({ network, kind: 'refused' }, { kind: 'note' }))).toEqual({ outcome: 'failed', note: false });
+  it('fails with a note when a message is refused, not its dialog, and a note that is refused is not told', () => {
+    const note = (scope: 'message' | 'chat' | 'line', kind: 'message' | 'note' | 'edit' = 'message') =>
+      decide(failed({ network, kind: 'refused', scope }, { kind }));
+    expect(note('message')).toEqual({ outcome: 'failed', note: true });
+    expect(note('chat')).toEqual({ outcome: 'failed', note: false });
+    expect(note('line')).toEqual({ outcome: 'failed', note: false });
+    expect(note('message', 'note')).toEqual({ outcome: 'failed', note: false });
+    expect(note('message', 'edit')).toEqual({ outcome: 'failed', note: false });
   });
 
   it.each(['status', 'reading'] as const)('a %s may be repeated freely', (kind) => {

@@ -48,7 +48,8 @@ export function decide(send: FailedSend): Decision {
   const toClient = error.network === 'telegram';
   switch (error.kind) {
     case 'refused':
-      return { outcome: 'failed', note: toClient };
+      // Of a client's message the dialog is told as well, unless it is the dialog that is refused.
+      return { outcome: 'failed', note: toClient || (send.kind === 'message' && error.scope === 'message') };
     case 'not_sent':
     case 'unauthorised':
       if (toClient && send.ageMs > OUTBOUND_LIFETIME_MS) return { outcome: 'failed', note: true };

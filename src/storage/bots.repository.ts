@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
+import { leaveReports, reportRemoval } from './dialog-reports.js';
 import type { Bot, BotMode, BotState } from './prisma/client.js';
 
 /** What a new bot needs; `token` and `webhookSecret` are already encrypted. */
@@ -112,9 +113,10 @@ export class BotsRepository {
     return id === null ? null : this.find(id);
   }
 
-  /** Removes the bot with its chats and their history. */
+  /** Removes the bot with its chats and their history; dialogs in which answers wait for it are told. */
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
+      await reportRemoval(connection, id);
       await connection.query(
         `WITH gone AS (DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.bot_id = $1 RETURNING lanes.id)
          DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
@@ -152,6 +154,7 @@ async function assignLine(
       WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
     [botId, line ? `portal:${line.portalId}` : ''],
   );
+  await leaveReports(connection, botId, line);
   if (line) await leaveOtherPortals(connection, botId, line.portalId);
 }
 

@@ -38,6 +38,8 @@ export interface ClaimedDelivery {
     saidAt: Date | null;
     bitrixMessageId: string | null;
     bitrixChatId: string | null;
+    /** The line that an operator wrote in; null: not named. */
+    bitrixLineId: string | null;
     /** An older message of the chat has its Telegram id: its file was exchanged, or the group became a supergroup. */
     sameTelegramId: boolean;
     /** Of an outbound message: the parts that Telegram has already. */
@@ -130,6 +132,7 @@ export interface ClaimRow {
   message_created_at: Date;
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
+  message_bitrix_line_id: string | null;
   telegram_message_ids: bigint[];
   same_telegram_id: boolean;
   telegram_parts: number[] | null;
@@ -176,6 +179,7 @@ export const WORK_COLUMNS = `
   CASE WHEN m.reply_to_id IS NOT NULL THEN (
     SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.reply_to_id ORDER BY part LIMIT 1) END AS reply_to,
   m.created_at AS message_created_at, m.bitrix_message_id, m.bitrix_chat_id AS message_bitrix_chat_id,
+  m.bitrix_line_id AS message_bitrix_line_id,
   ARRAY(SELECT telegram_message_id FROM message_links l WHERE l.message_id = m.id ORDER BY part) AS telegram_message_ids,
   m.direction = 'inbound' AND (m.attached > 0 OR c.type = 'supergroup') AND EXISTS (
     SELECT FROM message_links l JOIN message_links older USING (chat_id, telegram_message_id)
@@ -252,6 +256,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         saidAt: row.said_at,
         bitrixMessageId: row.bitrix_message_id,
         bitrixChatId: row.message_bitrix_chat_id,
+        bitrixLineId: row.message_bitrix_line_id,
         sameTelegramId: row.same_telegram_id,
         telegramMessageIds: row.telegram_message_ids,
         telegramParts: row.telegram_parts ?? [],

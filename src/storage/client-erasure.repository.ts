@@ -164,6 +164,10 @@ export class ClientErasureRepository {
           ORDER BY id LIMIT $6 FOR UPDATE`,
         [upTo.message, portalId, botId, externalIds, userId, batch],
       );
+      await connection.query(`DELETE FROM dialog_reports WHERE portal_id = $1 AND external_chat_id = ANY($2::text[])`, [
+        portalId,
+        externalIds,
+      ]);
       await record(
         connection,
         erasureId,

@@ -1,8 +1,17 @@
 import { Injectable } from '@nestjs/common';
+import { findAddressees } from './addressees.js';
 import { linkChats, type LinkedChat } from './chat-linking.js';
 import { DatabaseService, type Queryable } from './database.service.js';
+import { routeReports, type RoutedReports } from './dialog-reports.js';
 import { assertLease } from './endpoints.repository.js';
-import type { ClientUpdateRow, EventRow, OperatorChangeRow, OperatorMessageRow, StoredWords } from './intake.rows.js';
+import {
+  FOREIGN_CONNECTOR,
+  type ClientUpdateRow,
+  type EventRow,
+  type OperatorChangeRow,
+  type OperatorMessageRow,
+  type StoredWords,
+} from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
 import { growAlbums, insertMessages, mergeWords, type NewMessage } from './message-rows.js';
@@ -246,28 +255,15 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
   );
   if (fresh.length === 0) return { ...NOTHING, duplicates: rows.length };
   const accepted = fresh.map(({ row }) => row);
-  const { rows: found } = await connection.query<LinkedChat & { ord: number }>(
-    `SELECT DISTINCT ON (r.ord) r.ord, c.id, c.bot_id, c.external_id, c.portal_id, c.bitrix_chat_id, c.unseen_message_id
-       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, portal_id bigint, line_id text, external_id text)
-       JOIN chat_links c ON c.portal_id = r.portal_id AND c.external_id = r.external_id
-       JOIN bots b ON b.id = c.bot_id AND (r.line_id IS NULL OR b.line_id = r.line_id)
-      ORDER BY r.ord, c.last_inbound_at DESC NULLS LAST`,
-    [
-      jsonb(
-        accepted.map((row, ord) => ({
-          ord,
-          portal_id: row.portalId,
-          line_id: row.lineId,
-          external_id: row.externalChatId,
-        })),
-      ),
-    ],
+  const addressees = await findAddressees(connection, accepted);
+  const chats = addressees.map((found) => ('chat' in found ? found.chat : null));
+  const ignored = accepted.map(
+    ({ said }, ord) => said.ignored ?? ('chat' in addressees[ord]! ? undefined : addressees[ord]),
   );
-  const chats = new Map(found.map((chat) => [chat.ord, chat]));
   const learned = accepted.flatMap((row, ord) => {
-    const chat = chats.get(ord);
-    return chat && row.bitrixChatId && row.bitrixChatId !== chat.bitrix_chat_id
-      ? [{ id: chat.id, bitrix_chat_id: row.bitrixChatId }]
+    const found = addressees[ord]!;
+    return 'chat' in found && found.present && row.bitrixChatId && row.bitrixChatId !== found.chat.bitrix_chat_id
+      ? [{ id: found.chat.id, bitrix_chat_id: row.bitrixChatId }]
       : [];
   });
   if (learned.length > 0) {
@@ -279,44 +275,61 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
   }
   const answered = await Promise.all(
     accepted.map(async (row, ord) => {
-      const chat = row.quoted && chats.get(ord);
+      const chat = row.quoted && chats[ord];
       return chat ? findQuoted(connection, chat.id, row) : null;
     }),
   );
   const work = await insertMessages(
     connection,
     accepted.map((row, ord): NewMessage => {
-      const chat = chats.get(ord) ?? null;
+      const chat = chats[ord] ?? null;
       const answer = answered[ord];
-      const ignored =
-        row.said.ignored ??
-        (chat
-          ? undefined
-          : {
-              code: 'unknown_chat',
-              detail: `No Telegram chat is known as ${row.externalChatId} on line ${row.lineId ?? '(not named)'}.`,
-            });
       return {
         portalId: row.portalId,
         botId: chat?.bot_id ?? null,
         chatId: chat?.id ?? null,
         direction: 'outbound',
-        said: { ...row.said, ...(answer ? row.quoted!.rest : {}), ignored },
+        said: { ...row.said, ...(answer ? row.quoted!.rest : {}), ignored: ignored[ord] },
         ...(answer ? { replyToId: answer.id, replyQuote: answer.quote } : {}),
         externalChatId: row.externalChatId,
         bitrixMessageId: row.bitrixMessageId,
         bitrixChatId: row.bitrixChatId,
+        bitrixLineId: row.lineId,
         unsigned: row.unsigned,
-        endpoint: chat && !ignored ? `bot:${chat.bot_id}` : null,
+        endpoint: chat && !ignored[ord] ? `bot:${chat.bot_id}` : null,
       };
     }),
   );
-  const deliveries = work.filter((delivery) => delivery !== null);
+  const { deliveries: notes, endpoints } = await tellWhyIgnored(
+    connection,
+    accepted.filter((_, ord) => ignored[ord] && ignored[ord].code !== FOREIGN_CONNECTOR),
+  );
+  const deliveries = [...work.filter((delivery) => delivery !== null), ...notes];
   const crowded = await appendDeliveries(connection, deliveries);
   await orderByMessageId(connection, crowded);
   const told = await tellOfWaits(connection, crowded);
-  const { endpoints, ...intake } = intakeOf(deliveries, accepted.length, rows.length - fresh.length);
-  return { endpoints: [...new Set([...endpoints, ...told])], ...intake };
+  const intake = intakeOf(deliveries, accepted.length, rows.length - fresh.length);
+  return { ...intake, endpoints: [...new Set([...intake.endpoints, ...endpoints, ...told])] };
+}
+
+/** What was kept and goes nowhere is told where it was written. */
+async function tellWhyIgnored(connection: Queryable, ignored: OperatorMessageRow[]): Promise<RoutedReports> {
+  if (ignored.length === 0) return { deliveries: [], endpoints: [] };
+  const { rows } = await connection.query<{ id: bigint; error_code: string; error_detail: string }>(
+    `SELECT m.id, m.error_code, m.error_detail
+       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, portal_id bigint, bitrix_message_id text)
+       JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id
+      WHERE m.direction = 'outbound' AND m.state = 'ignored' ORDER BY r.ord`,
+    [jsonb(ignored.map((row, ord) => ({ ord, portal_id: row.portalId, bitrix_message_id: row.bitrixMessageId })))],
+  );
+  return routeReports(
+    connection,
+    rows.map(({ id, error_code: code, error_detail: detail }) => ({
+      messageId: id,
+      kind: 'note',
+      payload: { code, detail, about: 'message' },
+    })),
+  );
 }
 
 /** Of these portals, or of all. */

@@ -23,6 +23,9 @@ export interface QuotedWords {
   at?: number;
 }
 
+/** Code of what is ignored because it belongs to a connector of another application: that one's operators see to it. */
+export const FOREIGN_CONNECTOR = 'foreign_connector';
+
 /** What was said, ready to be kept. */
 export interface StoredWords {
   kind: string;

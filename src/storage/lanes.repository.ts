@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
+import { routeReports } from './dialog-reports.js';
 import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, PRIORITY, type NewDelivery } from './outbox.js';
@@ -191,7 +192,7 @@ export class LanesRepository {
    */
   resolve(messageId: bigint, outcome: 'delivered' | 'failed'): Promise<string[] | null> {
     return this.db.transaction(async (connection) => {
-      const { rows } = await connection.query<{ chat_id: bigint; portal_id: bigint | null; known: boolean }>(
+      const { rows } = await connection.query<{ known: boolean }>(
         `UPDATE messages m
             SET state = $2::"MessageState",
                 delivered_at = CASE WHEN $2 = 'delivered' THEN now() END,
@@ -199,19 +200,17 @@ export class LanesRepository {
                 error_detail = CASE WHEN $2 = 'failed' THEN m.error_detail END
            FROM chat_links c
           WHERE m.id = $1 AND m.state = 'uncertain' AND c.id = m.chat_id
-          RETURNING c.id AS chat_id, c.portal_id, m.direction = 'outbound' AND m.bitrix_message_id IS NOT NULL AND EXISTS (
+          RETURNING m.direction = 'outbound' AND m.bitrix_message_id IS NOT NULL AND EXISTS (
             SELECT FROM message_links l WHERE l.message_id = m.id) AS known`,
         [messageId, outcome],
       );
       const [row] = rows;
       if (!row) return null;
       await recordDecision(connection, [messageId], 'resolved', outcome);
-      if (outcome === 'failed' || !row.known || row.portal_id === null) return [];
-      const endpoint = `portal:${row.portal_id}`;
-      await appendDeliveries(connection, [
-        { chatId: row.chat_id, channel: 'status', endpoint, messageId, kind: 'status' },
-      ]);
-      return [endpoint];
+      if (outcome === 'failed' || !row.known) return [];
+      const { deliveries, endpoints } = await routeReports(connection, [{ messageId, kind: 'status' }]);
+      await appendDeliveries(connection, deliveries);
+      return [...new Set([...deliveries.map(({ endpoint }) => endpoint), ...endpoints])];
     });
   }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
+import { jsonb } from './json.js';
 import type { Line, LineState, OperatorName } from './prisma/client.js';
 
 /** What clients read, before an operator's words and when they press Start, and what such a press does. */
@@ -59,6 +60,18 @@ export class LinesRepository {
       ],
     );
     return (rowCount ?? 0) > 0;
+  }
+
+  /**
+   * Keeps under which names operators answer, as the portal says; see the columns. A line that we do not know is left
+   * alone.
+   */
+  async saveOperators(portalId: bigint, lineId: string, data: string, names: Record<string, string>): Promise<void> {
+    await this.db.query(
+      `UPDATE lines SET operator_data = $3, operator_names = $4::jsonb, updated_at = now()
+        WHERE portal_id = $1 AND line_id = $2 AND (operator_data, operator_names) IS DISTINCT FROM ($3, $4::jsonb)`,
+      [portalId, lineId, data, jsonb(names)],
+    );
   }
 
   /** Changes the state of a line that we know; false: it is in that state, or we never had it, which is no error. */

@@ -22,6 +22,7 @@ export interface NewMessage {
   externalChatId: string | null;
   bitrixMessageId?: string;
   bitrixChatId?: string | null;
+  bitrixLineId?: string | null;
   unsigned?: boolean;
   /** Endpoint that will send it; null: nobody will (ignored). */
   endpoint: string | null;
@@ -42,17 +43,17 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, attached, system_line,
                            can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
-                           author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code,
+                           author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, raw, error_code,
                            error_detail, said_at)
      SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, attached,
             system_line, can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
-            author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail,
+            author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, raw, error_code, error_detail,
             said_at
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
               state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, can_wait boolean,
               source text, album_id text, reply_to_id bigint, reply_quote text, quoted jsonb, not_own_words boolean,
               author_id text, author_name text, external_chat_id text,
-              bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text,
+              bitrix_message_id text, bitrix_chat_id text, bitrix_line_id text, unsigned boolean, raw jsonb, error_code text,
               error_detail text, said_at timestamptz)`,
     [
       jsonb(
@@ -80,6 +81,7 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           external_chat_id: message.externalChatId,
           bitrix_message_id: message.bitrixMessageId ?? null,
           bitrix_chat_id: message.bitrixChatId ?? null,
+          bitrix_line_id: message.bitrixLineId ?? null,
           unsigned: message.unsigned ?? false,
           raw: message.said.raw ?? {},
           error_code: message.said.ignored?.code ?? null,

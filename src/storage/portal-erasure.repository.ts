@@ -62,4 +62,5 @@ async function eraseOutbox(connection: Queryable, portalId: bigint): Promise<voi
      DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
     [portalId],
   );
+  await connection.query(`DELETE FROM dialog_reports WHERE portal_id = $1`, [portalId]);
 }

@@ -1,8 +1,9 @@
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import type { Queryable } from './database.service.js';
+import { routeReports, type Report } from './dialog-reports.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { appendDeliveries } from './outbox.js';
 import type { DeliveryKind } from './prisma/client.js';
 import { LONG_WAIT_MS, noteWaits, untoldWaits, WAITS, type WaitNote } from './told-waits.js';
 
@@ -145,38 +146,30 @@ export async function settle(
       jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
     ],
   );
-  const wanted = done.flatMap(({ lane, delivery, settlement }): FollowUp[] => {
-    const work: FollowUp[] = [];
-    if (settlement.reportDelivery) {
-      work.push({ chatId: lane.chat.id, channel: 'status', messageId: delivery.message.id, kind: 'status' });
-    }
-    if (settlement.note) {
-      const payload = settlement.note;
-      work.push({
-        chatId: lane.chat.id,
-        channel: 'inbound',
-        messageId: delivery.message.id,
-        kind: 'note',
-        payload,
-      });
-    }
-    return work;
+  const reports = done.flatMap(({ delivery, settlement }): Report[] => {
+    const messageId = delivery.message.id;
+    return [
+      ...(settlement.reportDelivery ? [{ messageId, kind: 'status' as const }] : []),
+      ...(settlement.note ? [{ messageId, kind: 'note' as const, payload: settlement.note }] : []),
+    ];
   });
   const long = settlements.filter(({ silenceMs = 0 }) => silenceMs > LONG_WAIT_MS);
   const waits = await noteWaits(
     connection,
     long.map(({ lane, silenceMs }) => ({ laneId: lane.id, ms: silenceMs! })),
   );
-  const followUps = await forTheirPortal(connection, [...wanted, ...waits.map(waitNote)]);
-  await appendDeliveries(connection, followUps);
-  return [...new Set([...followUps, ...lanesWithMore].map(({ endpoint }) => endpoint).filter(Boolean))];
+  const told = await tell(connection, [...reports, ...waits.map(waitNote)]);
+  return [...new Set([...lanesWithMore.map(({ endpoint }) => endpoint), ...told].filter(Boolean))];
 }
 
-type FollowUp = Omit<NewDelivery, 'endpoint'>;
+/** Appends what portals are to be told; returns the endpoints that have work by it. */
+async function tell(connection: Queryable, reports: Report[]): Promise<string[]> {
+  const { deliveries, endpoints } = await routeReports(connection, reports);
+  await appendDeliveries(connection, deliveries);
+  return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
+}
 
-const waitNote = ({ chatId, messageId, until }: WaitNote): FollowUp => ({
-  chatId,
-  channel: 'inbound',
+const waitNote = ({ messageId, until }: WaitNote): Report => ({
   messageId,
   kind: 'note',
   payload: { code: WAITS, detail: '', about: 'message', until: until.toISOString() },
@@ -184,29 +177,7 @@ const waitNote = ({ chatId, messageId, until }: WaitNote): FollowUp => ({
 
 /** Operators are told of messages that came into waits of these lanes; returns the portals that have work. */
 export async function tellOfWaits(connection: Queryable, laneIds: bigint[]): Promise<string[]> {
-  const notes = await forTheirPortal(connection, (await untoldWaits(connection, laneIds)).map(waitNote));
-  await appendDeliveries(connection, notes);
-  return notes.map(({ endpoint }) => endpoint).filter(Boolean);
-}
-
-/**
- * Work that goes to the portal of its message. There is none where the chat was removed meanwhile (those that are there
- * stay until the commit) or its bot went to another portal, which must not learn of what was said in this one.
- */
-async function forTheirPortal(connection: Queryable, work: FollowUp[]): Promise<NewDelivery[]> {
-  if (work.length === 0) return [];
-  const { rows } = await connection.query<{ message_id: bigint; endpoint: string }>(
-    `SELECT m.id AS message_id, coalesce('portal:' || c.portal_id, '') AS endpoint
-       FROM chat_links c JOIN messages m ON m.chat_id = c.id
-      WHERE m.id = ANY($1::bigint[]) AND (c.portal_id IS NULL OR m.portal_id = c.portal_id)
-      ORDER BY c.id FOR KEY SHARE OF c`,
-    [work.map(({ messageId }) => messageId)],
-  );
-  const endpoints = new Map(rows.map((row) => [row.message_id, row.endpoint]));
-  return work.flatMap((item) => {
-    const endpoint = endpoints.get(item.messageId);
-    return endpoint === undefined ? [] : [{ ...item, endpoint }];
-  });
+  return tell(connection, (await untoldWaits(connection, laneIds)).map(waitNote));
 }
 
 interface Done {

@@ -12,6 +12,7 @@ import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
 import { DialogTitlesRepository } from './dialog-titles.repository.js';
 import { ClientErasureRepository } from './client-erasure.repository.js';
+import { DialogReportsRepository } from './dialog-reports.repository.js';
 import { EndpointsRepository } from './endpoints.repository.js';
 import { ErasuresRepository } from './erasures.repository.js';
 import { HistoryRepository } from './history.repository.js';
@@ -49,6 +50,7 @@ const REPOSITORIES: Provider[] = [
   ChatsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,
+  DialogReportsRepository,
   EndpointsRepository,
   ErasuresRepository,
   HistoryRepository,

@@ -9,7 +9,6 @@ export const WAITS = 'waits';
 
 /** A note that is due: on the operator's message that waits longest in its chat. */
 export interface WaitNote {
-  chatId: bigint;
   messageId: bigint;
   until: Date;
 }
@@ -34,7 +33,7 @@ export async function noteWaits(connection: Queryable, waits: { laneId: bigint; 
  */
 export async function untoldWaits(connection: Queryable, laneIds: bigint[]): Promise<WaitNote[]> {
   if (laneIds.length === 0) return [];
-  const { rows } = await connection.query<{ chat_id: bigint; message_id: bigint; waits_until: Date }>(
+  const { rows } = await connection.query<{ message_id: bigint; waits_until: Date }>(
     `UPDATE lanes l SET wait_told = true
        FROM (
          SELECT w.id, first.message_id
@@ -44,8 +43,8 @@ export async function untoldWaits(connection: Queryable, laneIds: bigint[]): Pro
                 AND m.author_id IS DISTINCT FROM '0'
               ORDER BY d.seq LIMIT 1) first
           WHERE w.id = ANY($1::bigint[]) AND w.channel = 'outbound' AND w.waits_until > now() AND NOT w.wait_told) t
-      WHERE l.id = t.id RETURNING l.chat_id, t.message_id, l.waits_until`,
+      WHERE l.id = t.id RETURNING t.message_id, l.waits_until`,
     [laneIds],
   );
-  return rows.map((row) => ({ chatId: row.chat_id, messageId: row.message_id, until: row.waits_until }));
+  return rows.map((row) => ({ messageId: row.message_id, until: row.waits_until }));
 }

@@ -167,6 +167,7 @@ export class BotsService implements OnApplicationBootstrap {
       );
       if (line) await this.assertLineFree(line, id);
       await this.assign(id, line);
+      this.tellPortal(bot);
     }
     this.changed(id);
     return this.view(id);
@@ -184,6 +185,7 @@ export class BotsService implements OnApplicationBootstrap {
     });
     await this.bots.remove(id);
     this.changed(id);
+    this.tellPortal(bot);
   }
 
   /** For the doctor: does Telegram accept the token, and does it deliver updates? */
@@ -329,6 +331,11 @@ export class BotsService implements OnApplicationBootstrap {
   private async assertLineFree(line: { portalId: bigint; lineId: string }, except?: bigint): Promise<void> {
     const serving = await this.bots.findByLine(line.portalId, line.lineId);
     if (serving && serving.id !== except) throw lineTaken(line.lineId);
+  }
+
+  /** What waited for the bot in the dialogs of its line is told there. */
+  private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
+    if (portalId !== null) this.events.emit('work', [`portal:${portalId}`]);
   }
 
   private async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {

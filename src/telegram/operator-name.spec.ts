@@ -10,17 +10,18 @@ const SAMANTHA: Operator = { firstName: 'Samantha', lastName: 'Johnson', positio
 
 function heading(
   chat: Partial<Chat>,
-  operator: Operator | null = SAMANTHA,
+  operator: Operator | 'hidden' | null = SAMANTHA,
   message: Partial<Message> = {},
 ): ReturnType<typeof headingOf> {
-  const asked = { operatorName: 'name', operatorNameTemplate: null, portalId: 1n, ...chat } as Chat;
-  const said = { authorId: '27', authorName: null, ...message } as Message;
-  return headingOf(asked, said, { operator: async () => operator });
+  const asked = { operatorName: 'name', operatorNameTemplate: null, portalId: 1n, lineId: '7', ...chat } as Chat;
+  const said = { authorId: '27', authorName: null, bitrixLineId: null, ...message } as Message;
+  return headingOf(asked, said, { operatorOnLine: async () => operator });
 }
 
 describe('the line with the operator’s name', () => {
   it('is there only where the line wants it and somebody speaks', async () => {
     expect(await heading({ operatorName: 'hidden' })).toBeNull();
+    expect(await heading({}, 'hidden', { authorName: 'Sam' })).toBeNull();
     expect(await heading({}, SAMANTHA, { authorId: '0' })).toBeNull();
     expect(await heading({}, SAMANTHA, { authorId: null })).toBeNull();
     expect(await heading({})).toEqual({ line: 'Samantha Johnson:' });
@@ -53,9 +54,18 @@ describe('a first line with the name of the author', () => {
       operator = SAMANTHA,
       authorId = '27',
       portalId = 1n,
-    }: { operator?: Operator | null; authorId?: string | null; portalId?: bigint | null } = {},
-  ) =>
-    (await withoutName(words, { portalId } as Chat, { authorId } as Message, { operator: async () => operator })).text;
+      onLine = null,
+    }: {
+      operator?: Operator | null;
+      authorId?: string | null;
+      portalId?: bigint | null;
+      onLine?: Operator | 'hidden' | null;
+    } = {},
+  ) => {
+    const operators = { operator: async () => operator, operatorOnLine: async () => onLine };
+    const message = { authorId, bitrixLineId: '7' } as Message;
+    return (await withoutName(words, { portalId } as Chat, message, operators)).text;
+  };
 
   it.each([
     ['of 2026', bold('Samantha Johnson', ' \nhello'), 'hello'],
@@ -65,6 +75,12 @@ describe('a first line with the name of the author', () => {
     ['once', bold('Samantha Johnson', ' \n', 'Samantha Johnson:\nhello'), 'Samantha Johnson:\nhello'],
   ])('goes: %s', async (_, words, expected) => {
     expect(await left(words)).toBe(expected);
+  });
+
+  it('goes: as the line calls the author', async () => {
+    const onLine = { firstName: 'Support', lastName: '', position: '' };
+    expect(await left(bold('Support', ' \nhello'), { onLine })).toBe('hello');
+    expect(await left(bold('Samantha Johnson', ' \nhello'), { onLine: 'hidden' })).toBe('hello');
   });
 
   it('stays where it is no name of the author, or nobody knows that', async () => {
@@ -90,6 +106,7 @@ describe('a first line with the name of the author', () => {
         asked++;
         return SAMANTHA;
       },
+      operatorOnLine: async () => SAMANTHA,
     };
     await withoutName(plain('hello'), { portalId: 1n } as Chat, { authorId: '27' } as Message, operators);
     expect(asked).toBe(0);

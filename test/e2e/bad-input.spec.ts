@@ -246,17 +246,17 @@ describe('what is no message', () => {
     expect(await records()).toBe(before + 1);
   });
 
-  it('an event for a chat that nobody knows is kept as ignored, with the reason', async () => {
+  it('an event for a chat that can be none of ours is kept as ignored, with the reason', async () => {
     const lost = event((tree) => {
-      at(tree, 'data', 'MESSAGES', '0', 'chat')['id'] = 'tg:123123123';
+      at(tree, 'data', 'MESSAGES', '0', 'chat')['id'] = 'wa:123123123';
       at(tree, 'data', 'MESSAGES', '0', 'message')['text'] = 'to nobody';
     });
     expect((await bridge.program.post(HANDLER, lost)).status).toBe(200);
     const [item] = await bridge.messages('&q=to%20nobody');
     expect(item).toMatchObject({
       state: 'ignored',
-      externalChatId: 'tg:123123123',
-      error: { code: 'unknown_chat', detail: expect.stringContaining('tg:123123123') },
+      externalChatId: 'wa:123123123',
+      error: { code: 'unknown_chat', detail: expect.stringContaining('wa:123123123') },
     });
   });
 

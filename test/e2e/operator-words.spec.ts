@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Bridge, eventually, LINE } from '../support/bridge.js';
+import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 
 const FRAME = '-'.repeat(54);
@@ -165,7 +165,6 @@ it('the author’s name goes, where an older registration has the portal put it 
       (texts) => texts.at(-1) !== 'Good mourning',
     );
     expect(inbox(chat)).toEqual(['Hello', 'Total:\n5', 'Hello you', 'Good morning']);
-    expect(bridge.portal.lines.lines.get(LINE)!.showsOperators).toBe(true);
   } finally {
     bridge.portal.lines.connectors.get(bridge.connectorId)!.needSignature = false;
   }

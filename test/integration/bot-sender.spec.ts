@@ -50,6 +50,7 @@ const operator: OperatorSource = {
     return { stream: Readable.from([content]), mime: null, size: content.length };
   },
   operator: async () => ({ firstName: 'Samantha', lastName: 'Johnson', position: 'Sales' }),
+  operatorOnLine: async () => ({ firstName: 'Samantha', lastName: 'Johnson', position: 'Sales' }),
 };
 
 beforeAll(async () => {

@@ -406,17 +406,17 @@ describe('the event handler', () => {
   it('ends with the application, keeps the history and erases it only when asked to', async () => {
     await install();
     await send(event('ONIMCONNECTORMESSAGEADD', messages(1)));
-    await database.query(`INSERT INTO chat_links (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title, updated_at)
-                          SELECT id, 1, 'tg:777', 'tg:777', 777, 'Ivan', now() FROM bots`);
+    await database.query(`INSERT INTO dialog_reports (portal_id, kind, bitrix_chat_id, external_chat_id, due_at)
+                          VALUES (1, 'note', '1', 'tg:1', now() + interval '1 hour')`);
     await send(event('ONIMCONNECTORMESSAGEADD', messages(2)));
-    expect(await rows(`SELECT count(*)::int AS waiting FROM deliveries`)).toEqual([{ waiting: 1 }]);
+    expect(await rows(`SELECT count(*)::int AS waiting FROM deliveries`)).toEqual([{ waiting: 2 }]);
 
     portal.uninstall(card, { clean: false });
     await expect.poll(() => rows('SELECT state FROM portals')).toEqual([{ state: 'uninstalled' }]);
     expect(await rows('SELECT count(*)::int AS kept FROM messages')).toEqual([{ kept: 2 }]);
 
     expect((await send(event('ONAPPUNINSTALL', { CLEAN: '1' }))).status).toBe(200);
-    for (const table of ['messages', 'chat_links', 'tokens', 'deliveries', 'lanes']) {
+    for (const table of ['messages', 'chat_links', 'tokens', 'deliveries', 'lanes', 'dialog_reports']) {
       expect([table, await rows(`SELECT 1 FROM ${table}`)]).toEqual([table, []]);
     }
     expect(await rows('SELECT line_id FROM bots')).toEqual([{ line_id: '1' }]);

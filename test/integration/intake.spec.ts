@@ -75,9 +75,9 @@ describe('the way in', () => {
       operatorMessage(5, 10, 'one'),
       operatorMessage(6, 10, 'two'),
       operatorMessage(5, 10, 'one'),
-      operatorMessage(7, 99, 'nobody'),
+      { ...operatorMessage(7, 99, 'nobody'), externalChatId: 'wa:99' },
     ]);
-    expect(taken).toEqual({ endpoints: ['bot:1'], accepted: 3, duplicates: 1 });
+    expect(taken).toEqual({ endpoints: ['bot:1', 'portal:1'], accepted: 3, duplicates: 1 });
     expect(await texts()).toEqual(['hello', 'one', 'two']);
     expect(await rows(`SELECT text, error_code FROM messages WHERE state = 'ignored'`)).toEqual([
       { text: 'nobody', error_code: 'unknown_chat' },

@@ -61,6 +61,7 @@ export function claimedDelivery(
       saidAt: null,
       bitrixMessageId: null,
       bitrixChatId: null,
+      bitrixLineId: null,
       sameTelegramId: false,
       telegramMessageIds: [],
       telegramParts: [],

@@ -126,11 +126,13 @@ export class ConnectorEvents {
    */
   private signed(chat: Chat, message: LineMessage, style: PrefixStyle): string {
     const { lines, users } = this.portal;
-    const signs =
-      lines.connectorOf(chat)?.needSignature === true && lines.lines.get(chat.line)?.showsOperators === true;
+    const line = lines.lines.get(chat.line);
+    const signs = lines.connectorOf(chat)?.needSignature === true && line !== undefined && line.operatorData !== 'hide';
     if (!signs || message.authorId === 0 || style === 'none') return message.text;
     const user = users.get(message.authorId);
-    const prefix = `[b]${`${user?.name ?? ''} ${user?.lastName ?? ''}`.trim()}:[/b]`;
+    // Queue::setQueueUserData (yuliai/bitrix-modules, imopenlines/lib/queue.php): without an entry the profile counts.
+    const alias = line.operatorData === 'queue' ? line.aliases[message.authorId] : undefined;
+    const prefix = `[b]${(alias ?? `${user?.name ?? ''} ${user?.lastName ?? ''}`).trim()}:[/b]`;
     if (message.text === '') return style === 'new' ? `${prefix} ` : prefix;
     return style === 'new' ? `${prefix} [br]${message.text}` : `${prefix}[br] ${message.text}`;
   }

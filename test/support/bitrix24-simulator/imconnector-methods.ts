@@ -121,7 +121,7 @@ function setError(params: Params, { portal }: RestContext): Params {
 
 /** Always a success; looks at nothing but `im.message_id`. */
 async function reportDelivery(params: Params, context: RestContext): Promise<Params> {
-  target(params);
+  const { line } = target(params);
   const messages = messageList(params);
   await context.work();
   for (const { message, raw } of messages) {
@@ -132,6 +132,7 @@ async function reportDelivery(params: Params, context: RestContext): Promise<Par
     const accepted = context.portal.lines.reportDelivery(messageId, externalIds);
     context.portal.deliveryReports.push({
       at: context.portal.clock.now(),
+      line,
       messageId,
       externalIds,
       asArray: Array.isArray(ids),

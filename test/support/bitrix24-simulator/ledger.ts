@@ -20,6 +20,7 @@ export interface DialogLedger {
 
 export interface DeliveryReport {
   at: number;
+  line: string;
   messageId: number;
   externalIds: string[];
   asArray: boolean;

@@ -66,7 +66,7 @@ function lineRow(line: Line): Params {
     QUEUE_TYPE: 'evenly',
     WELCOME_MESSAGE: line.welcomeText === null ? 'N' : 'Y',
     WELCOME_MESSAGE_TEXT: line.welcomeText ?? '',
-    OPERATOR_DATA: line.showsOperators ? 'profile' : 'hide',
+    OPERATOR_DATA: line.operatorData,
     QUEUE: line.queue,
   };
 }
@@ -74,7 +74,23 @@ function lineRow(line: Line): Params {
 function getLine(params: Params, { portal }: RestContext): Params | false {
   if (isEmpty(params['CONFIG_ID'])) throw new RestError(400, 'CONFIG_ID_EMPTY', 'Config ID is not specified');
   const line = portal.lines.lines.get(text(params['CONFIG_ID']));
-  return line === undefined ? false : lineRow(line);
+  return line === undefined ? false : { ...lineRow(line), QUEUE_USERS_FIELDS: queueFields(line) };
+}
+
+/**
+ * `QUEUE_USERS_FIELDS` has a row for each employee of the queue, also where nothing was entered
+ * (yuliai/bitrix-modules, imopenlines/lib/config.php: Config::get); PHP writes an empty map as a list.
+ */
+function queueFields(line: Line): Params | unknown[] {
+  const ids = [...new Set([...line.queue, ...Object.keys(line.aliases).map(Number)])];
+  return emptyAsList(
+    Object.fromEntries(
+      ids.map((id) => [
+        id,
+        { USER_NAME: line.aliases[id] ?? null, USER_WORK_POSITION: null, USER_AVATAR: null, USER_AVATAR_ID: '0' },
+      ]),
+    ),
+  );
 }
 
 function addLine(params: Params, { portal, user }: RestContext): number {

@@ -254,7 +254,7 @@ describe('quotes and attachments', () => {
     await deliver(sent.id, ['5']);
     operator().edits(sent, 'good day');
     expect(await texts('UPDATE')).toEqual(['[b]Samantha Johnson:[/b][br] good day']);
-    portal.lines.lines.get('1')!.showsOperators = false;
+    portal.lines.lines.get('1')!.operatorData = 'hide';
     operator().sends('tg:777', 'hidden');
     expect((await texts('ADD')).at(-1)).toBe('hidden');
   });

@@ -22,8 +22,10 @@ export interface Line {
   queue: number[];
   /** Sent to the client when a session begins, while `imconnector.send.messages` is still running. */
   welcomeText: string | null;
-  /** False: the line hides operators' names, so texts carry no prefix. */
-  showsOperators: boolean;
+  /** `OPERATOR_DATA`: under which names operators answer; with `hide` texts carry no prefix. */
+  operatorData: 'profile' | 'queue' | 'hide';
+  /** `QUEUE_USERS_FIELDS`: names of employees of the queue, by their id; counts with `queue`. */
+  aliases: Record<number, string>;
 }
 
 export interface AppSettings {

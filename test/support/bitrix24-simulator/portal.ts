@@ -194,7 +194,7 @@ export class Portal {
   }
 
   addLine(line: LineSettings): Line {
-    const added: Line = { active: true, queue: [], welcomeText: null, showsOperators: true, ...line };
+    const added: Line = { active: true, queue: [], welcomeText: null, operatorData: 'profile', aliases: {}, ...line };
     this.lines.lines.set(added.id, added);
     return added;
   }
@@ -344,6 +344,26 @@ export class Portal {
 
   get dialogs(): Dialog[] {
     return [...this.lines.chats.values()].map((chat) => new Dialog(this.lines, chat.id));
+  }
+
+  /**
+   * A dialog of which the program has no record: an earlier installation left it. Portals keep dialogs and clients of
+   * an application that was removed, and its connector's operators go on in them when it is installed again.
+   */
+  oldDialog(connector: string, line: string, externalId: string, name: string): Dialog {
+    const client = this.lines.saveClient(connector, externalId.split(':', 2).join(':'), {
+      name,
+      lastName: '',
+      fields: {},
+      email: '',
+      phone: '',
+      url: '',
+      gender: '',
+      avatar: null,
+      skipPhoneValidate: false,
+      hash: 'of an earlier installation',
+    });
+    return this.dialog(this.lines.openChat(connector, line, externalId, client).id);
   }
 
   /** The chat of a dialog; throws when there is none. */

@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { RestClient } from '../bitrix/rest.client.js';
+import { UpstreamError } from '../common/upstream-error.js';
+import type { LaneResult } from '../relay/endpoint-driver.js';
+import type { ClaimedReport } from '../storage/dialog-reports.repository.js';
+import type { PortalRecord } from '../storage/portals.repository.js';
+import { PortalSender } from './portal.sender.js';
+
+const ADD = 'im.message.add';
+const SCOPE = 'im';
+
+/** Brings one report into the dialog that it names. */
+@Injectable()
+export class DialogReportSender {
+  constructor(
+    private readonly rest: RestClient,
+    private readonly sender: PortalSender,
+  ) {}
+
+  /**
+   * A note is written by the messenger, which asks for no client and touches no session, and where the portal does not
+   * let us, through the connector, provided that the client can be named: the portal takes over whatever name a message
+   * brings (imconnector, `updateUser`). Throws the portal's last UpstreamError.
+   */
+  async send(portal: PortalRecord, report: ClaimedReport): Promise<void> {
+    const { lane, delivery, clientKnown } = report;
+    if (delivery.kind === 'status') return assertDelivered((await this.sender.reportStatus(portal, [lane], false))[0]!);
+    const refusal = await this.addToChat(portal, report);
+    if (refusal === null) return;
+    if (!clientKnown || lane.chat.lineId === null) throw refusal;
+    assertDelivered(await this.sender.sendWords(portal, lane, () => undefined, false));
+  }
+
+  /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
+  private async addToChat(portal: PortalRecord, { lane, delivery }: ClaimedReport): Promise<UpstreamError | null> {
+    // A portal that never told its scope is asked.
+    if (portal.scope !== '' && !portal.scope.split(',').includes(SCOPE)) return notAllowed();
+    try {
+      await this.rest.call(portal.id, ADD, {
+        DIALOG_ID: `chat${lane.chat.bitrixChatId}`,
+        MESSAGE: this.sender.noteText(portal, delivery),
+        // A line of the system, which is no word of an employee and never comes back to us as an event.
+        SYSTEM: 'Y',
+        SKIP_CONNECTOR: 'Y',
+        URL_PREVIEW: 'N',
+      });
+      return null;
+    } catch (error) {
+      if (error instanceof UpstreamError && (error.kind === 'refused' || error.scope === 'method')) return error;
+      throw error;
+    }
+  }
+}
+
+function notAllowed(): UpstreamError {
+  const detail = `The application was installed without the scope "${SCOPE}".`;
+  return new UpstreamError({ network: 'bitrix24', kind: 'refused', scope: 'method', code: 'no_scope', detail });
+}
+
+function assertDelivered({ deliveries }: LaneResult): void {
+  const [result] = deliveries;
+  if (result && 'error' in result) throw result.error;
+}

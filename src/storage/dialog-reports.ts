@@ -1,0 +1,160 @@
+import type { Queryable } from './database.service.js';
+import { jsonb } from './json.js';
+import type { NewDelivery } from './outbox.js';
+
+/** What a portal is to be told about a message: a note in the dialog, or that it was delivered. */
+export interface Report {
+  messageId: bigint;
+  kind: 'note' | 'status';
+  /** Of a note: what it says. */
+  payload?: unknown;
+}
+
+/** How reports leave: on lanes, which the caller appends to, or as rows that wait for these endpoints. */
+export interface RoutedReports {
+  deliveries: NewDelivery[];
+  endpoints: string[];
+}
+
+interface Route {
+  message_id: bigint;
+  portal_id: bigint | null;
+  chat_id: bigint;
+  chat_portal_id: bigint | null;
+  present: boolean;
+  known: boolean;
+  dialog: boolean;
+  nobodys: boolean;
+}
+
+/**
+ * Gives each report its way into the dialog of its message. A chat's lanes lead to the dialog of the line that its bot
+ * serves now. Any other dialog — of a line or a portal that the bot left, or of a message that no chat could be found
+ * for — is told by a row of `dialog_reports`, and so is a note to a chat of which nobody knows more than its id: only
+ * a message that brings the client's whole name may go through the connector. What the bot's new portal must not learn
+ * of, and what says where it was written, is told nobody. A message that nobody wrote (author 0) gets no note.
+ */
+export async function routeReports(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
+  if (reports.length === 0) return { deliveries: [], endpoints: [] };
+  const ids = reports.map(({ messageId }) => messageId);
+  // Chats that are there stay until the commit.
+  const { rows } = await connection.query<Route>(
+    `SELECT m.id AS message_id, m.portal_id, c.id AS chat_id, c.portal_id AS chat_portal_id,
+            c.portal_id IS NULL OR (c.portal_id = m.portal_id AND (m.bitrix_line_id IS NULL OR m.bitrix_line_id = b.line_id))
+              AS present,
+            c.title <> c.external_id AS known, m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AS dialog,
+            m.direction = 'outbound' AND m.author_id = '0' AS nobodys
+       FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN bots b ON b.id = c.bot_id
+      WHERE m.id = ANY($1::bigint[])
+      ORDER BY c.id FOR KEY SHARE OF c`,
+    [ids],
+  );
+  const routes = new Map(rows.map((row) => [row.message_id, row]));
+  const wanted = reports.filter(({ kind, messageId }) => kind === 'status' || !routes.get(messageId)?.nobodys);
+  const [deliveries, rest]: [NewDelivery[], Report[]] = [[], []];
+  for (const report of wanted) {
+    const route = routes.get(report.messageId);
+    const unbound = route?.chat_portal_id === null && route.dialog;
+    const faceless = report.kind === 'note' && route?.known === false && route.dialog;
+    if (!route?.present || unbound || faceless) rest.push(report);
+    else deliveries.push(onLane(route, report));
+  }
+  return { deliveries, endpoints: await keepReports(connection, rest) };
+}
+
+function onLane(
+  { chat_id: chatId, chat_portal_id: portalId }: Route,
+  { messageId, kind, payload }: Report,
+): NewDelivery {
+  const channel = kind === 'note' ? 'inbound' : 'status';
+  return { chatId, channel, endpoint: portalId === null ? '' : `portal:${portalId}`, messageId, kind, payload };
+}
+
+/** Only of messages that say in which dialog they were written. */
+async function keepReports(connection: Queryable, reports: Report[]): Promise<string[]> {
+  if (reports.length === 0) return [];
+  const { rows } = await connection.query<{ portal_id: bigint }>(
+    `WITH there AS MATERIALIZED (
+       SELECT id, portal_id, bitrix_line_id, bitrix_chat_id, external_chat_id, author_id FROM messages
+        WHERE id IN (SELECT message_id FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint)) FOR KEY SHARE
+     )
+     INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
+     SELECT m.portal_id, m.id, r.kind::"DeliveryKind", m.bitrix_line_id, m.bitrix_chat_id,
+            coalesce(m.external_chat_id, ''), r.payload
+       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, message_id bigint, kind text, payload jsonb)
+       JOIN there m ON m.id = r.message_id
+      WHERE m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL
+        AND NOT (r.kind = 'note' AND m.author_id IS NOT DISTINCT FROM '0')
+      ORDER BY r.ord
+     RETURNING portal_id`,
+    [
+      jsonb(
+        reports.map(({ messageId, kind, payload }, ord) => ({
+          ord,
+          message_id: messageId,
+          kind,
+          payload: payload ?? null,
+        })),
+      ),
+    ],
+  );
+  return [...new Set(rows.map((row) => `portal:${row.portal_id}`))];
+}
+
+/** SQL: parameters $1 bot, $2 portal and $3 line that it serves now; where its chats' notes and reports were to go. */
+const LEFT_BEHIND = `
+  SELECT d.lane_id, d.seq, d.kind, d.payload, m.id AS message_id, m.portal_id, m.bitrix_line_id, m.bitrix_chat_id,
+         c.external_id
+    FROM deliveries d JOIN lanes l ON l.id = d.lane_id JOIN chat_links c ON c.id = l.chat_id
+    JOIN messages m ON m.id = d.message_id
+   WHERE c.bot_id = $1 AND l.channel IN ('inbound', 'status') AND d.state = 'queued' AND d.kind IN ('note', 'status')
+     AND m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AND m.bitrix_line_id IS NOT NULL
+     AND (m.portal_id, m.bitrix_line_id) IS DISTINCT FROM ($2::bigint, $3::text)`;
+
+/** The bot has left a line: what waits on its lanes for a dialog there is told there. */
+export async function leaveReports(
+  connection: Queryable,
+  botId: bigint,
+  line: { portalId: bigint; lineId: string } | null,
+): Promise<void> {
+  await connection.query(
+    `WITH left_behind AS MATERIALIZED (${LEFT_BEHIND}
+     ), gone AS (
+       DELETE FROM deliveries d USING left_behind r WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND d.state = 'queued'
+       RETURNING r.*
+     ), emptied AS (
+       UPDATE lanes SET pending = pending - g.deliveries
+         FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id
+     )
+     INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
+     SELECT portal_id, message_id, kind, bitrix_line_id, bitrix_chat_id, external_id, payload FROM gone
+      ORDER BY lane_id, seq`,
+    [botId, line?.portalId ?? null, line?.lineId ?? null],
+  );
+}
+
+/** Code of the note on answers that waited for a bot when it was removed. */
+export const BOT_REMOVED = 'bot_removed_here';
+
+/**
+ * The bot is being removed with its chats: each dialog in which an answer still waits is told, and the notes that wait
+ * outlive the messages that they are about.
+ */
+export async function reportRemoval(connection: Queryable, botId: bigint): Promise<void> {
+  await leaveReports(connection, botId, null);
+  await connection.query(
+    `UPDATE dialog_reports SET message_id = NULL
+      WHERE kind = 'note' AND message_id IN (
+        SELECT m.id FROM messages m JOIN chat_links c ON c.id = m.chat_id WHERE c.bot_id = $1)`,
+    [botId],
+  );
+  await connection.query(
+    `INSERT INTO dialog_reports (portal_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
+     SELECT m.portal_id, 'note', m.bitrix_line_id, m.bitrix_chat_id, coalesce(max(m.external_chat_id), ''), $2::jsonb
+       FROM messages m JOIN chat_links c ON c.id = m.chat_id
+      WHERE c.bot_id = $1 AND m.direction = 'outbound' AND m.state = 'queued' AND m.author_id IS DISTINCT FROM '0'
+        AND m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL
+      GROUP BY m.portal_id, m.bitrix_line_id, m.bitrix_chat_id`,
+    [botId, jsonb({ code: BOT_REMOVED, detail: '', about: 'message' })],
+  );
+}
