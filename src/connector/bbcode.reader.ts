@@ -1,4 +1,4 @@
-import { isOpenableLink, normalise, type Mark, type MarkType, type RichText } from '../relay/rich-text.js';
+import { normalise, type Mark, type MarkType, type RichText } from '../relay/rich-text.js';
 import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
 
 const STYLES: ReadonlyMap<string, MarkType> = new Map([
@@ -225,14 +225,12 @@ class BBCodeReader {
     const label = this.text.slice(tag.start);
     const url = decode(tag.value.trim().replace(/^(["'])(.*)\1$/, '$2'));
     if (url === '') {
-      // Telegram makes links of written-out web addresses by itself.
-      if (isOpenableLink(label) && !/^https?:/i.test(label)) this.mark('link', tag.start, label);
+      // Written-out web addresses are links wherever they stand.
+      if (label !== '' && !/^https?:/i.test(label)) this.mark('link', tag.start, label);
       return;
     }
-    const target = linkTarget(url);
     if (label === '') this.append(url);
-    else if (!target && label !== url) this.append(` (${url})`);
-    if (target) this.mark('link', tag.start, target);
+    this.mark('link', tag.start, url);
   }
 
   private listItem(whole: string): void {
@@ -270,16 +268,6 @@ function withoutEdgeBreaks(text: string): string {
   while (start < end && text[start] === '\n') start++;
   while (end > start && text[end - 1] === '\n') end--;
   return text.slice(start, end);
-}
-
-/** The address a click opens: as Telegram does, one that begins with a domain gets `http://`. */
-function linkTarget(url: string): string | undefined {
-  const encoded = url.replace(/\s/g, '%20');
-  if (isOpenableLink(encoded)) return encoded;
-  const withScheme = `http://${encoded}`;
-  return /^[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+(?:[:/?#]|$)/u.test(encoded) && isOpenableLink(withScheme)
-    ? withScheme
-    : undefined;
 }
 
 /** Unix seconds as `2026-03-11 22:13 UTC`; the time zone of the reader is not known here. */

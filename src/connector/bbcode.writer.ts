@@ -1,4 +1,4 @@
-import { isOpenableLink, normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
+import { normalise, slice, split, type Mark, type RichText } from '../relay/rich-text.js';
 import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.tags.js';
 
 /**
@@ -126,6 +126,10 @@ function openingTag(mark: Mark): string | undefined {
     default:
       return undefined;
   }
+}
+
+function isOpenableLink(url: string | undefined): url is string {
+  return url !== undefined && /^(?:https?:\/\/|tg:\/\/|mailto:|tel:)\S/i.test(url) && URL.canParse(url);
 }
 
 /** Percent-encodes what would end the tag or the attribute made of it. */
