@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   concat,
+  edited,
   isBlank,
-  isOpenableLink,
   join,
   normalise,
   plain,
@@ -178,15 +178,60 @@ describe('small operations', () => {
   ])('truncate %j to %i', (text, limit, expected) => {
     expect(truncate(plain(text), limit).text).toBe(expected);
   });
-  it.each(['', ' \n', '\u200B', '\u2800\u3164', '\uFE0F'])('isBlank %j', (text) => expect(isBlank(text)).toBe(true));
+  it.each(['', ' \n', '\u200B', '\u2800\u3164', '\uFE0F', '\uFFFC '])('isBlank %j', (text) =>
+    expect(isBlank(text)).toBe(true),
+  );
   it.each(['0', '.', '😀', '\uFFFD'])('is not blank: %j', (text) => expect(isBlank(text)).toBe(false));
-  it.each(['https://a.b', 'http://x', 'tg://user?id=1', 'mailto:a@b.c', 'tel:+7', 'HTTPS://A.B'])('opens %s', (url) =>
-    expect(isOpenableLink(url)).toBe(true),
-  );
-  it.each(['javascript:alert(1)', 'https://', 'ftp://a.b', '/crm/', 'data:text/html,x', '', 'http://[x'])(
-    'does not open %j',
-    (url) => expect(isOpenableLink(url)).toBe(false),
-  );
+});
+
+describe('edited', () => {
+  const bold = (offset: number, length: number): Mark => ({ type: 'bold', offset, length });
+  const where = (marks: Mark[]) => marks.map(({ offset, length }) => [offset, length]);
+
+  it.each<[string, [number, number], [start: number, end: number, text: string][], string, [number, number][]]>([
+    ['a change before a mark moves it', [4, 2], [[0, 1, 'XYZ']], 'XYZ12345678', [[6, 2]]],
+    ['a change inside a mark stretches it', [2, 4], [[3, 4, 'XYZ']], '012XYZ45678', [[2, 6]]],
+    [
+      'a mark that begins or ends inside a change takes all of it',
+      [3, 3],
+      [
+        [2, 4, 'X'],
+        [5, 7, 'YZ'],
+      ],
+      '01X4YZ78',
+      [[2, 4]],
+    ],
+    ['what is put in at the end of a mark belongs to it', [2, 2], [[4, 4, 'XY']], '0123XY45678', [[2, 4]]],
+    ['what is put in at the beginning of a mark does not', [2, 2], [[2, 2, 'XY']], '01XY2345678', [[4, 2]]],
+    ['a mark whose words go goes with them', [2, 2], [[2, 4, '']], '0145678', []],
+  ])('%s', (_, [offset, length], edits, text, marks) => {
+    const changed = edited(
+      { text: '012345678', marks: [bold(offset, length)] },
+      edits.map(([start, end, put]) => ({ start, end, text: put })),
+    );
+    expect([changed.text, where(changed.marks)]).toEqual([text, marks]);
+  });
+
+  it('leaves every mark over the words that it had', () => {
+    fc.assert(
+      fc.property(rich, fc.array(fc.string({ maxLength: 3 }), { maxLength: 20 }), (input, puts) => {
+        const before = normalise(input);
+        const spaces = [...before.text.matchAll(/ /g)];
+        const edits = spaces
+          .slice(0, puts.length)
+          .map(({ index }, n) => ({ start: index, end: index + 1, text: ` ${puts[n]} ` }));
+        const after = edited(before, edits);
+        const bare = (text: string) => text.replace(/\s/g, '');
+        const words = ({ text, marks }: RichText) =>
+          marks.filter(({ type }) => type === 'link').map((m) => text.slice(m.offset, m.offset + m.length));
+        if (puts.every((put) => put.trim() === '')) {
+          expect(bare(after.text)).toBe(bare(before.text));
+          expect(words(after).map(bare)).toEqual(words(before).map(bare));
+        }
+        expect(normalise(after)).toEqual(after);
+      }),
+    );
+  });
 });
 
 describe('split', () => {

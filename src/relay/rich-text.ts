@@ -12,7 +12,7 @@ export interface Mark {
   type: MarkType;
   offset: number;
   length: number;
-  /** Where a `link` leads. */
+  /** Where a `link` leads, as it was written: each network decides which ones it shows as a link. */
   url?: string;
   /** The programming language of a `pre`. */
   language?: string;
@@ -70,14 +70,7 @@ export function join(parts: (RichText | string)[], separator: string): RichText 
 
 /** As `String.prototype.slice` with non-negative bounds; marks are clipped and re-based. */
 export function slice(rich: RichText, start: number, end: number = rich.text.length): RichText {
-  const to = Math.min(end, rich.text.length);
-  const marks = rich.marks
-    .filter((mark) => mark.offset < to && mark.offset + mark.length > start)
-    .map((mark) => {
-      const from = Math.max(mark.offset, start);
-      return { ...mark, offset: from - start, length: Math.min(mark.offset + mark.length, to) - from };
-    });
-  return normalise({ text: rich.text.slice(start, to), marks });
+  return normalise(clip(rich, start, end));
 }
 
 /** Without white space at both ends. */
@@ -86,14 +79,64 @@ export function trim(rich: RichText): RichText {
   return slice(rich, start, Math.max(start, rich.text.trimEnd().length));
 }
 
-/** True when a reader would see nothing: white space, characters that are not drawn and the blank of Braille. */
-export function isBlank(text: string): boolean {
-  return /^[\s\p{Cf}\p{Cc}\p{DI}\u2800]*$/u.test(text);
+/** A stretch of a text, in UTF-16 code units, and what stands in its place; where it is empty, something is put in. */
+export interface Edit {
+  start: number;
+  end: number;
+  text: string;
 }
 
-/** True for complete links that both networks let people open: http, https, tg, mailto, tel. */
-export function isOpenableLink(url: string | undefined): url is string {
-  return url !== undefined && /^(?:https?:\/\/|tg:\/\/|mailto:|tel:)\S/i.test(url) && URL.canParse(url);
+/**
+ * The text with its edits, which are sorted and do not overlap. Marks follow: an edge inside a changed stretch moves to
+ * the stretch's outer side, and what is put in belongs to the marks that reach its place from before.
+ */
+export function edited(rich: RichText, edits: readonly Edit[]): RichText {
+  if (edits.length === 0) return rich;
+  const { text, marks } = rich;
+  const pieces: string[] = [];
+  const shifts: number[] = [];
+  let at = 0;
+  let shift = 0;
+  for (const edit of edits) {
+    pieces.push(text.slice(at, edit.start), edit.text);
+    shifts.push(shift);
+    shift += edit.text.length - (edit.end - edit.start);
+    at = edit.end;
+  }
+  shifts.push(shift);
+  pieces.push(text.slice(at));
+
+  const moved = (place: number, outer: 'start' | 'end') => {
+    const index = firstIndex(edits, ({ end }) => end > place);
+    const edit = edits[index];
+    const isInside = edit !== undefined && edit.start < place;
+    if (!isInside) return place + shifts[index]!;
+    return edit.start + shifts[index]! + (outer === 'end' ? edit.text.length : 0);
+  };
+  const followed = marks.map((mark) => {
+    const offset = moved(mark.offset, 'start');
+    return { ...mark, offset, length: moved(mark.offset + mark.length, 'end') - offset };
+  });
+  return normalise({ text: pieces.join(''), marks: followed });
+}
+
+/** The first index from which on all items pass the test; the length when none does. */
+function firstIndex<Item>(items: readonly Item[], passes: (item: Item) => boolean): number {
+  let [low, high] = [0, items.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (passes(items[middle]!)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/**
+ * True when a reader would see nothing: white space, characters that are not drawn, the blank of Braille and the
+ * place of an object that did not come along (U+FFFC).
+ */
+export function isBlank(text: string): boolean {
+  return /^[\s\p{Cf}\p{Cc}\p{DI}\u2800\uFFFC]*$/u.test(text);
 }
 
 /**
@@ -125,11 +168,16 @@ export function normalise(rich: RichText): RichText {
  */
 export function split(rich: RichText, limit: number, size = (part: RichText) => part.text.length): RichText[] {
   const parts: RichText[] = [];
-  let rest = trim(normalise(rich));
-  while (rest.text !== '') {
-    const end = fittingEnd(rest, limit, size);
-    parts.push(trimEnd(slice(rest, 0, end)));
-    rest = trimCut(slice(rest, end));
+  const { text, marks } = trim(normalise(rich));
+  let left = marks;
+  for (let at = 0; at < text.length;) {
+    // As far as a cut can look ahead; the rest is not copied for every part.
+    const ahead = at + 2 * Math.max(1, limit);
+    const window = clip({ text, marks: before(left, ahead) }, at, ahead);
+    const end = fittingEnd(window, limit, size);
+    parts.push(slice(window, 0, window.text.slice(0, end).trimEnd().length));
+    at = afterCut(text, before(left, at + end + 1), at + end);
+    left = left.filter(({ offset, length }) => offset + length > at);
   }
   return parts.filter((part) => !isBlank(part.text));
 }
@@ -138,6 +186,26 @@ export function split(rich: RichText, limit: number, size = (part: RichText) => 
 export function truncate(rich: RichText, limit: number): RichText {
   if (rich.text.length <= limit) return rich;
   return concat(trimEnd(slice(rich, 0, characterBoundary(rich.text, limit - 1))), '…');
+}
+
+/** A slice that is not in the canonical form yet. */
+function clip({ text, marks }: RichText, start: number, end: number): RichText {
+  const to = Math.min(end, text.length);
+  const clipped: Mark[] = [];
+  for (const mark of marks) {
+    const from = Math.max(mark.offset, start);
+    const length = Math.min(mark.offset + mark.length, to) - from;
+    if (length > 0) clipped.push({ ...mark, offset: from - start, length });
+  }
+  return { text: text.slice(start, to), marks: clipped };
+}
+
+/** Of sorted marks those that begin before a place. */
+function before(marks: readonly Mark[], place: number): Mark[] {
+  return marks.slice(
+    0,
+    firstIndex(marks, ({ offset }) => offset >= place),
+  );
 }
 
 function wellFormed(text: string): string {
@@ -191,13 +259,19 @@ function mergeRuns(runs: Run[]): Run[] {
 function subtract(run: Run, holes: Run[]): Run[] {
   const left: Run[] = [];
   let offset = run.offset;
-  for (const hole of holes) {
-    if (hole.end <= offset || hole.offset >= run.end) continue;
+  for (const hole of overlapping(run, holes)) {
     if (hole.offset > offset) left.push({ ...run, offset, end: hole.offset });
     offset = hole.end;
   }
   if (offset < run.end) left.push({ ...run, offset });
   return left;
+}
+
+/** Those of the runs, sorted and apart from each other, that share words with the run. */
+function overlapping(run: Run, runs: Run[]): Run[] {
+  const first = firstIndex(runs, ({ end }) => end > run.offset);
+  const behind = firstIndex(runs, ({ offset }) => offset >= run.end);
+  return runs.slice(first, behind);
 }
 
 function withoutEdgeBreaks(run: Run, text: string): Run[] {
@@ -209,9 +283,11 @@ function withoutEdgeBreaks(run: Run, text: string): Run[] {
 
 /** The run in pieces, none of which reaches over the edge of a quote. */
 function cutAtEdges(run: Run, quotes: Run[]): Run[] {
-  const inside = quotes
-    .map((quote) => ({ ...run, offset: Math.max(run.offset, quote.offset), end: Math.min(run.end, quote.end) }))
-    .filter((piece) => piece.offset < piece.end);
+  const inside = overlapping(run, quotes).map((quote) => ({
+    ...run,
+    offset: Math.max(run.offset, quote.offset),
+    end: Math.min(run.end, quote.end),
+  }));
   return [...subtract(run, quotes), ...inside];
 }
 
@@ -220,13 +296,17 @@ function nest(runs: Run[]): Mark[] {
   const queue = [...runs].sort(byOffset);
   const open: Run[] = [];
   const marks: Mark[] = [];
-  for (let run = queue.shift(); run; run = queue.shift()) {
+  for (let index = 0; index < queue.length; index++) {
+    const run = queue[index]!;
     while ((open.at(-1)?.end ?? Infinity) <= run.offset) open.pop();
     const around = open.at(-1);
     if (around && run.end > around.end) {
       const remainder = { ...run, offset: around.end };
-      const place = queue.findIndex((other) => byOffset(remainder, other) < 0);
-      queue.splice(place === -1 ? queue.length : place, 0, remainder);
+      queue.splice(
+        firstIndex(queue, (other) => byOffset(remainder, other) < 0),
+        0,
+        remainder,
+      );
       run.end = around.end;
     }
     open.push(run);
@@ -240,12 +320,14 @@ function trimEnd(rich: RichText): RichText {
   return slice(rich, 0, rich.text.trimEnd().length);
 }
 
-/** Removes the white space a part would begin with after a cut; inside code only whole blank lines. */
-function trimCut(rich: RichText): RichText {
-  const inCode = rich.marks.some((mark) => mark.offset === 0 && (mark.type === 'pre' || mark.type === 'code'));
-  const blank = inCode ? /^(?:[^\S\n]*\n)+/ : /^\s+/;
-  const kept = slice(rich, blank.exec(rich.text)?.[0].length ?? 0);
-  return kept.text.trim() === '' ? plain('') : kept;
+/** Where the next part begins: behind the white space at a cut; inside code only behind whole blank lines. */
+function afterCut(text: string, marks: readonly Mark[], cut: number): number {
+  const inCode = marks.some(
+    ({ type, offset, length }) => (type === 'pre' || type === 'code') && offset <= cut && cut < offset + length,
+  );
+  const blank = inCode ? /(?:[^\S\n]*\n)+/y : /\s+/y;
+  blank.lastIndex = cut;
+  return cut + (blank.exec(text)?.[0].length ?? 0);
 }
 
 /** The cut that leaves the longest well-cut beginning whose measured size is within the limit. */
@@ -253,7 +335,8 @@ function fittingEnd(rich: RichText, limit: number, size: (part: RichText) => num
   let units = Math.max(1, limit);
   for (;;) {
     const end = cutAt(rich, units);
-    const excess = size(trimEnd(slice(rich, 0, end))) / limit;
+    const begun = { text: rich.text, marks: before(rich.marks, end) };
+    const excess = size(clip(begun, 0, rich.text.slice(0, end).trimEnd().length)) / limit;
     if (excess <= 1 || end <= 1) return end;
     units = Math.min(end - 1, Math.floor(end / excess));
     if (units < 1) return end;
@@ -263,16 +346,17 @@ function fittingEnd(rich: RichText, limit: number, size: (part: RichText) => num
 function cutAt({ text, marks }: RichText, limit: number): number {
   if (text.length <= limit) return text.length;
   const links = protectedSpans(text, marks, limit);
-  const allowed = (at: number) => at > 0 && !links.some(([start, end]) => start < at && at < end);
+  const linked = new Uint8Array(limit + 1);
+  for (const [start, end] of links) linked.fill(1, start + 1, end);
   const window = text.slice(0, limit + 1);
   const breaks = [/\n\s*\n/g, /\n/g, /[^\S\n]+/g].map((pattern) =>
     [...window.matchAll(pattern)].map((match) => match.index),
   );
+  const segments = characters.segment(text);
+  const isBoundary = (at: number) => at >= text.length || segments.containing(at)?.index === at;
   for (const least of [limit / 4, 1]) {
     for (const places of breaks) {
-      const last = places.findLast(
-        (at) => at >= least && allowed(at) && isCharacterBoundary(text, afterSpace(text, at)),
-      );
+      const last = places.findLast((at) => at >= least && !linked[at] && isBoundary(afterSpace(text, at)));
       if (last !== undefined) return last;
     }
   }
@@ -296,11 +380,9 @@ function protectedSpans(text: string, marks: Mark[], limit: number): [number, nu
 const characters = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 function afterSpace(text: string, at: number): number {
-  return at + (/^\s+/.exec(text.slice(at))?.[0].length ?? 0);
-}
-
-function isCharacterBoundary(text: string, at: number): boolean {
-  return at >= text.length || characters.segment(text).containing(at)?.index === at;
+  const space = /\s+/y;
+  space.lastIndex = at;
+  return at + (space.exec(text)?.[0].length ?? 0);
 }
 
 /** The last place at or before `at` between two characters; inside a character longer than that, between two code points. */

@@ -14,15 +14,16 @@ import type { ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js'
 import { WELCOME } from '../storage/welcome.js';
 import { ChatTarget } from './chat-target.js';
 import { fileRefused, FileSpool, tooLarge } from './file-spool.js';
+import { sendText } from './formatted-words.js';
 import { mediaKindOf } from './media-kind.js';
-import { isFileRefused, MediaSender, type ReadyFile } from './media.sender.js';
+import { isCaptionRefused, isFileRefused, MediaSender, type ReadyFile } from './media.sender.js';
 import { deleteMessage, editMessage } from './message-changes.js';
 import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
 import { headingOf, withoutName } from './operator-name.js';
 import type { Outgoing } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
-import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT, toEntities } from './telegram-markup.js';
+import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from './telegram-markup.js';
 import { TelegramClient, type BotApi } from './telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
@@ -146,25 +147,40 @@ export class BotSender {
     files: ReadyFile[],
     leftOut: LeftOutFile[],
   ): Promise<number> {
-    const { turn, target, sent, delivery } = outgoing;
+    const { api, turn, target, sent, delivery } = outgoing;
     const { attachments, replyTo } = delivery.message;
     if (sent.parts.size === 0) target.answers(replyTo);
     let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
+    let captioned = true;
+    /** Messages that the turn has granted and that no call has used. */
+    let granted = 0;
     for (;;) {
       const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
-      const [next] = planMessage({ words, heading, attached: attachments.length, files: left, sent: sent.parts });
+      const attached = attachments.length;
+      const [next] = planMessage({ words, heading, attached, files: left, sent: sent.parts, captioned });
       if (!next) break;
       const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
       const messages = call.parts.length + (before ? 1 : 0);
-      const waitMs = turn.take(messages, performance.now());
+      const waitMs = messages > granted ? turn.take(messages - granted, performance.now()) : 0;
       if (waitMs > 0) return waitMs;
+      granted = Math.max(granted, messages);
+      let used = messages;
       try {
-        if (before) await sendText(outgoing, before);
+        if (before) {
+          await sendText(api, target, before);
+          mark = null;
+        }
         await this.perform(outgoing, call, files, leftOut);
+        mark = null;
+      } catch (error) {
+        if (call.type === 'text' || !call.caption || !isCaptionRefused(error)) throw error;
+        // It is the words that Telegram does not take there, so they go as a message of their own.
+        captioned = false;
+        used = before ? 1 : 0;
       } finally {
-        for (let answered = 0; answered < messages; answered++) turn.answered(performance.now());
+        for (let answered = 0; answered < used; answered++) turn.answered(performance.now());
+        granted -= used;
       }
-      mark = null;
     }
     if (sent.parts.size === 0) throw nothingToSend(leftOut);
     return 0;
@@ -176,8 +192,8 @@ export class BotSender {
     files: ReadyFile[],
     leftOut: LeftOutFile[],
   ): Promise<void> {
-    const { sent } = outgoing;
-    if (call.type === 'text') return sent.add(call.parts, [await sendText(outgoing, call.words)]);
+    const { api, target, sent } = outgoing;
+    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
     const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
@@ -208,11 +224,6 @@ export function notPrepared(cause: unknown): UpstreamError {
     { network: 'telegram', kind: 'not_sent', scope: 'message', code: 'INTERNAL', detail },
     { cause },
   );
-}
-
-async function sendText({ api, target }: Outgoing, words: RichText): Promise<bigint> {
-  const message = await target.send((params) => api.calls.sendMessage({ ...params, ...toEntities(words) }));
-  return BigInt(message.message_id);
 }
 
 /** UNCERTAIN_POLICY=resend repeats a part once, and says so: before its words, or ahead of them when they fill a message. */

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
-import type { Message } from '@grammyjs/types';
+import type { Message, MessageEntity } from '@grammyjs/types';
 import { InputFile, type Api } from 'grammy';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { RichText } from '../relay/rich-text.js';
 import { UploadsRepository, type UploadKey } from '../storage/uploads.repository.js';
 import type { ChatTarget, TargetParams } from './chat-target.js';
 import type { SpooledFile } from './file-spool.js';
+import { sendFormatted } from './formatted-words.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
-import { toEntities } from './telegram-markup.js';
+import { TELEGRAM_CAPTION_LIMIT } from './telegram-markup.js';
 import { TelegramClient, type BotApi } from './telegram.client.js';
 import { announced, uploadActionOf } from './upload-action.js';
 
@@ -38,6 +39,7 @@ const METHOD = {
   document: 'sendDocument',
 } as const satisfies Record<MediaKind, keyof Api['raw']>;
 
+type CaptionParams = { caption: string; caption_entities: MessageEntity[] } | Record<string, never>;
 type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
 /** Its type names each family that may stand together; which one it is, the plan knows. */
 type Album = Parameters<Api['raw']['sendMediaGroup']>[0]['media'];
@@ -48,10 +50,17 @@ const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'an
 const NOT_LIKE_THIS: ReadonlySet<string> = new Set(['media_refused', 'voice_forbidden']);
 /** Clear refusals that concern the file alone. */
 const FILE_REFUSED: ReadonlySet<string> = new Set([...NOT_LIKE_THIS, 'file_id_refused', 'file_too_large']);
+/** Clear refusals that concern the words under a file. */
+const CAPTION_REFUSED: ReadonlySet<string> = new Set(['entities_refused', 'caption_too_long', 'too_long']);
 
 /** Whether it is the file that Telegram does not take, not the chat. */
 export function isFileRefused(error: unknown): error is UpstreamError {
   return error instanceof UpstreamError && error.kind === 'refused' && FILE_REFUSED.has(error.code);
+}
+
+/** Whether it is the words that Telegram does not take under a file, not the file. */
+export function isCaptionRefused(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.kind === 'refused' && CAPTION_REFUSED.has(error.code);
 }
 
 /**
@@ -68,7 +77,11 @@ export class MediaSender {
   ) {}
 
   /** Sends one file and answers its message id. */
-  async sendOne(sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
+  sendOne(sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
+    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, params));
+  }
+
+  private async sendInSomeForm(sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {
     for (let kind = file.kind; ;) {
       try {
         return await this.sendAs(kind, sending, file, caption);
@@ -84,7 +97,7 @@ export class MediaSender {
   async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | null> {
     const known = await Promise.all(files.map((file) => this.fileIdOf(keyOf(sending.botId, file, file.kind))));
     try {
-      return await this.sendTogether(sending, files, known, caption);
+      return await withCaption(caption, (params) => this.sendTogether(sending, files, known, params));
     } catch (error) {
       if (!isFileRefused(error)) throw error;
       // One by one it turns out which of them it is.
@@ -96,7 +109,7 @@ export class MediaSender {
     sending: Sending,
     files: ReadyFile[],
     known: (string | null)[],
-    caption: RichText | null,
+    caption: CaptionParams,
   ): Promise<bigint[] | null> {
     const { botId, api, target } = sending;
     if (newBytes(files, known) > this.telegram.uploadLimit) return null;
@@ -108,7 +121,7 @@ export class MediaSender {
             type: kind,
             media: media[index]!,
             ...streamed(kind),
-            ...(index === 0 ? captionParams(caption) : {}),
+            ...(index === 0 ? caption : {}),
           })) as unknown as Album,
         }),
       ),
@@ -121,14 +134,14 @@ export class MediaSender {
     return messages.map(({ message_id }) => BigInt(message_id));
   }
 
-  private async sendAs(kind: MediaKind, sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
+  private async sendAs(kind: MediaKind, sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {
     const { botId, api, target } = sending;
     const key = keyOf(botId, file, kind);
     const send = (fileId: string | null) =>
       target.send((params) =>
         uploading(sending, [{ ...file, kind }], [fileId], ([media], bytes) => {
           const method = (bytes > 0 ? api.uploads(bytes) : api.calls)[METHOD[kind]] as SendOne;
-          return method({ ...params, [kind]: media, ...streamed(kind), ...captionParams(caption) });
+          return method({ ...params, [kind]: media, ...streamed(kind), ...caption });
         }),
       );
     const known = await this.fileIdOf(key);
@@ -220,10 +233,14 @@ function keyOf(botId: bigint, { content, name }: ReadyFile, kind: MediaKind): Up
   return { botId, kind, digest: NAMED.has(kind) ? createHash('sha256').update(digest).update(name).digest() : digest };
 }
 
-function captionParams(caption: RichText | null): Record<string, unknown> {
-  if (caption === null) return {};
-  const { text, entities } = toEntities(caption);
-  return { caption: text, caption_entities: entities };
+function withCaption<Answer>(
+  caption: RichText | null,
+  send: (params: CaptionParams) => Promise<Answer>,
+): Promise<Answer> {
+  if (caption === null) return send({});
+  return sendFormatted(caption, TELEGRAM_CAPTION_LIMIT, ({ text, entities }) =>
+    send({ caption: text, caption_entities: entities }),
+  );
 }
 
 /** A video is watched while it comes. */

@@ -1,8 +1,9 @@
 import { UpstreamError } from '../common/upstream-error.js';
 import type { RichText } from '../relay/rich-text.js';
+import { sendFormatted, sendText } from './formatted-words.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import type { Outgoing } from './outgoing.js';
-import { toEntities } from './telegram-markup.js';
+import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from './telegram-markup.js';
 import type { BotApi } from './telegram.client.js';
 
 /** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
@@ -34,16 +35,13 @@ export function deleteMessage(outgoing: Outgoing): Promise<number> {
 
 function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<number> {
   if (words === null) throw refused('caption_too_long', 'The words are too long to stand under a file.');
-  const { text, entities } = toEntities(words);
+  const { api, target } = outgoing;
   return paced(outgoing, 1, () =>
     unlessModified(
-      outgoing.target.change((params) =>
-        outgoing.api.calls.editMessageCaption({
-          ...params,
-          message_id: Number(id),
-          caption: text,
-          caption_entities: entities,
-        }),
+      sendFormatted(words, TELEGRAM_CAPTION_LIMIT, ({ text: caption, entities: caption_entities }) =>
+        target.change((params) =>
+          api.calls.editMessageCaption({ ...params, message_id: Number(id), caption, caption_entities }),
+        ),
       ),
     ),
   );
@@ -76,14 +74,15 @@ function editTexts(
 
 function editText({ api, target }: Outgoing, words: RichText, id: bigint): Promise<void> {
   return unlessModified(
-    target.change((params) => api.calls.editMessageText({ ...params, message_id: Number(id), ...toEntities(words) })),
+    sendFormatted(words, TELEGRAM_TEXT_LIMIT, (formatted) =>
+      target.change((params) => api.calls.editMessageText({ ...params, message_id: Number(id), ...formatted })),
+    ),
   );
 }
 
 async function sendAdded({ api, target, sent }: Outgoing, words: RichText, part: number): Promise<void> {
   try {
-    const message = await target.send((params) => api.calls.sendMessage({ ...params, ...toEntities(words) }));
-    sent.add([part], [BigInt(message.message_id)]);
+    sent.add([part], [await sendText(api, target, words)]);
   } catch (error) {
     // A change may be repeated, a message may not.
     if (error instanceof UpstreamError && error.kind === 'unknown') throw uncertainEnd(error.detail);

@@ -1,6 +1,12 @@
-import { concat, isBlank, normalise, plain, trim, truncate, type RichText } from '../relay/rich-text.js';
+import { concat, isBlank, plain, trim, truncate, type RichText } from '../relay/rich-text.js';
 import type { MediaKind } from './media-kind.js';
-import { splitForTelegram, TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from './telegram-markup.js';
+import {
+  asTelegramTakes,
+  fitsOneMessage,
+  splitForTelegram,
+  TELEGRAM_CAPTION_LIMIT,
+  TELEGRAM_TEXT_LIMIT,
+} from './telegram-markup.js';
 
 /** An album has so many items at most (core.telegram.org/bots/api#sendmediagroup). */
 const ALBUM_LIMIT = 10;
@@ -26,6 +32,8 @@ export interface MessageToPlan {
   files: { ordinal: number; kind: MediaKind }[];
   /** Part numbers that Telegram has. */
   sent: ReadonlySet<number>;
+  /** false: Telegram does not take the words under a file. */
+  captioned?: boolean;
 }
 
 /** One call of the Bot API, which makes as many messages as `parts` has numbers: of files, several are an album. */
@@ -37,11 +45,11 @@ export type PlannedCall =
  * that follow each other and may be in one album are one. What was sent is not planned again, and neither is a file
  * before one that was sent: it was left out. The same message is always cut in the same way.
  */
-export function planMessage({ words, heading, attached, files, sent }: MessageToPlan): PlannedCall[] {
+export function planMessage({ words, heading, attached, files, sent, captioned = true }: MessageToPlan): PlannedCall[] {
   const sentFiles = [...sent].filter((part) => part < attached);
   const sentTexts = sent.size - sentFiles.length;
   const left = files.filter(({ ordinal }) => ordinal > Math.max(-1, ...sentFiles));
-  const caption = captionOf(words, heading);
+  const caption = captioned ? captionOf(words, heading) : null;
   const isCaption = caption !== null && sentTexts === 0 && (left.length > 0 || sentFiles.length > 0);
   const texts = isCaption ? [] : textsOf(words, heading);
   return [
@@ -63,15 +71,15 @@ export function textsOf(words: RichText, heading: Heading | null): RichText[] {
 
 /** The words as they stand under a file: '' when there are none; null when they are too long for that. */
 export function captionOf(words: RichText, heading: Heading | null): RichText | null {
-  const caption = trim(normalise(words));
+  const caption = trim(asTelegramTakes(words));
   if (isBlank(caption.text)) return plain('');
   const limit = TELEGRAM_CAPTION_LIMIT - (heading ? HEADING_ROOM : 0);
-  return caption.text.length <= limit ? withHeading(caption, heading) : null;
+  return fitsOneMessage(caption, limit) ? withHeading(caption, heading) : null;
 }
 
 function withHeading(words: RichText, heading: Heading | null): RichText {
   if (!heading || isBlank(heading.line)) return words;
-  return concat(truncate(plain(heading.line), HEADING_ROOM - 1), '\n', words);
+  return concat(truncate(asTelegramTakes(plain(heading.line)), HEADING_ROOM - 1), '\n', words);
 }
 
 /** Photos and videos stand together in an album, documents and audio among their like, the rest alone. */

@@ -76,7 +76,7 @@ const fail = (
  * Telegram may reword) only refines it.
  */
 export function classifyRefusal({ error_code: status, description, parameters }: TelegramRefusal): UpstreamError {
-  const text = description.toLowerCase();
+  const text = ownWords(description).toLowerCase();
   if (status === 429) {
     const seconds = parameters?.retry_after ?? 1;
     return fail('not_sent', 'chat', '429', description, seconds * 1_000);
@@ -99,10 +99,20 @@ export function classifyRefusal({ error_code: status, description, parameters }:
 }
 
 /**
+ * A description without what it quotes: links and names that people wrote, in which any word may stand
+ * (`entity URL 'https://a.example/kicked' is invalid: …`). They may hold quotation marks of their own.
+ */
+function ownWords(description: string): string {
+  return description.replace(/(?<![\w'])'.*'(?=[\s:;,.]|$)/s, "''").replace(/"[^"]*"/g, '""');
+}
+
+/**
  * Stable codes of what the program or an operator must know apart, by parts of the descriptions: literal ones of
  * tdlib/telegram-bot-api, and names of MTProto errors that it passes through. The first that fits counts.
  */
 const CODE_OF_DESCRIPTION: readonly (readonly [code: string, ...parts: string[]])[] = [
+  // Also what the link of an entity is refused for, such as "Wrong HTTP URL".
+  ['entities_refused', 'entity', 'entities', 'custom emoji'],
   ['bot_blocked', 'blocked by the user'],
   ['user_deactivated', 'user is deactivated'],
   ['bot_removed', 'kicked', 'not a member', 'group chat was deleted'],

@@ -42,7 +42,8 @@ const TEXTS: Record<string, Row> = {
   'styles, one in another': [
     '[b]bold [i]both[/i][/b] [u]under[/u] [s]struck[/s]',
     'bold both under struck',
-    'bold:bold both',
+    'bold:bold ',
+    'bold:both',
     'italic:both',
     'underline:under',
     'strikethrough:struck',

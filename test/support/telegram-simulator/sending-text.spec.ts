@@ -28,7 +28,13 @@ describe('sendMessage', () => {
     expect(await refused({ text: '' })).toBe('400 Bad Request: message text is empty');
     expect(await refused({ text: ' \n ' })).toBe('400 Bad Request: text must be non-empty');
     expect(await refused({ text: 'x'.repeat(4097) })).toBe('400 Bad Request: message is too long');
-    expect(await refused({ text: '😀'.repeat(2049) })).toBe('400 Bad Request: message is too long');
+    expect(await refused({ text: '😀'.repeat(4097) })).toBe('400 Bad Request: message is too long');
+    expect((await send({ text: '😀'.repeat(4096) })).ok).toBe(true);
+    expect((await send({ text: `${'x'.repeat(4095)}\r\u2028\u030Ay` })).result.text).toBe(`${'x'.repeat(4095)}y`);
+    expect(await refused({ text: ' '.repeat(32_769) })).toBe('400 Bad Request: text is too long');
+    for (const nothing of ['\u200B', '\uFFFC \u2800', '\u202E', '\u030A', '\u{E0041}\u00A0']) {
+      expect(await refused({ text: nothing })).toBe('400 Bad Request: text must be non-empty');
+    }
     expect(await refused({ text: 'cut \ud83d' })).toBe('400 Bad Request: strings must be encoded in UTF-8');
     expect((await send({ text: `${'x'.repeat(4096)}  ` })).result.text).toHaveLength(4096);
     expect(await refused({ text: '<b>x</b>', parse_mode: 'XML' })).toBe('400 Bad Request: unsupported parse_mode');
@@ -117,8 +123,8 @@ describe('entities', () => {
     expect(await refused('abc', entity('bold', 1, 3))).toBe(
       '400 Bad Request: entity beginning at UTF-16 offset 1 ends after the end of the text at UTF-16 offset 4',
     );
-    expect(await refused('abc', entity('bold', 3, 1))).toBe(
-      '400 Bad Request: entity begins after the end of the text at UTF-16 offset 3',
+    expect(await refused('abc', entity('bold', 4, 1))).toBe(
+      '400 Bad Request: entity begins after the end of the text at UTF-16 offset 4',
     );
     expect(await refused('🌗Last', entity('bold', 1, 2))).toBe(
       '400 Bad Request: entity begins in a middle of a UTF-16 symbol at byte offset 4',
@@ -127,14 +133,66 @@ describe('entities', () => {
     expect(await refused('abc', entity('bold', -1, 1))).toContain('receive an entity with incorrect offset -1');
     expect(await refused('abc', entity('glitter', 0, 1))).toContain("can't parse MessageEntity");
     expect(await refused('abc', { type: 'bold', offset: 0 })).toContain('Can\'t find field "length"');
-    expect(await refused('abc', entity('text_link', 0, 1, { url: 'javascript:alert(1)' }))).toContain('is invalid');
+  });
+
+  it.each([
+    ['javascript:alert(1)', 'Wrong port number specified in the URL'],
+    ['tel:+74951234567', 'Wrong port number specified in the URL'],
+    ['https://a.example:0', 'Wrong port number specified in the URL'],
+    ['http://portal/crm', 'Wrong HTTP URL'],
+    ['localhost', 'Wrong HTTP URL'],
+    ['ftp://a.example', 'Unsupported URL protocol'],
+    ['https://a b.example', 'Disallowed character in URL host'],
+    ['https://a|b@a.example', 'Disallowed character in URL userinfo'],
+    ['https://a%4.example', 'Wrong percent-encoded symbol in URL host'],
+    ['https://[1:2]/', 'Wrong IPv6 address specified in the URL'],
+    ['/crm/deal/', 'URL host is empty'],
+    ['tg://a.example', 'Unallowed characters in URL host'],
+    ['tg://user@resolve', 'Wrong tg URL'],
+    ["http://it's kicked/'", 'Disallowed character in URL host'],
+  ])('of the link %s refuse the whole message, whatever carries it', async (url, why) => {
+    const description = `400 Bad Request: entity URL '${url}' is invalid: ${why}`;
+    const entities = [entity('bold', 0, 1), entity('text_link', 0, 1, { url })];
+    expect(await refused('abc', ...entities)).toBe(description);
+    const caption = { caption: 'abc', caption_entities: entities };
+    expect(await refusal('sendPhoto', { chat_id: 777, photo: 'no', ...caption })).toBe(description);
+    const media = ['a', 'b'].map((file, index) => ({ type: 'photo', media: file, ...(index === 0 && caption) }));
+    expect(await refusal('sendMediaGroup', { chat_id: 777, media })).toBe(description);
+    const { result } = await call('sendMessage', { chat_id: 777, text: 'abc' });
+    const { message_id } = result as Message;
+    const edited = { chat_id: 777, message_id, text: 'abc', entities };
+    expect(await refusal('editMessageText', edited)).toBe(description);
+    expect(await refusal('editMessageCaption', { chat_id: 777, message_id, ...caption })).toBe(description);
+    expect(ivan.inbox.map(({ text }) => text)).toEqual(['abc']);
+  });
+
+  it.each([
+    ['mailto:a@b.example', 'http://mailto:a@b.example/'],
+    ['A.Example:080?q=a b', 'http://a.example:80/?q=a%20b'],
+    ['https://u:p@пример.рф/p?a[]=1', 'https://u:p@пример.рф/p?a[]=1'],
+    ['http://[::1]/', 'http://[::1]/'],
+    ['https://a.example/\u2028A\u030A', 'https://a.example/A'],
+    ['TG:resolve?domain=x', 'tg://resolve?domain=x'],
+    ['tonsite://a.ton', 'tonsite://a.ton/'],
+  ])('of the link %s lead to %s', async (url, kept) => {
+    const { result } = await call('sendMessage', {
+      chat_id: 777,
+      text: 'abc',
+      entities: [entity('text_link', 0, 1, { url })],
+    });
+    expect((result as Message).entities).toEqual([entity('text_link', 0, 1, { url: kept })]);
+  });
+
+  it('of a link to a user mention them', async () => {
+    const [, mention] = await kept('abc', entity('text_link', 0, 1, { url: 'tg://user?id=777' }));
+    expect(mention).toMatchObject([{ type: 'text_mention', offset: 0, length: 1, user: { id: 777 } }]);
   });
 
   it('that overlap in part are cut so that they nest', async () => {
     const [, cut] = await kept('abcdef', entity('bold', 0, 4), entity('italic', 2, 4));
     expect(cut).toEqual([entity('bold', 0, 2), entity('italic', 2, 4), entity('bold', 2, 2)]);
     const [, nested] = await kept('abcdef', entity('italic', 2, 2), entity('bold', 0, 6));
-    expect(nested).toEqual([entity('bold', 0, 6), entity('italic', 2, 2)]);
+    expect(nested).toEqual([entity('bold', 0, 2), entity('bold', 2, 4), entity('italic', 2, 2)]);
   });
 
   it('give way inside code and to the first of two links', async () => {
@@ -149,7 +207,8 @@ describe('entities', () => {
   });
 
   it('move with the trimmed text', async () => {
-    expect(await kept('  abc  ', entity('bold', 0, 7))).toEqual(['abc', [entity('bold', 0, 3)]]);
+    expect(await kept('  abc  ', entity('bold', 2, 5))).toEqual(['abc', [entity('bold', 0, 3)]]);
+    expect(await kept('  abc  ', entity('bold', 1, 6))).toEqual([' abc', [entity('bold', 0, 4)]]);
     expect(await kept('a\r\nb', entity('bold', 3, 1))).toEqual(['a\nb', [entity('bold', 2, 1)]]);
     expect(await kept('abc   ', entity('bold', 3, 2))).toEqual(['abc', undefined]);
   });
@@ -158,8 +217,9 @@ describe('entities', () => {
     const [, found] = await kept('/start @shop_bot see https://a.example/b, #news or me@a.example');
     expect(found?.map(({ type }) => type)).toEqual(['bot_command', 'mention', 'url', 'hashtag', 'email']);
     expect(found?.[2]).toEqual(entity('url', 21, 19));
-    const many = Array.from({ length: 120 }, (_, index) => entity('bold', index * 2, 1));
-    expect((await kept('a '.repeat(120), ...many))[1]).toHaveLength(100);
+    const many = Array.from({ length: 120 }, (_, index) => entity(index % 2 ? 'code' : 'bold', index * 2, 1));
+    const [, counted] = await kept('a '.repeat(120), ...many);
+    expect(counted?.map(({ type }) => type).toSorted()).toEqual([...Array(40).fill('bold'), ...Array(60).fill('code')]);
     expect(ivan.sends('/start shop1').message.entities).toEqual([entity('bot_command', 0, 6)]);
   });
 });
