@@ -18,14 +18,16 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  * Lets a page in a browser, or a test in another process, play the operator. All answers are JSON, errors `{ error }`.
  *
  * - `GET /portals`: `{ items: [{ memberId, url, lines, apps }] }`
- * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, messages, lastMessage }] }`
+ * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, sessions, messages, lastMessage }] }`;
+ *   `sessions: [{ id, status, closed, waitAction, openedBy, woken: [{ cause, from, at }] }]`: who opened each, and who woke it when it was
+ *   answered or being closed: client, operator or system (author 0)
  * - `GET /portals/:memberId/dialogs/:chatId/messages?after=ID`: `{ items: [{ id, author, authorName, text, files, tick, revisions, … }] }`;
  *   `tick` is `clock` until the connector reports delivery, then `delivered`, null for messages that are not sent to the client
  * - `POST /portals/:memberId/dialogs/:chatId/messages`
  *   `{ text, operator?: { id, name }, whisper?, files?: [{ name, mime, base64, width?, height? }], attach?: [{ ID, BLOCKS, … }], params? }`:
  *   201 with the message; `quote: ID` (`quoteStyle?: { shape, reference }`) answers with a quotation, `voice: { mime, base64 }` records one
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
- * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
+ * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session; `…/finish`: as an operator does it, with the closing text
  * - `GET /portals/:memberId/clients`: profiles with avatars
  * - `GET`, `PATCH /portals/:memberId/files` `{ fault }` for all files, `…/files/:id` for one; `DELETE …/files/:id` removes it from the disk
  * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
@@ -71,6 +73,10 @@ export class ControlApi {
     const chat = portal.chat(/^\d+$/.test(id) ? Number(id) : id);
     if (action === 'close' && exchange.method === 'POST') {
       portal.lines.closeSession(chat);
+      return ok(dialogItem(chat));
+    }
+    if (action === 'finish' && exchange.method === 'POST') {
+      portal.lines.finishSession(chat);
       return ok(dialogItem(chat));
     }
     if (action !== 'messages') return null;

@@ -20,6 +20,14 @@ export function dialogItem(chat: Chat): Params {
     line: chat.line,
     connector: chat.connector,
     sessionOpen: session !== undefined && !session.closed,
+    sessions: chat.sessions.map(({ id, status, closed, waitAction, openedBy, woken }) => ({
+      id,
+      status,
+      closed,
+      waitAction,
+      openedBy,
+      woken,
+    })),
     messages: chat.messages.length,
     lastMessage: last === undefined ? null : { id: last.id, text: last.text, at: last.at },
   };

@@ -6,6 +6,7 @@ import { isArray, isEmpty, phpArray, text, type Params } from './php-encoding.js
 import type { MessageFile } from './portal-files.js';
 import { RestError } from './rest-error.js';
 import type { RestContext } from './rest-method.js';
+import { heard } from './sessions.js';
 
 const INCOMPLETE: Params = { SUCCESS: false, ERRORS: ['Incomplete data'] };
 const WRONG_EMAIL: Params = {
@@ -93,7 +94,8 @@ function land(
     return false;
   }
   const before = chat.sessions.length;
-  const session = portal.lines.openSession(chat, cause);
+  const by = byClient ? 'client' : Number(text(author)) > 0 ? 'operator' : 'system';
+  const session = portal.lines.openSession(chat, by, cause);
   if (chat.sessions.length > before) session.source = sourceOf(parts.raw);
   Object.assign(session.fields, extraOf(parts));
   // A line of its own that the client does not see.
@@ -106,6 +108,8 @@ function land(
     });
   if (byClient) portal.lines.addClientMessage(chat, client, part, chat.sessions.length > before, cause);
   else addInNameOf(Number(text(author)) || 0, chat, part, portal, cause);
+  // Whoever its author is: connector.php passes the client's id to the update of the session.
+  heard(session, by, portal.clock.now());
   return true;
 }
 

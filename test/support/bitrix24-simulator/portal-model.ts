@@ -22,6 +22,10 @@ export interface Line {
   queue: number[];
   /** Sent to the client when a session begins, while `imconnector.send.messages` is still running. */
   welcomeText: string | null;
+  /** Sent to the client when an operator ends a dialog; it is closed the second time. Null: closed at once. */
+  closingText: string | null;
+  /** Administrators may join its dialogs (Config::canJoin); false: their role says no. */
+  joinable: boolean;
   /** False: the line hides operators' names, so texts carry no prefix. */
   showsOperators: boolean;
 }

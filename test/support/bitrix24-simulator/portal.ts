@@ -158,7 +158,15 @@ export class Portal {
   }
 
   addLine(line: LineSettings): Line {
-    const added: Line = { active: true, queue: [], welcomeText: null, showsOperators: true, ...line };
+    const added: Line = {
+      active: true,
+      queue: [],
+      welcomeText: null,
+      closingText: null,
+      joinable: true,
+      showsOperators: true,
+      ...line,
+    };
     this.lines.lines.set(added.id, added);
     return added;
   }
