@@ -15,6 +15,7 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       text: 'Hello',
       attachments: [],
       systemLine: false,
+      waitsForClient: false,
       albumId: null,
       replyToId: null,
       replyQuote: null,
@@ -212,11 +213,13 @@ describe('timeline', () => {
       startedAt: null,
       dueAt: at(40),
       ahead: 0,
+      waitsForClient: false,
       endpoint: 'portal:1',
     };
     const detailOf = (change: object) => timeline(story({}, { waiting: [{ ...work, ...change }] })).at(-1);
     expect(detailOf({})).toMatchObject({ what: 'waiting', at: at(40), number: 2, detail: 'next try' });
     expect(detailOf({ ahead: 1 })?.detail).toBe('waits behind 1 earlier delivery of this chat');
+    expect(detailOf({ ahead: 1, waitsForClient: true })?.detail).toContain("the client's next words");
     expect(detailOf({ endpoint: '' })?.detail).toContain('open line');
     expect(detailOf({ state: 'sending', startedAt: at(35) })).toMatchObject({ what: 'sending', at: at(35), number: 1 });
   });

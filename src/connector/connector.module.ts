@@ -28,6 +28,7 @@ import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
 import { RegistrationService } from './registration.service.js';
+import { ServiceLinesSender } from './service-lines.sender.js';
 import { SettingsApiController } from './settings-api.controller.js';
 import { SettingsSessions } from './settings-sessions.js';
 import { SettingsController } from './settings.controller.js';
@@ -55,6 +56,7 @@ import { SettingsService } from './settings.service.js';
     PortalLinesService,
     ProfileClient,
     RegistrationService,
+    ServiceLinesSender,
     SettingsService,
     SettingsSessions,
   ],
@@ -66,6 +68,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
+    private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly environment: Environment,
     private readonly operatorSide: OperatorSide,
@@ -87,6 +90,7 @@ export class ConnectorModule implements OnModuleInit {
           this.portals,
           this.limiter,
           this.sender,
+          this.lines,
           this.missed,
           this.environment.B24_REQUESTS_PER_SECOND,
         ),

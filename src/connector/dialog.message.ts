@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import { firstPlace } from '../storage/outbox.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
 import type { ElementFile } from './client-files.js';
 
@@ -9,7 +10,7 @@ type Chat = ClaimedLane['chat'];
 /** One of MESSAGES (apidocs.bitrix24.com, imconnector.send.messages). */
 export interface Element {
   user: Record<string, unknown>;
-  message: { id: string; date?: number; text?: string; files?: ElementFile[]; user_id?: number };
+  message: { id: string; date?: number; text?: string; files?: ElementFile[]; user_id?: number; disable_crm?: 'Y' };
   chat: Record<string, string>;
   ref?: { source: string };
 }
@@ -69,7 +70,7 @@ export function externalIdOf(
 
 /** message.id of a note about a message; a message that fails again gets another note. */
 export function noteIdOf(chat: Chat, { message, seq }: ClaimedDelivery): string {
-  return bounded(`${chat.externalId}:note${message.id}-${seq}`);
+  return bounded(`${chat.externalId}:note${message.id}-${firstPlace(seq)}`);
 }
 
 /** All ids under which Telegram knows an operator's message. */
@@ -82,6 +83,19 @@ function bounded(id: string): string {
   if (id.length <= ID_LIMIT) return id;
   const hash = createHash('sha256').update(id).digest('hex').slice(0, 32);
   return `${id.slice(0, ID_LIMIT - 33)}.${hash}`;
+}
+
+/** Nobody's words: they never come back to us as an event, and the CRM looks for no phones and addresses in them. */
+export const NOBODYS = { user_id: 0, disable_crm: 'Y' } as const;
+
+/** What waited for longer than so many milliseconds says when it was said. */
+const LATE_MS = 300_000;
+
+/** Before a line that waited for the client's next words: nobody shall take it for news. */
+export function timeOfLate({ waited, startedAt, queuedAt, kind, message }: ClaimedDelivery): string {
+  const at = kind === 'note' ? queuedAt : (message.saidAt ?? message.createdAt);
+  if (!waited || startedAt.getTime() - at.getTime() < LATE_MS) return '';
+  return `🕓 ${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** What goes along with the words of a message. */
@@ -99,10 +113,11 @@ export interface Accompaniment {
  * Elements of MESSAGES for one thing that was said: usually one, more when its BBCode outgrows the limit. Files go with
  * the first.
  */
-export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Accompaniment): Element[] {
+export function messagesOf(chat: Chat, delivery: ClaimedDelivery, along: Accompaniment): Element[] {
+  const { message } = delivery;
   const id = externalIdOf(chat, message);
   const words: RichText = { text: message.text, marks: message.marks as Mark[] };
-  const lines = [along.repeated ?? '', ...along.labels].map(plain);
+  const lines = [along.repeated ?? '', timeOfLate(delivery), ...along.labels].map(plain);
   const parts = splitForBitrix(join([...lines, words], '\n'));
   if (parts.length === 0 && along.files.length > 0) parts.push(plain(''));
   const date = Math.floor((message.saidAt ?? message.createdAt).getTime() / 1000);
@@ -113,8 +128,7 @@ export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Acco
       date,
       text: toBBCode(part),
       ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
-      // Author 0: a line of the system, which never comes back to us as an event.
-      ...(message.systemLine ? { user_id: 0 } : {}),
+      ...(message.systemLine ? NOBODYS : {}),
     },
     chat: chatOf(chat),
     ...(chat.source ? { ref: { source: chat.source } } : {}),

@@ -8,6 +8,7 @@ import type { PortalRecord, PortalsRepository } from '../storage/portals.reposit
 import { planCalls, type PlannedCall } from './call-plan.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
 import type { PortalSender } from './portal.sender.js';
+import type { ServiceLinesSender } from './service-lines.sender.js';
 
 /** Requests to one portal at the same time; more would only queue inside it. */
 const CALLS_IN_FLIGHT = 10;
@@ -50,6 +51,7 @@ export class PortalDriver implements EndpointDriver {
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly sender: PortalSender,
+    private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly requestsPerSecond: number,
   ) {}
@@ -159,6 +161,8 @@ export class PortalDriver implements EndpointDriver {
     switch (call.kind) {
       case 'words':
         return [await this.sender.sendWords(portal, call.lanes[0], timing, permit)];
+      case 'lines':
+        return [await this.lines.send(portal, call.lanes[0], timing, permit)];
       case 'batch':
         return this.sender.sendBatch(portal, call.lanes, timing, permit);
       case 'status':
@@ -198,6 +202,7 @@ export class PortalDriver implements EndpointDriver {
         const hold = portal.holdOutboundUntil;
         this.knownHold = hold?.getTime();
         const sinceLookMs = begun - (lookedAt ?? begun);
+        if (hold || lookedAt === undefined) await this.lines.eventsMayBeLost(this.id);
         await this.missed.collect(portal, ALIVE_MINUTES + Math.ceil(sinceLookMs / 60_000), signal);
         if (signal.aborted) return;
         if (hold) await this.portals.endHold(this.id, hold);

@@ -140,7 +140,8 @@ async function assignLine(
   // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
   await connection.query(
     `UPDATE chat_links
-        SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL
+        SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL,
+            dialog_open = NULL
       WHERE bot_id = $1`,
     [botId, line?.portalId ?? null],
   );

@@ -1,3 +1,4 @@
+import { BEHIND } from './outbox.js';
 import type { Channel, ChatState, DeliveryKind, OperatorName } from './prisma/client.js';
 
 /** One delivery, claimed: everything that its sender needs. */
@@ -13,6 +14,8 @@ export interface ClaimedDelivery {
   unknownForMs: number;
   /** When it became work: a replayed message is old, its delivery is not. */
   queuedAt: Date;
+  /** It waited for the client's next words, or for a session: it is old, and nobody's fault. */
+  waited: boolean;
   startedAt: Date;
   message: {
     id: bigint;
@@ -22,6 +25,8 @@ export interface ClaimedDelivery {
     attachments: ClaimedAttachment[];
     /** Nobody's words: a line of the system. */
     systemLine: boolean;
+    /** Nobody needs it at once: it opens no session. */
+    canWait: boolean;
     /** Telegram's id of the message that it answers, and the part of it that the author chose. */
     replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
@@ -82,6 +87,8 @@ export interface ClaimedLane {
     bitrixChatId: string | null;
     bitrixUserId: string | null;
     bitrixSessionId: string | null;
+    /** Whether a session of the dialog is open; null: nobody has told yet. */
+    dialogOpen: boolean | null;
   };
   deliveries: ClaimedDelivery[];
 }
@@ -102,6 +109,7 @@ export interface ClaimRow {
   marks: unknown;
   attachments: ClaimedAttachment[] | null;
   system_line: boolean;
+  can_wait: boolean;
   reply_to: bigint | null;
   reply_quote: string | null;
   author_id: string | null;
@@ -137,6 +145,7 @@ export interface ClaimRow {
   bitrix_chat_id: string | null;
   bitrix_user_id: string | null;
   bitrix_session_id: string | null;
+  dialog_open: boolean | null;
 }
 
 /** What {@link claimedLanes} reads, of t (the lane), d, m, c, b and o. */
@@ -144,7 +153,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.reply_quote,
+  m.system_line, m.can_wait, m.reply_quote,
   CASE WHEN m.attached > 0 THEN (
     SELECT json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime, 'size', a.size,
              'label', a.label, 'telegramFileId', a.telegram_file_id, 'telegramUniqueId', a.telegram_unique_id, 'url', a.url)
@@ -162,7 +171,7 @@ export const WORK_COLUMNS = `
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.source,
   c.avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
-  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
+  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
 
 /** The rows of a claim, lane by lane. */
 export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
@@ -198,6 +207,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
           bitrixChatId: row.bitrix_chat_id,
           bitrixUserId: row.bitrix_user_id,
           bitrixSessionId: row.bitrix_session_id,
+          dialogOpen: row.dialog_open,
         },
         deliveries: [],
       };
@@ -212,6 +222,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
       unknown: row.unknown_for_ms !== null,
       unknownForMs: row.unknown_for_ms ?? 0,
       queuedAt: row.queued_at,
+      waited: row.seq >= BEHIND,
       startedAt: row.started_at,
       message: {
         id: row.message_id,
@@ -220,6 +231,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         marks: row.marks,
         attachments: row.attachments ?? [],
         systemLine: row.system_line,
+        canWait: row.can_wait,
         replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,

@@ -28,6 +28,8 @@ export interface StoredWords {
   raw: unknown;
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
+  /** Nobody needs it at once: it opens no session. Every line of the system is like that. */
+  canWait?: true;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }

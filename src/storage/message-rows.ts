@@ -41,13 +41,13 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
   const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, attached, system_line,
-                           album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
+                           can_wait, album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
                            bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at)
      SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, attached,
-            system_line, album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
+            system_line, can_wait, album_id, reply_to_id, reply_quote, author_id, author_name, external_chat_id,
             bitrix_message_id, bitrix_chat_id, unsigned, raw, error_code, error_detail, said_at
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
-              state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, album_id text,
+              state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, can_wait boolean, album_id text,
               reply_to_id bigint, reply_quote text, author_id text, author_name text, external_chat_id text,
               bitrix_message_id text, bitrix_chat_id text, unsigned boolean, raw jsonb, error_code text,
               error_detail text, said_at timestamptz)`,
@@ -65,6 +65,7 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           marks: message.said.marks,
           attached: message.said.attachments?.length ?? 0,
           system_line: message.said.systemLine ?? false,
+          can_wait: canWait(message),
           album_id: message.albumId ?? null,
           reply_to_id: message.replyToId ?? null,
           reply_quote: message.replyQuote ?? message.replyTo?.quote ?? null,
@@ -102,8 +103,14 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           messageId: message.id,
           kind: 'message',
           ...(message.albumId ? { holdMs: ALBUM_MS } : {}),
+          canWait: canWait(message),
         },
   );
+}
+
+/** Nobody waits for a line of the system: where no session is open it must not open one. */
+function canWait({ direction, said }: NewMessage): boolean {
+  return direction === 'inbound' && (said.canWait === true || said.systemLine === true);
 }
 
 type Numbered = NewMessage & { id: bigint };

@@ -27,6 +27,7 @@ export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']>
     bitrixChatId: null,
     bitrixUserId: null,
     bitrixSessionId: null,
+    dialogOpen: null,
     ...more,
   };
 }
@@ -44,6 +45,7 @@ export function claimedDelivery(
     unknown: false,
     unknownForMs: 0,
     queuedAt: new Date(),
+    waited: false,
     startedAt: new Date(),
     message: {
       id: 1n,
@@ -52,6 +54,7 @@ export function claimedDelivery(
       marks: [],
       attachments: [],
       systemLine: false,
+      canWait: false,
       replyTo: null,
       authorId: null,
       authorName: null,
