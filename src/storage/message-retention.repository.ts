@@ -77,13 +77,13 @@ async function eraseIdle(connection: Queryable, ids: bigint[]): Promise<number> 
     [ids],
   );
   const locked = rows.map(({ id }) => id);
-  await dropWaiting(connection, locked);
   await connection.query(
     `UPDATE chat_links c SET unseen_message_id = NULL
        FROM (SELECT m.id, m.chat_id FROM messages m WHERE m.id = ANY($1::bigint[])) m
       WHERE c.id = m.chat_id AND c.unseen_message_id = m.id`,
     [locked],
   );
+  await dropWaiting(connection, locked);
   const { rowCount } = await connection.query(
     `DELETE FROM messages m
       WHERE m.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id)`,
