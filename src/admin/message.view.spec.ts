@@ -16,6 +16,7 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       attachments: [],
       systemLine: false,
       source: null,
+      waitsForClient: false,
       albumId: null,
       replyToId: null,
       replyQuote: null,
@@ -213,11 +214,13 @@ describe('timeline', () => {
       startedAt: null,
       dueAt: at(40),
       ahead: 0,
+      waitsForClient: false,
       endpoint: 'portal:1',
     };
     const detailOf = (change: object) => timeline(story({}, { waiting: [{ ...work, ...change }] })).at(-1);
     expect(detailOf({})).toMatchObject({ what: 'waiting', at: at(40), number: 2, detail: 'next try' });
     expect(detailOf({ ahead: 1 })?.detail).toBe('waits behind 1 earlier delivery of this chat');
+    expect(detailOf({ ahead: 1, waitsForClient: true })?.detail).toContain("the client's next words");
     expect(detailOf({ endpoint: '' })?.detail).toContain('open line');
     expect(detailOf({ state: 'sending', startedAt: at(35) })).toMatchObject({ what: 'sending', at: at(35), number: 1 });
   });

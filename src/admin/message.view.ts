@@ -40,7 +40,7 @@ export function messageItem(row: MessageRow, linkTo: LinkTo) {
     authorName: row.authorName,
     unsigned: row.unsigned,
     attempts: row.attempts,
-    error: row.errorCode === null ? null : { code: row.errorCode, detail: row.errorDetail ?? '' },
+    error: errorOf(row),
     createdAt: row.createdAt,
     deliveredAt: row.deliveredAt,
     seenAt: row.seenAt,
@@ -49,6 +49,13 @@ export function messageItem(row: MessageRow, linkTo: LinkTo) {
   };
 }
 export type MessageItem = ReturnType<typeof messageItem>;
+
+const WAITS_FOR_CLIENT = "waits for the client's next words, because no session of the dialog is open";
+
+function errorOf({ errorCode, errorDetail, waitsForClient }: MessageRow): { code: string; detail: string } | null {
+  if (errorCode !== null) return { code: errorCode, detail: errorDetail ?? '' };
+  return waitsForClient ? { code: 'waits_for_client', detail: WAITS_FOR_CLIENT } : null;
+}
 
 /** `url` is null for a file of an operator, which only the portal has. */
 function attachmentItem(
@@ -187,6 +194,7 @@ function waitingEntry(work: WaitingRow): TimelineEntry {
 
 function whyItWaits(work: WaitingRow): string {
   if (work.endpoint === '') return 'waits until its bot serves an open line';
+  if (work.waitsForClient) return WAITS_FOR_CLIENT;
   if (work.ahead > 0)
     return `waits behind ${work.ahead} earlier ${work.ahead === 1 ? 'delivery' : 'deliveries'} of this chat`;
   if (work.unknown) return 'nobody knows whether the last try arrived: that is looked up first';

@@ -1,4 +1,5 @@
 import type { ClaimedLane } from '../storage/claimed-lane.js';
+import { isLine } from './service-lines.js';
 
 /** Commands that one batch may hold (apidocs.bitrix24.com, "batch"). */
 const COMMANDS_PER_BATCH = 50;
@@ -10,6 +11,8 @@ const STATUSES_PER_CALL = 50;
 /** One request to the portal. */
 export type PlannedCall =
   | { kind: 'words'; lanes: [ClaimedLane] }
+  /** Nothing but lines of the service. */
+  | { kind: 'lines'; lanes: [ClaimedLane] }
   | { kind: 'batch'; lanes: ClaimedLane[] }
   | { kind: 'status'; lanes: ClaimedLane[] };
 
@@ -27,7 +30,10 @@ export function planCalls(lanes: ClaimedLane[], requests: number): PlannedCall[]
   const alone = words.filter((lane) => !isBatchable(lane));
   const together = words.filter(isBatchable);
   const left = Math.max(1, requests - statusCalls.length - alone.length);
-  const single = (lane: ClaimedLane): PlannedCall => ({ kind: 'words', lanes: [lane] });
+  const single = (lane: ClaimedLane): PlannedCall => ({
+    kind: lane.deliveries.every(isLine) ? 'lines' : 'words',
+    lanes: [lane],
+  });
   const wordCalls = together.length <= left ? together.map(single) : planBatches(together, left);
   return [...alone.map(single), ...wordCalls, ...statusCalls];
 }
@@ -78,6 +84,7 @@ function isBatchable(lane: ClaimedLane): boolean {
       kind === 'message' &&
       !unknown &&
       !message.systemLine &&
+      !message.canWait &&
       message.attachments.length === 0 &&
       !JSON.stringify([message.text, message.marks, message.quoted, message.answered]).includes('$result'),
   );

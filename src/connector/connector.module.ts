@@ -34,6 +34,7 @@ import { PortalSender } from './portal.sender.js';
 import { ProfileClient } from './profile.client.js';
 import { RefusedCalls } from './refused-calls.js';
 import { RegistrationService } from './registration.service.js';
+import { ServiceLinesSender } from './service-lines.sender.js';
 import { SettingsApiController } from './settings-api.controller.js';
 import { SettingsSessions } from './settings-sessions.js';
 import { SettingsController } from './settings.controller.js';
@@ -66,6 +67,7 @@ import { SettingsService } from './settings.service.js';
     ProfileClient,
     RefusedCalls,
     RegistrationService,
+    ServiceLinesSender,
     SettingsService,
     SettingsSessions,
   ],
@@ -78,6 +80,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly limiter: RateLimiter,
     private readonly troubles: RestTroubles,
     private readonly sender: PortalSender,
+    private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
     private readonly environment: Environment,
@@ -103,6 +106,7 @@ export class ConnectorModule implements OnModuleInit {
           this.limiter,
           this.troubles,
           this.sender,
+          this.lines,
           this.missed,
           this.titles,
           this.environment.B24_REQUESTS_PER_SECOND,

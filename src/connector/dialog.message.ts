@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { isTrackerCode, START } from '../storage/start-press.js';
+import { firstPlace } from '../storage/outbox.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
 import type { NoteLanguage } from './operator-notes.js';
 import { replyFrame } from './reply.frame.js';
@@ -88,7 +89,7 @@ export function externalIdOf(
 
 /** message.id of a note about a message; a message that fails again gets another note. */
 export function noteIdOf(chat: Chat, { message, seq }: ClaimedDelivery): string {
-  return bounded(`${chat.externalId}:note${message.id}-${seq}`);
+  return bounded(`${chat.externalId}:note${message.id}-${firstPlace(seq)}`);
 }
 
 /** All ids under which Telegram knows an operator's message. */
@@ -101,6 +102,19 @@ function bounded(id: string): string {
   if (id.length <= ID_LIMIT) return id;
   const hash = createHash('sha256').update(id).digest('hex').slice(0, 32);
   return `${id.slice(0, ID_LIMIT - 33)}.${hash}`;
+}
+
+/** Nobody's words: they never come back to us as an event, and the CRM looks for no phones and addresses in them. */
+export const NOBODYS = { user_id: 0, disable_crm: 'Y' } as const;
+
+/** What waited for longer than so many milliseconds says when it was said. */
+const LATE_MS = 300_000;
+
+/** Before a line that waited for the client's next words: nobody shall take it for news. */
+export function timeOfLate({ waited, startedAt, queuedAt, kind, message }: ClaimedDelivery): string {
+  const at = kind === 'note' ? queuedAt : (message.saidAt ?? message.createdAt);
+  if (!waited || startedAt.getTime() - at.getTime() < LATE_MS) return '';
+  return `🕓 ${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 /** What goes along with the words of a message. */
@@ -122,11 +136,13 @@ const RATING = /^\s*[01]\s*$/;
  * Elements of MESSAGES for one thing that was said: usually one, more when its BBCode outgrows the limit. Files go with
  * the first.
  */
-export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Accompaniment): Element[] {
+export function messagesOf(chat: Chat, delivery: ClaimedDelivery, along: Accompaniment): Element[] {
+  const { message } = delivery;
   const id = externalIdOf(chat, message);
   const words: RichText = { text: message.text, marks: message.marks as Mark[] };
   const said = join([...along.labels.map(plain), words], '\n');
-  const before = `${along.repeated ? `${along.repeated}\n` : ''}${RATING.test(said.text) ? '' : replyFrame(message, along.language)}`;
+  const lines = [along.repeated ?? '', timeOfLate(delivery)].filter((line) => line !== '');
+  const before = `${lines.map((line) => `${line}\n`).join('')}${RATING.test(said.text) ? '' : replyFrame(message, along.language)}`;
   const parts = splitForBitrix(said, before.length);
   if (parts.length === 0 && (along.files.length > 0 || before !== '')) parts.push(plain(''));
   const date = Math.floor((message.saidAt ?? message.createdAt).getTime() / 1000);
@@ -137,10 +153,9 @@ export function messagesOf(chat: Chat, { message }: ClaimedDelivery, along: Acco
       date,
       text: textOf(part, index === 0 ? before : ''),
       ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
-      // Author 0: a line of the system, which never comes back to us as an event.
-      ...(message.systemLine ? { user_id: 0 } : {}),
+      ...(message.systemLine ? NOBODYS : {}),
       // What stands in a link is no phone number of the client, whatever it looks like.
-      ...(message.systemLine || message.notOwnWords || message.kind === START ? { disable_crm: 'Y' as const } : {}),
+      ...(message.notOwnWords || message.kind === START ? { disable_crm: 'Y' as const } : {}),
     },
     chat: chatOf(chat),
     ...(index === 0 && message.source !== null && isTrackerCode(message.source)

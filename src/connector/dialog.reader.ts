@@ -9,6 +9,14 @@ import { userOf } from './dialog.message.js';
 /** What reading the dialog says about a message whose sending had an unknown outcome. */
 export type Found = 'there' | 'absent' | 'unreadable';
 
+/** The session of a dialog that is open; `id` null: none is. `beingClosed`: it ends soon, unless the client says something. */
+export interface OpenSession {
+  id: string | null;
+  beingClosed: boolean;
+}
+
+const NO_SESSION: OpenSession = { id: null, beingClosed: false };
+
 type Chat = ClaimedLane['chat'];
 
 /** A message to look for: by the id that we gave it, else by its words. */
@@ -31,13 +39,20 @@ interface DialogMessage {
 /** A dialog as the portal knows it now. */
 interface Dialog {
   chatId: string | null;
+  /** Of the session that is open; null: none is. */
   sessionId: string | null;
+  /** It ends soon by itself, unless the client says something. */
+  beingClosed: boolean;
 }
 
 /** Stands for "the portal does not let us see it". */
 const HIDDEN = Symbol('hidden');
 
-/** Place of the last session's id in entity_data_1 (apidocs.bitrix24.com, imopenlines.dialog.get). */
+/**
+ * Places in entity_data_1 of whether the session is being closed ("Y"), and of the id of the one that is open, else 0
+ * (yuliai/bitrix-modules, imopenlines/lib/chat.php: getFieldData, close; im/lib/V2/Chat/OpenLineChat.php: entityData1).
+ */
+const CLOSING_FIELD = 4;
 const SESSION_FIELD = 5;
 
 /** Looks into an Open Lines dialog for a message by the id that we gave it (kept there as CONNECTOR_MID). */
@@ -57,13 +72,17 @@ export class DialogReader {
     if (dialog === null) return 'absent';
     const current = dialog === HIDDEN ? { chatId: chat.bitrixChatId, sessionId: null } : dialog;
     const sessions = [...new Set([current.sessionId, chat.bitrixSessionId])].filter((id) => id !== null);
-    // By session is open to whoever installed the application; by chat only to its members.
+    // A session may be read by whoever installed the application; the chat, by those who may enter it.
     const reads: [string, Record<string, unknown>, string][] = sessions.map((id) => [
       'imopenlines.session.history.get',
       { SESSION_ID: Number(id) },
       'message',
     ]);
     if (current.chatId !== null) {
+      // Where none is open it is the last one: what arrived may have ended by now.
+      if (current.sessionId === null) {
+        reads.push(['imopenlines.session.history.get', { CHAT_ID: Number(current.chatId) }, 'message']);
+      }
       reads.push(['im.dialog.messages.get', { DIALOG_ID: `chat${current.chatId}`, LIMIT: 50 }, 'messages']);
     }
     let newestRead = false;
@@ -79,6 +98,17 @@ export class DialogReader {
     return newestRead ? 'absent' : 'unreadable';
   }
 
+  /**
+   * Whether a session of the dialog is open now, and being closed; null when the portal does not tell. `permit` is asked
+   * when a request is made. Transient trouble is thrown as an UpstreamError.
+   */
+  async session(portal: PortalRecord, chat: Chat, permit: () => boolean): Promise<OpenSession | null> {
+    if (chat.bitrixChatId === null) return NO_SESSION;
+    const dialog = await this.readDialog(portal.id, { CHAT_ID: Number(chat.bitrixChatId) }, permit());
+    if (dialog === HIDDEN) return null;
+    return dialog === null ? NO_SESSION : { id: dialog.sessionId, beingClosed: dialog.beingClosed };
+  }
+
   /** The dialog with its newest session; null when the portal has none. */
   private async dialogOf(portal: PortalRecord, line: number, chat: Chat): Promise<Dialog | typeof HIDDEN | null> {
     if (chat.bitrixChatId !== null) return this.readDialog(portal.id, { CHAT_ID: Number(chat.bitrixChatId) });
@@ -88,13 +118,18 @@ export class DialogReader {
     return this.readDialog(portal.id, { USER_CODE: `${portal.connectorId}|${line}|${chat.externalId}|${user}` });
   }
 
-  private async readDialog(portalId: bigint, params: Record<string, unknown>): Promise<Dialog | typeof HIDDEN | null> {
-    const dialog = await this.ask(portalId, 'imopenlines.dialog.get', params);
+  private async readDialog(
+    portalId: bigint,
+    params: Record<string, unknown>,
+    permit = false,
+  ): Promise<Dialog | typeof HIDDEN | null> {
+    const dialog = await this.ask(portalId, 'imopenlines.dialog.get', params, permit);
     if (dialog === null || dialog === HIDDEN) return dialog;
-    const session = String(dialog.entity_data_1 ?? '').split('|')[SESSION_FIELD];
+    const fields = String(dialog.entity_data_1 ?? '').split('|');
     return {
       chatId: idOf(dialog.id),
-      sessionId: idOf(session),
+      sessionId: idOf(fields[SESSION_FIELD]),
+      beingClosed: fields[CLOSING_FIELD] === 'Y',
     };
   }
 
@@ -125,9 +160,10 @@ export class DialogReader {
     portalId: bigint,
     method: string,
     params: Record<string, unknown>,
+    permit = false,
   ): Promise<Record<string, unknown> | typeof HIDDEN | null> {
     try {
-      const { result } = await this.rest.call<Record<string, unknown> | null>(portalId, method, params);
+      const { result } = await this.rest.call<Record<string, unknown> | null>(portalId, method, params, { permit });
       return result;
     } catch (error) {
       if (!(error instanceof UpstreamError && error.kind === 'refused')) throw error;
@@ -148,5 +184,8 @@ function isIt(message: DialogMessage, { externalId, text, authorId }: Sought): b
   if (mid !== undefined && mid !== null) return [mid].flat().map(String).includes(externalId);
   // Some answers leave the parameters out: then the same words by the same author are the best there is.
   const author = String(message.senderid ?? message.author_id ?? '');
-  return authorId !== null && author === authorId && String(message.text ?? message.message ?? '') === text;
+  if (authorId === null || author !== authorId) return false;
+  const words = String(message.text ?? message.message ?? '');
+  // A line of the messenger begins with the application's name.
+  return words === text || (authorId === '0' && words.endsWith(`[/b]\n${text}`));
 }

@@ -11,6 +11,7 @@ import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { ERASED, ERASING } from '../storage/portal-erasure.repository.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { DIALOG_FINISH, DIALOG_START, parseSessionEvent } from './dialog-events.parser.js';
 import {
   type EventAuth,
   type EventEnvelope,
@@ -101,6 +102,9 @@ export class EventsService {
       case 'ONIMCONNECTORMESSAGEUPDATE':
       case 'ONIMCONNECTORMESSAGEDELETE':
         return this.keepChanges(event, await this.authenticate(event));
+      case DIALOG_START:
+      case DIALOG_FINISH:
+        return this.noteSession(event, await this.authenticate(event));
       case 'ONAPPINSTALL':
         return this.install(event);
       case 'ONAPPUPDATE':
@@ -129,6 +133,11 @@ export class EventsService {
     await this.intake.acceptOperatorChanges(changes);
   }
 
+  private async noteSession(event: EventEnvelope, sender: Sender): Promise<void> {
+    const told = parseSessionEvent(event, sender.portal.connectorId);
+    await this.intake.acceptSessionEvent(recordOf(event, sender), told);
+  }
+
   private async install(event: EventEnvelope): Promise<void> {
     // The answer must not wait for a dozen REST calls.
     const { portal } = await this.installs.installFromEvent(event.auth, eventLanguage(event), 0);
@@ -155,14 +164,8 @@ export class EventsService {
     await this.record(event, sender);
   }
 
-  private async record(event: EventEnvelope, { portal, unsigned }: Sender): Promise<void> {
-    await this.intake.recordEvent({
-      source: `bitrix24:${portal.id}`,
-      key: eventKey(event),
-      portalId: portal.id,
-      name: event.name,
-      raw: unsigned ? { ...event.raw, unsigned } : event.raw,
-    });
+  private async record(event: EventEnvelope, sender: Sender): Promise<void> {
+    await this.intake.recordEvent(recordOf(event, sender));
   }
 
   private checkSecret(secret: unknown): void {
@@ -248,6 +251,16 @@ export class EventsService {
       late.abort();
     }
   }
+}
+
+function recordOf(event: EventEnvelope, { portal, unsigned }: Sender) {
+  return {
+    source: `bitrix24:${portal.id}`,
+    key: eventKey(event),
+    portalId: portal.id,
+    name: event.name,
+    raw: unsigned ? { ...event.raw, unsigned } : event.raw,
+  };
 }
 
 async function readable<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -10,6 +10,7 @@ import { planCalls, type PlannedCall } from './call-plan.js';
 import type { DialogTitles } from './dialog-titles.service.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
 import { done, type PortalSender } from './portal.sender.js';
+import type { ServiceLinesSender } from './service-lines.sender.js';
 
 /** Requests to one portal at the same time; more would only queue inside it. */
 const CALLS_IN_FLIGHT = 10;
@@ -59,6 +60,7 @@ export class PortalDriver implements EndpointDriver {
     private readonly limiter: RateLimiter,
     private readonly troubles: RestTroubles,
     private readonly sender: PortalSender,
+    private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
     private readonly requestsPerSecond: number,
@@ -190,6 +192,8 @@ export class PortalDriver implements EndpointDriver {
     switch (call.kind) {
       case 'words':
         return [await this.sender.sendWords(portal, call.lanes[0], timing, permit)];
+      case 'lines':
+        return [await this.lines.send(portal, call.lanes[0], timing, permit)];
       case 'batch':
         return this.sender.sendBatch(portal, call.lanes, timing, permit);
       case 'status':
@@ -229,6 +233,7 @@ export class PortalDriver implements EndpointDriver {
         const hold = portal.holdOutboundUntil;
         this.knownHold = hold?.getTime();
         const sinceLookMs = begun - (lookedAt ?? begun);
+        if (hold || lookedAt === undefined) await this.lines.eventsMayBeLost(this.id);
         await this.missed.collect(portal, ALIVE_MINUTES + Math.ceil(sinceLookMs / 60_000), signal);
         if (signal.aborted) return;
         if (hold) await this.portals.endHold(this.id, hold);

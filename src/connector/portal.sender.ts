@@ -14,7 +14,9 @@ import {
   externalIdOf,
   externalIdsOf,
   messagesOf,
+  NOBODYS,
   noteIdOf,
+  timeOfLate,
   userOf,
 } from './dialog.message.js';
 import { DialogReader } from './dialog.reader.js';
@@ -30,6 +32,7 @@ import {
   welcomeNote,
 } from './operator-notes.js';
 import { RefusedCalls } from './refused-calls.js';
+import { nextRun } from './service-lines.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
@@ -41,11 +44,13 @@ const SEND = 'imconnector.send.messages';
 const ARRIVAL_MS = 20_000;
 
 /** What a lane's delivery becomes in `MESSAGES`; no elements: it stands in the dialog already. */
-interface Prepared {
+export interface Prepared {
   delivery: ClaimedDelivery;
   elements: Element[];
   /** How many files go along. */
   files: number;
+  /** Nobody could say whether it stands there. */
+  repeated?: true;
 }
 
 interface SendAnswer {
@@ -79,15 +84,17 @@ export class PortalSender {
 
   /** What one chat says, in order, as far as one request carries it; the rest is due at once. */
   async sendWords(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit = true): Promise<LaneResult> {
-    const deliveries = oneRequest(lane.deliveries);
-    const lanes = [{ ...lane, deliveries }];
-    const [result] = await this.refused.settle(
-      portal,
-      lanes,
-      (part, free) => this.request(portal, part, timing, free),
-      permit,
-    );
-    const waiting = lane.deliveries.slice(deliveries.length);
+    const deliveries = nextRun(lane);
+    const waiting = lane.deliveries.filter((delivery) => !deliveries.includes(delivery));
+    const [result] =
+      deliveries.length === 0
+        ? [{ deliveries: [] } as LaneResult]
+        : await this.refused.settle(
+            portal,
+            [{ ...lane, deliveries }],
+            (part, free) => this.request(portal, part, timing, free),
+            permit,
+          );
     const postponed = waiting.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
     return { ...result, deliveries: [...result!.deliveries, ...postponed] };
   }
@@ -104,7 +111,8 @@ export class PortalSender {
       : [await this.sendRun(portal, lanes[0]!, timing, permit)];
   }
 
-  private async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+  /** All of these in one request. */
+  async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
     const [first] = lane.deliveries;
     if (first!.kind === 'edit' || first!.kind === 'delete') return this.change(portal, lane, first!, permit);
     const prepared: Prepared[] = [];
@@ -232,7 +240,7 @@ export class PortalSender {
   }
 
   /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
-  private async prepare(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Promise<Prepared> {
+  async prepare(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Promise<Prepared> {
     const prepared = this.elements(portal, lane, delivery, null);
     const [first] = prepared.elements;
     if (!delivery.unknown || !first) return prepared;
@@ -244,7 +252,8 @@ export class PortalSender {
     if (delivery.unknownForMs < ARRIVAL_MS) throw notThereYet(ARRIVAL_MS - delivery.unknownForMs);
     if (found === 'absent') return prepared;
     // Only what could not be looked up may be a repetition; what is absent never arrived.
-    return this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language)));
+    const repeated = this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language)));
+    return { ...repeated, repeated: true };
   }
 
   private elements(
@@ -272,10 +281,8 @@ export class PortalSender {
       message: {
         id: noteIdOf(lane.chat, delivery),
         date: Math.floor(Date.now() / 1000),
-        text: repeated ? `${repeated}\n${text}` : text,
-        // Author 0: a system line of the dialog, which never comes back to us as an event.
-        user_id: 0,
-        disable_crm: 'Y',
+        text: [repeated ?? '', timeOfLate(delivery), text].filter((line) => line !== '').join('\n'),
+        ...NOBODYS,
       },
       chat: chatOf(lane.chat),
     };
@@ -295,18 +302,6 @@ export class PortalSender {
   private params(portal: PortalRecord, lane: ClaimedLane, elements: unknown[]): Record<string, unknown> {
     return { CONNECTOR: portal.connectorId, LINE: lineOf(lane), MESSAGES: elements };
   }
-}
-
-/**
- * What travels in one request: words and notes, up to the first that has files, because the portal fetches those
- * while we wait; a change of a message is a request of its own.
- */
-function oneRequest(deliveries: ClaimedDelivery[]): ClaimedDelivery[] {
-  const end = deliveries.findIndex(({ kind }) => kind === 'edit' || kind === 'delete');
-  if (end === 0) return deliveries.slice(0, 1);
-  const said = end === -1 ? deliveries : deliveries.slice(0, end);
-  const files = said.findIndex(({ message, kind }) => kind === 'message' && message.attachments.length > 0);
-  return files === -1 ? said : said.slice(0, files + 1);
 }
 
 /** PHP writes a list with gaps as a map. */

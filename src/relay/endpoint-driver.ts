@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
-import type { LearnedChat } from '../storage/settlement.js';
+import type { LearnedChat, WaitsFor } from '../storage/settlement.js';
 import type { Lease } from '../storage/lease.js';
 
 /** The lease of an endpoint as its holder sees it. */
@@ -43,7 +43,8 @@ interface TelegramOutcome {
 
 /**
  * What became of one delivery of a lane. `postponed`: nothing went wrong, but a limit of the network allows no (more)
- * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer.
+ * of it now; with `begun`, parts of it went in this attempt, each of them with a clear answer; with `waitsFor` it goes
+ * when the client says something, or with `session` when a session begins. `known`: it is known not to have arrived.
  */
 export type DeliveryResult = { seq: bigint } & TelegramOutcome &
   (
@@ -54,7 +55,7 @@ export type DeliveryResult = { seq: bigint } & TelegramOutcome &
         note?: { code: string; detail: string };
       }
     | { delivered: false; error: UpstreamError }
-    | { delivered: false; postponed: { begun: boolean } }
+    | { delivered: false; postponed: { begun: boolean; waitsFor?: WaitsFor; known?: true } }
   );
 
 export interface LaneResult {

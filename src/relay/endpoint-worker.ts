@@ -224,7 +224,7 @@ export class EndpointWorker {
         network: this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24',
         kind: delivery.kind,
         outcome: settlement.outcome,
-        ms: Date.now() - delivery.message.createdAt.getTime(),
+        ms: Date.now() - (delivery.waited ? delivery.startedAt : delivery.message.createdAt).getTime(),
       });
       return settlement;
     });
@@ -236,12 +236,13 @@ export class EndpointWorker {
     const parts = { telegramMessageIds, telegramParts, removedMessageIds };
     const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
     if (result.delivered) {
-      const note = result.note ? { ...result.note, about: delivery.kind } : aboutFiles;
+      const note = result.note ? { ...result.note, about: delivery.kind } : noteOf(delivery, aboutFiles);
       return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
     }
     if ('postponed' in result) {
-      if (!result.postponed.begun) return { seq, outcome: 'postponed' };
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: aboutFiles };
+      const { begun, waitsFor, known } = result.postponed;
+      if (!begun) return { seq, outcome: 'postponed', waitsFor, ...(known ? { unknown: false } : {}) };
+      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: noteOf(delivery, aboutFiles) };
     }
     const { error } = result;
     const decision = decide({
@@ -249,7 +250,8 @@ export class EndpointWorker {
       kind: delivery.kind,
       attempt: delivery.attempt,
       unknownBefore: delivery.unknown,
-      ageMs: Date.now() - delivery.queuedAt.getTime(),
+      // What waited for the client must not make his words wait for it.
+      ageMs: delivery.waited ? 0 : Date.now() - delivery.queuedAt.getTime(),
       policy: this.options.policy,
       random: Math.random(),
     });
@@ -265,7 +267,10 @@ export class EndpointWorker {
         over: error.over,
         ...parts,
         delayMs: decision.delayMs,
-        note: waitsForToken(delivery, error) ? { code: BOT_UNAUTHORISED, detail, about: delivery.kind } : aboutFiles,
+        note: noteOf(
+          delivery,
+          waitsForToken(delivery, error) ? { code: BOT_UNAUTHORISED, detail, about: delivery.kind } : aboutFiles,
+        ),
       };
     }
     this.logger.warn(
@@ -277,7 +282,7 @@ export class EndpointWorker {
       decision.note && !delivery.message.systemLine
         ? { code: decision.outcome === 'uncertain' ? 'uncertain' : known, detail, about: delivery.kind, files: leftOut }
         : undefined;
-    return { seq, outcome: decision.outcome, code, detail, ...parts, note };
+    return { seq, outcome: decision.outcome, code, detail, ...parts, note: noteOf(delivery, note) };
   }
 
   /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
@@ -348,4 +353,9 @@ export class EndpointWorker {
 /** Said once, at the first try: nobody knows when the administrator comes, and the message may wait for two days. */
 function waitsForToken({ attempt, kind }: ClaimedDelivery, error: UpstreamError): boolean {
   return error.network === 'telegram' && error.kind === 'unauthorised' && kind === 'message' && attempt === 1;
+}
+
+/** Nobody wrote an automatic text (author 0), so nobody is told; a note would keep a dialog from being closed. */
+function noteOf({ message }: ClaimedDelivery, note: Settlement['note']): Settlement['note'] {
+  return message.authorId === '0' ? undefined : note;
 }

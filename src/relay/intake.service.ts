@@ -3,6 +3,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { inSpan } from '../common/spans.js';
 import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
+import type { SessionNews } from '../storage/sessions.js';
 import { GroupCommit } from './group-commit.js';
 import {
   portalEndpoint,
@@ -108,6 +109,15 @@ export class IntakeService {
   /** Any other event of Bitrix24: kept once. False when it was kept before. */
   recordEvent(event: { source: string; key: string; portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
     return this.repository.acceptEvent(event);
+  }
+
+  /** An event of Bitrix24 that tells where sessions began or ended: kept once, and what waited for one goes. */
+  async acceptSessionEvent(
+    event: { source: string; key: string; portalId: bigint; name: string; raw: unknown },
+    told: SessionNews[],
+  ): Promise<void> {
+    const { endpoints } = await this.repository.acceptSessionEvent(event, told);
+    if (endpoints.length > 0) this.events.emit('work', endpoints);
   }
 
   private async keepOperatorMessages(messages: OperatorMessage[]): Promise<void> {

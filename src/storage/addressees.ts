@@ -35,7 +35,7 @@ export async function findAddressees(
 ): Promise<(Addressee | Unreachable)[]> {
   const { rows: known } = await connection.query<Candidate>(
     `SELECT r.ord, b.line_id, c.id, c.bot_id, c.external_id, c.portal_id, c.bitrix_chat_id, c.unseen_message_id,
-            c.banned_at IS NOT NULL AS banned
+            c.dialog_open, c.banned_at IS NOT NULL AS banned
        FROM jsonb_to_recordset($1::jsonb) AS r(ord int, portal_id bigint, external_id text)
        JOIN chat_links c ON c.portal_id = r.portal_id AND c.external_id = r.external_id
        JOIN bots b ON b.id = c.bot_id
@@ -106,7 +106,8 @@ async function makeChat(connection: Queryable, row: OperatorMessageRow): Promise
                                   business_connection, type, title, updated_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $3, now())
      ON CONFLICT (bot_id, external_id) DO UPDATE SET portal_id = excluded.portal_id
-     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, banned_at IS NOT NULL AS banned`,
+     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, dialog_open,
+               banned_at IS NOT NULL AS banned`,
     [
       bot.id,
       row.portalId,

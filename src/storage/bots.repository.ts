@@ -143,7 +143,7 @@ async function assignLine(
   await connection.query(
     `UPDATE chat_links
         SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL,
-            dialog_title = '', refused_photo = NULL
+            dialog_open = NULL, dialog_title = '', refused_photo = NULL
       WHERE bot_id = $1`,
     [botId, line?.portalId ?? null],
   );

@@ -10,6 +10,8 @@ export interface LinkedChat {
   portal_id: bigint | null;
   bitrix_chat_id: string | null;
   unseen_message_id: bigint | null;
+  /** Whether a session of the dialog is open; null: nobody has told yet. */
+  dialog_open: boolean | null;
   banned: boolean;
 }
 
@@ -95,7 +97,8 @@ export async function linkChats(
             state_reason = excluded.state_reason,
             last_inbound_at = coalesce(excluded.last_inbound_at, c.last_inbound_at),
             updated_at = now()
-     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, banned_at IS NOT NULL AS banned`,
+     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, dialog_open,
+               banned_at IS NOT NULL AS banned`,
     [jsonb([...shown.values()])],
   );
   const chats = new Map(rows.map((row) => [`${row.bot_id}/${row.external_id}`, row]));

@@ -62,6 +62,14 @@ export class ChatsRepository {
   }
 
   /**
+   * Events of the portal may have been lost: which of its sessions are still open is not known any more, and looked up
+   * where it matters.
+   */
+  async doubtSessions(portalId: bigint): Promise<void> {
+    await this.db.query(`UPDATE chat_links SET dialog_open = NULL WHERE portal_id = $1 AND dialog_open`, [portalId]);
+  }
+
+  /**
    * Puts a chat on the ban list, or takes it off: what comes from a banned one is kept and not relayed. Nothing changes
    * the second time.
    */

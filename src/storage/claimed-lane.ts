@@ -1,4 +1,5 @@
 import type { QuotedWords } from './intake.rows.js';
+import { BEHIND } from './outbox.js';
 import type { Channel, ChatState, DeliveryKind, OperatorName } from './prisma/client.js';
 
 /** One delivery, claimed: everything that its sender needs. */
@@ -14,6 +15,8 @@ export interface ClaimedDelivery {
   unknownForMs: number;
   /** When it became work: a replayed message is old, its delivery is not. */
   queuedAt: Date;
+  /** It waited for the client's next words, or for a session: it is old, and nobody's fault. */
+  waited: boolean;
   startedAt: Date;
   message: {
     id: bigint;
@@ -31,6 +34,8 @@ export interface ClaimedDelivery {
     answered: AnsweredByClient | null;
     /** Payload of the `/start` that it is. */
     source: string | null;
+    /** Nobody needs it at once: it opens no session. */
+    canWait: boolean;
     /** Telegram's id of the message that it answers, and the part of it that the author chose. */
     replyTo: { telegramMessageId: bigint; quote: string | null } | null;
     authorId: string | null;
@@ -100,6 +105,8 @@ export interface ClaimedLane {
     bitrixChatId: string | null;
     bitrixUserId: string | null;
     bitrixSessionId: string | null;
+    /** Whether a session of the dialog is open; null: nobody has told yet. */
+    dialogOpen: boolean | null;
   };
   deliveries: ClaimedDelivery[];
 }
@@ -124,6 +131,7 @@ export interface ClaimRow {
   quoted: QuotedWords | null;
   answered: AnsweredByClient | null;
   source: string | null;
+  can_wait: boolean;
   reply_to: bigint | null;
   reply_quote: string | null;
   author_id: string | null;
@@ -159,6 +167,7 @@ export interface ClaimRow {
   bitrix_chat_id: string | null;
   bitrix_user_id: string | null;
   bitrix_session_id: string | null;
+  dialog_open: boolean | null;
 }
 
 /** What {@link claimedLanes} reads, of t (the lane), d, m, c, b and o. */
@@ -166,7 +175,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.source, m.reply_quote, m.not_own_words, m.quoted,
+  m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
              'bitrixChatId', coalesce(a.bitrix_chat_id, c.bitrix_chat_id))
@@ -189,7 +198,7 @@ export const WORK_COLUMNS = `
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
-  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id`;
+  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
 
 /** The rows of a claim, lane by lane. */
 export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
@@ -224,6 +233,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
           bitrixChatId: row.bitrix_chat_id,
           bitrixUserId: row.bitrix_user_id,
           bitrixSessionId: row.bitrix_session_id,
+          dialogOpen: row.dialog_open,
         },
         deliveries: [],
       };
@@ -238,6 +248,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
       unknown: row.unknown_for_ms !== null,
       unknownForMs: row.unknown_for_ms ?? 0,
       queuedAt: row.queued_at,
+      waited: row.seq >= BEHIND,
       startedAt: row.started_at,
       message: {
         id: row.message_id,
@@ -250,6 +261,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         quoted: row.quoted,
         answered: row.answered,
         source: row.source,
+        canWait: row.can_wait,
         replyTo: row.reply_to === null ? null : { telegramMessageId: row.reply_to, quote: row.reply_quote },
         authorId: row.author_id,
         authorName: row.author_name,

@@ -26,6 +26,8 @@ export class DialogTitlesRepository {
               c.external_user_id AS "externalUserId", c.title
          FROM chat_links c JOIN bots b ON b.id = c.bot_id AND b.portal_id = c.portal_id
         WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
+          -- A chat that an answer made has its id for a title, until Telegram names it.
+          AND c.title <> c.external_id
           AND c.dialog_title IS DISTINCT FROM c.title AND (c.dialog_title IS NOT NULL OR c.type <> 'private')
         LIMIT $2`,
       [portalId, limit],

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
 import type { ChatState, DeliveryKind, DeliveryState, Direction, MessageState } from './prisma/client.js';
+import { BEHIND } from './outbox.js';
 import { parseSearch, substringPattern, type SearchTerm } from './text-search.js';
 
 /** Longest time a search may read the history, in milliseconds: beyond it the caller should narrow it. */
@@ -58,6 +59,8 @@ export interface MessageRow {
   systemLine: boolean;
   /** Payload of the `/start` that it is. */
   source: string | null;
+  /** It waits for the client's next words, or for a session. */
+  waitsForClient: boolean;
   albumId: string | null;
   replyToId: bigint | null;
   replyQuote: string | null;
@@ -112,6 +115,8 @@ export interface WaitingRow {
   startedAt: Date | null;
   dueAt: Date;
   ahead: number;
+  /** For the client's next words, or for a session; `dueAt` is then when it became work. */
+  waitsForClient: boolean;
   endpoint: string;
 }
 
@@ -189,7 +194,9 @@ const MESSAGE_COLUMNS = `
     SELECT coalesce(json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime,
              'size', a.size, 'label', a.label, 'atTelegram', a.telegram_file_id IS NOT NULL) ORDER BY a.ordinal), '[]')
       FROM attachments a WHERE a.message_id = m.id) END AS attachments,
-  m.system_line AS "systemLine", m.source, m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
+  m.system_line AS "systemLine", m.source, m.can_wait AND m.state = 'queued' AND EXISTS (
+    SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'message' AND d.state = 'queued' AND d.seq >= ${BEHIND})
+    AS "waitsForClient", m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
   m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
   c.telegram_chat_id AS "telegramChatId", coalesce(c.external_id, m.external_chat_id) AS "externalChatId",
   ARRAY(SELECT l.telegram_message_id::text FROM message_links l WHERE l.message_id = m.id ORDER BY l.part)
@@ -297,7 +304,9 @@ export class HistoryRepository {
         [id],
       ),
       this.db.query<WaitingRow>(
-        `SELECT d.kind, d.state, d.attempts, d.unknown_since IS NOT NULL AS unknown, d.started_at AS "startedAt", l.due_at AS "dueAt", l.endpoint,
+        `SELECT d.kind, d.state, d.attempts, d.unknown_since IS NOT NULL AS unknown, d.started_at AS "startedAt",
+                d.seq >= ${BEHIND} AND l.due_at = 'infinity' AS "waitsForClient",
+                CASE WHEN l.due_at = 'infinity' THEN d.created_at ELSE l.due_at END AS "dueAt", l.endpoint,
                 (SELECT count(*) FROM deliveries o WHERE o.lane_id = d.lane_id AND o.seq < d.seq)::int AS ahead
            FROM deliveries d JOIN lanes l ON l.id = d.lane_id WHERE d.message_id = $1 ORDER BY d.lane_id, d.seq`,
         [id],

@@ -21,6 +21,7 @@ import { findQuoted } from './quotes.js';
 import { markSeen } from './seen.js';
 import { heedStarts } from './start-press.js';
 import { tellOfWaits } from './settlement.js';
+import { noteSessions, type SessionNews } from './sessions.js';
 import { welcome } from './welcome.js';
 import {
   changedByOperator,
@@ -104,6 +105,21 @@ export class IntakeRepository {
     }, PATIENCE);
   }
 
+  /**
+   * Keeps an event that tells where sessions began or ended, and what it tells; false `isNew`: it was kept before. An
+   * older session says nothing about a newer one, whatever the order of the events. What waited for a session is due.
+   */
+  acceptSessionEvent(
+    event: EventRow & { portalId: bigint; name: string; raw: unknown },
+    told: SessionNews[],
+  ): Promise<Intake> {
+    return this.db.transaction(async (connection) => {
+      if ((await firstSeen(connection, [event])).length === 0) return { ...NOTHING, duplicates: 1 };
+      await insertEvent(connection, event);
+      return { endpoints: await noteSessions(connection, event.portalId, told), accepted: 0, duplicates: 0 };
+    }, PATIENCE);
+  }
+
   /** Forgets keys older than `days`; a batch at a time so that nobody waits for it. Returns how many. */
   async purgeProcessed(days: number, batch = 10_000): Promise<number> {
     const { rowCount } = await this.db.query(
@@ -138,7 +154,10 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
       messages.map(({ message }) => message),
     );
     deliveries.forEach((delivery, index) => {
-      if (delivery) work.push({ at: place.get(messages[index]!.update)!, delivery });
+      if (!delivery) return;
+      const { update } = messages[index]!;
+      const waits = delivery.canWait === true && isKnownClosed(chatOf(update));
+      work.push({ at: place.get(update)!, delivery: { ...delivery, waits } });
     });
   };
 
@@ -184,6 +203,11 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
   const deliveries = [...ordered, ...greetings];
   await appendDeliveries(connection, deliveries);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
+}
+
+/** No session of its dialog is open, as far as anybody told; a chat that has no dialog yet has no session. */
+function isKnownClosed(chat: LinkedChat | null): boolean {
+  return chat !== null && (chat.dialog_open === false || (chat.dialog_open === null && chat.bitrix_chat_id === null));
 }
 
 type Heard = { update: ClientUpdateRow; message: NewMessage };
@@ -262,14 +286,18 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
   );
   const learned = accepted.flatMap((row, ord) => {
     const found = addressees[ord]!;
-    return 'chat' in found && found.present && row.bitrixChatId && row.bitrixChatId !== found.chat.bitrix_chat_id
-      ? [{ id: found.chat.id, bitrix_chat_id: row.bitrixChatId }]
-      : [];
+    if (!('chat' in found) || !found.present) return [];
+    const { chat } = found;
+    const moved = row.bitrixChatId && row.bitrixChatId !== chat.bitrix_chat_id;
+    // Whoever writes has a session, unless the event was late: only a look can tell.
+    const doubt = chat.dialog_open === false && row.said.authorId !== undefined && row.said.authorId !== '0';
+    return moved || doubt ? [{ id: chat.id, bitrix_chat_id: moved ? row.bitrixChatId : null, doubt }] : [];
   });
   if (learned.length > 0) {
     await connection.query(
-      `UPDATE chat_links c SET bitrix_chat_id = r.bitrix_chat_id
-         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text) WHERE c.id = r.id`,
+      `UPDATE chat_links c SET bitrix_chat_id = coalesce(r.bitrix_chat_id, c.bitrix_chat_id),
+              dialog_open = CASE WHEN r.doubt AND NOT c.dialog_open THEN NULL ELSE c.dialog_open END
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bitrix_chat_id text, doubt boolean) WHERE c.id = r.id`,
       [jsonb(learned)],
     );
   }

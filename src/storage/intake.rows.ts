@@ -43,7 +43,7 @@ export interface StoredWords {
   quoted?: QuotedWords;
   /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
   notOwnWords?: boolean;
-  /** Nobody needs it at once: it may go with the client's next words. */
+  /** Nobody needs it at once: it opens no session. Every line of the system is like that. */
   canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;

@@ -138,11 +138,14 @@ export class LanesRepository {
     );
   }
 
-  /** Makes waiting lanes of the endpoint (all, or these) due now: the trouble that they waited for is over. */
+  /**
+   * Makes waiting lanes of the endpoint (all, or these) due now: the trouble that they waited for is over. Those that
+   * wait for a client go on waiting.
+   */
   async wake(endpoint: string, laneIds: bigint[] | null = null): Promise<void> {
     await this.db.query(
       `UPDATE lanes SET due_at = now()
-        WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))`,
+        WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND due_at < 'infinity' AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))`,
       [endpoint, laneIds],
     );
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
+import { BEHIND } from './outbox.js';
 
 /** How far the messages of a portal were looked through, and what was erased of them. */
 export interface Expiry {
@@ -23,7 +24,8 @@ export class MessageRetentionRepository {
 
   /**
    * Looks at up to `batch` messages of the portal above `after`, oldest first, and erases those that are too old, with
-   * all that hangs on them; one that something still waits to be sent of stays until it is. `ofNone`: messages that
+   * all that hangs on them; one that something still waits to be sent of stays until it is, unless that waits for the
+   * client's next words, which may never come. `ofNone`: messages that
    * came while their bot served no portal, in chats that are the portal's now. May be done by several replicas.
    */
   expireMessages(portalId: bigint, after: bigint, batch: number, { ofNone = false } = {}): Promise<Expiry> {
@@ -70,7 +72,8 @@ export class MessageRetentionRepository {
 async function eraseIdle(connection: Queryable, ids: bigint[]): Promise<number> {
   if (ids.length === 0) return 0;
   const { rows } = await connection.query<{ id: bigint }>(
-    `SELECT id FROM messages WHERE id = ANY($1::bigint[]) AND state <> 'queued' ORDER BY id FOR UPDATE SKIP LOCKED`,
+    `SELECT id FROM messages WHERE id = ANY($1::bigint[]) AND (state <> 'queued' OR can_wait) ORDER BY id
+        FOR UPDATE SKIP LOCKED`,
     [ids],
   );
   const locked = rows.map(({ id }) => id);
@@ -80,10 +83,31 @@ async function eraseIdle(connection: Queryable, ids: bigint[]): Promise<number> 
       WHERE c.id = m.chat_id AND c.unseen_message_id = m.id`,
     [locked],
   );
+  await dropWaiting(connection, locked);
   const { rowCount } = await connection.query(
     `DELETE FROM messages m
       WHERE m.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id)`,
     [locked],
   );
   return rowCount ?? 0;
+}
+
+/** Takes out of the lanes what waits behind everything, for words that nobody may ever say. */
+async function dropWaiting(connection: Queryable, messageIds: bigint[]): Promise<void> {
+  const { rows } = await connection.query<{ lane_id: bigint }>(
+    `SELECT DISTINCT lane_id FROM deliveries WHERE message_id = ANY($1::bigint[]) AND seq >= ${BEHIND}`,
+    [messageIds],
+  );
+  if (rows.length === 0) return;
+  await connection.query(
+    `WITH idle AS MATERIALIZED (
+       SELECT id FROM lanes WHERE id = ANY($2::bigint[]) AND busy_fence IS NULL ORDER BY chat_id, channel FOR UPDATE
+     ), gone AS (
+       DELETE FROM deliveries d USING idle
+        WHERE d.lane_id = idle.id AND d.message_id = ANY($1::bigint[]) AND d.seq >= ${BEHIND} RETURNING d.lane_id
+     )
+     UPDATE lanes l SET pending = l.pending - g.deliveries
+       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE l.id = g.lane_id`,
+    [messageIds, rows.map(({ lane_id }) => lane_id)],
+  );
 }

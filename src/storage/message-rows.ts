@@ -69,7 +69,7 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           marks: message.said.marks,
           attached: message.said.attachments?.length ?? 0,
           system_line: message.said.systemLine ?? false,
-          can_wait: message.said.canWait ?? false,
+          can_wait: canWait(message),
           source: message.said.source ?? null,
           album_id: message.albumId ?? null,
           reply_to_id: message.replyToId ?? null,
@@ -111,8 +111,14 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           messageId: message.id,
           kind: 'message',
           ...(message.albumId ? { holdMs: ALBUM_MS } : {}),
+          canWait: canWait(message),
         },
   );
+}
+
+/** Nobody waits for a line of the system: where no session is open it must not open one. */
+function canWait({ direction, said }: NewMessage): boolean {
+  return direction === 'inbound' && (said.canWait === true || said.systemLine === true);
 }
 
 type Numbered = NewMessage & { id: bigint };

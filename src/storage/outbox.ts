@@ -13,6 +13,22 @@ export interface NewDelivery {
   payload?: unknown;
   /** More of it may come within so many milliseconds: a lane without other work waits for that. */
   holdMs?: number;
+  /** Nobody needs it at once. */
+  canWait?: boolean;
+  /** It can wait, and no session of the dialog is open: it goes behind the client's next words. */
+  waits?: boolean;
+}
+
+/**
+ * From here on are the places of deliveries that wait for the client's next words, or for a session: a lane's order is
+ * that of its places, so they are behind everything else, whatever comes. A lane that holds nothing else is due at
+ * 'infinity': no claim looks at it, and what is appended to it makes it due. Its `tail` never comes so far.
+ */
+export const BEHIND = 2n ** 40n;
+
+/** The place that a delivery was given at first. */
+export function firstPlace(seq: bigint): bigint {
+  return seq % BEHIND;
 }
 
 /** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
@@ -22,7 +38,8 @@ export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, stat
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
  * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
  * Lanes are locked in one order everywhere, which keeps writers from deadlocking. A lane without work may be due
- * later all the same: its last message left the network's limit used up. Returns the lanes that now hold several.
+ * later all the same: its last message left the network's limit used up. What `waits` goes behind the rest; whoever
+ * says so has the chat's row locked, so that no session begins meanwhile. Returns the lanes that now hold several.
  */
 export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<bigint[]> {
   if (deliveries.length === 0) return [];
@@ -40,6 +57,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     priority: PRIORITY[group[0]!.channel],
     added: group.length,
     hold_ms: group[0]!.holdMs ?? 0,
+    waits: group.every(({ waits }) => waits === true),
   }));
   const { rows } = await connection.query<{
     id: bigint;
@@ -49,15 +67,17 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     pending: number;
   }>(
     `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending, due_at)
-     SELECT chat_id, channel::"Channel", endpoint, priority, added, added, now() + hold_ms * interval '1 millisecond'
+     SELECT chat_id, channel::"Channel", endpoint, priority, added, added,
+            CASE WHEN waits THEN 'infinity' ELSE now() + hold_ms * interval '1 millisecond' END
        FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int,
-              hold_ms int)
+              hold_ms int, waits boolean)
       ORDER BY chat_id, channel
      ON CONFLICT (chat_id, channel) DO UPDATE
         SET tail = l.tail + excluded.tail,
             pending = l.pending + excluded.pending,
             endpoint = excluded.endpoint,
-            due_at = CASE WHEN l.pending = 0 THEN greatest(excluded.due_at, l.due_at) ELSE l.due_at END
+            due_at = CASE WHEN l.pending = 0 OR l.due_at = 'infinity' THEN greatest(excluded.due_at, nullif(l.due_at, 'infinity'))
+                          ELSE l.due_at END
      RETURNING id, chat_id, channel, tail, pending`,
     [jsonb(lanes)],
   );
@@ -66,7 +86,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     const first = lane.tail - BigInt(group.length) + 1n;
     return group.map((delivery, index) => ({
       lane_id: lane.id,
-      seq: first + BigInt(index),
+      seq: first + BigInt(index) + (delivery.waits ? BEHIND : 0n),
       message_id: delivery.messageId,
       kind: delivery.kind,
       payload: delivery.payload ?? null,

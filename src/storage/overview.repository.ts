@@ -199,21 +199,25 @@ export class OverviewRepository {
     return rows.map((row) => ({ ...row, state: 'sending', count: Number(row.count) }));
   }
 
+  /** Without lines that wait for their client's next words: nobody is late with those. */
   async oldestWaiting(portalId?: bigint): Promise<OldestWaiting[]> {
     const { rows } = await this.db.query<OldestWaiting>(
       `SELECT portal_id AS "portalId", bot_id AS "botId", direction, min(created_at) AS since
-         FROM messages WHERE state = 'queued' AND ($1::bigint IS NULL OR portal_id = $1)
+         FROM messages WHERE state = 'queued' AND NOT can_wait AND ($1::bigint IS NULL OR portal_id = $1)
         GROUP BY portal_id, bot_id, direction`,
       [portalId ?? null],
     );
     return rows;
   }
 
-  /** Cheap whatever the history: reads only lanes that have work, through their partial indexes. */
+  /**
+   * Cheap whatever the history: reads only lanes that have work, through their partial indexes. Without those that wait
+   * for their client's next words.
+   */
   async queueDepths(): Promise<QueueDepth[]> {
     const { rows } = await this.db.query<{ channel: Channel; chats: bigint; deliveries: bigint }>(
       `SELECT channel, count(*) AS chats, sum(pending)::bigint AS deliveries
-         FROM (SELECT channel, pending FROM lanes WHERE pending > 0 AND busy_fence IS NULL
+         FROM (SELECT channel, pending FROM lanes WHERE pending > 0 AND busy_fence IS NULL AND due_at < 'infinity'
                UNION ALL
                SELECT channel, pending FROM lanes WHERE busy_fence IS NOT NULL) busy
         GROUP BY channel`,
@@ -225,11 +229,14 @@ export class OverviewRepository {
     }));
   }
 
-  /** Seconds since the oldest waiting message was stored, by the database's clock; null: nothing waits. */
+  /**
+   * Seconds since the oldest waiting message was stored, by the database's clock; null: nothing waits. Lines that can
+   * wait do not count.
+   */
   async oldestWaitingSeconds(): Promise<number | null> {
     const { rows } = await this.db.query<{ seconds: number }>(
       `SELECT extract(epoch FROM now() - created_at)::float8 AS seconds
-         FROM messages WHERE state = 'queued' ORDER BY id LIMIT 1`,
+         FROM messages WHERE state = 'queued' AND NOT can_wait ORDER BY id LIMIT 1`,
     );
     return rows[0] ? Math.max(0, rows[0].seconds) : null;
   }
@@ -299,7 +306,7 @@ export class OverviewRepository {
   async oldestWaitingByPortal(): Promise<{ portalId: bigint | null; seconds: number }[]> {
     const { rows } = await this.db.query<{ portalId: bigint | null; seconds: number }>(
       `SELECT portal_id AS "portalId", greatest(0, extract(epoch FROM now() - min(created_at)))::float8 AS seconds
-         FROM messages WHERE state = 'queued' GROUP BY portal_id`,
+         FROM messages WHERE state = 'queued' AND NOT can_wait GROUP BY portal_id`,
     );
     return rows;
   }
@@ -375,7 +382,8 @@ export class OverviewRepository {
     const { rows } = await this.db.query<Omit<Traffic, 'waiting' | 'failed'> & { waiting: bigint; failed: bigint }>(
       `SELECT (SELECT max(last_inbound_at) FROM chat_links WHERE bot_id = $1 AND portal_id = $2) AS "lastInboundAt",
               (SELECT max(last_outbound_at) FROM chat_links WHERE bot_id = $1 AND portal_id = $2) AS "lastOutboundAt",
-              coalesce(sum(change) FILTER (WHERE state = 'queued'), 0)::bigint AS waiting,
+              coalesce(sum(change) FILTER (WHERE state = 'queued'), 0)::bigint
+                - (SELECT count(*) FROM messages WHERE bot_id = $1 AND portal_id = $2 AND state = 'queued' AND can_wait) AS waiting,
               coalesce(sum(change) FILTER (WHERE state IN ('failed', 'uncertain')), 0)::bigint AS failed
          FROM message_counts WHERE bot_id = $1 AND portal_id = $2`,
       [botId, portalId],

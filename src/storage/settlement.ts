@@ -3,15 +3,21 @@ import type { Queryable } from './database.service.js';
 import { routeReports, type Report } from './dialog-reports.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries } from './outbox.js';
+import { appendDeliveries, BEHIND } from './outbox.js';
 import type { DeliveryKind } from './prisma/client.js';
+import { newerSession } from './sessions.js';
 import { LONG_WAIT_MS, noteWaits, untoldWaits, WAITS, type WaitNote } from './told-waits.js';
+
+/** The client's next words; `session`: or a session that begins without them. */
+export type WaitsFor = 'words' | 'session';
 
 /** What became of one claimed delivery. */
 export interface Settlement {
   seq: bigint;
   /** `postponed`: it was not tried after all, and waits as if it had not been claimed. */
   outcome: 'delivered' | 'retry' | 'postponed' | 'failed' | 'uncertain';
+  /** With `postponed`: until when it waits, behind all that is said meanwhile. */
+  waitsFor?: WaitsFor;
   code?: string;
   detail?: string;
   /** With `retry`: nobody knows whether this attempt or one before it arrived. */
@@ -44,6 +50,8 @@ export interface LearnedChat {
   bitrixSessionId?: string;
   /** The portal does not take the client's picture: it is not offered again before the client has another one. */
   photoRefused?: boolean;
+  /** The portal was asked, and says whether a session is open: `bitrixSessionId`. */
+  dialogOpen?: boolean;
   blockedReason?: string;
   /** The group became a supergroup. */
   telegramChatId?: bigint;
@@ -118,32 +126,41 @@ export async function settle(
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq RETURNING d.lane_id
      ), again AS (
        UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
+              seq = CASE WHEN r.waits AND d.seq < ${BEHIND} THEN d.seq + ${BEHIND} ELSE d.seq END,
               unknown_since = CASE WHEN r.unclear AND r.over THEN 'epoch' WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, unknown boolean, unclear boolean, over boolean, attempts int)
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, waits boolean, unknown boolean, unclear boolean, over boolean, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
-       SELECT r.id, r.due_in_ms, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
-         FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8) ORDER BY r.id
+       SELECT r.id, r.due_in_ms, r.waits_for, r.claimed, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
+         FROM jsonb_to_recordset($3::jsonb) AS r(id bigint, due_in_ms float8, waits_for text, claimed bigint[]) ORDER BY r.id
      ), free AS (
        UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
                           waits_until = CASE WHEN s.gone = 0 THEN l.waits_until END, wait_told = l.wait_told AND s.gone = 0,
-                          due_at = now() + s.due_in_ms * interval '1 millisecond'
-         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, s.due_in_ms
+                          due_at = CASE WHEN ${ALL_WAIT} THEN 'infinity' ELSE now() + s.due_in_ms * interval '1 millisecond' END
+         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, l.due_at, s.due_in_ms
      )
-     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0`,
+     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0 AND due_at < 'infinity'`,
     [
       jsonb(finished.map(({ lane, delivery }) => ({ lane_id: lane.id, seq: delivery.seq }))),
       jsonb(
         again.map(({ lane, delivery, settlement }) => ({
           lane_id: lane.id,
           seq: delivery.seq,
+          waits: settlement.waitsFor !== undefined,
           unknown: settlement.unknown ?? delivery.unknown,
           unclear: settlement.unknown === true && settlement.unclear === true,
           over: settlement.over === true,
           attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
         })),
       ),
-      jsonb(settlements.map(({ lane, dueInMs }) => ({ id: lane.id, due_in_ms: dueInMs }))),
+      jsonb(
+        settlements.map((settlement) => ({
+          id: settlement.lane.id,
+          due_in_ms: settlement.dueInMs,
+          waits_for: whatAllWaitFor(settlement) ?? null,
+          claimed: settlement.lane.deliveries.map(({ seq }) => seq),
+        })),
+      ),
     ],
   );
   const reports = done.flatMap(({ delivery, settlement }): Report[] => {
@@ -169,6 +186,21 @@ async function tell(connection: Queryable, reports: Report[]): Promise<string[]>
   return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
 }
 
+/**
+ * SQL: all that the lane l still holds waits for the client's words, or for a session and none is open. The row of the
+ * chat was locked before this statement began, so it sees what was appended and which session began.
+ */
+const ALL_WAIT = `CASE WHEN s.waits_for IS NULL THEN false
+  WHEN EXISTS (SELECT FROM deliveries o WHERE o.lane_id = l.id AND o.seq < ${BEHIND} AND o.seq <> ALL(s.claimed)) THEN false
+  ELSE s.waits_for = 'words' OR (SELECT c.dialog_open IS NOT TRUE FROM chat_links c WHERE c.id = l.chat_id) END`;
+
+/** Undefined: something of what was claimed is to be done again without waiting. */
+function whatAllWaitFor({ deliveries }: LaneSettlement): WaitsFor | undefined {
+  const again = deliveries.filter(({ outcome }) => outcome === 'retry' || outcome === 'postponed');
+  if (again.some(({ waitsFor }) => waitsFor === undefined)) return undefined;
+  return again.find(({ waitsFor }) => waitsFor === 'session')?.waitsFor ?? again[0]?.waitsFor;
+}
+
 const waitNote = ({ messageId, until }: WaitNote): Report => ({
   messageId,
   kind: 'note',
@@ -188,6 +220,9 @@ interface Done {
 
 /** SQL: the bot still serves the line that was written to; what was learned of a dialog is worthless in another. */
 const STAYS = `(c.portal_id, b.portal_id, b.line_id) IS NOT DISTINCT FROM (r.portal_id, r.portal_id, r.line_id)`;
+
+/** SQL: a session that was not known before. */
+const NEWER = `(r.bitrix_session_id IS NOT NULL AND ${newerSession('r.bitrix_session_id', 'c.bitrix_session_id')})`;
 
 /**
  * Chats are touched first: the intake locks them before lanes, too. What the bot itself said (a welcome) is no answer
@@ -209,8 +244,13 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
   // Both directions of a chat may be settled together, and a row is updated once.
   const learned = new Map<bigint, LaneSettlement['chat']>();
   const places = new Map(settlements.map(({ lane: { chat } }) => [chat.id, chat]));
-  for (const { lane, chat } of settlements) {
-    if (chat || reached.has(lane.chat.id)) learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
+  for (const settlement of settlements) {
+    const { lane, chat } = settlement;
+    // A chat of which something waits is written, too: that locks it, as `WAITS` needs it.
+    const waits = whatAllWaitFor(settlement) !== undefined;
+    if (chat || waits || reached.has(lane.chat.id)) {
+      learned.set(lane.chat.id, { ...learned.get(lane.chat.id), ...chat });
+    }
   }
   const changes = [...learned]
     .map(([id, chat]) => ({
@@ -221,6 +261,8 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
       bitrix_chat_id: chat?.bitrixChatId ?? null,
       bitrix_user_id: chat?.bitrixUserId ?? null,
       bitrix_session_id: chat?.bitrixSessionId ?? null,
+      known_session_id: places.get(id)!.bitrixSessionId,
+      dialog_open: chat?.dialogOpen ?? null,
       blocked_reason: chat?.blockedReason ?? null,
       refused_photo: chat?.photoRefused ? places.get(id)!.avatarUniqueId : null,
       telegram_chat_id: chat?.telegramChatId ?? null,
@@ -232,7 +274,12 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
     `UPDATE chat_links c
         SET bitrix_chat_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_chat_id END, c.bitrix_chat_id),
             bitrix_user_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_user_id END, c.bitrix_user_id),
-            bitrix_session_id = coalesce(CASE WHEN ${STAYS} THEN r.bitrix_session_id END, c.bitrix_session_id),
+            bitrix_session_id = CASE WHEN ${STAYS} AND ${NEWER} THEN r.bitrix_session_id ELSE c.bitrix_session_id END,
+            dialog_open = CASE WHEN NOT ${STAYS} THEN c.dialog_open WHEN ${NEWER} THEN true
+                               WHEN c.bitrix_session_id IS DISTINCT FROM r.known_session_id THEN c.dialog_open
+                               WHEN r.dialog_open IS NOT NULL THEN r.dialog_open
+                               WHEN r.bitrix_session_id = c.bitrix_session_id THEN coalesce(c.dialog_open, true)
+                               ELSE c.dialog_open END,
             state = CASE WHEN r.blocked_reason IS NOT NULL THEN 'blocked'::"ChatState" ELSE c.state END,
             state_reason = coalesce(r.blocked_reason, c.state_reason),
             refused_photo = coalesce(r.refused_photo, c.refused_photo),
@@ -240,7 +287,8 @@ async function learnAboutChats(connection: Queryable, settlements: LaneSettlemen
             unseen_message_id = coalesce(r.reached, c.unseen_message_id),
             last_outbound_at = CASE WHEN r.reached IS NULL THEN c.last_outbound_at ELSE now() END
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, bot_id bigint, portal_id bigint, line_id text,
-              bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text, blocked_reason text, refused_photo text,
+              bitrix_chat_id text, bitrix_user_id text, bitrix_session_id text, known_session_id text,
+              dialog_open boolean, blocked_reason text, refused_photo text,
               telegram_chat_id bigint, reached bigint)
        JOIN bots b ON b.id = r.bot_id
       WHERE c.id = r.id`,

@@ -116,8 +116,12 @@ export class TelegramFiles {
 async function keep(answer: IncomingMessage, known: number | null): Promise<WholeFile> {
   const named = answer.headers['content-length'];
   const size = known ?? (named === undefined ? null : Number(named));
+  const handle = await openTemporaryFile('client-file').catch((error: unknown) => {
+    answer.destroy();
+    throw error;
+  });
+  // Only now, and at once read: what breaks off before anybody reads comes out as it is.
   const stream = limitStream(answer, LIMITS, failed);
-  const handle = await openTemporaryFile('client-file');
   try {
     let written = 0;
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {

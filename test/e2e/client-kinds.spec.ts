@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
-import { Conversation } from '../support/conversation.js';
+import { Conversation, noteOf } from '../support/conversation.js';
 import { contents, forwardedFrom } from '../support/telegram-simulator/client.contents.js';
 import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 
@@ -292,7 +292,7 @@ describe('a client', () => {
     const talk = await Conversation.begin(bridge, 6_206);
     talk.client.blocks();
     const answer = talk.answers('are you there?');
-    await talk.dialog.waitFor(({ text }) => text.startsWith('⚠️'), 10_000);
+    await talk.dialog.waitFor((message) => noteOf(message).startsWith('⚠️'), 10_000);
     expect(talk.notes).toEqual([
       '🚫 The client blocked the bot',
       '⚠️ Not delivered to the client: the client blocked the bot.\n«are you there?»',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
+import { noteOf } from '../support/conversation.js';
 
 const OLGA = { id: 801, first_name: 'Olga' };
 const DAY_MS = 86_400_000;
@@ -33,8 +34,8 @@ const callsTo = (chatId: number) =>
 function notes(dialog: string): Promise<string[]> {
   return eventually(
     () => bridge.portal.dialog(dialog).messages.filter(({ author }) => author === 'system'),
-    (lines) => lines.some(({ text }) => text.startsWith('⚠️')),
-  ).then((lines) => lines.map(({ text }) => text).filter((text) => text.startsWith('⚠️')));
+    (lines) => lines.some((line) => noteOf(line).startsWith('⚠️')),
+  ).then((lines) => lines.map(noteOf).filter((text) => text.startsWith('⚠️')));
 }
 
 describe('an operator’s answer', () => {

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Bridge, eventually, LINE } from '../support/bridge.js';
-import { Conversation } from '../support/conversation.js';
+import { Conversation, noteOf } from '../support/conversation.js';
 
 let bridge: Bridge;
 
@@ -29,7 +29,8 @@ async function rowsOf<Row extends Record<string, unknown>>(sql: string): Promise
 }
 
 /** What the operators see, in order. */
-const dialogOf = ({ dialog }: Conversation) => dialog.messages.map(({ author, text }) => `${author}: ${text}`);
+const dialogOf = ({ dialog }: Conversation) =>
+  dialog.messages.map((message) => `${message.author}: ${noteOf(message)}`);
 const delivered = (id: number) =>
   bridge.bot
     .client({ id, first_name: `Client ${id}` })

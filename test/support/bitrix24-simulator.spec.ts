@@ -587,15 +587,21 @@ describe('reading back', () => {
     expect(received).toEqual([]);
   });
 
-  it('shows messages of a chat to its members only', async () => {
+  it('shows messages of a chat to its members, and to those who may join it', async () => {
     await connect();
     await send(element('1', 'hi'));
     const chatId = portal.dialog('tg:777').chat?.id;
-    const read = (): Promise<Answer> => call('im.dialog.messages.get', { DIALOG_ID: `chat${chatId}` });
+    const read = (as?: string): Promise<Answer> => call('im.dialog.messages.get', { DIALOG_ID: `chat${chatId}` }, as);
+    const clerk = portal.issueTokens(app, 5).accessToken;
+    expect(errorOf(await read(clerk)).slice(0, 2)).toEqual([403, 'ACCESS_ERROR']);
+    const history = await call('imopenlines.session.history.get', { CHAT_ID: chatId }, clerk);
+    expect(history.body.error).toBe('ACCESS_DENIED');
+    portal.chat('tg:777').members.add(5);
+    const messages = [{ text: 'hi', params: { CONNECTOR_MID: ['1'] } }];
+    expect((await read(clerk)).body.result.messages).toMatchObject(messages);
+    expect((await read()).body.result.messages).toMatchObject(messages);
+    portal.lines.lines.get('1')!.joinable = false;
     expect(errorOf(await read()).slice(0, 2)).toEqual([403, 'ACCESS_ERROR']);
-    expect((await call('imopenlines.session.history.get', { CHAT_ID: chatId })).body.error).toBe('ACCESS_DENIED');
-    portal.chat('tg:777').members.add(1);
-    expect((await read()).body.result.messages).toMatchObject([{ text: 'hi', params: { CONNECTOR_MID: ['1'] } }]);
   });
 
   it('lists lines', async () => {

@@ -26,6 +26,7 @@ export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']>
     bitrixChatId: null,
     bitrixUserId: null,
     bitrixSessionId: null,
+    dialogOpen: null,
     ...more,
   };
 }
@@ -43,6 +44,7 @@ export function claimedDelivery(
     unknown: false,
     unknownForMs: 0,
     queuedAt: new Date(),
+    waited: false,
     startedAt: new Date(),
     message: {
       id: 1n,
@@ -55,6 +57,7 @@ export function claimedDelivery(
       quoted: null,
       answered: null,
       source: null,
+      canWait: false,
       replyTo: null,
       authorId: null,
       authorName: null,

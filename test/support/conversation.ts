@@ -65,7 +65,7 @@ export class Conversation {
   }
 
   get notes(): string[] {
-    return this.dialog.messages.filter(({ author }) => author === 'system').map(({ text }) => text);
+    return this.dialog.messages.filter(({ author }) => author === 'system').map(noteOf);
   }
 
   get received(): string[] {
@@ -99,6 +99,11 @@ export class Conversation {
     await new Promise((resolve) => setTimeout(resolve, 300));
     return this.notes;
   }
+}
+
+/** Without the name of the application, with which the messenger begins a line of the system that came by REST. */
+export function noteOf({ author, text }: LineMessage): string {
+  return author !== 'system' ? text : text.replace(/^\[b\][^[\]]*\[\/b\]\n/, '');
 }
 
 const READ_EVERY_MS = 200;

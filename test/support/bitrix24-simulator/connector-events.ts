@@ -1,9 +1,10 @@
 import { lastRichLink } from './cards.js';
-import type { Chat, LineMessage, Session } from './open-lines.js';
+import type { Chat, LineMessage } from './open-lines.js';
 import type { Params } from './php-encoding.js';
 import { formatSize, type MessageFile } from './portal-files.js';
 import { connectorKey } from './portal-model.js';
 import type { Portal } from './portal.js';
+import type { Session } from './sessions.js';
 
 /** Who and what made the portal act: the user for the event's token, and the rest of the chain for calls made with an event's token. */
 export interface Cause {

@@ -19,14 +19,15 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  *
  * - `GET /portals`: `{ items: [{ memberId, url, lines, apps }] }`
  * - `GET /portals/:memberId/dialogs`: `{ items: [{ chatId, externalId, title, line, connector, sessionOpen, sessions, messages, lastMessage }] }`;
- *   `sessions`: `[{ id, closed, source, crm }]`, where `crm` says what the CRM did when it began
+ *   `sessions: [{ id, status, closed, waitAction, openedBy, woken: [{ cause, from, at }], source, crm }]`: who opened each, and who woke
+ *   it when it was answered or being closed: client, operator or system (author 0); `crm` says what the CRM did when it began
  * - `GET /portals/:memberId/dialogs/:chatId/messages?after=ID`: `{ items: [{ id, author, authorName, text, files, tick, revisions, … }] }`;
  *   `tick` is `clock` until the connector reports delivery, then `delivered`, null for messages that are not sent to the client
  * - `POST /portals/:memberId/dialogs/:chatId/messages`
  *   `{ text, operator?: { id, name }, whisper?, files?: [{ name, mime, base64, width?, height? }], attach?: [{ ID, BLOCKS, … }], params? }`:
  *   201 with the message; `quote: ID` (`quoteStyle?: { shape, reference }`) answers with a quotation, `voice: { mime, base64 }` records one
  * - `PATCH`, `DELETE /portals/:memberId/messages/:id` `{ text, operator? }`: the operator edits, deletes
- * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session
+ * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session; `…/finish`: as an operator does it, with the closing text
  * - `GET /portals/:memberId/clients`: profiles with avatars; `crm: { phones, emails }` is what the CRM tracker found
  * - `POST /portals/:memberId/expectations`: `{ code }` of the CRM's tracker, as in the link by which a card invites a client
  * - `GET /portals/:memberId/clients`: profiles with avatars
@@ -76,6 +77,10 @@ export class ControlApi {
     const chat = portal.chat(/^\d+$/.test(id) ? Number(id) : id);
     if (action === 'close' && exchange.method === 'POST') {
       portal.lines.closeSession(chat);
+      return ok(dialogItem(chat));
+    }
+    if (action === 'finish' && exchange.method === 'POST') {
+      portal.lines.finishSession(chat);
       return ok(dialogItem(chat));
     }
     if (action !== 'messages') return null;

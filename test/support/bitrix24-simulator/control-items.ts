@@ -20,7 +20,16 @@ export function dialogItem(chat: Chat): Params {
     line: chat.line,
     connector: chat.connector,
     sessionOpen: session !== undefined && !session.closed,
-    sessions: chat.sessions.map(({ id, closed, source, crm }) => ({ id, closed, source, crm })),
+    sessions: chat.sessions.map(({ id, status, closed, waitAction, openedBy, woken, source, crm }) => ({
+      id,
+      status,
+      closed,
+      waitAction,
+      openedBy,
+      woken,
+      source,
+      crm,
+    })),
     messages: chat.messages.length,
     lastMessage: last === undefined ? null : { id: last.id, text: last.text, at: last.at },
   };

@@ -1,4 +1,5 @@
-import type { Chat, LineMessage, OpenLines, Session } from './open-lines.js';
+import type { Chat, LineMessage, OpenLines } from './open-lines.js';
+import { beginsToClose, type Session } from './sessions.js';
 
 /** A dialog as a test names it; it need not exist yet. */
 export class Dialog {
@@ -30,9 +31,17 @@ export class Dialog {
     if (this.chat !== undefined) this.lines.closeSession(this.chat);
   }
 
+  /** As an operator ends it: with the line's closing text, if it has one, at first and for good the second time. */
+  finish(): void {
+    if (this.chat !== undefined) this.lines.finishSession(this.chat);
+  }
+
   /** Asks the client for a rating: the next "1" or "0" is taken as one. */
   askVote(): void {
-    if (this.session !== undefined) this.session.waitVote = true;
+    const { session } = this;
+    if (session === undefined) return;
+    beginsToClose(session);
+    session.waitVote = true;
   }
 
   /** Waits for `n` messages of the client and returns all there are; rejects after `timeoutMs`. */

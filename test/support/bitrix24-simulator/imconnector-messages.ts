@@ -7,6 +7,7 @@ import { isArray, isEmpty, phpArray, text, type Params } from './php-encoding.js
 import type { MessageFile } from './portal-files.js';
 import { RestError } from './rest-error.js';
 import type { RestContext } from './rest-method.js';
+import { heard } from './sessions.js';
 
 const INCOMPLETE: Params = { SUCCESS: false, ERRORS: ['Incomplete data'] };
 /** imconnector, lib/connectors/base.php, processingUser: what CUser::Add said, then IMCONNECTOR_PROXY_NO_ADD_USER. */
@@ -99,7 +100,8 @@ function land(
     return false;
   }
   const before = chat.sessions.length;
-  const session = portal.lines.openSession(chat, cause);
+  const by = byClient ? 'client' : Number(text(author)) > 0 ? 'operator' : 'system';
+  const session = portal.lines.openSession(chat, by, cause);
   if (chat.sessions.length > before) Object.assign(session, portal.lines.tracker.sessionBegins(sourceOf(parts.raw)));
   Object.assign(session.fields, extraOf(parts));
   // A line of its own that the client does not see.
@@ -114,6 +116,8 @@ function land(
     ? portal.lines.addClientMessage(chat, client, part, chat.sessions.length > before, cause)
     : addInNameOf(Number(text(author)) || 0, chat, part, portal, cause);
   if (!portal.lines.takeIn(chat, client, stored)) throw DIED;
+  // Whoever its author is: connector.php passes the client's id to the update of the session.
+  heard(session, by, portal.clock.now());
   return true;
 }
 

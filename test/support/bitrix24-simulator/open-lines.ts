@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectorEvents, type Cause } from './connector-events.js';
 import { contactsIn, type FoundContacts } from './contacts.js';
 import { DialogKilled, seenByOperator } from './operator-view.js';
-import { CrmTracker, type CrmPart } from './crm-tracker.js';
+import { CrmTracker } from './crm-tracker.js';
 import type { Params } from './php-encoding.js';
 import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
 import type { Portal } from './portal.js';
+import { answered, beginsToClose, ended, newSession, type Session, type SessionCause } from './sessions.js';
 
 /** `CIMMessenger::MESSAGE_LIMIT` */
 const TEXT_LIMIT = 20_000;
@@ -61,18 +62,6 @@ export interface Revision {
   from: string;
   /** Null: deleted. */
   to: string | null;
-}
-
-export interface Session {
-  id: number;
-  closed: boolean;
-  waitVote: boolean;
-  vote: 'like' | 'dislike' | null;
-  /** `ref.source` of the message that began it: a code of the CRM tracker. */
-  source: string | null;
-  crm: CrmPart;
-  /** `extra` of clients' messages, written into the session field by field. */
-  fields: Params;
 }
 
 /** A dialog that a text has ended, see `operator-view.ts`. */
@@ -265,18 +254,10 @@ export class OpenLines {
   }
 
   /** The open session of a chat, begun when there is none. */
-  openSession(chat: Chat, cause: Cause): Session {
+  openSession(chat: Chat, by: SessionCause, cause: Cause): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
-    const session: Session = {
-      id: (this.lastId.session += 1),
-      closed: false,
-      waitVote: false,
-      vote: null,
-      source: null,
-      crm: 'client searched, lead made',
-      fields: {},
-    };
+    const session = newSession((this.lastId.session += 1), by);
     chat.sessions.push(session);
     this.sessionChats.set(session.id, chat);
     this.events.dialogStarted(chat, session, cause);
@@ -297,11 +278,27 @@ export class OpenLines {
     return message;
   }
 
+  /**
+   * An operator ends the dialog, or its time is over: where the line has a closing text the client gets that, and the
+   * session is being closed until this happens again (session.php, finish). True: it is closed.
+   */
+  finishSession(chat: Chat): boolean {
+    const session = chat.sessions.at(-1);
+    if (session === undefined || session.closed) return true;
+    const words = this.lines.get(chat.line)?.closingText ?? null;
+    if (words === null || session.waitAction) {
+      this.closeSession(chat);
+      return true;
+    }
+    beginsToClose(session);
+    this.addSystemText(chat, words, {});
+    return false;
+  }
+
   closeSession(chat: Chat): void {
     const session = chat.sessions.at(-1);
     if (session === undefined || session.closed) return;
-    session.closed = true;
-    session.waitVote = false;
+    ended(session);
     this.events.dialogFinished(chat, session);
   }
 
@@ -349,7 +346,8 @@ export class OpenLines {
     const message: LineMessage = {
       id: (this.lastId.message += 1),
       chatId: chat.id,
-      sessionId: chat.sessions.at(-1)?.id ?? 0,
+      // A session holds what was said until it was closed (START_ID to END_ID).
+      sessionId: openOf(chat)?.id ?? 0,
       files: [],
       externalIds: [],
       sending: false,
@@ -407,7 +405,7 @@ export class OpenLines {
   ): LineMessage {
     if (!this.canSend(chat)) throw new Error(NOT_CONFIGURED);
     chat.members.add(authorId);
-    this.openSession(chat, cause);
+    answered(this.openSession(chat, 'operator', cause));
     const message = this.store(chat, { ...part, author: 'operator', authorId, sending: true });
     this.events.messageAdded(chat, message, { ...cause, userId: authorId });
     return message;
@@ -495,6 +493,11 @@ function cutText(value: string): string {
   if (value.length <= TEXT_LIMIT) return value;
   const characters = [...value];
   return characters.length > TEXT_LIMIT ? `${characters.slice(0, TEXT_LIMIT).join('')} (...)` : value;
+}
+
+function openOf({ sessions }: Chat): Session | undefined {
+  const last = sessions.at(-1);
+  return last?.closed === false ? last : undefined;
 }
 
 /** The id as CONNECTOR_MID keeps it. */

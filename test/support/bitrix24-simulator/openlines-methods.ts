@@ -1,4 +1,4 @@
-import type { Chat, LineMessage } from './open-lines.js';
+import { HIDDEN_MESSAGE, type Chat, type LineMessage } from './open-lines.js';
 import { isArray, isEmpty, phpArray, portalDate, text, upperKeys, type Params } from './php-encoding.js';
 import type { MessageFile } from './portal-files.js';
 import type { Line } from './portal-model.js';
@@ -107,7 +107,7 @@ function addLine(params: Params, { portal, user }: RestContext): number {
 function getDialog(params: Params, { portal, user }: RestContext): Params {
   const chat = dialogOf(params, portal.lines);
   if (chat === undefined) throw new RestError(400, 'DIALOG_NOT_FOUND', 'Dialog not found');
-  if (!user.admin && !chat.members.has(user.id))
+  if (!mayEnter(chat, portal, user))
     throw new RestError(400, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
   const last = chat.messages.at(-1)?.id ?? 0;
   return {
@@ -155,16 +155,26 @@ function dialogOf(params: Params, openLines: RestContext['portal']['lines']): Ch
   return openLines.chats.get(text(params['USER_CODE']));
 }
 
-/** The sixth field is the id of the last session. */
+/** imopenlines/lib/chat.php, hasAccess; im/lib/V2/Chat/OpenLineChat.php, checkAccessInternal: a member, or one who may join. */
+function mayEnter(chat: Chat, portal: RestContext['portal'], user: RestContext['user']): boolean {
+  return chat.members.has(user.id) || (user.admin && portal.lines.lines.get(chat.line)?.joinable !== false);
+}
+
+/**
+ * imopenlines/lib/chat.php, getFieldData and close: …|PAUSE|WAIT_ACTION|session|…; the session is 0 once it is closed.
+ */
 function entityData(chat: Chat): string {
-  return `Y|NONE|0|N|N|${chat.sessions.at(-1)?.id ?? 0}|${Math.floor(chat.createdAt / 1000)}|0|0|0`;
+  const last = chat.sessions.at(-1);
+  const open = last?.closed === false ? last : undefined;
+  const begun = Math.floor(chat.createdAt / 1000);
+  return `Y|NONE|0|N|${open?.waitAction ? 'Y' : 'N'}|${open?.id ?? 0}|${begun}|${chat.line}|0|0`;
 }
 
 function chatNumber(dialogId: unknown): number {
   return Number(/^chat(\d+)$/.exec(text(dialogId))?.[1] ?? 0);
 }
 
-/** By SESSION_ID anyone may read; by CHAT_ID only members of the chat. */
+/** By CHAT_ID it is the newest session (rest.php, sessionGetHistory); who may read it is asked the same way. */
 function getHistory(params: Params, { portal, user }: RestContext): Params {
   if (isEmpty(params['SESSION_ID']) && isEmpty(params['CHAT_ID'])) {
     throw new RestError(400, 'MISSING_REQUIRED_PARAM', 'Required parameter is missing: SESSION_ID or CHAT_ID');
@@ -174,7 +184,7 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
     ? portal.lines.chatBySession(Number(text(params['SESSION_ID'])))
     : portal.lines.chatById(Number(text(params['CHAT_ID'])));
   if (chat === undefined) throw new RestError(400, 'INVALID_SESSION_ID', 'Session is not found');
-  if (!bySession && !chat.members.has(user.id)) {
+  if (!bySession && !user.admin && !chat.members.has(user.id)) {
     throw new RestError(400, 'ACCESS_DENIED', 'You do not have permission to view this conversation');
   }
   const sessionId = bySession ? Number(text(params['SESSION_ID'])) : (chat.sessions.at(-1)?.id ?? 0);
@@ -288,11 +298,11 @@ function sendBotText(params: Params, { portal, cause }: RestContext): true {
 
 // Messenger
 
-/** Members only; newest first. */
+/** Newest first. */
 function getMessages(params: Params, { portal, user }: RestContext): Params {
   if (isEmpty(params['DIALOG_ID'])) throw new RestError(400, 'DIALOG_ID_EMPTY', "Dialog ID can't be empty");
   const chat = portal.lines.chatById(chatNumber(params['DIALOG_ID']));
-  if (chat === undefined || !chat.members.has(user.id)) {
+  if (chat === undefined || !mayEnter(chat, portal, user)) {
     throw new RestError(403, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
   }
   const messages = slice(chat.messages, params);
@@ -343,23 +353,29 @@ function imMessage(message: LineMessage): Params {
   };
 }
 
-/** In the name of the token's user; comes back as an event unless SYSTEM or SKIP_CONNECTOR is Y. */
+/**
+ * im/classes/general/im_rest.php, messageAdd: in the name of the token's user, and back as an event, unless SYSTEM or
+ * SKIP_CONNECTOR is Y. A line of the system has author 0 and begins with the application's name; whoever may enter the
+ * chat may write it, and no session learns of it (connector.php, onMessageSend). Anybody else's SYSTEM is read as "N",
+ * and only members write in their own names. There is no external id: the same call twice makes two messages.
+ */
 function addMessage(params: Params, { portal, user, app, cause }: RestContext): number {
   const chat = portal.lines.chatById(chatNumber(params['DIALOG_ID']));
-  const words = text(params['MESSAGE']);
+  const words = text(params['MESSAGE']).trim();
   if (isEmpty(params['DIALOG_ID'])) throw new RestError(400, 'DIALOG_ID_EMPTY', "Dialog ID can't be empty");
   if (words === '') throw new RestError(400, 'MESSAGE_EMPTY', "Message can't be empty");
-  if (chat === undefined || !chat.members.has(user.id))
-    throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
-  if (params['SYSTEM'] === 'Y') {
-    return portal.lines.store(chat, {
-      author: 'system',
-      authorId: 0,
-      text: `[b]${app?.clientId ?? ''}[/b]\n${words}`,
-    }).id;
+  if (chat === undefined) throw new RestError(400, 'PARAMS_ERROR', "Message isn't added");
+  const silent = params['SKIP_CONNECTOR'] === 'Y';
+  if (params['SYSTEM'] === 'Y' && mayEnter(chat, portal, user)) {
+    const said = app === null ? words : `[b]${app.clientId}[/b]\n${words}`;
+    const shown = silent ? { params: HIDDEN_MESSAGE } : {};
+    return portal.lines.store(chat, { author: 'system', authorId: 0, text: said, ...shown }).id;
   }
-  if (params['SKIP_CONNECTOR'] === 'Y')
-    return portal.lines.store(chat, { author: 'operator', authorId: user.id, text: words }).id;
-  if (!portal.lines.canSend(chat)) throw new RestError(400, 'CANCELED', 'Message sending canceled by event handler');
+  if (!chat.members.has(user.id)) throw new RestError(400, 'PARAMS_ERROR', "Message isn't added");
+  if (silent) {
+    const part = { author: 'operator' as const, authorId: user.id, text: words, params: HIDDEN_MESSAGE };
+    return portal.lines.store(chat, part).id;
+  }
+  if (!portal.lines.canSend(chat)) throw new RestError(400, 'PARAMS_ERROR', "Message isn't added");
   return portal.lines.addOperatorMessage(chat, user.id, { text: words }, cause).id;
 }

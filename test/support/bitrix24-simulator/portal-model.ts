@@ -22,6 +22,10 @@ export interface Line {
   queue: number[];
   /** Sent to the client when a session begins, while `imconnector.send.messages` is still running. */
   welcomeText: string | null;
+  /** Sent to the client when an operator ends a dialog; it is closed the second time. Null: closed at once. */
+  closingText: string | null;
+  /** Administrators may join its dialogs (Config::canJoin); false: their role says no. */
+  joinable: boolean;
   /** `OPERATOR_DATA`: under which names operators answer; with `hide` texts carry no prefix. */
   operatorData: 'profile' | 'queue' | 'hide';
   /** `QUEUE_USERS_FIELDS`: names of employees of the queue, by their id; counts with `queue`. */

@@ -194,7 +194,16 @@ export class Portal {
   }
 
   addLine(line: LineSettings): Line {
-    const added: Line = { active: true, queue: [], welcomeText: null, operatorData: 'profile', aliases: {}, ...line };
+    const added: Line = {
+      active: true,
+      queue: [],
+      welcomeText: null,
+      closingText: null,
+      joinable: true,
+      operatorData: 'profile',
+      aliases: {},
+      ...line,
+    };
     this.lines.lines.set(added.id, added);
     return added;
   }
