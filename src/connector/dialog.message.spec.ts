@@ -1,11 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { claimedChat, claimedDelivery } from '../../test/support/claimed-work.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
-import { chatOf, externalIdOf, externalIdsOf, messagesOf, noteIdOf, userOf } from './dialog.message.js';
+import {
+  chatOf,
+  correctionsOf,
+  externalIdOf,
+  externalIdsOf,
+  messagesOf,
+  noteIdOf,
+  playedFiles,
+  userOf,
+} from './dialog.message.js';
 
 type Chat = ClaimedLane['chat'];
 
-const alone = { files: [], labels: [], photo: null, repeated: null, language: 'en' as const };
+const alone = { files: [], labels: [], named: [], photo: null, repeated: null, language: 'en' as const };
 
 const chat = (more: Partial<Chat> = {}): Chat =>
   claimedChat(777, { title: 'Ivan Petrov', lastName: 'Petrov', username: 'ivan', language: 'ru', ...more });
@@ -120,6 +129,21 @@ describe('what the client said', () => {
     const parts = messagesOf(chat(), delivery({ text }), alone).map(({ message }) => message);
     expect(parts.length).toBeGreaterThan(1);
     expect(parts.slice(0, 2).map(({ id }) => id)).toEqual(['tg:777:11', 'tg:777:11:2']);
+  });
+
+  it('names files that are played behind the words, and those that cannot go before them', () => {
+    const file = (kind: string, label: string) =>
+      ({ kind, label }) as ClaimedDelivery['message']['attachments'][number];
+    const voice = file('voice', '🎤 Voice message, 0:12');
+    expect(playedFiles([voice, file('photo', '📷 Photo'), file('audio', '🎵 Audio')])).toEqual([
+      voice.label,
+      '🎵 Audio',
+    ]);
+    const told = { ...alone, labels: ['🎵 Audio: too large'], named: [voice.label] };
+    const [element] = messagesOf(chat(), delivery({ text: 'listen' }), told);
+    expect(element!.message.text).toBe('🎵 Audio: too large\nlisten\n🎤 Voice message, 0:12');
+    const edited = { ...delivery({ attachments: [voice] }), payload: { text: 'hear', marks: [] } };
+    expect(correctionsOf(chat(), edited, alone)[0]!.message.text).toBe('hear\n🎤 Voice message, 0:12');
   });
 
   it('says that it may be a repetition in its first element only', () => {

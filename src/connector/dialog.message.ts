@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { isTrackerCode, START } from '../storage/start-press.js';
 import { firstPlace } from '../storage/outbox.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
@@ -122,11 +122,21 @@ export interface Accompaniment {
   files: ElementFile[];
   /** Read in place of files that cannot go. */
   labels: string[];
+  /** Read beside files that go. */
+  named: string[];
   /** Link of the client's photo. */
   photo: string | null;
   /** Says that this may be a repetition: an earlier attempt's outcome could not be found out. */
   repeated: string | null;
   language: NoteLanguage;
+}
+
+/** Nobody sees what they hold before they are played: they are named beside their file. */
+const PLAYED = new Set(['voice', 'video_note', 'audio']);
+
+/** The names of those files that are played, for the operator to read beside them. */
+export function playedFiles(files: readonly ClaimedAttachment[]): string[] {
+  return files.filter(({ kind }) => PLAYED.has(kind)).map(({ label }) => label);
 }
 
 /** What the portal takes for a rating, but only where nothing stands before it. */
@@ -140,7 +150,7 @@ export function messagesOf(chat: Chat, delivery: ClaimedDelivery, along: Accompa
   const { message } = delivery;
   const id = externalIdOf(chat, message);
   const words: RichText = { text: message.text, marks: message.marks as Mark[] };
-  const said = join([...along.labels.map(plain), words], '\n');
+  const said = join([...along.labels.map(plain), words, ...along.named.map(plain)], '\n');
   const lines = [along.repeated ?? '', timeOfLate(delivery)].filter((line) => line !== '');
   const before = `${lines.map((line) => `${line}\n`).join('')}${RATING.test(said.text) ? '' : replyFrame(message, along.language)}`;
   const parts = splitForBitrix(said, before.length);
@@ -173,8 +183,9 @@ export function correctionsOf(
   const { message } = delivery;
   const id = externalIdOf(chat, message);
   const { text, marks } = delivery.payload as { text: string; marks: Mark[] };
-  const labels = text.trim() === '' ? message.attachments.map(({ label }) => plain(label)) : [];
-  const said = join([...labels, { text, marks }], '\n');
+  const { attachments } = message;
+  const labels = text.trim() === '' ? attachments.map(({ label }) => label) : playedFiles(attachments);
+  const said = join([{ text, marks }, ...labels.map(plain)], '\n');
   const before = RATING.test(said.text) ? '' : replyFrame(message, language);
   return splitForBitrix(said, before.length).map((part, index) => ({
     user: userOf(chat, photo),

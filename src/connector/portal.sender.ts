@@ -17,6 +17,7 @@ import {
   NOBODYS,
   noteIdOf,
   timeOfLate,
+  playedFiles,
   userOf,
 } from './dialog.message.js';
 import { DialogReader } from './dialog.reader.js';
@@ -142,7 +143,14 @@ export class PortalSender {
     const kept = answers.slice(0, -last.elements.length);
     const labels = last.delivery.message.attachments.map(({ label }) => label);
     const language = noteLanguage(portal.language);
-    const elements = messagesOf(lane.chat, last.delivery, { files: [], labels, photo: null, repeated: null, language });
+    const elements = messagesOf(lane.chat, last.delivery, {
+      files: [],
+      labels,
+      named: [],
+      photo: null,
+      repeated: null,
+      language,
+    });
     try {
       const { result } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
         timeoutMs: SEND_TIMEOUT_MS,
@@ -270,7 +278,8 @@ export class PortalSender {
     const { files, left } = this.files.sort(delivery.message);
     const language = noteLanguage(portal.language);
     const labels = left.map((file) => (this.files.isTooLarge(file) ? tooLargeLabel(file.label, language) : file.label));
-    const along = { files, labels, photo: this.files.photo(lane.chat), repeated, language };
+    const named = playedFiles(delivery.message.attachments.filter((file) => !left.includes(file)));
+    const along = { files, labels, named, photo: this.files.photo(lane.chat), repeated, language };
     return { delivery, elements: messagesOf(lane.chat, delivery, along), files: files.length };
   }
 

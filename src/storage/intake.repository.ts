@@ -26,6 +26,7 @@ import { welcome } from './welcome.js';
 import {
   changedByOperator,
   deleteByClient,
+  quoteReplaced,
   reviseByClient,
   reviseByOperator,
   sortEdits,
@@ -176,6 +177,7 @@ async function acceptUpdates(connection: Queryable, updates: ClientUpdateRow[]):
       news.map((edit) => [`${edit.chat.id}/${edit.update.telegramMessageId}`, edit] as const).toReversed(),
     );
     const kept = new Set(first.values());
+    for (const edit of kept) quoteReplaced(edit);
     await keep([...kept].map(({ update }) => update));
     edits = news.filter((edit) => !kept.has(edit));
   }

@@ -41,6 +41,8 @@ export interface StoredWords {
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
   quoted?: QuotedWords;
+  /** Of an edit with a file: how the message is named in whose place it comes. The words of that one are added. */
+  insteadOf?: QuotedWords;
   /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
   notOwnWords?: boolean;
   /** Nobody needs it at once: it opens no session. Every line of the system is like that. */

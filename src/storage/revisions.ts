@@ -26,12 +26,15 @@ interface Changed {
   deleted_at: Date | null;
   /** telegram_unique_id of its files. */
   files: string[];
+  /** What is read in the place of its files. */
+  labels: string[];
 }
 
 const CHANGED_COLUMNS = `
   m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.kind, m.text, m.marks, m.album_id, m.reply_to_id,
   m.said_at, m.deleted_at,
-  ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files`;
+  ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files,
+  ARRAY(SELECT a.label FROM attachments a WHERE a.message_id = m.id ORDER BY a.ordinal) AS labels`;
 
 /** An edit by a client, and the message of ours that it changes. */
 export interface ClientEdit {
@@ -40,6 +43,15 @@ export interface ClientEdit {
   message: Changed;
 }
 
+/** An edit that is a message of its own. */
+export type NewsEdit = Omit<ClientEdit, 'message'> & {
+  /** The message whose file or words its file takes the place of. */
+  replaced?: Changed;
+};
+
+/** Longest quoted beginning of a message that was replaced, in characters. */
+const QUOTE_LIMIT = 200;
+
 /**
  * Splits edits into those of messages we have, and the others: what was written before we were there is news to the
  * operator, and so is a file that took the place of another, which Bitrix24 cannot exchange.
@@ -47,7 +59,7 @@ export interface ClientEdit {
 export async function sortEdits(
   connection: Queryable,
   edits: Omit<ClientEdit, 'message'>[],
-): Promise<{ known: ClientEdit[]; news: Omit<ClientEdit, 'message'>[] }> {
+): Promise<{ known: ClientEdit[]; news: NewsEdit[] }> {
   if (edits.length === 0) return { known: [], news: [] };
   const { rows } = await connection.query<Changed>(
     `SELECT r.ord, ${CHANGED_COLUMNS}
@@ -70,16 +82,27 @@ export async function sortEdits(
   const messages = new Map(rows.map((row) => [row.id, row]));
   const found = new Map(rows.map((row) => [row.ord, messages.get(row.id)!]));
   const known: ClientEdit[] = [];
-  const news: Omit<ClientEdit, 'message'>[] = [];
+  const news: NewsEdit[] = [];
   edits.forEach((edit, ord) => {
     const message = found.get(ord);
     const isNewFile = edit.update.said.attachments?.some(
       ({ telegramUniqueId }) => telegramUniqueId !== undefined && !message?.files.includes(telegramUniqueId),
     );
     if (message && !isNewFile) known.push({ ...edit, message });
-    else news.push(edit);
+    else news.push(message ? { ...edit, replaced: message } : edit);
   });
   return { known, news };
+}
+
+/** Before a message that takes the place of another stands what that one said, as a quote. */
+export function quoteReplaced({ update, replaced }: NewsEdit): void {
+  const { insteadOf } = update.said;
+  if (!insteadOf || !replaced || replaced.state === 'ignored') return;
+  const words = [...(replaced.text.trim() || replaced.labels.join('\n'))];
+  const text = words.length > QUOTE_LIMIT ? `${words.slice(0, QUOTE_LIMIT - 1).join('')}…` : words.join('');
+  update.said = { ...update.said, quoted: { ...insteadOf, text, marks: [] } };
+  // What it answers stands at the message that is quoted.
+  delete update.replyTo;
 }
 
 /**

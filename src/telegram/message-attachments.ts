@@ -1,7 +1,7 @@
 import type { StoredAttachment } from '../storage/intake.rows.js';
 import { asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
 import type { MessageLabels } from './message-labels.js';
-import { fileSize, named, playingTime, withDetails } from './message-wording.js';
+import { fileSize, listed, named, playingTime, withDetails } from './message-wording.js';
 import { mediaBlocks } from './rich-message.parser.js';
 
 /** Longest file name in code points: file systems take 255 bytes, and three bytes make a letter of most scripts. */
@@ -65,8 +65,10 @@ export function fileLabel(field: FileField, file: unknown, labels: MessageLabels
       return audioLabel(asObject(file), labels);
     case 'document':
       return documentLabel(asObject(file), labels);
+    case 'voice':
+      return listed(labels.voice, playingTime(file));
     case 'video_note':
-      return withDetails(labels.videoNote, playingTime(file));
+      return listed(labels.videoNote, playingTime(file));
     default:
       return withDetails(labels[field], playingTime(file));
   }
@@ -76,9 +78,9 @@ export function fileLabel(field: FileField, file: unknown, labels: MessageLabels
  * The files of a message in the order in which people see them; empty where it holds none that a bot may have (paid
  * media). Any JSON may be passed.
  *
- * A live photo is its still, which every page shows, and the moving part behind it: both were sent. An animated or
- * video sticker is its thumbnail, because no page shows what they are made of (gzipped Lottie, WebM with
- * transparency); without a thumbnail it has no file. A rich message brings the files of its blocks.
+ * A live photo is its still, which every page shows, and the moving part behind it: both were sent. A video sticker is
+ * the WebM that it is made of, which Bitrix24 plays. An animated one is its thumbnail, because no page shows gzipped
+ * Lottie; without a thumbnail it has no file. A rich message brings the files of its blocks.
  */
 export function attachmentsOf(message: JsonObject, labels: MessageLabels): StoredAttachment[] {
   const suffix = `${asNumber(message.message_id) ?? 0}`;
@@ -119,8 +121,12 @@ function largestSize(sizes: unknown): JsonObject | undefined {
 
 function stickerFile(sticker: JsonObject, suffix: string, labels: MessageLabels): StoredAttachment[] {
   // Servers before Bot API 6.6 say `thumb`.
-  const moves = sticker.is_animated === true || sticker.is_video === true;
-  return fileOf(moves ? asObject(sticker.thumbnail ?? sticker.thumb) : sticker, 'sticker', suffix, labels.sticker);
+  if (sticker.is_animated === true) {
+    return fileOf(asObject(sticker.thumbnail ?? sticker.thumb), 'sticker', suffix, labels.sticker);
+  }
+  // Bitrix24 shows a file as a video by its extension (disk/lib/typefile.php).
+  const file = sticker.is_video === true ? { ...sticker, mime_type: 'video/webm' } : sticker;
+  return fileOf(file, 'sticker', suffix, labels.sticker);
 }
 
 function fileOf(file: JsonObject, kind: string, suffix: string, label: string): StoredAttachment[] {

@@ -20,8 +20,8 @@ describe('describeMessage', () => {
     ['live_photo', { photo, live_photo: file }, '📷 Live photo'],
     ['video', { video: { ...file, duration: 3_725 } }, '🎬 Video (1:02:05)'],
     ['animation', { animation: { ...file, duration: 5 }, document: file }, '🎞 Animation (0:05)'],
-    ['voice', { voice: { ...file, duration: 65 } }, '🎤 Voice message (1:05)'],
-    ['video_note', { video_note: { ...file, duration: 9 } }, '📹 Video message (0:09)'],
+    ['voice', { voice: { ...file, duration: 65 } }, '🎤 Voice message, 1:05'],
+    ['video_note', { video_note: { ...file, duration: 9 } }, '📹 Video message, 0:09'],
     ['audio', { audio: { ...file, duration: 60, performer: 'A', title: 'B' } }, '🎵 Audio: A – B (1:00)'],
     ['audio', { audio: { ...file, duration: 60, file_name: 'a.mp3' } }, '🎵 Audio: a.mp3 (1:00)'],
     ['document', { document: { ...file, file_name: 'a.pdf', file_size: 182_044 } }, '📎 File: a.pdf (178 KB)'],
@@ -130,6 +130,35 @@ describe('describeMessage', () => {
     expect(read({ text: 'hi', forward_origin: origin }).rich.text).toBe(text);
   });
 
+  const news = { id: -1_001_331_354_980, type: 'channel', title: 'News [RU]' };
+  const shop = { ...news, username: 'shop_news' };
+  const linkOf = (content: object) => read(content).rich.marks.map(({ url, offset, length }) => [url, offset, length]);
+
+  it.each<[string, object, unknown[]]>([
+    ['a post', { type: 'channel', chat: shop, message_id: 7 }, ['https://t.me/shop_news/7', 17, 9]],
+    ['a post in private', { type: 'channel', chat: news, message_id: 7 }, ['https://t.me/c/1331354980/7', 17, 9]],
+  ])('forwarded: %s has its link', (_, origin, link) => {
+    expect(linkOf({ text: 'hi', forward_origin: origin })).toEqual([link]);
+  });
+
+  it('links to what can be looked up only', () => {
+    expect(linkOf({ story: { id: 12, chat: shop } })).toEqual([['https://t.me/shop_news/s/12', 10, 9]]);
+    expect(linkOf({ story: { id: 12, chat: news } })).toEqual([]);
+    expect(linkOf({ story: { id: 12, chat: { username: 'ann' } } })).toEqual([['https://t.me/ann/s/12', 10, 4]]);
+    for (const chat of [shop, { ...news, id: -5 }, { ...news, id: 'x' }, null])
+      for (const message_id of chat === shop ? [0, -1, 1.5, '7', null] : [7])
+        expect(linkOf({ text: 'hi', forward_origin: { type: 'channel', chat, message_id } })).toEqual([]);
+  });
+
+  it('a reply to a post in the discussion of a channel, or to one elsewhere, says where it stands', () => {
+    const origin = { type: 'channel', chat: shop, message_id: 7 };
+    const post = { ...base, sender_chat: shop, text: 'boots', is_automatic_forward: true, forward_origin: origin };
+    expect(read({ text: 'a', reply_to_message: post }).quoted?.text).toBe('boots\nhttps://t.me/shop_news/7');
+    const external_reply = { origin, chat: news, message_id: 9 };
+    const quote = { text: 'boots', position: 0 };
+    expect(read({ text: 'a', external_reply, quote }).quoted?.text).toBe('boots\nhttps://t.me/c/1331354980/9');
+  });
+
   const at = 1_773_265_993;
   const ann = { id: 5, is_bot: false, first_name: 'Ann', last_name: 'B' };
   it.each<[string, object, object]>([
@@ -220,6 +249,52 @@ describe('describeMessage', () => {
     expect(read({ rich_message: { blocks: [] } }).rich.text).toBe('📄 Formatted message');
   });
 
+  it.each<[string, object[][], string]>([
+    [
+      'empty cells',
+      [
+        [{ text: 'a' }, {}, { text: 'c' }],
+        [{}, { text: 'b' }, {}],
+      ],
+      'a |  | c\n | b',
+    ],
+    [
+      'cells over columns',
+      [
+        [{ text: 'a', colspan: 2 }, { text: 'c' }],
+        [{ text: 1 }, {}, { text: 'd' }],
+      ],
+      'a |  | c\n |  | d',
+    ],
+    [
+      'cells over rows',
+      [[{ text: 'a', rowspan: 2 }, { text: 'b' }], [{ text: 'c' }], [{ text: 'd' }]],
+      'a | b\n | c\nd',
+    ],
+    ['lines in cells', [[{ text: 'a\nb' }, { text: 'c' }]], 'a b | c'],
+    ['spans of nobody', [[{ text: 'a', colspan: 1e9, rowspan: -3 }, { text: 'b' }]], `a${' | '.repeat(20)}b`],
+  ])('keeps the columns of a table: %s', (_, cells, text) => {
+    expect(
+      read({
+        rich_message: {
+          blocks: [
+            { type: 'paragraph', text: '-' },
+            { type: 'table', cells },
+          ],
+        },
+      }).rich.text,
+    ).toBe(`-\n${text}`);
+  });
+
+  it('tells 10² from 102', () => {
+    const raised = (type: string, text: string) => ({ type, text });
+    const text = ['10', raised('superscript', '2'), ' H', raised('subscript', '2'), 'O x', raised('superscript', 'n')];
+    const blocks = [
+      { type: 'paragraph', text: [...text, ' y', raised('superscript', 'a+b'), raised('subscript', '')] },
+    ];
+    expect(read({ rich_message: { blocks } }).rich.text).toBe('10² H₂O x^n y^(a+b)');
+  });
+
   it('survives rich messages nested without end', () => {
     let block: object = { type: 'paragraph', text: 'deep' };
     for (let depth = 0; depth < 5_000; depth++) block = { type: 'blockquote', blocks: [block] };
@@ -230,10 +305,11 @@ describe('describeMessage', () => {
     'text caption entities caption_entities photo video voice audio document animation live_photo sticker location venue',
     'contact poll dice game story checklist invoice successful_payment gift unique_gift giveaway paid_media rich_message',
     'users_shared chat_shared web_app_data new_chat_members left_chat_member new_chat_title pinned_message quote',
+    'checklist_tasks_done checklist_tasks_added poll_option_added reply_to_checklist_task_id reply_to_poll_option_id',
     'migrate_to_chat_id forward_origin reply_to_message external_reply reply_to_story group_chat_created anything',
   ].flatMap((line) => line.split(' '));
   const inner =
-    'text entities type offset length url title duration file_name file_size blocks items cells emoji options question'.split(
+    'vcard tasks id checklist_message message_id chat username colspan rowspan text entities type offset length url title duration file_name file_size blocks items cells emoji options question'.split(
       ' ',
     );
   const value = fc.oneof(

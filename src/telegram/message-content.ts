@@ -1,5 +1,15 @@
 import type { Message, MessageEntity, Update } from '@grammyjs/types';
-import { isBlank, join, normalise, plain, trim, truncate, withMark, type RichText } from '../relay/rich-text.js';
+import {
+  concat,
+  isBlank,
+  join,
+  normalise,
+  plain,
+  trim,
+  truncate,
+  withMark,
+  type RichText,
+} from '../relay/rich-text.js';
 import { asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
 import type { QuotedWords, StoredAttachment } from '../storage/intake.rows.js';
 import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
@@ -7,7 +17,9 @@ import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './mess
 import { lines, named, spaced, withDetails } from './message-wording.js';
 import { personName, visible } from './person-name.js';
 import { mapUrl, parseRichMessage } from './rich-message.parser.js';
+import { postLink, storyLink } from './post-links.js';
 import { fromEntities } from './telegram-markup.js';
+import { digitsOf, parseVCard } from './vcard.parser.js';
 
 /** What a message is. `service` is what Telegram itself says in a chat, `unsupported` what this version does not know. */
 export type MessageKind =
@@ -72,7 +84,7 @@ const CONTENT: readonly [field: string, kind: MessageKind, read: Reader][] = [
   ['poll', 'poll', readPoll],
   ['dice', 'dice', readDice],
   ['game', 'game', (value, labels) => titled(labels.game, value)],
-  ['story', 'story', (value, labels) => named(labels.story, chatName(asObject(value).chat))],
+  ['story', 'story', readStory],
   ['checklist', 'checklist', readChecklist],
   ['invoice', 'invoice', readInvoice],
   ['successful_payment', 'payment', (value, labels) => named(labels.payment, amount(value))],
@@ -89,6 +101,18 @@ const CONTENT: readonly [field: string, kind: MessageKind, read: Reader][] = [
   ['left_chat_member', 'service', (value, labels) => named(labels.left, personName(value))],
   ['new_chat_title', 'service', (value, labels) => named(labels.titleChanged, asText(value))],
   ['pinned_message', 'service', readPinned],
+  ['checklist_tasks_done', 'service', readTasksDone],
+  ['checklist_tasks_added', 'service', readTasksAdded],
+  [
+    'poll_option_added',
+    'service',
+    (value, labels) => named(labels.pollOptionAdded, asText(asObject(value).option_text)),
+  ],
+  [
+    'poll_option_deleted',
+    'service',
+    (value, labels) => named(labels.pollOptionDeleted, asText(asObject(value).option_text)),
+  ],
   ['migrate_to_chat_id', 'service', (value, labels) => named(labels.movedTo, asId(value))],
   ['migrate_from_chat_id', 'service', (value, labels) => named(labels.movedFrom, asId(value))],
 ];
@@ -237,10 +261,20 @@ function fieldNames(fields: string[]): string {
   return truncate(plain(fields.slice(0, 3).join(', ')), 100).text;
 }
 
-function forwardLine(message: JsonObject, labels: MessageLabels): string {
+function forwardLine({ forward_origin: origin, is_automatic_forward: automatic }: JsonObject, labels: MessageLabels) {
   // A channel's post in its discussion group: the channel speaks for itself.
-  if (message.forward_origin === undefined || message.is_automatic_forward === true) return '';
-  return `${labels.forwardedFrom} ${originName(message.forward_origin) || labels.unknownSender}`;
+  if (origin === undefined || automatic === true) return plain('');
+  return concat(`${labels.forwardedFrom} `, linked(originName(origin) || labels.unknownSender, originLink(origin)));
+}
+
+/** The post that a `MessageOrigin` names; '' of all that is no post of a channel. */
+function originLink(value: unknown): string {
+  const { chat, message_id: id } = asObject(value);
+  return postLink(chat, id);
+}
+
+function linked(words: string, url: string): RichText {
+  return url === '' ? plain(words) : withMark(words, 'link', { url });
 }
 
 /** The inline bot whose result was sent. */
@@ -260,8 +294,9 @@ function originName(value: unknown): string {
 
 /** The quoted original of a reply: the part the person chose, else its beginning. */
 function quotedOf(message: JsonObject, labels: MessageLabels): { quoted?: QuotedWords } {
-  const { words, name, at } = original(message, labels);
-  const { text, marks } = truncate(trim(chosenPart(message) ?? words), QUOTE_LIMIT);
+  const { words, name, at, context = '', link = '' } = original(message, labels);
+  const said = truncate(trim(chosenPart(message) ?? chosenItem(message, labels) ?? words), QUOTE_LIMIT);
+  const { text, marks } = join([context, said, link], '\n');
   if (isBlank(text) && !name) return {};
   const isMoment = Number.isInteger(at) && (at as number) > 0 && (at as number) < 1e11;
   return { quoted: { text, marks, ...(name ? { name } : {}), ...(isMoment ? { at: at as number } : {}) } };
@@ -273,20 +308,54 @@ function chosenPart({ quote }: JsonObject): RichText | undefined {
   return isBlank(chosen.text) ? undefined : chosen;
 }
 
-function original(message: JsonObject, labels: MessageLabels): { words: RichText; name?: string; at?: unknown } {
+/** The task of a checklist or the option of a poll that the person chose to answer. */
+function chosenItem(message: JsonObject, labels: MessageLabels): RichText | undefined {
+  const { reply_to_checklist_task_id: taskId, reply_to_poll_option_id: optionId } = message;
+  const { checklist, poll } = asObject(message.reply_to_message ?? message.external_reply);
+  const { title, tasks } = asObject(checklist);
+  const task = asList(tasks)
+    .map(asObject)
+    .find(({ id }) => taskId !== undefined && id === taskId);
+  if (task) return plain(lines(named(labels.checklist, asText(title)), taskLine(task)));
+  const { question, options } = asObject(poll);
+  const choices = asList(options).map(asObject);
+  const index = choices.findIndex(({ persistent_id: id }) => optionId !== undefined && id === optionId);
+  return index === -1
+    ? undefined
+    : plain(lines(named(labels.poll, asText(question)), optionLine(choices[index], index)));
+}
+
+interface Original {
+  words: RichText;
+  name?: string;
+  at?: unknown;
+  /** Says where it comes from itself; read before its words, whatever part of them is quoted. */
+  context?: RichText;
+  /** Where it stands, when that is not this chat. */
+  link?: string;
+}
+
+function original(message: JsonObject, labels: MessageLabels): Original {
   if (message.reply_to_message !== undefined) {
     const replied = asObject(message.reply_to_message);
     // Every message of a forum topic "replies" to the creation of the topic.
     if (replied.forum_topic_created !== undefined) return { words: plain('') };
     const name = asText(asObject(replied.sender_chat).title) || personName(replied.from);
-    return { words: ownContent(replied, labels), name, at: replied.date };
+    return {
+      words: ownContent(replied, labels),
+      name,
+      at: replied.date,
+      context: forwardLine(replied, labels),
+      link: replied.is_automatic_forward === true ? originLink(replied.forward_origin) : '',
+    };
   }
   if (message.external_reply !== undefined) {
     const { origin, ...elsewhere } = asObject(message.external_reply);
-    return { words: knownContent(elsewhere, labels), name: originName(origin), at: asObject(origin).date };
+    const link = postLink(elsewhere.chat, elsewhere.message_id) || originLink(origin);
+    return { words: knownContent(elsewhere, labels), name: originName(origin), at: asObject(origin).date, link };
   }
   if (message.reply_to_story !== undefined) {
-    return { words: plain(named(labels.story, chatName(asObject(message.reply_to_story).chat))) };
+    return { words: readStory(message.reply_to_story, labels) };
   }
   return { words: plain('') };
 }
@@ -327,15 +396,34 @@ function readVenue(value: unknown, labels: MessageLabels, message: JsonObject): 
   return lines(named(labels.venue, asText(title)), asText(address), mapUrl(location) ?? mapUrl(message.location));
 }
 
+function readStory(value: unknown, labels: MessageLabels): RichText {
+  const name = chatName(asObject(value).chat);
+  const link = storyLink(value);
+  return name === '' ? linked(labels.story, link) : concat(`${labels.story}: `, linked(name, link));
+}
+
 function readContact(value: unknown, labels: MessageLabels): string {
-  const phone = asId(asObject(value).phone_number);
-  return lines(named(labels.contact, personName(value)), /^\d{7,}$/.test(phone) ? `+${phone}` : phone);
+  const { phone_number: number, vcard } = asObject(value);
+  const phone = asId(number);
+  const { phones, emails, company, title } = parseVCard(asText(vcard));
+  return lines(
+    named(labels.contact, personName(value)),
+    /^\d{7,}$/.test(phone) ? `+${phone}` : phone,
+    ...phones.filter((other) => digitsOf(other) !== digitsOf(phone)),
+    ...emails,
+    company === '' ? undefined : named(labels.company, company),
+    title === '' ? undefined : named(labels.jobTitle, title),
+  );
 }
 
 function readPoll(value: unknown, labels: MessageLabels): string {
   const { question, options, type } = asObject(value);
-  const choices = asList(options).map((option, index) => `${index + 1}. ${asText(asObject(option).text)}`);
+  const choices = asList(options).map(optionLine);
   return lines(named(type === 'quiz' ? labels.quiz : labels.poll, asText(question)), ...choices);
+}
+
+function optionLine(option: unknown, index: number): string {
+  return `${index + 1}. ${asText(asObject(option).text)}`;
 }
 
 function readDice(value: unknown, labels: MessageLabels): string {
@@ -345,12 +433,32 @@ function readDice(value: unknown, labels: MessageLabels): string {
 
 function readChecklist(value: unknown, labels: MessageLabels): string {
   const { title, tasks } = asObject(value);
-  const boxes = asList(tasks).map((task) => {
-    const { text, completed_by_user: user, completed_by_chat: chat, completion_date: date } = asObject(task);
-    const done = user !== undefined || chat !== undefined || (asNumber(date) ?? 0) > 0;
-    return `${done ? '☑' : '☐'} ${asText(text)}`;
-  });
-  return lines(named(labels.checklist, asText(title)), ...boxes);
+  return lines(named(labels.checklist, asText(title)), ...asList(tasks).map(taskLine));
+}
+
+function taskLine(task: unknown): string {
+  const { text, completed_by_user: user, completed_by_chat: chat, completion_date: date } = asObject(task);
+  const done = user !== undefined || chat !== undefined || (asNumber(date) ?? 0) > 0;
+  return `${done ? '☑' : '☐'} ${asText(text)}`;
+}
+
+/** Which tasks were marked as done, and which as not done; by their number where the checklist is not told. */
+function readTasksDone(value: unknown, labels: MessageLabels): string {
+  const {
+    checklist_message: message,
+    marked_as_done_task_ids: done,
+    marked_as_not_done_task_ids: undone,
+  } = asObject(value);
+  const { title, tasks } = asObject(asObject(message).checklist);
+  const texts = new Map(asList(tasks).map((task) => [asObject(task).id, asText(asObject(task).text)]));
+  const marked = (sign: string, ids: unknown) => asList(ids).map((id) => `${sign} ${texts.get(id) || `#${asId(id)}`}`);
+  return lines(named(labels.tasksMarked, asText(title)), ...marked('☑', done), ...marked('☐', undone));
+}
+
+function readTasksAdded(value: unknown, labels: MessageLabels): string {
+  const { checklist_message: message, tasks } = asObject(value);
+  const { title } = asObject(asObject(message).checklist);
+  return lines(named(labels.tasksAdded, asText(title)), ...asList(tasks).map(taskLine));
 }
 
 function readInvoice(value: unknown, labels: MessageLabels): string {

@@ -17,6 +17,8 @@ export interface MessageLabels {
   liveLocationEnded: string;
   venue: string;
   contact: string;
+  company: string;
+  jobTitle: string;
   poll: string;
   quiz: string;
   dice: string;
@@ -24,6 +26,10 @@ export interface MessageLabels {
   story: string;
   invoice: string;
   checklist: string;
+  tasksMarked: string;
+  tasksAdded: string;
+  pollOptionAdded: string;
+  pollOptionDeleted: string;
   gift: string;
   giveaway: string;
   giveawayWinners: string;
@@ -39,6 +45,8 @@ export interface MessageLabels {
   map: string;
   forwardedFrom: string;
   unknownSender: string;
+  /** Heads the quote of an earlier message in whose place a file was put; its time stands behind it. */
+  insteadOf: string;
   unsupported: string;
   unsupportedUpdate: string;
   empty: string;
@@ -85,6 +93,8 @@ const EN: MessageLabels = {
   liveLocationEnded: '📍 The live location has ended',
   venue: '📍 Place',
   contact: '👤 Contact',
+  company: 'Company',
+  jobTitle: 'Job title',
   poll: '📊 Poll',
   quiz: '📊 Quiz',
   dice: 'Dice',
@@ -92,6 +102,10 @@ const EN: MessageLabels = {
   story: '📖 Story',
   invoice: '🧾 Invoice',
   checklist: '📋 Checklist',
+  tasksMarked: '📋 Marked in the checklist',
+  tasksAdded: '📋 Added to the checklist',
+  pollOptionAdded: '📊 Option added to the poll',
+  pollOptionDeleted: '📊 Option removed from the poll',
   gift: '🎁 Gift',
   giveaway: '🎁 Giveaway',
   giveawayWinners: '🏆 Giveaway results',
@@ -107,6 +121,7 @@ const EN: MessageLabels = {
   map: 'Map',
   forwardedFrom: '↪ Forwarded from',
   unknownSender: 'unknown sender',
+  insteadOf: '✏️ Instead of the message',
   unsupported: '❔ Unsupported message type',
   unsupportedUpdate: '❔ Unsupported event',
   empty: '❔ Message without content',
@@ -134,8 +149,6 @@ const EN: MessageLabels = {
   voteRetracted: '🗳 Took the vote back',
   byteUnits: ['B', 'KB', 'MB', 'GB'],
   service: {
-    checklist_tasks_done: '📋 Checklist tasks were marked',
-    checklist_tasks_added: '📋 Tasks were added to the checklist',
     community_chat_added: 'ℹ️ The chat was added to a community',
     community_chat_removed: 'ℹ️ The chat was removed from a community',
     community_chat_joined: '➕ Joined from a community',
@@ -152,8 +165,6 @@ const EN: MessageLabels = {
     supergroup_chat_created: 'ℹ️ The supergroup was created',
     channel_chat_created: 'ℹ️ The channel was created',
     managed_bot_created: 'ℹ️ A bot was created',
-    poll_option_added: '📊 An option was added to the poll',
-    poll_option_deleted: '📊 An option was removed from the poll',
     message_auto_delete_timer_changed: 'ℹ️ The auto-delete timer was changed',
     connected_website: '🌐 Logged in on a website',
     write_access_allowed: 'ℹ️ The bot was allowed to write',
@@ -193,6 +204,8 @@ const RU: MessageLabels = {
   liveLocationEnded: '📍 Трансляция геопозиции закончилась',
   venue: '📍 Место',
   contact: '👤 Контакт',
+  company: 'Компания',
+  jobTitle: 'Должность',
   poll: '📊 Опрос',
   quiz: '📊 Викторина',
   dice: 'Кубик',
@@ -200,6 +213,10 @@ const RU: MessageLabels = {
   story: '📖 История',
   invoice: '🧾 Счёт',
   checklist: '📋 Список задач',
+  tasksMarked: '📋 Отмечено в списке задач',
+  tasksAdded: '📋 Добавлено в список задач',
+  pollOptionAdded: '📊 В опрос добавлен вариант',
+  pollOptionDeleted: '📊 Из опроса удалён вариант',
   gift: '🎁 Подарок',
   giveaway: '🎁 Розыгрыш',
   giveawayWinners: '🏆 Итоги розыгрыша',
@@ -215,6 +232,7 @@ const RU: MessageLabels = {
   map: 'Карта',
   forwardedFrom: '↪ Переслано от',
   unknownSender: 'неизвестный отправитель',
+  insteadOf: '✏️ Вместо сообщения',
   unsupported: '❔ Неподдерживаемый тип сообщения',
   unsupportedUpdate: '❔ Неподдерживаемое событие',
   empty: '❔ Сообщение без содержимого',
@@ -242,8 +260,6 @@ const RU: MessageLabels = {
   voteRetracted: '🗳 Голос отозван',
   byteUnits: ['Б', 'КБ', 'МБ', 'ГБ'],
   service: {
-    checklist_tasks_done: '📋 Отмечены задачи списка',
-    checklist_tasks_added: '📋 В список добавлены задачи',
     community_chat_added: 'ℹ️ Чат добавлен в сообщество',
     community_chat_removed: 'ℹ️ Чат удалён из сообщества',
     community_chat_joined: '➕ Вход из сообщества',
@@ -260,8 +276,6 @@ const RU: MessageLabels = {
     supergroup_chat_created: 'ℹ️ Супергруппа создана',
     channel_chat_created: 'ℹ️ Канал создан',
     managed_bot_created: 'ℹ️ Создан бот',
-    poll_option_added: '📊 В опрос добавлен вариант',
-    poll_option_deleted: '📊 Из опроса удалён вариант',
     message_auto_delete_timer_changed: 'ℹ️ Изменён таймер автоудаления',
     connected_website: '🌐 Вход на сайт',
     write_access_allowed: 'ℹ️ Боту разрешено писать',

@@ -12,6 +12,11 @@ export function withDetails(label: string, details: string): string {
   return details === '' ? label : `${label} (${details})`;
 }
 
+/** The parts that are not empty, a comma between them. */
+export function listed(...parts: string[]): string {
+  return parts.filter((part) => part !== '').join(', ');
+}
+
 /** The parts that are not empty, a space between them. */
 export function spaced(...parts: string[]): string {
   return parts.filter((part) => part !== '').join(' ');

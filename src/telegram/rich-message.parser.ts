@@ -5,6 +5,10 @@ import type { MessageLabels } from './message-labels.js';
 /** Deeper nesting than a person writes; what lies below is left out rather than risking the stack. */
 const MAX_DEPTH = 24;
 
+const CELL_SEPARATOR = ' | ';
+/** Wider than a table that a person reads. */
+const MAX_SPAN = 20;
+
 const STYLE_OF_RICH_TEXT: ReadonlyMap<unknown, MarkType> = new Map<unknown, MarkType>([
   ['bold', 'bold'],
   ['italic', 'italic'],
@@ -14,6 +18,10 @@ const STYLE_OF_RICH_TEXT: ReadonlyMap<unknown, MarkType> = new Map<unknown, Mark
   ['marked', 'bold'],
   ['code', 'code'],
 ]);
+
+const PLAIN_LETTERS = '0123456789+-=()';
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾';
+const SUBSCRIPTS = '₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎';
 
 /** The words of a `RichMessage` (Bot API 10.1), its blocks flattened to lines. Any JSON may be passed. */
 export function parseRichMessage(richMessage: unknown, labels: MessageLabels): RichText {
@@ -71,7 +79,7 @@ function readBlock(block: JsonObject, labels: MessageLabels, depth: number): Ric
     case 'list':
       return readList(block.items, labels, depth);
     case 'table':
-      return join([readText(block.caption, depth + 1), ...asList(block.cells).map((row) => readRow(row, depth))], '\n');
+      return join([readText(block.caption, depth + 1), ...readTable(block.cells, depth)], '\n');
     case 'details':
       return join([withMark(readText(block.summary, depth + 1), 'bold'), inner()], '\n');
     case 'collage':
@@ -118,11 +126,36 @@ function readList(items: unknown, labels: MessageLabels, depth: number): RichTex
   );
 }
 
-function readRow(row: unknown, depth: number): RichText {
-  return join(
-    asList(row).map((cell) => readText(asObject(cell).text, depth + 1)),
-    ' | ',
-  );
+/** A line a row. Every cell stands in its column, also behind empty cells and beside those of several columns or rows. */
+function readTable(rows: unknown, depth: number): RichText[] {
+  /** In which row a column is free again. */
+  const freeFrom: number[] = [];
+  return asList(rows).map((row, index) => {
+    const columns: RichText[] = [];
+    const passTaken = () => {
+      while ((freeFrom[columns.length] ?? 0) > index) columns.push(plain(''));
+    };
+    for (const value of asList(row)) {
+      const cell = asObject(value);
+      passTaken();
+      const free = index + spanOf(cell.rowspan);
+      const words = onOneLine(readText(cell.text, depth + 1));
+      const first = columns.length;
+      columns.push(cell.is_header === true ? withMark(words, 'bold') : words);
+      while (columns.length < first + spanOf(cell.colspan)) columns.push(plain(''));
+      for (let column = first; column < columns.length; column++) freeFrom[column] = free;
+    }
+    const filled = columns.findLastIndex(({ text }) => text.trim() !== '') + 1;
+    return concat(...columns.slice(0, filled).flatMap((cell, at) => (at === 0 ? [cell] : [CELL_SEPARATOR, cell])));
+  });
+}
+
+function spanOf(value: unknown): number {
+  return Math.min(MAX_SPAN, Math.max(1, Math.floor(asNumber(value) ?? 1)));
+}
+
+function onOneLine({ text, marks }: RichText): RichText {
+  return { text: text.replace(/[\r\n]/g, ' '), marks };
 }
 
 function readCaption(caption: unknown, depth: number): RichText {
@@ -150,11 +183,23 @@ function readText(value: unknown, depth: number): RichText {
       return withMark(asText(node.expression), 'code');
     case 'button':
       return readButton(node.button, depth);
+    case 'superscript':
+      return raised(readText(node.text, depth + 1), SUPERSCRIPTS, '^');
+    case 'subscript':
+      return raised(readText(node.text, depth + 1), SUBSCRIPTS, '_');
     case 'url':
       return link(readText(node.text, depth + 1), asText(node.url));
     default:
       return readText(node.text ?? '', depth + 1);
   }
+}
+
+/** `10²`, `H₂O`; what has no such letters stands behind a sign: `x^(a+b)`. Without one it would read as another number. */
+function raised({ text, marks }: RichText, letters: string, sign: string): RichText {
+  if (text === '') return plain('');
+  const small = [...text].map((letter) => letters[PLAIN_LETTERS.indexOf(letter)]);
+  if (small.every((letter) => letter !== undefined)) return { text: small.join(''), marks };
+  return /^\w+$/.test(text) ? concat(sign, { text, marks }) : concat(`${sign}(`, { text, marks }, ')');
 }
 
 function link(label: RichText, url: string): RichText {

@@ -1,6 +1,7 @@
 import type { Message, Update } from '@grammyjs/types';
 import type { ClientUpdate, Ignored, Said, TelegramChat } from '../relay/message.js';
 import { concat, isBlank, join, plain, withMark, type RichText } from '../relay/rich-text.js';
+import type { QuotedWords } from '../storage/intake.rows.js';
 import { parseChat } from './chat.parser.js';
 import {
   asBigInt,
@@ -19,7 +20,7 @@ import {
   isMember,
   type MessageContent,
 } from './message-content.js';
-import type { MessageLanguage } from './message-labels.js';
+import { MESSAGE_LABELS, type MessageLanguage } from './message-labels.js';
 import { personName, visible } from './person-name.js';
 import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
 
@@ -163,6 +164,7 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
       raw: context.update,
       ...(isOwner || isService ? { systemLine: true } : {}),
       ...(content.quoted ? { quoted: content.quoted } : {}),
+      ...(edited && content.attachments.length > 0 ? { insteadOf: earlierMessage(message, context.language) } : {}),
       ...(content.notOwnWords ? { notOwnWords: true } : {}),
     },
     telegramMessageId,
@@ -172,6 +174,12 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
     sawChat: !edited && !isOwner && !isService,
     ...(!edited && isStart(message, chat) ? { starts: true } : {}),
   };
+}
+
+/** How it is named where the file of an edit takes its place; what it said is told by who kept it. */
+function earlierMessage({ date }: JsonObject, language: MessageLanguage): QuotedWords {
+  const at = dateOf(date)?.getTime();
+  return { ...plain(''), name: MESSAGE_LABELS[language].insteadOf, ...(at ? { at: at / 1000 } : {}) };
 }
 
 /** The button that every bot's chat begins with sends it; with a payload when a link led there. */

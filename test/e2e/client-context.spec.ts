@@ -143,11 +143,30 @@ describe('an edit of the client', () => {
     const old = await inDialog(talk, 'the passport');
     talk.client.editsFile(message.message_id, 'photo', { content: jpeg('new') });
     const renewed = await talk.dialog.waitFor(({ author, id }) => author === 'client' && id > old.id, 15_000);
+    expect(seenByOperator(renewed.text).quotes).toMatchObject([{ text: 'the passport' }]);
     expect(renewed.files[0]!.sha256).not.toBe(old.files[0]!.sha256);
     expect(renewed.externalIds).not.toEqual(old.externalIds);
     talk.client.edits(message.message_id, 'the new passport');
-    await inDialog(talk, 'the new passport');
-    expect([old.text, renewed.text]).toEqual(['the passport', 'the new passport']);
+    await answered(talk, 'the new passport');
+    expect(old.text).toBe('the passport');
+  });
+
+  it('that puts a file in the place of words says of which, and goes on saying it', async () => {
+    const talk = await Conversation.begin(bridge, 7_015);
+    const { message } = talk.client.sends('the bill, please');
+    const old = await inDialog(talk, 'the bill, please');
+    talk.client.editsFile(message.message_id, 'photo', { content: jpeg('bill') }, { caption: 'this bill' });
+    const { message: renewed, quote } = await answered(talk, 'this bill');
+    expect(renewed.id).not.toBe(old.id);
+    expect(renewed.files).toHaveLength(1);
+    const time = expect.stringMatching(/\d+, \d\d:\d\d \S/);
+    expect(quote).toEqual({ name: '✏️ Instead of the message', time, text: 'the bill, please' });
+    talk.client.edits(message.message_id, 'that bill');
+    expect((await answered(talk, 'that bill')).message.id).toBe(renewed.id);
+    talk.client.editsFile(message.message_id, 'photo', { content: jpeg('second') });
+    const third = await talk.dialog.waitFor(({ author, id }) => author === 'client' && id > renewed.id, 15_000);
+    expect(seenByOperator(third.text).quotes[0]).toMatchObject({ name: quote.name, text: 'that bill' });
+    expect(versions(old)).toEqual([]);
   });
 
   it('overtakes nothing: what is edited before it was sent arrives once, as it is now', async () => {

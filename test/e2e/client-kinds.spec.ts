@@ -1,3 +1,4 @@
+import type { Message } from '@grammyjs/types';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation, noteOf } from '../support/conversation.js';
@@ -10,6 +11,20 @@ const AT = 1_760_000_000;
 const FRAME = '-'.repeat(54);
 const NEWS = { id: -1_001_331_354_980, type: 'channel' as const, title: 'News', username: 'shop_news' };
 const TEAM = { id: -1_001_555_296_434, type: 'supergroup' as const, title: 'Team' };
+const PRIVATE = { id: NEWS.id, type: 'channel' as const, title: 'VIP' };
+const CARD = [
+  'BEGIN:VCARD',
+  'VERSION:3.0',
+  'FN:Olga',
+  'ORG:Horns\\, Hooves & Co;Sales',
+  'TITLE:Head',
+  'TEL;type=CELL;type=pref:+7 900 111-22-33',
+  'item1.TEL;type=WORK:8 (495) 123-45-67',
+  'item2.EMAIL;type=INTERNET:olga@shop',
+  ' .example',
+  'END:VCARD',
+].join('\r\n');
+const row = (...cells: string[]) => cells.map((text) => ({ text, align: 'left' as const, valign: 'top' as const }));
 const ANN = { id: 5, is_bot: false, first_name: 'Ann' };
 
 /** What the client does; the kind in the history; what the operator reads; name and type of each file. */
@@ -64,9 +79,20 @@ const KINDS: Record<string, Row> = {
   ],
   video: [(c) => c.sendsFile('video', {}, { caption: 'look' }), 'video', 'look', 'video.mp4 video/mp4'],
   animation: [(c) => c.sendsFile('animation'), 'animation', '', 'animation.mp4 video/mp4'],
-  'voice message': [(c) => c.sendsFile('voice'), 'voice', '', 'voice_1.ogg audio/ogg'],
-  'video message': [(c) => c.sendsFile('video_note'), 'video_note', '', 'video_note_1.mp4 video/mp4'],
-  audio: [(c) => c.sendsFile('audio'), 'audio', '', 'song.mp3 audio/mpeg'],
+  'voice message': [(c) => c.sendsFile('voice'), 'voice', '🎤 Voice message, 0:07', 'voice_1.ogg audio/ogg'],
+  'voice message with a caption': [
+    (c) => c.sendsFile('voice', {}, { caption: 'listen' }),
+    'voice',
+    'listen\n🎤 Voice message, 0:07',
+    'voice_1.ogg audio/ogg',
+  ],
+  'video message': [
+    (c) => c.sendsFile('video_note'),
+    'video_note',
+    '📹 Video message, 0:09',
+    'video_note_1.mp4 video/mp4',
+  ],
+  audio: [(c) => c.sendsFile('audio'), 'audio', '🎵 Audio: Singer – Song (3:01)', 'song.mp3 audio/mpeg'],
   'static sticker': [(c) => c.sendsFile('sticker'), 'sticker', '👋', 'sticker_1.webp image/webp'],
   'animated sticker': [
     (c) => c.sendsFile('sticker', { format: 'animated' }),
@@ -74,7 +100,7 @@ const KINDS: Record<string, Row> = {
     '👋',
     'sticker_1.webp image/webp',
   ],
-  'video sticker': [(c) => c.sendsFile('sticker', { format: 'video' }), 'sticker', '👋', 'sticker_1.webp image/webp'],
+  'video sticker': [(c) => c.sendsFile('sticker', { format: 'video' }), 'sticker', '👋', 'sticker_1.webm video/webm'],
   'live photo': [
     (c) => c.sendsFile('live_photo', {}, { caption: 'alive' }),
     'live_photo',
@@ -106,15 +132,39 @@ const KINDS: Record<string, Row> = {
     'contact',
     '👤 Contact: Olga\n+1 212 555-01-00',
   ],
+  'a contact with its card': [
+    (c) => c.sendsMessage(contents.contact('79001112233', { first_name: 'Olga', vcard: CARD })),
+    'contact',
+    '👤 Contact: Olga\n+79001112233\n8 (495) 123-45-67\nolga@shop.example\nCompany: Horns, Hooves & Co, Sales\nJob title: Head',
+  ],
   poll: [(c) => c.sendsMessage(contents.poll()), 'poll', '📊 Poll: Which day?\n1. Monday\n2. Tuesday'],
   dice: [(c) => c.sendsMessage(contents.dice('🎯', 6)), 'dice', '🎯 6'],
   game: [(c) => c.sendsMessage(contents.game(bridge.bot)), 'game', '🎮 Game: Chess'],
-  story: [(c) => c.sendsMessage(contents.story(NEWS)), 'story', '📖 Story: News'],
+  story: [
+    (c) => c.sendsMessage(contents.story(NEWS)),
+    'story',
+    '📖 Story: [url=https://t.me/shop_news/s/12]News[/url]',
+  ],
   invoice: [(c) => c.sendsMessage(contents.invoice()), 'invoice', '🧾 Invoice: Phone case (19.90 EUR)\nBlack'],
   checklist: [
     (c) => c.sendsMessage(contents.checklist('Move', 'Pack', 'Go')),
     'checklist',
     '📋 Checklist: Move\n☐ Pack\n☐ Go',
+  ],
+  'an answer to a task of a checklist': [
+    (c) => {
+      const { checklist } = contents.checklist('Move', 'Pack', 'Go');
+      const reply_to_message = {
+        message_id: 9,
+        chat: privateChat(c),
+        from: ANN,
+        date: AT,
+        checklist,
+      } as unknown as NonNullable<Message['reply_to_message']>;
+      c.sends('tomorrow', { reply_to_message, reply_to_checklist_task_id: 2 });
+    },
+    'text',
+    `${FRAME}\nAnn [October 9, 2025, 08:53 UTC]\n📋 Checklist: Move\n☐ Go\n${FRAME}\ntomorrow`,
   ],
   payment: [
     (c) =>
@@ -152,10 +202,11 @@ const KINDS: Record<string, Row> = {
         contents.richMessage([
           { type: 'heading', size: 1, text: 'Order' },
           { type: 'paragraph', text: ['Size ', { type: 'bold', text: 'M' }] },
+          { type: 'table', cells: [row('Size', 'Red', 'Blue'), row('S', '', '5'), row('M', '3', '')] },
         ]),
       ),
     'rich_message',
-    '[b]Order[/b]\nSize [b]M[/b]',
+    '[b]Order[/b]\nSize [b]M[/b]\nSize | Red | Blue\nS |  | 5\nM | 3',
   ],
   'forward of a person': [(c) => c.sends('hi', forwardedFrom.user(ANN, AT)), 'text', '↪ Forwarded from Ann\nhi'],
   'forward of somebody hidden': [
@@ -171,8 +222,13 @@ const KINDS: Record<string, Row> = {
   'forward of a channel, with a photo': [
     (c) => c.sendsFile('photo', {}, { caption: 'Boots', ...forwardedFrom.channel(NEWS, 7, AT) }),
     'photo',
-    '↪ Forwarded from News\nBoots',
+    '↪ Forwarded from [url=https://t.me/shop_news/7]News[/url]\nBoots',
     'photo_1.jpg image/jpeg',
+  ],
+  'forward of a private channel with brackets in its name': [
+    (c) => c.sends('Boots', forwardedFrom.channel({ ...PRIVATE, title: '[VIP] sale [/url]' }, 7, AT, 'Ed')),
+    'text',
+    '↪ Forwarded from [url=https://t.me/c/1331354980/7][VIP] sale [\u200b/url] (Ed)[/url]\nBoots',
   ],
   'words by way of another bot': [
     (c) => c.sends('4 °C', { via_bot: { id: 9, is_bot: true, first_name: 'Weather', username: 'weather' } }),
@@ -184,7 +240,22 @@ const KINDS: Record<string, Row> = {
     'text',
     `${FRAME}\nBob [October 9, 2025, 08:53 UTC]\n…\n${FRAME}\nthis one`,
   ],
+  'an answer to a post of a channel': [
+    (c) => {
+      const origin = { type: 'channel', chat: NEWS, message_id: 100, date: AT } as const;
+      c.sends('this one', contents.externalReply(origin, { chat: NEWS, message_id: 100 }));
+    },
+    'text',
+    `${FRAME}\nNews [October 9, 2025, 08:53 UTC]\nhttps://t.me/shop_news/100\n${FRAME}\nthis one`,
+  ],
+  'an answer to a story': [
+    (c) => c.sends('nice', { reply_to_story: { chat: NEWS, id: 12 } }),
+    'text',
+    `${FRAME}\n📖 Story: [url=https://t.me/shop_news/s/12]News[/url]\u200b\n${FRAME}\nnice`,
+  ],
 };
+
+const privateChat = ({ id }: SimulatedClient) => ({ id, type: 'private' as const, first_name: 'Client' });
 
 const talks = new Map<string, Conversation>();
 
@@ -274,6 +345,16 @@ describe('a client', () => {
       kind: 'live_location',
       error: { code: 'live_location_move' },
     });
+  });
+
+  it('who marks tasks of a checklist is told of with the tasks', async () => {
+    const talk = await Conversation.begin(bridge, 6_207);
+    const { checklist } = contents.checklist('Move', 'Pack', 'Go', 'Rest');
+    const message = { message_id: 9, chat: privateChat(talk.client), date: AT, checklist } as Message;
+    const marked = { marked_as_done_task_ids: [2], marked_as_not_done_task_ids: [3] };
+    talk.client.sendsMessage(contents.tasksMarked(message, marked));
+    await talk.hasNotes(1);
+    expect(talk.notes).toEqual(['📋 Marked in the checklist: Move\n☑ Go\n☐ Rest']);
   });
 
   it('whose album comes in two polls still sends one message', async () => {

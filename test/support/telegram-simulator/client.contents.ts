@@ -15,9 +15,15 @@ export const contents = {
     location: KAZAN,
   }),
 
-  /** With the user's id it is a Telegram user's number: the sender's own one when it is his id. */
-  contact: (phone_number: string, { id, first_name }: { id?: number; first_name: string }): MessageContent => ({
-    contact: { phone_number, first_name, ...(id !== undefined && { user_id: id }) },
+  /**
+   * With the user's id it is a Telegram user's number: the sender's own one when it is his id. The card is that of the
+   * address book it comes from, as it stands there (telegram-bot-api, Client.cpp, JsonContact).
+   */
+  contact: (
+    phone_number: string,
+    { id, first_name, vcard }: { id?: number; first_name: string; vcard?: string },
+  ): MessageContent => ({
+    contact: { phone_number, first_name, ...(id !== undefined && { user_id: id }), ...(vcard && { vcard }) },
   }),
 
   poll: (question = 'Which day?', ...options: string[]): MessageContent => ({
@@ -64,6 +70,12 @@ export const contents = {
     checklist: { title, tasks: tasks.map((text, index) => ({ id: index + 1, text })) },
   }),
 
+  /** Somebody marked tasks; the checklist comes along as it is now (Client.cpp, JsonChecklistTasksDone). */
+  tasksMarked: (
+    checklist_message: Message,
+    marked: { marked_as_done_task_ids?: number[]; marked_as_not_done_task_ids?: number[] },
+  ): MessageContent => ({ checklist_tasks_done: { checklist_message: checklist_message as never, ...marked } }),
+
   gift: (bot: SimulatedBot, text?: string): MessageContent => ({
     gift: {
       gift: { id: '5170', sticker: uploadFromClient(bot, 'sticker', { format: 'animated' }).sticker!, star_count: 50 },
@@ -81,8 +93,13 @@ export const contents = {
     rich_message: { blocks },
   }),
 
-  /** A reply to something in another chat, of which only this much is told. */
-  externalReply: (origin: MessageOrigin): MessageContent => ({ external_reply: { origin } }),
+  /**
+   * A reply to something in another chat, of which only this much is told; chat and message of channels and supergroups
+   * (Client.cpp, JsonExternalReplyInfo).
+   */
+  externalReply: (origin: MessageOrigin, where: { chat?: Chat; message_id?: number } = {}): MessageContent => ({
+    external_reply: { origin, ...where },
+  }),
 };
 
 /** Where a forwarded message is from, for `forward_origin`; `date` in unix seconds. */

@@ -142,14 +142,17 @@ export class SimulatedClient {
     return this.rewrites(messageId, (message) => changedText(message, text));
   }
 
-  /** Puts another file in the place of the one in an own message; the caption stays unless `extra` has another. */
+  /**
+   * Puts another file in the place of the one in an own message, or of its text (core.telegram.org/bots/api, of
+   * editMessageMedia: "or to replace a text … with a media"); text or caption stands under it unless `extra` has another.
+   */
   editsFile(messageId: number, kind: MediaKind, file: ClientFile = {}, extra: MessageContent = {}): Update | undefined {
     const fields = uploadFromClient(this.bot, kind, file);
-    return this.rewrites(messageId, ({ photo: _p, video: _v, animation: _a, audio: _u, document: _d, ...rest }) => ({
-      ...rest,
-      ...fields,
-      ...extra,
-    }));
+    return this.rewrites(messageId, ({ photo: _p, video: _v, animation: _a, audio: _u, document: _d, ...rest }) => {
+      const { text, entities, link_preview_options: _l, ...bare } = rest;
+      const caption = text === undefined ? {} : { caption: text, ...(entities && { caption_entities: entities }) };
+      return { ...bare, ...caption, ...fields, ...extra };
+    });
   }
 
   /** Telegram tells of an edit in which nothing that people see has changed. */
