@@ -151,6 +151,7 @@ function renderQuote(rich: RichText): string {
 
 /** Nested marks stay nested when they are cut at the ends of a line. */
 function lineOf({ marks }: RichText, start: number, text: string): RichText {
+  if (text === '') return { text, marks: [] };
   const end = start + text.length;
   const inLine = marks.filter((mark) => mark.offset < end && mark.offset + mark.length > start);
   return {
