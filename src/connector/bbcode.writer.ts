@@ -42,14 +42,14 @@ const READ_AS_MARKUP_IN_CODE = [...READ_AS_ENCODED, READ_AS_PLACEHOLDER, /\[(?=\
 const CHANGED_IN_LABEL = [/javascript(?=:)/gi, /\\(?=")/g];
 /**
  * What turns into something else in the midst of code: line breaks, and what `String.replace` of the messenger reads as
- * a part of the match (quotes, `&`, `<` and `>` stand there as `&…;`). An invisible sign would spoil what is copied.
+ * a part of the match (quotes, `&`, `<`, `>` and indents stand there as `&…;`). An invisible sign would spoil what is copied.
  */
-const NOT_IN_CODE = /\[br\]|#br#|\$[$&<>"'`]/i;
+const NOT_IN_CODE = /\[br\]|#br#|\$(?:[$&<>"'`\t]| {4})/i;
 /**
  * For code the portal puts `####REPLACEMENT_MARK_0####` while it reads the rest: what stands next to it must not make a line
  * break (`#BR#`) or another such place of its signs.
  */
-const BESIDE_CODE = /\[\/code\](?=BR#|#*REPLACEMENT_)|#BR(?=\[code\])/gi;
+const BESIDE_CODE = /\[\/code\](?=BR(?:#|\[code\])|#*REPLACEMENT_)|#BR(?=\[code\])/gi;
 /** At the start of a message the messenger takes them off, and what follows is in italics or large. */
 const COMMAND = /^(\s*\/)(?=me|loud)/;
 
@@ -151,6 +151,7 @@ function renderQuote(rich: RichText): string {
 
 /** Nested marks stay nested when they are cut at the ends of a line. */
 function lineOf({ marks }: RichText, start: number, text: string): RichText {
+  if (text === '') return { text, marks: [] };
   const end = start + text.length;
   const inLine = marks.filter((mark) => mark.offset < end && mark.offset + mark.length > start);
   return {
@@ -164,7 +165,7 @@ function lineOf({ marks }: RichText, start: number, text: string): RichText {
 
 /** Tags around words. The marks are nested, so a stack of what is open is enough. */
 function renderInline(plainRich: RichText, atLineStart = true): string {
-  const { rich, guarded } = prepare(plainRich, atLineStart);
+  const { rich, guarded, addresses } = prepare(plainRich, atLineStart);
   const open: { end: number; tag: string }[] = [];
   let bbcode = '';
   let at = 0;
@@ -179,7 +180,7 @@ function renderInline(plainRich: RichText, atLineStart = true): string {
     }
   };
   for (const mark of rich.marks) {
-    const tag = openingTag(mark, rich, guarded);
+    const tag = addresses.has(mark.offset) && isWhole(mark, rich, guarded) ? 'url' : openingTag(mark, rich, guarded);
     if (!tag) continue;
     closeUpTo(mark.offset);
     copyTo(mark.offset);
@@ -191,20 +192,33 @@ function renderInline(plainRich: RichText, atLineStart = true): string {
   return bbcode.replace(BESIDE_CODE, `$&${ZERO_WIDTH_SPACE}`);
 }
 
+interface Prepared {
+  rich: RichText;
+  /** Behind these characters stands a U+200B. */
+  guarded: Set<number>;
+  /** Where the links begin that are addresses in the words. */
+  addresses: Set<number>;
+}
+
 /** With the addresses marked that need a tag, and labels without white space at their ends, which Bitrix24 takes off. */
-function prepare(source: RichText, atLineStart: boolean): { rich: RichText; guarded: Set<number> } {
-  const tagged = source.marks.filter(({ type }) => type !== 'quote');
-  const hasLinks = tagged.some(({ type }) => type === 'link');
-  const marks = tagged.map((mark) => trimmedLabel(mark, source.text));
-  const rich = hasLinks ? normalise({ text: source.text, marks }) : { text: source.text, marks };
+function prepare(source: RichText, atLineStart: boolean): Prepared {
+  const rich = withTrimmedLabels({ text: source.text, marks: source.marks.filter(({ type }) => type !== 'quote') });
   const guarded = guardedPositions(rich);
   const edges = new Set(rich.marks.flatMap(({ offset, length }) => [offset, offset + length]));
   const taken = rich.marks.filter(({ type }) => type === 'link' || type === 'code' || type === 'pre');
   const { links, breaks } = writtenAddresses(rich, { edges, hidden: guarded, taken, atLineStart });
   for (const at of breaks) guarded.add(at);
-  if (links.length === 0) return { rich, guarded };
+  if (links.length === 0) return { rich, guarded, addresses: new Set() };
   for (const at of changedInLabels(rich.text, links)) guarded.add(at);
-  return { rich: normalise({ text: rich.text, marks: [...rich.marks, ...links] }), guarded };
+  const addresses = new Set(links.map(({ offset }) => offset));
+  return { rich: normalise({ text: rich.text, marks: [...rich.marks, ...links] }), guarded, addresses };
+}
+
+/** Again and again: a label that begins later may be cut in two by a style that now begins before it. */
+function withTrimmedLabels(rich: RichText): RichText {
+  const marks = rich.marks.map((mark) => trimmedLabel(mark, rich.text));
+  const isChanged = marks.some(({ length }, index) => length !== rich.marks[index]!.length);
+  return isChanged ? withTrimmedLabels(normalise({ text: rich.text, marks })) : rich;
 }
 
 function trimmedLabel(mark: Mark, text: string): Mark {
@@ -234,19 +248,22 @@ function openingTag(mark: Mark, rich: RichText, guarded: Set<number>): string | 
   }
 }
 
-/** `[url]` around an address that says itself where it leads. */
-function linkTag(mark: Mark, { text, marks }: RichText, guarded: Set<number>): string | undefined {
-  const { url = '', offset, length } = mark;
+function linkTag({ url = '', offset, length }: Mark, { text }: RichText, guarded: Set<number>): string | undefined {
   const target = openableLink(url);
   if (target === undefined) return undefined;
   const label = text.slice(offset, offset + length);
-  if (label !== target) return `url=${target}`;
-  const last = offset + length - 1;
   // Of a label that is the address the portal takes off the last mark of punctuation.
-  if (/[.,?!;]$/.test(label)) guarded.add(last);
-  const isStyled = marks.some((other) => other !== mark && offset <= other.offset && other.offset <= last);
-  for (let at = offset; at <= last; at++) if (isStyled || guarded.has(at)) return `url=${target}`;
-  return 'url';
+  if (label === target && /[.,?!;]$/.test(label)) guarded.add(offset + length - 1);
+  return `url=${target}`;
+}
+
+/** `[url]` is enough around an address in which nothing hides, and which says itself where it leads. */
+function isWhole(mark: Mark, { text, marks }: RichText, guarded: Set<number>): boolean {
+  const { type, url = '', offset, length } = mark;
+  if (type !== 'link' || text.slice(offset, offset + length) !== openableLink(url)) return false;
+  if (marks.some((other) => other !== mark && offset <= other.offset && other.offset < offset + length)) return false;
+  for (let at = offset; at < offset + length; at++) if (guarded.has(at)) return false;
+  return true;
 }
 
 /** Characters behind which a U+200B must stand. */

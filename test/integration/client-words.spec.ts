@@ -57,7 +57,7 @@ const bare = (text: string) => text.replaceAll('\u200B', '').replace(/\s+/g, ' '
 const isCode = ({ type }: Mark) => type === 'code' || type === 'pre';
 const wordsOf = ({ text }: RichText, { offset, length }: Mark) => text.slice(offset, offset + length);
 const isShownAsCode = (rich: RichText, mark: Mark) =>
-  isCode(mark) && !/\[br\]|#br#|\$[$&<>"'`]/i.test(wordsOf(rich, mark)) && bare(wordsOf(rich, mark)) !== '';
+  isCode(mark) && !/\[br\]|#br#|\$(?:[$&<>"'`\t]| {4})/i.test(wordsOf(rich, mark)) && bare(wordsOf(rich, mark)) !== '';
 
 /** What must be read: the words, with blocks on lines of their own and the addresses of links that nobody can open. */
 function expectedWords(rich: RichText): string {
@@ -105,7 +105,11 @@ function checkLinks(rich: RichText, view: OperatorView): void {
   const meant = wholeLinks(rich.marks.filter(({ type, url }) => type === 'link' && openableLink(url!) !== undefined));
   for (const { text, url } of view.links) {
     const label = bare(text);
-    const isMeant = meant.some((mark) => sameAddress(mark.url!, url) && bare(wordsOf(rich, mark)).includes(label));
+    const isMeant = meant.some((mark) => {
+      const words = bare(wordsOf(rich, mark));
+      // A link and the same address written out beside it are one.
+      return sameAddress(mark.url!, url) && (words.includes(label) || label.includes(words));
+    });
     expect(isMeant || isWritten(rich, label, url), `${text} leads to ${url}`).toBe(true);
   }
   for (const mark of meant) {

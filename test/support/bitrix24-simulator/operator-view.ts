@@ -175,14 +175,14 @@ function anchor(address: string, words: string): string {
 function convertCuts(source: string): string {
   if (!/\[cut/i.test(source)) return source;
   return source
-    .replace(/\[cut([^\]]*)\]/gi, '\x01$1\x02')
-    .replace(/\[\/cut\]/gi, '\x03')
+    .replace(/\[cut([^\]]*)\]/gi, '\uE001$1\uE002')
+    .replace(/\[\/cut\]/gi, '\uE003')
     .replace(
-      /\x01([^\x02]*)\x02([^\x01\x02\x03]+)\x03/g,
+      /\uE001([^\uE002]*)\uE002([^\uE001\uE002\uE003]+)\uE003/g,
       (_, title: string, words: string) => `<table class="forum-spoiler"><thead>${title}</thead>${words}</table>`,
     )
-    .replace(/\x01([^\x02]*)\x02/g, '[cut$1]')
-    .replaceAll('\x03', '[/cut]');
+    .replace(/\uE001([^\uE002]*)\uE002/g, '[cut$1]')
+    .replaceAll('\uE003', '[/cut]');
 }
 
 /** `Emoji::decode`: eight hexadecimal digits that are a character of four bytes. */
