@@ -74,6 +74,13 @@ describe('the plan of a message', () => {
     expect(plan('abc', [], { attached: 2 })).toEqual([{ type: 'text', parts: [2], words: { text: 'abc', marks: [] } }]);
   });
 
+  it('sends the words before the files when Telegram does not take them for a caption', () => {
+    expect(short(plan('abc', ['photo', 'photo'], { captioned: false }), ['photo', 'photo'])).toEqual([
+      'text:3',
+      'photo+photo',
+    ]);
+  });
+
   it('does not go back to a file that was left out before one that was sent', () => {
     expect(plan('abc', ['photo', 'photo', 'photo'], { sent: new Set([1]) })).toMatchObject([
       { type: 'files', parts: [2], caption: null },

@@ -48,7 +48,7 @@ const TEXTS: Record<string, Row> = {
     'underline:under',
     'strikethrough:struck',
   ],
-  'styles that cross': ['[b]one [i]two[/b] three[/i]', 'one two three', 'bold:one two', 'italic:two', 'italic:three'],
+  'styles that cross': ['[b]one [i]two[/b] three[/i]', 'one two three', 'bold:one ', 'bold:two', 'italic:two three'],
   'code, in which nothing else counts': ['[code]a[b]c[/b][/code]', 'a[b]c[/b]', 'code:a[b]c[/b]'],
   links: [
     '[url=https://a.example/b?c=1&amp;d=2]here[/url] [url]https://x.example[/url]',

@@ -62,24 +62,12 @@ const url = fc.oneof(
       .map((parts) => parts.join('')),
   },
 );
-const odd = from(
-  ...['\u2028', '\u2029', '\u202E', '\u202A', '\r', '\t', '\v', '\u0001', '\u030A', 'A\u030A', 'e\u0301', '\u0333'],
-  ...[
-    '\uFFFC',
-    '\u200B',
-    '\u2800',
-    '\u00A0',
-    '\uFEFF',
-    '\u{E0041}',
-    '\u3164',
-    '😀',
-    '👩‍👩‍👧',
-    '\n',
+const odd = fc.constantFrom(
+  ...'\u2028 \u2029 \u202E \u202A \u0001 \u030A A\u030A e\u0301 \u0333 \uFFFC \u200B \u2800 \u{E0041} \u3164'.split(
     ' ',
-    '[',
-    ']',
-    '&amp;',
-  ],
+  ),
+  ...'😀 👩‍👩‍👧 [ ] &amp;'.split(' '),
+  ...'\r\n\t\v \u00A0\uFEFF',
 );
 const tag = from(
   '[b]',
@@ -105,7 +93,7 @@ const piece = fc.oneof(
 );
 const repeated = fc.tuple(piece, fc.integer({ min: 20, max: 200 })).map(([text, times]) => `${text} `.repeat(times));
 const text = fc
-  .array(fc.oneof({ weight: 60, arbitrary: piece }, { weight: 1, arbitrary: repeated }), { maxLength: 12 })
+  .array(fc.oneof({ weight: 250, arbitrary: piece }, { weight: 1, arbitrary: repeated }), { maxLength: 10 })
   .map((pieces) => {
     let count = 0;
     return pieces.join('').replace(/W/g, () => `q${count++}q`);
@@ -182,4 +170,4 @@ it(`${TEXTS} texts of operators: none is refused, no word is lost, links lead wh
     }),
     { numRuns: TEXTS },
   );
-});
+}, 180_000);

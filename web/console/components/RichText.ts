@@ -5,7 +5,7 @@ type Piece = string | VNode;
 
 /**
  * Formatted text as elements: nothing in it is ever HTML. Links lead only to the web, to mail and to telephones, and
- * tell the other side nothing of where they stood.
+ * tell the other side nothing of where they stood; of others the address can be read.
  */
 export const RichText: FunctionalComponent<{ text: string; marks?: readonly Mark[] | undefined }> = ({
   text,
@@ -61,7 +61,7 @@ function element(mark: Mark, content: Piece[]): VNode {
 }
 
 function link(address: string, content: Piece[]): VNode {
-  if (!/^(?:https?:|mailto:|tel:)/i.test(address)) return h('span', content);
+  if (!/^(?:https?:|mailto:|tel:)/i.test(address)) return h('span', { title: address }, content);
   const attributes = { href: address, target: '_blank', rel: 'noopener noreferrer', title: address };
   return h(
     'a',
