@@ -587,13 +587,32 @@ describe('reading back', () => {
     expect(received).toEqual([]);
   });
 
+  it('writes texts as BBCode and as HTML, and links of files that only people who are signed in can follow', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const files = [{ name: 'a.pdf', mime: 'application/pdf', content: 'PDF' }];
+    portal.operator(OPERATOR).sends('tg:777', { text: '[b]A[/b] & b', files });
+    const { result } = (await call('imopenlines.session.history.get', { CHAT_ID: portal.dialog('tg:777').chat?.id }))
+      .body;
+    const [, said] = Object.values<{ params: { fileId: number[] } }>(result.message);
+    expect(said).toMatchObject({ text: '[b]A[/b] & b', textlegacy: '<b>A</b> &amp; b' });
+    const page = await fetch(result.files[said!.params.fileId[0]!].urldownload);
+    expect(page.headers.get('content-type')).toBe('text/html');
+    expect((await call('disk.file.get', { id: said!.params.fileId[0] })).body.error).toBe('insufficient_scope');
+    app.scope.push('disk');
+    const file = (await call('disk.file.get', { id: said!.params.fileId[0] })).body.result;
+    expect(await (await fetch(file.DOWNLOAD_URL)).text()).toBe('PDF');
+  });
+
   it('shows messages of a chat to its members only', async () => {
     await connect();
     await send(element('1', 'hi'));
     const chatId = portal.dialog('tg:777').chat?.id;
     const read = (): Promise<Answer> => call('im.dialog.messages.get', { DIALOG_ID: `chat${chatId}` });
     expect(errorOf(await read()).slice(0, 2)).toEqual([403, 'ACCESS_ERROR']);
-    expect((await call('imopenlines.session.history.get', { CHAT_ID: chatId })).body.error).toBe('ACCESS_DENIED');
+    const clerk = portal.issueTokens(app, 5).accessToken;
+    const history = await call('imopenlines.session.history.get', { CHAT_ID: chatId }, clerk);
+    expect(history.body.error).toBe('ACCESS_DENIED');
     portal.chat('tg:777').members.add(1);
     expect((await read()).body.result.messages).toMatchObject([{ text: 'hi', params: { CONNECTOR_MID: ['1'] } }]);
   });
