@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ActiveDialog } from '../storage/chats.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
-import { undeliveredMessages, type DialogHistory } from './dialog-history.parser.js';
+import { unreported } from './dialog-history.parser.js';
 
 const portal = { id: 1n, connectorId: 'tg_test' } as PortalRecord;
 const dialog: ActiveDialog = {
@@ -11,61 +11,119 @@ const dialog: ActiveDialog = {
   bitrixChatId: '1807',
   bitrixSessionId: '323',
   bitrixUserId: '585',
+  lookedSessionId: null,
   createdAt: new Date('2026-11-22T10:00:00Z'),
+  asOf: new Date('2026-11-22T12:00:00Z'),
 };
-const SINCE = new Date('2026-11-22T09:00:00Z');
+const LIMITS = { since: new Date('2026-11-22T09:00:00Z'), changedSince: new Date('2026-11-20T09:00:00Z') };
 const line = (id: number, senderid: string, params: object = {}, more: object = {}) => ({
   id: String(id),
   senderid,
   date: '2026-11-22T13:30:00+03:00',
   text: `words ${id}`,
-  params: Object.keys(params).length > 0 ? (params as Record<string, unknown>) : [],
+  textlegacy: `<b>words</b> ${id}`,
+  params: Object.keys(params).length > 0 ? params : [],
   ...more,
 });
+const SENDING = { sending: 'Y', sendingTs: 1 };
+
+function read(...messages: object[]) {
+  const message = Object.fromEntries(messages.map((one, index) => [`m${index}`, one]));
+  const files = { 12: { id: 12, name: 'price.pdf', type: 'file', size: 3, urldownload: 'https://portal/login' } };
+  return unreported({ message, files }, dialog, portal, LIMITS);
+}
+
 const found = (...messages: object[]) =>
-  undeliveredMessages(
-    { message: Object.fromEntries(messages.map((message, index) => [`m${index}`, message])) } as DialogHistory,
-    dialog,
-    portal,
-    SINCE,
-  ).map(({ bitrixMessageId, lineId, externalChatId, said }) => [bitrixMessageId, lineId, externalChatId, said.text]);
+  read(...messages).messages.map(({ bitrixMessageId, lineId, externalChatId, said }) => [
+    bitrixMessageId,
+    lineId,
+    externalChatId,
+    said.text,
+  ]);
+const changed = (...messages: object[]) =>
+  read(...messages).changes.map(({ bitrixMessageId, words }) => [bitrixMessageId, words?.text ?? null]);
 
 describe('operators’ messages that no event brought', () => {
-  it('are those that the portal still marks as being sent', () => {
+  it('are those that the portal marks as being sent, whoever wrote them', () => {
     expect(
       found(
         line(1, '585', { connectorMid: ['tg:777:1'] }),
         line(2, '27', { connectorMid: ['tg:777:2'] }),
-        line(3, '27', { sending: 'Y', sendingTs: 1 }),
+        line(3, '27', SENDING),
         line(4, '27'),
+        line(5, '0', SENDING),
       ),
-    ).toEqual([['3', '7', 'tg:777', 'words 3']]);
+    ).toEqual([
+      ['3', '7', 'tg:777', 'words 3'],
+      ['5', '7', 'tg:777', 'words 5'],
+    ]);
   });
 
-  it('are all without a delivery report where the portal shows no such mark', () => {
-    expect(
-      found(
-        line(1, '585', { CONNECTOR_MID: ['tg:777:1'] }),
-        line(2, '27', { CONNECTOR_MID: 'tg:777:2' }),
-        line(3, '27'),
-      ),
-    ).toEqual([['3', '7', 'tg:777', 'words 3']]);
+  it('are none where nothing is marked', () => {
+    expect(found(line(1, '27'), line(2, '0'), line(3, '27', { class: 'bx-messenger-content-item-system' }))).toEqual(
+      [],
+    );
   });
 
   it.each([
-    ['the client’s', line(1, '585')],
-    ['the portal’s own', line(1, '0')],
-    ['a whisper', line(1, '27', { class: 'bx-messenger-content-item-system' })],
-    ['hidden', line(1, '27', { SKIP_CONNECTOR: 'Y' })],
-    ['a service line', line(1, '27', {}, { system: 'Y' })],
-    ['older than a day', line(1, '27', {}, { date: '2026-11-21T13:30:00+03:00' })],
-    ['older than the chat', line(1, '27', {}, { date: '2026-11-22T12:30:00+03:00' })],
-    ['without a date', line(1, '27', {}, { date: null })],
-  ])('are not what is %s', (_what, message) => {
-    expect(found(message)).toEqual([]);
+    ['older than a day', { date: '2026-11-21T13:30:00+03:00' }],
+    ['older than the chat', { date: '2026-11-22T12:30:00+03:00' }],
+    ['without a date', { date: null }],
+  ])('are not what is %s', (_what, more) => {
+    expect(found(line(1, '27', SENDING, more))).toEqual([]);
+  });
+
+  it('are read as they were written, as BBCode', () => {
+    const text = 'a [b]bold[/b] & <plain> one';
+    expect(found(line(1, '27', SENDING, { text }))[0]![3]).toBe('a bold & <plain> one');
+    // im.dialog.messages.get names the author and the parameters otherwise.
+    const [message] = read({
+      ...line(2, '27', { SENDING: 'Y' }, { text }),
+      senderid: undefined,
+      author_id: 27,
+    }).messages;
+    expect(message!.said).toMatchObject({ authorId: '27', text: 'a bold & <plain> one' });
+  });
+
+  it('name their files by id, because the links are for people who are signed in', () => {
+    const [message] = read(line(1, '27', { ...SENDING, fileId: [12, 13] })).messages;
+    expect(message!.said.attachments).toMatchObject([
+      { name: 'price.pdf', kind: 'document', size: 3, url: 'disk:12' },
+      { name: 'file', url: 'disk:13' },
+    ]);
+  });
+
+  it('keep their cards, whose names the history writes in camel case', () => {
+    const attach = [{ id: 1, blocks: [{ richLink: [{ name: 'Price', link: 'https://a.example/p' }] }] }];
+    expect(found(line(1, '27', { ...SENDING, attach }, { text: '' }))[0]![3]).toBe('Price');
   });
 
   it('survive whatever PHP makes of empty maps', () => {
-    expect(undeliveredMessages({ message: [], users: [], files: [] }, dialog, portal, SINCE)).toEqual([]);
+    expect(unreported({ message: [], files: [] }, dialog, portal, LIMITS)).toEqual({ messages: [], changes: [] });
+  });
+});
+
+describe('changes that no event brought', () => {
+  it('are what edited messages say now, and deletions', () => {
+    expect(
+      changed(
+        line(1, '27', { connectorMid: ['tg:777:1'], isEdited: 'Y' }),
+        line(2, '27', { isDeleted: 'Y' }, { text: 'This message was deleted.' }),
+        line(3, '27', { connectorMid: ['tg:777:3'] }),
+      ),
+    ).toEqual([
+      ['1', 'words 1'],
+      ['2', null],
+    ]);
+  });
+
+  it('of what is not reported yet are read beside it; nothing that is deleted goes out', () => {
+    expect(changed(line(1, '27', { ...SENDING, isEdited: 'Y' }))).toEqual([['1', 'words 1']]);
+    expect(found(line(1, '27', { ...SENDING, isEdited: 'Y' }))).toHaveLength(1);
+    expect(found(line(1, '27', { ...SENDING, isDeleted: 'Y' }))).toEqual([]);
+  });
+
+  it('are not looked for where Bitrix24 and Telegram allow none any more', () => {
+    expect(changed(line(1, '27', { isEdited: 'Y' }, { date: '2026-11-19T13:30:00+03:00' }))).toEqual([]);
   });
 });

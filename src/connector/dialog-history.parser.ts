@@ -1,102 +1,154 @@
-import type { OperatorMessage } from '../relay/message.js';
+import type { OperatorChange, OperatorMessage } from '../relay/message.js';
 import type { ActiveDialog } from '../storage/chats.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
-import { parseOperatorMessages } from './event.parser.js';
+import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
+import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
 
-/** Answer of imopenlines.session.history.get, as far as it is read here. PHP writes empty maps as lists. */
+/**
+ * Messages of a dialog as imopenlines.session.history.get answers them, or im.dialog.messages.get, as far as they are
+ * read here.
+ */
 export interface DialogHistory {
-  message?: Record<string, HistoryMessage> | HistoryMessage[];
-  users?: Record<string, { connector?: unknown }> | unknown[];
-  files?: Record<string, HistoryFile> | HistoryFile[];
+  /** {@link HistoryMessage}, by id or as a list. */
+  message?: unknown;
+  files?: unknown;
 }
 
-interface HistoryMessage {
+export interface HistoryMessage {
   id?: unknown;
+  /** Of a session's history. */
   senderid?: unknown;
+  /** Of im.dialog.messages.get. */
+  author_id?: unknown;
   date?: unknown;
   text?: unknown;
-  textlegacy?: unknown;
   params?: Record<string, unknown> | unknown[];
-  [flag: string]: unknown;
 }
 
 interface HistoryFile {
   id?: unknown;
   name?: unknown;
   type?: unknown;
-  urldownload?: unknown;
+  size?: unknown;
+}
+
+/** What a dialog holds of which no event may have told. */
+export interface Unreported {
+  /** Meant for the client, and no delivery was reported. */
+  messages: OperatorMessage[];
+  /** How messages read now that were edited, and those that are deleted. */
+  changes: OperatorChange[];
 }
 
 /** The portal's clock is not ours, and it shows whole seconds. */
 const CLOCKS_MS = 600_000;
 
-/** How lines that stay inside the portal — whispers, service lines — are marked: a look, or one of these flags. */
-const INSIDE_CLASS = /content-item-system|whisper|silent/i;
-const INSIDE_FLAGS = [
-  'system',
-  'silent',
-  'whisper',
-  'hidden',
-  'skipconnector',
-  'silentconnector',
-  'silentmode',
-  'isdeleted',
-];
-
 /**
- * Operators' messages of a dialog that were meant for the client and were never reported as delivered: the portal
- * marks what it handed to a connector as SENDING until the delivery report, which sets CONNECTOR_MID.
+ * Reads what events may not have told. `params.sending` marks exactly what the portal handed to a connector, whoever
+ * wrote it (author 0: texts of the line itself), until the delivery is reported; whatever has no mark may be internal:
+ * whispers, copies with which a session begins, lines that an application of the portal keeps for itself.
  *
- * @param since messages before it are left alone, as nobody expects them any more
+ * @param since earlier messages are left alone, as nobody expects them any more
+ * @param changedSince of earlier messages no changes are read
  */
-export function undeliveredMessages(
+export function unreported(
   history: DialogHistory,
   dialog: ActiveDialog,
   portal: PortalRecord,
-  since: Date,
-): OperatorMessage[] {
-  const messages = Object.values(history.message ?? {}) as HistoryMessage[];
-  const users = (Array.isArray(history.users) ? {} : (history.users ?? {})) as Record<string, { connector?: unknown }>;
-  const files = new Map((Object.values(history.files ?? {}) as HistoryFile[]).map((file) => [String(file.id), file]));
-  const params = messages.map(paramsOf);
-  // Some builds leave this parameter out of the history altogether.
-  const marked = params.some((own) => own.has('sending'));
-  return messages.flatMap((message, index) => {
-    const own = params[index]!;
-    const author = String(message.senderid ?? '0');
-    const client = author === dialog.bitrixUserId || isYes(users[author]?.connector);
+  { since, changedSince }: { since: Date; changedSince: Date },
+): Unreported {
+  const files = new Map(elementsOf(history.files).map((file) => [scalar(fieldsOf(file)?.id), file as HistoryFile]));
+  const found: Unreported = { messages: [], changes: [] };
+  for (const message of elementsOf(history.message) as HistoryMessage[]) {
+    const own = paramsOf(message);
     const written = new Date(String(message.date));
-    if (author === '0' || author === '' || client || own.has('connectormid')) return [];
-    if (INSIDE_CLASS.test(String(own.get('class') ?? ''))) return [];
-    if (INSIDE_FLAGS.some((flag) => isYes(own.get(flag)) || isYes(message[flag]))) return [];
-    if (marked && !isYes(own.get('sending'))) return [];
-    if (!(written >= since) || written.getTime() < dialog.createdAt.getTime() - CLOCKS_MS) return [];
-    const attached = [own.get('fileid') ?? []].flat().flatMap((id) => files.get(String(id)) ?? []);
-    return parseOperatorMessages(
+    const isDeleted = isYes(own.get('isdeleted'));
+    if (isYes(own.get('sending')) && !isDeleted) {
+      if (!(written >= since) || written.getTime() < dialog.createdAt.getTime() - CLOCKS_MS) continue;
+      found.messages.push(...asMessages(message, { own, written, files, dialog, portal }));
+    }
+    // Both: what is edited before its delivery is reported raises no event (imconnector, onMessageUpdate).
+    if ((isDeleted || isYes(own.get('isedited'))) && written >= changedSince) {
+      found.changes.push(...asChanges(message, isDeleted, portal));
+    }
+  }
+  return found;
+}
+
+/** Stands for the link of a file that only REST gives to whoever is not signed in to the portal. */
+export const DISK_FILE = 'disk:';
+
+function asMessages(
+  message: HistoryMessage,
+  {
+    own,
+    written,
+    files,
+    dialog,
+    portal,
+  }: {
+    own: Map<string, unknown>;
+    written: Date;
+    files: Map<string | undefined, HistoryFile>;
+    dialog: ActiveDialog;
+    portal: PortalRecord;
+  },
+): OperatorMessage[] {
+  const fileIds = [own.get('fileid') ?? []].flat().map(String);
+  const event = foundEvent('ONIMCONNECTORMESSAGEADD', {
+    CONNECTOR: portal.connectorId,
+    LINE: dialog.lineId,
+    MESSAGES: [
       {
-        name: 'ONIMCONNECTORMESSAGEADD',
-        auth: null,
-        raisedAt: written,
-        raw: { recovered: 'imopenlines.session.history.get' },
-        data: {
-          CONNECTOR: portal.connectorId,
-          LINE: dialog.lineId,
-          MESSAGES: [
-            {
-              im: { chat_id: dialog.bitrixChatId, message_id: message.id },
-              message: {
-                user_id: author,
-                text: message.textlegacy ?? message.text,
-                files: attached.map(({ name, type, urldownload }) => ({ name, type, link: urldownload })),
-              },
-              chat: { id: dialog.externalId },
-            },
-          ],
+        im: { chat_id: dialog.bitrixChatId, message_id: message.id },
+        message: {
+          user_id: message.senderid ?? message.author_id ?? 0,
+          text: message.text,
+          files: fileIds.map((id) => {
+            const { name, type, size } = files.get(id) ?? {};
+            return { name, type, size };
+          }),
+          params: { url: own.get('url') },
         },
+        chat: { id: dialog.externalId },
+        attachments_old: elementsOf(own.get('attach')).map(asWritten),
       },
-      { portalId: portal.id, connectorId: portal.connectorId, unsigned: false },
-    );
+    ],
   });
+  const context = { portalId: portal.id, connectorId: portal.connectorId, unsigned: false };
+  return parseOperatorMessages({ ...event, raisedAt: written }, context).map((parsed) => ({
+    ...parsed,
+    said: {
+      ...parsed.said,
+      ...(parsed.said.attachments && {
+        attachments: parsed.said.attachments.map((file, index) => ({ ...file, url: `${DISK_FILE}${fileIds[index]}` })),
+      }),
+    },
+  }));
+}
+
+function asChanges(message: HistoryMessage, isDeleted: boolean, portal: PortalRecord): OperatorChange[] {
+  const element = { im: { message_id: message.id }, message: { text: message.text } };
+  const name = isDeleted ? 'ONIMCONNECTORMESSAGEDELETE' : 'ONIMCONNECTORMESSAGEUPDATE';
+  return parseOperatorChanges(foundEvent(name, { MESSAGES: [element] }), portal.id);
+}
+
+/** As the event would have been that did not come. */
+function foundEvent(name: string, data: unknown): EventEnvelope {
+  return { name, auth: null, raw: { event: name, data, recovered: 'imopenlines.session.history.get' }, data };
+}
+
+/** RICH_LINK, richLink: the history writes the names of a card in camel case (imopenlines/lib/rest.php, objectEncode). */
+function asWritten(card: unknown): unknown {
+  if (Array.isArray(card)) return card.map(asWritten);
+  if (card === null || typeof card !== 'object') return card;
+  return Object.fromEntries(
+    Object.entries(card).map(([name, value]) => [nameAsWritten(name), asWritten(value)] as const),
+  );
+}
+
+function nameAsWritten(name: string): string {
+  return /[a-z]/.test(name) ? name.replace(/[A-Z]/g, '_$&').toUpperCase() : name;
 }
 
 /** CONNECTOR_MID, connectorMid: the same name, without case and underscores. */

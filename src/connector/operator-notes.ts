@@ -34,6 +34,8 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     file_html: 'the portal gives a page in its place',
     file_forbidden: 'the portal does not let the service fetch it',
     file_refused_host: "its link is none of the portal's",
+    file_needs_disk:
+      'the portal did not tell of it in time, and the application has no permission (disk) to fetch it now; send it again',
     media_refused: 'Telegram does not accept it',
     file_id_refused: 'Telegram does not accept it',
     voice_forbidden: 'the client does not accept voice messages',
@@ -74,6 +76,8 @@ const REASONS: Record<'ru' | 'en', Record<string, string>> = {
     file_html: 'вместо него портал отдаёт страницу',
     file_forbidden: 'портал не отдаёт его сервису',
     file_refused_host: 'это не ссылка портала',
+    file_needs_disk:
+      'портал не сообщил о нём вовремя, а забрать его теперь приложению не позволяют права (нет disk); отправьте файл ещё раз',
     media_refused: 'Telegram его не принимает',
     file_id_refused: 'Telegram его не принимает',
     voice_forbidden: 'клиент не принимает голосовые сообщения',

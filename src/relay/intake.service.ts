@@ -99,10 +99,15 @@ export class IntakeService {
     }
   }
 
-  /** Operators' messages that no event brought; returns how many were new. */
-  async recoverOperatorMessages(messages: OperatorMessage[]): Promise<number> {
-    const intake = await this.repository.acceptOperatorMessages(messages);
+  /**
+   * What the dialogs held after `asOf` and events may not have told: messages that wait for their delivery report, and
+   * how messages were changed. Returns how many messages were new.
+   */
+  async recover(found: { messages: OperatorMessage[]; changes: OperatorChange[] }, asOf: Date): Promise<number> {
+    if (found.messages.length + found.changes.length === 0) return 0;
+    const intake = await this.repository.acceptOperatorMessages(found.messages);
     this.announce('outbound', intake);
+    this.announce('outbound', await this.repository.acceptFound(found, asOf));
     return intake.accepted;
   }
 

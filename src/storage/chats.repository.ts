@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from './database.service.js';
+import { jsonb } from './json.js';
 
 /** A dialog that may hold operators' messages which never reached us. */
 export interface ActiveDialog {
@@ -9,7 +10,11 @@ export interface ActiveDialog {
   bitrixChatId: string;
   bitrixSessionId: string | null;
   bitrixUserId: string | null;
+  /** Session up to which it was looked through. */
+  lookedSessionId: string | null;
   createdAt: Date;
+  /** The database's time of this look. */
+  asOf: Date;
 }
 
 /** A private chat whose client's photo is not known yet, or was looked at long ago. */
@@ -39,9 +44,12 @@ export class ChatsRepository {
       bitrix_chat_id: string;
       bitrix_session_id: string | null;
       bitrix_user_id: string | null;
+      looked_session_id: string | null;
       created_at: Date;
+      as_of: Date;
     }>(
-      `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id, c.created_at
+      `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id,
+              c.looked_session_id, c.created_at, now() AS as_of
          FROM chat_links c JOIN bots b ON b.id = c.bot_id
         WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
           AND (greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
@@ -57,8 +65,20 @@ export class ChatsRepository {
       bitrixChatId: row.bitrix_chat_id,
       bitrixSessionId: row.bitrix_session_id,
       bitrixUserId: row.bitrix_user_id,
+      lookedSessionId: row.looked_session_id,
       createdAt: row.created_at,
+      asOf: row.as_of,
     }));
+  }
+
+  /** Keeps up to which session dialogs were looked through. */
+  async saveLookedSessions(looked: { chatId: bigint; sessionId: string }[]): Promise<void> {
+    if (looked.length === 0) return;
+    await this.db.query(
+      `UPDATE chat_links c SET looked_session_id = r.session_id
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, session_id text) WHERE c.id = r.id`,
+      [jsonb(looked.map(({ chatId, sessionId }) => ({ id: chatId, session_id: sessionId })))],
+    );
   }
 
   /**

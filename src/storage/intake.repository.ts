@@ -14,6 +14,7 @@ import {
 } from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
 import type { Lease } from './lease.js';
+import { lostReports } from './lost-reports.js';
 import { growAlbums, insertMessages, mergeWords, type NewMessage } from './message-rows.js';
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
 import { HOLD_SECONDS } from './portals.repository.js';
@@ -28,6 +29,7 @@ import {
   deleteByClient,
   quoteReplaced,
   reviseByClient,
+  reviseByFoundChanges,
   reviseByOperator,
   sortEdits,
   type ClientEdit,
@@ -95,6 +97,24 @@ export class IntakeRepository {
    */
   acceptOperatorChanges(changes: OperatorChangeRow[]): Promise<Intake> {
     return this.db.transaction((connection) => acceptChanges(connection, changes), PATIENCE);
+  }
+
+  /**
+   * Keeps changes of operators' messages that were found in the dialogs, as they were after `asOf`, and has the delivery
+   * of messages reported again that the portal still shows as being sent. What is known already changes nothing.
+   */
+  acceptFound(
+    { messages, changes }: { messages: OperatorMessageRow[]; changes: OperatorChangeRow[] },
+    asOf: Date,
+  ): Promise<Intake> {
+    return this.db.transaction(async (connection) => {
+      const work = [
+        ...(await reviseByFoundChanges(connection, changes, asOf)),
+        ...(await lostReports(connection, messages)),
+      ];
+      await appendDeliveries(connection, work);
+      return intakeOf(work, 0, 0);
+    }, PATIENCE);
   }
 
   /** Keeps an event that is no message; false when it was kept before. */

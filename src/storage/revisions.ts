@@ -23,6 +23,7 @@ interface Changed {
   album_id: string | null;
   reply_to_id: bigint | null;
   said_at: Date | null;
+  edited_at: Date | null;
   deleted_at: Date | null;
   /** telegram_unique_id of its files. */
   files: string[];
@@ -32,7 +33,7 @@ interface Changed {
 
 const CHANGED_COLUMNS = `
   m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.kind, m.text, m.marks, m.album_id, m.reply_to_id,
-  m.said_at, m.deleted_at,
+  m.said_at, m.edited_at, m.deleted_at,
   ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files,
   ARRAY(SELECT a.label FROM attachments a WHERE a.message_id = m.id ORDER BY a.ordinal) AS labels`;
 
@@ -171,13 +172,54 @@ export async function changedByOperator(connection: Queryable, change: OperatorC
   return rows[0] ?? null;
 }
 
+/**
+ * Keeps changes that were found in the dialogs, as they were after `asOf`; most of them are known. A message that was
+ * changed since then is left to the next look, because the change found may be older than that.
+ */
+export async function reviseByFoundChanges(
+  connection: Queryable,
+  changes: OperatorChangeRow[],
+  asOf: Date,
+): Promise<NewDelivery[]> {
+  if (changes.length === 0) return [];
+  const isNews = (message: Changed, change: OperatorChangeRow): boolean => {
+    if (message.deleted_at !== null || (message.edited_at !== null && message.edited_at >= asOf)) return false;
+    const words = wordsOf(change, message);
+    return words === null || !saysTheSame(message, words);
+  };
+  const { rows } = await connection.query<Changed>(
+    `SELECT r.ord, ${CHANGED_COLUMNS}
+       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, portal_id bigint, bitrix_message_id text)
+       JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id
+      WHERE m.direction = 'outbound' AND m.chat_id IS NOT NULL ORDER BY m.id`,
+    [
+      jsonb(
+        changes.map((change, ord) => ({
+          ord,
+          portal_id: change.portalId,
+          bitrix_message_id: change.bitrixMessageId,
+        })),
+      ),
+    ],
+  );
+  const work: NewDelivery[] = [];
+  for (const { ord } of rows.filter((row) => isNews(row, changes[row.ord]!))) {
+    const change = changes[ord]!;
+    // Locked now: an event may have told of it meanwhile.
+    const message = await changedByOperator(connection, change);
+    if (message && isNews(message, change)) work.push(...(await reviseByOperator(connection, message, change)));
+  }
+  return work;
+}
+
 /** Keeps an operator's edit or deletion; the deliveries bring it to the client. */
 export async function reviseByOperator(
   connection: Queryable,
   message: Changed,
-  { words: written, rest, telegramMessageIds, raw, saidAt }: OperatorChangeRow,
+  change: OperatorChangeRow,
 ): Promise<NewDelivery[]> {
-  const words = message.reply_to_id === null ? written : (rest ?? written);
+  const { telegramMessageIds, raw, saidAt } = change;
+  const words = wordsOf(change, message);
   if (words) {
     if (saysTheSame(message, words)) return [];
     await keepRevision(connection, message, { ...words, raw, saidAt });
@@ -185,6 +227,11 @@ export async function reviseByOperator(
   }
   if (message.deleted_at === null) await keepRevision(connection, message, { raw, saidAt });
   return deliveryOf(message, 'delete', telegramMessageIds.length > 0 ? { telegramMessageIds } : {});
+}
+
+/** What the message is to say now; null: nothing. */
+function wordsOf({ words, rest }: OperatorChangeRow, message: Changed): OperatorChangeRow['words'] {
+  return message.reply_to_id === null ? words : (rest ?? words);
 }
 
 function saysTheSame(message: Changed, words: { text: string; marks: unknown }): boolean {

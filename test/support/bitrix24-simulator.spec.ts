@@ -587,6 +587,23 @@ describe('reading back', () => {
     expect(received).toEqual([]);
   });
 
+  it('writes texts as BBCode and as HTML, and links of files that only people who are signed in can follow', async () => {
+    await connect();
+    await send(element('1', 'hi'));
+    const files = [{ name: 'a.pdf', mime: 'application/pdf', content: 'PDF' }];
+    portal.operator(OPERATOR).sends('tg:777', { text: '[b]A[/b] & b', files });
+    const { result } = (await call('imopenlines.session.history.get', { CHAT_ID: portal.dialog('tg:777').chat?.id }))
+      .body;
+    const [, said] = Object.values<{ params: { fileId: number[] } }>(result.message);
+    expect(said).toMatchObject({ text: '[b]A[/b] & b', textlegacy: '<b>A</b> &amp; b' });
+    const page = await fetch(result.files[said!.params.fileId[0]!].urldownload);
+    expect(page.headers.get('content-type')).toBe('text/html');
+    expect((await call('disk.file.get', { id: said!.params.fileId[0] })).body.error).toBe('insufficient_scope');
+    app.scope.push('disk');
+    const file = (await call('disk.file.get', { id: said!.params.fileId[0] })).body.result;
+    expect(await (await fetch(file.DOWNLOAD_URL)).text()).toBe('PDF');
+  });
+
   it('shows messages of a chat to its members, and to those who may join it', async () => {
     await connect();
     await send(element('1', 'hi'));

@@ -11,7 +11,7 @@ const MAX_LINES = 200;
 /** `IM_MESSAGE_DELETED` */
 const DELETED = 'This message was deleted.';
 
-/** `imopenlines.*` and `im.*`: lines, dialogs, histories, notes. */
+/** `imopenlines.*`, `im.*` and `disk.*`: lines, dialogs, histories, notes, the files in them. */
 export const OPENLINES_METHODS: RestMethods = {
   'imopenlines.config.list.get': lines(listLines),
   'imopenlines.config.get': lines(getLine),
@@ -25,6 +25,7 @@ export const OPENLINES_METHODS: RestMethods = {
   'imopenlines.bot.session.message.send': lines(sendBotText),
   'im.dialog.messages.get': { scopes: ['im'], run: getMessages },
   'im.message.add': { scopes: ['im'], run: addMessage },
+  'disk.file.get': { scopes: ['disk'], run: getFile },
 };
 
 function lines(run: RestMethod['run']): RestMethod {
@@ -223,6 +224,11 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
   };
 }
 
+/**
+ * `text` is the BBCode, `textlegacy` the HTML of older messengers (yuliai/bitrix-modules,
+ * im/classes/general/im_chat.php, GetLastMessageLimit); the keys of every level as imopenlines/lib/rest.php,
+ * objectEncode, writes them.
+ */
 function historyMessage(message: LineMessage): Params {
   return {
     id: String(message.id),
@@ -231,8 +237,8 @@ function historyMessage(message: LineMessage): Params {
     recipientid: `chat${message.chatId}`,
     date: portalDate(message.at),
     text: shownText(message),
-    textlegacy: shownText(message),
-    params: emptyAsList(Object.fromEntries(messageParams(message).map(([key, value]) => [camelCase(key), value]))),
+    textlegacy: asHtml(shownText(message)),
+    params: emptyAsList(encodeKeys(Object.fromEntries(messageParams(message))) as Params),
   };
 }
 
@@ -250,6 +256,23 @@ function camelCase(name: string): string {
   return name.toLowerCase().replace(/_(.)/g, (_all, letter: string) => letter.toUpperCase());
 }
 
+function encodeKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(encodeKeys);
+  if (!isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [camelCase(key), encodeKeys(inner)]));
+}
+
+/** As far as tests write it. */
+function asHtml(bbcode: string): string {
+  return bbcode
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replace(/\[(\/?[bius])]/gi, '<$1>')
+    .replace(/\[url=([^\]]+)]([^]*?)\[\/url]/gi, '<a href="$1" target="_blank">$2</a>')
+    .replaceAll('\n', '<br />');
+}
+
 /** Parameters of a message as the `im` module keeps them; those with their default value are left out. */
 function messageParams(message: LineMessage): Array<[string, unknown]> {
   // Deletion resets all of them, the external ids and the clock too.
@@ -263,6 +286,7 @@ function messageParams(message: LineMessage): Array<[string, unknown]> {
   return params;
 }
 
+/** Its links are those of the messenger's own page: they lead whoever is not signed in to a page that asks for it. */
 function historyFile(file: MessageFile, chat: Chat): Params {
   return {
     id: file.id,
@@ -272,8 +296,8 @@ function historyFile(file: MessageFile, chat: Chat): Params {
     size: file.size,
     status: 'done',
     progress: 100,
-    urlshow: file.downloadLink,
-    urldownload: file.downloadLink,
+    urlshow: file.pageLink,
+    urldownload: file.pageLink,
   };
 }
 
@@ -286,6 +310,18 @@ function people(chat: Chat, portal: RestContext['portal']): Map<number, string> 
 
 function emptyAsList(map: Params): Params | unknown[] {
   return Object.keys(map).length === 0 ? [] : map;
+}
+
+/** DOWNLOAD_URL carries the caller's token and lives as long (disk/lib/rest/externalizer.php:120, rest_util.php, getSpecialUrl). */
+function getFile(params: Params, { portal }: RestContext): Params {
+  const file = portal.files.all.get(Number(text(params['ID'])));
+  if (file === undefined || file.removed) throw new RestError(400, 'ERROR_NOT_FOUND', 'Could not find entity with id.');
+  return {
+    ID: String(file.id),
+    NAME: file.name,
+    SIZE: String(file.size),
+    DOWNLOAD_URL: portal.files.downloadUrl(file),
+  };
 }
 
 function sendBotText(params: Params, { portal, cause }: RestContext): true {
@@ -316,8 +352,8 @@ function getMessages(params: Params, { portal, user }: RestContext): Params {
       type: file.type,
       name: file.name,
       size: file.size,
-      urlShow: file.downloadLink,
-      urlDownload: file.downloadLink,
+      urlShow: file.pageLink,
+      urlDownload: file.pageLink,
     })),
   };
 }

@@ -8,6 +8,9 @@ import { text } from './php-encoding.js';
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB'];
 const ENDLESS_CHUNK = Buffer.alloc(65_536, 'bitrix24');
 const TRICKLES_PER_SECOND = 10;
+const PAGE_PATH = '/bitrix/services/main/ajax.php';
+const DOWNLOAD_PATH = '/rest/download.json';
+const DOWNLOAD_MS = 3600_000;
 
 /** A file in a chat. */
 export interface MessageFile {
@@ -25,6 +28,8 @@ export interface MessageFile {
   link: string;
   /** Public signed link to the content. */
   downloadLink: string;
+  /** What the messenger's own page links to: for people who are signed in. */
+  pageLink: string;
   /** The address it came from, for a client's file. */
   source?: string;
   content: Buffer;
@@ -57,7 +62,7 @@ export type FileFault =
 export interface FileRequest {
   at: number;
   fileId: number | null;
-  via: 'link' | 'downloadLink';
+  via: 'link' | 'downloadLink' | 'pageLink' | 'rest';
   status: number;
   userAgent: string;
 }
@@ -69,6 +74,7 @@ export class PortalFiles {
   /** Of every file that has none of its own. */
   fault: FileFault | null = null;
   private readonly faults = new Map<number, FileFault>();
+  private readonly downloads = new Map<string, { file: MessageFile; until: number }>();
   private lastId = 320;
 
   constructor(
@@ -92,6 +98,7 @@ export class PortalFiles {
       sha256: createHash('sha256').update(bytes).digest('hex'),
       link: `${this.origin()}/~${short}`,
       downloadLink: `${this.origin()}/pub/im.file.php?FILE_ID=${id}&SIGN=${sign}${type === 'image' ? '&img=y' : ''}`,
+      pageLink: `${this.origin()}${PAGE_PATH}?action=disk.api.file.download&SITE_ID=s1&fileId=${id}`,
       content: bytes,
       removed: false,
     };
@@ -118,9 +125,19 @@ export class PortalFiles {
     else this.faults.set(id, fault);
   }
 
-  /** Answers `/~code` and `/pub/im.file.php`; null for any other path. */
+  /** A link by `disk.file.get`; it lives for an hour, as the token in it does. */
+  downloadUrl(file: MessageFile): string {
+    const token = `disk|${randomBytes(16).toString('hex')}`;
+    this.downloads.set(token, { file, until: this.now() + DOWNLOAD_MS });
+    return `${this.origin()}${DOWNLOAD_PATH}?${new URLSearchParams({ token })}`;
+  }
+
+  /** Answers `/~code`, `/pub/im.file.php`, the messenger's own links and those of REST; null for any other path. */
   answer(exchange: Exchange): Reply | null {
     if (exchange.path.startsWith('/~')) return this.shortLink(exchange);
+    if (exchange.path === PAGE_PATH)
+      return this.record(exchange, 'pageLink', undefined, htmlPage(200, 'Authorization'));
+    if (exchange.path === DOWNLOAD_PATH) return this.restLink(exchange);
     return exchange.path === '/pub/im.file.php' ? this.signedLink(exchange) : null;
   }
 
@@ -133,15 +150,22 @@ export class PortalFiles {
     return this.record(exchange, 'link', file, reply);
   }
 
+  private restLink(exchange: Exchange): Reply {
+    const download = this.downloads.get(text(parseForm(exchange.search)['token']));
+    if (download === undefined || download.until < this.now()) return { status: 401 };
+    return this.record(exchange, 'rest', download.file, this.serve(download.file));
+  }
+
   private signedLink(exchange: Exchange): Reply {
     const query = parseForm(exchange.search);
     const file = this.all.get(Number(text(query['FILE_ID'])));
-    return this.record(exchange, 'downloadLink', file, this.serve(file, text(query['SIGN'])));
+    const signed = file !== undefined && new URL(file.downloadLink).searchParams.get('SIGN') === text(query['SIGN']);
+    const reply = file === undefined || signed ? this.serve(file) : refused('Wrong signature or file id');
+    return this.record(exchange, 'downloadLink', file, reply);
   }
 
-  private serve(file: MessageFile | undefined, sign: string): Reply {
+  private serve(file: MessageFile | undefined): Reply {
     if (file === undefined) return refused('Missing file');
-    if (new URL(file.downloadLink).searchParams.get('SIGN') !== sign) return refused('Wrong signature or file id');
     const fault = this.faults.get(file.id) ?? this.fault;
     if (fault !== null && 'page' in fault) return htmlPage(fault.page, 'The file has been deleted');
     if (file.removed) return refused('Missing file');

@@ -415,10 +415,12 @@ export class Portal {
     const page = exchange.path.startsWith('/rest/') ? this.frontEnd.answer(exchange) : undefined;
     if (page !== undefined) return page;
     if (exchange.path.startsWith('/rest/') && exchange.method === 'OPTIONS') return PREFLIGHT;
+    const file = this.files.answer(exchange);
+    if (file !== null) return file;
     if (exchange.path.startsWith('/rest/')) return this.rest.answer(exchange);
     if (exchange.path.replace(/\/$/, '') === '/oauth/authorize') return this.authorizePage(exchange);
     if (exchange.path.startsWith('/frames/') || exchange.path === '/api/v1/') return this.frames.answer(exchange);
-    return this.files.answer(exchange) ?? htmlPage(404, 'Not Found');
+    return htmlPage(404, 'Not Found');
   }
 
   /** The redirect goes to the address in the application's card, never to one from the query. */
