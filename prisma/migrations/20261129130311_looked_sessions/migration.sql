@@ -1,2 +1,0 @@
--- AlterTable
-ALTER TABLE "chat_links" ADD COLUMN     "looked_session_id" TEXT;
