@@ -275,13 +275,16 @@ describe('two portals of two applications, two bots each, one client', () => {
     secondApp.clientSecret = randomBytes(20).toString('hex');
     second.expireTokens();
     shop!.client.sends('with a new secret');
-    const state = async () => (await admin('GET', `/portals/${shop!.portalId}`)).json.state;
-    await eventually(state, (is) => is === 'reauthorise');
+    const causes = async () =>
+      (await admin('GET', '/doctor')).json.checks.filter(
+        ({ id, ok }: { id: string; ok: boolean }) => !ok && id.startsWith(`portal:${shop!.portalId}:`),
+      );
+    await eventually(causes, (found) => JSON.stringify(found).includes('secret'), 30_000);
     const { clientSecret } = secondApp;
     const changed = await admin('PATCH', `/applications/${applicationId}`, { clientSecret, name: 'Second' });
     expect(changed.json).toMatchObject({ id: applicationId, name: 'Second', portals: 1 });
     await arrives(shop!, 'with a new secret');
-    expect(await state()).toBe('active');
+    expect((await admin('GET', `/portals/${shop!.portalId}`)).json.state).toBe('active');
   });
 
   it('a bot that moves to another portal takes along what waits, and leaves what was said', async () => {

@@ -102,6 +102,7 @@ describe('agreement with prisma migrate deploy', () => {
       const additions = found.filter((line) => !expected.includes(line));
       expect(additions.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
         'constraint lanes lanes_pending_not_negative',
+        'index chat_links chat_links_untitled',
         'index lanes lanes_busy',
         'index lanes lanes_due',
         'index message_words message_words_words',

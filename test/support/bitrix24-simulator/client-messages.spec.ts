@@ -362,7 +362,7 @@ describe('corrections by the connector', () => {
       { text: 'B', params: { connectorMid: ['2'], isEdited: 'Y' } },
       { text: '', params: { fileId: [sent.files[0]?.id], sending: 'Y' } },
     ]);
-    expect(Object.values(history.files)).toMatchObject([{ name: 'o.pdf', urldownload: sent.files[0]?.downloadLink }]);
+    expect(Object.values(history.files)).toMatchObject([{ name: 'o.pdf', urldownload: expect.any(String) }]);
     expect(history.message[portal.dialog('tg:777').messages[0]!.id].params).not.toHaveProperty('connectorMid');
   });
 });
