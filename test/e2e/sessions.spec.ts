@@ -145,6 +145,7 @@ describe('a dialog that is over', () => {
     const later = { ok: false, error_code: 429, description: 'Too Many Requests', parameters: { retry_after: 2 } };
     bridge.telegram.faults.next('sendMessage', { status: 429, body: later }, 1, talk.toClient);
     talk.client.sends('/start');
+    await arrives(talk, 'pressed Start');
     await bridge.program.admin('PATCH', path, { welcomeText: null });
     talk.dialog.closeSession();
     await eventually(
