@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import type { Language } from '../common/language.js';
 import { join, plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { isTrackerCode, START } from '../storage/start-press.js';
 import { firstPlace } from '../storage/outbox.js';
 import { splitForBitrix, toBBCode } from './bbcode.writer.js';
-import type { NoteLanguage } from './operator-notes.js';
 import { replyFrame } from './reply.frame.js';
 import type { ElementFile } from './client-files.js';
 
@@ -128,7 +128,7 @@ export interface Accompaniment {
   photo: string | null;
   /** Says that this may be a repetition: an earlier attempt's outcome could not be found out. */
   repeated: string | null;
-  language: NoteLanguage;
+  language: Language;
 }
 
 /** Nobody sees what they hold before they are played: they are named beside their file. */

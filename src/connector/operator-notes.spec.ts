@@ -1,20 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { noteLanguage, notShownNote, repetitionMark, undeliveredNote } from './operator-notes.js';
+import { notShownNote, undeliveredNote } from './operator-notes.js';
 
 describe('a note to the operator', () => {
-  it('is Russian for Russian portals and English for all others', () => {
-    expect(['ru', 'RU', 'ru_RU', 'en', 'de', 'ua', ''].map(noteLanguage)).toEqual([
-      'ru',
-      'ru',
-      'ru',
-      'en',
-      'en',
-      'en',
-      'en',
-    ]);
-    expect([repetitionMark('en'), repetitionMark('ru')]).toEqual(['(possibly repeated)', '(возможно, повтор)']);
-  });
-
   it('says why, in the language, and quotes the words', () => {
     expect(undeliveredNote({ code: 'bot_blocked', detail: 'Forbidden' }, 'Hello', 'en')).toBe(
       '⚠️ Not delivered to the client: the client blocked the bot.\n«Hello»',

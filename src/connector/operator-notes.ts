@@ -1,4 +1,4 @@
-import { languageOf, type Language } from '../common/language.js';
+import type { Language } from '../common/language.js';
 import { BOT_UNAUTHORISED, FILES_LEFT_OUT } from '../relay/endpoint-driver.js';
 import { WAITS } from '../storage/told-waits.js';
 
@@ -146,10 +146,6 @@ const OTHER_KIND = { en: 'a file or another kind of message', ru: 'файл ил
 
 const EXCERPT = 80;
 
-export type NoteLanguage = Language;
-
-export const noteLanguage = languageOf;
-
 /** Code of the note on files of a client that the portal could not fetch. */
 export const FILES_MISSING = 'files_missing';
 
@@ -166,7 +162,7 @@ export interface NoteReason {
 }
 
 /** The line about the welcome that the client has read, whole: operators go on from there. */
-export function welcomeNote(words: string, language: NoteLanguage): string {
+export function welcomeNote(words: string, language: Language): string {
   return `${SENTENCES[language].welcomed}\n${unread(words)}`;
 }
 
@@ -174,7 +170,7 @@ export function welcomeNote(words: string, language: NoteLanguage): string {
 export function notShownNote(
   { id, kind, text }: { id: bigint; kind: string; text: string },
   detail: string,
-  language: NoteLanguage,
+  language: Language,
 ): string {
   const { notShown, seeConsole } = SENTENCES[language];
   const excerpt = excerptOf(text);
@@ -183,7 +179,7 @@ export function notShownNote(
 }
 
 /** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */
-export function undeliveredNote(reason: NoteReason, words: string, language: NoteLanguage): string {
+export function undeliveredNote(reason: NoteReason, words: string, language: Language): string {
   const excerpt = excerptOf(words);
   const lines = [
     ...(reason.code === FILES_LEFT_OUT ? [] : [sentenceOf(reason, language)]),
@@ -198,7 +194,7 @@ function excerptOf(words: string): string {
   return [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
 }
 
-function sentenceOf({ code, detail, about, until }: NoteReason, language: NoteLanguage): string {
+function sentenceOf({ code, detail, about, until }: NoteReason, language: Language): string {
   const sentences = SENTENCES[language];
   if (code === WAITS) return sentences.waits(fromNow(Date.parse(until ?? '') - Date.now(), language));
   if (code === 'uncertain') return sentences.uncertain;
@@ -209,14 +205,14 @@ function sentenceOf({ code, detail, about, until }: NoteReason, language: NoteLa
 }
 
 /** `in 12 minutes`, `in 3 hours`: the clock of the operator is not known. */
-function fromNow(ms: number, language: NoteLanguage): string {
+function fromNow(ms: number, language: Language): string {
   const minutes = Math.ceil(ms / 60_000);
   if (!(minutes > 0)) return SENTENCES[language].soon;
   const format = new Intl.RelativeTimeFormat(language);
   return minutes < 120 ? format.format(minutes, 'minute') : format.format(Math.ceil(minutes / 60), 'hour');
 }
 
-function leftOutLines(files: NonNullable<NoteReason['files']>, language: NoteLanguage): string[] {
+function leftOutLines(files: NonNullable<NoteReason['files']>, language: Language): string[] {
   if (files.length === 0) return [];
   const { leftOut, withheld } = SENTENCES[language];
   return [
@@ -231,7 +227,7 @@ function unread(text: string): string {
 }
 
 /** Stands before a client's message that may already be in the dialog. */
-export function repetitionMark(language: NoteLanguage): string {
+export function repetitionMark(language: Language): string {
   return SENTENCES[language].repeated;
 }
 
@@ -241,7 +237,7 @@ const CLOUD_LIMIT = 20 * 1024 * 1024;
 /** The note on files that the portal could not fetch; no link: nobody could follow it. */
 export function missingFilesNote(
   files: { label: string; size: number | null; link: string | null }[],
-  language: NoteLanguage,
+  language: Language,
 ): string {
   const lines = files.map(({ label, size, link }) => {
     const name = unread(label);
@@ -252,6 +248,6 @@ export function missingFilesNote(
 }
 
 /** What stands in place of a file that is too large for a bot. */
-export function tooLargeLabel(label: string, language: NoteLanguage): string {
+export function tooLargeLabel(label: string, language: Language): string {
   return `${label}: ${SENTENCES[language].tooLarge}`;
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
 import type { RestTime } from '../bitrix/rest.types.js';
+import { languageOf } from '../common/language.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { CLIENT_MESSAGE_REFUSED, type DeliveryResult, type LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
@@ -24,7 +25,6 @@ import { DialogReader } from './dialog.reader.js';
 import {
   FILES_MISSING,
   missingFilesNote,
-  noteLanguage,
   type NoteReason,
   notShownNote,
   repetitionMark,
@@ -142,7 +142,7 @@ export class PortalSender {
     const before = prepared.slice(0, -1);
     const kept = answers.slice(0, -last.elements.length);
     const labels = last.delivery.message.attachments.map(({ label }) => label);
-    const language = noteLanguage(portal.language);
+    const language = languageOf(portal.language);
     const elements = messagesOf(lane.chat, last.delivery, {
       files: [],
       labels,
@@ -180,7 +180,7 @@ export class PortalSender {
             chat: chatOf(chat),
           },
         ]
-      : correctionsOf(chat, delivery, { photo: this.files.photo(chat), language: noteLanguage(portal.language) });
+      : correctionsOf(chat, delivery, { photo: this.files.photo(chat), language: languageOf(portal.language) });
     if (elements.length === 0) return { deliveries: [{ seq: delivery.seq, delivered: true }] };
     const method = gone ? 'imconnector.delete.messages' : 'imconnector.update.messages';
     const { result } = await this.rest.call<SendAnswer>(portal.id, method, this.params(portal, lane, elements), {
@@ -260,7 +260,7 @@ export class PortalSender {
     if (delivery.unknownForMs < ARRIVAL_MS) throw notThereYet(ARRIVAL_MS - delivery.unknownForMs);
     if (found === 'absent') return prepared;
     // Only what could not be looked up may be a repetition; what is absent never arrived.
-    const repeated = this.elements(portal, lane, delivery, repetitionMark(noteLanguage(portal.language)));
+    const repeated = this.elements(portal, lane, delivery, repetitionMark(languageOf(portal.language)));
     return { ...repeated, repeated: true };
   }
 
@@ -276,7 +276,7 @@ export class PortalSender {
 
   private fresh(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery, repeated: string | null): Prepared {
     const { files, left } = this.files.sort(delivery.message);
-    const language = noteLanguage(portal.language);
+    const language = languageOf(portal.language);
     const labels = left.map((file) => (this.files.isTooLarge(file) ? tooLargeLabel(file.label, language) : file.label));
     const named = playedFiles(delivery.message.attachments.filter((file) => !left.includes(file)));
     const along = { files, labels, named, photo: this.files.photo(lane.chat), repeated, language };
@@ -300,7 +300,7 @@ export class PortalSender {
   /** What a delivery of kind note says, in the language of the portal. */
   noteText(portal: PortalRecord, { payload, message }: ClaimedDelivery): string {
     const reason = payload as unknown as NoteReason;
-    const language = noteLanguage(portal.language);
+    const language = languageOf(portal.language);
     if (reason.code === WELCOME) return welcomeNote(message.text, language);
     if (reason.code === CLIENT_MESSAGE_REFUSED) return notShownNote(message, reason.detail, language);
     if (reason.code !== FILES_MISSING) return undeliveredNote(reason, message.text, language);

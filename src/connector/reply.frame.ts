@@ -1,7 +1,7 @@
+import type { Language } from '../common/language.js';
 import { plain, type Mark, type RichText } from '../relay/rich-text.js';
 import type { ClaimedDelivery } from '../storage/claimed-lane.js';
 import { toBBCode } from './bbcode.writer.js';
-import type { NoteLanguage } from './operator-notes.js';
 
 /** The messenger's own quote stands between two of them (`im.v2.lib.quote`); the CRM looks for no contacts there. */
 const FRAME = '-'.repeat(54);
@@ -17,7 +17,7 @@ const NOTHING_KNOWN = '…';
  */
 export function replyFrame(
   { quoted, answered, saidAt, createdAt }: ClaimedDelivery['message'],
-  language: NoteLanguage,
+  language: Language,
 ): string {
   if (!quoted) return '';
   const name = inHeader(answered?.authorName ?? quoted.name ?? '');
@@ -51,7 +51,7 @@ function withoutHeader(words: string): string {
 }
 
 /** As the messenger writes it: day and month, the year when it is another one. */
-function timeOf(said: Date, answeredAt: Date, language: NoteLanguage): string {
+function timeOf(said: Date, answeredAt: Date, language: Language): string {
   const isThisYear = said.getFullYear() === answeredAt.getFullYear();
   const day = said.toLocaleDateString(language, {
     day: 'numeric',

@@ -1,4 +1,5 @@
 import type { Message, MessageEntity, Update } from '@grammyjs/types';
+import type { Language } from '../common/language.js';
 import {
   concat,
   isBlank,
@@ -13,7 +14,7 @@ import {
 import { asId, asList, asNumber, asObject, asText, type JsonObject } from './json-fields.reader.js';
 import type { QuotedWords, StoredAttachment } from '../storage/intake.rows.js';
 import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
-import { MESSAGE_LABELS, type MessageLabels, type MessageLanguage } from './message-labels.js';
+import { MESSAGE_LABELS, type MessageLabels } from './message-labels.js';
 import { lines, named, spaced, withDetails } from './message-wording.js';
 import { personName, visible } from './person-name.js';
 import { mapUrl, parseRichMessage } from './rich-message.parser.js';
@@ -144,7 +145,7 @@ const SILENT_UPDATES = new Set(
 );
 
 /** The line on a live location that has ended, with its last place. */
-export function describeEndOfLiveLocation(location: unknown, lang: MessageLanguage): RichText {
+export function describeEndOfLiveLocation(location: unknown, lang: Language): RichText {
   return normalise(plain(lines(MESSAGE_LABELS[lang].liveLocationEnded, mapUrl(location))));
 }
 
@@ -153,7 +154,7 @@ export function describeEndOfLiveLocation(location: unknown, lang: MessageLangua
  * that names what is not text, then text or caption. Never throws and never
  * gives a blank text, whatever JSON stands in for the message: what is unknown is named by its field.
  */
-export function describeMessage(message: Message, lang: MessageLanguage): MessageContent {
+export function describeMessage(message: Message, lang: Language): MessageContent {
   const labels = MESSAGE_LABELS[lang];
   const json = asObject(message);
   const { kind, label, text, beside = text, quiet = false } = readContent(json, labels);
@@ -178,7 +179,7 @@ function isOwnData(kind: MessageKind, message: JsonObject): boolean {
  * What an operator reads of an update of any type, or null when nobody said anything with it. Edited messages read as
  * they are now.
  */
-export function describeUpdate(update: Update, lang: MessageLanguage): MessageContent | null {
+export function describeUpdate(update: Update, lang: Language): MessageContent | null {
   const labels = MESSAGE_LABELS[lang];
   const json = asObject(update);
   const messageField = MESSAGE_UPDATES.find((field) => json[field] !== undefined);

@@ -1,5 +1,4 @@
-/** Languages in which operators read what a message holds besides words. */
-export type MessageLanguage = 'ru' | 'en';
+import type { Language } from '../common/language.js';
 
 /** Everything that is said about a message in words that nobody wrote. */
 export interface MessageLabels {
@@ -300,4 +299,4 @@ const RU: MessageLabels = {
   },
 };
 
-export const MESSAGE_LABELS: Readonly<Record<MessageLanguage, MessageLabels>> = { en: EN, ru: RU };
+export const MESSAGE_LABELS: Readonly<Record<Language, MessageLabels>> = { en: EN, ru: RU };

@@ -1,8 +1,9 @@
+import type { Language } from '../common/language.js';
 import { START, isTrackerCode } from '../storage/start-press.js';
 import type { StoredWords } from '../storage/intake.rows.js';
 import type { TelegramChat } from '../relay/message.js';
 import { asText, type JsonObject } from './json-fields.reader.js';
-import { MESSAGE_LABELS, type MessageLanguage } from './message-labels.js';
+import { MESSAGE_LABELS } from './message-labels.js';
 import { named, withDetails } from './message-wording.js';
 
 /** A press of the button START, which sends `/start` in the client's name. */
@@ -50,7 +51,7 @@ export function sourceOf({ payload }: StartPress): string | undefined {
 export function describeStartPress(
   { payload, businessChat }: StartPress,
   name: string | undefined,
-  language: MessageLanguage,
+  language: Language,
 ): Pick<StoredWords, 'kind' | 'text' | 'systemLine' | 'canWait' | 'source'> {
   const labels = MESSAGE_LABELS[language];
   const waiting = { systemLine: true, canWait: true } as const;

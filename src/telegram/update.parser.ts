@@ -1,4 +1,5 @@
 import type { Message, Update } from '@grammyjs/types';
+import type { Language } from '../common/language.js';
 import type { ClientUpdate, Ignored, Said, TelegramChat } from '../relay/message.js';
 import { concat, isBlank, join, plain, withMark, type RichText } from '../relay/rich-text.js';
 import type { QuotedWords } from '../storage/intake.rows.js';
@@ -20,7 +21,7 @@ import {
   isMember,
   type MessageContent,
 } from './message-content.js';
-import { MESSAGE_LABELS, type MessageLanguage } from './message-labels.js';
+import { MESSAGE_LABELS } from './message-labels.js';
 import { personName, visible } from './person-name.js';
 import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
 
@@ -44,7 +45,7 @@ export const ALLOWED_UPDATES = [
 interface Context {
   base: Pick<ClientUpdate, 'botId' | 'updateId'>;
   update: Update;
-  language: MessageLanguage;
+  language: Language;
 }
 type Reader = (value: JsonObject, context: Context) => ClientUpdate;
 
@@ -77,7 +78,7 @@ const DELETION: Ignored = { code: 'deletion', detail: 'The client or the owner o
  * What a Telegram update holds for the relay. Never throws and never drops: what cannot be relayed comes back with
  * `said.ignored`, so that it is kept for the record together with the raw update.
  */
-export function parseUpdate(update: Update, botId: bigint, language: MessageLanguage): ClientUpdate {
+export function parseUpdate(update: Update, botId: bigint, language: Language): ClientUpdate {
   const context = { base: { botId, updateId: update.update_id }, update, language };
   const json = asObject(update);
   const type = Object.keys(READERS).find((field) => json[field] !== undefined);
@@ -177,7 +178,7 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
 }
 
 /** How it is named where the file of an edit takes its place; what it said is told by who kept it. */
-function earlierMessage({ date }: JsonObject, language: MessageLanguage): QuotedWords {
+function earlierMessage({ date }: JsonObject, language: Language): QuotedWords {
   const at = dateOf(date)?.getTime();
   return { ...plain(''), name: MESSAGE_LABELS[language].insteadOf, ...(at ? { at: at / 1000 } : {}) };
 }
