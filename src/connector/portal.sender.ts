@@ -87,17 +87,21 @@ export class PortalSender {
   async sendWords(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit = true): Promise<LaneResult> {
     const deliveries = nextRun(lane);
     const waiting = lane.deliveries.filter((delivery) => !deliveries.includes(delivery));
-    const [result] =
-      deliveries.length === 0
-        ? [{ deliveries: [] } as LaneResult]
-        : await this.refused.settle(
-            portal,
-            [{ ...lane, deliveries }],
-            (part, free) => this.request(portal, part, timing, free),
-            permit,
-          );
+    const sent = deliveries.length > 0;
+    const result = sent ? await this.sendTogether(portal, { ...lane, deliveries }, timing, permit) : { deliveries: [] };
     const postponed = waiting.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
-    return { ...result, deliveries: [...result!.deliveries, ...postponed] };
+    return { ...result, deliveries: [...result.deliveries, ...postponed] };
+  }
+
+  /** All of these in one request; where it is refused as a whole, only what is refused alone fails. */
+  async sendTogether(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+    const [result] = await this.refused.settle(
+      portal,
+      [lane],
+      (part, free) => this.request(portal, part, timing, free),
+      permit,
+    );
+    return result!;
   }
 
   /** One request. Throws UpstreamError when it had no success as a whole. */
@@ -112,8 +116,7 @@ export class PortalSender {
       : [await this.sendRun(portal, lanes[0]!, timing, permit)];
   }
 
-  /** All of these in one request. */
-  async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+  private async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
     const [first] = lane.deliveries;
     if (first!.kind === 'edit' || first!.kind === 'delete') return this.change(portal, lane, first!, permit);
     const prepared: Prepared[] = [];

@@ -20,6 +20,8 @@ const NO_METHOD = new Set([
   'INVALID_SCOPE',
   'WRONG_AUTH_TYPE',
 ]);
+/** What a filter or a size limit says of the line itself, whatever way it goes. */
+const OF_THE_WORDS = new Set(['filtered', 'too_large']);
 /** A refusal is believed for so long, milliseconds: roles and members of a line change. */
 const REFUSED_MS = 3_600_000;
 const MOST_REFUSALS = 10_000;
@@ -107,7 +109,7 @@ export class ServiceLinesSender {
     const chat = looked === null ? {} : { dialogOpen: standing.open === true, ...sessionOf(looked) };
     if (inside.length === 0) return { deliveries: done, chat };
     const [first, ...later] = upToFirstFile(inside);
-    const sent = await this.sender.sendRun(portal, { ...lane, deliveries: first! }, timing, permit());
+    const sent = await this.sender.sendTogether(portal, { ...lane, deliveries: first! }, timing, permit());
     return { deliveries: [...done, ...sent.deliveries, ...later.flat().map(untried)], chat: { ...chat, ...sent.chat } };
   }
 
@@ -141,6 +143,7 @@ export class ServiceLinesSender {
       const error = own.find((outcome) => outcome !== null) ?? (own.includes(undefined) ? undefined : null);
       if (error === undefined) return untried(delivery);
       if (error === null) return { seq: delivery.seq, delivered: true };
+      if (OF_THE_WORDS.has(error.code)) return { seq: delivery.seq, delivered: false, error };
       const isMethod = NO_METHOD.has(error.code.toUpperCase());
       if (!isMethod && error.kind !== 'refused') return { seq: delivery.seq, delivered: false, error };
       if (this.refused.size >= MOST_REFUSALS) this.refused.clear();
@@ -157,7 +160,8 @@ export class ServiceLinesSender {
   ): Promise<(UpstreamError | null | undefined)[]> {
     const outcomes: (UpstreamError | null | undefined)[] = [];
     for (const { method, params } of commands) {
-      if (outcomes.at(-1) !== null && outcomes.length > 0) {
+      const before = outcomes.at(-1);
+      if (outcomes.length > 0 && before !== null && !OF_THE_WORDS.has(before?.code ?? '')) {
         outcomes.push(undefined);
         continue;
       }
@@ -172,7 +176,11 @@ export class ServiceLinesSender {
     return outcomes;
   }
 
-  private async addTogether(portal: PortalRecord, commands: RestCommand[], permit: boolean) {
+  private async addTogether(
+    portal: PortalRecord,
+    commands: RestCommand[],
+    permit: boolean,
+  ): Promise<(UpstreamError | null | undefined)[]> {
     const keyed = Object.fromEntries(commands.map((command, index) => [`c${index}`, command]));
     try {
       const { results } = await this.rest.callBatch(portal.id, keyed, { permit });
@@ -182,6 +190,8 @@ export class ServiceLinesSender {
       });
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
+      // One of them may be the cause, and nothing of it was performed.
+      if (error.kind === 'refused') return this.addOneByOne(portal, commands, false);
       return commands.map(() => error);
     }
   }

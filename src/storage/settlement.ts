@@ -302,8 +302,11 @@ async function recordMessages(connection: Queryable, done: Done[]): Promise<void
     await connection.query(
       `UPDATE messages m
           SET state = r.state::"MessageState", attempts = m.attempts + 1, error_code = r.code, error_detail = r.detail,
-              delivered_at = CASE WHEN r.state = 'delivered' THEN now() END
+              delivered_at = CASE WHEN r.state = 'delivered' THEN now() END,
+              -- Its bot may have gone to another portal while it was under way: what goes on waiting waits for that one.
+              portal_id = CASE WHEN r.state = 'queued' AND m.direction = 'inbound' THEN c.portal_id ELSE m.portal_id END
          FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, state text, code text, detail text)
+         JOIN messages o ON o.id = r.id LEFT JOIN chat_links c ON c.id = o.chat_id
         WHERE m.id = r.id`,
       [
         jsonb(

@@ -121,8 +121,10 @@ describe('a channel', () => {
     const dialog = bridge.portal.dialog(`tg:${discussion.id}`);
     const comment = await dialog.waitFor(({ text }) => text.includes('How much?'), 15_000);
     const { text, quotes } = seenByOperator(comment.text);
-    expect(quotes).toEqual([{ name: 'News', time: expect.any(String), text: 'New boots' }]);
-    expect(text).toBe('New boots\nPetr Orlov:\nHow much?');
+    expect(quotes).toEqual([
+      { name: 'News', time: expect.any(String), text: expect.stringMatching(/^New boots\nhttps:\/\/t\.me\/c\//) },
+    ]);
+    expect(text).toContain('\nPetr Orlov:\nHow much?');
     operator().quotes(comment, 'Ten');
     await discussion.chat.receives(1, 10_000);
     const sent = bridge.telegram.ledger().findLast(({ chatId }) => chatId === discussion.id)!;

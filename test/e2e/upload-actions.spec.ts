@@ -32,6 +32,8 @@ const arrives = (chatId: number) =>
   eventually(
     () => bridge.telegram.ledger().filter((entry) => entry.chatId === chatId).length,
     (count) => count > 0,
+    // Two messages with files of a bot are under way at once, and the tests of this file run together.
+    40_000,
   );
 
 describe('while a file is on its way to Telegram', () => {
@@ -41,7 +43,7 @@ describe('while a file is on its way to Telegram', () => {
       const chat = await Conversation.begin(bridge, 1_210);
       slow('sendDocument', 1_210);
       const message = sendsFile('tg:1210', 'contract.pdf', 'application/pdf', '%PDF contract');
-      await chat.dialog.delivered(message, 20_000);
+      await chat.dialog.delivered(message, 40_000);
       const shown = { chat_id: 1_210, action: 'upload_document' };
       expect(actionsIn(1_210)).toEqual([shown, shown]);
       await new Promise((resolve) => setTimeout(resolve, 6_000));
@@ -52,7 +54,7 @@ describe('while a file is on its way to Telegram', () => {
   it.concurrent('nothing is shown for one that is there within a second', async () => {
     const chat = await Conversation.begin(bridge, 1_211);
     const message = sendsFile('tg:1211', 'note.pdf', 'application/pdf', '%PDF note');
-    await chat.dialog.delivered(message, 20_000);
+    await chat.dialog.delivered(message, 40_000);
     expect(actionsIn(1_211)).toEqual([]);
   });
 
@@ -69,8 +71,8 @@ describe('while a file is on its way to Telegram', () => {
     const photo = (name: string) => sampleJpeg({ width: 640, height: 480 }, name);
     const first = sendsFile('tg:1212', 'a.jpg', 'image/jpeg', photo('a'));
     const second = sendsFile('tg:1213', 'b.jpg', 'image/jpeg', photo('b'));
-    await hanging.dialog.delivered(second, 30_000);
-    await refused.dialog.delivered(first, 20_000);
+    await hanging.dialog.delivered(second, 40_000);
+    await refused.dialog.delivered(first, 40_000);
     expect(actionsIn(1_212)).toEqual([{ chat_id: 1_212, action: 'upload_photo' }]);
     expect(refused.notes.concat(hanging.notes)).toEqual([]);
   });

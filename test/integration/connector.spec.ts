@@ -301,8 +301,8 @@ describe('the event handler', () => {
     expect((await post(`/b24/handler?secret=${SECRET}`, body, 'application/x-www-form-urlencoded')).status).toBe(200);
     const kept = await rows(`SELECT text, author_name, unsigned, raw FROM messages ORDER BY id`);
     expect(kept).toMatchObject([
-      { text: 'no 11', author_name: 'Samantha Johnson', unsigned: false },
-      { text: 'no 12' },
+      { text: expect.stringContaining('no 11'), author_name: null, unsigned: false },
+      { text: expect.stringContaining('no 12') },
     ]);
     expect(JSON.stringify(kept)).not.toContain(card.applicationToken);
   });

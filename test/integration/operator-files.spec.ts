@@ -206,7 +206,7 @@ describe('what cannot be had now', () => {
 
   it('a portal that is away', async () => {
     const address = 'http://127.0.0.1:1';
-    const away = { hosts: ['127.0.0.1:1'], rules: { portalOrigin: address, oauthOrigin: undefined } };
+    const away = { origin: address, rules: { portalOrigin: address, oauthOrigin: undefined } };
     expect(await failure(`${address}/~x`, away)).toBe('not_sent ECONNREFUSED');
   });
 
@@ -223,7 +223,7 @@ describe('what cannot be had now', () => {
     const silent = createServer(() => undefined).listen(0, '127.0.0.1');
     await new Promise((resolve) => silent.once('listening', resolve));
     const origin = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
-    const asked = { hosts: [new URL(origin).host], rules: { portalOrigin: origin, oauthOrigin: undefined } };
+    const asked = { origin, rules: { portalOrigin: origin, oauthOrigin: undefined } };
     const patience = { ...PATIENCE, answerMs: 100 };
     expect(await failure(`${origin}/~x`, { ...asked, patience })).toBe('not_sent TIMEOUT');
     expect(await failure(`${origin}/~x`, { ...asked, signal: AbortSignal.timeout(100) })).toBe('not_sent ABORT_ERR');

@@ -107,7 +107,7 @@ export class Conversation {
     await exchange.sends(
       anna,
       '↩ «Good evening, Anna! …» And on Sundays?',
-      '>>Good evening, Anna! Yes, every day 🙂\nAnd on Sundays?',
+      '↩ «Good evening, Anna! Yes, every day 🙂» And on Sundays?',
       () => anna.client.replies(greeting!.message_id, 'And on Sundays?'),
     );
     const question = this.exchange.dialog(anna).clientMessages[0]!;
@@ -130,7 +130,7 @@ export class Conversation {
       );
     };
     await send(['parcel.jpg'], 'This is how it came');
-    await send(['voice.ogg']);
+    await send(['voice.ogg'], undefined, '🎤 Voice message, 0:04');
     await send(['case-blue.jpg', 'case-both-sides.jpg', 'case-colours.jpg'], 'These three');
     await send(['sticker.webp'], undefined, '👋');
     await exchange.sends(anna, '(location)', '📍 Location\nhttps://maps.google.com/?q=55.796127,49.106414', () =>
@@ -231,7 +231,9 @@ export class Conversation {
     this.transcript.heading('An event captured from a real portal, form-encoded, twice');
     const { portal } = this.sandbox;
     const chat = portal.chat(dialogOf(peter.client));
-    const message = portal.lines.store(chat, { author: 'operator', authorId: 1, text: 'фывыфв', sending: true });
+    // Its author, by whose name the program knows what stands before the words.
+    portal.operator({ id: 14, name: 'Эдди Ким' });
+    const message = portal.lines.store(chat, { author: 'operator', authorId: 14, text: 'фывыфв', sending: true });
     const form = httpBuildQuery({
       event: 'ONIMCONNECTORMESSAGEADD',
       data: {
@@ -240,7 +242,7 @@ export class Conversation {
         MESSAGES: [
           {
             im: { chat_id: chat.id, message_id: message.id },
-            message: { user_id: 1, text: '[b]Эдди Ким:[/b][br] фывыфв' },
+            message: { user_id: 14, text: '[b]Эдди Ким:[/b][br] фывыфв' },
             chat: { id: chat.externalId },
           },
         ],

@@ -28,10 +28,13 @@ export function withFiles(words: string, hashes: string[], kind = 'file'): strin
   return [words, ...hashes.map((hash) => `[${kind} ${hash}]`)].filter((part) => part !== '').join(' ');
 }
 
-/** A message of a dialog as the operator sees it: its text and its files. */
+/** The messenger's frame of a quote: `Name [time] #chat12/345`, the words. */
+const QUOTE = /^-{54}\n[^\n]*\[[^\]\n]+\][^\n]*\n([\s\S]*?)\n-{54}\n/;
+
+/** A message of a dialog as the operator sees it: what it answers, its text and its files. */
 export function seenByOperator({ text, files }: LineMessage): string {
   return withFiles(
-    text,
+    text.replace(QUOTE, '↩ «$1» '),
     files.map(({ sha256 }) => sha256),
   );
 }

@@ -111,6 +111,8 @@ describe('a portal that takes texts in', () => {
     session.waitVote = true;
     await send(element('2', '>>Rate us\n1'), element('3', '10'));
     expect(session.vote).toBeNull();
+    // Other words ended the wait for it.
+    session.waitVote = true;
     await send(element('4', '1 thanks'));
     expect(session.vote).toBe('like');
   });
