@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestClient } from '../bitrix/rest.client.js';
+import type { RestAnswer, RestParams } from '../bitrix/rest.types.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { ChatsRepository } from '../storage/chats.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
@@ -10,7 +11,7 @@ import { MissedMessagesService } from './missed-messages.service.js';
 /** Events at once; im.v2.Event.get gives 100 unless told, 1,000 at most. */
 const PAGE = 100;
 const DAY_MS = 24 * 3_600_000;
-/** So long after a reading its events must still be there; the portal drops them only after a day. */
+/** So long after a reading its events must still be there; the portal drops them after a day. */
 const TO_BE_KEPT_MS = 3_600_000;
 /** Readings after which dialogs that the portal cannot show now are left to the regular look. */
 const MOST_TRIES = 4;
@@ -62,35 +63,47 @@ export class MessengerEvents {
     if (Date.now() < reading.offUntil) return;
     const [alive] = await this.chats.activeDialogs(portal.id, minutes, 1);
     if (!alive) return;
-    try {
-      if (await this.isSubscribed(portal, reading)) await this.go(portal, reading, signal);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      this.turnOff(portal, reading, error.code);
-    }
+    if (await this.isSubscribed(portal, reading)) await this.go(portal, reading, signal);
   }
 
   /** It holds for the person, and is asked for again every day: the token may be another's by then. */
   private async isSubscribed(portal: PortalRecord, reading: QueueReading): Promise<boolean> {
     if (Date.now() - reading.subscribedAt < DAY_MS) return true;
-    if (!(await this.limiter.takeSpare(portal.id))) return false;
-    await this.rest.call(portal.id, 'im.v2.Event.subscribe', {}, { permit: true });
-    reading.subscribedAt = Date.now();
-    return true;
+    const answer = await this.ask(portal, reading, 'im.v2.Event.subscribe', {});
+    if (answer) reading.subscribedAt = Date.now();
+    return answer !== undefined;
+  }
+
+  /** undefined: not now, as others need the requests, or not for a day, as the portal refuses. */
+  private async ask(
+    portal: PortalRecord,
+    reading: QueueReading,
+    method: string,
+    params: RestParams,
+  ): Promise<RestAnswer<unknown> | undefined> {
+    if (!(await this.limiter.takeSpare(portal.id))) return undefined;
+    try {
+      return await this.rest.call(portal.id, method, params, { permit: true });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.turnOff(portal, reading, error.code);
+      return undefined;
+    }
   }
 
   private async go(portal: PortalRecord, reading: QueueReading, signal: AbortSignal): Promise<void> {
-    if (!(await this.limiter.takeSpare(portal.id))) return;
-    const params = { offset: reading.offset, limit: PAGE };
-    const { result } = await this.rest.call(portal.id, 'im.v2.Event.get', params, { permit: true });
-    const page = parseMessengerEvents(result);
+    const answer = await this.ask(portal, reading, 'im.v2.Event.get', { offset: reading.offset, limit: PAGE });
+    if (!answer) return;
+    const page = parseMessengerEvents(answer.result);
     if (!page) {
       this.turnOff(portal, reading, 'the answer has no numbered events');
       return;
     }
     const { events, nextOffset } = page;
     const ids = new Set(events.map(({ id }) => id));
-    const isKept = [...reading.seen].every((id) => ids.has(id));
+    // The newest: the oldest ones may just have been there for a day.
+    const newest = [...reading.seen].at(-1);
+    const isKept = newest === undefined || ids.has(newest);
     if (!isKept && Date.now() - reading.readAt < TO_BE_KEPT_MS) {
       this.turnOff(portal, reading, 'another application reads them');
       return;
