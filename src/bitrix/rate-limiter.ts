@@ -5,6 +5,9 @@ import { RestLimitsRepository, type Bucket } from '../storage/rest-limits.reposi
 /** Requests that the network bunches up on their way must not overflow the real bucket. */
 const MARGIN = 2;
 
+/** Requests that must be left in the bucket before one is made that can wait: everything else goes first. */
+const SPARE_REQUESTS = 20;
+
 /** From this rate on (a box without limits, tests) counting would cost more than it protects. */
 const UNLIMITED_PER_SECOND = 1_000;
 
@@ -37,6 +40,14 @@ export class RateLimiter {
   /** Takes what may be used at once without waiting, at most `max` permits, and answers how many those are. */
   async tryReserve(portalId: bigint, max: number): Promise<number> {
     return this.unlimited ? max : this.limits.takeFree(portalId, max, this.bucket);
+  }
+
+  /** Takes one permit where so many are left that nothing else has to wait for it; true: it was taken. */
+  async takeSpare(portalId: bigint): Promise<boolean> {
+    const free = await this.tryReserve(portalId, SPARE_REQUESTS);
+    const isSpare = free === SPARE_REQUESTS;
+    await this.release(portalId, isSpare ? free - 1 : free);
+    return isSpare;
   }
 
   /** Gives back permits that were reserved and not used. */

@@ -28,6 +28,7 @@ import { OauthCallbackService } from './oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
 import { PortalLinesService } from './portal-lines.service.js';
+import { MessengerEvents } from './messenger-events.service.js';
 import { MissedMessagesService } from './missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './portal.sender.js';
@@ -54,6 +55,7 @@ import { SettingsService } from './settings.service.js';
     InstallService,
     LineOperatorsService,
     LineSettingsService,
+    MessengerEvents,
     MissedMessagesService,
     OauthCallbackService,
     OperatorFilesClient,
@@ -83,6 +85,7 @@ export class ConnectorModule implements OnModuleInit {
     private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
+    private readonly messengerEvents: MessengerEvents,
     private readonly environment: Environment,
     private readonly operatorSide: OperatorSide,
     private readonly operatorFiles: OperatorFilesClient,
@@ -109,6 +112,7 @@ export class ConnectorModule implements OnModuleInit {
           this.lines,
           this.missed,
           this.titles,
+          this.messengerEvents,
           this.environment.B24_REQUESTS_PER_SECOND,
         ),
     );

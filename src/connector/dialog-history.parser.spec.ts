@@ -127,3 +127,17 @@ describe('changes that no event brought', () => {
     expect(changed(line(1, '27', { isEdited: 'Y' }, { date: '2026-11-19T13:30:00+03:00' }))).toEqual([]);
   });
 });
+
+it('answers made with "Reply" name what they answer: by its id, and by its words where the history has them', () => {
+  const { messages } = read(
+    line(1, '585', { connectorMid: ['tg:777:1'] }, { text: 'How [b]much[/b]?' }),
+    line(2, '27', { ...SENDING, replyId: 1 }),
+    line(3, '27', { ...SENDING, replyId: '900' }),
+    line(4, '27', SENDING),
+  );
+  expect(messages.map(({ quoted }) => quoted)).toEqual([
+    { bitrixMessageId: '1', words: 'How much?', rest: { text: 'words 2', marks: [] } },
+    { bitrixMessageId: '900', words: '', rest: { text: 'words 3', marks: [] } },
+    undefined,
+  ]);
+});

@@ -3,6 +3,7 @@ import type { ActiveDialog } from '../storage/chats.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
 import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
+import { readOperatorWords } from './operator-words.parser.js';
 
 /**
  * Messages of a dialog as imopenlines.session.history.get answers them, or im.dialog.messages.get, as far as they are
@@ -58,6 +59,7 @@ export function unreported(
   { since, changedSince }: { since: Date; changedSince: Date },
 ): Unreported {
   const files = new Map(elementsOf(history.files).map((file) => [scalar(fieldsOf(file)?.id), file as HistoryFile]));
+  const texts = new Map((elementsOf(history.message) as HistoryMessage[]).map(({ id, text }) => [scalar(id), text]));
   const found: Unreported = { messages: [], changes: [] };
   for (const message of elementsOf(history.message) as HistoryMessage[]) {
     const own = paramsOf(message);
@@ -65,7 +67,7 @@ export function unreported(
     const isDeleted = isYes(own.get('isdeleted'));
     if (isYes(own.get('sending')) && !isDeleted) {
       if (!(written >= since) || written.getTime() < dialog.createdAt.getTime() - CLOCKS_MS) continue;
-      found.messages.push(...asMessages(message, { own, written, files, dialog, portal }));
+      found.messages.push(...asMessages(message, { own, written, files, texts, dialog, portal }));
     }
     // Both: what is edited before its delivery is reported raises no event (imconnector, onMessageUpdate).
     if ((isDeleted || isYes(own.get('isedited'))) && written >= changedSince) {
@@ -84,12 +86,15 @@ function asMessages(
     own,
     written,
     files,
+    texts,
     dialog,
     portal,
   }: {
     own: Map<string, unknown>;
     written: Date;
     files: Map<string | undefined, HistoryFile>;
+    /** Of the messages of this history, by id. */
+    texts: Map<string | undefined, unknown>;
     dialog: ActiveDialog;
     portal: PortalRecord;
   },
@@ -118,6 +123,7 @@ function asMessages(
   const context = { portalId: portal.id, connectorId: portal.connectorId, unsigned: false };
   return parseOperatorMessages({ ...event, raisedAt: written }, context).map((parsed) => ({
     ...parsed,
+    ...(!parsed.quoted && answerTo(scalar(own.get('replyid')), texts, parsed.said)),
     said: {
       ...parsed.said,
       ...(parsed.said.attachments && {
@@ -125,6 +131,20 @@ function asMessages(
       }),
     },
   }));
+}
+
+/**
+ * "Reply" of the messenger: only a parameter names the message that is answered, and no event tells it (imopenlines,
+ * lib/connector.php, onMessageSend: `$allowedFields`). Here it is known before the answer is sent.
+ */
+function answerTo(
+  id: string | undefined,
+  texts: Map<string | undefined, unknown>,
+  { text, marks }: OperatorMessage['said'],
+): Pick<OperatorMessage, 'quoted'> {
+  if (!id || id === '0') return {};
+  const { words } = readOperatorWords(scalar(texts.get(id)) ?? '');
+  return { quoted: { bitrixMessageId: id, words: words.text, rest: { text, marks } } };
 }
 
 function asChanges(message: HistoryMessage, isDeleted: boolean, portal: PortalRecord): OperatorChange[] {

@@ -5,8 +5,6 @@ import { BATCH_LIMIT, type RestCommand } from '../bitrix/rest.types.js';
 import { DialogTitlesRepository, type UntitledDialog } from '../storage/dialog-titles.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 
-/** Requests that must be left in the portal's bucket: everything else goes before titles. */
-const SPARE_REQUESTS = 20;
 /** Bitrix24 keeps so many characters of a chat's title (im, lib/Model/ChatTable: TITLE). */
 const TITLE_LIMIT = 255;
 
@@ -33,17 +31,10 @@ export class DialogTitles {
     while (!signal.aborted) {
       const due = await this.titles.due(portal.id, BATCH_LIMIT);
       if (due.length === 0) return true;
-      if (!(await this.takeSpareRequest(portal.id))) return false;
+      if (!(await this.limiter.takeSpare(portal.id))) return false;
       await this.send(portal, due);
     }
     return false;
-  }
-
-  private async takeSpareRequest(portalId: bigint): Promise<boolean> {
-    const free = await this.limiter.tryReserve(portalId, SPARE_REQUESTS);
-    const spare = free === SPARE_REQUESTS;
-    await this.limiter.release(portalId, spare ? free - 1 : free);
-    return spare;
   }
 
   private async send(portal: PortalRecord, dialogs: UntitledDialog[]): Promise<void> {

@@ -46,14 +46,21 @@ export class MissedMessagesService {
    * not let us read are passed over. Throws UpstreamError when the portal cannot be asked.
    */
   async collect(portal: PortalRecord, minutes: number, signal: AbortSignal): Promise<void> {
-    const dialogs = await this.chats.activeDialogs(portal.id, minutes, MOST_DIALOGS);
-    for (let start = 0; start < dialogs.length && !signal.aborted; start += BATCH_LIMIT) {
-      await this.read(portal, dialogs.slice(start, start + BATCH_LIMIT));
+    await this.lookInto(portal, await this.chats.activeDialogs(portal.id, minutes, MOST_DIALOGS), signal);
+  }
+
+  /** The same for these dialogs. False: a part of them could not be read now. */
+  async lookInto(portal: PortalRecord, dialogs: ActiveDialog[], signal: AbortSignal): Promise<boolean> {
+    let isWhole = true;
+    for (let start = 0; start < dialogs.length; start += BATCH_LIMIT) {
+      if (signal.aborted) return false;
+      isWhole = (await this.read(portal, dialogs.slice(start, start + BATCH_LIMIT))) && isWhole;
     }
+    return isWhole;
   }
 
   /** History is by session: the newest, and where that is another than at the last look, those since then. */
-  private async read(portal: PortalRecord, dialogs: ActiveDialog[]): Promise<void> {
+  private async read(portal: PortalRecord, dialogs: ActiveDialog[]): Promise<boolean> {
     const looks = dialogs.map((dialog): Look => ({ dialog, sessions: [], isWhole: true }));
     await this.readSessions(
       portal,
@@ -78,6 +85,7 @@ export class MissedMessagesService {
         return [{ chatId: dialog.chatId, sessionId }];
       }),
     );
+    return looks.every(({ isWhole }) => isWhole);
   }
 
   private async keep(portal: PortalRecord, found: Unreported[], asOf: Date): Promise<void> {

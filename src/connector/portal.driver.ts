@@ -8,6 +8,7 @@ import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
 import { planCalls, type PlannedCall } from './call-plan.js';
 import type { DialogTitles } from './dialog-titles.service.js';
+import { newReading, type MessengerEvents } from './messenger-events.service.js';
 import type { MissedMessagesService } from './missed-messages.service.js';
 import { done, type PortalSender } from './portal.sender.js';
 import type { ServiceLinesSender } from './service-lines.sender.js';
@@ -27,6 +28,8 @@ const NEXT_LOOK_MS = 60_000;
 const LOOK_AGAIN_MS = 5_000;
 /** Titles of dialogs that are new at about the same time share a request. */
 const TITLES_MS = 2_000;
+/** Events of the messenger are a second source: the first one has time to tell the same before they count. */
+const MESSENGER_EVENTS_MS = 15_000;
 /** How long a look at the portal serves for planning; before a call leaves, RestClient looks again. */
 const LOOK_MS = 500;
 
@@ -63,12 +66,14 @@ export class PortalDriver implements EndpointDriver {
     private readonly lines: ServiceLinesSender,
     private readonly missed: MissedMessagesService,
     private readonly titles: DialogTitles,
+    private readonly messengerEvents: MessengerEvents,
     private readonly requestsPerSecond: number,
   ) {}
 
   start(): void {
     void this.lookForMissed(this.stopping.signal);
     void this.nameDialogs(this.stopping.signal);
+    void this.readMessengerEvents(this.stopping.signal);
   }
 
   async stop(): Promise<void> {
@@ -265,6 +270,23 @@ export class PortalDriver implements EndpointDriver {
         if (signal.aborted) return;
         this.logger.debug({ portalId: String(this.id), err: error }, 'Dialogs keep their titles for now');
         await pause(NEXT_LOOK_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** While dialogs are alive; events of a portal at rest stay in its queue for a day. */
+  private async readMessengerEvents(signal: AbortSignal): Promise<void> {
+    const reading = newReading();
+    while (!signal.aborted) {
+      await pause(MESSENGER_EVENTS_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const portal = this.held.held ? await this.portal() : undefined;
+        if (portal?.state !== 'active' || (await this.restMs()) > 0) continue;
+        await this.messengerEvents.read(portal, reading, ALIVE_MINUTES, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.logger.debug({ portalId: String(this.id), err: error }, 'Events of the messenger could not be read now');
       }
     }
   }

@@ -17,6 +17,13 @@ export interface ActiveDialog {
   asOf: Date;
 }
 
+/** What the portal says happened in one of its chats. */
+export interface Happening {
+  bitrixChatId: string;
+  /** null: a message was changed, and whether we know how it reads now is not to be told from its id. */
+  newMessageId: string | null;
+}
+
 /** A private chat whose client's photo is not known yet, or was looked at long ago. */
 export interface DueProfilePhoto {
   chatId: bigint;
@@ -37,6 +44,31 @@ export class ChatsRepository {
    * first.
    */
   async activeDialogs(portalId: bigint, minutes: number, limit: number): Promise<ActiveDialog[]> {
+    return this.dialogs(
+      `(greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
+               OR c.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
+                            WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
+        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC NULLS LAST LIMIT $3`,
+      [portalId, minutes, limit],
+    );
+  }
+
+  /** Those dialogs of the portal in which something happened that was not told here. */
+  async untoldDialogs(portalId: bigint, happened: Happening[]): Promise<ActiveDialog[]> {
+    if (happened.length === 0) return [];
+    return this.dialogs(
+      `c.bitrix_chat_id IN (
+            SELECT h.chat_id FROM jsonb_to_recordset($2::jsonb) AS h(chat_id text, message_id text)
+             WHERE h.message_id IS NULL OR NOT EXISTS (
+                     SELECT FROM messages m WHERE m.portal_id = $1 AND m.bitrix_message_id = h.message_id))`,
+      [
+        portalId,
+        jsonb(happened.map(({ bitrixChatId, newMessageId }) => ({ chat_id: bitrixChatId, message_id: newMessageId }))),
+      ],
+    );
+  }
+
+  private async dialogs(which: string, parameters: unknown[]): Promise<ActiveDialog[]> {
     const { rows } = await this.db.query<{
       id: bigint;
       external_id: string;
@@ -51,12 +83,8 @@ export class ChatsRepository {
       `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id,
               c.looked_session_id, c.created_at, now() AS as_of
          FROM chat_links c JOIN bots b ON b.id = c.bot_id
-        WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
-          AND (greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
-               OR c.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
-                            WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
-        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC NULLS LAST LIMIT $3`,
-      [portalId, minutes, limit],
+        WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL AND ${which}`,
+      parameters,
     );
     return rows.map((row) => ({
       chatId: row.id,

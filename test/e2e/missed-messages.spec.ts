@@ -162,6 +162,20 @@ describe('what happened while the program was away', () => {
     ]);
   }, 90_000);
 
+  it('answers made with "Reply" stay answers, to the client’s words and to an operator’s', async () => {
+    const chat = await begin();
+    const offer = await answered(chat, 'It costs 10');
+    const [question] = chat.dialog.clientMessages;
+    await whileAway(() => {
+      samantha().replies(question!, 'Hello to you');
+      samantha().replies(offer, 'In euros');
+    });
+    await sees(chat, ['It costs 10', 'Hello to you', 'In euros']);
+    const [cost, greeting, currency] = bridge.telegram.ledger().filter(({ chatId }) => chatId === chat.client.id);
+    expect(chat.client.chat.find(greeting!.replyTo!)?.text).toBe('hello');
+    expect(currency!.replyTo).toBe(cost!.messageId);
+  }, 60_000);
+
   it('every session since then is read', async () => {
     const chat = await begin();
     await answered(chat, 'before');

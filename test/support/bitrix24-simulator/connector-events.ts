@@ -45,7 +45,7 @@ export class ConnectorEvents {
         text: this.signed(chat, message, format.prefixStyle),
         files: message.files.map((file) => eventFile(file, format)),
         attachments: lastRichLink(message.attach, this.portal.url),
-        params: { CLASS: 'bx-messenger-content-item-ol-output', ...message.params },
+        params: { CLASS: 'bx-messenger-content-item-ol-output', ...toldParams(message.params) },
       },
       chat: { id: chat.externalId },
       attachments_old: message.attach.map((card) => JSON.stringify(card)),
@@ -137,6 +137,12 @@ export class ConnectorEvents {
     if (message.text === '') return style === 'new' ? `${prefix} ` : prefix;
     return style === 'new' ? `${prefix} [br]${message.text}` : `${prefix}[br] ${message.text}`;
   }
+}
+
+/** yuliai/bitrix-modules, imopenlines/lib/connector.php, onMessageSend: `$allowedFields`; what was answered is not among them. */
+function toldParams(params: Params): Params {
+  const told = /^(?:CLASS|url|fromSalescenterApplication|richUrlPreview|IMOL_.*|IS_.*)$/;
+  return Object.fromEntries(Object.entries(params).filter(([name]) => told.test(name)));
 }
 
 function im(message: LineMessage): { chat_id: number; message_id: number } {

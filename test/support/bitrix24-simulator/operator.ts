@@ -50,6 +50,15 @@ export class Operator {
     return this.sends(quoted.chatId, { ...parts, text: `${this.quotationOf(quoted, style)}${parts.text ?? ''}` });
   }
 
+  /**
+   * "Reply" of the current messenger: only the parameter REPLY_ID says what is answered (yuliai/bitrix-modules,
+   * im/lib/V2/Message/Send/FieldsValidationService.php, checkReply), which must be a message of the same chat.
+   */
+  replies(message: LineMessage | number, text: string): LineMessage {
+    const answered = this.portal.message(message);
+    return this.sends(answered.chatId, { text, params: { REPLY_ID: answered.id } });
+  }
+
   /** Records a voice message in the messenger: a file without words. */
   recordsVoice(dialog: string | number, content: Buffer | string, mime = 'audio/mpeg'): LineMessage {
     const name = `voice_message_${this.portal.clock.seconds()}.${mime === 'audio/ogg' ? 'ogg' : 'mp3'}`;

@@ -18,6 +18,7 @@ import {
 } from './http-exchange.js';
 import { ledgerOf, type Correction, type DeliveryReport, type Ledger } from './ledger.js';
 import { LoadLimits, type LimitSettings } from './load-limits.js';
+import { MessengerEvents } from './messenger-events.js';
 import { OAuthServer } from './oauth-server.js';
 import { OpenLines, type Chat, type LineMessage } from './open-lines.js';
 import { Operator } from './operator.js';
@@ -72,6 +73,7 @@ export class Portal {
   readonly users = new Map<number, PortalUser>();
   readonly lines = new OpenLines(this);
   readonly events: EventQueue;
+  readonly messengerEvents: MessengerEvents;
   readonly rest: RestEndpoint;
   readonly limits: LoadLimits;
   readonly frames: Frames;
@@ -127,6 +129,7 @@ export class Portal {
     );
     this.downloads = new ClientDownloads(() => this.clock.now());
     this.events = new EventQueue(this, around.tokens, around.faults);
+    this.messengerEvents = new MessengerEvents(this);
     this.frames = new Frames(this, around.tokens);
     this.rest = new RestEndpoint(this, around.tokens, around.faults, around.latencyMs);
     for (const user of settings.users ?? [{ id: 1, name: 'Admin', admin: true }]) this.addUser(user);

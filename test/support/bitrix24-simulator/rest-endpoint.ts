@@ -4,6 +4,7 @@ import type { Faults, TransportFault } from './faults.js';
 import { htmlPage, parseForm, requestParams, type Answer, type Exchange, type Reply } from './http-exchange.js';
 import { IMCONNECTOR_METHODS } from './imconnector-methods.js';
 import { accessToken } from './oauth-server.js';
+import { MESSENGER_EVENT_METHODS } from './messenger-events.js';
 import { OPENLINES_METHODS } from './openlines-methods.js';
 import { isArray, isEmpty, phpArray, phpJson, portalDate, text, upperKeys, type Params } from './php-encoding.js';
 import type { PortalApp, PortalUser } from './portal-model.js';
@@ -13,7 +14,12 @@ import { Page, type RestContext, type RestMethod } from './rest-method.js';
 import type { TokenStore } from './token-store.js';
 
 const METHODS = new Map<string, RestMethod>(
-  Object.entries({ ...APPLICATION_METHODS, ...IMCONNECTOR_METHODS, ...OPENLINES_METHODS }),
+  Object.entries({
+    ...APPLICATION_METHODS,
+    ...IMCONNECTOR_METHODS,
+    ...MESSENGER_EVENT_METHODS,
+    ...OPENLINES_METHODS,
+  }),
 );
 const MAX_BATCH = 50;
 const CALLS_KEPT = 5000;
