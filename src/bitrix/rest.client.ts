@@ -62,8 +62,8 @@ const MAX_USERS = 5;
 /** Asks nothing of a portal: what answers it answers others; Bitrix24 has had it since its REST began. */
 const HARMLESS = 'app.info';
 const HARMLESS_TIMEOUT_MS = 10_000;
-/** How long the answer to it counts for other calls that a page refused. */
-const HARMLESS_KEPT_MS = 5_000;
+/** The answer to it counts for other calls that a page refused, if they began at most so long after it. */
+const HARMLESS_KEPT_MS = 300;
 
 /**
  * Calls REST methods of a portal: authorised, within the portal's limits, and with every outcome put into one of
@@ -77,7 +77,7 @@ export class RestClient {
   /** Calls of many chats begin together; each needs to know what holds at that moment. */
   private readonly resting = new SharedRead((portalId: bigint) => this.limits.rests(portalId));
   /** What became of the harmless call, by portal. */
-  private readonly verdicts = new Map<bigint, { until: number; verdict: Promise<UpstreamError | undefined> }>();
+  private readonly verdicts = new Map<bigint, { begunAt: number; verdict: Promise<UpstreamError | undefined> }>();
   private readonly records = new SharedRead((portalId: bigint) => this.portals.findById(portalId));
 
   constructor(
@@ -198,6 +198,7 @@ export class RestClient {
     let [moved, renewed, users] = [false, false, 1];
     for (;;) {
       await permit.use();
+      const askedAt = performance.now();
       const { destination, answer, error } = await this.exchange<Result>(portal, method, credentials, params, options);
       if (destination && !moved) {
         portal = await this.follow(portal, destination, credentials);
@@ -213,7 +214,7 @@ export class RestClient {
         users += 1;
         renewed = false;
       } else if (isPageRefusal(error)) {
-        throw await this.judgePage(portal, method, credentials, error);
+        throw await this.judgePage(portal, method, credentials, error, askedAt);
       } else {
         throw await this.noteTrouble(portal, credentials, error);
       }
@@ -318,20 +319,27 @@ export class RestClient {
     method: string,
     credentials: Credentials,
     page: UpstreamError,
+    askedAt: number,
   ): Promise<UpstreamError> {
     if (method === HARMLESS) return pageOfPortal(page);
-    const verdict = await this.harmless(portal, credentials);
+    const verdict = await this.harmless(portal, credentials, askedAt);
     if (verdict?.scope === 'portal') return verdict;
     // It did not come through, for another reason: nobody knows, and nothing happened.
-    if (verdict?.kind === 'unknown' || verdict?.kind === 'not_sent')
-      return bitrixError('not_sent', page.code, page.detail, 'endpoint');
+    if (verdict && verdict.kind !== 'refused') return bitrixError('not_sent', page.code, page.detail, 'endpoint');
     return isPageRefusal(verdict) ? pageOfPortal(verdict) : pageAboutWords(page);
   }
 
-  /** How the harmless call ends; undefined: answered. One call for all that ask within some seconds. */
-  private harmless(portal: PortalRecord, credentials: Credentials): Promise<UpstreamError | undefined> {
+  /**
+   * How the harmless call ends; undefined: answered. One call for all that were refused at about the same time: that the
+   * portal was well before says nothing about a page that came later.
+   */
+  private harmless(
+    portal: PortalRecord,
+    credentials: Credentials,
+    askedAt: number,
+  ): Promise<UpstreamError | undefined> {
     const last = this.verdicts.get(portal.id);
-    if (last && performance.now() < last.until) return last.verdict;
+    if (last && askedAt - last.begunAt < HARMLESS_KEPT_MS) return last.verdict;
     const verdict = this.askHarmless(portal, credentials).then(
       ({ error }) => (error instanceof UpstreamError ? error : undefined),
       (error: unknown) => {
@@ -339,7 +347,7 @@ export class RestClient {
         throw error;
       },
     );
-    this.verdicts.set(portal.id, { until: performance.now() + HARMLESS_KEPT_MS, verdict });
+    this.verdicts.set(portal.id, { begunAt: performance.now(), verdict });
     verdict.catch(() => this.verdicts.delete(portal.id));
     return verdict;
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
+import { bitrixError } from '../bitrix/rest-errors.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../storage/dialog-reports.repository.js';
@@ -28,7 +29,7 @@ export class DialogReportSender {
     const refusal = await this.addToChat(portal, report);
     if (refusal === null) return;
     if (!clientKnown || lane.chat.lineId === null) throw refusal;
-    assertDelivered(await this.sender.sendWords(portal, lane, () => undefined, false));
+    assertDelivered(await this.sender.sendTogether(portal, lane, () => undefined, false));
   }
 
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
@@ -60,4 +61,5 @@ function notAllowed(): UpstreamError {
 function assertDelivered({ deliveries }: LaneResult): void {
   const [result] = deliveries;
   if (result && 'error' in result) throw result.error;
+  if (!result?.delivered) throw bitrixError('not_sent', 'WAITS', 'The report was not sent yet.', 'message');
 }

@@ -19,6 +19,8 @@ const PORTALS_AT_ONCE = 20;
 const CLAIMED_AT_ONCE = 20;
 /** What is not begun by then is left for the next claim, well before this one runs out. */
 const BEGIN_WITHIN_MS = 60_000;
+/** How long a call that is under way may hold up the end of the process. */
+const DRAIN_MS = 2_000;
 /** What could not be told for so long helps nobody any more. */
 const LIFETIME_MS = 24 * 3_600_000;
 
@@ -53,7 +55,8 @@ export class DialogReportsService implements OnApplicationBootstrap, BeforeAppli
   async beforeApplicationShutdown(): Promise<void> {
     this.stop.abort();
     await this.work;
-    await Promise.allSettled(this.underWay.values());
+    // A call may take longer than a process that leaves has; its claim runs out, and another one tells it.
+    await Promise.race([Promise.allSettled(this.underWay.values()), pause(DRAIN_MS, undefined, { ref: false })]);
   }
 
   private async run(): Promise<void> {

@@ -239,6 +239,7 @@ export class PortalDriver implements EndpointDriver {
         this.knownHold = hold?.getTime();
         const sinceLookMs = begun - (lookedAt ?? begun);
         if (hold || lookedAt === undefined) await this.lines.eventsMayBeLost(this.id);
+        await this.lines.wakeForgotten(this.id);
         await this.missed.collect(portal, ALIVE_MINUTES + Math.ceil(sinceLookMs / 60_000), signal);
         if (signal.aborted) return;
         if (hold) await this.portals.endHold(this.id, hold);

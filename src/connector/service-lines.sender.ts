@@ -4,8 +4,10 @@ import { RestClient } from '../bitrix/rest.client.js';
 import type { RestCommand } from '../bitrix/rest.types.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
+import { portalEndpoint } from '../relay/message.js';
 import { ChatsRepository } from '../storage/chats.repository.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import { LanesRepository } from '../storage/lanes.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { DialogReader, type OpenSession } from './dialog.reader.js';
 import { PortalSender, type Prepared, type Timing } from './portal.sender.js';
@@ -55,11 +57,17 @@ export class ServiceLinesSender {
     private readonly dialogs: DialogReader,
     private readonly chats: ChatsRepository,
     private readonly sender: PortalSender,
+    private readonly lanes: LanesRepository,
   ) {}
 
   /** Events of the portal may have been lost: which sessions are open is looked up before the next line. */
   eventsMayBeLost(portalId: bigint): Promise<void> {
     return this.chats.doubtSessions(portalId);
+  }
+
+  /** Words that another version put behind lines which wait are on their way again. */
+  wakeForgotten(portalId: bigint): Promise<void> {
+    return this.lanes.wakeForgotten(portalEndpoint(portalId));
   }
 
   /** The lane holds nothing but lines. */
@@ -212,6 +220,8 @@ function standingOf({ chat }: ClaimedLane, looked: OpenSession | null, asked: bo
 
 function routeOf(delivery: ClaimedDelivery, aside: boolean, { open, beingClosed, looked }: Standing): Route {
   if (aside && (open === true || isUrgent(delivery))) return 'aside';
+  // Where nobody can tell, what an operator must read is worth more than a session that it might open.
+  if (open === null && looked === null && isUrgent(delivery) && !aside) return 'inside';
   if (open !== true) return 'session';
   const stands = !beingClosed || (looked === null && isUrgent(delivery));
   return !aside && stands ? 'inside' : 'words';

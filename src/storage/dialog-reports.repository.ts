@@ -36,7 +36,10 @@ export class DialogReportsRepository {
     const { rows } = await this.db.query<ClaimRow & { line: string | null; dialog: string; known: boolean }>(
       `WITH due AS (
          SELECT r.id FROM dialog_reports r JOIN portals p ON p.id = r.portal_id AND p.state = 'active'
-          WHERE r.due_at <= now() AND r.portal_id <> ALL($2::bigint[]) ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
+          WHERE r.due_at <= now() AND r.portal_id <> ALL($2::bigint[])
+            -- A portal in trouble is left alone, see RestTroubles.
+            AND NOT EXISTS (SELECT FROM rest_limits t WHERE t.portal_id = r.portal_id AND t.method = '*' AND t.until > now())
+          ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
        ), d AS (
          UPDATE dialog_reports r SET due_at = now() + make_interval(secs => $3), attempts = r.attempts + 1
            FROM due WHERE r.id = due.id

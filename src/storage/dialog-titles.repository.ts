@@ -25,6 +25,7 @@ export class DialogTitlesRepository {
       `SELECT c.id AS "chatId", b.line_id AS "lineId", c.external_id AS "externalId",
               c.external_user_id AS "externalUserId", c.title
          FROM chat_links c JOIN bots b ON b.id = c.bot_id AND b.portal_id = c.portal_id
+         JOIN lines l ON l.portal_id = b.portal_id AND l.line_id = b.line_id AND l.state = 'active'
         WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
           -- A chat that an answer made has its id for a title, until Telegram names it.
           AND c.title <> c.external_id

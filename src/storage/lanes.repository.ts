@@ -4,7 +4,7 @@ import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.servic
 import { routeReports } from './dialog-reports.js';
 import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries, PRIORITY, type NewDelivery } from './outbox.js';
+import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
 
 /** SQL: every priority that a lane may have. */
@@ -135,6 +135,19 @@ export class LanesRepository {
         );
       },
       { limitMs: HOT_LIMIT_MS },
+    );
+  }
+
+  /**
+   * Makes lanes due that wait for the client's words although they hold some: a version that knows no such waiting has
+   * appended them, before or beside this one.
+   */
+  async wakeForgotten(endpoint: string): Promise<void> {
+    await this.db.query(
+      `UPDATE lanes l SET due_at = now()
+        WHERE endpoint = $1 AND due_at = 'infinity' AND pending > 0 AND busy_fence IS NULL
+          AND EXISTS (SELECT FROM deliveries d WHERE d.lane_id = l.id AND d.seq < ${BEHIND})`,
+      [endpoint],
     );
   }
 

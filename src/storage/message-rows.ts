@@ -2,7 +2,7 @@ import type { Queryable } from './database.service.js';
 import type { ClientUpdateRow, StoredAttachment, StoredWords } from './intake.rows.js';
 import { jsonb } from './json.js';
 import { recordWords } from './message-words.repository.js';
-import type { NewDelivery } from './outbox.js';
+import { BEHIND, type NewDelivery } from './outbox.js';
 import type { Direction } from './prisma/client.js';
 import { quoteUnnamed } from './quotes.js';
 
@@ -258,7 +258,8 @@ async function grow(connection: Queryable, album: Growing, { said, telegramMessa
   await recordWords(connection, [album]);
   await connection.query(
     `UPDATE lanes SET due_at = now() + make_interval(secs => $2)
-      WHERE chat_id = $1 AND channel = 'inbound' AND pending = 1 AND busy_fence IS NULL`,
+      WHERE chat_id = $1 AND channel = 'inbound' AND busy_fence IS NULL
+        AND (SELECT count(*) FROM deliveries d WHERE d.lane_id = lanes.id AND d.seq < ${BEHIND}) = 1`,
     [album.chat_id, ALBUM_MS / 1_000],
   );
 }

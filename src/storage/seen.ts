@@ -27,6 +27,8 @@ export async function markSeen(connection: Queryable, chats: LinkedChat[]): Prom
                   WHERE s.chat_id = r.chat_id AND s.id <= r.newest AND s.seen_at IS NOT NULL
                   ORDER BY s.id DESC LIMIT 1), 0)
            AND u.direction = 'outbound' AND u.state = 'delivered' AND u.seen_at IS NULL
+           -- So many at once: a chat that was silent for long must not hold up its first words.
+         ORDER BY u.id DESC LIMIT 1000
            FOR NO KEY UPDATE SKIP LOCKED) unseen
       WHERE m.id = unseen.id`,
     [jsonb([...seen].map(([chat_id, newest]) => ({ chat_id, newest })))],

@@ -120,6 +120,13 @@ export async function settle(
   await recordParts(connection, done);
 
   const finished = done.filter(({ settlement }) => settlement.outcome !== 'retry');
+  const parked = settlements.filter((settlement) => whatAllWaitFor(settlement) !== undefined);
+  if (parked.length > 0) {
+    // Whoever appends holds the lane until the commit: only then does the next statement see what was appended.
+    await connection.query(`SELECT FROM lanes WHERE id = ANY($1::bigint[]) ORDER BY chat_id, channel FOR UPDATE`, [
+      parked.map(({ lane }) => lane.id),
+    ]);
+  }
   const { rows: lanesWithMore } = await connection.query<{ endpoint: string }>(
     `WITH finished AS (
        DELETE FROM deliveries d USING jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, seq bigint)

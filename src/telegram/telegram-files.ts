@@ -164,22 +164,17 @@ function refusalOf(status: number): UpstreamError {
 
 function failed(error: unknown): UpstreamError {
   if (error instanceof UpstreamError) return error;
-  if (error instanceof StreamLimitError) return refused(error.limit, 'Nothing came for 30 seconds.');
+  if (error instanceof StreamLimitError) return notNow(error.limit, 'Nothing came for 30 seconds.');
   const { code = 'NO_ANSWER' } = error as { code?: string };
   // The words of a system call name the path, and with it the token.
   return classifyFailure(Object.assign(new Error('The file could not be read'), { code }));
 }
 
-function incomplete(bytes: number, size: number): UpstreamError {
-  return new UpstreamError({
-    network: 'telegram',
-    kind: 'not_sent',
-    scope: 'message',
-    code: 'file_incomplete',
-    detail: `The source ended after ${bytes} of ${size} bytes.`,
-  });
-}
+const incomplete = (bytes: number, size: number) =>
+  notNow('file_incomplete', `The source ended after ${bytes} of ${size} bytes.`);
 
+const notNow = (code: string, detail: string) =>
+  new UpstreamError({ network: 'telegram', kind: 'not_sent', scope: 'message', code, detail });
 const gone = (detail: string) => refused('file_gone', detail);
 const refused = (code: string, detail: string) =>
   new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
