@@ -155,6 +155,17 @@ describe('an answer in a dialog whose bot serves another line by now', () => {
     30_000,
   );
 
+  it('that fails is told there through the connector, where the messenger does not let us in', async () => {
+    const bot = await newBot('kept_out', '9');
+    const { client, dialog } = await begin(bot, '9', 916);
+    await moves(bot, '10');
+    leaveOn('9');
+    client.blocks();
+    bridge.bitrix24.faults.next('im.message.add', { status: 403, error: 'ACCESS_ERROR' }, Infinity);
+    answers(dialog, 'too late for you');
+    expect(await note(dialog, 'Not delivered')).toContain('«too late for you»');
+  }, 30_000);
+
   it('that was sent before its bot moved is reported and told where it was written', async () => {
     const bot = await newBot('leaving', '8');
     const { client, dialog } = await begin(bot, '8', 905);

@@ -115,6 +115,16 @@ describe('a line in a dialog without a session', () => {
     expect(textsOf(await claim(20))).toEqual([Array.from({ length: 9 }, (_, n) => `line ${n + 4}`)]);
   });
 
+  it('is woken when a version that knows no waiting put words behind it', async () => {
+    await line(5, '👍');
+    await says(5, 'one');
+    // That version leaves the time of a lane with work as it is.
+    await storage.db.query(`UPDATE lanes SET due_at = 'infinity' WHERE channel = 'inbound'`);
+    expect(await claim()).toEqual([]);
+    await lanes.wakeForgotten('portal:1');
+    expect(textsOf(await claim(5))).toEqual([['one', '👍']]);
+  });
+
   it('goes when a session begins without the client', async () => {
     await line(5, '👍');
     expect((await session(5, 322, true)).endpoints).toEqual(['portal:1']);
