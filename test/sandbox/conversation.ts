@@ -171,7 +171,7 @@ export class Conversation {
     await exchange.says(anna, 'My order is in this list');
     const list = this.shelf.get('price-list.pdf');
     // Bitrix24 exchanges no files: the document is a message of its own.
-    const arrives = withFiles('My order', [sha256(list)]);
+    const arrives = withFiles('↩ «My order is in this list» My order', [sha256(list)]);
     await exchange.sends(anna, '(document over that text) My order', arrives, () =>
       putFileOver(client, client.chat.messages.at(-1)!.message_id, list, 'My order'),
     );
