@@ -6,9 +6,7 @@ import type { LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../storage/dialog-reports.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { PortalSender } from './portal.sender.js';
-
-const ADD = 'im.message.add';
-const SCOPE = 'im';
+import { mayWriteSystemLines, systemLine } from './system-line.js';
 
 /** Brings one report into the dialog that it names. */
 @Injectable()
@@ -34,17 +32,10 @@ export class DialogReportSender {
 
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
   private async addToChat(portal: PortalRecord, { lane, delivery }: ClaimedReport): Promise<UpstreamError | null> {
-    // A portal that never told its scope is asked.
-    if (portal.scope !== '' && !portal.scope.split(',').includes(SCOPE)) return notAllowed();
+    if (!mayWriteSystemLines(portal)) return notAllowed();
+    const { method, params } = systemLine(lane.chat.bitrixChatId, this.sender.noteText(portal, delivery));
     try {
-      await this.rest.call(portal.id, ADD, {
-        DIALOG_ID: `chat${lane.chat.bitrixChatId}`,
-        MESSAGE: this.sender.noteText(portal, delivery),
-        // A line of the system, which is no word of an employee and never comes back to us as an event.
-        SYSTEM: 'Y',
-        SKIP_CONNECTOR: 'Y',
-        URL_PREVIEW: 'N',
-      });
+      await this.rest.call(portal.id, method, params);
       return null;
     } catch (error) {
       if (error instanceof UpstreamError && (error.kind === 'refused' || error.scope === 'method')) return error;
@@ -54,7 +45,7 @@ export class DialogReportSender {
 }
 
 function notAllowed(): UpstreamError {
-  const detail = `The application was installed without the scope "${SCOPE}".`;
+  const detail = 'The application was installed without the scope "im".';
   return new UpstreamError({ network: 'bitrix24', kind: 'refused', scope: 'method', code: 'no_scope', detail });
 }
 

@@ -192,8 +192,6 @@ function methodOf({ kind }: ClaimedDelivery): string {
       return 'imconnector.delete.messages';
     case 'status':
       return 'imconnector.send.status.delivery';
-    case 'reading':
-      return 'imconnector.send.status.reading';
     default:
       return 'imconnector.send.messages';
   }

@@ -12,8 +12,8 @@ import type { PortalRecord } from '../storage/portals.repository.js';
 import { DialogReader, type OpenSession } from './dialog.reader.js';
 import { PortalSender, type Prepared, type Timing } from './portal.sender.js';
 import { isUrgent, mayGoAside } from './service-lines.js';
+import { mayWriteSystemLines, systemLine } from './system-line.js';
 
-const ADD = 'im.message.add';
 /** The portal does not let us use the method; the others: not in this dialog. */
 const NO_METHOD = new Set([
   'ERROR_METHOD_NOT_FOUND',
@@ -48,7 +48,7 @@ interface Standing {
  */
 @Injectable()
 export class ServiceLinesSender {
-  /** Dialogs and portals that refused {@link ADD}, and until when that is believed; milliseconds since 1970. */
+  /** Dialogs and portals that refused {@link systemLine}, and until when that is believed; milliseconds since 1970. */
   private readonly refused = new Map<string, number>();
 
   constructor(
@@ -122,11 +122,10 @@ export class ServiceLinesSender {
   }
 
   private canGoAside(portal: PortalRecord, { chat }: ClaimedLane, delivery: ClaimedDelivery): boolean {
-    const scopes = portal.scope.split(',');
     return (
       mayGoAside(delivery) &&
       chat.bitrixChatId !== null &&
-      (portal.scope === '' || scopes.includes('im')) &&
+      mayWriteSystemLines(portal) &&
       ![portalKey(portal), chatKey(chat)].some((key) => (this.refused.get(key) ?? 0) > Date.now())
     );
   }
@@ -139,7 +138,7 @@ export class ServiceLinesSender {
     permit: boolean,
   ): Promise<DeliveryResult[]> {
     const parts = prepared.flatMap((item) => item.elements.map(({ message }) => ({ item, text: message.text ?? '' })));
-    const commands = parts.map(({ text }) => commandOf(lane, text));
+    const commands = parts.map(({ text }) => systemLine(lane.chat.bitrixChatId, text));
     // The portal replaces "$result[…]" in a batch, whoever wrote it.
     const together = commands.length > 1 && !commands.some(({ params }) => String(params.MESSAGE).includes('$result'));
     const outcomes = together
@@ -243,11 +242,6 @@ function sessionOf({ id }: OpenSession): { bitrixSessionId?: string } {
 function upToFirstFile(deliveries: ClaimedDelivery[]): [ClaimedDelivery[], ClaimedDelivery[]] {
   const end = deliveries.findIndex(({ message }) => message.attachments.length > 0) + 1 || deliveries.length;
   return [deliveries.slice(0, end), deliveries.slice(end)];
-}
-
-function commandOf({ chat }: ClaimedLane, text: string): RestCommand {
-  const params = { DIALOG_ID: `chat${chat.bitrixChatId}`, MESSAGE: text, SYSTEM: 'Y', SKIP_CONNECTOR: 'Y' };
-  return { method: ADD, params: { ...params, URL_PREVIEW: 'N' } };
 }
 
 const portalKey = ({ id }: PortalRecord) => `portal:${id}`;

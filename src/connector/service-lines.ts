@@ -11,14 +11,14 @@ export function isLine({ kind, message }: ClaimedDelivery): boolean {
   return kind === 'note' || (kind === 'message' && (message.systemLine || message.canWait));
 }
 
-/** An operator must read it at once: the client did not get what he was told, or a file of the client is missing. */
+/** An operator must read it at once: the client did not get what they were told, or a file of the client is missing. */
 export function isUrgent({ kind, payload }: ClaimedDelivery): boolean {
   return kind === 'note' && payload?.code !== WELCOME;
 }
 
 /**
  * It may go past the connector, where a line has no id by which it could be found and no files: not what the owner of a
- * Business account wrote, which he may edit, nor a press of Start, which is the client's.
+ * Business account wrote, which they may edit, nor a press of Start, which is the client's.
  */
 export function mayGoAside({ kind, message }: ClaimedDelivery): boolean {
   if (kind === 'note') return true;
