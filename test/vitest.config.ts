@@ -9,5 +9,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 3,
+    // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

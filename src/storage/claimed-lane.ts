@@ -78,6 +78,8 @@ export interface ClaimedAttachment {
 /** A lane whose head is being sent by the claimer. All of its deliveries are settled together. */
 export interface ClaimedLane {
   id: bigint;
+  /** Number of this claim of the lane; the next one has another. */
+  claim: bigint;
   channel: Channel;
   chat: {
     id: bigint;
@@ -113,6 +115,7 @@ export interface ClaimedLane {
 
 export interface ClaimRow {
   lane_id: bigint;
+  claim: bigint;
   channel: Channel;
   seq: bigint | null;
   kind: DeliveryKind;
@@ -208,6 +211,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
     if (!lane) {
       lane = {
         id: row.lane_id,
+        claim: row.claim,
         channel: row.channel,
         chat: {
           id: row.chat_id,

@@ -63,7 +63,8 @@ export class LanesRepository {
           WHERE id IN (SELECT id FROM candidates ORDER BY turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
           FOR UPDATE SKIP LOCKED
        ), taken AS (
-         UPDATE lanes SET busy_fence = $3 FROM due WHERE lanes.id = due.id RETURNING lanes.id, lanes.chat_id, lanes.channel
+         UPDATE lanes SET busy_fence = $3, busy_endpoint = $1, claim = claim + 1 FROM due WHERE lanes.id = due.id
+         RETURNING lanes.id, lanes.claim, lanes.chat_id, lanes.channel
        ), heads AS (
          SELECT t.id AS lane_id, d.seq, d.message_id
            FROM taken t CROSS JOIN LATERAL (
@@ -75,7 +76,7 @@ export class LanesRepository {
           WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq AND deliveries.message_id = heads.message_id
           RETURNING deliveries.*
        )
-       SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
+       SELECT t.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
          FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
          LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
@@ -105,7 +106,7 @@ export class LanesRepository {
   /** What the previous owner of the endpoint was sending when it stopped being the owner. */
   async interrupted(lease: Lease, limit = 500): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
-      `SELECT t.id AS lane_id, t.channel, ${WORK_COLUMNS}
+      `SELECT t.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
          FROM (SELECT * FROM lanes WHERE endpoint = $1 AND busy_fence IS NOT NULL AND busy_fence <> $2 LIMIT $3) t
          JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id

@@ -218,7 +218,11 @@ describe('erasing a client', () => {
     expect((await admin('GET', '/erasures?user=tg:902')).json.items).toEqual([]);
     const { items } = (await admin('GET', '/audit?limit=1')).json;
     expect(items).toMatchObject([{ action: 'chat.erase', subject: `chat:${chat.id}`, detail: {} }]);
-    expect(JSON.stringify([receipts.json, items])).not.toContain('901');
+    // Digests and times may hold any digits.
+    const { subject, at: _at, finishedAt: _finishedAt, ...receipt } = erased.json;
+    expect(subject).toMatch(/^[0-9a-f]{64}$/);
+    const { at: _audited, ...entry } = items[0];
+    expect(JSON.stringify([receipt, entry])).not.toContain('901');
 
     client().sends('It is me again');
     await delivered('It is me again');

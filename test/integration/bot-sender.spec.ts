@@ -112,6 +112,7 @@ class Talk {
     const { files = [], ...words } = message;
     const lane: ClaimedLane = {
       id: 1n,
+      claim: 1n,
       channel: 'outbound',
       chat: claimedChat(this.client.id, this.chat),
       deliveries: [
