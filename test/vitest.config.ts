@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import LongestFirst from './longest-first.js';
 
 export default defineConfig({
   test: {
@@ -8,7 +9,9 @@ export default defineConfig({
     exclude: ['test/faults/**', 'test/bench/**', 'test/browser/**', 'node_modules/**', 'dist/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 3,
+    // Most of them wait for the program most of the time, whatever the number of cores.
+    maxWorkers: 8,
+    sequence: { sequencer: LongestFirst },
     // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
     expect: { poll: { timeout: 20_000 } },
   },
