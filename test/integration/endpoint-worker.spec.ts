@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { UpstreamError, type UpstreamErrorFields } from '../../src/common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../../src/relay/endpoint-driver.js';
 import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
+import { LaneClaims } from '../../src/relay/lane-claims.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
@@ -61,6 +63,7 @@ let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let lanes: LanesRepository;
 let lease: Lease;
 let worker: EndpointWorker;
+let claims: LaneClaims;
 let driver: ManualDriver;
 let controller: AbortController;
 
@@ -96,13 +99,20 @@ function begin(settle?: Promise<void>): void {
     },
   };
   driver = new ManualDriver();
-  worker = new EndpointWorker(held, driver, lanes, new RelayEvents(), {
-    policy: 'hold',
-    settle: async (settlements) => {
+  const events = new RelayEvents();
+  const slow: Pick<LanesRepository, 'settle'> = {
+    settle: async (...args) => {
       await settle;
-      await lanes.settle([settlements], 'me');
+      return lanes.settle(...args);
     },
+  };
+  claims = new LaneClaims(lanes, events);
+  worker = new EndpointWorker(held, driver, lanes, events, {
+    policy: 'hold',
+    claims,
+    settlements: new LaneSettlements(slow as LanesRepository, events, 'me'),
   });
+  events.on('work', () => worker.wake());
   worker.start();
 }
 
@@ -138,9 +148,9 @@ describe('what a crash would leave in doubt', () => {
 });
 
 it('sends what a claim took whose answer was lost', async () => {
-  const claim = lanes.claim.bind(lanes);
-  lanes.claim = async (...args) => {
-    lanes.claim = claim;
+  const claim = lanes.claimTogether.bind(lanes);
+  lanes.claimTogether = async (...args) => {
+    lanes.claimTogether = claim;
     await claim(...args);
     throw new Error('Connection terminated unexpectedly');
   };
@@ -158,6 +168,7 @@ describe('trouble that is not the network’s', () => {
     await storage.db.query(`UPDATE endpoints SET fence = fence + 1 WHERE id = 'bot:1'`);
     lease = { ...lease, fence: lease.fence + 1n };
     begin();
+    await claims.reconcile([worker]);
     await driver.sends(3, 3_000);
   });
 
