@@ -80,8 +80,10 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   /** Names this process in leases and attempts. */
   readonly instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   private readonly owned = new Map<string, Owned>();
-  /** Workers of endpoints that were lost, until they have come to rest: one poller per bot at a time. */
+  /** Endpoints on their way out, until their workers have come to rest and their leases are given up. */
   private readonly ending = new Map<string, Promise<void>>();
+  /** How often it was begun and ended to take endpoints: odd while one such try is under way. */
+  private acquisitions = 0;
   /** Those of them that are on their way to another replica: they finish what is in flight and do nothing more. */
   private readonly handedOver = new Set<string>();
   private readonly claims: LaneClaims;
@@ -150,6 +152,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private async heartbeat(): Promise<void> {
     if (this.owned.size === 0) return;
     const since = performance.now();
+    const { acquisitions } = this;
     const leases = new Map((await this.endpoints.heartbeat(this.instance)).map((lease) => [lease.endpoint, lease]));
     for (const [endpoint, owned] of this.owned) {
       const lease = leases.get(endpoint);
@@ -160,9 +163,26 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         this.lose(owned);
       }
     }
+    if (acquisitions % 2 === 1 || acquisitions !== this.acquisitions) return;
+    for (const [endpoint, lease] of leases) {
+      // Taken, but the answer never came: nobody drives it, and this heartbeat would keep it from everybody.
+      if (!this.owned.has(endpoint) && !this.ending.has(endpoint)) {
+        this.logger.warn({ endpoint }, 'A lease that nobody here knows of is given up');
+        void this.ends(endpoint, this.release(lease, { handOver: false }));
+      }
+    }
   }
 
   private async acquire(): Promise<void> {
+    this.acquisitions++;
+    try {
+      await this.takeShare();
+    } finally {
+      this.acquisitions++;
+    }
+  }
+
+  private async takeShare(): Promise<void> {
     const share = await this.endpoints.fairShare(this.instance);
     if (this.stopping) return this.leave();
     this.handOverSurplus(share);
@@ -229,8 +249,9 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   }
 
   private async reconcileAll(): Promise<void> {
+    const all = this.reconciled++ % PUT_ALL_RIGHT_EVERY === 0;
+    await this.survive(() => this.claims.putRight({ all }));
     await this.reconcile([...this.owned.values()].map(({ worker }) => worker));
-    if (this.reconciled++ % PUT_ALL_RIGHT_EVERY === 0) await this.survive(() => this.claims.putAllRight());
   }
 
   private reconcile(workers: EndpointWorker[]): Promise<void> {
@@ -249,10 +270,13 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     const { endpoint } = owned.worker;
     owned.lease.end();
     if (this.owned.get(endpoint) === owned) this.owned.delete(endpoint);
-    const ended = this.comesToRest(owned, LOST_MS).finally(() => {
-      if (this.ending.get(endpoint) === ended) this.ending.delete(endpoint);
-    });
-    this.ending.set(endpoint, ended);
+    void this.ends(endpoint, this.comesToRest(owned, LOST_MS));
+  }
+
+  private async ends(endpoint: string, end: Promise<void>): Promise<void> {
+    this.ending.set(endpoint, end);
+    await end;
+    if (this.ending.get(endpoint) === end) this.ending.delete(endpoint);
   }
 
   private async giveUp(endpoint: string, timeoutMs: number): Promise<void> {
@@ -262,7 +286,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     owned.lease.end();
     if (this.owned.get(endpoint) !== owned) return;
     this.owned.delete(endpoint);
-    await this.release(owned.lease.lease);
+    await this.ends(endpoint, this.release(owned.lease.lease, { handOver: !this.stopping }));
   }
 
   private async comesToRest({ worker }: Owned, timeoutMs: number): Promise<void> {
@@ -273,10 +297,10 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   }
 
   /** Until it is done: as long as this process lives, its heartbeat would prolong the lease. */
-  private async release(lease: Lease): Promise<void> {
+  private async release(lease: Lease, how: { handOver: boolean }): Promise<void> {
     for (;;) {
       try {
-        return await this.endpoints.release(lease, { handOver: !this.stopping });
+        return await this.endpoints.release(lease, how);
       } catch (error) {
         this.logger.warn({ endpoint: lease.endpoint, err: error }, 'The lease could not be given up yet');
         if (this.stopping) return;

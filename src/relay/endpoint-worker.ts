@@ -158,11 +158,7 @@ export class EndpointWorker implements Claimant {
     return this.options.claims.claim({ lease: this.lease, limit, heads: this.driver.headsPerLane, bulkFirst });
   }
 
-  private dispatch(claimed: ClaimedLane[], claim: { from: number; to: number }): void {
-    const empty = claimed.filter((lane) => lane.deliveries.length === 0);
-    // The work was committed after the claim had begun: let the next claim see it.
-    for (const lane of empty) void this.settle({ lane, deliveries: [], dueInMs: 0 });
-    const lanes = claimed.filter((lane) => lane.deliveries.length > 0);
+  private dispatch(lanes: ClaimedLane[], claim: { from: number; to: number }): void {
     if (lanes.length === 0) return this.driver.giveBack();
     const now = performance.now();
     this.circuit.sent(now);

@@ -1,5 +1,3 @@
-import { Logger } from '@nestjs/common';
-import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { ClaimRequest, LanesRepository } from '../storage/lanes.repository.js';
 import type { Lease } from '../storage/lease.js';
@@ -22,7 +20,6 @@ export interface Claimant {
  * open until it is closed, which tells claims that nobody knows of from those that are under way.
  */
 export class LaneClaims {
-  private readonly logger = new Logger(LaneClaims.name);
   private readonly requests = new GroupCommit<ClaimRequest & { claimed: ClaimedLane[] }>(
     (requests) => this.inTurn(() => this.take(requests)),
     TOGETHER_AT_MOST,
@@ -71,9 +68,9 @@ export class LaneClaims {
     });
   }
 
-  /** Every lane with work lies where its bot belongs, and has a chat. */
-  async putAllRight(): Promise<void> {
-    this.work(await this.lanes.putRight(null));
+  /** Every lane with work has a chat and lies where its bot belongs; see {@link LanesRepository.putRight}. */
+  async putRight(lanes: { all: boolean }): Promise<void> {
+    this.work(await this.lanes.putRight(lanes));
   }
 
   private async take(requests: (ClaimRequest & { claimed: ClaimedLane[] })[]): Promise<void> {
@@ -81,26 +78,14 @@ export class LaneClaims {
       await this.undoUnanswered([...this.inDoubt.values()]);
       this.inDoubt.clear();
     }
-    const { lanes, astray } = await this.lanes.claimTogether(requests).catch((error: unknown) => {
+    const claimed = await this.lanes.claimTogether(requests).catch((error: unknown) => {
       for (const { lease } of requests) this.inDoubt.set(lease.endpoint, lease);
       throw error;
     });
     requests.forEach((request, index) => {
-      request.claimed = lanes[index]!;
+      request.claimed = claimed[index]!;
       for (const lane of request.claimed) this.open.set(lane, request.lease);
     });
-    if (astray.length > 0) void this.putRight(astray);
-  }
-
-  /** What fails is found again by the next claim. */
-  private async putRight(astray: bigint[]): Promise<void> {
-    this.logger.warn({ lanes: astray.map(String) }, 'Lanes that nobody may claim are put right');
-    try {
-      this.work(await this.lanes.putRight(astray));
-    } catch (error) {
-      const log = isStorageUnavailable(error) ? 'debug' : 'error';
-      this.logger[log]({ err: error }, 'Lanes that nobody may claim could not be put right yet');
-    }
   }
 
   private async undoUnanswered(leases: Lease[]): Promise<void> {

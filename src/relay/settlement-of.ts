@@ -1,12 +1,7 @@
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedDelivery } from '../storage/claimed-lane.js';
 import type { Doubt, Settlement } from '../storage/settlement.js';
-import {
-  BOT_UNAUTHORISED,
-  CLIENT_MESSAGE_REFUSED,
-  FILES_LEFT_OUT,
-  type DeliveryResult,
-} from './endpoint-driver.js';
+import { BOT_UNAUTHORISED, CLIENT_MESSAGE_REFUSED, FILES_LEFT_OUT, type DeliveryResult } from './endpoint-driver.js';
 import { decide } from './outcome.js';
 
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };

@@ -21,6 +21,9 @@ const STATUS_HEADS = 20;
 /** Lanes left in the middle of a send that are looked at in one go. */
 const INTERRUPTED_AT_ONCE = 500;
 
+/** Fence under which a lane is busy with nobody: fences of leases begin with 1. */
+const NOBODY = 0;
+
 /** SQL: the endpoint is a bot, and the answers of its portal are paused. */
 const answersPaused = (endpoint: string) => `EXISTS (
   SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
@@ -47,14 +50,6 @@ export interface ClaimRequest {
   bulkFirst: boolean;
 }
 
-/** What several claimed in one statement. */
-export interface Claims {
-  /** By request, in their order. A lane without deliveries changed while it was claimed. */
-  lanes: ClaimedLane[][];
-  /** Ids of lanes that are due and cannot be claimed: {@link LanesRepository.putRight} mends them. */
-  astray: bigint[];
-}
-
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
 @Injectable()
 export class LanesRepository {
@@ -79,21 +74,22 @@ export class LanesRepository {
     return rows.map((row) => row.endpoint);
   }
 
-  /** {@link claimTogether} for one: lanes that are due, without those that went astray. */
+  /** {@link claimTogether} for one. */
   async claim(lease: Lease, limit: number, heads: number, bulkFirst = false): Promise<ClaimedLane[]> {
-    const { lanes } = await this.claimTogether([{ lease, limit, heads, bulkFirst }]);
-    return lanes[0]!;
+    const [lanes] = await this.claimTogether([{ lease, limit, heads, bulkFirst }]);
+    return lanes!;
   }
 
   /**
    * Claims lanes that are due, for each request up to its limit: live ones before automatic texts, and among themselves
    * the most urgent first (a lane's priority is the head start in seconds that it gives to others, so that nothing
    * waits for ever). Their heads — up to so many words of a chat — become `sending`, with the attempt.
-   * Claims nothing for a lease that is lost, nor for a bot while the answers of its portal are paused, and only lanes
-   * whose bot belongs to the endpoint and whose head nobody has begun to send.
+   * Claims nothing for a lease that is lost, nor for a bot while the answers of its portal are paused. A lane whose bot
+   * does not belong to the endpoint, or whose head somebody has begun to send, is set aside for {@link putRight}.
+   * Answers by request, in their order.
    */
-  async claimTogether(requests: ClaimRequest[]): Promise<Claims> {
-    const { rows } = await this.db.query<ClaimRow & { request: number; claim: bigint | null }>(
+  async claimTogether(requests: ClaimRequest[]): Promise<ClaimedLane[][]> {
+    const { rows } = await this.db.query<ClaimRow & { request: number }>(
       `WITH asked AS (
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::int[], $6::boolean[]) WITH ORDINALITY
            AS a(endpoint, owner, fence, most, heads, bulk_first, request)
@@ -114,37 +110,39 @@ export class LanesRepository {
               ORDER BY (p.priority >= ${BULK}) <> a.bulk_first, d.due_at + make_interval(secs => p.priority)
               LIMIT a.most) c
        ), due AS MATERIALIZED (
-         SELECT l.id, c.request, c.endpoint, c.fence, c.heads,
+         SELECT l.id, l.claim + 1 AS claim, l.chat_id, l.channel, c.request, c.endpoint, c.fence, c.heads,
                 (${PLACE}) IS DISTINCT FROM c.endpoint OR ${HEAD_STATE} = 'sending' AS astray
-           FROM candidates c JOIN lanes l ON l.id = c.id ${WITH_CHAT}
-          -- Asked again of the row as it is once it is locked.
-          WHERE l.endpoint = c.endpoint AND l.pending > 0 AND l.busy_fence IS NULL AND l.due_at <= now()
-            FOR UPDATE OF l SKIP LOCKED
-       ), taken AS (
-         UPDATE lanes SET busy_fence = due.fence, busy_endpoint = due.endpoint, claim = claim + 1
-           FROM due WHERE lanes.id = due.id AND NOT due.astray
-         RETURNING lanes.id, lanes.claim, lanes.chat_id, lanes.channel, due.heads
+           FROM candidates c CROSS JOIN LATERAL (
+             SELECT * FROM lanes
+              -- Asked again of the row as it is once it is locked.
+              WHERE id = c.id AND endpoint = c.endpoint AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
+                FOR UPDATE SKIP LOCKED) l ${WITH_CHAT}
+       ), set_aside AS (
+         UPDATE lanes SET busy_fence = ${NOBODY}, busy_endpoint = NULL, claim = due.claim
+           FROM due WHERE lanes.id = due.id AND due.astray
        ), heads AS (
-         SELECT t.id AS lane_id, d.seq, d.message_id
-           FROM taken t CROSS JOIN LATERAL (
+         SELECT due.*, h.seq, h.message_id
+           FROM due CROSS JOIN LATERAL (
              SELECT seq, message_id, bool_and(state = 'queued') OVER (ORDER BY seq) AS in_turn
-               FROM deliveries WHERE lane_id = t.id
-              ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $7::int ELSE t.heads END) d
-          WHERE d.in_turn
+               FROM deliveries WHERE lane_id = due.id
+              ORDER BY seq LIMIT CASE WHEN due.channel IN ('status', 'reading') THEN $7::int ELSE due.heads END) h
+          WHERE NOT due.astray AND h.in_turn
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
-           FROM heads
+           FROM heads h
           -- A message that took this place meanwhile cannot be seen by this statement, so the next one claims it.
-          WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq AND deliveries.message_id = heads.message_id
+          WHERE deliveries.lane_id = h.id AND deliveries.seq = h.seq AND deliveries.message_id = h.message_id
             AND deliveries.state = 'queued'
-          RETURNING deliveries.*
+          RETURNING deliveries.*, h.claim, h.chat_id, h.channel, h.request, h.endpoint, h.fence
+       ), taken AS (
+         UPDATE lanes SET busy_fence = d.fence, busy_endpoint = d.endpoint, claim = d.claim
+           FROM d WHERE lanes.id = d.lane_id
        )
-       SELECT due.request::int, due.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
-         FROM due LEFT JOIN taken t ON t.id = due.id
-         LEFT JOIN chat_links c ON c.id = t.chat_id LEFT JOIN bots b ON b.id = c.bot_id
+       SELECT d.request::int, d.lane_id, d.claim, d.channel, ${WORK_COLUMNS}
+         FROM d JOIN chat_links c ON c.id = d.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
-         LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
-        ORDER BY due.id, d.seq`,
+         JOIN messages m ON m.id = d.message_id
+        ORDER BY d.lane_id, d.seq`,
       [
         ...leaseColumns(requests.map(({ lease }) => lease)),
         requests.map(({ limit }) => limit),
@@ -153,39 +151,38 @@ export class LanesRepository {
         STATUS_HEADS,
       ],
     );
-    const taken = rows.filter(({ claim }) => claim !== null);
-    return {
-      lanes: byRequest(requests, taken),
-      astray: rows.filter(({ claim }) => claim === null).map((row) => row.lane_id),
-    };
+    return byRequest(requests, rows);
   }
 
   /**
-   * Puts lanes right that nobody may claim: these, or all that hold work. One whose chat is gone is deleted, one that
-   * lies at an endpoint where its bot does not belong is moved, and of one that is free although its head is being
-   * sent the outcome is unknown to its endpoint from now on. Returns the endpoints that have work by it.
+   * Puts lanes right that nobody may claim: those that claims have set aside or, with `all`, every one that holds work.
+   * One whose chat is gone is deleted, one that lies at an endpoint where its bot does not belong is moved, and of one
+   * that was free although its head was being sent nobody knows the outcome: it is interrupted. Returns the endpoints
+   * that have work by it.
    */
-  async putRight(laneIds: bigint[] | null): Promise<string[]> {
+  async putRight({ all }: { all: boolean }): Promise<string[]> {
     const { rows } = await this.db.query<{ endpoint: string }>(
       `WITH seen AS MATERIALIZED (
          SELECT l.id, l.endpoint, ${PLACE} AS place FROM lanes l ${WITH_CHAT}
-          WHERE (l.pending > 0 AND l.busy_fence IS NULL OR l.busy_fence IS NOT NULL)
-            AND ($1::bigint[] IS NULL AND (${PLACE}) IS DISTINCT FROM l.endpoint OR l.id = ANY($1::bigint[]))
+          WHERE l.busy_fence = ${NOBODY}
+             OR $1 AND (l.busy_fence IS NOT NULL OR l.pending > 0) AND (${PLACE}) IS DISTINCT FROM l.endpoint
        ), astray AS MATERIALIZED (
-         SELECT l.id, s.place, l.busy_fence IS NULL AS free, ${HEAD_STATE} = 'sending' AS begun, l.endpoint
+         SELECT l.id, l.endpoint, s.place, ${HEAD_STATE} = 'sending' AS begun
            FROM seen s JOIN lanes l ON l.id = s.id
-          WHERE l.endpoint = s.endpoint ORDER BY l.chat_id, l.channel FOR UPDATE OF l SKIP LOCKED
+          -- Unless it was moved meanwhile. What is being sent is its owner's, unless there is no chat any more.
+          WHERE l.endpoint = s.endpoint AND (coalesce(l.busy_fence, ${NOBODY}) = ${NOBODY} OR s.place IS NULL)
+          ORDER BY l.chat_id, l.channel FOR UPDATE OF l SKIP LOCKED
        ), gone AS (
          DELETE FROM lanes USING astray a WHERE lanes.id = a.id AND a.place IS NULL RETURNING lanes.id
        ), undone AS (
          DELETE FROM deliveries USING gone WHERE lane_id = gone.id
        ), put_right AS (
-         UPDATE lanes SET endpoint = a.place, busy_fence = CASE WHEN a.begun THEN 0 END, busy_endpoint = NULL
-           FROM astray a WHERE lanes.id = a.id AND a.free AND a.place IS NOT NULL AND (a.place <> a.endpoint OR a.begun)
+         UPDATE lanes SET endpoint = a.place, busy_fence = CASE WHEN a.begun THEN ${NOBODY} END
+           FROM astray a WHERE lanes.id = a.id AND a.place IS NOT NULL AND (a.place <> a.endpoint OR a.begun IS NOT TRUE)
          RETURNING lanes.endpoint
        )
        SELECT DISTINCT endpoint FROM put_right WHERE endpoint <> ''`,
-      [laneIds],
+      [all],
     );
     return rows.map((row) => row.endpoint);
   }
