@@ -1,3 +1,5 @@
+import type { DeliveryResult } from './endpoint-driver.js';
+
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 3_000;
 /** Failures in a row, and of how many different chats, after which it is the endpoint that is ill. */
@@ -41,6 +43,25 @@ export class Circuit {
   /** The probe was not sent, or learned nothing about the network: the next one need not wait for it. */
   unproven(): void {
     this.probeUntil = 0;
+  }
+
+  /**
+   * What an outcome says about the network as a whole. Returns the lanes that failed in an outage which it ended: they
+   * may go now.
+   */
+  heard(laneId: bigint, result: DeliveryResult, now: number): bigint[] {
+    if (result.delivered || ('postponed' in result && result.postponed.begun)) return this.succeeded();
+    if ('postponed' in result) {
+      this.unproven();
+      return [];
+    }
+    const { kind, scope, retryAfterMs } = result.error;
+    // An answer, even a "no" or, for one chat, a "later", shows that the network is well.
+    if (kind === 'refused' || (kind === 'not_sent' && scope === 'chat')) return this.succeeded();
+    if (scope !== 'endpoint' && kind !== 'unknown') this.unproven();
+    else if (retryAfterMs !== undefined) this.pause(retryAfterMs, now);
+    else this.failed(laneId, now);
+    return [];
   }
 
   /** The lanes that failed in an outage which this success ended: they may go now. */

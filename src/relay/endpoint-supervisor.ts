@@ -2,21 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
 import { LanesRepository } from '../storage/lanes.repository.js';
-import type { EndpointSettlements } from '../storage/settlement.js';
 import type { Lease } from '../storage/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
-import { GroupCommit } from './group-commit.js';
 import { IntakeService } from './intake.service.js';
+import { LaneClaims } from './lane-claims.js';
+import { LaneSettlements } from './lane-settlements.js';
 import { RelayEvents } from './relay-events.js';
 
 const HEARTBEAT_MS = 2_000;
 const ACQUIRE_MS = 1_000;
 /** How soon work is found that another replica accepted, and retries that fall due. */
 const LOOK_MS = 200;
+/** How long a claim whose answer was lost, or a lane whose owner is gone, keeps a chat waiting. */
+const RECONCILE_MS = 3_000;
+/** One in so many times every lane is looked at, also those that nobody would ever claim: once a minute. */
+const PUT_ALL_RIGHT_EVERY = 20;
 const ACQUIRE_AT_ONCE = 50;
 /** How far a replica may be above its fair share, as a part of it, before it hands endpoints over. */
 const SLACK = 0.1;
@@ -26,8 +31,10 @@ const HAND_OVER_AT_ONCE = 10;
 const HAND_OVER_MS = 90_000;
 /** The process ends within 10 s of SIGTERM: this long what is in flight may take. */
 const DRAIN_MS = 8_000;
+/** What is in flight when the endpoint is lost has no use for its outcome: this long its calls may take to end. */
+const LOST_MS = 1_000;
 
-class Holding implements HeldLease {
+class OwnLease implements HeldLease {
   private readonly controller = new AbortController();
   private until: number;
 
@@ -57,6 +64,11 @@ class Holding implements HeldLease {
   }
 }
 
+interface Owned {
+  lease: OwnLease;
+  worker: EndpointWorker;
+}
+
 /**
  * Owns endpoints — bots and portals — one replica each at a time, and runs a worker for every one it owns.
  * The same lease makes one poller per bot, one sender per chat and one limiter per portal. Replicas share evenly: one
@@ -67,16 +79,18 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private readonly logger = new Logger(EndpointSupervisor.name);
   /** Names this process in leases and attempts. */
   readonly instance = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  private readonly owned = new Map<string, { holding: Holding; worker: EndpointWorker }>();
+  private readonly owned = new Map<string, Owned>();
+  /** Endpoints on their way out, until their workers have come to rest and their leases are given up. */
+  private readonly ending = new Map<string, Promise<void>>();
+  /** How often it was begun and ended to take endpoints: odd while one such try is under way. */
+  private acquisitions = 0;
   /** Those of them that are on their way to another replica: they finish what is in flight and do nothing more. */
   private readonly handedOver = new Set<string>();
-  /** What ends at the same time, of whatever endpoints, is settled together. */
-  private readonly settlements = new GroupCommit<EndpointSettlements>(async (settlements) => {
-    const endpoints = await this.lanes.settle(settlements, this.instance);
-    if (endpoints.length > 0) this.events.emit('work', endpoints);
-  });
+  private readonly claims: LaneClaims;
+  private readonly settlements: LaneSettlements;
   private readonly loops: Promise<void>[] = [];
   private stopping = false;
+  private reconciled = 0;
 
   constructor(
     private readonly endpoints: EndpointsRepository,
@@ -86,7 +100,10 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     private readonly intake: IntakeService,
     private readonly environment: Environment,
     private readonly http: HttpAdapterHost,
-  ) {}
+  ) {
+    this.claims = new LaneClaims(lanes, events);
+    this.settlements = new LaneSettlements(lanes, events, this.instance);
+  }
 
   onApplicationBootstrap(): void {
     this.events.on('work', (endpoints) => {
@@ -108,14 +125,15 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       this.every(HEARTBEAT_MS, () => this.heartbeat()),
       this.every(ACQUIRE_MS, () => this.acquire()),
       this.every(LOOK_MS, () => this.look()),
+      this.every(RECONCILE_MS, () => this.reconcileAll()),
     );
   }
 
   /** Every endpoint this process drives, and whether it is well. */
   status(): { id: string; owned: boolean; healthy: boolean; detail?: string }[] {
-    return [...this.owned.values()].map(({ holding, worker }) => ({
+    return [...this.owned.values()].map(({ lease, worker }) => ({
       id: worker.endpoint,
-      owned: holding.held,
+      owned: lease.held,
       ...worker.health(),
     }));
   }
@@ -126,7 +144,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     const deadline = performance.now() + DRAIN_MS;
     await Promise.all([
       this.leave(),
-      ...[...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now(), true)),
+      ...[...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now())),
     ]);
     await Promise.race([Promise.all(this.loops), new Promise((resolve) => setTimeout(resolve, 500))]);
   }
@@ -134,42 +152,69 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private async heartbeat(): Promise<void> {
     if (this.owned.size === 0) return;
     const since = performance.now();
+    const { acquisitions } = this;
     const leases = new Map((await this.endpoints.heartbeat(this.instance)).map((lease) => [lease.endpoint, lease]));
-    for (const [endpoint, { holding }] of this.owned) {
+    for (const [endpoint, owned] of this.owned) {
       const lease = leases.get(endpoint);
-      if (lease && lease.fence === holding.lease.fence) {
-        holding.prolong(since);
-      } else if (holding.since < since) {
+      if (lease && lease.fence === owned.lease.lease.fence) {
+        owned.lease.prolong(since);
+      } else if (owned.lease.since < since) {
         this.logger.warn({ endpoint }, 'Another replica drives this endpoint now');
-        await this.giveUp(endpoint, 1_000, false);
+        this.lose(owned);
+      }
+    }
+    if (acquisitions % 2 === 1 || acquisitions !== this.acquisitions) return;
+    for (const [endpoint, lease] of leases) {
+      // Taken, but the answer never came: nobody drives it, and this heartbeat would keep it from everybody.
+      if (!this.owned.has(endpoint) && !this.ending.has(endpoint)) {
+        this.logger.warn({ endpoint }, 'A lease that nobody here knows of is given up');
+        void this.ends(endpoint, this.release(lease, { handOver: false }));
       }
     }
   }
 
   private async acquire(): Promise<void> {
+    this.acquisitions++;
+    try {
+      await this.takeShare();
+    } finally {
+      this.acquisitions++;
+    }
+  }
+
+  private async takeShare(): Promise<void> {
     const share = await this.endpoints.fairShare(this.instance);
     if (this.stopping) return this.leave();
     this.handOverSurplus(share);
     const room = Math.max(0, Math.min(ACQUIRE_AT_ONCE, share - this.owned.size));
     const since = performance.now();
-    for (const lease of await this.endpoints.acquire(this.instance, room)) {
-      // Our own lease ran out unnoticed and came back with a new fence: the old worker's knowledge is void.
-      if (this.owned.has(lease.endpoint)) await this.giveUp(lease.endpoint, 1_000, false);
-      if (this.stopping) {
-        await this.endpoints.release(lease, { handOver: false });
-        continue;
-      }
-      const holding = new Holding(lease, since);
-      const driver = this.drivers.create(lease.endpoint, holding);
-      if (!driver) continue;
-      const worker = new EndpointWorker(holding, driver, this.lanes, this.events, {
-        policy: this.environment.UNCERTAIN_POLICY,
-        settle: (settlements) => this.settlements.add(settlements),
-      });
-      this.owned.set(lease.endpoint, { holding, worker });
-      this.logger.log({ endpoint: lease.endpoint, fence: String(lease.fence) }, 'Driving endpoint');
-      worker.start();
+    const leases = await this.endpoints.acquire(this.instance, room);
+    const workers = await Promise.all(leases.map((lease) => this.drive(new OwnLease(lease, since))));
+    void this.reconcile(workers.filter((worker) => worker !== null));
+  }
+
+  /** Null: the process ends, or nobody knows how. */
+  private async drive(lease: OwnLease): Promise<EndpointWorker | null> {
+    const { endpoint, fence } = lease.lease;
+    const former = this.owned.get(endpoint);
+    // Our own lease ran out unnoticed and came back with a new fence: the old worker's knowledge is void.
+    if (former) this.lose(former);
+    await this.ending.get(endpoint);
+    if (this.stopping) {
+      await this.endpoints.release(lease.lease, { handOver: false });
+      return null;
     }
+    const driver = this.drivers.create(endpoint, lease);
+    if (!driver) return null;
+    const worker = new EndpointWorker(lease, driver, this.lanes, this.events, {
+      policy: this.environment.UNCERTAIN_POLICY,
+      claims: this.claims,
+      settlements: this.settlements,
+    });
+    this.owned.set(endpoint, { lease, worker });
+    this.logger.log({ endpoint, fence: String(fence) }, 'Driving endpoint');
+    worker.start();
+    return worker;
   }
 
   /** Any of them, so that bots and portals go in proportion; the larger the surplus, the more at once. */
@@ -186,7 +231,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private async handOver(endpoint: string): Promise<void> {
     this.logger.log({ endpoint }, 'Handing endpoint over');
     this.handedOver.add(endpoint);
-    await this.giveUp(endpoint, HAND_OVER_MS, true);
+    await this.giveUp(endpoint, HAND_OVER_MS);
     this.handedOver.delete(endpoint);
   }
 
@@ -203,23 +248,59 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     }
   }
 
-  private async giveUp(endpoint: string, timeoutMs: number, release: boolean): Promise<void> {
-    const entry = this.owned.get(endpoint);
-    if (!entry) return;
-    if (!release) entry.holding.end();
-    await entry.worker.stop(Math.max(0, timeoutMs)).catch((error: unknown) => {
+  private async reconcileAll(): Promise<void> {
+    const all = this.reconciled++ % PUT_ALL_RIGHT_EVERY === 0;
+    await this.survive(() => this.claims.putRight({ all }));
+    await this.reconcile([...this.owned.values()].map(({ worker }) => worker));
+  }
+
+  private reconcile(workers: EndpointWorker[]): Promise<void> {
+    return this.survive(() => this.claims.reconcile(workers));
+  }
+
+  /** What is made good a little later says nothing about the database that the other looks would not say. */
+  private async survive(work: () => Promise<void>): Promise<void> {
+    await work().catch((error: unknown) => {
+      this.logger[isStorageUnavailable(error) ? 'debug' : 'error']({ err: error }, 'Lanes could not be put right yet');
+    });
+  }
+
+  /** Lets go of an endpoint that is another owner's already; nobody waits for that. */
+  private lose(owned: Owned): void {
+    const { endpoint } = owned.worker;
+    owned.lease.end();
+    if (this.owned.get(endpoint) === owned) this.owned.delete(endpoint);
+    void this.ends(endpoint, this.comesToRest(owned, LOST_MS));
+  }
+
+  private async ends(endpoint: string, end: Promise<void>): Promise<void> {
+    this.ending.set(endpoint, end);
+    await end;
+    if (this.ending.get(endpoint) === end) this.ending.delete(endpoint);
+  }
+
+  private async giveUp(endpoint: string, timeoutMs: number): Promise<void> {
+    const owned = this.owned.get(endpoint);
+    if (!owned) return;
+    await this.comesToRest(owned, timeoutMs);
+    owned.lease.end();
+    if (this.owned.get(endpoint) !== owned) return;
+    this.owned.delete(endpoint);
+    await this.ends(endpoint, this.release(owned.lease.lease, { handOver: !this.stopping }));
+  }
+
+  private async comesToRest({ worker }: Owned, timeoutMs: number): Promise<void> {
+    await worker.stop(Math.max(0, timeoutMs)).catch((error: unknown) => {
+      const { endpoint } = worker;
       this.logger.error({ endpoint, err: error }, 'The endpoint did not come to rest; giving it up all the same');
     });
-    entry.holding.end();
-    if (this.owned.get(endpoint) === entry) this.owned.delete(endpoint);
-    if (release) await this.release(entry.holding.lease);
   }
 
   /** Until it is done: as long as this process lives, its heartbeat would prolong the lease. */
-  private async release(lease: Lease): Promise<void> {
+  private async release(lease: Lease, how: { handOver: boolean }): Promise<void> {
     for (;;) {
       try {
-        return await this.endpoints.release(lease, { handOver: !this.stopping });
+        return await this.endpoints.release(lease, how);
       } catch (error) {
         this.logger.warn({ endpoint: lease.endpoint, err: error }, 'The lease could not be given up yet');
         if (this.stopping) return;

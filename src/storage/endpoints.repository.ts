@@ -119,7 +119,7 @@ export async function assertLeases(connection: Queryable, leases: Lease[]): Prom
   const { rows } = await connection.query<{ id: string }>(
     `SELECT id FROM endpoints
       WHERE (id, owner, fence) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]))
-      ORDER BY id FOR SHARE`,
+      ORDER BY id FOR KEY SHARE`,
     [leases.map(({ endpoint }) => endpoint), leases.map(({ owner }) => owner), leases.map(({ fence }) => fence)],
   );
   const held = new Set(rows.map(({ id }) => id));

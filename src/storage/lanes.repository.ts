@@ -7,16 +7,48 @@ import type { Lease } from './lease.js';
 import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
 
+/** Priority of lanes that hold nothing but automatic texts: every other lane of the endpoint goes before them. */
+const BULK = 1_000;
+
 /** SQL: every priority that a lane may have. */
-const PRIORITIES = [...new Set(Object.values(PRIORITY))].map((priority) => `(${priority}::smallint)`).join(', ');
+const PRIORITIES = [...new Set([...Object.values(PRIORITY), BULK])]
+  .map((priority) => `(${priority}::smallint)`)
+  .join(', ');
 
 /** Statuses of one chat travel together. */
 const STATUS_HEADS = 20;
 
-/** SQL: the endpoint is no bot whose portal holds its answers back. */
-const notHeld = (endpoint: string) => `NOT EXISTS (
+/** Lanes left in the middle of a send that are looked at in one go. */
+const INTERRUPTED_AT_ONCE = 500;
+
+/** Fence under which a lane is busy with nobody: fences of leases begin with 1. */
+const NOBODY = 0;
+
+/** SQL: the endpoint is a bot, and the answers of its portal are paused. */
+const answersPaused = (endpoint: string) => `EXISTS (
   SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
    WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND p.hold_outbound_until > now())`;
+
+/** SQL: the endpoint where the lane l belongs, of whose chat k the bot is b; null without a chat. */
+const PLACE = `CASE WHEN l.channel = 'outbound' THEN 'bot:' || k.bot_id
+  WHEN k.id IS NOT NULL THEN coalesce('portal:' || b.portal_id, '') END`;
+
+/** SQL: the state of the lane's next delivery. */
+const HEAD_STATE = `(SELECT state FROM deliveries h WHERE h.lane_id = l.id ORDER BY seq LIMIT 1)`;
+
+/** SQL: the chat of a lane l, where it belongs. */
+const WITH_CHAT = `LEFT JOIN chat_links k ON k.id = l.chat_id LEFT JOIN bots b ON b.id = k.bot_id`;
+
+/** What one worker wants. */
+export interface ClaimRequest {
+  lease: Lease;
+  /** Lanes at most. */
+  limit: number;
+  /** Words of one chat at most. */
+  heads: number;
+  /** Automatic texts go first, for once. */
+  bulkFirst: boolean;
+}
 
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
 @Injectable()
@@ -36,85 +68,174 @@ export class LanesRepository {
                  AND l.due_at <= now()
                LIMIT 1) l)
        )
-       SELECT id AS endpoint FROM due WHERE ${notHeld('due.id')}`,
+       SELECT id AS endpoint FROM due WHERE NOT ${answersPaused('due.id')}`,
       [endpoints],
     );
     return rows.map((row) => row.endpoint);
   }
 
+  /** {@link claimTogether} for one. */
+  async claim(lease: Lease, limit: number, heads: number, bulkFirst = false): Promise<ClaimedLane[]> {
+    const [lanes] = await this.claimTogether([{ lease, limit, heads, bulkFirst }]);
+    return lanes!;
+  }
+
   /**
-   * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
-   * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
-   * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost, nor of a bot while the
-   * answers of its portal are held. A lane without deliveries changed while it was claimed.
+   * Claims lanes that are due, for each request up to its limit: live ones before automatic texts, and among themselves
+   * the most urgent first (a lane's priority is the head start in seconds that it gives to others, so that nothing
+   * waits for ever). Their heads — up to so many words of a chat — become `sending`, with the attempt.
+   * Claims nothing for a lease that is lost, nor for a bot while the answers of its portal are paused. A lane whose bot
+   * does not belong to the endpoint, or whose head somebody has begun to send, is set aside for {@link putRight}.
+   * Answers by request, in their order.
    */
-  async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
-    const { rows } = await this.db.query<ClaimRow>(
-      `WITH held AS MATERIALIZED (
-         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
+  async claimTogether(requests: ClaimRequest[]): Promise<ClaimedLane[][]> {
+    const { rows } = await this.db.query<ClaimRow & { request: number }>(
+      `WITH asked AS (
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::int[], $6::boolean[]) WITH ORDINALITY
+           AS a(endpoint, owner, fence, most, heads, bulk_first, request)
+       ), leased AS MATERIALIZED (
+         SELECT a.* FROM asked a JOIN endpoints e ON e.id = a.endpoint AND e.owner = a.owner AND e.fence = a.fence
+          WHERE NOT ${answersPaused('a.endpoint')}
+            -- The lease cannot change hands before the commit; one that is about to claims nothing.
+            FOR KEY SHARE OF e SKIP LOCKED
        ), candidates AS (
-         SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
-           FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
-             SELECT id, due_at FROM lanes
-              WHERE endpoint = $1 AND priority = p.priority AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
-              ORDER BY due_at LIMIT $4) c
-       ), due AS (
-         SELECT id FROM lanes
-          WHERE id IN (SELECT id FROM candidates ORDER BY turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
-          FOR UPDATE SKIP LOCKED
-       ), taken AS (
-         UPDATE lanes SET busy_fence = $3, busy_endpoint = $1, claim = claim + 1 FROM due WHERE lanes.id = due.id
-         RETURNING lanes.id, lanes.claim, lanes.chat_id, lanes.channel
+         SELECT a.request, a.endpoint, a.fence, a.heads, c.id
+           FROM leased a CROSS JOIN LATERAL (
+             SELECT d.id
+               FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
+                 SELECT id, due_at FROM lanes
+                  WHERE endpoint = a.endpoint AND priority = p.priority AND pending > 0 AND busy_fence IS NULL
+                    AND due_at <= now()
+                  ORDER BY due_at LIMIT a.most) d
+              ORDER BY (p.priority >= ${BULK}) <> a.bulk_first, d.due_at + make_interval(secs => p.priority)
+              LIMIT a.most) c
+       ), due AS MATERIALIZED (
+         SELECT l.id, l.claim + 1 AS claim, l.chat_id, l.channel, c.request, c.endpoint, c.fence, c.heads,
+                (${PLACE}) IS DISTINCT FROM c.endpoint OR ${HEAD_STATE} = 'sending' AS astray
+           FROM candidates c CROSS JOIN LATERAL (
+             SELECT * FROM lanes
+              -- Asked again of the row as it is once it is locked.
+              WHERE id = c.id AND endpoint = c.endpoint AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
+                FOR UPDATE SKIP LOCKED) l ${WITH_CHAT}
+       ), set_aside AS (
+         UPDATE lanes SET busy_fence = ${NOBODY}, busy_endpoint = NULL, claim = due.claim
+           FROM due WHERE lanes.id = due.id AND due.astray
        ), heads AS (
-         SELECT t.id AS lane_id, d.seq, d.message_id
-           FROM taken t CROSS JOIN LATERAL (
-             SELECT seq, message_id FROM deliveries WHERE lane_id = t.id ORDER BY seq LIMIT CASE WHEN t.channel IN ('status', 'reading') THEN $6::int ELSE $5::int END) d
+         SELECT due.*, h.seq, h.message_id
+           FROM due CROSS JOIN LATERAL (
+             SELECT seq, message_id, bool_and(state = 'queued') OVER (ORDER BY seq) AS in_turn
+               FROM deliveries WHERE lane_id = due.id
+              ORDER BY seq LIMIT CASE WHEN due.channel IN ('status', 'reading') THEN $7::int ELSE due.heads END) h
+          WHERE NOT due.astray AND h.in_turn
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
-           FROM heads
+           FROM heads h
           -- A message that took this place meanwhile cannot be seen by this statement, so the next one claims it.
-          WHERE deliveries.lane_id = heads.lane_id AND deliveries.seq = heads.seq AND deliveries.message_id = heads.message_id
-          RETURNING deliveries.*
+          WHERE deliveries.lane_id = h.id AND deliveries.seq = h.seq AND deliveries.message_id = h.message_id
+            AND deliveries.state = 'queued'
+          RETURNING deliveries.*, h.claim, h.chat_id, h.channel, h.request, h.endpoint, h.fence
+       ), taken AS (
+         UPDATE lanes SET busy_fence = d.fence, busy_endpoint = d.endpoint, claim = d.claim
+           FROM d WHERE lanes.id = d.lane_id
        )
-       SELECT t.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
-         FROM taken t JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
+       SELECT d.request::int, d.lane_id, d.claim, d.channel, ${WORK_COLUMNS}
+         FROM d JOIN chat_links c ON c.id = d.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
-         LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
-        ORDER BY t.id, d.seq`,
-      [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
+         JOIN messages m ON m.id = d.message_id
+        ORDER BY d.lane_id, d.seq`,
+      [
+        ...leaseColumns(requests.map(({ lease }) => lease)),
+        requests.map(({ limit }) => limit),
+        requests.map(({ heads }) => heads),
+        requests.map(({ bulkFirst }) => bulkFirst),
+        STATUS_HEADS,
+      ],
     );
-    return claimedLanes(rows);
+    return byRequest(requests, rows);
   }
 
   /**
-   * Undoes claims of this lease that were committed although their answer never came, so that nothing of them was
-   * sent: of all lanes but those that the caller knows to be under way.
+   * Puts lanes right that nobody may claim: those that claims have set aside or, with `all`, every one that holds work.
+   * One whose chat is gone is deleted, one that lies at an endpoint where its bot does not belong is moved, and of one
+   * that was free although its head was being sent nobody knows the outcome: it is interrupted. Returns the endpoints
+   * that have work by it.
    */
-  async unclaim(lease: Lease, known: bigint[]): Promise<void> {
-    await this.db.query(
-      `WITH stray AS (
-         UPDATE lanes SET busy_fence = NULL
-          WHERE endpoint = $1 AND busy_fence = $2 AND id <> ALL($3::bigint[])
-            AND EXISTS (SELECT FROM endpoints WHERE id = $1 AND owner = $4 AND fence = $2) RETURNING id
+  async putRight({ all }: { all: boolean }): Promise<string[]> {
+    const { rows } = await this.db.query<{ endpoint: string }>(
+      `WITH seen AS MATERIALIZED (
+         SELECT l.id, l.endpoint, ${PLACE} AS place FROM lanes l ${WITH_CHAT}
+          WHERE l.busy_fence = ${NOBODY}
+             OR $1 AND (l.busy_fence IS NOT NULL OR l.pending > 0) AND (${PLACE}) IS DISTINCT FROM l.endpoint
+       ), astray AS MATERIALIZED (
+         SELECT l.id, l.endpoint, s.place, ${HEAD_STATE} = 'sending' AS begun
+           FROM seen s JOIN lanes l ON l.id = s.id
+          -- Unless it was moved meanwhile. What is being sent is its owner's, unless there is no chat any more.
+          WHERE l.endpoint = s.endpoint AND (coalesce(l.busy_fence, ${NOBODY}) = ${NOBODY} OR s.place IS NULL)
+          ORDER BY l.chat_id, l.channel FOR UPDATE OF l SKIP LOCKED
+       ), gone AS (
+         DELETE FROM lanes USING astray a WHERE lanes.id = a.id AND a.place IS NULL RETURNING lanes.id
+       ), undone AS (
+         DELETE FROM deliveries USING gone WHERE lane_id = gone.id
+       ), put_right AS (
+         UPDATE lanes SET endpoint = a.place, busy_fence = CASE WHEN a.begun THEN ${NOBODY} END
+           FROM astray a WHERE lanes.id = a.id AND a.place IS NOT NULL AND (a.place <> a.endpoint OR a.begun IS NOT TRUE)
+         RETURNING lanes.endpoint
        )
-       UPDATE deliveries SET state = 'queued', attempts = attempts - 1
-         FROM stray WHERE lane_id = stray.id AND state = 'sending'`,
-      [lease.endpoint, lease.fence, known, lease.owner],
+       SELECT DISTINCT endpoint FROM put_right WHERE endpoint <> ''`,
+      [all],
     );
+    return rows.map((row) => row.endpoint);
   }
 
-  /** What the previous owner of the endpoint was sending when it stopped being the owner. */
-  async interrupted(lease: Lease, limit = 500): Promise<ClaimedLane[]> {
-    const { rows } = await this.db.query<ClaimRow>(
-      `SELECT t.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
-         FROM (SELECT * FROM lanes WHERE endpoint = $1 AND busy_fence IS NOT NULL AND busy_fence <> $2 LIMIT $3) t
+  /**
+   * Undoes claims under these leases that were committed although their answer never came, so that nothing of them was
+   * sent: of all lanes but those of the claims that the caller knows of. No claim under these leases may be under way.
+   * Returns the endpoints that have work by it.
+   */
+  async undoUnanswered(leases: Lease[], known: ClaimedLane[]): Promise<string[]> {
+    const { rows } = await this.db.query<{ endpoint: string }>(
+      `WITH leased AS MATERIALIZED (
+         SELECT a.endpoint, a.fence FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a(endpoint, owner, fence)
+           JOIN endpoints e ON e.id = a.endpoint AND e.owner = a.owner AND e.fence = a.fence
+            FOR KEY SHARE OF e SKIP LOCKED
+       ), unanswered AS MATERIALIZED (
+         SELECT l.id FROM lanes l JOIN leased a ON a.endpoint = l.busy_endpoint AND a.fence = abs(l.busy_fence)
+          WHERE l.busy_fence IS NOT NULL AND NOT ${isKnown('$4', '$5')}
+          ORDER BY l.chat_id, l.channel FOR UPDATE OF l SKIP LOCKED
+       ), freed AS (
+         UPDATE lanes SET busy_fence = NULL, busy_endpoint = NULL FROM unanswered u WHERE lanes.id = u.id
+         RETURNING lanes.id, lanes.endpoint
+       ), queued AS (
+         UPDATE deliveries SET state = 'queued', attempts = attempts - 1
+           FROM freed WHERE lane_id = freed.id AND state = 'sending'
+       )
+       SELECT DISTINCT endpoint FROM freed WHERE endpoint <> ''`,
+      [...leaseColumns(leases), ...claimColumns(known)],
+    );
+    return rows.map((row) => row.endpoint);
+  }
+
+  /**
+   * For each of these leases, lanes of its endpoint that are busy under a lease which nobody holds any more: their owner
+   * was killed, or lost the endpoint, in the middle of a send, perhaps before the bot moved here. Without the claims that
+   * the caller knows of; a lane that moved while its owner goes on is its owner's.
+   */
+  async interrupted(leases: Lease[], known: ClaimedLane[]): Promise<ClaimedLane[][]> {
+    const { rows } = await this.db.query<ClaimRow & { request: number }>(
+      `SELECT t.request::int, t.id AS lane_id, t.claim, t.channel, ${WORK_COLUMNS}
+         FROM (
+           SELECT l.*, a.request FROM unnest($1::text[]) WITH ORDINALITY AS a(endpoint, request)
+             JOIN lanes l ON l.endpoint = a.endpoint
+             LEFT JOIN endpoints e ON e.id = coalesce(l.busy_endpoint, l.endpoint)
+            WHERE l.busy_fence IS NOT NULL AND e.fence IS DISTINCT FROM abs(l.busy_fence) AND NOT ${isKnown('$2', '$3')}
+            LIMIT $4) t
          JOIN chat_links c ON c.id = t.chat_id JOIN bots b ON b.id = c.bot_id
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
          LEFT JOIN deliveries d ON d.lane_id = t.id AND d.state = 'sending' LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
-      [lease.endpoint, lease.fence, limit],
+      [leases.map(({ endpoint }) => endpoint), ...claimColumns(known), INTERRUPTED_AT_ONCE],
     );
-    return claimedLanes(rows);
+    return byRequest(leases, rows);
   }
 
   /**
@@ -246,6 +367,25 @@ export class LanesRepository {
       return discarded.length;
     });
   }
+}
+
+/** SQL: this claim of the lane l is one of those whose lanes and numbers are in these parameters. */
+const isKnown = (ids: string, numbers: string) =>
+  `EXISTS (SELECT FROM unnest(${ids}::bigint[], ${numbers}::bigint[]) AS k(id, claim) WHERE k.id = l.id AND k.claim = l.claim)`;
+
+const claimColumns = (lanes: ClaimedLane[]) => [lanes.map(({ id }) => id), lanes.map(({ claim }) => claim)];
+
+const leaseColumns = (leases: Lease[]) => [
+  leases.map(({ endpoint }) => endpoint),
+  leases.map(({ owner }) => owner),
+  leases.map(({ fence }) => fence),
+];
+
+/** Rows that name their request, from 1, lane by lane. */
+function byRequest<Row extends ClaimRow & { request: number }>(requests: unknown[], rows: Row[]): ClaimedLane[][] {
+  const groups = requests.map((): Row[] => []);
+  for (const row of rows) groups[row.request - 1]!.push(row);
+  return groups.map(claimedLanes);
 }
 
 /** What a person decided stands among the attempts: nobody can say later that the program did it. */

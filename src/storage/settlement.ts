@@ -11,6 +11,12 @@ import { LONG_WAIT_MS, noteWaits, untoldWaits, WAITS, type WaitNote } from './to
 /** The client's next words; `session`: or a session that begins without them. */
 export type WaitsFor = 'words' | 'session';
 
+/**
+ * Whether a message may have arrived although nobody knows. `none`: it has not. `earlier`: an attempt before this one
+ * may have brought it. `open`: this one may have, and may still; `over`: its request is over, whatever it did.
+ */
+export type Doubt = 'none' | 'earlier' | 'open' | 'over';
+
 /** What became of one claimed delivery. */
 export interface Settlement {
   seq: bigint;
@@ -20,12 +26,8 @@ export interface Settlement {
   waitsFor?: WaitsFor;
   code?: string;
   detail?: string;
-  /** With `retry`: nobody knows whether this attempt or one before it arrived. */
-  unknown?: boolean;
-  /** With `retry`: it is this attempt that nobody knows about. */
-  unclear?: boolean;
-  /** With `unclear`: the request is over, whatever it did. */
-  over?: boolean;
+  /** With `retry` or `postponed`; absent: what is known of earlier attempts stays as it is. */
+  doubt?: Doubt;
   /** Parts that Telegram took, in order, also when a later part must be tried again. */
   telegramMessageIds?: bigint[];
   /** Which part each of them is; counted from 0 when absent. */
@@ -107,7 +109,7 @@ export async function settle(
             kind: delivery.kind,
             number: delivery.attempt,
             started_at: delivery.startedAt,
-            outcome: settlement.outcome === 'retry' && settlement.unclear ? 'unknown' : settlement.outcome,
+            outcome: settlement.doubt === 'open' || settlement.doubt === 'over' ? 'unknown' : settlement.outcome,
             code: settlement.code ?? null,
             detail: settlement.detail ?? null,
           })),
@@ -134,8 +136,9 @@ export async function settle(
      ), again AS (
        UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
               seq = CASE WHEN r.waits AND d.seq < ${BEHIND} THEN d.seq + ${BEHIND} ELSE d.seq END,
-              unknown_since = CASE WHEN r.unclear AND r.over THEN 'epoch' WHEN r.unclear THEN d.started_at WHEN r.unknown THEN coalesce(d.unknown_since, d.started_at) END
-         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, waits boolean, unknown boolean, unclear boolean, over boolean, attempts int)
+              unknown_since = CASE r.doubt WHEN 'over' THEN 'epoch' WHEN 'open' THEN d.started_at
+                                       WHEN 'earlier' THEN coalesce(d.unknown_since, d.started_at) END
+         FROM jsonb_to_recordset($2::jsonb) AS r(lane_id bigint, seq bigint, waits boolean, doubt text, attempts int)
         WHERE d.lane_id = r.lane_id AND d.seq = r.seq
      ), settled AS (
        SELECT r.id, r.due_in_ms, r.waits_for, r.claimed, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
@@ -154,9 +157,7 @@ export async function settle(
           lane_id: lane.id,
           seq: delivery.seq,
           waits: settlement.waitsFor !== undefined,
-          unknown: settlement.unknown ?? delivery.unknown,
-          unclear: settlement.unknown === true && settlement.unclear === true,
-          over: settlement.over === true,
+          doubt: settlement.doubt ?? (delivery.unknown ? 'earlier' : 'none'),
           attempts: settlement.outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
         })),
       ),

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { UpstreamError, type UpstreamErrorKind } from '../../src/common/upstream-error.js';
 import type { DeliveryResult, EndpointDriver, HeldLease, LaneResult } from '../../src/relay/endpoint-driver.js';
 import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
+import { LaneClaims } from '../../src/relay/lane-claims.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
@@ -123,7 +125,8 @@ class ScriptedDriver implements EndpointDriver {
   next(worker: EndpointWorker): Promise<ClaimedLane | null> {
     return new Promise((resolve) => {
       this.asked = resolve;
-      worker.wake();
+      // It said that asking again is worth nothing for long.
+      worker.refresh();
     });
   }
 
@@ -177,13 +180,15 @@ class Replica {
         return !controller.signal.aborted;
       },
     };
-    this.worker = new EndpointWorker(held, this.driver, lanes, new RelayEvents(), {
+    const events = new RelayEvents();
+    const claims = new LaneClaims(lanes, events);
+    this.worker = new EndpointWorker(held, this.driver, lanes, events, {
       policy,
-      settle: async (settlements) => {
-        await lanes.settle([settlements], lease.owner);
-      },
+      claims,
+      settlements: new LaneSettlements(lanes, events, lease.owner),
     });
     this.worker.start();
+    void claims.reconcile([this.worker]);
   }
 
   async dies(): Promise<void> {

@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { UpstreamError, type UpstreamErrorFields } from '../../src/common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult } from '../../src/relay/endpoint-driver.js';
 import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
+import { LaneClaims } from '../../src/relay/lane-claims.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
@@ -21,9 +23,13 @@ class ManualDriver implements EndpointDriver {
   readonly inDoubt = IN_DOUBT;
   readonly headsPerLane = 1;
   readonly sent: { lane: ClaimedLane; at: number; answer: (result: LaneResult) => void }[] = [];
+  asked = 0;
+  /** What the limits of the network allow; null: everything. */
+  limit: { granted: number; retryInMs: number } | null = null;
 
   permits(max: number) {
-    return Promise.resolve({ granted: max, retryInMs: 0 });
+    this.asked++;
+    return Promise.resolve(this.limit ?? { granted: max, retryInMs: 0 });
   }
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
     return lanes.map((lane) => new Promise((answer) => void this.sent.push({ lane, at: performance.now(), answer })));
@@ -61,6 +67,7 @@ let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let lanes: LanesRepository;
 let lease: Lease;
 let worker: EndpointWorker;
+let claims: LaneClaims;
 let driver: ManualDriver;
 let controller: AbortController;
 
@@ -96,13 +103,20 @@ function begin(settle?: Promise<void>): void {
     },
   };
   driver = new ManualDriver();
-  worker = new EndpointWorker(held, driver, lanes, new RelayEvents(), {
-    policy: 'hold',
-    settle: async (settlements) => {
+  const events = new RelayEvents();
+  const slow: Pick<LanesRepository, 'settle'> = {
+    settle: async (...args) => {
       await settle;
-      await lanes.settle([settlements], 'me');
+      return lanes.settle(...args);
     },
+  };
+  claims = new LaneClaims(lanes, events);
+  worker = new EndpointWorker(held, driver, lanes, events, {
+    policy: 'hold',
+    claims,
+    settlements: new LaneSettlements(slow as LanesRepository, events, 'me'),
   });
+  events.on('work', () => worker.wake());
   worker.start();
 }
 
@@ -138,9 +152,9 @@ describe('what a crash would leave in doubt', () => {
 });
 
 it('sends what a claim took whose answer was lost', async () => {
-  const claim = lanes.claim.bind(lanes);
-  lanes.claim = async (...args) => {
-    lanes.claim = claim;
+  const claim = lanes.claimTogether.bind(lanes);
+  lanes.claimTogether = async (...args) => {
+    lanes.claimTogether = claim;
     await claim(...args);
     throw new Error('Connection terminated unexpectedly');
   };
@@ -158,6 +172,7 @@ describe('trouble that is not the network’s', () => {
     await storage.db.query(`UPDATE endpoints SET fence = fence + 1 WHERE id = 'bot:1'`);
     lease = { ...lease, fence: lease.fence + 1n };
     begin();
+    await claims.reconcile([worker]);
     await driver.sends(3, 3_000);
   });
 
@@ -170,4 +185,88 @@ describe('trouble that is not the network’s', () => {
     driver.failed(3, { kind: 'not_sent', scope: 'chat', code: '429', retryAfterMs: 60_000 });
     await driver.sends(7, 3_000);
   });
+});
+
+describe('the limits of the network', () => {
+  it('are asked for when it is worth asking, not whenever there is new work', async () => {
+    begin();
+    await driver.sends(IN_DOUBT);
+    driver.limit = { granted: 0, retryInMs: 900 };
+    driver.delivered(0);
+    await expect.poll(() => driver.asked).toBeGreaterThan(1);
+    await sleep(300);
+    const { asked } = driver;
+    for (let n = 0; n < 20; n++) {
+      worker.wake();
+      await sleep(10);
+    }
+    expect(driver.asked).toBe(asked);
+    driver.limit = null;
+    await driver.sends(IN_DOUBT + 1, 3_000);
+  });
+
+  it('are asked for again at once after a result, and after the endpoint changed', async () => {
+    begin();
+    await driver.sends(IN_DOUBT);
+    driver.limit = { granted: 0, retryInMs: 60_000 };
+    driver.delivered(0);
+    await expect.poll(() => driver.asked).toBeGreaterThan(1);
+    await sleep(300);
+    driver.limit = null;
+    const before = performance.now();
+    driver.delivered(1);
+    await driver.sends(IN_DOUBT + 2, 900);
+    driver.limit = { granted: 0, retryInMs: 60_000 };
+    driver.delivered(2);
+    await sleep(300);
+    driver.limit = null;
+    worker.refresh();
+    await driver.sends(IN_DOUBT + 3, 900);
+    expect(performance.now() - before).toBeLessThan(2_000);
+  });
+
+  it('hold for every chat when the network names a pause for the whole endpoint', async () => {
+    begin();
+    await driver.sends(IN_DOUBT);
+    driver.failed(0, { kind: 'not_sent', scope: 'endpoint', code: '429', retryAfterMs: 1_500 });
+    // What was on its way already arrives, which says nothing about the pause.
+    driver.delivered(1);
+    driver.delivered(2);
+    const from = performance.now();
+    await driver.sends(IN_DOUBT + 3, 10_000);
+    const pauses = driver.sent.slice(IN_DOUBT).map(({ at }) => Math.round(at - from));
+    expect(Math.min(...pauses)).toBeGreaterThan(1_400);
+    expect(Math.max(...pauses)).toBeLessThan(5_000);
+  });
+});
+
+it('lets automatic texts go first in one of ten claims', async () => {
+  const asked: boolean[] = [];
+  lanes.claimTogether = (requests) => {
+    asked.push(...requests.map(({ bulkFirst }) => bulkFirst));
+    return Promise.resolve(requests.map(() => []));
+  };
+  begin();
+  for (const end = performance.now() + 5_000; asked.length < 20 && performance.now() < end; await sleep(2)) {
+    worker.wake();
+  }
+  expect(asked.slice(0, 20).flatMap((bulkFirst, n) => (bulkFirst ? [n + 1] : []))).toEqual([10, 20]);
+});
+
+it('records what was interrupted once, and goes on with the chat', async () => {
+  const [left] = await lanes.claim(lease, 1, 1);
+  await storage.db.query(`UPDATE endpoints SET fence = fence + 1 WHERE id = 'bot:1'`);
+  lease = { ...lease, fence: lease.fence + 1n };
+  let writeDown = () => {};
+  begin(new Promise((resolve) => (writeDown = resolve)));
+  await claims.reconcile([worker]);
+  await claims.reconcile([worker]);
+  writeDown();
+  const message = left!.deliveries[0]!.message.id;
+  const outcomes = async () =>
+    (await storage.db.query(`SELECT outcome, code FROM attempts WHERE message_id = $1`, [message])).rows;
+  await expect.poll(outcomes).toEqual([{ outcome: 'uncertain', code: 'INTERRUPTED' }]);
+  await claims.reconcile([worker]);
+  await sleep(100);
+  expect(await outcomes()).toHaveLength(1);
 });

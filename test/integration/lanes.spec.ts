@@ -70,12 +70,12 @@ describe('lanes', () => {
     expect(await lanes.claim(portal, 10, 1)).toEqual([]);
     await expect(settle(portal, claimed, {})).rejects.toThrow(LeaseLostError);
     expect(await rows(`SELECT FROM messages WHERE state = 'delivered'`)).toEqual([]);
-    const interrupted = await lanes.interrupted(heir);
+    const [interrupted] = (await lanes.interrupted([heir], [])) as [ClaimedLane[]];
     expect(heads(interrupted)).toEqual(heads(claimed));
-    await settle(heir, interrupted, { outcome: 'retry', unknown: true });
+    await settle(heir, interrupted, { outcome: 'retry', doubt: 'earlier' });
     const [again] = (await lanes.claim(heir, 10, 1)).filter(({ id }) => id === claimed[0]!.id);
     expect(again!.deliveries[0]).toMatchObject({ attempt: 2, unknown: true });
-    expect(await lanes.interrupted(heir)).toEqual([]);
+    expect(await lanes.interrupted([heir], [])).toEqual([[]]);
   });
 
   it('lets a chat wait for its retry and goes on with others', async () => {

@@ -42,6 +42,22 @@ describe('leases', () => {
     expect(await endpoints.acquire('b', 50)).toEqual([]);
   });
 
+  it('prolongs while a write of the owner takes its time', async () => {
+    const held = await endpoints.acquire('a', 50);
+    await expire();
+    let commit = () => {};
+    const committed = new Promise<void>((resolve) => (commit = resolve));
+    const writing = storage.db.transaction(async (connection) => {
+      await assertLease(connection, held[0]!);
+      await committed;
+    });
+    const beat = endpoints.heartbeat('a').then((leases) => leases.length);
+    const late = new Promise((resolve) => setTimeout(resolve, 5_000, 'the heartbeat waits'));
+    expect(await Promise.race([beat, late])).toBe(held.length);
+    commit();
+    await Promise.all([writing, beat]);
+  });
+
   it('frees at once what is given up, and only what is one’s own', async () => {
     const [held] = await endpoints.acquire('a', 50);
     await endpoints.release({ ...held!, fence: held!.fence - 1n }, { handOver: false });

@@ -1,0 +1,110 @@
+import type { ClaimedLane } from '../storage/claimed-lane.js';
+import type { ClaimRequest, LanesRepository } from '../storage/lanes.repository.js';
+import type { Lease } from '../storage/lease.js';
+import { GroupCommit } from './group-commit.js';
+import type { RelayEvents } from './relay-events.js';
+
+/** Requests of one statement at most. */
+const TOGETHER_AT_MOST = 500;
+
+/** Whoever drives an endpoint, as far as its claims are concerned. */
+export interface Claimant {
+  readonly lease: Lease;
+  /** Lanes that somebody else left in the middle of a send; they count as claimed by this one. */
+  takeInterrupted(lanes: ClaimedLane[]): void;
+}
+
+/**
+ * All claims of this process. Workers that want lanes at the same moment share one statement: it costs about as much
+ * as the claim of one. One statement runs at a time, and whoever asks meanwhile is in the next. What was claimed stays
+ * open until it is closed, which tells claims that nobody knows of from those that are under way.
+ */
+export class LaneClaims {
+  private readonly requests = new GroupCommit<ClaimRequest & { claimed: ClaimedLane[] }>(
+    (requests) => this.inTurn(() => this.take(requests)),
+    TOGETHER_AT_MOST,
+    1,
+  );
+  private readonly open = new Map<ClaimedLane, Lease>();
+  /** Leases under which a claim failed, and nobody knows whether it was committed. */
+  private readonly inDoubt = new Map<string, Lease>();
+  private latest: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly lanes: LanesRepository,
+    private readonly events: RelayEvents,
+  ) {}
+
+  /** Lanes that are due; each is to be closed. Rejects when nobody knows whether the claim was made. */
+  async claim(request: ClaimRequest): Promise<ClaimedLane[]> {
+    const asked = { ...request, claimed: [] };
+    await this.requests.add(asked);
+    return asked.claimed;
+  }
+
+  /** The lane was settled, or is another owner's to settle. */
+  close(lane: ClaimedLane): void {
+    this.open.delete(lane);
+  }
+
+  /**
+   * Brings the tables and what is known here together, for these and whatever happened: claims whose answer never came
+   * are undone, because nothing of them was sent; lanes that an owner left when it ceased to be one go to whoever drives
+   * their endpoint now.
+   */
+  async reconcile(claimants: Claimant[]): Promise<void> {
+    if (claimants.length === 0) return;
+    const leases = claimants.map(({ lease }) => lease);
+    // No claim runs meanwhile: one whose answer is on its way would look as if it had none.
+    await this.inTurn(async () => {
+      await this.undoUnanswered(leases);
+      const interrupted = await this.lanes.interrupted(leases, this.openUnder(leases));
+      claimants.forEach((claimant, index) => {
+        const lanes = interrupted[index]!;
+        if (lanes.length === 0) return;
+        for (const lane of lanes) this.open.set(lane, claimant.lease);
+        claimant.takeInterrupted(lanes);
+      });
+    });
+  }
+
+  /** Every lane with work has a chat and lies where its bot belongs; see {@link LanesRepository.putRight}. */
+  async putRight(lanes: { all: boolean }): Promise<void> {
+    this.work(await this.lanes.putRight(lanes));
+  }
+
+  private async take(requests: (ClaimRequest & { claimed: ClaimedLane[] })[]): Promise<void> {
+    if (this.inDoubt.size > 0) {
+      await this.undoUnanswered([...this.inDoubt.values()]);
+      this.inDoubt.clear();
+    }
+    const claimed = await this.lanes.claimTogether(requests).catch((error: unknown) => {
+      for (const { lease } of requests) this.inDoubt.set(lease.endpoint, lease);
+      throw error;
+    });
+    requests.forEach((request, index) => {
+      request.claimed = claimed[index]!;
+      for (const lane of request.claimed) this.open.set(lane, request.lease);
+    });
+  }
+
+  private async undoUnanswered(leases: Lease[]): Promise<void> {
+    this.work(await this.lanes.undoUnanswered(leases, [...this.open.keys()]));
+  }
+
+  private openUnder(leases: Lease[]): ClaimedLane[] {
+    // Under a lease that was lost even our own sends are interrupted: their outcome will come too late.
+    const held = new Set(leases);
+    return [...this.open].filter(([, lease]) => held.has(lease)).map(([lane]) => lane);
+  }
+
+  private work(endpoints: string[]): void {
+    if (endpoints.length > 0) this.events.emit('work', endpoints);
+  }
+
+  private inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = this.latest.then(work);
+    this.latest = turn.catch(() => undefined);
+    return turn;
+  }
+}

@@ -1,0 +1,51 @@
+import { Logger } from '@nestjs/common';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
+import type { LanesRepository } from '../storage/lanes.repository.js';
+import { LeaseLostError } from '../storage/lease.js';
+import type { EndpointSettlements, LaneSettlement } from '../storage/settlement.js';
+import type { HeldLease } from './endpoint-driver.js';
+import { GroupCommit } from './group-commit.js';
+import type { RelayEvents } from './relay-events.js';
+
+const LANES_PER_COMMIT = 200;
+/** Before an outcome that could not be recorded is tried again. */
+const PAUSE_MS = 500;
+
+/** Records what became of lanes; what ends at the same time, of whatever endpoints, is committed together. */
+export class LaneSettlements {
+  private readonly logger = new Logger(LaneSettlements.name);
+  private readonly commits = new GroupCommit<EndpointSettlements>(async (settlements) => {
+    const endpoints = await this.lanes.settle(settlements, this.instance);
+    if (endpoints.length > 0) this.events.emit('work', endpoints);
+  }, LANES_PER_COMMIT);
+
+  constructor(
+    private readonly lanes: LanesRepository,
+    private readonly events: RelayEvents,
+    /** Names this process in attempts. */
+    private readonly instance: string,
+  ) {}
+
+  /**
+   * Resolves once the outcome is recorded; again and again while the lease is ours. False: it never will be, because
+   * the endpoint is another owner's, who treats what was in flight as unknown.
+   */
+  async record({ lease, signal }: HeldLease, settlement: LaneSettlement): Promise<boolean> {
+    for (;;) {
+      try {
+        await this.commits.add({ lease, lanes: [settlement] });
+        return true;
+      } catch (error) {
+        if (error instanceof LeaseLostError) {
+          this.logger.warn({ endpoint: lease.endpoint, lane: String(settlement.lane.id) }, error.message);
+          return false;
+        }
+        // The supervisor says once that the database is away.
+        const log = isStorageUnavailable(error) ? 'debug' : 'error';
+        this.logger[log]({ endpoint: lease.endpoint, err: error }, 'An outcome cannot be recorded yet');
+        if (signal.aborted) return false;
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+  }
+}
