@@ -1,3 +1,4 @@
+import { lockChatsOf } from './chat-locks.js';
 import type { Queryable } from './database.service.js';
 import { jsonb } from './json.js';
 import type { NewDelivery } from './outbox.js';
@@ -37,7 +38,8 @@ interface Route {
 export async function routeReports(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
   if (reports.length === 0) return { deliveries: [], endpoints: [] };
   const ids = reports.map(({ messageId }) => messageId);
-  // Chats that are there stay until the commit.
+  // A statement of its own: the next one sees what was committed while this one waited.
+  await lockChatsOf(connection, ids);
   const { rows } = await connection.query<Route>(
     `SELECT m.id AS message_id, m.portal_id, c.id AS chat_id, c.portal_id AS chat_portal_id,
             c.portal_id IS NULL OR (c.portal_id = m.portal_id AND (m.bitrix_line_id IS NULL OR m.bitrix_line_id = b.line_id))
@@ -45,8 +47,7 @@ export async function routeReports(connection: Queryable, reports: Report[]): Pr
             c.title <> c.external_id AS known, m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AS dialog,
             m.direction = 'outbound' AND m.author_id = '0' AS nobodys
        FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN bots b ON b.id = c.bot_id
-      WHERE m.id = ANY($1::bigint[])
-      ORDER BY c.id FOR KEY SHARE OF c`,
+      WHERE m.id = ANY($1::bigint[])`,
     [ids],
   );
   const routes = new Map(rows.map((row) => [row.message_id, row]));
@@ -101,15 +102,32 @@ async function keepReports(connection: Queryable, reports: Report[]): Promise<st
   return [...new Set(rows.map((row) => `portal:${row.portal_id}`))];
 }
 
-/** SQL: parameters $1 bot, $2 portal and $3 line that it serves now; where its chats' notes and reports were to go. */
-const LEFT_BEHIND = `
-  SELECT d.lane_id, d.seq, d.kind, d.payload, m.id AS message_id, m.portal_id, m.bitrix_line_id, m.bitrix_chat_id,
-         c.external_id
-    FROM deliveries d JOIN lanes l ON l.id = d.lane_id JOIN chat_links c ON c.id = l.chat_id
-    JOIN messages m ON m.id = d.message_id
-   WHERE c.bot_id = $1 AND l.channel IN ('inbound', 'status') AND d.state = 'queued' AND d.kind IN ('note', 'status')
-     AND m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AND m.bitrix_line_id IS NOT NULL
-     AND (m.portal_id, m.bitrix_line_id) IS DISTINCT FROM ($2::bigint, $3::text)`;
+/**
+ * SQL: takes notes and reports out of the lanes l of chats c where they belong to another dialog than the lanes lead to
+ * (p: portal_id and line_id that the lanes lead to), and keeps those whose dialog is known for it. `strays`: whatever is
+ * about another portal's message goes as well, dialog or not; the bot's new portal must not learn of it.
+ */
+const leaveBehind = (lanes: string, { strays }: { strays: boolean }) => `
+  WITH left_behind AS MATERIALIZED (
+    SELECT d.lane_id, d.seq, d.kind, d.payload, m.id AS message_id, m.portal_id, m.bitrix_line_id, m.bitrix_chat_id,
+           c.external_id, k.known
+      FROM ${lanes} JOIN deliveries d ON d.lane_id = l.id JOIN messages m ON m.id = d.message_id
+      CROSS JOIN LATERAL (
+        SELECT m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AND (d.kind = 'note' OR m.bitrix_line_id IS NOT NULL)
+            AND d.kind IN ('note', 'status') AS known) k
+     WHERE l.channel <> 'outbound' AND d.state = 'queued' AND d.kind IN ('note', 'status', 'reading')
+       AND (m.portal_id IS DISTINCT FROM p.portal_id OR m.bitrix_line_id <> coalesce(p.line_id, ''))
+       AND (k.known ${strays ? 'OR m.portal_id <> p.portal_id' : ''})
+  ), gone AS (
+    DELETE FROM deliveries d USING left_behind r WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND d.state = 'queued'
+    RETURNING r.*
+  ), emptied AS (
+    UPDATE lanes SET pending = pending - g.deliveries
+      FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id
+  )
+  INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
+  SELECT portal_id, message_id, kind, bitrix_line_id, bitrix_chat_id, external_id, payload FROM gone
+   WHERE known ORDER BY lane_id, seq RETURNING portal_id`;
 
 /** The bot has left a line: what waits on its lanes for a dialog there is told there. */
 export async function leaveReports(
@@ -117,20 +135,20 @@ export async function leaveReports(
   botId: bigint,
   line: { portalId: bigint; lineId: string } | null,
 ): Promise<void> {
-  await connection.query(
-    `WITH left_behind AS MATERIALIZED (${LEFT_BEHIND}
-     ), gone AS (
-       DELETE FROM deliveries d USING left_behind r WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND d.state = 'queued'
-       RETURNING r.*
-     ), emptied AS (
-       UPDATE lanes SET pending = pending - g.deliveries
-         FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id
-     )
-     INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
-     SELECT portal_id, message_id, kind, bitrix_line_id, bitrix_chat_id, external_id, payload FROM gone
-      ORDER BY lane_id, seq`,
-    [botId, line?.portalId ?? null, line?.lineId ?? null],
-  );
+  const lanes = `(SELECT $2::bigint AS portal_id, $3::text AS line_id) p JOIN chat_links c ON c.bot_id = $1
+      JOIN lanes l ON l.chat_id = c.id`;
+  await connection.query(leaveBehind(lanes, { strays: false }), [botId, line?.portalId ?? null, line?.lineId ?? null]);
+}
+
+/**
+ * What comes back to these lanes after their bot went to another line or portal is told where it belongs, or nobody.
+ * To be called with the chats locked. Returns the endpoints that have work by it.
+ */
+export async function leaveStrayReports(connection: Queryable, laneIds: bigint[]): Promise<string[]> {
+  if (laneIds.length === 0) return [];
+  const lanes = `lanes l JOIN chat_links c ON c.id = l.chat_id JOIN bots p ON p.id = c.bot_id AND l.id = ANY($1::bigint[])`;
+  const { rows } = await connection.query<{ portal_id: bigint }>(leaveBehind(lanes, { strays: true }), [laneIds]);
+  return [...new Set(rows.map((row) => `portal:${row.portal_id}`))];
 }
 
 /** Code of the note on answers that waited for a bot when it was removed. */

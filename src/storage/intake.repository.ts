@@ -27,6 +27,7 @@ import { welcome } from './welcome.js';
 import {
   changedByOperator,
   deleteByClient,
+  lockChatsOfAnswers,
   quoteReplaced,
   reviseByClient,
   reviseByFoundChanges,
@@ -108,6 +109,7 @@ export class IntakeRepository {
     asOf: Date,
   ): Promise<Intake> {
     return this.db.transaction(async (connection) => {
+      await lockChatsOfAnswers(connection, [...messages, ...changes]);
       const work = [
         ...(await reviseByFoundChanges(connection, changes, asOf)),
         ...(await lostReports(connection, messages)),
@@ -397,6 +399,7 @@ async function holdAnswers(connection: Queryable, portalIds: bigint[] | null): P
 async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {
   const fresh = await firstSeen(connection, changes);
   const work: NewDelivery[] = [];
+  await lockChatsOfAnswers(connection, fresh);
   for (const change of fresh) {
     const message = await changedByOperator(connection, change);
     if (message) work.push(...(await reviseByOperator(connection, message, change)));

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { lockChatsOf } from './chat-locks.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { routeReports } from './dialog-reports.js';
-import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
@@ -240,24 +240,12 @@ export class LanesRepository {
 
   /**
    * Records what became of claimed lanes of any endpoints, in one transaction: attempts, messages, links, what was
-   * learned, the lanes themselves and the follow-up work. Returns the endpoints that have work due now.
-   * Throws LeaseLostError, and writes nothing, when another replica has taken over one of the endpoints.
+   * learned, the lanes themselves and the follow-up work. Returns the endpoints that have work due now. May be repeated
+   * when nobody knows whether it was committed: what is settled stays as it is. Throws LeaseLostError, and writes
+   * nothing, when another replica has taken over one of the endpoints.
    */
   settle(settlements: EndpointSettlements[], instance: string): Promise<string[]> {
-    return this.db.transaction(
-      async (connection) => {
-        await assertLeases(
-          connection,
-          settlements.map(({ lease }) => lease),
-        );
-        return settle(
-          connection,
-          settlements.flatMap(({ lanes }) => lanes),
-          instance,
-        );
-      },
-      { limitMs: HOT_LIMIT_MS },
-    );
+    return this.db.transaction((connection) => settle(connection, settlements, instance), { limitMs: HOT_LIMIT_MS });
   }
 
   /**
@@ -266,9 +254,11 @@ export class LanesRepository {
    */
   async wakeForgotten(endpoint: string): Promise<void> {
     await this.db.query(
-      `UPDATE lanes l SET due_at = now()
-        WHERE endpoint = $1 AND due_at = 'infinity' AND pending > 0 AND busy_fence IS NULL
-          AND EXISTS (SELECT FROM deliveries d WHERE d.lane_id = l.id AND d.seq < ${BEHIND})`,
+      `UPDATE lanes SET due_at = now() WHERE id IN (
+         SELECT l.id FROM lanes l
+          WHERE endpoint = $1 AND due_at = 'infinity' AND pending > 0 AND busy_fence IS NULL
+            AND EXISTS (SELECT FROM deliveries d WHERE d.lane_id = l.id AND d.seq < ${BEHIND})
+          ORDER BY chat_id, channel FOR UPDATE)`,
       [endpoint],
     );
   }
@@ -279,8 +269,11 @@ export class LanesRepository {
    */
   async wake(endpoint: string, laneIds: bigint[] | null = null): Promise<void> {
     await this.db.query(
-      `UPDATE lanes SET due_at = now()
-        WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND due_at < 'infinity' AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))`,
+      `UPDATE lanes SET due_at = now() WHERE id IN (
+         SELECT id FROM lanes
+          WHERE endpoint = $1 AND pending > 0 AND due_at > now() AND due_at < 'infinity'
+            AND ($2::bigint[] IS NULL OR id = ANY($2::bigint[]))
+          ORDER BY chat_id, channel FOR UPDATE)`,
       [endpoint, laneIds],
     );
   }
@@ -291,6 +284,7 @@ export class LanesRepository {
    */
   retry(messageIds: bigint[]): Promise<{ retried: number; endpoints: string[] }> {
     return this.db.transaction(async (connection) => {
+      await lockChatsOf(connection, messageIds);
       const { rows } = await connection.query<{
         id: bigint;
         chat_id: bigint;
@@ -330,6 +324,7 @@ export class LanesRepository {
    */
   resolve(messageId: bigint, outcome: 'delivered' | 'failed'): Promise<string[] | null> {
     return this.db.transaction(async (connection) => {
+      await lockChatsOf(connection, [messageId]);
       const { rows } = await connection.query<{ known: boolean }>(
         `UPDATE messages m
             SET state = $2::"MessageState",

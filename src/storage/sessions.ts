@@ -18,6 +18,11 @@ export const newerSession = (a: string, b: string) =>
  */
 export async function noteSessions(connection: Queryable, portalId: bigint, news: SessionNews[]): Promise<string[]> {
   const begun: bigint[] = [];
+  await connection.query(
+    `SELECT FROM chat_links WHERE portal_id = $1 AND external_id = ANY($2::text[])
+      ORDER BY bot_id, external_id FOR NO KEY UPDATE`,
+    [portalId, news.map(({ externalChatId }) => externalChatId)],
+  );
   for (const { externalChatId, lineId, sessionId, open } of news) {
     const newer = newerSession('$4::text', 'c.bitrix_session_id');
     const { rows } = await connection.query<{ id: bigint; dialog_open: boolean | null }>(
@@ -41,8 +46,12 @@ export async function noteSessions(connection: Queryable, portalId: bigint, news
  */
 async function wakeWaiting(connection: Queryable, chatIds: bigint[]): Promise<string[]> {
   const { rows } = await connection.query<{ endpoint: string }>(
-    `UPDATE lanes SET due_at = CASE WHEN due_at = 'infinity' THEN now() ELSE due_at END
-      WHERE chat_id = ANY($1::bigint[]) AND channel = 'inbound' AND pending > 0 RETURNING endpoint`,
+    `WITH theirs AS MATERIALIZED (
+       SELECT id FROM lanes WHERE chat_id = ANY($1::bigint[]) AND channel = 'inbound' AND pending > 0
+        ORDER BY chat_id, channel FOR UPDATE
+     )
+     UPDATE lanes SET due_at = CASE WHEN due_at = 'infinity' THEN now() ELSE due_at END
+       FROM theirs WHERE lanes.id = theirs.id RETURNING endpoint`,
     [chatIds],
   );
   return [...new Set(rows.map(({ endpoint }) => endpoint).filter(Boolean))];

@@ -1,5 +1,4 @@
 import type { Queryable } from './database.service.js';
-import { jsonb } from './json.js';
 
 /** What a network asked for must be longer than this to be told, in milliseconds. */
 export const LONG_WAIT_MS = 300_000;
@@ -11,20 +10,6 @@ export const WAITS = 'waits';
 export interface WaitNote {
   messageId: bigint;
   until: Date;
-}
-
-/** Lanes were asked to be silent for so many milliseconds from now. */
-export async function noteWaits(connection: Queryable, waits: { laneId: bigint; ms: number }[]): Promise<WaitNote[]> {
-  if (waits.length === 0) return [];
-  await connection.query(
-    `UPDATE lanes l SET waits_until = now() + r.ms * interval '1 millisecond'
-       FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, ms float8) WHERE l.id = r.lane_id`,
-    [jsonb(waits.map(({ laneId, ms }) => ({ lane_id: laneId, ms })))],
-  );
-  return untoldWaits(
-    connection,
-    waits.map(({ laneId }) => laneId),
-  );
 }
 
 /**

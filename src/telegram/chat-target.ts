@@ -1,7 +1,7 @@
 import type { ReplyParameters } from '@grammyjs/types';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
-import type { LearnedChat } from '../storage/settlement.js';
+import type { LearnedChat } from '../storage/learned-chats.js';
 import { GroupMigrated } from './telegram-errors.js';
 
 /** The part of a call that says where its message goes. */

@@ -1,15 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { GroupCommit } from '../../src/relay/group-commit.js';
+import type { EndpointDriver } from '../../src/relay/endpoint-driver.js';
+import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
+import { LaneClaims } from '../../src/relay/lane-claims.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
+import { RelayEvents } from '../../src/relay/relay-events.js';
 import { DatabaseService } from '../../src/storage/database.service.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import type { StoredAttachment } from '../../src/storage/intake.rows.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
 import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { EndpointSettlements } from '../../src/storage/settlement.js';
+import type { LaneSettlement, Settlement } from '../../src/storage/settlement.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { endHolds } from '../support/storage.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 const OWNER = 'this-replica';
 let testDatabase: TestDatabase;
@@ -232,5 +237,178 @@ describe('the heartbeat', () => {
     );
     await lanes.settle([{ lease: portal, lanes: [delivered(inbound!)] }], OWNER);
     expect((await states())[0]).toBe('delivered');
+  });
+});
+
+describe('a settlement', () => {
+  const attempts = async () =>
+    (
+      await db.query(
+        `SELECT m.bitrix_message_id AS id, a.kind, a.number, a.outcome
+           FROM attempts a JOIN messages m ON m.id = a.message_id ORDER BY a.id`,
+      )
+    ).rows;
+
+  it('that is repeated changes nothing, neither at once nor when the lane was claimed again', async () => {
+    await operatorWrites('b2');
+    const [first] = await lanes.claim(bot, 10, 1);
+    const file = { name: 'a.pdf', code: 'file_gone', detail: '' };
+    const note = { code: 'files_left_out', detail: '', about: 'message' as const, files: [file] };
+    const settled = delivered(first!, { dueInMs: 0, chat: { blockedReason: 'gone' } });
+    settled.deliveries = settled.deliveries.map((each) => ({ ...each, telegramMessageIds: [71n], note }));
+    const settlement = [{ lease: bot, lanes: [settled] }];
+    expect(await lanes.settle(settlement, OWNER)).toContain(bot.endpoint);
+    const all = async () => [
+      (await db.query(`SELECT * FROM lanes ORDER BY id`)).rows,
+      (await db.query(`SELECT * FROM deliveries ORDER BY lane_id, seq`)).rows,
+      (await db.query(`SELECT * FROM messages ORDER BY id`)).rows,
+      (await db.query(`SELECT * FROM message_links ORDER BY message_id`)).rows,
+      (await db.query(`SELECT * FROM chat_links`)).rows,
+      await attempts(),
+    ];
+    const after = await all();
+    expect(await lanes.settle(settlement, OWNER)).toEqual([]);
+    expect(await all()).toEqual(after);
+
+    const [second] = await lanes.claim(bot, 10, 1);
+    expect([second!.id, second!.deliveries[0]!.message.bitrixMessageId]).toEqual([first!.id, 'b2']);
+    const busy = await all();
+    expect(await lanes.settle(settlement, OWNER)).toEqual([]);
+    expect(await all()).toEqual(busy);
+    await lanes.settle([{ lease: bot, lanes: [delivered(second!)] }], OWNER);
+    expect(await attempts()).toEqual([
+      { id: 'b1', kind: 'message', number: 1, outcome: 'delivered' },
+      { id: 'b2', kind: 'message', number: 1, outcome: 'delivered' },
+    ]);
+  });
+
+  it('whose answer to COMMIT is lost lets every message go once, in order', async () => {
+    const proxy = await TcpProxy.before(testDatabase.directUrl);
+    const cutDb = new DatabaseService(proxy.through(testDatabase.directUrl));
+    const cutLanes = new LanesRepository(cutDb);
+    const events = new RelayEvents();
+    for (const id of ['b2', 'b3']) await operatorWrites(id);
+    const sent: (string | null)[] = [];
+    let cut: Promise<void> | undefined;
+    const driver: EndpointDriver = {
+      concurrency: 30,
+      inDoubt: 8,
+      headsPerLane: 1,
+      permits: (max) => Promise.resolve({ granted: max, retryInMs: 0 }),
+      giveBack: () => undefined,
+      start: () => undefined,
+      stop: () => Promise.resolve(),
+      refresh: () => undefined,
+      health: () => ({ healthy: true }),
+      send: (claimed) =>
+        claimed.map(async ({ deliveries: [delivery] }) => {
+          sent.push(delivery!.message.bitrixMessageId);
+          cut ??= proxy.loseAnswerToCommit();
+          // Longer than it takes until the settlement before it is repeated.
+          if (sent.length > 1) await new Promise((resolve) => setTimeout(resolve, 1_200));
+          return {
+            deliveries: [{ seq: delivery!.seq, delivered: true as const, telegramMessageIds: [BigInt(sent.length)] }],
+          };
+        }),
+    };
+    const controller = new AbortController();
+    const held = { lease: bot, held: true, signal: controller.signal };
+    const worker = new EndpointWorker(held, driver, cutLanes, events, {
+      policy: 'hold',
+      claims: new LaneClaims(cutLanes, events),
+      settlements: new LaneSettlements(cutLanes, events, OWNER),
+    });
+    events.on('work', () => worker.wake());
+    const look = setInterval(() => worker.wake(), 200);
+    worker.start();
+    const toBeSent = async () =>
+      (await db.query(`SELECT FROM messages WHERE direction = 'outbound' AND state = 'queued'`)).rowCount;
+    await expect.poll(toBeSent, { timeout: 15_000 }).toBe(0);
+    await cut;
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    clearInterval(look);
+    controller.abort();
+    await worker.stop(2_000);
+    await cutDb.onApplicationShutdown();
+    await proxy.stop();
+    expect(sent).toEqual(['b1', 'b2', 'b3']);
+    expect(await attempts()).toEqual(
+      ['b1', 'b2', 'b3'].map((id) => ({ id, kind: 'message', number: 1, outcome: 'delivered' })),
+    );
+    const { rows } = await db.query(
+      `SELECT m.bitrix_message_id AS id, m.attempts, l.telegram_message_id AS part
+         FROM messages m JOIN message_links l ON l.message_id = m.id WHERE direction = 'outbound' ORDER BY m.id`,
+    );
+    expect(rows).toEqual(['b1', 'b2', 'b3'].map((id, n) => ({ id, attempts: 1, part: BigInt(n + 1) })));
+  });
+
+  it('never deadlocks with traffic in both directions', async () => {
+    // Their ids in the tables are in another order than their names.
+    const clients = Array.from({ length: 60 }, (_, n) => 100 + ((n * 37) % 60) * 7);
+    const some = () => [...clients].sort(() => Math.random() - 0.5).slice(0, 12);
+    const say = (client: number) => ({
+      botId: idOf(bot),
+      updateId: updateId++,
+      chat: {
+        externalId: `tg:${client}`,
+        externalUserId: `tg:${client}`,
+        telegramChatId: BigInt(client),
+        type: 'private',
+        title: `Client ${client}`,
+      },
+      said: words('hello'),
+      telegramMessageId: BigInt(updateId),
+      sawChat: true,
+    });
+    const answer = (client: number) => ({
+      portalId: idOf(portal),
+      connector: 'tg_1',
+      lineId: '7',
+      externalChatId: `tg:${client}`,
+      bitrixMessageId: `both${updateId++}`,
+      bitrixChatId: null,
+      said: words('answer'),
+      unsigned: false,
+    });
+    for (const client of clients) await intake.acceptClientUpdates([say(client)]);
+    const deadlocks = async () =>
+      (
+        await db.query<{ deadlocks: bigint }>(
+          `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`,
+        )
+      ).rows[0]!.deadlocks;
+    const before = await deadlocks();
+    const until = performance.now() + 8_000;
+    const again = async (work: () => Promise<unknown>) => {
+      while (performance.now() < until) await work();
+    };
+    let settled = 0;
+    const drive = (lease: Lease, outcome: (seq: bigint) => Settlement) =>
+      again(async () => {
+        const claimed = await lanes.claim(lease, 12, 2);
+        const done = claimed.map((lane): LaneSettlement => ({
+          lane,
+          deliveries: lane.deliveries.map(({ seq }) => outcome(seq)),
+          dueInMs: 0,
+          ...(lease === portal ? { chat: { bitrixChatId: '1', bitrixSessionId: '1' } } : {}),
+        }));
+        settled += done.length;
+        await lanes.settle([{ lease, lanes: done }], OWNER);
+      });
+    const note = { code: 'x', detail: '', about: 'message' as const };
+    await Promise.all([
+      again(() => intake.acceptClientUpdates(some().map(say))),
+      again(() => intake.acceptClientUpdates(some().map(say))),
+      again(() => intake.acceptOperatorMessages(some().map(answer))),
+      again(() => lanes.wake(portal.endpoint)),
+      drive(portal, (seq) => ({ seq, outcome: 'delivered' })),
+      drive(bot, (seq) =>
+        seq % 3n ? { seq, outcome: 'delivered', reportDelivery: true } : { seq, outcome: 'failed', note },
+      ),
+    ]);
+    // The server counts a second late.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(settled).toBeGreaterThan(60);
+    expect(await deadlocks()).toBe(before);
   });
 });

@@ -9,7 +9,8 @@ import type { Lease } from '../../src/storage/lease.js';
 import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
 import { OverviewRepository } from '../../src/storage/overview.repository.js';
 import { PortalsRepository } from '../../src/storage/portals.repository.js';
-import type { LearnedChat, Settlement, WaitsFor } from '../../src/storage/settlement.js';
+import type { LearnedChat } from '../../src/storage/learned-chats.js';
+import type { Settlement, WaitsFor } from '../../src/storage/settlement.js';
 import { BOT, createTestStorage, LINE_ID, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -9,6 +9,8 @@ export class TcpProxy {
   private readonly pairs = new Set<readonly [Socket, Socket]>();
   private server: Server | undefined;
   private silent = false;
+  /** Called with the next COMMIT that is forwarded; its answer is cut. */
+  private commitCut: (() => void) | undefined;
   private readonly forgotten = new WeakSet<readonly [Socket, Socket]>();
 
   private constructor(
@@ -73,6 +75,14 @@ export class TcpProxy {
     }
   }
 
+  /**
+   * Forwards the next COMMIT to PostgreSQL and cuts its connection before the answer comes: whoever asked for it cannot
+   * know what became of it. Resolves once that is done.
+   */
+  loseAnswerToCommit(): Promise<void> {
+    return new Promise((resolve) => (this.commitCut = resolve));
+  }
+
   /** Lets everything through again. Connections from before a silence are reset: what they lost is lost. */
   async restore(): Promise<void> {
     if (this.silent) for (const pair of this.pairs) for (const socket of pair) socket.resetAndDestroy();
@@ -106,6 +116,16 @@ export class TcpProxy {
       client.resume();
       return;
     }
+    client.on('data', (data: Buffer) => {
+      if (!this.commitCut || !data.includes('COMMIT\0')) return;
+      const done = this.commitCut;
+      this.commitCut = undefined;
+      server.unpipe(client).resume();
+      server.once('data', () => {
+        for (const socket of pair) socket.resetAndDestroy();
+        done();
+      });
+    });
     client.pipe(server);
     server.pipe(client);
   }
