@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { Environment } from '../config/environment.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
 import { LanesRepository } from '../storage/lanes.repository.js';
@@ -231,7 +232,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   /** It is away for all replicas: what another one refuses meanwhile may be overtaken by what this one takes first. */
   private broken(error: unknown): void {
     this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
-    this.intake.mayHaveMissed();
+    if (isStorageUnavailable(error)) this.intake.mayHaveMissed('all');
   }
 
   private recovered(): void {

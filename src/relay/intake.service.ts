@@ -5,6 +5,7 @@ import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
 import type { Lease } from '../storage/lease.js';
 import type { SessionNews } from '../storage/sessions.js';
 import { GroupCommit } from './group-commit.js';
+import { LostEvents, type Suspect } from './lost-events.js';
 import {
   portalEndpoint,
   type ClientUpdate,
@@ -15,7 +16,7 @@ import {
 import { RelayEvents } from './relay-events.js';
 
 /** While the database is away. */
-const HOLD_AGAIN_MS = 100;
+const PAUSE_AGAIN_MS = 100;
 
 /**
  * The way in, for both networks. Every method resolves after the commit: only then may the network be told that
@@ -31,11 +32,8 @@ export class IntakeService {
   private readonly operatorEvents = new GroupCommit<OperatorMessage[]>((events) =>
     this.keepOperatorMessages(events.flat()),
   );
-  /** How often operators' messages may have been refused. */
-  private refusals = 0;
-  private holding: Promise<void> | null = null;
-  /** By portal: the refusals after which its dialogs are looked through already. */
-  private readonly answeredFor = new Map<bigint, number>();
+  private readonly lost = new LostEvents();
+  private pausing: Promise<void> | null = null;
 
   constructor(
     private readonly repository: IntakeRepository,
@@ -71,30 +69,27 @@ export class IntakeService {
   }
 
   /**
-   * Operators' messages may have come that could not be kept, of any portal: Bitrix24 does not post them again. Answers
-   * are held until the dialogs are looked through, lest newer ones overtake them: in the transaction of the next
-   * message that comes here, and for those that other replicas take, as soon as the database answers. Only this
-   * process knows: when it ends before that, the slow look at the dialogs finds them, late.
+   * Operators' messages may have come that could not be kept, of this portal or, while the database is away, of any:
+   * Bitrix24 does not post them again. Answers are paused until the dialogs are looked through, lest newer ones overtake
+   * them: in the transaction of the next message that comes here, and for those that other replicas take, as soon as
+   * the database answers.
    */
-  mayHaveMissed(): void {
-    this.refusals++;
-    this.holding ??= this.holdAnswers().finally(() => (this.holding = null));
+  mayHaveMissed(suspect: Suspect): void {
+    this.lost.add(suspect);
+    this.pausing ??= this.pauseAnswers().finally(() => (this.pausing = null));
   }
 
-  private async holdAnswers(): Promise<void> {
-    for (;;) {
-      const { refusals } = this;
+  private async pauseAnswers(): Promise<void> {
+    for (let suspects = this.lost.unpaused(); suspects !== null; suspects = this.lost.unpaused()) {
+      const committed = this.lost.beginPause(suspects);
       try {
-        const portals = await this.repository.holdAnswers();
-        for (const id of portals) {
-          this.answeredFor.set(id, refusals);
-          this.events.emit('changed', portalEndpoint(id));
-        }
-        if (refusals === this.refusals) return;
+        const paused = await this.repository.pauseAnswers(suspects);
+        committed(paused);
+        for (const id of paused) this.events.emit('changed', portalEndpoint(id));
       } catch (error) {
-        this.logger.debug({ err: error }, 'Answers cannot be held yet');
-        // A process that ends need not wait for it: the next one holds them.
-        await pause(HOLD_AGAIN_MS, undefined, { ref: false });
+        this.logger.debug({ err: error }, 'Answers cannot be paused yet');
+        // A process that ends need not wait for it: the next one pauses them.
+        await pause(PAUSE_AGAIN_MS, undefined, { ref: false });
       }
     }
   }
@@ -126,14 +121,11 @@ export class IntakeService {
   }
 
   private async keepOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    const { refusals } = this;
-    const portals = new Set(messages.map(({ portalId }) => portalId));
-    const suspects = [...portals].filter((id) => (this.answeredFor.get(id) ?? 0) < refusals);
+    const suspects = this.lost.unpausedOf(messages.map(({ portalId }) => portalId));
+    const committed = this.lost.beginPause(suspects);
     const intake = await this.repository.acceptOperatorMessages(messages, suspects);
-    for (const id of suspects) {
-      this.answeredFor.set(id, refusals);
-      this.events.emit('changed', portalEndpoint(id));
-    }
+    committed(suspects);
+    for (const id of suspects) this.events.emit('changed', portalEndpoint(id));
     this.announce('outbound', intake);
   }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { findAddressees } from './addressees.js';
+import { pauseAnswers } from './answer-pauses.js';
 import { linkChats, type LinkedChat } from './chat-linking.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { routeReports, type RoutedReports } from './dialog-reports.js';
@@ -17,7 +18,6 @@ import type { Lease } from './lease.js';
 import { lostReports } from './lost-reports.js';
 import { growAlbums, insertMessages, mergeWords, type NewMessage } from './message-rows.js';
 import { appendDeliveries, orderByMessageId, type NewDelivery } from './outbox.js';
-import { HOLD_SECONDS } from './portals.repository.js';
 import { findQuoted } from './quotes.js';
 import { markSeen } from './seen.js';
 import { heedStarts } from './start-press.js';
@@ -76,19 +76,18 @@ export class IntakeRepository {
   /**
    * Keeps operators' messages; those that were kept before are skipped. What nobody has begun to send goes out in the
    * order in which it was written. `suspects`: portals of which earlier messages may be missing; their answers are
-   * held from this commit on.
+   * paused from this commit on.
    */
   acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
     return this.db.transaction(async (connection) => {
-      // First, as an erasure does: portals are locked before lanes.
-      if (suspects.length > 0) await holdAnswers(connection, suspects);
+      if (suspects.length > 0) await pauseAnswers(connection, suspects);
       return acceptMessages(connection, rows);
     }, PATIENCE);
   }
 
-  /** Holds the answers of every portal from now on; returns the portals. */
-  holdAnswers(): Promise<bigint[]> {
-    return holdAnswers(this.db, null);
+  /** Pauses the answers of these portals, or of all, as far as they are active; returns the portals. */
+  pauseAnswers(portalIds: bigint[] | 'all'): Promise<bigint[]> {
+    return pauseAnswers(this.db, portalIds);
   }
 
   /**
@@ -380,18 +379,6 @@ async function tellWhyIgnored(connection: Queryable, ignored: OperatorMessageRow
       payload: { code, detail, about: 'message' },
     })),
   );
-}
-
-/** Of these portals, or of all. */
-async function holdAnswers(connection: Queryable, portalIds: bigint[] | null): Promise<bigint[]> {
-  const { rows } = await connection.query<{ id: bigint }>(
-    `UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $2)
-      WHERE state = 'active' AND id IN (
-        SELECT id FROM portals WHERE $1::bigint[] IS NULL OR id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE)
-      RETURNING id`,
-    [portalIds, HOLD_SECONDS],
-  );
-  return rows.map(({ id }) => id);
 }
 
 async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { answersPaused } from './answer-pauses.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { routeReports } from './dialog-reports.js';
@@ -13,10 +14,10 @@ const PRIORITIES = [...new Set(Object.values(PRIORITY))].map((priority) => `(${p
 /** Statuses of one chat travel together. */
 const STATUS_HEADS = 20;
 
-/** SQL: the endpoint is no bot whose portal holds its answers back. */
-const notHeld = (endpoint: string) => `NOT EXISTS (
+/** SQL: the endpoint is no bot whose portal's answers are paused. */
+const mayAnswer = (endpoint: string) => `NOT EXISTS (
   SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
-   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND p.hold_outbound_until > now())`;
+   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND ${answersPaused('p')})`;
 
 /** The tables `lanes`, `deliveries` and `attempts`: what is still to be done, and every try. */
 @Injectable()
@@ -36,7 +37,7 @@ export class LanesRepository {
                  AND l.due_at <= now()
                LIMIT 1) l)
        )
-       SELECT id AS endpoint FROM due WHERE ${notHeld('due.id')}`,
+       SELECT id AS endpoint FROM due WHERE ${mayAnswer('due.id')}`,
       [endpoints],
     );
     return rows.map((row) => row.endpoint);
@@ -46,12 +47,12 @@ export class LanesRepository {
    * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
    * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
    * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost, nor of a bot while the
-   * answers of its portal are held. A lane without deliveries changed while it was claimed.
+   * answers of its portal are paused. A lane without deliveries changed while it was claimed.
    */
   async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
-         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
+         SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${mayAnswer('$1')} FOR SHARE
        ), candidates AS (
          SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
            FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
