@@ -1,22 +1,28 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { inSpan } from '../common/spans.js';
-import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
-import type { Lease } from '../storage/lease.js';
+import { portalEndpoint } from '../storage/endpoint-id.js';
+import type { Intake } from '../storage/intake.js';
+import { IntakeRepository } from '../storage/intake.repository.js';
+import { LeaseLostError } from '../storage/lease.js';
 import type { SessionNews } from '../storage/sessions.js';
+import type { Poll, UpdateBatch } from '../storage/update-batch.js';
 import { GroupCommit } from './group-commit.js';
 import { LostEvents, type Suspect } from './lost-events.js';
-import {
-  portalEndpoint,
-  type ClientUpdate,
-  type Direction,
-  type OperatorChange,
-  type OperatorMessage,
-} from './message.js';
+import { type ClientUpdate, type Direction, type OperatorChange, type OperatorMessage } from './message.js';
 import { RelayEvents } from './relay-events.js';
 
 /** While the database is away. */
 const PAUSE_AGAIN_MS = 100;
+
+/** A poll brings up to 100 updates: with these, one commit takes less than a second. */
+const POLLS_PER_COMMIT = 25;
+
+/** Updates on their way to a commit. */
+interface ArrivedBatch extends UpdateBatch {
+  /** They were not kept: another replica drives the bot. */
+  isLost?: boolean;
+}
 
 /**
  * The way in, for both networks. Every method resolves after the commit: only then may the network be told that
@@ -25,8 +31,10 @@ const PAUSE_AGAIN_MS = 100;
 @Injectable()
 export class IntakeService {
   private readonly logger = new Logger(IntakeService.name);
-  private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
-    this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
+  private readonly pushedUpdates = new GroupCommit<ArrivedBatch>((batches) => this.keepUpdates(batches));
+  private readonly polledUpdates = new GroupCommit<ArrivedBatch>(
+    (batches) => this.keepUpdates(batches),
+    POLLS_PER_COMMIT,
   );
   /** An event's messages are one item: apart, two commits at a time could swap them. */
   private readonly operatorEvents = new GroupCommit<OperatorMessage[]>((events) =>
@@ -42,17 +50,19 @@ export class IntakeService {
 
   /** An update that Telegram pushed to the webhook. */
   acceptPushedUpdate(update: ClientUpdate): Promise<void> {
-    return intake('inbound', () => this.pushedUpdates.add(update));
+    return intake('inbound', () => this.pushedUpdates.add({ updates: [update] }));
   }
 
-  /** A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. */
-  async acceptPolledUpdates(
-    updates: ClientUpdate[],
-    poll: { lease: Lease; botId: bigint; nextOffset: bigint },
-  ): Promise<void> {
-    await intake('inbound', async () =>
-      this.announce('inbound', await this.repository.acceptClientUpdates(updates, poll)),
-    );
+  /**
+   * A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. Throws
+   * LeaseLostError otherwise; batches of other bots that came together with it are kept all the same.
+   */
+  acceptPolledUpdates(updates: ClientUpdate[], poll: Poll): Promise<void> {
+    return intake('inbound', async () => {
+      const batch: ArrivedBatch = { updates, poll };
+      await this.polledUpdates.add(batch);
+      if (batch.isLost) throw new LeaseLostError(poll.lease);
+    });
   }
 
   /** Operators' messages of one event, in its order. */
@@ -118,6 +128,12 @@ export class IntakeService {
   ): Promise<void> {
     const { endpoints } = await this.repository.acceptSessionEvent(event, told);
     if (endpoints.length > 0) this.events.emit('work', endpoints);
+  }
+
+  private async keepUpdates(batches: ArrivedBatch[]): Promise<void> {
+    const { lost, ...intake } = await this.repository.acceptUpdates(batches);
+    for (const batch of batches) batch.isLost = lost.includes(batch);
+    this.announce('inbound', intake);
   }
 
   private async keepOperatorMessages(messages: OperatorMessage[]): Promise<void> {

@@ -111,23 +111,38 @@ export class EndpointsRepository {
   }
 }
 
-/**
- * Inside a transaction: makes sure that the lease still holds and keeps it from changing hands until the commit.
- * Throws {@link LeaseLostError} otherwise.
- */
+/** {@link assertLeases} for one. */
 export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
   await assertLeases(connection, [lease]);
 }
 
-/** The same for several; locked in the order of their ids, as the heartbeat does, so that the two never deadlock. */
+/**
+ * Inside a transaction: makes sure that the leases still hold and keeps them from changing hands until the commit.
+ * Throws {@link LeaseLostError} otherwise.
+ */
 export async function assertLeases(connection: Queryable, leases: Lease[]): Promise<void> {
-  const { rows } = await connection.query<{ id: string }>(
-    `SELECT id FROM endpoints
+  const held = await heldLeases(connection, leases);
+  const lost = leases.find((lease) => !held.has(lease));
+  if (lost) throw new LeaseLostError(lost);
+}
+
+/**
+ * Inside a transaction: those of the leases that still hold; they do not change hands until the commit. Locked in the
+ * order of their ids, as the heartbeat does, so that the two never deadlock.
+ */
+export async function heldLeases(connection: Queryable, leases: Lease[]): Promise<Set<Lease>> {
+  if (leases.length === 0) return new Set();
+  const { rows } = await connection.query<{ id: string; owner: string; fence: bigint }>(
+    `SELECT id, owner, fence FROM endpoints
       WHERE (id, owner, fence) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]))
       ORDER BY id FOR SHARE`,
     [leases.map(({ endpoint }) => endpoint), leases.map(({ owner }) => owner), leases.map(({ fence }) => fence)],
   );
-  const held = new Set(rows.map(({ id }) => id));
-  const lost = leases.find(({ endpoint }) => !held.has(endpoint));
-  if (lost) throw new LeaseLostError(lost);
+  const held = new Map(rows.map((row) => [row.id, row]));
+  return new Set(
+    leases.filter(({ endpoint, owner, fence }) => {
+      const row = held.get(endpoint);
+      return row !== undefined && row.owner === owner && row.fence === fence;
+    }),
+  );
 }

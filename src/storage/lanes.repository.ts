@@ -3,6 +3,7 @@ import { answersPaused } from './answer-pauses.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { routeReports } from './dialog-reports.js';
+import { endpointOf } from './endpoint-id.js';
 import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
@@ -189,12 +190,7 @@ export class LanesRepository {
         .map((row): NewDelivery => ({
           chatId: row.chat_id,
           channel: row.direction,
-          endpoint:
-            row.direction === 'outbound'
-              ? `bot:${row.bot_id}`
-              : row.portal_id === null
-                ? ''
-                : `portal:${row.portal_id}`,
+          endpoint: endpointOf(row.direction, row),
           messageId: row.id,
           kind: 'message',
         }));

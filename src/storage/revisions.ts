@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Queryable } from './database.service.js';
 import type { LinkedChat } from './chat-linking.js';
+import { endpointOf } from './endpoint-id.js';
 import type { ClientUpdateRow, OperatorChangeRow, StoredWords } from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
 import { recordWords } from './message-words.repository.js';
@@ -85,7 +86,7 @@ export async function sortEdits(
   const known: ClientEdit[] = [];
   const news: NewsEdit[] = [];
   edits.forEach((edit, ord) => {
-    const message = found.get(ord);
+    const message = isOfThisDialog(found.get(ord), edit.chat) ? found.get(ord) : undefined;
     const isNewFile = edit.update.said.attachments?.some(
       ({ telegramUniqueId }) => telegramUniqueId !== undefined && !message?.files.includes(telegramUniqueId),
     );
@@ -93,6 +94,11 @@ export async function sortEdits(
     else news.push(message ? { ...edit, replaced: message } : edit);
   });
   return { known, news };
+}
+
+/** The bot may have gone to another portal since: there nobody has read the message, and its dialog is none of ours now. */
+function isOfThisDialog(message: Changed | undefined, { portal_id }: LinkedChat): boolean {
+  return message !== undefined && (message.portal_id === portal_id || message.state === 'queued');
 }
 
 /** Before a message that takes the place of another stands what that one said, as a quote. */
@@ -127,7 +133,7 @@ export async function reviseByClient(
     ]);
   Object.assign(message, words);
   if (message.kind === START) await becomesWords(connection, message, update.said);
-  return chat.banned ? [] : deliveryOf(message, 'edit', words);
+  return chat.banned ? [] : deliveryOf({ ...message, portal_id: chat.portal_id }, 'edit', words);
 }
 
 /** Whoever edits a press of Start into words has written them: they wait for no others, and are the client's. */
@@ -155,7 +161,8 @@ export async function deleteByClient(
     );
     for (const message of rows) {
       await keepRevision(connection, message, { raw });
-      if (message.direction === 'inbound' && !chat.banned) work.push(...deliveryOf(message, 'delete', {}));
+      if (message.direction !== 'inbound' || chat.banned || !isOfThisDialog(message, chat)) continue;
+      work.push(...deliveryOf({ ...message, portal_id: chat.portal_id }, 'delete', {}));
     }
   }
   return work;
@@ -280,11 +287,6 @@ async function keepRevision(
 /** A change follows its message on the same lane; of a message that went nowhere there is nothing to change. */
 function deliveryOf(message: Changed, kind: 'edit' | 'delete', payload: object): NewDelivery[] {
   if (message.state === 'failed' || message.state === 'ignored') return [];
-  const endpoint =
-    message.direction === 'outbound'
-      ? `bot:${message.bot_id}`
-      : message.portal_id === null
-        ? ''
-        : `portal:${message.portal_id}`;
+  const endpoint = endpointOf(message.direction, message);
   return [{ chatId: message.chat_id, channel: message.direction, endpoint, messageId: message.id, kind, payload }];
 }
