@@ -3,6 +3,7 @@ import type { Queryable } from './database.service.js';
 import { routeReports, type Report } from './dialog-reports.js';
 import { jsonb } from './json.js';
 import type { Lease } from './lease.js';
+import { lockChats, lockLanes } from './lock-order.js';
 import { appendDeliveries, BEHIND } from './outbox.js';
 import type { DeliveryKind } from './prisma/client.js';
 import { newerSession } from './sessions.js';
@@ -79,6 +80,9 @@ export async function settle(
   settlements: LaneSettlement[],
   instance: string,
 ): Promise<string[]> {
+  const chatIds = settlements.map(({ lane }) => lane.chat.id);
+  await lockChats(connection, chatIds);
+  await lockLanes(connection, chatIds);
   const all = settlements.flatMap(({ lane, deliveries }) =>
     deliveries.map((settlement): Done => {
       const delivery = lane.deliveries.find((candidate) => candidate.seq === settlement.seq)!;
