@@ -4,7 +4,8 @@ import { Injectable, Logger } from '@nestjs/common';
 import { OauthClient } from '../bitrix/oauth.client.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import { INTAKE_LIMIT_MS, within } from '../common/within.js';
+import { isStorageUnavailable } from '../common/storage-unavailable.js';
+import { INTAKE_LIMIT_MS, TimeLimitError, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
 import { IntakeService } from '../relay/intake.service.js';
 import { RelayEvents } from '../relay/relay-events.js';
@@ -43,6 +44,11 @@ interface Sender {
   unsigned: boolean;
 }
 
+/** Whom an event is about, as soon as that is known: it says so itself, and nothing speaks against it yet. */
+interface Subject {
+  portalId?: bigint;
+}
+
 /**
  * Decides who sent an event, then has it kept. Bitrix24 posts every event exactly once and never again, so the
  * commit is all that stands between it and the answer; what the event asks for is done later by the relay.
@@ -73,12 +79,23 @@ export class EventsService {
    */
   async accept(secret: unknown, body: unknown): Promise<void> {
     this.checkSecret(secret);
+    const subject: Subject = {};
     try {
-      await readable(() => within(INTAKE_LIMIT_MS, this.acceptParsed(parseEvent(body))));
+      await readable(() => within(INTAKE_LIMIT_MS, this.acceptParsed(parseEvent(body), subject)));
     } catch (error) {
-      if (!(error instanceof Problem && error.getStatus() < 500)) this.intake.mayHaveMissed();
+      this.noteRefusal(error, subject);
       throw error;
     }
+  }
+
+  /**
+   * The event may be lost. It concerns its portal; where not even that could be found out, the database is away, and any
+   * portal may lose events.
+   */
+  private noteRefusal(error: unknown, { portalId }: Subject): void {
+    if (error instanceof Problem && error.getStatus() < 500) return;
+    if (portalId !== undefined) this.intake.mayHaveMissed(portalId);
+    else if (isStorageUnavailable(error) || error instanceof TimeLimitError) this.intake.mayHaveMissed('all');
   }
 
   /**
@@ -95,29 +112,29 @@ export class EventsService {
     });
   }
 
-  private async acceptParsed(event: EventEnvelope): Promise<void> {
+  private async acceptParsed(event: EventEnvelope, subject: Subject): Promise<void> {
     switch (event.name) {
       case 'ONIMCONNECTORMESSAGEADD':
-        return this.keepMessages(event, await this.authenticate(event));
+        return this.keepMessages(event, await this.authenticate(event, subject));
       case 'ONIMCONNECTORMESSAGEUPDATE':
       case 'ONIMCONNECTORMESSAGEDELETE':
-        return this.keepChanges(event, await this.authenticate(event));
+        return this.keepChanges(event, await this.authenticate(event, subject));
       case DIALOG_START:
       case DIALOG_FINISH:
-        return this.noteSession(event, await this.authenticate(event));
+        return this.noteSession(event, await this.authenticate(event, subject));
       case 'ONAPPINSTALL':
         return this.install(event);
       case 'ONAPPUPDATE':
-        await this.authenticate(event);
+        await this.authenticate(event, subject);
         return this.install(event);
       case 'ONAPPUNINSTALL':
-        return this.uninstall(event, await this.authenticate(event));
+        return this.uninstall(event, await this.authenticate(event, subject));
       case 'ONIMCONNECTORSTATUSDELETE':
-        return this.switchLineOff(event, await this.authenticate(event));
+        return this.switchLineOff(event, await this.authenticate(event, subject));
       case 'ONIMCONNECTORLINEDELETE':
-        return this.deleteLine(event, await this.authenticate(event));
+        return this.deleteLine(event, await this.authenticate(event, subject));
       default:
-        return this.record(event, await this.authenticate(event));
+        return this.record(event, await this.authenticate(event, subject));
     }
   }
 
@@ -176,13 +193,18 @@ export class EventsService {
     }
   }
 
-  private async authenticate({ auth, name }: EventEnvelope): Promise<Sender> {
-    if (!auth) return { portal: await this.onlyPortal(), unsigned: true };
+  private async authenticate({ auth, name }: EventEnvelope, subject: Subject): Promise<Sender> {
+    if (!auth) {
+      const portal = await this.onlyPortal();
+      subject.portalId = portal.id;
+      return { portal, unsigned: true };
+    }
     const { memberId = '' } = auth;
     const hash = auth.applicationToken === undefined ? null : this.encryption.hash(auth.applicationToken);
     const seen = this.recognised.get(memberId);
     // What does not fit is never refused by memory.
     if (hash && seen && performance.now() < seen.until && isSame(hash, seen.portal.applicationTokenHash)) {
+      subject.portalId = seen.portal.id;
       return { portal: seen.portal, unsigned: false };
     }
     const portal = memberId ? await this.portals.findByMemberId(memberId) : undefined;
@@ -191,6 +213,7 @@ export class EventsService {
       throw unproven('portal_removed', 'The portal was removed; install the application again.');
     }
     if (!hash) throw unproven('wrong_application_token', 'The event carries no application_token.');
+    subject.portalId = portal.id;
     if (!portal.applicationTokenHash) await this.learnApplicationToken(portal, auth, hash);
     else if (!isSame(hash, portal.applicationTokenHash)) {
       throw unproven('wrong_application_token', 'The application_token is not the one of this installation.');

@@ -7,7 +7,7 @@ import { TokensService } from '../bitrix/tokens.service.js';
 import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
-import { portalEndpoint } from '../relay/message.js';
+import { portalEndpoint } from '../storage/endpoint-id.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { EncryptionService } from '../storage/encryption.service.js';
 import { OauthStatesRepository } from '../storage/oauth-states.repository.js';

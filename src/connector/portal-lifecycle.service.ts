@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import type { ServedLine } from '../relay/client-side.js';
-import { portalEndpoint } from '../relay/message.js';
+import { portalEndpoint } from '../storage/endpoint-id.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';

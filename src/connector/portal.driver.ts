@@ -43,8 +43,8 @@ export class PortalDriver implements EndpointDriver {
   private readonly stopping = new AbortController();
   /** Aborted: the next look for missed messages is due at once. */
   private lookNow = new AbortController();
-  /** The hold of answers that the latest look was, or is, made for; milliseconds since 1970. */
-  private knownHold: number | undefined;
+  /** The pause of answers that the latest look was, or is, made for; milliseconds since 1970. */
+  private knownPause: number | undefined;
   /** Aborted: somebody wrote, perhaps in a dialog without its title. */
   private mayBeUntitled = new AbortController();
   private inFlight = 0;
@@ -168,7 +168,7 @@ export class PortalDriver implements EndpointDriver {
 
   private portal(): Promise<PortalRecord | undefined> {
     if (!this.look || performance.now() >= this.look.until) {
-      const portal = this.portals.findById(this.id).then((found) => this.noticeHold(found));
+      const portal = this.portals.findById(this.id).then((found) => this.noticePause(found));
       this.look = { until: performance.now() + LOOK_MS, portal };
       portal.catch(() => (this.look = null));
     }
@@ -185,10 +185,10 @@ export class PortalDriver implements EndpointDriver {
     return this.rest.ms;
   }
 
-  /** Another replica may have held the answers back: it cannot tell us, and only we look through the dialogs. */
-  private noticeHold(portal: PortalRecord | undefined): PortalRecord | undefined {
-    const hold = portal?.holdOutboundUntil?.getTime();
-    if (hold !== undefined && hold !== this.knownHold) this.lookNow.abort();
+  /** Another replica may have paused the answers: it cannot tell us, and only we look through the dialogs. */
+  private noticePause(portal: PortalRecord | undefined): PortalRecord | undefined {
+    const pausedUntil = portal?.answersPausedUntil?.getTime();
+    if (pausedUntil !== undefined && pausedUntil !== this.knownPause) this.lookNow.abort();
     return portal;
   }
 
@@ -217,7 +217,7 @@ export class PortalDriver implements EndpointDriver {
   }
 
   /**
-   * Looks again and again, soon again after a failure. Answers that are held wait only for the dialogs that are alive:
+   * Looks again and again, soon again after a failure. Paused answers wait only for the dialogs that are alive:
    * in the others nothing is under way that could be overtaken.
    *
    * One case stays: a replica that took events is killed while another one drives the portal. Nobody can know then
@@ -235,14 +235,14 @@ export class PortalDriver implements EndpointDriver {
         const portal = this.held.held ? await this.portals.findById(this.id) : undefined;
         if (portal?.state !== 'active' || (await this.restMs()) > 0) continue;
         const begun = Date.now();
-        const hold = portal.holdOutboundUntil;
-        this.knownHold = hold?.getTime();
+        const pausedUntil = portal.answersPausedUntil;
+        this.knownPause = pausedUntil?.getTime();
         const sinceLookMs = begun - (lookedAt ?? begun);
-        if (hold || lookedAt === undefined) await this.lines.eventsMayBeLost(this.id);
+        if (pausedUntil || lookedAt === undefined) await this.lines.eventsMayBeLost(this.id);
         await this.lines.wakeForgotten(this.id);
         await this.missed.collect(portal, ALIVE_MINUTES + Math.ceil(sinceLookMs / 60_000), signal);
         if (signal.aborted) return;
-        if (hold) await this.portals.endHold(this.id, hold);
+        if (pausedUntil) await this.portals.resumeAnswers(this.id, pausedUntil);
         if (lookedAt === undefined) await this.missed.collect(portal, RECENT_MINUTES, signal);
         lookedAt = begun;
         afterMs = NEXT_LOOK_MS;

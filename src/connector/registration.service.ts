@@ -7,7 +7,7 @@ import { Problem } from '../common/problem.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { TimeLimitError, within } from '../common/within.js';
 import { Environment } from '../config/environment.js';
-import { botEndpoint, portalEndpoint } from '../relay/message.js';
+import { botEndpoint, portalEndpoint } from '../storage/endpoint-id.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { BotsRepository } from '../storage/bots.repository.js';
 import { LinesRepository } from '../storage/lines.repository.js';

@@ -4,7 +4,7 @@ import { RestClient } from '../bitrix/rest.client.js';
 import type { RestCommand } from '../bitrix/rest.types.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../relay/endpoint-driver.js';
-import { portalEndpoint } from '../relay/message.js';
+import { portalEndpoint } from '../storage/endpoint-id.js';
 import { ChatsRepository } from '../storage/chats.repository.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { LanesRepository } from '../storage/lanes.repository.js';

@@ -312,7 +312,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   /** It is away for all replicas: what another one refuses meanwhile may be overtaken by what this one takes first. */
   private broken(error: unknown): void {
     this.logger.error({ err: error }, 'The database does not answer; trying again until it does');
-    this.intake.mayHaveMissed();
+    if (isStorageUnavailable(error)) this.intake.mayHaveMissed('all');
   }
 
   private recovered(): void {

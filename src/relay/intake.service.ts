@@ -1,21 +1,28 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { inSpan } from '../common/spans.js';
-import { IntakeRepository, type Intake } from '../storage/intake.repository.js';
-import type { Lease } from '../storage/lease.js';
+import { portalEndpoint } from '../storage/endpoint-id.js';
+import type { Intake } from '../storage/intake.js';
+import { IntakeRepository } from '../storage/intake.repository.js';
+import { LeaseLostError } from '../storage/lease.js';
 import type { SessionNews } from '../storage/sessions.js';
+import type { Poll, UpdateBatch } from '../storage/update-batch.js';
 import { GroupCommit } from './group-commit.js';
-import {
-  portalEndpoint,
-  type ClientUpdate,
-  type Direction,
-  type OperatorChange,
-  type OperatorMessage,
-} from './message.js';
+import { LostEvents, type Suspect } from './lost-events.js';
+import { type ClientUpdate, type Direction, type OperatorChange, type OperatorMessage } from './message.js';
 import { RelayEvents } from './relay-events.js';
 
 /** While the database is away. */
-const HOLD_AGAIN_MS = 100;
+const PAUSE_AGAIN_MS = 100;
+
+/** A poll brings up to 100 updates: with these, one commit takes less than a second. */
+const POLLS_PER_COMMIT = 25;
+
+/** Updates on their way to a commit. */
+interface ArrivedBatch extends UpdateBatch {
+  /** They were not kept: another replica drives the bot. */
+  isLost?: boolean;
+}
 
 /**
  * The way in, for both networks. Every method resolves after the commit: only then may the network be told that
@@ -24,18 +31,17 @@ const HOLD_AGAIN_MS = 100;
 @Injectable()
 export class IntakeService {
   private readonly logger = new Logger(IntakeService.name);
-  private readonly pushedUpdates = new GroupCommit<ClientUpdate>(async (updates) =>
-    this.announce('inbound', await this.repository.acceptClientUpdates(updates)),
+  private readonly pushedUpdates = new GroupCommit<ArrivedBatch>((batches) => this.keepUpdates(batches));
+  private readonly polledUpdates = new GroupCommit<ArrivedBatch>(
+    (batches) => this.keepUpdates(batches),
+    POLLS_PER_COMMIT,
   );
   /** An event's messages are one item: apart, two commits at a time could swap them. */
   private readonly operatorEvents = new GroupCommit<OperatorMessage[]>((events) =>
     this.keepOperatorMessages(events.flat()),
   );
-  /** How often operators' messages may have been refused. */
-  private refusals = 0;
-  private holding: Promise<void> | null = null;
-  /** By portal: the refusals after which its dialogs are looked through already. */
-  private readonly answeredFor = new Map<bigint, number>();
+  private readonly lost = new LostEvents();
+  private pausing: Promise<void> | null = null;
 
   constructor(
     private readonly repository: IntakeRepository,
@@ -44,17 +50,19 @@ export class IntakeService {
 
   /** An update that Telegram pushed to the webhook. */
   acceptPushedUpdate(update: ClientUpdate): Promise<void> {
-    return intake('inbound', () => this.pushedUpdates.add(update));
+    return intake('inbound', () => this.pushedUpdates.add({ updates: [update] }));
   }
 
-  /** A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. */
-  async acceptPolledUpdates(
-    updates: ClientUpdate[],
-    poll: { lease: Lease; botId: bigint; nextOffset: bigint },
-  ): Promise<void> {
-    await intake('inbound', async () =>
-      this.announce('inbound', await this.repository.acceptClientUpdates(updates, poll)),
-    );
+  /**
+   * A batch of getUpdates; the offset that confirms it moves in the same transaction, while the lease holds. Throws
+   * LeaseLostError otherwise; batches of other bots that came together with it are kept all the same.
+   */
+  acceptPolledUpdates(updates: ClientUpdate[], poll: Poll): Promise<void> {
+    return intake('inbound', async () => {
+      const batch: ArrivedBatch = { updates, poll };
+      await this.polledUpdates.add(batch);
+      if (batch.isLost) throw new LeaseLostError(poll.lease);
+    });
   }
 
   /** Operators' messages of one event, in its order. */
@@ -71,30 +79,27 @@ export class IntakeService {
   }
 
   /**
-   * Operators' messages may have come that could not be kept, of any portal: Bitrix24 does not post them again. Answers
-   * are held until the dialogs are looked through, lest newer ones overtake them: in the transaction of the next
-   * message that comes here, and for those that other replicas take, as soon as the database answers. Only this
-   * process knows: when it ends before that, the slow look at the dialogs finds them, late.
+   * Operators' messages may have come that could not be kept, of this portal or, while the database is away, of any:
+   * Bitrix24 does not post them again. Answers are paused until the dialogs are looked through, lest newer ones overtake
+   * them: in the transaction of the next message that comes here, and for those that other replicas take, as soon as
+   * the database answers.
    */
-  mayHaveMissed(): void {
-    this.refusals++;
-    this.holding ??= this.holdAnswers().finally(() => (this.holding = null));
+  mayHaveMissed(suspect: Suspect): void {
+    this.lost.add(suspect);
+    this.pausing ??= this.pauseAnswers().finally(() => (this.pausing = null));
   }
 
-  private async holdAnswers(): Promise<void> {
-    for (;;) {
-      const { refusals } = this;
+  private async pauseAnswers(): Promise<void> {
+    for (let suspects = this.lost.unpaused(); suspects !== null; suspects = this.lost.unpaused()) {
+      const committed = this.lost.beginPause(suspects);
       try {
-        const portals = await this.repository.holdAnswers();
-        for (const id of portals) {
-          this.answeredFor.set(id, refusals);
-          this.events.emit('changed', portalEndpoint(id));
-        }
-        if (refusals === this.refusals) return;
+        const paused = await this.repository.pauseAnswers(suspects);
+        committed(paused);
+        for (const id of paused) this.events.emit('changed', portalEndpoint(id));
       } catch (error) {
-        this.logger.debug({ err: error }, 'Answers cannot be held yet');
-        // A process that ends need not wait for it: the next one holds them.
-        await pause(HOLD_AGAIN_MS, undefined, { ref: false });
+        this.logger.debug({ err: error }, 'Answers cannot be paused yet');
+        // A process that ends need not wait for it: the next one pauses them.
+        await pause(PAUSE_AGAIN_MS, undefined, { ref: false });
       }
     }
   }
@@ -125,15 +130,18 @@ export class IntakeService {
     if (endpoints.length > 0) this.events.emit('work', endpoints);
   }
 
+  private async keepUpdates(batches: ArrivedBatch[]): Promise<void> {
+    const { lost, ...intake } = await this.repository.acceptUpdates(batches);
+    for (const batch of batches) batch.isLost = lost.includes(batch);
+    this.announce('inbound', intake);
+  }
+
   private async keepOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    const { refusals } = this;
-    const portals = new Set(messages.map(({ portalId }) => portalId));
-    const suspects = [...portals].filter((id) => (this.answeredFor.get(id) ?? 0) < refusals);
+    const suspects = this.lost.unpausedOf(messages.map(({ portalId }) => portalId));
+    const committed = this.lost.beginPause(suspects);
     const intake = await this.repository.acceptOperatorMessages(messages, suspects);
-    for (const id of suspects) {
-      this.answeredFor.set(id, refusals);
-      this.events.emit('changed', portalEndpoint(id));
-    }
+    committed(suspects);
+    for (const id of suspects) this.events.emit('changed', portalEndpoint(id));
     this.announce('outbound', intake);
   }
 

@@ -10,11 +10,6 @@ import type { Mark } from './rich-text.js';
 /** Client → operator is inbound, operator → client is outbound. */
 export type Direction = 'inbound' | 'outbound';
 
-/** An endpoint is a bot or a portal: the unit that one replica drives at a time. */
-export type EndpointId = `bot:${bigint}` | `portal:${bigint}`;
-export const botEndpoint = (botId: bigint): EndpointId => `bot:${botId}`;
-export const portalEndpoint = (portalId: bigint): EndpointId => `portal:${portalId}`;
-
 /** Why a message is kept but goes nowhere; shown as its `error`. */
 export type Ignored = NonNullable<StoredWords['ignored']>;
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
+import { botEndpoint, NOWHERE, portalEndpoint } from './endpoint-id.js';
 import { leaveReports, reportRemoval } from './dialog-reports.js';
 import type { Bot, BotMode, BotState } from './prisma/client.js';
 
@@ -102,10 +103,10 @@ export class BotsRepository {
         `SELECT id, is_default FROM bots
           WHERE line_id IS NULL AND state <> 'disabled' AND NOT EXISTS (
             SELECT FROM lines l WHERE l.portal_id = $1 AND l.line_id = $2 AND l.state = 'inactive')
-          ORDER BY is_default DESC, id LIMIT 2 FOR UPDATE`,
+          ORDER BY id FOR UPDATE`,
         [portalId, lineId],
       );
-      const [candidate, other] = rows;
+      const [candidate, other] = rows.sort((one, another) => Number(another.is_default) - Number(one.is_default));
       if (!candidate || (!candidate.is_default && other)) return null;
       await assignLine(connection, candidate.id, { portalId, lineId });
       return candidate.id;
@@ -116,6 +117,7 @@ export class BotsRepository {
   /** Removes the bot with its chats and their history; dialogs in which answers wait for it are told. */
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
+      await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [id]);
       await reportRemoval(connection, id);
       await connection.query(
         `WITH gone AS (DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.bot_id = $1 RETURNING lanes.id)
@@ -123,7 +125,7 @@ export class BotsRepository {
         [id],
       );
       await connection.query(`DELETE FROM bots WHERE id = $1`, [id]);
-      await connection.query(`DELETE FROM endpoints WHERE id = 'bot:' || $1`, [id.toString()]);
+      await connection.query(`DELETE FROM endpoints WHERE id = $1`, [botEndpoint(id)]);
     });
   }
 }
@@ -133,6 +135,8 @@ async function assignLine(
   botId: bigint,
   line: { portalId: bigint; lineId: string } | null,
 ): Promise<void> {
+  // Intakes that are under way end before: see lock-order.ts.
+  await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [botId]);
   const { rowCount } = await connection.query(
     `UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now()
       WHERE id = $1 AND (portal_id, line_id) IS DISTINCT FROM ($2, $3)`,
@@ -152,7 +156,7 @@ async function assignLine(
     `UPDATE lanes SET endpoint = $2, due_at = now(), busy_fence = -abs(busy_fence)
        FROM chat_links c
       WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
-    [botId, line ? `portal:${line.portalId}` : ''],
+    [botId, line ? portalEndpoint(line.portalId) : NOWHERE],
   );
   await leaveReports(connection, botId, line);
   if (line) await leaveOtherPortals(connection, botId, line.portalId);

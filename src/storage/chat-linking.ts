@@ -15,6 +15,26 @@ export interface LinkedChat {
   banned: boolean;
 }
 
+/** SQL: what becomes of a chat `c` that is there already. */
+export const OR_REFRESH_CHAT = `ON CONFLICT (bot_id, external_id) DO UPDATE
+        SET telegram_chat_id = excluded.telegram_chat_id,
+            business_connection = excluded.business_connection,
+            type = excluded.type,
+            title = excluded.title,
+            dialog_title = CASE WHEN c.title <> excluded.title THEN coalesce(c.dialog_title, '') ELSE c.dialog_title END,
+            first_name = excluded.first_name,
+            last_name = excluded.last_name,
+            username = excluded.username,
+            language = coalesce(excluded.language, c.language),
+            phone = coalesce(excluded.phone, c.phone),
+            source = coalesce(c.source, excluded.source),
+            last_source = coalesce(excluded.last_source, c.last_source),
+            portal_id = excluded.portal_id,
+            state = excluded.state,
+            state_reason = excluded.state_reason,
+            last_inbound_at = coalesce(excluded.last_inbound_at, c.last_inbound_at),
+            updated_at = now()`;
+
 type Mention = ClientUpdateRow & { chat: StoredChat };
 
 /** Creates or refreshes the chats that the updates mention; the answer finds the chat of an update. */
@@ -79,24 +99,7 @@ export async function linkChats(
       CROSS JOIN LATERAL (SELECT coalesce(o.type = 'supergroup' AND r.type = 'group', false) AS late) l
       CROSS JOIN LATERAL (SELECT CASE WHEN NOT l.late THEN r.blocked END AS blocked) s
       ORDER BY r.bot_id, r.external_id
-     ON CONFLICT (bot_id, external_id) DO UPDATE
-        SET telegram_chat_id = excluded.telegram_chat_id,
-            business_connection = excluded.business_connection,
-            type = excluded.type,
-            title = excluded.title,
-            dialog_title = CASE WHEN c.title <> excluded.title THEN coalesce(c.dialog_title, '') ELSE c.dialog_title END,
-            first_name = excluded.first_name,
-            last_name = excluded.last_name,
-            username = excluded.username,
-            language = coalesce(excluded.language, c.language),
-            phone = coalesce(excluded.phone, c.phone),
-            source = coalesce(c.source, excluded.source),
-            last_source = coalesce(excluded.last_source, c.last_source),
-            portal_id = excluded.portal_id,
-            state = excluded.state,
-            state_reason = excluded.state_reason,
-            last_inbound_at = coalesce(excluded.last_inbound_at, c.last_inbound_at),
-            updated_at = now()
+     ${OR_REFRESH_CHAT}
      RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, dialog_open,
                banned_at IS NOT NULL AS banned`,
     [jsonb([...shown.values()])],

@@ -31,7 +31,7 @@ export async function lockClaims(
        SELECT id FROM endpoints
         WHERE (SELECT count(*) FROM told_portals) >= 0
           AND (id, owner, fence) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[]))
-        ORDER BY id FOR SHARE
+        ORDER BY id FOR KEY SHARE
      ), chats AS MATERIALIZED (
        SELECT FROM chat_links WHERE (SELECT count(*) FROM held) >= 0 AND id = ANY($5::bigint[])
         ORDER BY bot_id, external_id FOR NO KEY UPDATE

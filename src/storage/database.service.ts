@@ -69,6 +69,11 @@ export const HOT_LIMIT_MS = 15_000;
  */
 const REPEATABLE = new Set(['40001', '40P01', '23503']);
 
+/** Whether the transaction that failed may simply be run again. */
+export function isRepeatable(error: unknown): boolean {
+  return REPEATABLE.has((error as { code?: string }).code ?? '');
+}
+
 /**
  * One pool, two ways to use it: the Prisma client for settings and admin work, and set-based SQL for what runs
  * per message (an ORM call costs about ten times the CPU of the statement it makes).
@@ -135,7 +140,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
         await connection.query('ROLLBACK').catch((failure: Error) => {
           broken = failure;
         });
-        if (run < 3 && REPEATABLE.has((error as { code?: string }).code ?? '')) continue;
+        if (run < 3 && isRepeatable(error)) continue;
         throw error;
       } finally {
         clearTimeout(limit);

@@ -1,5 +1,6 @@
-import { lockChatsOf } from './chat-locks.js';
+import { lockChatsOf } from './lock-order.js';
 import type { Queryable } from './database.service.js';
+import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from './json.js';
 import type { NewDelivery } from './outbox.js';
 
@@ -68,7 +69,14 @@ function onLane(
   { messageId, kind, payload }: Report,
 ): NewDelivery {
   const channel = kind === 'note' ? 'inbound' : 'status';
-  return { chatId, channel, endpoint: portalId === null ? '' : `portal:${portalId}`, messageId, kind, payload };
+  return {
+    chatId,
+    channel,
+    endpoint: endpointOf(channel, { bot_id: 0n, portal_id: portalId }),
+    messageId,
+    kind,
+    payload,
+  };
 }
 
 /** Only of messages that say in which dialog they were written. */
@@ -99,7 +107,7 @@ async function keepReports(connection: Queryable, reports: Report[]): Promise<st
       ),
     ],
   );
-  return [...new Set(rows.map((row) => `portal:${row.portal_id}`))];
+  return [...new Set(rows.map((row) => portalEndpoint(row.portal_id)))];
 }
 
 /**

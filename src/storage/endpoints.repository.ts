@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { PAUSE_ANSWERS } from './answer-pauses.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { LeaseLostError, type Lease } from './lease.js';
-import { HOLD_SECONDS } from './portals.repository.js';
 
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
@@ -31,7 +31,7 @@ export class EndpointsRepository {
   /**
    * Takes up to `limit` endpoints that nobody drives, new bots and portals included. The new fence shuts out
    * whoever drove them before. Unless they were handed over in good order, events may have been lost with whoever
-   * drove them: the answers of the portals concerned are held.
+   * drove them: the answers of the portals concerned are paused. With a bot that nobody ever drove nothing was lost.
    */
   async acquire(owner: string, limit: number): Promise<Lease[]> {
     await this.db.query(
@@ -42,19 +42,24 @@ export class EndpointsRepository {
     );
     const { rows } = await this.db.query<{ id: string; fence: bigint }>(
       `WITH free AS (
-         SELECT id, owner IS NULL AND expires_at > '-infinity' AS handed_over FROM endpoints WHERE expires_at <= now()
+         SELECT id, owner IS NULL AND expires_at > '-infinity' AS handed_over, fence = 0 AS is_new
+           FROM endpoints WHERE expires_at <= now()
           ORDER BY starts_with(id, 'portal:') DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
-           FROM free WHERE e.id = free.id RETURNING e.id, e.fence, free.handed_over
-       ), held AS (
-         UPDATE portals SET hold_outbound_until = now() + make_interval(secs => $4)
+           FROM free WHERE e.id = free.id RETURNING e.id, e.fence, free.handed_over, free.is_new
+       ), concerned AS (
+         SELECT id FROM portals
           WHERE state = 'active' AND id IN (
             SELECT p.id FROM taken t JOIN portals p ON t.id = 'portal:' || p.id WHERE NOT t.handed_over
-            UNION SELECT b.portal_id FROM taken t JOIN bots b ON t.id = 'bot:' || b.id WHERE NOT t.handed_over)
+            UNION SELECT b.portal_id FROM taken t JOIN bots b ON t.id = 'bot:' || b.id
+             WHERE NOT t.handed_over AND NOT t.is_new)
+          ORDER BY id FOR NO KEY UPDATE
+       ), paused AS (
+         UPDATE portals SET ${PAUSE_ANSWERS} WHERE id IN (SELECT id FROM concerned)
        )
        SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
-      [owner, LEASE_SECONDS, limit, HOLD_SECONDS],
+      [owner, LEASE_SECONDS, limit],
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
   }
@@ -106,23 +111,38 @@ export class EndpointsRepository {
   }
 }
 
-/**
- * Inside a transaction: makes sure that the lease still holds and keeps it from changing hands until the commit.
- * Throws {@link LeaseLostError} otherwise.
- */
+/** {@link assertLeases} for one. */
 export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
   await assertLeases(connection, [lease]);
 }
 
-/** The same for several; locked in the order of their ids, as the heartbeat does, so that the two never deadlock. */
+/**
+ * Inside a transaction: makes sure that the leases still hold and keeps them from changing hands until the commit.
+ * Throws {@link LeaseLostError} otherwise.
+ */
 export async function assertLeases(connection: Queryable, leases: Lease[]): Promise<void> {
-  const { rows } = await connection.query<{ id: string }>(
-    `SELECT id FROM endpoints
+  const held = await heldLeases(connection, leases);
+  const lost = leases.find((lease) => !held.has(lease));
+  if (lost) throw new LeaseLostError(lost);
+}
+
+/**
+ * Inside a transaction: those of the leases that still hold; they do not change hands until the commit. Locked in the
+ * order of their ids, as the heartbeat does, so that the two never deadlock.
+ */
+export async function heldLeases(connection: Queryable, leases: Lease[]): Promise<Set<Lease>> {
+  if (leases.length === 0) return new Set();
+  const { rows } = await connection.query<{ id: string; owner: string; fence: bigint }>(
+    `SELECT id, owner, fence FROM endpoints
       WHERE (id, owner, fence) IN (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]))
       ORDER BY id FOR KEY SHARE`,
     [leases.map(({ endpoint }) => endpoint), leases.map(({ owner }) => owner), leases.map(({ fence }) => fence)],
   );
-  const held = new Set(rows.map(({ id }) => id));
-  const lost = leases.find(({ endpoint }) => !held.has(endpoint));
-  if (lost) throw new LeaseLostError(lost);
+  const held = new Map(rows.map((row) => [row.id, row]));
+  return new Set(
+    leases.filter(({ endpoint, owner, fence }) => {
+      const row = held.get(endpoint);
+      return row !== undefined && row.owner === owner && row.fence === fence;
+    }),
+  );
 }

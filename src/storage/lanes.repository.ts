@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { lockChatsOf } from './chat-locks.js';
+import { answersPaused } from './answer-pauses.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.service.js';
 import { routeReports } from './dialog-reports.js';
+import { endpointOf, portalEndpointSql } from './endpoint-id.js';
 import type { Lease } from './lease.js';
+import { lockChatsOf } from './lock-order.js';
 import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
 
@@ -25,13 +27,13 @@ const INTERRUPTED_AT_ONCE = 500;
 const NOBODY = 0;
 
 /** SQL: the endpoint is a bot, and the answers of its portal are paused. */
-const answersPaused = (endpoint: string) => `EXISTS (
+const isPausedBot = (endpoint: string) => `EXISTS (
   SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
-   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND p.hold_outbound_until > now())`;
+   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND ${answersPaused('p')})`;
 
 /** SQL: the endpoint where the lane l belongs, of whose chat k the bot is b; null without a chat. */
 const PLACE = `CASE WHEN l.channel = 'outbound' THEN 'bot:' || k.bot_id
-  WHEN k.id IS NOT NULL THEN coalesce('portal:' || b.portal_id, '') END`;
+  WHEN k.id IS NOT NULL THEN ${portalEndpointSql('b.portal_id')} END`;
 
 /** SQL: the state of the lane's next delivery. */
 const HEAD_STATE = `(SELECT state FROM deliveries h WHERE h.lane_id = l.id ORDER BY seq LIMIT 1)`;
@@ -68,7 +70,7 @@ export class LanesRepository {
                  AND l.due_at <= now()
                LIMIT 1) l)
        )
-       SELECT id AS endpoint FROM due WHERE NOT ${answersPaused('due.id')}`,
+       SELECT id AS endpoint FROM due WHERE NOT ${isPausedBot('due.id')}`,
       [endpoints],
     );
     return rows.map((row) => row.endpoint);
@@ -95,7 +97,7 @@ export class LanesRepository {
            AS a(endpoint, owner, fence, most, heads, bulk_first, request)
        ), leased AS MATERIALIZED (
          SELECT a.* FROM asked a JOIN endpoints e ON e.id = a.endpoint AND e.owner = a.owner AND e.fence = a.fence
-          WHERE NOT ${answersPaused('a.endpoint')}
+          WHERE NOT ${isPausedBot('a.endpoint')}
             -- The lease cannot change hands before the commit; one that is about to claims nothing.
             FOR KEY SHARE OF e SKIP LOCKED
        ), candidates AS (
@@ -303,12 +305,7 @@ export class LanesRepository {
         .map((row): NewDelivery => ({
           chatId: row.chat_id,
           channel: row.direction,
-          endpoint:
-            row.direction === 'outbound'
-              ? `bot:${row.bot_id}`
-              : row.portal_id === null
-                ? ''
-                : `portal:${row.portal_id}`,
+          endpoint: endpointOf(row.direction, row),
           messageId: row.id,
           kind: 'message',
         }));

@@ -1,4 +1,5 @@
 import type { Queryable } from './database.service.js';
+import { portalEndpoint } from './endpoint-id.js';
 import type { NewDelivery } from './outbox.js';
 
 /** The portal has had time to note the report before, and is not told more often. */
@@ -24,6 +25,6 @@ export async function lostReports(
                            AND a.finished_at > now() - make_interval(mins => $3))`,
     [messages[0]!.portalId, messages.map(({ bitrixMessageId }) => bitrixMessageId), AGAIN_MINUTES],
   );
-  const endpoint = `portal:${messages[0]!.portalId}`;
+  const endpoint = portalEndpoint(messages[0]!.portalId);
   return rows.map((row) => ({ chatId: row.chat_id, channel: 'status', endpoint, messageId: row.id, kind: 'status' }));
 }

@@ -28,6 +28,82 @@ export interface NewMessage {
   endpoint: string | null;
 }
 
+/** Why words of a chat that is on the ban list are kept and go nowhere. */
+export const BANNED = { code: 'banned', detail: 'The chat is on the ban list.' };
+
+/** SQL: the columns of `messages` that tell what was said, and their types in a set of rows. */
+export const SAID = columns({
+  kind: 'text',
+  text: 'text',
+  marks: 'jsonb',
+  attached: 'smallint',
+  system_line: 'boolean',
+  can_wait: 'boolean',
+  source: 'text',
+  reply_quote: 'text',
+  quoted: 'jsonb',
+  not_own_words: 'boolean',
+  author_id: 'text',
+  author_name: 'text',
+  raw: 'jsonb',
+  said_at: 'timestamptz',
+});
+
+/** The same of `attachments`. */
+export const ATTACHMENT = columns({
+  kind: 'text',
+  name: 'text',
+  mime: 'text',
+  size: 'bigint',
+  label: 'text',
+  telegram_file_id: 'text',
+  telegram_unique_id: 'text',
+  url: 'text',
+});
+
+function columns(types: Record<string, string>) {
+  return {
+    names: Object.keys(types).join(', '),
+    types: Object.entries(types)
+      .map(([name, type]) => `${name} ${type}`)
+      .join(', '),
+  };
+}
+
+/** The columns {@link SAID} of words that can not wait and answer no part of a message. */
+export function saidRow(said: StoredWords) {
+  return {
+    kind: said.kind,
+    text: said.text,
+    marks: said.marks,
+    attached: said.attachments?.length ?? 0,
+    system_line: said.systemLine ?? false,
+    can_wait: false,
+    source: said.source ?? null,
+    reply_quote: null,
+    quoted: said.quoted ?? null,
+    not_own_words: said.notOwnWords ?? false,
+    author_id: said.authorId ?? null,
+    author_name: said.authorName ?? null,
+    raw: said.raw ?? {},
+    said_at: said.saidAt ?? null,
+  };
+}
+
+/** The columns {@link ATTACHMENT}. */
+export function attachmentRow(attachment: StoredAttachment) {
+  return {
+    kind: attachment.kind,
+    name: attachment.name,
+    mime: attachment.mime ?? null,
+    size: attachment.size ?? null,
+    label: attachment.label,
+    telegram_file_id: attachment.telegramFileId ?? null,
+    telegram_unique_id: attachment.telegramUniqueId ?? null,
+    url: attachment.url ?? null,
+  };
+}
+
 /** The other parts of an album come in updates of their own, within a second. */
 const ALBUM_MS = 1_000;
 
@@ -41,20 +117,13 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
   );
   const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
   await connection.query(
-    `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, kind, text, marks, attached, system_line,
-                           can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
-                           author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, raw, error_code,
-                           error_detail, said_at)
-     SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", kind, text, marks, attached,
-            system_line, can_wait, source, album_id, reply_to_id, reply_quote, quoted, not_own_words, author_id,
-            author_name, external_chat_id, bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, raw, error_code, error_detail,
-            said_at
+    `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, album_id, reply_to_id, external_chat_id,
+                           bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, error_code, error_detail, ${SAID.names})
+     SELECT id, portal_id, bot_id, chat_id, direction::"Direction", state::"MessageState", album_id, reply_to_id,
+            external_chat_id, bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, error_code, error_detail, ${SAID.names}
        FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, portal_id bigint, bot_id bigint, chat_id bigint, direction text,
-              state text, kind text, text text, marks jsonb, attached smallint, system_line boolean, can_wait boolean,
-              source text, album_id text, reply_to_id bigint, reply_quote text, quoted jsonb, not_own_words boolean,
-              author_id text, author_name text, external_chat_id text,
-              bitrix_message_id text, bitrix_chat_id text, bitrix_line_id text, unsigned boolean, raw jsonb, error_code text,
-              error_detail text, said_at timestamptz)`,
+              state text, album_id text, reply_to_id bigint, external_chat_id text, bitrix_message_id text,
+              bitrix_chat_id text, bitrix_line_id text, unsigned boolean, error_code text, error_detail text, ${SAID.types})`,
     [
       jsonb(
         numbered.map((message) => ({
@@ -64,29 +133,18 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           chat_id: message.chatId,
           direction: message.direction,
           state: message.endpoint === null ? 'ignored' : 'queued',
-          kind: message.said.kind,
-          text: message.said.text,
-          marks: message.said.marks,
-          attached: message.said.attachments?.length ?? 0,
-          system_line: message.said.systemLine ?? false,
-          can_wait: canWait(message),
-          source: message.said.source ?? null,
           album_id: message.albumId ?? null,
           reply_to_id: message.replyToId ?? null,
-          reply_quote: message.replyQuote ?? message.replyTo?.quote ?? null,
-          quoted: message.said.quoted ?? null,
-          not_own_words: message.said.notOwnWords ?? false,
-          author_id: message.said.authorId ?? null,
-          author_name: message.said.authorName ?? null,
           external_chat_id: message.externalChatId,
           bitrix_message_id: message.bitrixMessageId ?? null,
           bitrix_chat_id: message.bitrixChatId ?? null,
           bitrix_line_id: message.bitrixLineId ?? null,
           unsigned: message.unsigned ?? false,
-          raw: message.said.raw ?? {},
           error_code: message.said.ignored?.code ?? null,
           error_detail: message.said.ignored?.detail ?? null,
-          said_at: message.said.saidAt ?? null,
+          ...saidRow(message.said),
+          can_wait: canWait(message),
+          reply_quote: message.replyQuote ?? message.replyTo?.quote ?? null,
         })),
       ),
     ],
@@ -151,22 +209,14 @@ async function insertAttachments(
     attachments.map((attachment, index) => ({
       message_id: messageId,
       ordinal: first + index,
-      kind: attachment.kind,
-      name: attachment.name,
-      mime: attachment.mime ?? null,
-      size: attachment.size ?? null,
-      label: attachment.label,
-      telegram_file_id: attachment.telegramFileId ?? null,
-      telegram_unique_id: attachment.telegramUniqueId ?? null,
-      url: attachment.url ?? null,
+      ...attachmentRow(attachment),
     })),
   );
   if (rows.length === 0) return;
   await connection.query(
-    `INSERT INTO attachments (message_id, ordinal, kind, name, mime, size, label, telegram_file_id, telegram_unique_id, url)
-     SELECT message_id, ordinal, kind, name, mime, size, label, telegram_file_id, telegram_unique_id, url
-       FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, ordinal smallint, kind text, name text, mime text,
-              size bigint, label text, telegram_file_id text, telegram_unique_id text, url text)`,
+    `INSERT INTO attachments (message_id, ordinal, ${ATTACHMENT.names})
+     SELECT message_id, ordinal, ${ATTACHMENT.names}
+       FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint, ordinal smallint, ${ATTACHMENT.types})`,
     [jsonb(rows)],
   );
 }
@@ -202,14 +252,10 @@ export interface AlbumPart {
 
 /**
  * Adds parts to albums that wait to be sent, and returns those that found none: they begin a message of their own.
- * The lanes are locked first, so that no album leaves while it grows.
+ * To be called with the lanes locked, so that no album leaves while it grows.
  */
 export async function growAlbums<Part extends AlbumPart>(connection: Queryable, parts: Part[]): Promise<Part[]> {
   if (parts.length === 0) return [];
-  await connection.query(
-    `SELECT FROM lanes WHERE chat_id = ANY($1::bigint[]) AND channel = 'inbound' ORDER BY chat_id FOR UPDATE`,
-    [[...new Set(parts.map(({ chatId }) => chatId))]],
-  );
   const { rows: waiting } = await connection.query<Growing>(
     `SELECT m.id, m.chat_id, m.album_id, m.text, m.marks, m.attached, m.raw,
             (SELECT count(*)::int FROM message_links l WHERE l.message_id = m.id) AS parts

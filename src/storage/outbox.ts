@@ -34,6 +34,14 @@ export function firstPlace(seq: bigint): bigint {
 /** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
 export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
+/** SQL: what becomes of a lane `l` that is there already. */
+export const OR_APPEND_TO_LANE = `ON CONFLICT (chat_id, channel) DO UPDATE
+        SET tail = l.tail + excluded.tail,
+            pending = l.pending + excluded.pending,
+            endpoint = excluded.endpoint,
+            due_at = CASE WHEN l.pending = 0 OR l.due_at = 'infinity' THEN greatest(excluded.due_at, nullif(l.due_at, 'infinity'))
+                          ELSE l.due_at END`;
+
 /**
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
  * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
@@ -72,12 +80,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
        FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int,
               hold_ms int, waits boolean)
       ORDER BY chat_id, channel
-     ON CONFLICT (chat_id, channel) DO UPDATE
-        SET tail = l.tail + excluded.tail,
-            pending = l.pending + excluded.pending,
-            endpoint = excluded.endpoint,
-            due_at = CASE WHEN l.pending = 0 OR l.due_at = 'infinity' THEN greatest(excluded.due_at, nullif(l.due_at, 'infinity'))
-                          ELSE l.due_at END
+     ${OR_APPEND_TO_LANE}
      RETURNING id, chat_id, channel, tail, pending`,
     [jsonb(lanes)],
   );

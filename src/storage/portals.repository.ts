@@ -1,13 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import { resumeAnswers } from './answer-pauses.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 
 export type PortalState = 'active' | 'reauthorise' | 'uninstalled';
-
-/**
- * Bitrix24 posts an event once. Where one may have been lost, the answers of that portal wait until its dialogs were
- * looked through, so that what is found there is not overtaken; and never longer than this, whatever the portal does.
- */
-export const HOLD_SECONDS = 15;
 
 /** A connected Bitrix24 account, without its secrets. */
 export interface PortalRecord {
@@ -26,8 +21,8 @@ export interface PortalRecord {
   connectorId: string;
   state: PortalState;
   stateReason: string | null;
-  /** See {@link HOLD_SECONDS}; null when nothing is held, perhaps in the past. */
-  holdOutboundUntil: Date | null;
+  /** See answer-pauses.ts; null when answers leave, perhaps in the past. Each pause has another. */
+  answersPausedUntil: Date | null;
   installedAt: Date;
   createdAt: Date;
   updatedAt: Date;
@@ -47,7 +42,7 @@ export interface Installation {
 const COLUMNS = `id, member_id AS "memberId", domain, client_endpoint AS "clientEndpoint",
   oauth_origin AS "oauthOrigin", client_id AS "clientId", application_token_hash AS "applicationTokenHash",
   scope, language, connector_id AS "connectorId", state, state_reason AS "stateReason",
-  hold_outbound_until AS "holdOutboundUntil",
+  hold_outbound_until AS "answersPausedUntil",
   installed_at AS "installedAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
 
 /** Table `portals`. Reads are not cached: an uninstallation has to stop the next call of every replica. */
@@ -153,12 +148,9 @@ export class PortalsRepository {
     );
   }
 
-  /** The dialogs were looked through: answers may leave. A hold that was set meanwhile stays, as it asks for another look. */
-  async endHold(id: bigint, until: Date): Promise<void> {
-    await this.db.query(`UPDATE portals SET hold_outbound_until = NULL WHERE id = $1 AND hold_outbound_until = $2`, [
-      id,
-      until,
-    ]);
+  /** See {@link resumeAnswers}. */
+  async resumeAnswers(id: bigint, until: Date): Promise<void> {
+    await resumeAnswers(this.db, id, until);
   }
 
   /**

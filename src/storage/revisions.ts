@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { lockChats } from './chat-locks.js';
+import { lockPlaces } from './lock-order.js';
 import type { Queryable } from './database.service.js';
 import type { LinkedChat } from './chat-linking.js';
+import { endpointOf } from './endpoint-id.js';
 import type { ClientUpdateRow, OperatorChangeRow, StoredWords } from './intake.rows.js';
 import { jsonb, storableText } from './json.js';
 import { recordWords } from './message-words.repository.js';
@@ -86,7 +87,7 @@ export async function sortEdits(
   const known: ClientEdit[] = [];
   const news: NewsEdit[] = [];
   edits.forEach((edit, ord) => {
-    const message = found.get(ord);
+    const message = isOfThisDialog(found.get(ord), edit.chat) ? found.get(ord) : undefined;
     const isNewFile = edit.update.said.attachments?.some(
       ({ telegramUniqueId }) => telegramUniqueId !== undefined && !message?.files.includes(telegramUniqueId),
     );
@@ -94,6 +95,11 @@ export async function sortEdits(
     else news.push(message ? { ...edit, replaced: message } : edit);
   });
   return { known, news };
+}
+
+/** The bot may have gone to another portal since: there nobody has read the message, and its dialog is none of ours now. */
+function isOfThisDialog(message: Changed | undefined, { portal_id }: LinkedChat): boolean {
+  return message !== undefined && (message.portal_id === portal_id || message.state === 'queued');
 }
 
 /** Before a message that takes the place of another stands what that one said, as a quote. */
@@ -128,7 +134,7 @@ export async function reviseByClient(
     ]);
   Object.assign(message, words);
   if (message.kind === START) await becomesWords(connection, message, update.said);
-  return chat.banned ? [] : deliveryOf(message, 'edit', words);
+  return chat.banned ? [] : deliveryOf({ ...message, portal_id: chat.portal_id }, 'edit', words);
 }
 
 /** Whoever edits a press of Start into words has written them: they wait for no others, and are the client's. */
@@ -156,7 +162,8 @@ export async function deleteByClient(
     );
     for (const message of rows) {
       await keepRevision(connection, message, { raw });
-      if (message.direction === 'inbound' && !chat.banned) work.push(...deliveryOf(message, 'delete', {}));
+      if (message.direction !== 'inbound' || chat.banned || !isOfThisDialog(message, chat)) continue;
+      work.push(...deliveryOf({ ...message, portal_id: chat.portal_id }, 'delete', {}));
     }
   }
   return work;
@@ -168,7 +175,7 @@ export async function lockChatsOfAnswers(
   answers: { portalId: bigint; bitrixMessageId: string }[],
 ): Promise<void> {
   if (answers.length > 0)
-    await lockChats(
+    await lockPlaces(
       connection,
       `SELECT m.chat_id, m.portal_id FROM jsonb_to_recordset($1::jsonb) AS r(portal_id bigint, bitrix_message_id text)
        JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id`,
@@ -300,11 +307,6 @@ async function keepRevision(
 /** A change follows its message on the same lane; of a message that went nowhere there is nothing to change. */
 function deliveryOf(message: Changed, kind: 'edit' | 'delete', payload: object): NewDelivery[] {
   if (message.state === 'failed' || message.state === 'ignored') return [];
-  const endpoint =
-    message.direction === 'outbound'
-      ? `bot:${message.bot_id}`
-      : message.portal_id === null
-        ? ''
-        : `portal:${message.portal_id}`;
+  const endpoint = endpointOf(message.direction, message);
   return [{ chatId: message.chat_id, channel: message.direction, endpoint, messageId: message.id, kind, payload }];
 }

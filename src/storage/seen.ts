@@ -1,24 +1,26 @@
-import type { LinkedChat } from './chat-linking.js';
 import type { Queryable } from './database.service.js';
 import { jsonb } from './json.js';
 
 /**
- * The clients of these chats wrote or reacted: whatever had reached them is seen. Only the history knows; the portal
- * is not told: it takes `imconnector.send.status.reading` and drops it (Bitrix24's module imopenlines, lib/connector.php,
- * onReceivedStatusReading). To be called in the transaction that keeps the updates; rows of
- * messages that somebody else has locked stay as they are, so that nobody waits for anybody.
+ * The clients of these chats wrote or reacted: whatever had reached them, up to the message `newest` of
+ * `chat_links.unseen_message_id`, is seen. Only the history knows; the portal is not told: it takes
+ * `imconnector.send.status.reading` and drops it (Bitrix24's module imopenlines, lib/connector.php,
+ * onReceivedStatusReading). What reached a client since then is left to their next sign of life; rows of messages that
+ * somebody else has locked stay as they are, so that nobody waits for anybody.
  */
-export async function markSeen(connection: Queryable, chats: LinkedChat[]): Promise<void> {
-  const seen = new Map(
-    chats.flatMap(({ id, unseen_message_id: newest }) => (newest === null ? [] : [[id, newest] as const])),
-  );
-  if (seen.size === 0) return;
-  await connection.query(`UPDATE chat_links SET unseen_message_id = NULL WHERE id = ANY($1::bigint[])`, [
-    [...seen.keys()],
-  ]);
+export async function markSeen(connection: Queryable, seen: { chatId: bigint; newest: bigint }[]): Promise<void> {
+  if (seen.length === 0) return;
   await connection.query(
-    `UPDATE messages m SET seen_at = now()
-       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, newest bigint)
+    `WITH seen AS MATERIALIZED (
+       SELECT c.id AS chat_id, r.newest
+         FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, newest bigint)
+         JOIN chat_links c ON c.id = r.chat_id AND c.unseen_message_id = r.newest
+        ORDER BY c.bot_id, c.external_id FOR NO KEY UPDATE OF c
+     ), told AS (
+       UPDATE chat_links c SET unseen_message_id = NULL FROM seen WHERE c.id = seen.chat_id
+     )
+     UPDATE messages m SET seen_at = now()
+       FROM seen r
       CROSS JOIN LATERAL (
         -- The latest that was seen before, found backwards by (chat_id, id), ends the look.
         SELECT u.id FROM messages u
@@ -31,6 +33,6 @@ export async function markSeen(connection: Queryable, chats: LinkedChat[]): Prom
          ORDER BY u.id DESC LIMIT 1000
            FOR NO KEY UPDATE SKIP LOCKED) unseen
       WHERE m.id = unseen.id`,
-    [jsonb([...seen].map(([chat_id, newest]) => ({ chat_id, newest })))],
+    [jsonb(seen.map(({ chatId, newest }) => ({ chat_id: chatId, newest })))],
   );
 }

@@ -1,5 +1,6 @@
 import type { LinkedChat } from './chat-linking.js';
 import type { Queryable } from './database.service.js';
+import { endpointOf } from './endpoint-id.js';
 import { insertMessages } from './message-rows.js';
 import type { NewDelivery } from './outbox.js';
 
@@ -40,7 +41,7 @@ export async function welcome(connection: Queryable, chats: LinkedChat[]): Promi
         direction: 'outbound' as const,
         said: { kind: WELCOME, text: fill(greeting), marks: [], raw: {} },
         externalChatId: chat.external_id,
-        endpoint: `bot:${chat.bot_id}`,
+        endpoint: endpointOf('outbound', chat),
       };
     }),
   );

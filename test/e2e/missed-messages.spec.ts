@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DatabaseService } from '../../src/storage/database.service.js';
-import { HOLD_SECONDS } from '../../src/storage/portals.repository.js';
+import { PAUSE_SECONDS } from '../../src/storage/answer-pauses.js';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -109,8 +109,8 @@ describe('what was missed is not overtaken', () => {
     const begun = performance.now();
     await bridge.restart();
     chat.answers('newer');
-    await chat.becomes('newer', 'delivered', (HOLD_SECONDS + 5) * 1_000);
-    expect(performance.now() - begun).toBeGreaterThan(HOLD_SECONDS * 1_000 - 1_000);
+    await chat.becomes('newer', 'delivered', (PAUSE_SECONDS + 5) * 1_000);
+    expect(performance.now() - begun).toBeGreaterThan(PAUSE_SECONDS * 1_000 - 1_000);
     expect(chat.reached).toEqual(['before', 'newer']);
 
     bridge.bitrix24.faults.clear();

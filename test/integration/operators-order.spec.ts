@@ -6,7 +6,8 @@ import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
 import { LanesRepository } from '../../src/storage/lanes.repository.js';
 import type { Settlement } from '../../src/storage/settlement.js';
 import type { Lease } from '../../src/storage/lease.js';
-import { HOLD_SECONDS, PortalsRepository } from '../../src/storage/portals.repository.js';
+import { PAUSE_SECONDS } from '../../src/storage/answer-pauses.js';
+import { PortalsRepository } from '../../src/storage/portals.repository.js';
 import { createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
@@ -148,8 +149,8 @@ describe('the order of operators’ messages', () => {
 });
 
 describe('where events may have been lost', () => {
-  const holdOf = async () => (await portals.findById(PORTAL))!.holdOutboundUntil;
-  const held = async () => (await claim(10)).length === 0 && (await lanes.withWorkDue(['bot:1'])).length === 0;
+  const pauseOf = async () => (await portals.findById(PORTAL))!.answersPausedUntil;
+  const paused = async () => (await claim(10)).length === 0 && (await lanes.withWorkDue(['bot:1'])).length === 0;
 
   it('answers wait from the takeover of the portal on, those of other portals do not', async () => {
     await storage.db.query(
@@ -163,24 +164,24 @@ describe('where events may have been lost', () => {
     await storage.db.query(`UPDATE portals SET hold_outbound_until = NULL WHERE id = 2`);
     await intake.acceptClientUpdates([{ ...update(1, 20, 'hello'), botId: 2n }]);
     await intake.acceptOperatorMessages([says(5), { ...says(6, 20), portalId: 2n }]);
-    expect(await held()).toBe(true);
+    expect(await paused()).toBe(true);
     expect(await lanes.withWorkDue(['bot:1', 'bot:2', 'portal:1'])).toEqual(['bot:2', 'portal:1']);
     expect(await lanes.claim(other, 10, 1)).toHaveLength(1);
 
-    await portals.endHold(PORTAL, (await holdOf())!);
+    await portals.resumeAnswers(PORTAL, (await pauseOf())!);
     expect(await lanes.withWorkDue(['bot:1'])).toEqual(['bot:1']);
     expect(await claim(10)).toHaveLength(1);
   });
 
-  it('no answer is held longer than the limit', async () => {
+  it('no answer waits longer than the limit', async () => {
     await intake.acceptOperatorMessages([says(5)]);
     const { rows } = await storage.db.query<{ seconds: number }>(
       `SELECT extract(epoch FROM hold_outbound_until - now())::float8 AS seconds FROM portals`,
     );
     expect(rows[0]!.seconds).toBeGreaterThan(0);
-    expect(rows[0]!.seconds).toBeLessThanOrEqual(HOLD_SECONDS);
+    expect(rows[0]!.seconds).toBeLessThanOrEqual(PAUSE_SECONDS);
     await storage.db.query(`UPDATE portals SET hold_outbound_until = hold_outbound_until - make_interval(secs => $1)`, [
-      HOLD_SECONDS,
+      PAUSE_SECONDS,
     ]);
     expect(await lanes.withWorkDue(['bot:1'])).toEqual(['bot:1']);
     expect(await sendAll()).toEqual(['said 5']);
@@ -189,21 +190,21 @@ describe('where events may have been lost', () => {
   it('answers wait from the commit on that followed a refusal', async () => {
     await endHolds(storage.db);
     await intake.acceptOperatorMessages([says(5)], [PORTAL]);
-    expect(await held()).toBe(true);
+    expect(await paused()).toBe(true);
     await intake.acceptOperatorMessages([says(3)]);
-    await portals.endHold(PORTAL, (await holdOf())!);
+    await portals.resumeAnswers(PORTAL, (await pauseOf())!);
     expect(await sendAll()).toEqual(['said 3', 'said 5']);
   });
 
-  it('a look that began before the latest hold does not end it', async () => {
-    const before = (await holdOf())!;
+  it('a look that began before the latest pause does not end it', async () => {
+    const before = (await pauseOf())!;
     await new Promise((resolve) => setTimeout(resolve, 5));
     await intake.acceptOperatorMessages([says(5)], [PORTAL]);
-    await portals.endHold(PORTAL, before);
-    expect(await held()).toBe(true);
+    await portals.resumeAnswers(PORTAL, before);
+    expect(await paused()).toBe(true);
   });
 
-  it('a portal that is parked holds nothing', async () => {
+  it('a portal that is parked pauses nothing', async () => {
     await endHolds(storage.db);
     await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);
     await intake.acceptOperatorMessages([says(5)], [PORTAL]);
@@ -214,6 +215,6 @@ describe('where events may have been lost', () => {
     await storage.db.query(`UPDATE endpoints SET expires_at = now() - interval '1 hour' WHERE id = 'bot:1'`);
     await storage.db.query(`UPDATE endpoints SET expires_at = now() - interval '1 second' WHERE id = 'portal:1'`);
     expect((await endpoints.acquire('heir', 1)).map(({ endpoint }) => endpoint)).toEqual(['portal:1']);
-    expect(await holdOf()).not.toBeNull();
+    expect(await pauseOf()).not.toBeNull();
   });
 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EndpointDriver } from '../../src/relay/endpoint-driver.js';
 import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
+import { GroupCommit } from '../../src/relay/group-commit.js';
 import { LaneClaims } from '../../src/relay/lane-claims.js';
 import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
@@ -10,7 +11,7 @@ import type { StoredAttachment } from '../../src/storage/intake.rows.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
 import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { LaneSettlement, Settlement } from '../../src/storage/settlement.js';
+import type { EndpointSettlements, LaneSettlement, Settlement } from '../../src/storage/settlement.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { endHolds } from '../support/storage.js';
