@@ -46,7 +46,7 @@ import { assertCallable, TokensService, type Credentials } from './tokens.servic
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_TIMEOUT_MS = 65_000;
-const HEADERS = { Accept: 'application/json', 'Content-Type': 'application/json', 'User-Agent': 'telegram-openlines' };
+const HEADERS = { Accept: 'application/json', 'Content-Type': 'application/json' };
 
 /** Whoever would have to queue for longer at the portal's bucket is sent away. */
 const MAX_WAIT_MS = 20_000;

@@ -79,7 +79,7 @@ it('writes nothing for whoever lost the lease while others had the connection', 
 it('knows whether anything was written when the time is over or nobody waits any more', async () => {
   expect(await failure(ask(client(300), { timeoutMs: 100 }))).toEqual({ code: 'TIMEOUT', written: false });
   expect(await failure(ask(client(300), { signal: AbortSignal.timeout(100) }))).toEqual({
-    code: 'ABORTED',
+    code: 'ABORT_ERR',
     written: false,
   });
   await new Promise((resolve) => setTimeout(resolve, 400));
@@ -87,10 +87,10 @@ it('knows whether anything was written when the time is over or nobody waits any
   serve = () => undefined;
   expect(await failure(ask(client(), { timeoutMs: 100 }))).toEqual({ code: 'TIMEOUT', written: true });
   expect(await failure(ask(client(), { signal: AbortSignal.timeout(100) }))).toEqual({
-    code: 'ABORTED',
+    code: 'ABORT_ERR',
     written: true,
   });
-  expect(await failure(ask(client(), { signal: AbortSignal.abort() }))).toEqual({ code: 'ABORTED', written: false });
+  expect(await failure(ask(client(), { signal: AbortSignal.abort() }))).toEqual({ code: 'ABORT_ERR', written: false });
 });
 
 it('repeats nothing when the connection ends without an answer', async () => {

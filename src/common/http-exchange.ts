@@ -29,8 +29,13 @@ export interface HttpAnswer {
   text: string;
 }
 
+/** How we name ourselves to every server. */
+export const USER_AGENT = 'telegram-openlines';
+
 /** Code of a request that did not leave, because its lease was over by then. */
 export const LEASE_LOST = 'LEASE_LOST';
+/** Code of an exchange that nobody waits for any more. */
+const ABORTED = 'ABORT_ERR';
 /** Code of an exchange that took too long, in whatever phase. */
 export const TIMEOUT = 'TIMEOUT';
 
@@ -38,7 +43,7 @@ export const TIMEOUT = 'TIMEOUT';
 export class TransportError extends Error {
   override readonly name = 'TransportError';
   constructor(
-    /** Socket code such as ECONNREFUSED, or TIMEOUT, ABORTED, ANSWER_TOO_LARGE, LEASE_LOST. */
+    /** Socket code such as ECONNREFUSED, or TIMEOUT, ABORT_ERR, ANSWER_TOO_LARGE, LEASE_LOST. */
     readonly code: string,
     /** False: not a byte of the request was written. True: the far side may have read all of it. */
     readonly written: boolean,
@@ -62,22 +67,33 @@ export function exchange(dispatcher: Dispatcher, request: HttpRequest): Promise<
     // The deadline is ours, for all phases together.
     const timeouts = { headersTimeout: 0, bodyTimeout: 0 };
     const path = url.pathname + url.search;
-    dispatcher.dispatch({ origin: url.origin, path, method, headers, body: body as string, ...timeouts }, handler);
+    const named = { 'user-agent': USER_AGENT, ...headers };
+    dispatcher.dispatch(
+      { origin: url.origin, path, method, headers: named, body: body as string, ...timeouts },
+      handler,
+    );
   });
 }
+
+/** How the library calls an end of the connection before that of the answer. */
+const ENDED_EARLY = new Set<unknown>([
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'HPE_INVALID_EOF_STATE',
+]);
 
 /** The code of what went wrong with a connection, in the words of the operating system. */
 export function connectionCode(error: unknown): string {
   const { code, name } = error as { code?: unknown; name?: unknown };
-  if (code === 'UND_ERR_SOCKET') return 'ECONNRESET';
+  if (ENDED_EARLY.has(code)) return 'ECONNRESET';
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT') return TIMEOUT;
-  if (name === 'AbortError' || name === 'TimeoutError') return 'ABORTED';
+  if (name === 'AbortError' || name === 'TimeoutError') return ABORTED;
   return typeof code === 'string' ? code : 'CONNECTION_FAILED';
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
   private readonly timer: NodeJS.Timeout;
-  private readonly aborted = () => this.giveUp('ABORTED');
+  private readonly aborted = () => this.giveUp(ABORTED);
   /** Of the connection that the request was written to. */
   private controller: Dispatcher.DispatchController | undefined;
   private status = 0;
