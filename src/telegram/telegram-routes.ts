@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { callbackify } from 'node:util';
 import { Logger } from '@nestjs/common';
 import { SocksClient } from 'socks';
 import type { buildConnector } from 'undici';
@@ -61,13 +62,11 @@ export class TelegramRoutes {
   }
 
   /** For every pool of connections; what it learns of the ways, all of them know. */
-  readonly connector: buildConnector.connector = ({ hostname, port, protocol }, callback) => {
+  readonly connector = callbackify(async ({ hostname, port, protocol }: buildConnector.Options) => {
     const secure = protocol === 'https:';
-    this.connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure }).then(
-      (socket) => callback(null, socket.setNoDelay(true)),
-      (error: Error) => callback(error, null),
-    );
-  };
+    const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure };
+    return (await this.connect(target)).setNoDelay(true);
+  }) as unknown as buildConnector.connector;
 
   private async connect(target: Target): Promise<Socket> {
     const deadline = performance.now() + ALL_WAYS_MS;
