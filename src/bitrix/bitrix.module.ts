@@ -3,6 +3,7 @@ import { Module } from '@nestjs/common';
 import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
+import { RestConnections } from './rest-connections.js';
 import { RestClient } from './rest.client.js';
 import { RestTroubles } from './rest-troubles.js';
 import { TokenKeepaliveService } from './token-keepalive.service.js';
@@ -17,6 +18,7 @@ import { HTTP_OPTIONS } from './transport.js';
     OauthClient,
     TokensService,
     RateLimiter,
+    RestConnections,
     RestClient,
     RestTroubles,
     TokenKeepaliveService,

@@ -1,5 +1,6 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
+import { TransportError } from '../common/http-exchange.js';
 import { watchCall } from '../common/spans.js';
 import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
@@ -14,7 +15,7 @@ import {
   readFault,
   type RestFault,
 } from './rest-errors.js';
-import { post, TransportError } from './transport.js';
+import { post } from './transport.js';
 
 const TIMEOUT_MS = 10_000;
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TransportError } from '../common/http-exchange.js';
 import type { UpstreamError } from '../common/upstream-error.js';
 import {
   classifyFault,
@@ -14,7 +15,6 @@ import {
   pageOfPortal,
   parseObject,
 } from './rest-errors.js';
-import { TransportError } from './transport.js';
 
 const outcome = ({ kind, scope, retryAfterMs }: UpstreamError) => [kind, scope, retryAfterMs];
 const fault = (code: string, description = '') => ({ code, description });

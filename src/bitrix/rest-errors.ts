@@ -1,7 +1,7 @@
+import { LEASE_LOST, type TransportError } from '../common/http-exchange.js';
 import { redact } from '../common/redact.js';
 import { UpstreamError, type UpstreamErrorKind, type UpstreamErrorScope } from '../common/upstream-error.js';
 import type { RestTime } from './rest.types.js';
-import type { TransportError } from './transport.js';
 
 /** An error as Bitrix24 words it: `{"error": …, "error_description": …, "argument": …}`. */
 export interface RestFault {
@@ -209,6 +209,9 @@ function titleOf(page: string): string {
 
 /** A connection that never stood carried nothing; after that nobody knows. */
 export function classifyTransport(failure: TransportError): UpstreamError {
+  if (failure.code === LEASE_LOST) {
+    return bitrixError('not_sent', LEASE_LOST, 'Another replica drives this portal now', 'message');
+  }
   return failure.written
     ? bitrixError('unknown', failure.code, 'The connection ended before an answer came', 'message')
     : bitrixError('not_sent', failure.code, 'Bitrix24 could not be reached', 'endpoint');

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HttpService } from '@nestjs/axios';
 import { Injectable, Logger } from '@nestjs/common';
 import qs from 'qs';
+import { type HttpAnswer, TransportError } from '../common/http-exchange.js';
 import { outcomeOfError, watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
@@ -9,6 +9,7 @@ import { type Rest, RestLimitsRepository, WHOLE_PORTAL } from '../storage/rest-l
 import { ApplicationsService } from './applications.service.js';
 import { isPortalAddress } from './portal-hosts.js';
 import { RateLimiter } from './rate-limiter.js';
+import { RestConnections } from './rest-connections.js';
 import {
   bitrixError,
   classifyFault,
@@ -42,10 +43,10 @@ import {
   type RestTime,
 } from './rest.types.js';
 import { assertCallable, TokensService, type Credentials } from './tokens.service.js';
-import { post, TransportError, type HttpAnswer } from './transport.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_TIMEOUT_MS = 65_000;
+const HEADERS = { Accept: 'application/json', 'Content-Type': 'application/json' };
 
 /** Whoever would have to queue for longer at the portal's bucket is sent away. */
 const MAX_WAIT_MS = 20_000;
@@ -81,7 +82,7 @@ export class RestClient {
   private readonly records = new SharedRead((portalId: bigint) => this.portals.findById(portalId));
 
   constructor(
-    private readonly http: HttpService,
+    private readonly connections: RestConnections,
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensService,
     private readonly limiter: RateLimiter,
@@ -249,14 +250,16 @@ export class RestClient {
     url: string,
     { token }: Credentials,
     params: RestParams,
-    { timeoutMs = DEFAULT_TIMEOUT_MS }: CallOptions,
+    { timeoutMs = DEFAULT_TIMEOUT_MS, lease }: CallOptions,
   ): Promise<HttpAnswer> {
     const body = JSON.stringify(params);
     try {
-      return await post(this.http, url, {
-        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+      return await this.connections.post({
+        url: new URL(url),
+        headers: { ...HEADERS, Authorization: `Bearer ${token}` },
         body,
         timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS),
+        lease,
       });
     } catch (error) {
       throw error instanceof TransportError ? classifyTransport(error) : error;
@@ -477,9 +480,9 @@ function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
   };
 }
 
-function redirection({ status, location }: HttpAnswer): URL | undefined {
+function redirection({ status, headers: { location } }: HttpAnswer): URL | undefined {
   const moved = [301, 302, 303, 307, 308].includes(status);
-  return moved && location && URL.canParse(location) ? new URL(location) : undefined;
+  return moved && typeof location === 'string' && URL.canParse(location) ? new URL(location) : undefined;
 }
 
 /** Sets aside the commands whose method rests and, with `halt`, all that follow the first of them. */

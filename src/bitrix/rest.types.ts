@@ -1,3 +1,4 @@
+import type { Fence } from '../common/http-exchange.js';
 import type { UpstreamError } from '../common/upstream-error.js';
 
 /** What a portal says about the cost of a call; seconds and unix seconds (apidocs.bitrix24.com, "Limits"). */
@@ -32,6 +33,8 @@ export interface CallOptions {
   timeoutMs?: number;
   /** The caller holds a permit of RateLimiter.tryReserve for this call; it is used up or given back. */
   permit?: boolean;
+  /** The caller acts by this lease: when it is over nothing leaves any more, however long the call waited before. */
+  lease?: Fence;
 }
 
 export interface BatchOptions extends CallOptions {

@@ -1,6 +1,7 @@
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import https from 'node:https';
 import type { HttpModuleOptions, HttpService } from '@nestjs/axios';
+import { type HttpAnswer, TIMEOUT, TransportError } from '../common/http-exchange.js';
 
 /** Largest answer that is read; the biggest of Bitrix24 (50 records of a list) stay far below it. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -26,26 +27,6 @@ export const HTTP_OPTIONS: HttpModuleOptions = {
   validateStatus: () => true,
 };
 
-/** An HTTP answer of any status, the body as text. */
-export interface HttpAnswer {
-  status: number;
-  location?: string;
-  text: string;
-}
-
-/** No answer came. Never carries the request: its headers and body are secrets. */
-export class TransportError extends Error {
-  override readonly name = 'TransportError';
-  constructor(
-    /** Socket code such as ECONNREFUSED, or TIMEOUT, or ANSWER_TOO_LARGE. */
-    readonly code: string,
-    /** Whether a connection stood, so that the far side may have read the request. */
-    readonly written: boolean,
-  ) {
-    super(code);
-  }
-}
-
 /**
  * POSTs once and answers whatever came back within `timeoutMs`, the whole exchange included.
  * Throws {@link TransportError} when nothing did.
@@ -54,7 +35,7 @@ export async function post(
   client: HttpService,
   url: string,
   request: { headers: Record<string, string>; body: string; timeoutMs: number },
-): Promise<HttpAnswer> {
+): Promise<Pick<HttpAnswer, 'status' | 'text'>> {
   const connection = { stood: false };
   const deadline = AbortSignal.timeout(request.timeoutMs);
   try {
@@ -66,14 +47,9 @@ export async function post(
       signal: deadline,
       transport: watched(connection),
     });
-    const location: unknown = answer.headers.location;
-    return {
-      status: answer.status,
-      ...(typeof location === 'string' && { location }),
-      text: typeof answer.data === 'string' ? answer.data : '',
-    };
+    return { status: answer.status, text: typeof answer.data === 'string' ? answer.data : '' };
   } catch (error) {
-    throw new TransportError(deadline.aborted ? 'TIMEOUT' : codeOf(error), connection.stood);
+    throw new TransportError(deadline.aborted ? TIMEOUT : codeOf(error), connection.stood);
   }
 }
 

@@ -1,6 +1,7 @@
-import http, { type Agent, type IncomingMessage } from 'node:http';
-import https from 'node:https';
 import type { LookupFunction } from 'node:net';
+import type { Readable } from 'node:stream';
+import { Client, type Dispatcher } from 'undici';
+import { connectionCode, TIMEOUT, USER_AGENT } from './http-exchange.js';
 
 export interface HttpGetOptions {
   headers: Record<string, string>;
@@ -8,41 +9,67 @@ export interface HttpGetOptions {
   answerMs: number;
   /** Aborted: the exchange ends, the body included. */
   signal: AbortSignal;
-  /** Without: a connection of its own. */
-  agent?: Agent;
+  /** They may have been kept for a while. Without: a connection of its own. */
+  connections?: Dispatcher;
+  /** For a connection of its own. */
   lookup?: LookupFunction;
+}
+
+/** An answer of any status. Its body has to be read or destroyed. */
+export interface FileAnswer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: Readable;
 }
 
 /**
  * One GET, answered with whatever came, its body unread. Follows no redirect. A kept connection that the far side had
  * closed already is replaced once. Rejects with the socket's error, which never names the address.
  */
-export async function httpGet(url: URL, options: HttpGetOptions): Promise<IncomingMessage> {
-  const first = await exchange(url, options);
-  return first === 'stale' ? answered(await exchange(url, options)) : first;
-}
-
-function exchange(url: URL, options: HttpGetOptions): Promise<IncomingMessage | 'stale'> {
-  const { headers, signal, lookup, agent = false } = options;
-  return new Promise((resolve, reject) => {
-    const { request } = url.protocol === 'https:' ? https : http;
-    const asked = request(url, { headers, signal, agent, ...(lookup && { lookup }) });
-    const timer = setTimeout(() => asked.destroy(failure('TIMEOUT')), options.answerMs);
-    asked.once('response', resolve);
-    asked.once('response', () => clearTimeout(timer));
-    asked.once('close', () => clearTimeout(timer));
-    // Also fails with a body that breaks off, long after the answer: by then nobody listens any more.
-    asked.on('error', (error: NodeJS.ErrnoException) => {
-      if (asked.reusedSocket && error.code === 'ECONNRESET') resolve('stale');
-      else reject(error);
+export async function httpGet(url: URL, options: HttpGetOptions): Promise<FileAnswer> {
+  const { connections, lookup } = options;
+  if (connections) {
+    return ask(connections, url, options).catch((error: unknown) => {
+      if (connectionCode(error) !== 'ECONNRESET' || options.signal.aborted) throw error;
+      return ask(connections, url, options);
     });
-    asked.end();
-  });
+  }
+  const own = new Client(url.origin, { pipelining: 0, connect: { timeout: options.answerMs, lookup } });
+  try {
+    const answer = await ask(own, url, options);
+    answer.body.once('close', () => void own.destroy());
+    return answer;
+  } catch (error) {
+    void own.destroy();
+    throw error;
+  }
 }
 
-function answered(answer: IncomingMessage | 'stale'): IncomingMessage {
-  if (answer === 'stale') throw failure('ECONNRESET');
-  return answer;
+async function ask(by: Dispatcher, url: URL, { headers, answerMs, signal }: HttpGetOptions): Promise<FileAnswer> {
+  const over = new AbortController();
+  const abort = () => over.abort(signal.reason);
+  const timer = setTimeout(() => over.abort(Object.assign(new Error(TIMEOUT), { code: TIMEOUT })), answerMs);
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  const end = () => signal.removeEventListener('abort', abort);
+  try {
+    const answer = await by.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: 'GET',
+      headers: { 'user-agent': USER_AGENT, ...headers },
+      signal: over.signal,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+    const { statusCode: status, headers: named, body } = answer;
+    // Whoever reads it hears of its errors; one that breaks off unread is nobody's.
+    body.once('close', end).on('error', () => undefined);
+    return { status, headers: named, body };
+  } catch (error) {
+    end();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
-
-const failure = (code: string) => Object.assign(new Error(code), { code });

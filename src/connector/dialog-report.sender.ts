@@ -5,8 +5,11 @@ import { UpstreamError } from '../common/upstream-error.js';
 import type { LaneResult } from '../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../storage/dialog-reports.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
-import { PortalSender } from './portal.sender.js';
+import { type Caller, PortalSender } from './portal.sender.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
+
+/** A report is claimed by its row, not by a lease of its portal. */
+const NOBODYS: Caller = { timing: () => undefined };
 
 /** Brings one report into the dialog that it names. */
 @Injectable()
@@ -23,11 +26,12 @@ export class DialogReportSender {
    */
   async send(portal: PortalRecord, report: ClaimedReport): Promise<void> {
     const { lane, delivery, clientKnown } = report;
-    if (delivery.kind === 'status') return assertDelivered((await this.sender.reportStatus(portal, [lane], false))[0]!);
+    if (delivery.kind === 'status')
+      return assertDelivered((await this.sender.reportStatus(portal, [lane], NOBODYS, false))[0]!);
     const refusal = await this.addToChat(portal, report);
     if (refusal === null) return;
     if (!clientKnown || lane.chat.lineId === null) throw refusal;
-    assertDelivered(await this.sender.sendTogether(portal, lane, () => undefined, false));
+    assertDelivered(await this.sender.sendTogether(portal, lane, NOBODYS, false));
   }
 
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */

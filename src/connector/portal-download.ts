@@ -1,8 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import { isNamedAddress, isPortalAddress, type HostRules } from '../bitrix/portal-hosts.js';
 import { PRIVATE_ADDRESS, publicLookup } from '../bitrix/public-address.js';
 import { bitrixError } from '../bitrix/rest-errors.js';
-import { httpGet } from '../common/http-get.js';
+import { connectionCode } from '../common/http-exchange.js';
+import { type FileAnswer, httpGet } from '../common/http-get.js';
 import { limitStream, StreamLimitError } from '../common/limited-stream.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { OperatorFile } from '../relay/operator-side.js';
@@ -51,28 +51,28 @@ export async function openPortalFile(download: Download): Promise<OperatorFile> 
   });
   const refusal = refusalOf(answer, maxBytes);
   if (refusal) {
-    answer.destroy();
+    answer.body.destroy();
     throw refusal;
   }
   const size = sizeOf(answer);
   const totalMs = patience.startMs + ((size ?? maxBytes) / patience.bytesPerSecond) * 1000;
-  const stream = limitStream(answer, { maxBytes, pace: patience.pace, totalMs }, asUpstreamError);
+  const stream = limitStream(answer.body, { maxBytes, pace: patience.pace, totalMs }, asUpstreamError);
   return { stream, mime: typeOf(answer) || null, size };
 }
 
-async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<IncomingMessage> {
+async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<FileAnswer> {
   let address = download.address;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const url = onPortal(address, download);
     const answer = await httpGet(url, {
-      headers: { 'User-Agent': 'telegram-openlines', Accept: '*/*', 'Accept-Encoding': 'identity' },
+      headers: { accept: '*/*', 'accept-encoding': 'identity' },
       answerMs,
       signal: download.signal,
       ...(isNamedAddress(url, download.rules) ? {} : { lookup: publicLookup }),
     });
     const { location } = answer.headers;
-    if (!REDIRECTS.has(answer.statusCode ?? 0) || location === undefined) return answer;
-    answer.destroy();
+    if (!REDIRECTS.has(answer.status) || typeof location !== 'string') return answer;
+    answer.body.destroy();
     address = location;
   }
   throw refused('file_gone', 'The link leads in circles.');
@@ -89,8 +89,8 @@ function onPortal(address: string, { origin, rules }: Download): URL {
   return url;
 }
 
-function refusalOf(answer: IncomingMessage, maxBytes: number): UpstreamError | null {
-  const status = answer.statusCode ?? 0;
+function refusalOf(answer: FileAnswer, maxBytes: number): UpstreamError | null {
+  const { status } = answer;
   if (status >= 500 || NOT_NOW.has(status)) {
     return bitrixError('not_sent', `HTTP_${status}`, 'The portal does not give the file now.', 'message');
   }
@@ -110,17 +110,20 @@ function refusalOf(answer: IncomingMessage, maxBytes: number): UpstreamError | n
  * A page that an operator sent as a file. The portal hands files out with Content-Disposition; its log-in, error and
  * licence pages have none.
  */
-function isAttachedPage({ headers }: IncomingMessage): boolean {
-  return /^attachment\b.*filename\*?=.*\.html?["']?\s*(?:;|$)/i.test(headers['content-disposition'] ?? '');
+function isAttachedPage({ headers }: FileAnswer): boolean {
+  return /^attachment\b.*filename\*?=.*\.html?["']?\s*(?:;|$)/i.test(String(headers['content-disposition'] ?? ''));
 }
 
-function typeOf({ headers }: IncomingMessage): string {
-  return (headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+function typeOf({ headers }: FileAnswer): string {
+  return String(headers['content-type'] ?? '')
+    .split(';', 1)[0]!
+    .trim()
+    .toLowerCase();
 }
 
-function sizeOf({ headers }: IncomingMessage): number | null {
+function sizeOf({ headers }: FileAnswer): number | null {
   const { 'content-length': length } = headers;
-  return length !== undefined && /^\d+$/.test(length) ? Number(length) : null;
+  return typeof length === 'string' && /^\d+$/.test(length) ? Number(length) : null;
 }
 
 function asUpstreamError(error: Error): UpstreamError {
@@ -129,7 +132,7 @@ function asUpstreamError(error: Error): UpstreamError {
     if (error.limit === 'too_large') return refused('file_too_large', 'The file is larger than it may be.');
     return bitrixError('not_sent', error.limit, 'The portal sends the file too slowly.', 'message');
   }
-  const { code = 'CONNECTION_FAILED' } = error as { code?: string };
+  const code = connectionCode(error);
   if (code === PRIVATE_ADDRESS) return refusedHost();
   return bitrixError('not_sent', code, 'The connection for the file failed.', 'message');
 }

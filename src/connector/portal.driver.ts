@@ -193,16 +193,16 @@ export class PortalDriver implements EndpointDriver {
   }
 
   private async carryOut(call: PlannedCall, portal: PortalRecord, permit: boolean): Promise<LaneResult[]> {
-    const timing = (seconds: number, messages: number) => this.learn(seconds / messages);
+    const caller = { lease: this.held, timing: (seconds: number, messages: number) => this.learn(seconds / messages) };
     switch (call.kind) {
       case 'words':
-        return [await this.sender.sendWords(portal, call.lanes[0], timing, permit)];
+        return [await this.sender.sendWords(portal, call.lanes[0], caller, permit)];
       case 'lines':
-        return [await this.lines.send(portal, call.lanes[0], timing, permit)];
+        return [await this.lines.send(portal, call.lanes[0], caller, permit)];
       case 'batch':
-        return this.sender.sendBatch(portal, call.lanes, timing, permit);
+        return this.sender.sendBatch(portal, call.lanes, caller, permit);
       case 'status':
-        return this.sender.reportStatus(portal, call.lanes, permit);
+        return this.sender.reportStatus(portal, call.lanes, caller, permit);
     }
   }
 

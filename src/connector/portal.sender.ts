@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../bitrix/rest.client.js';
 import type { RestTime } from '../bitrix/rest.types.js';
+import type { Fence } from '../common/http-exchange.js';
 import { languageOf } from '../common/language.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { CLIENT_MESSAGE_REFUSED, type DeliveryResult, type LaneResult } from '../relay/endpoint-driver.js';
@@ -67,8 +68,13 @@ interface SentElement {
   message?: { files?: unknown };
 }
 
-/** Told how long the portal took for how many messages, seconds. */
-export type Timing = (seconds: number, messages: number) => void;
+/** On whose behalf calls are made. */
+export interface Caller {
+  /** Once it is over nothing leaves any more; without: whoever calls needs none. */
+  lease?: Fence;
+  /** Told how long the portal took for how many messages, seconds. */
+  timing: (seconds: number, messages: number) => void;
+}
 
 /**
  * Makes the `imconnector.*` calls that carry messages. Every method settles all of its lanes: what the network says
@@ -84,21 +90,21 @@ export class PortalSender {
   ) {}
 
   /** What one chat says, in order, as far as one request carries it; the rest is due at once. */
-  async sendWords(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit = true): Promise<LaneResult> {
+  async sendWords(portal: PortalRecord, lane: ClaimedLane, caller: Caller, permit = true): Promise<LaneResult> {
     const deliveries = nextRun(lane);
     const waiting = lane.deliveries.filter((delivery) => !deliveries.includes(delivery));
     const sent = deliveries.length > 0;
-    const result = sent ? await this.sendTogether(portal, { ...lane, deliveries }, timing, permit) : { deliveries: [] };
+    const result = sent ? await this.sendTogether(portal, { ...lane, deliveries }, caller, permit) : { deliveries: [] };
     const postponed = waiting.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
     return { ...result, deliveries: [...result.deliveries, ...postponed] };
   }
 
   /** All of these in one request; where it is refused as a whole, only what is refused alone fails. */
-  async sendTogether(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+  async sendTogether(portal: PortalRecord, lane: ClaimedLane, caller: Caller, permit: boolean): Promise<LaneResult> {
     const [result] = await this.refused.settle(
       portal,
       [lane],
-      (part, free) => this.request(portal, part, timing, free),
+      (part, free) => this.request(portal, part, caller, free),
       permit,
     );
     return result!;
@@ -108,34 +114,36 @@ export class PortalSender {
   private async request(
     portal: PortalRecord,
     lanes: ClaimedLane[],
-    timing: Timing,
+    caller: Caller,
     permit: boolean,
   ): Promise<LaneResult[]> {
     return lanes.length > 1
-      ? this.batch(portal, lanes, timing, permit)
-      : [await this.sendRun(portal, lanes[0]!, timing, permit)];
+      ? this.batch(portal, lanes, caller, permit)
+      : [await this.sendRun(portal, lanes[0]!, caller, permit)];
   }
 
-  private async sendRun(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+  private async sendRun(portal: PortalRecord, lane: ClaimedLane, caller: Caller, permit: boolean): Promise<LaneResult> {
     const [first] = lane.deliveries;
-    if (first!.kind === 'edit' || first!.kind === 'delete') return this.change(portal, lane, first!, permit);
+    if (first!.kind === 'edit' || first!.kind === 'delete') return this.change(portal, lane, first!, caller, permit);
     const prepared: Prepared[] = [];
     for (const delivery of lane.deliveries) prepared.push(await this.prepare(portal, lane, delivery));
     const elements = prepared.flatMap((item) => item.elements);
     if (elements.length === 0) return read(prepared, []);
     const { result, time } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
       permit,
+      lease: caller.lease,
       timeoutMs: SEND_TIMEOUT_MS,
     });
     // Files take the time of their size, which says nothing about the next message.
-    if (prepared.every(({ files }) => files === 0)) observe(timing, time, elements.length);
-    return this.withoutRefusedFiles(portal, lane, prepared, elementsOf(result));
+    if (prepared.every(({ files }) => files === 0)) observe(caller, time, elements.length);
+    return this.withoutRefusedFiles(portal, lane, caller, prepared, elementsOf(result));
   }
 
   /** A message that is nothing but files is refused when the portal could fetch none: then their names go. */
   private async withoutRefusedFiles(
     portal: PortalRecord,
     lane: ClaimedLane,
+    caller: Caller,
     prepared: Prepared[],
     answers: SentElement[],
   ): Promise<LaneResult> {
@@ -156,6 +164,7 @@ export class PortalSender {
     });
     try {
       const { result } = await this.rest.call<SendAnswer>(portal.id, SEND, this.params(portal, lane, elements), {
+        lease: caller.lease,
         timeoutMs: SEND_TIMEOUT_MS,
       });
       return read([...before, { ...last, elements }], [...kept, ...elementsOf(result)]);
@@ -171,6 +180,7 @@ export class PortalSender {
     portal: PortalRecord,
     lane: ClaimedLane,
     delivery: ClaimedDelivery,
+    caller: Caller,
     permit: boolean,
   ): Promise<LaneResult> {
     const { chat } = lane;
@@ -188,20 +198,21 @@ export class PortalSender {
     const method = gone ? 'imconnector.delete.messages' : 'imconnector.update.messages';
     const { result } = await this.rest.call<SendAnswer>(portal.id, method, this.params(portal, lane, elements), {
       permit,
+      lease: caller.lease,
     });
     const { deliveries } = read([{ delivery, elements, files: 0 }], elementsOf(result));
     return { deliveries };
   }
 
   /** Words of several chats, one command a chat, in one request. The lanes hold nothing but fresh messages. */
-  sendBatch(portal: PortalRecord, lanes: ClaimedLane[], timing: Timing, permit = true): Promise<LaneResult[]> {
-    return this.refused.settle(portal, lanes, (part, free) => this.request(portal, part, timing, free), permit);
+  sendBatch(portal: PortalRecord, lanes: ClaimedLane[], caller: Caller, permit = true): Promise<LaneResult[]> {
+    return this.refused.settle(portal, lanes, (part, free) => this.request(portal, part, caller, free), permit);
   }
 
   private async batch(
     portal: PortalRecord,
     lanes: ClaimedLane[],
-    timing: Timing,
+    caller: Caller,
     permit: boolean,
   ): Promise<LaneResult[]> {
     const prepared = lanes.map((lane) => lane.deliveries.map((delivery) => this.fresh(portal, lane, delivery, null)));
@@ -218,16 +229,17 @@ export class PortalSender {
     ]);
     const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(commands), {
       permit,
+      lease: caller.lease,
       timeoutMs: SEND_TIMEOUT_MS,
     });
     const settled: LaneResult[] = [];
     for (const [index, lane] of lanes.entries()) {
       const outcome = results[`c${index}`]!;
       if (outcome.ok) {
-        observe(timing, outcome.time, prepared[index]!.length);
+        observe(caller, outcome.time, prepared[index]!.length);
         settled.push(read(prepared[index]!, elementsOf(outcome.result)));
       } else {
-        const again = (part: ClaimedLane[], free: boolean) => this.request(portal, part, timing, free);
+        const again = (part: ClaimedLane[], free: boolean) => this.request(portal, part, caller, free);
         settled.push(...(await this.refused.settleFailed(portal, [lane], again, outcome.error)));
       }
     }
@@ -235,17 +247,22 @@ export class PortalSender {
   }
 
   /** Reports operators' messages of these lanes (one line) as delivered. */
-  reportStatus(portal: PortalRecord, lanes: ClaimedLane[], permit = true): Promise<LaneResult[]> {
-    return this.refused.settle(portal, lanes, (part, free) => this.report(portal, part, free), permit);
+  reportStatus(portal: PortalRecord, lanes: ClaimedLane[], caller: Caller, permit = true): Promise<LaneResult[]> {
+    return this.refused.settle(portal, lanes, (part, free) => this.report(portal, part, caller, free), permit);
   }
 
-  private async report(portal: PortalRecord, lanes: ClaimedLane[], permit: boolean): Promise<LaneResult[]> {
+  private async report(
+    portal: PortalRecord,
+    lanes: ClaimedLane[],
+    caller: Caller,
+    permit: boolean,
+  ): Promise<LaneResult[]> {
     const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
     await this.rest.call(
       portal.id,
       'imconnector.send.status.delivery',
       { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
-      { permit },
+      { permit, lease: caller.lease },
     );
     return lanes.map(done);
   }
@@ -403,7 +420,7 @@ function isId(value: unknown): boolean {
   return (typeof value === 'string' && value !== '') || typeof value === 'number';
 }
 
-function observe(timing: Timing, time: RestTime | undefined, messages: number): void {
+function observe({ timing }: Caller, time: RestTime | undefined, messages: number): void {
   if (time?.duration !== undefined && messages > 0) timing(time.duration, messages);
 }
 

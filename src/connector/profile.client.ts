@@ -9,7 +9,8 @@ import {
   isRecord,
   parseObject,
 } from '../bitrix/rest-errors.js';
-import { post, TransportError } from '../bitrix/transport.js';
+import { post } from '../bitrix/transport.js';
+import { TransportError } from '../common/http-exchange.js';
 
 const TIMEOUT_MS = 10_000;
 

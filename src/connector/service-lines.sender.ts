@@ -10,7 +10,7 @@ import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import { LanesRepository } from '../storage/lanes.repository.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { DialogReader, type OpenSession } from './dialog.reader.js';
-import { PortalSender, type Prepared, type Timing } from './portal.sender.js';
+import { PortalSender, type Prepared, type Caller } from './portal.sender.js';
 import { isUrgent, mayGoAside } from './service-lines.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
@@ -71,10 +71,10 @@ export class ServiceLinesSender {
   }
 
   /** The lane holds nothing but lines. */
-  async send(portal: PortalRecord, lane: ClaimedLane, timing: Timing, permit: boolean): Promise<LaneResult> {
+  async send(portal: PortalRecord, lane: ClaimedLane, caller: Caller, permit: boolean): Promise<LaneResult> {
     const reserved = { left: permit };
     try {
-      return await this.bring(portal, lane, timing, reserved);
+      return await this.bring(portal, lane, caller, reserved);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
@@ -86,7 +86,7 @@ export class ServiceLinesSender {
   private async bring(
     portal: PortalRecord,
     lane: ClaimedLane,
-    timing: Timing,
+    caller: Caller,
     reserved: { left: boolean },
   ): Promise<LaneResult> {
     const permit = (): boolean => {
@@ -113,11 +113,11 @@ export class ServiceLinesSender {
       else if (route === 'aside') add.push(prepared);
       else done.push(waiting(delivery, route, prepared));
     }
-    if (add.length > 0) done.push(...(await this.addAside(portal, lane, add, permit())));
+    if (add.length > 0) done.push(...(await this.addAside(portal, lane, add, caller, permit())));
     const chat = looked === null ? {} : { dialogOpen: standing.open === true, ...sessionOf(looked) };
     if (inside.length === 0) return { deliveries: done, chat };
     const [first, ...later] = upToFirstFile(inside);
-    const sent = await this.sender.sendTogether(portal, { ...lane, deliveries: first! }, timing, permit());
+    const sent = await this.sender.sendTogether(portal, { ...lane, deliveries: first! }, caller, permit());
     return { deliveries: [...done, ...sent.deliveries, ...later.flat().map(untried)], chat: { ...chat, ...sent.chat } };
   }
 
@@ -135,6 +135,7 @@ export class ServiceLinesSender {
     portal: PortalRecord,
     lane: ClaimedLane,
     prepared: Prepared[],
+    caller: Caller,
     permit: boolean,
   ): Promise<DeliveryResult[]> {
     const parts = prepared.flatMap((item) => item.elements.map(({ message }) => ({ item, text: message.text ?? '' })));
@@ -142,8 +143,8 @@ export class ServiceLinesSender {
     // The portal replaces "$result[…]" in a batch, whoever wrote it.
     const together = commands.length > 1 && !commands.some(({ params }) => String(params.MESSAGE).includes('$result'));
     const outcomes = together
-      ? await this.addTogether(portal, commands, permit)
-      : await this.addOneByOne(portal, commands, permit);
+      ? await this.addTogether(portal, commands, caller, permit)
+      : await this.addOneByOne(portal, commands, caller, permit);
     return prepared.map((item): DeliveryResult => {
       const { delivery } = item;
       const own = outcomes.filter((_, index) => parts[index]!.item === item);
@@ -163,6 +164,7 @@ export class ServiceLinesSender {
   private async addOneByOne(
     portal: PortalRecord,
     commands: RestCommand[],
+    { lease }: Caller,
     permit: boolean,
   ): Promise<(UpstreamError | null | undefined)[]> {
     const outcomes: (UpstreamError | null | undefined)[] = [];
@@ -173,7 +175,7 @@ export class ServiceLinesSender {
         continue;
       }
       try {
-        await this.rest.call(portal.id, method, params, { permit: permit && outcomes.length === 0 });
+        await this.rest.call(portal.id, method, params, { lease, permit: permit && outcomes.length === 0 });
         outcomes.push(null);
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
@@ -186,11 +188,12 @@ export class ServiceLinesSender {
   private async addTogether(
     portal: PortalRecord,
     commands: RestCommand[],
+    caller: Caller,
     permit: boolean,
   ): Promise<(UpstreamError | null | undefined)[]> {
     const keyed = Object.fromEntries(commands.map((command, index) => [`c${index}`, command]));
     try {
-      const { results } = await this.rest.callBatch(portal.id, keyed, { permit });
+      const { results } = await this.rest.callBatch(portal.id, keyed, { lease: caller.lease, permit });
       return commands.map((_, index) => {
         const outcome = results[`c${index}`]!;
         return outcome.ok ? null : outcome.error;
@@ -198,7 +201,7 @@ export class ServiceLinesSender {
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       // One of them may be the cause, and nothing of it was performed.
-      if (error.kind === 'refused') return this.addOneByOne(portal, commands, false);
+      if (error.kind === 'refused') return this.addOneByOne(portal, commands, caller, false);
       return commands.map(() => error);
     }
   }

@@ -222,14 +222,14 @@ export class BotDriver implements EndpointDriver {
   /** Sets the webhook; an identical one is left as it is by Telegram. */
   private async keepWebhook(bot: RunningBot, signal: AbortSignal): Promise<void> {
     if (!bot.webhookUrl) throw new Error('PUBLIC_URL is not set: Telegram cannot be told where to send updates');
-    await bot.api.calls.setWebhook(
+    await bot.api.by(this.held).calls.setWebhook(
       {
         url: bot.webhookUrl,
         ...(bot.webhookSecret ? { secret_token: bot.webhookSecret } : {}),
         allowed_updates: ALLOWED_UPDATES,
         drop_pending_updates: false,
       },
-      signal as never,
+      signal,
     );
     this.webhook = { healthy: true };
     await this.bots.setState(bot.id, 'active', null);

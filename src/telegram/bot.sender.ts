@@ -51,11 +51,11 @@ export class BotSender {
   async send(api: BotApi, lane: ClaimedLane, turn: ChatTurn, held: HeldLease): Promise<LaneResult> {
     const { chat } = lane;
     const delivery = lane.deliveries[0]!;
-    const target = new ChatTarget(chat, () => held.held);
+    const target = new ChatTarget(chat);
     const sent = new SentParts(delivery.message);
     const leftOut: LeftOutFile[] = [];
     const { result, waitMs } = await this.attempt(
-      { api, chat, delivery, turn, target, sent, signal: held.signal },
+      { api: api.by(held), chat, delivery, turn, target, sent, signal: held.signal },
       leftOut,
     );
     // What stands before a file that was sent, or before an end, will not follow any more.

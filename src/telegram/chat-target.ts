@@ -30,13 +30,7 @@ export class ChatTarget {
   private reply: ReplyParameters | undefined;
   private readonly learned: LearnedChat = {};
 
-  /**
-   * @param mayStillSend asked before every request: a process that lost the bot must not write any more
-   */
-  constructor(
-    private readonly chat: ClaimedLane['chat'],
-    private readonly mayStillSend: () => boolean,
-  ) {
+  constructor(private readonly chat: ClaimedLane['chat']) {
     this.chatId = chat.telegramChatId;
     this.thread = chat.threadId;
   }
@@ -75,15 +69,6 @@ export class ChatTarget {
   }
 
   private async ask<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    if (!this.mayStillSend()) {
-      throw new UpstreamError({
-        network: 'telegram',
-        kind: 'not_sent',
-        scope: 'message',
-        code: 'LEASE_LOST',
-        detail: 'Another replica drives this bot now.',
-      });
-    }
     try {
       return await call();
     } catch (error) {

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import type { Message, MessageEntity } from '@grammyjs/types';
-import { InputFile, type Api } from 'grammy';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { RichText } from '../relay/rich-text.js';
 import { UploadsRepository, type UploadKey } from '../storage/uploads.repository.js';
+import type { BotCalls } from './bot-api.js';
 import type { ChatTarget, TargetParams } from './chat-target.js';
 import type { SpooledFile } from './file-spool.js';
 import { sendFormatted } from './formatted-words.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
+import { Upload } from './request-body.js';
 import { TELEGRAM_CAPTION_LIMIT } from './telegram-markup.js';
 import { TelegramClient, type BotApi } from './telegram.client.js';
 import { announced, uploadActionOf } from './upload-action.js';
@@ -37,12 +38,12 @@ const METHOD = {
   voice: 'sendVoice',
   audio: 'sendAudio',
   document: 'sendDocument',
-} as const satisfies Record<MediaKind, keyof Api['raw']>;
+} as const satisfies Record<MediaKind, keyof BotCalls>;
 
 type CaptionParams = { caption: string; caption_entities: MessageEntity[] } | Record<string, never>;
 type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
 /** Its type names each family that may stand together; which one it is, the plan knows. */
-type Album = Parameters<Api['raw']['sendMediaGroup']>[0]['media'];
+type Album = Parameters<BotCalls['sendMediaGroup']>[0]['media'];
 
 /** These show a name to the client, so the same content under another name is another file. */
 const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'animation']);
@@ -188,7 +189,7 @@ async function uploading<Answer>(
   { api, target, signal }: Sending,
   files: ReadyFile[],
   known: (string | null)[],
-  call: (media: (string | InputFile)[], bytes: number) => Promise<Answer>,
+  call: (media: (string | Upload)[], bytes: number) => Promise<Answer>,
 ): Promise<Answer> {
   let unread = 0;
   async function* content(file: ReadyFile): AsyncGenerator<Uint8Array> {
@@ -202,14 +203,14 @@ async function uploading<Answer>(
     const fileId = known[index] ?? null;
     if (fileId !== null) return fileId;
     unread++;
-    return new InputFile(() => content(file), uploadName(file.name));
+    return new Upload(() => content(file), file.content.size, uploadName(file.name));
   });
   const bytes = newBytes(files, known);
   const { stage } = target;
   const action = uploadActionOf(files[0]!.kind);
   try {
     if (bytes === 0 || !stage) return await call(media, bytes);
-    const show = (over: AbortSignal) => api.calls.sendChatAction({ ...stage, action }, over as never);
+    const show = (over: AbortSignal) => api.calls.sendChatAction({ ...stage, action }, over);
     return await announced(show, () => call(media, bytes));
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.kind !== 'unknown' || unread === 0) throw error;

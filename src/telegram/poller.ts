@@ -31,15 +31,17 @@ export interface PolledBot {
  */
 export class Poller {
   private readonly logger = new Logger(Poller.name);
+  private readonly api: BotApi;
   private state: { healthy: boolean; detail?: string };
 
   constructor(
     private readonly bot: PolledBot,
-    private readonly api: BotApi,
+    api: BotApi,
     private readonly updates: UpdatesService,
     private readonly bots: BotsRepository,
     private readonly held: HeldLease,
   ) {
+    this.api = api.by(held);
     // What was wrong before this process came is wrong until a poll shows otherwise.
     this.state = bot.trouble === null ? { healthy: true } : { healthy: false, detail: bot.trouble };
   }
@@ -67,7 +69,7 @@ export class Poller {
             timeout: this.state.healthy ? POLL_SECONDS : PROBE_SECONDS,
             allowed_updates: ALLOWED_UPDATES,
           },
-          signal as never,
+          signal,
         );
         await this.recovered();
         failures = 0;
@@ -134,7 +136,7 @@ export class Poller {
 
   /** A webhook left over from before makes every poll a 409. Pending updates stay. */
   private async leaveWebhook(signal: AbortSignal): Promise<void> {
-    await this.api.calls.deleteWebhook({ drop_pending_updates: false }, signal as never).catch((error: unknown) => {
+    await this.api.calls.deleteWebhook({ drop_pending_updates: false }, signal).catch((error: unknown) => {
       this.logger.debug({ botId: String(this.bot.id), err: error }, 'deleteWebhook failed; the next poll says why');
     });
   }

@@ -1,5 +1,4 @@
-import { Agent as HttpAgent, type AgentOptions } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
 import type { TelegramRoutes } from './telegram-routes.js';
 
 /**
@@ -8,33 +7,31 @@ import type { TelegramRoutes } from './telegram-routes.js';
  * and messages at the pace of a chat, follow each other within seconds.
  */
 const IDLE_MS = 5_000;
-const KEPT: AgentOptions = { keepAlive: true, timeout: IDLE_MS, maxFreeSockets: 1 };
-const DOWNLOADS: AgentOptions = { keepAlive: true, timeout: IDLE_MS, maxSockets: 256, scheduling: 'lifo' };
+const IDLE = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
+/** To a connection that stands; by proxies, see TelegramRoutes. */
+const CONNECT_MS = 10_000;
+const DOWNLOADS = 256;
 
 /** How connections to the Bot API are made: with or without TLS, by proxies or not. */
 export class TelegramConnections {
   /** Of all bots: files may be asked for again. */
-  readonly downloads: HttpAgent;
+  readonly downloads: Dispatcher;
+  private readonly origin: string;
+  private readonly connect: buildConnector.connector | { timeout: number };
 
-  constructor(
-    private readonly apiRoot: string,
-    private readonly routes: TelegramRoutes | null,
-  ) {
-    this.downloads = this.agent(DOWNLOADS);
+  constructor(apiRoot: string, routes: TelegramRoutes | null) {
+    this.origin = new URL(apiRoot).origin;
+    this.connect = routes?.connector ?? { timeout: CONNECT_MS };
+    this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: this.connect });
   }
 
   ofBot(): BotConnections {
-    return new BotConnections((options) => this.agent(options));
-  }
-
-  private agent(options: AgentOptions): HttpAgent {
-    if (this.routes) return this.routes.agent(options);
-    return this.apiRoot.startsWith('https:') ? new HttpsAgent(options) : new HttpAgent(options);
+    return new BotConnections((options) => new Client(this.origin, { ...options, connect: this.connect }));
   }
 }
 
-/** Makes an exchange by the connections of an agent; resolves when the answer is read. */
-type Exchange<Answer> = (agent: HttpAgent) => Promise<Answer>;
+/** Makes an exchange by a connection; resolves when the answer is read. */
+type Exchange<Answer> = (by: Dispatcher) => Promise<Answer>;
 
 /**
  * One bot's connections. When all that stand go silent at once, because the network changed, what was written into one
@@ -42,35 +39,62 @@ type Exchange<Answer> = (agent: HttpAgent) => Promise<Answer>;
  * comes meanwhile gets a new one: at most one message goes into the silence, and its end leaves nothing old behind.
  */
 export class BotConnections {
-  private readonly kept: HttpAgent;
-  private readonly fresh: HttpAgent;
-  private readonly polls: HttpAgent;
-  private keptIsBusy = false;
+  private readonly kept: KeptConnection;
+  private readonly polls: KeptConnection;
 
-  constructor(agent: (options: AgentOptions) => HttpAgent) {
-    this.kept = agent(KEPT);
-    this.fresh = agent({ keepAlive: false });
-    this.polls = agent(KEPT);
+  constructor(private readonly make: (options: Client.Options) => Client) {
+    this.kept = new KeptConnection(() => make(IDLE));
+    this.polls = new KeptConnection(() => make(IDLE));
   }
 
   /** For calls that are short. */
-  async call<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
-    if (this.keptIsBusy) return exchange(this.fresh);
-    this.keptIsBusy = true;
-    try {
-      return await exchange(this.kept);
-    } finally {
-      this.keptIsBusy = false;
-    }
+  call<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
+    return this.kept.isBusy ? this.fresh(exchange) : this.kept.lend(exchange);
   }
 
   /** For long polls, one after the other. */
   poll<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
-    return exchange(this.polls);
+    return this.polls.isBusy ? this.fresh(exchange) : this.polls.lend(exchange);
   }
 
   /** For what takes long by itself. */
   upload<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
-    return exchange(this.fresh);
+    return this.fresh(exchange);
+  }
+
+  private async fresh<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
+    const client = this.make({ pipelining: 0 });
+    try {
+      return await exchange(client);
+    } finally {
+      void client.destroy();
+    }
+  }
+}
+
+/** One connection that is used again while it is young. */
+class KeptConnection {
+  private client: Client | undefined;
+  private usedAt = 0;
+  isBusy = false;
+
+  constructor(private readonly make: () => Client) {}
+
+  async lend<Answer>(exchange: Exchange<Answer>): Promise<Answer> {
+    this.isBusy = true;
+    try {
+      return await exchange(this.young());
+    } finally {
+      this.isBusy = false;
+      this.usedAt = performance.now();
+    }
+  }
+
+  /** By the clock as well: a process that stood still comes to itself with its timers late. */
+  private young(): Client {
+    if (this.client && performance.now() - this.usedAt < IDLE_MS) return this.client;
+    void this.client?.destroy();
+    this.client = this.make();
+    return this.client;
   }
 }

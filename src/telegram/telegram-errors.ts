@@ -1,3 +1,4 @@
+import { LEASE_LOST, TransportError } from '../common/http-exchange.js';
 import { UpstreamError, type UpstreamErrorKind, type UpstreamErrorScope } from '../common/upstream-error.js';
 import { redact } from '../common/redact.js';
 import { NO_WAY } from './telegram-routes.js';
@@ -204,11 +205,17 @@ function classifyPage({ page, message }: GatewayAnswer): UpstreamError {
 export function classifyFailure(error: unknown): UpstreamError {
   const cause = innermost(error);
   if (cause instanceof GatewayAnswer) return classifyPage(cause);
+  if (cause instanceof TransportError) return classifyTransport(cause);
   const code = String((cause as { code?: unknown }).code ?? '');
   const detail = cause instanceof Error ? cause.message : String(cause);
   if (NEVER_LEFT.has(code)) return fail('not_sent', 'endpoint', code, detail);
   const timedOut = /timed out|aborted/i.test(detail);
   return fail('unknown', 'endpoint', timedOut ? 'TIMEOUT' : code || 'NO_ANSWER', detail);
+}
+
+function classifyTransport({ code, written, message }: TransportError): UpstreamError {
+  if (code === LEASE_LOST) return fail('not_sent', 'message', code, 'Another replica drives this bot now.');
+  return fail(written ? 'unknown' : 'not_sent', 'endpoint', code, message);
 }
 
 function innermost(error: unknown): unknown {

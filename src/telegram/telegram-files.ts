@@ -1,11 +1,12 @@
-import type { Agent, IncomingMessage } from 'node:http';
 import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, normalize, sep } from 'node:path';
-import type { Api } from 'grammy';
-import { httpGet } from '../common/http-get.js';
+import type { Dispatcher } from 'undici';
+import { type FileAnswer, httpGet } from '../common/http-get.js';
+import { connectionCode } from '../common/http-exchange.js';
 import { limitStream, StreamLimitError, type StreamLimits } from '../common/limited-stream.js';
 import { watchCall } from '../common/spans.js';
 import { UpstreamError } from '../common/upstream-error.js';
+import type { BotCalls } from './bot-api.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
 import { openTemporaryFile } from './temporary-file.js';
 
@@ -22,8 +23,8 @@ export interface FilesOfBot {
   token: string;
   /** Without a trailing slash. */
   apiRoot: string;
-  agent: Agent;
-  calls: Api['raw'];
+  connections: Dispatcher;
+  calls: BotCalls;
   /** It may name paths on a disk that we share. */
   ownServer: boolean;
 }
@@ -48,7 +49,7 @@ export class TelegramFiles {
 
   /** Throws {@link UpstreamError}: `refused` with `file_too_large` or another code when it cannot be had at all. */
   async locate(fileId: string, signal: AbortSignal): Promise<LocatedFile> {
-    const ask = () => this.bot.calls.getFile({ file_id: fileId }, signal as never);
+    const ask = () => this.bot.calls.getFile({ file_id: fileId }, signal);
     // A question may be asked twice: perhaps it met a kept connection that was just being closed.
     const { file_path: path, file_size: size } = await ask().catch((error: unknown) => {
       if (error instanceof UpstreamError && error.code === 'ECONNRESET') return ask();
@@ -96,32 +97,32 @@ export class TelegramFiles {
     });
   }
 
-  private async ask({ path }: LocatedFile, signal: AbortSignal): Promise<IncomingMessage> {
+  private async ask({ path }: LocatedFile, signal: AbortSignal): Promise<FileAnswer> {
     const names = path.split('/');
     if (names.some((name) => name === '..' || name === '.')) throw gone('Telegram names a path that leads elsewhere.');
-    const { apiRoot, token, agent } = this.bot;
+    const { apiRoot, token, connections } = this.bot;
     const url = new URL(`${apiRoot}/file/bot${token}/${names.map(encodeURIComponent).join('/')}`);
     const headers = { 'Accept-Encoding': 'identity' };
-    const answer = await httpGet(url, { headers, agent, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
+    const answer = await httpGet(url, { headers, connections, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
       throw failed(error);
     });
-    const { statusCode: status = 0 } = answer;
+    const { status, body } = answer;
     if (status === 200) return answer;
-    answer.destroy();
+    body.destroy();
     throw refusalOf(status);
   }
 }
 
 /** On the disk, without a name. A source that is cut short may look as if it had ended: its size tells. */
-async function keep(answer: IncomingMessage, known: number | null): Promise<WholeFile> {
-  const named = answer.headers['content-length'];
+async function keep({ headers, body }: FileAnswer, known: number | null): Promise<WholeFile> {
+  const named = headers['content-length'];
   const size = known ?? (named === undefined ? null : Number(named));
   const handle = await openTemporaryFile('client-file').catch((error: unknown) => {
-    answer.destroy();
+    body.destroy();
     throw error;
   });
   // Only now, and at once read: what breaks off before anybody reads comes out as it is.
-  const stream = limitStream(answer, LIMITS, failed);
+  const stream = limitStream(body, LIMITS, failed);
   try {
     let written = 0;
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
@@ -165,7 +166,7 @@ function refusalOf(status: number): UpstreamError {
 function failed(error: unknown): UpstreamError {
   if (error instanceof UpstreamError) return error;
   if (error instanceof StreamLimitError) return notNow(error.limit, 'Nothing came for 30 seconds.');
-  const { code = 'NO_ANSWER' } = error as { code?: string };
+  const code = connectionCode(error);
   // The words of a system call name the path, and with it the token.
   return classifyFailure(Object.assign(new Error('The file could not be read'), { code }));
 }

@@ -1,10 +1,11 @@
-import { Agent as HttpAgent, request as httpRequest, type AgentOptions, type ClientRequest } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { callbackify } from 'node:util';
 import { Logger } from '@nestjs/common';
-import { Agent, type AgentConnectOpts } from 'agent-base';
 import { SocksClient } from 'socks';
+import type { buildConnector } from 'undici';
 
 /** The way without a proxy, as one element of TG_PROXY_URL. */
 export const DIRECT = 'direct';
@@ -25,8 +26,15 @@ export interface RouteState {
   failure: string | null;
 }
 
+/** Where a connection leads; `host` without the brackets of IPv6. */
+interface Target {
+  host: string;
+  port: number;
+  secure: boolean;
+}
+
 interface Route extends RouteState {
-  connect: (target: AgentConnectOpts, signal: AbortSignal) => Promise<Socket>;
+  connect: (target: Target, signal: AbortSignal) => Promise<Socket>;
   /** Not to be tried before, by `performance.now()`. */
   restsUntil: number;
 }
@@ -53,16 +61,18 @@ export class TelegramRoutes {
     return this.routes.map(({ name, failure }) => ({ name, failure }));
   }
 
-  /** Keeps connections of its own; what it learns of the ways, all agents know. */
-  agent(options: AgentOptions): HttpAgent {
-    return new RoutedAgent(this, options);
-  }
+  /** For every pool of connections; what it learns of the ways, all of them know. */
+  readonly connector = callbackify(async ({ hostname, port, protocol }: buildConnector.Options) => {
+    const secure = protocol === 'https:';
+    const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure };
+    return (await this.connect(target)).setNoDelay(true);
+  }) as unknown as buildConnector.connector;
 
-  async connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
+  private async connect(target: Target): Promise<Socket> {
     const deadline = performance.now() + ALL_WAYS_MS;
     for (const route of this.inOrder()) {
       const left = deadline - performance.now();
-      if (left <= 0 || request.destroyed) break;
+      if (left <= 0) break;
       const signal = AbortSignal.timeout(Math.min(this.limits.connectMs, left));
       try {
         const socket = await route.connect(target, signal);
@@ -96,19 +106,6 @@ export class TelegramRoutes {
   }
 }
 
-class RoutedAgent extends Agent {
-  constructor(
-    private readonly routes: TelegramRoutes,
-    options: AgentOptions,
-  ) {
-    super(options);
-  }
-
-  override connect(request: ClientRequest, target: AgentConnectOpts): Promise<Socket> {
-    return this.routes.connect(request, target);
-  }
-}
-
 /** @param ways as in TG_PROXY_URL; null: no proxy is needed */
 export function routesOf(ways: readonly string[]): TelegramRoutes | null {
   return ways.some((way) => way !== DIRECT) ? new TelegramRoutes(ways) : null;
@@ -126,15 +123,15 @@ function routeOf(way: string): Route {
   };
 }
 
-async function direct(target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
-  const socket = connectTcp({ host: hostOf(target), port: portOf(target) });
+async function direct(target: Target, signal: AbortSignal): Promise<Socket> {
+  const socket = connectTcp({ host: target.host, port: target.port });
   return secured(await ready(socket, 'connect', signal), target, signal);
 }
 
 /** A tunnel by CONNECT (RFC 9110, 9.3.6). Any answer but 2xx is a refusal, and no answer of Telegram. */
-function throughHttp(proxy: URL, target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
-  const host = hostOf(target);
-  const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${portOf(target)}`;
+function throughHttp(proxy: URL, target: Target, signal: AbortSignal): Promise<Socket> {
+  const { host, port } = target;
+  const authority = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
   const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
     host: proxy.hostname.replace(/^\[|\]$/g, ''),
     port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
@@ -165,7 +162,7 @@ function throughHttp(proxy: URL, target: AgentConnectOpts, signal: AbortSignal):
   });
 }
 
-async function throughSocks(proxy: URL, target: AgentConnectOpts, signal: AbortSignal): Promise<Socket> {
+async function throughSocks(proxy: URL, target: Target, signal: AbortSignal): Promise<Socket> {
   const [userId, password] = credentialsOf(proxy);
   const connection = SocksClient.createConnection({
     proxy: {
@@ -175,7 +172,7 @@ async function throughSocks(proxy: URL, target: AgentConnectOpts, signal: AbortS
       ...(userId ? { userId, password } : {}),
     },
     // The proxy resolves the name: where Telegram is blocked, local name servers lie as well.
-    destination: { host: hostOf(target), port: portOf(target) },
+    destination: { host: target.host, port: target.port },
     command: 'connect',
     timeout: CONNECT_MS,
   });
@@ -190,15 +187,10 @@ async function throughSocks(proxy: URL, target: AgentConnectOpts, signal: AbortS
 }
 
 /** With TLS its handshake belongs to the way: whoever blocks Telegram likes to let the connection stand and no more. */
-function secured(socket: Socket, target: AgentConnectOpts, signal: AbortSignal): Socket | Promise<Socket> {
-  if (!target.secureEndpoint) return socket;
-  const { host: _host, port: _port, path: _path, ...options } = target as AgentConnectOpts & { path?: string };
-  const host = hostOf(target);
-  return ready(
-    connectTls({ ...(isIP(host) ? {} : { servername: host }), ...options, socket } as never),
-    'secureConnect',
-    signal,
-  );
+function secured(socket: Socket, { host, secure }: Target, signal: AbortSignal): Socket | Promise<Socket> {
+  if (!secure) return socket;
+  const servername = isIP(host) ? {} : { servername: host };
+  return ready(connectTls({ ...servername, host, socket, ALPNProtocols: ['http/1.1'] }), 'secureConnect', signal);
 }
 
 function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<Socket> {
@@ -226,8 +218,6 @@ function rejection(signal: AbortSignal): Promise<never> {
   });
 }
 
-const hostOf = (target: AgentConnectOpts): string => String(target.host ?? 'localhost').replace(/^\[|\]$/g, '');
-const portOf = (target: AgentConnectOpts): number => Number(target.port);
 const credentialsOf = ({ username, password }: URL) => [decodeURIComponent(username), decodeURIComponent(password)];
 
 /** A code, or a few words; the libraries' errors carry the proxy's password along, so nothing else of them is kept. */

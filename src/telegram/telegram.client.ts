@@ -1,11 +1,12 @@
-import type { Agent as HttpAgent } from 'node:http';
 import { Injectable } from '@nestjs/common';
-import { Api, GrammyError } from 'grammy';
-import fetch, { type RequestInit } from 'node-fetch';
+import type { ApiResponse } from '@grammyjs/types';
+import type { Dispatcher } from 'undici';
+import { exchange, type Fence, type HttpRequest } from '../common/http-exchange.js';
 import { watchCall } from '../common/spans.js';
-import { UpstreamError } from '../common/upstream-error.js';
 import { Environment } from '../config/environment.js';
+import { type BotCalls, botCalls } from './bot-api.js';
 import { readPage } from './gateway-page.js';
+import { requestBody } from './request-body.js';
 import { TelegramConnections } from './telegram-connections.js';
 import { TelegramFiles } from './telegram-files.js';
 import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
@@ -25,19 +26,18 @@ const MEBIBYTE = 1024 * 1024;
 /** "50 MB max size for other files", and with a local Bot API server "up to 2000 MB" (core.telegram.org/bots/api). */
 const UPLOAD_LIMIT = { cloud: 50 * MEBIBYTE, local: 2000 * MEBIBYTE };
 
-/**
- * The typed Bot API of one bot. Every method resolves with Telegram's result or throws an {@link UpstreamError}
- * that holds no token; nothing is retried here.
- */
+/** The Bot API of one bot. */
 export interface BotApi {
   /** For everything but long polls; a call without an answer fails after 30 s. */
-  calls: Api['raw'];
+  calls: BotCalls;
   /** For getUpdates. */
-  polls: Api['raw'];
+  polls: BotCalls;
   /** For calls that carry so many bytes of files: they get the time for it. */
-  uploads: (bytes: number) => Api['raw'];
+  uploads: (bytes: number) => BotCalls;
   /** What people sent to the bot. */
   files: TelegramFiles;
+  /** The same for whoever drives the bot: once the lease is over nothing leaves any more, however long a call waited. */
+  by: (lease: Fence) => BotApi;
 }
 
 /** Speaks with the Bot API at TG_API_ROOT, by the ways of TG_PROXY_URL if set, over connections that are kept alive. */
@@ -66,22 +66,24 @@ export class TelegramClient {
   /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
   bot(token: string): BotApi {
     const lines = this.connections.ofBot();
-    const calls = (seconds: number) => this.raw(token, seconds, (exchange) => lines.call(exchange));
-    return {
-      calls: calls(CALL_TIMEOUT_SECONDS),
-      polls: this.raw(token, POLL_TIMEOUT_SECONDS, (exchange) => lines.poll(exchange)),
-      uploads: (bytes) =>
-        this.raw(token, UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND), (exchange) =>
-          lines.upload(exchange),
-        ),
-      files: new TelegramFiles({
-        token,
-        apiRoot: this.apiRoot,
-        agent: this.connections.downloads,
-        calls: calls(this.ownServer ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS),
-        ownServer: this.ownServer,
-      }),
-    };
+    const files = new TelegramFiles({
+      token,
+      apiRoot: this.apiRoot,
+      connections: this.connections.downloads,
+      calls: this.calls(token, this.ownServer ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS, (ask) => lines.call(ask)),
+      ownServer: this.ownServer,
+    });
+    const by = (lease?: Fence): BotApi => ({
+      calls: this.calls(token, CALL_TIMEOUT_SECONDS, (ask) => lines.call(ask), lease),
+      polls: this.calls(token, POLL_TIMEOUT_SECONDS, (ask) => lines.poll(ask), lease),
+      uploads: (bytes) => {
+        const seconds = UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND);
+        return this.calls(token, seconds, (ask) => lines.upload(ask), lease);
+      },
+      files,
+      by,
+    });
+    return by();
   }
 
   private get apiRoot(): string {
@@ -93,53 +95,37 @@ export class TelegramClient {
     return new URL(this.apiRoot).hostname !== 'api.telegram.org';
   }
 
-  private raw(token: string, timeoutSeconds: number, by: Lender): Api['raw'] {
-    const api = new Api(token, {
-      apiRoot: this.apiRoot,
-      timeoutSeconds,
-      baseFetchConfig: { compress: true },
-      fetch: ((url: string, init: RequestInit) => by((agent) => this.exchange(url, { ...init, agent }))) as never,
-    });
-    api.config.use((call, method, payload, signal) => {
-      return watchCall('telegram', method, async () => {
-        try {
-          const answer = await call(method, payload, signal);
-          if (!answer.ok) throw classifyRefusal(answer);
-          return answer;
-        } catch (error) {
-          if (error instanceof UpstreamError) throw error;
-          if (error instanceof GrammyError) throw classifyRefusal(error);
+  private calls(token: string, timeoutSeconds: number, borrow: Lender, lease?: Fence): BotCalls {
+    const timeoutMs = timeoutSeconds * 1_000;
+    return botCalls((method, params, signal) =>
+      watchCall('telegram', method, async () => {
+        const url = new URL(`${this.apiRoot}/bot${token}/${method}`);
+        const request: HttpRequest = { method: 'POST', url, ...requestBody(params), timeoutMs, signal, lease };
+        const answer = await borrow((dispatcher) => this.ask(dispatcher, request)).catch((error: unknown) => {
           throw classifyFailure(error);
-        }
-      });
-    });
-    return api.raw;
+        });
+        if (!answer.ok) throw classifyRefusal(answer);
+        return answer.result;
+      }),
+    );
   }
 
-  /**
-   * `fetch` as grammY expects it, except that an answer of anything but the Bot API keeps what it says, and that no
-   * redirect is followed: the Bot API has none, and the token would go along.
-   */
-  private async exchange(url: string, init: RequestInit): Promise<{ json(): Promise<unknown> }> {
+  /** An answer of anything but the Bot API keeps what it says. */
+  private async ask(dispatcher: Dispatcher, request: HttpRequest): Promise<ApiResponse<unknown>> {
     const began = performance.now();
-    const response = await fetch(url, { ...init, redirect: 'manual' }).catch((error: unknown) => {
-      // The library puts the whole address, token and all, into its message; its code says the rest.
-      if (error instanceof Error) error.message = error.message.replaceAll(url, 'the Bot API');
-      throw error;
-    });
-    const { status, headers } = response;
-    const date = Date.parse(headers.get('date') ?? '');
+    const { status, headers, text } = await exchange(dispatcher, request);
+    const date = Date.parse(String(headers.date));
     if (!Number.isNaN(date)) this.secondsAhead = Math.round((date - Date.now()) / 1_000);
-    const body = await response.text();
-    const answer = parsed(body);
-    if (isAnswer(answer)) return { json: () => Promise.resolve(answer) };
+    const answer = parsed(text);
+    if (isAnswer(answer)) return answer;
     const afterMs = performance.now() - began;
-    const [location, retryAfter] = [headers.get('location'), headers.get('retry-after')];
-    throw new GatewayAnswer(readPage({ status, body, location, retryAfter, afterMs }, Date.now()));
+    const [location, retryAfter] = [headers.location, headers['retry-after']].map((value) => value?.toString() ?? null);
+    const page = { status, body: text, location: absolute(location, request.url), retryAfter: retryAfter!, afterMs };
+    throw new GatewayAnswer(readPage(page, Date.now()));
   }
 }
 
-type Lender = <Answer>(exchange: (agent: HttpAgent) => Promise<Answer>) => Promise<Answer>;
+type Lender = <Answer>(exchange: (by: Dispatcher) => Promise<Answer>) => Promise<Answer>;
 
 function parsed(body: string): unknown {
   try {
@@ -150,8 +136,12 @@ function parsed(body: string): unknown {
 }
 
 /** In the form that the Bot API promises (core.telegram.org/bots/api#making-requests); a relay may speak JSON, too. */
-function isAnswer(body: unknown): boolean {
+function isAnswer(body: unknown): body is ApiResponse<unknown> {
   if (typeof body !== 'object' || body === null) return false;
   const { ok, error_code: code, description } = body as Record<string, unknown>;
   return ok === true || (ok === false && typeof code === 'number' && typeof description === 'string');
+}
+
+function absolute(location: string | null | undefined, base: URL): string | null {
+  return location && URL.canParse(location, base.href) ? new URL(location, base).href : null;
 }

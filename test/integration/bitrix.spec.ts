@@ -19,6 +19,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ApplicationsService } from '../../src/bitrix/applications.service.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
+import { RestConnections } from '../../src/bitrix/rest-connections.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
 import { RestTroubles } from '../../src/bitrix/rest-troubles.js';
 import { TokenKeepaliveService } from '../../src/bitrix/token-keepalive.service.js';
@@ -163,7 +164,7 @@ function process_(variables: Record<string, string> = {}) {
   const tokens = new TokensService(db, portals, tokenRows, oauth, applications);
   const limiter = new RateLimiter(limits, environment);
   const troubles = new RestTroubles(limits);
-  const client = new RestClient(httpService, portals, tokens, limiter, applications, limits, troubles);
+  const client = new RestClient(new RestConnections(), portals, tokens, limiter, applications, limits, troubles);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
   return {

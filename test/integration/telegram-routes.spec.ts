@@ -1,5 +1,6 @@
-import { createServer, get, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import { Client } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { TelegramRoutes } from '../../src/telegram/telegram-routes.js';
 import { classifyFailure } from '../../src/telegram/telegram-errors.js';
@@ -28,10 +29,13 @@ beforeEach(async () => {
 afterEach(() => Promise.all([http.die(), socks.die()]));
 
 async function ask(routes: TelegramRoutes): Promise<string> {
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    get({ host: '127.0.0.1', port, agent: routes.agent({ keepAlive: true }) }, resolve).on('error', reject);
-  });
-  return Buffer.concat(await answer.toArray()).toString();
+  const client = new Client(`http://127.0.0.1:${port}`, { connect: routes.connector });
+  try {
+    const { body } = await client.request({ method: 'GET', path: '/' });
+    return await body.text();
+  } finally {
+    await client.close();
+  }
 }
 
 it('tunnels through either kind, with credentials', async () => {
