@@ -11,8 +11,9 @@ const SOCKET_CODES = new Set([
 ]);
 /** Prisma: cannot reach, timed out, access denied for now, closed, no connection from the pool. */
 const PRISMA_CODES = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
-const POOL_WORDS =
-  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end/;
+/** Of node-postgres, and of PostgreSQL when the limits of a statement are over. */
+const WORDS =
+  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end|canceling statement due to (statement|lock) timeout/;
 
 /**
  * Whether PostgreSQL is away, full, read-only or shutting down, as opposed to a statement that is wrong. Looks
@@ -25,7 +26,7 @@ export function isStorageUnavailable(error: unknown, depth = 4): boolean {
     if (typeof candidate !== 'string') continue;
     if (SQLSTATES.test(candidate) || SOCKET_CODES.has(candidate) || PRISMA_CODES.has(candidate)) return true;
   }
-  if (typeof message === 'string' && POOL_WORDS.test(message)) return true;
+  if (typeof message === 'string' && WORDS.test(message)) return true;
   const inner = [cause, meta, driverAdapterError, ...(Array.isArray(errors) ? errors : [])];
   return inner.some((each) => isStorageUnavailable(each, depth - 1));
 }

@@ -100,6 +100,11 @@ export class Environment {
   @Matches(/^postgres(ql)?:\/\//, { message: 'must start with postgresql://' })
   DATABASE_URL?: string;
 
+  @flag()
+  @IsOptional()
+  @IsBoolean({ message: 'must be 1 or 0' })
+  DATABASE_PREPARED?: boolean;
+
   @text()
   @IsOptional()
   DATA_DIR: string = './.data';

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { ACCESS_KEY } from './columns.js';
 import { DatabaseService } from './database.service.js';
 import type { AccessKey, AccessRole } from './prisma/client.js';
 
@@ -55,18 +56,22 @@ export class AccessKeysRepository {
     );
   }
 
-  create(key: NewAccessKey): Promise<AccessKeyRow> {
-    return this.db.prisma.accessKey.create({ data: key, omit: { hash: true } });
+  async create(key: NewAccessKey): Promise<AccessKeyRow> {
+    const { rows } = await this.db.query<AccessKeyRow>(
+      `INSERT INTO access_keys (name, role, portal_id, hash, hint, created_by, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ${ACCESS_KEY}`,
+      [key.name, key.role, key.portalId, key.hash, key.hint, key.createdBy, key.expiresAt],
+    );
+    return rows[0]!;
   }
 
   /** Newest first, revoked and expired ones too; `before`: ids below it. */
-  list(limit: number, before?: bigint): Promise<AccessKeyRow[]> {
-    return this.db.prisma.accessKey.findMany({
-      where: before === undefined ? {} : { id: { lt: before } },
-      omit: { hash: true },
-      orderBy: { id: 'desc' },
-      take: limit,
-    });
+  async list(limit: number, before?: bigint): Promise<AccessKeyRow[]> {
+    const { rows } = await this.db.query<AccessKeyRow>(
+      `SELECT ${ACCESS_KEY} FROM access_keys WHERE $2::bigint IS NULL OR id < $2 ORDER BY id DESC LIMIT $1`,
+      [limit, before ?? null],
+    );
+    return rows;
   }
 
   /** The key opens nothing from now on; a time of revocation that stands already stays. False: there is no such key. */

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { withoutSecrets } from '../common/redact.js';
+import { AUDIT_ENTRY } from './columns.js';
 import { DatabaseService } from './database.service.js';
+import { jsonb } from './json.js';
 import type { AuditEntry, Prisma } from './prisma/client.js';
 
 export interface NewAuditEntry {
@@ -31,15 +33,22 @@ export class AuditRepository {
 
   /** Whatever `detail` holds, its secrets are not kept: see {@link withoutSecrets}. */
   async record(entry: NewAuditEntry): Promise<void> {
-    await this.db.prisma.auditEntry.create({ data: { ...entry, detail: withoutSecrets(entry.detail) } });
+    await this.db.query(
+      `INSERT INTO audit_entries (actor, action, subject, portal_id, detail) VALUES ($1, $2, $3, $4, $5::jsonb)`,
+      [entry.actor, entry.action, entry.subject, entry.portalId, jsonb(withoutSecrets(entry.detail))],
+    );
   }
 
   /** Newest first, at most `limit`. */
-  list({ portalId, action, from, to, before }: AuditFilter, limit: number): Promise<AuditEntry[]> {
-    return this.db.prisma.auditEntry.findMany({
-      where: { portalId, action, at: { gte: from, lte: to }, id: { lt: before } },
-      orderBy: { id: 'desc' },
-      take: limit,
-    });
+  async list({ portalId, action, from, to, before }: AuditFilter, limit: number): Promise<AuditEntry[]> {
+    const { rows } = await this.db.query<AuditEntry>(
+      `SELECT ${AUDIT_ENTRY} FROM audit_entries
+        WHERE ($2::bigint IS NULL OR portal_id = $2) AND ($3::text IS NULL OR action = $3)
+          AND ($4::timestamptz IS NULL OR at >= $4) AND ($5::timestamptz IS NULL OR at <= $5)
+          AND ($6::bigint IS NULL OR id < $6)
+        ORDER BY id DESC LIMIT $1`,
+      [limit, portalId ?? null, action ?? null, from ?? null, to ?? null, before ?? null],
+    );
+    return rows;
   }
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { BOT, columnOf } from './columns.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { botEndpoint, NOWHERE, portalEndpoint } from './endpoint-id.js';
 import { leaveReports, reportRemoval } from './dialog-reports.js';
@@ -18,53 +19,79 @@ export interface NewBot {
   isDefault?: boolean;
 }
 
+/** What is changed beside line and state; secrets are already encrypted. */
+type BotChange = Partial<Pick<Bot, 'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault'>>;
+
 /** The table `bots`: each bot serves at most one line, each line has at most one bot. */
 @Injectable()
 export class BotsRepository {
   constructor(private readonly db: DatabaseService) {}
 
   list(): Promise<Bot[]> {
-    return this.db.prisma.bot.findMany({ orderBy: { id: 'asc' } });
+    return this.select('ORDER BY id');
   }
 
-  find(id: bigint): Promise<Bot | null> {
-    return this.db.prisma.bot.findUnique({ where: { id } });
+  async find(id: bigint): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE id = $1', [id]);
+    return bot ?? null;
   }
 
-  findByKey(key: string): Promise<Bot | null> {
-    return this.db.prisma.bot.findUnique({ where: { key } });
+  async findByKey(key: string): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE key = $1', [key]);
+    return bot ?? null;
   }
 
-  findByTelegramId(telegramId: bigint): Promise<Bot | null> {
-    return this.db.prisma.bot.findUnique({ where: { telegramId } });
+  async findByTelegramId(telegramId: bigint): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE telegram_id = $1', [telegramId]);
+    return bot ?? null;
   }
 
-  findByLine(portalId: bigint, lineId: string): Promise<Bot | null> {
-    return this.db.prisma.bot.findUnique({ where: { portalId_lineId: { portalId, lineId } } });
+  async findByLine(portalId: bigint, lineId: string): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE portal_id = $1 AND line_id = $2', [portalId, lineId]);
+    return bot ?? null;
   }
 
   listByPortal(portalId: bigint): Promise<Bot[]> {
-    return this.db.prisma.bot.findMany({ where: { portalId }, orderBy: { id: 'asc' } });
+    return this.select('WHERE portal_id = $1 ORDER BY id', [portalId]);
   }
 
   /** The bot of TG_BOT_TOKEN, else the only one there is. */
   async findDefault(): Promise<Bot | null> {
-    const [first, second] = await this.db.prisma.bot.findMany({
-      orderBy: [{ isDefault: 'desc' }, { id: 'asc' }],
-      take: 2,
-    });
+    const [first, second] = await this.select('ORDER BY is_default DESC, id LIMIT 2');
     return first && (first.isDefault || !second) ? first : null;
   }
 
-  create(bot: NewBot): Promise<Bot> {
-    return this.db.prisma.bot.create({ data: bot });
+  /** Throws the unique violation (23505) when the bot is known. */
+  async create(bot: NewBot): Promise<Bot> {
+    const { rows } = await this.db.query<Bot>(
+      `INSERT INTO bots (key, telegram_id, token, webhook_secret, mode, username, name, portal_id, line_id, is_default)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${BOT}`,
+      [
+        bot.key,
+        bot.telegramId,
+        bot.token,
+        bot.webhookSecret,
+        bot.mode,
+        bot.username ?? null,
+        bot.name ?? null,
+        bot.portalId ?? null,
+        bot.lineId ?? null,
+        bot.isDefault ?? false,
+      ],
+    );
+    return rows[0]!;
   }
 
-  async update(
-    id: bigint,
-    change: Partial<Pick<Bot, 'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault'>>,
-  ): Promise<Bot> {
-    return this.db.prisma.bot.update({ where: { id }, data: change });
+  /** Changes what is named; what is left out, or undefined, stays. Throws when there is no such bot. */
+  async update(id: bigint, change: BotChange): Promise<Bot> {
+    const named = Object.entries(change).filter(([, value]) => value !== undefined);
+    const assignments = named.map(([field], index) => `${columnOf(field)} = $${index + 2}`);
+    const { rows } = await this.db.query<Bot>(
+      `UPDATE bots SET ${[...assignments, 'updated_at = now()'].join(', ')} WHERE id = $1 RETURNING ${BOT}`,
+      [id, ...named.map(([, value]) => value)],
+    );
+    if (!rows[0]) throw new Error(`There is no bot ${id}`);
+    return rows[0];
   }
 
   async setState(id: bigint, state: BotState, reason: string | null): Promise<void> {
@@ -127,6 +154,11 @@ export class BotsRepository {
       await connection.query(`DELETE FROM bots WHERE id = $1`, [id]);
       await connection.query(`DELETE FROM endpoints WHERE id = $1`, [botEndpoint(id)]);
     });
+  }
+
+  private async select(which: string, values: unknown[] = []): Promise<Bot[]> {
+    const { rows } = await this.db.query<Bot>(`SELECT ${BOT} FROM bots ${which}`, values);
+    return rows;
   }
 }
 

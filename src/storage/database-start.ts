@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import type { Environment } from '../config/environment.js';
-import { CONNECTION_LIMITS, DatabaseService } from './database.service.js';
+import { DatabaseService, ISOLATION, SESSION_LIMITS } from './database.service.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres, type StartLogger } from './embedded-postgres.js';
 import { applyMigrations } from './migration-runner.js';
 
@@ -19,7 +19,7 @@ const WAIT_MS = 60_000;
  * and `MigrationError`, `EmbeddedPostgresError` as they come. Closing the service stops the embedded server, last.
  */
 export async function openDatabase(
-  environment: Pick<Environment, 'DATABASE_URL' | 'DATA_DIR'>,
+  environment: Pick<Environment, 'DATABASE_URL' | 'DATA_DIR' | 'DATABASE_PREPARED'>,
   logger: StartLogger,
   waitMs = WAIT_MS,
 ): Promise<DatabaseService> {
@@ -30,33 +30,43 @@ export async function openDatabase(
   }
   const url = embedded?.url ?? environment.DATABASE_URL!;
   try {
-    const connectionLimits = await waitForServer(url, logger, waitMs);
+    const ownSessions = await waitForServer(url, logger, waitMs);
     const { applied, unknown } = await applyMigrations(url);
     for (const name of applied) logger.log(`Applied migration ${name}.`);
     if (unknown.length > 0)
       logger.warn(
         `The database has migrations this version does not know (${unknown.join(', ')}): a newer version runs or ran on it. Going on; update this one soon.`,
       );
-    return new DatabaseService(url, { connectionLimits, onClosed: () => embedded?.stop() });
+    return new DatabaseService(url, {
+      ownSessions,
+      named: environment.DATABASE_PREPARED,
+      onClosed: () => embedded?.stop(),
+    });
   } catch (error) {
     await embedded?.stop();
     throw error;
   }
 }
 
-/** Whether the server takes {@link CONNECTION_LIMITS}, once it is there. */
+/**
+ * Whether a connection is a session of our own, once the server is there: what was asked for as it began is what holds
+ * now. A pooler refuses that, or drops it; a role may have an isolation level of its own.
+ */
 async function waitForServer(url: string, logger: StartLogger, waitMs: number): Promise<boolean> {
   const where = describe(url);
   const deadline = Date.now() + waitMs;
   for (let attempt = 1; ; attempt++) {
-    let error = await tryConnect(url, CONNECTION_LIMITS);
-    if (!error) return true;
-    if (isRefusedLimit(error)) {
-      error = await tryConnect(url);
-      if (!error) {
+    let attempted = await tryConnect(url, SESSION_LIMITS);
+    if (isRefusedLimit(attempted.error)) attempted = await tryConnect(url);
+    const { session, error } = attempted;
+    if (session) {
+      if (session.isolation !== ISOLATION)
+        logger.log(
+          `PostgreSQL at ${where} begins transactions as ${session.isolation}: each of ours says ${ISOLATION}.`,
+        );
+      if (!session.limited)
         logger.log(`A connection pooler at ${where} keeps no limits for us: see "Beyond one machine" in README.md.`);
-        return false;
-      }
+      return session.limited && session.isolation === ISOLATION;
     }
     if (!isTemporary(error))
       throw new DatabaseStartError(`PostgreSQL at ${where} refuses DATABASE_URL: ${reason(error)}.`, { cause: error });
@@ -73,22 +83,37 @@ async function waitForServer(url: string, logger: StartLogger, waitMs: number): 
 
 type ConnectError = Error & { code?: string; errors?: Error[] };
 
-async function tryConnect(url: string, limits?: ClientConfig): Promise<ConnectError | undefined> {
+/** What a new session has, whatever was asked for as it began. */
+interface Session {
+  /** Its limits are {@link SESSION_LIMITS}. */
+  limited: boolean;
+  isolation: string;
+}
+
+type Attempt = { session: Session; error?: undefined } | { session?: undefined; error: ConnectError };
+
+async function tryConnect(url: string, limits?: ClientConfig): Promise<Attempt> {
   const probe = client(url, limits);
   probe.on('error', () => undefined);
   try {
     await probe.connect();
+    const { rows } = await probe.query<Session>(
+      `SELECT current_setting('default_transaction_isolation') AS isolation,
+              bool_and(current_setting(name)::interval = milliseconds::int * interval '1 ms') AS limited
+         FROM jsonb_each_text($1::jsonb) AS asked (name, milliseconds)`,
+      [JSON.stringify(SESSION_LIMITS)],
+    );
     await probe.end();
-    return undefined;
+    return { session: rows[0]! };
   } catch (error) {
     await probe.end().catch(() => undefined);
-    return error as ConnectError;
+    return { error: error as ConnectError };
   }
 }
 
 /** What PgBouncer says to a parameter that is neither tracked nor ignored. https://www.pgbouncer.org/config.html */
-function isRefusedLimit({ message }: ConnectError): boolean {
-  return Object.keys(CONNECTION_LIMITS).some((name) => message === `unsupported startup parameter: ${name}`);
+function isRefusedLimit(error: ConnectError | undefined): boolean {
+  return Object.keys(SESSION_LIMITS).some((name) => error?.message === `unsupported startup parameter: ${name}`);
 }
 
 /** What a pooler says as 08P01, its code for everything, that it will say again. */

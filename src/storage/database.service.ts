@@ -1,5 +1,4 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { PrismaPg } from '@prisma/adapter-pg';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import {
   Pool,
   TypeOverrides,
@@ -10,10 +9,8 @@ import {
   type QueryResult,
   type QueryResultRow,
 } from 'pg';
-import { PrismaClient } from './prisma/client.js';
 
-// BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded. For this pool's
-// own statements only: Prisma asks for text and converts it itself, and fails on anything else.
+// BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded.
 const parsers = new TypeOverrides();
 parsers.setTypeParser(types.builtins.INT8, BigInt);
 const INT8_ARRAY = 1016 as Parameters<typeof types.setTypeParser>[0];
@@ -26,42 +23,66 @@ parsers.setTypeParser(INT8_ARRAY, (value: string) =>
         .map((item) => (item === 'NULL' ? null : BigInt(item))),
 );
 
-/** What a hot statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
+/** What a statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
 export interface Queryable {
-  query<Row extends QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
+  query<Row extends QueryResultRow>(
+    text: string,
+    values?: unknown[],
+    options?: StatementOptions,
+  ): Promise<QueryResult<Row>>;
 }
 
-/** Longest statement, in milliseconds: refreshes hold a row lock for up to 30 s. */
-const STATEMENT_LIMIT_MS = 45_000;
-
-/**
- * Limits in milliseconds that the server is asked for as it connects. A pooler in transaction mode either refuses
- * them (PgBouncer: "unsupported startup parameter") or drops them (its `ignore_startup_parameters`), because they
- * would stay with a server connection that many share.
- */
-export const CONNECTION_LIMITS = {
-  statement_timeout: STATEMENT_LIMIT_MS,
-  idle_in_transaction_session_timeout: 40_000,
-};
-
-/**
- * A process that froze in the middle of a hot transaction keeps its locks, and with them its endpoints from whoever
- * takes over, until the server ends it; milliseconds.
- */
-const HOT_IDLE_MS = 5_000;
-
-/** The same limits for one transaction, in the one round trip of its BEGIN: these come through any pooler. */
-const BEGIN = beginning(CONNECTION_LIMITS);
-const BEGIN_HOT = beginning({ ...CONNECTION_LIMITS, idle_in_transaction_session_timeout: HOT_IDLE_MS });
-
-function beginning(limits: Record<string, number>): string {
-  return ['BEGIN', ...Object.entries(limits).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`)].join(
-    '; ',
-  );
+export interface StatementOptions {
+  /**
+   * For what runs all the time: PostgreSQL parses and plans the statement once per connection and knows it by this name
+   * from then on, wherever nobody stands in between who might pass the next call to another connection. A name belongs
+   * to one text, at most 63 characters. Plans are then made for any values: name only what is planned well without
+   * looking at them.
+   */
+  name?: string;
 }
 
 /** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
 export const HOT_LIMIT_MS = 15_000;
+
+/**
+ * Limits in milliseconds that the server keeps. The hot ones end before {@link HOT_LIMIT_MS}: whoever gave up here must
+ * not learn later that the statement was carried out after all. PostgreSQL stops a statement, never a COMMIT under way.
+ */
+const HOT_LIMITS = {
+  statement_timeout: 12_000,
+  lock_timeout: 10_000,
+  // A process that froze in the middle of a transaction keeps its locks, and with them its endpoints from whoever takes
+  // over, until the server ends it.
+  idle_in_transaction_session_timeout: 5_000,
+};
+
+/** Refreshes of tokens hold a row lock for up to 30 s, and others wait for it. */
+const PATIENT_LIMITS = {
+  statement_timeout: 45_000,
+  lock_timeout: 45_000,
+  idle_in_transaction_session_timeout: 40_000,
+};
+
+/**
+ * What a session is asked for as it connects: {@link HOT_LIMITS}. A pooler in transaction mode either refuses them
+ * (PgBouncer: "unsupported startup parameter") or drops them (its `ignore_startup_parameters`), because they would stay
+ * with a server connection that many share.
+ */
+export const SESSION_LIMITS = HOT_LIMITS;
+
+/** A role or a database may have other defaults, and every statement here is written for this one. */
+export const ISOLATION = 'read committed';
+
+/** The limits of one transaction, in the one round trip of its BEGIN: these come through any pooler. */
+function beginning(limits?: Record<string, number>): string {
+  const settings = Object.entries(limits ?? {}).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`);
+  return [`BEGIN ISOLATION LEVEL ${ISOLATION}`, ...settings].join('; ');
+}
+
+const BEGIN_PATIENT = beginning(PATIENT_LIMITS);
+const BEGIN_HOT = beginning(HOT_LIMITS);
+const BEGIN_HOT_IN_OWN_SESSION = beginning();
 
 /**
  * SQLSTATEs after which the same transaction may simply be run again: serialisation failure, deadlock, and a row that
@@ -75,13 +96,19 @@ export function isRepeatable(error: unknown): boolean {
 }
 
 /**
- * One pool, two ways to use it: the Prisma client for settings and admin work, and set-based SQL for what runs
- * per message (an ORM call costs about ten times the CPU of the statement it makes).
+ * SQLSTATEs of a name that is not known, or known for something else: a pooler has passed the call to another connection.
  */
+const STRANGE_NAME = new Set(['26000', '42P05']);
+/** A migration changed the columns under a statement that had been planned before. */
+const OUTDATED_PLAN = 'cached plan must not change result type';
+
+/** One pool for SQL: every statement of the program passes here. Types of rows and lists of columns are Prisma's. */
 @Injectable()
 export class DatabaseService implements Queryable, OnApplicationShutdown {
   readonly pool: Pool;
-  readonly prisma: PrismaClient;
+  private readonly ownSessions: boolean;
+  /** Whether statements with a name are sent under it; ends for good when a pooler is met on the way. */
+  private named: boolean;
   private closed: Promise<void> | undefined;
 
   constructor(
@@ -90,20 +117,27 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       /** Connections of this process at most. */
       max?: number;
       applicationName?: string;
-      /** Asks the server for {@link CONNECTION_LIMITS}. Without, statements outside a transaction end at this end only. */
-      connectionLimits?: boolean;
+      /**
+       * true: nobody else uses the server's end of a connection, so it keeps {@link SESSION_LIMITS} and names. false: a
+       * pooler may be in between, and every statement brings its limits along, in a transaction of its own.
+       */
+      ownSessions?: boolean;
+      /** Whether statements may be named. Default: as `ownSessions`. */
+      named?: boolean;
       /** Runs once the last connection is closed. */
       onClosed?: () => Promise<void> | undefined;
     } = {},
   ) {
+    this.ownSessions = options.ownSessions ?? false;
+    this.named = options.named ?? this.ownSessions;
     this.pool = new Pool({
       connectionString: url,
       types: parsers,
       max: options.max ?? 12,
       connectionTimeoutMillis: 5_000,
-      ...(options.connectionLimits ? CONNECTION_LIMITS : {}),
+      ...(this.ownSessions ? SESSION_LIMITS : {}),
       // A server behind a dead network cannot end a statement: then this end gives the connection up.
-      query_timeout: STATEMENT_LIMIT_MS + 5_000,
+      query_timeout: PATIENT_LIMITS.statement_timeout + 5_000,
       keepAlive: true,
       application_name: options.applicationName ?? 'telegram-openlines',
     });
@@ -111,36 +145,65 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     // transaction fails the next statement; without a listener either would end the process.
     this.pool.on('error', () => undefined);
     this.pool.on('connect', (connection) => connection.on('error', () => undefined));
-    this.prisma = new PrismaClient({ adapter: new PrismaPg(this.pool) });
   }
 
-  query<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<QueryResult<Row>> {
-    return this.pool.query<Row>({ text, values, query_timeout: HOT_LIMIT_MS } as QueryConfig);
+  /** One statement, committed at once. PostgreSQL ends it before this end gives up, after {@link HOT_LIMIT_MS}. */
+  async query<Row extends QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    options: StatementOptions = {},
+  ): Promise<QueryResult<Row>> {
+    if (!this.ownSessions)
+      return this.transaction((connection) => connection.query<Row>(text, values, options), { limitMs: HOT_LIMIT_MS });
+    const statement = { text, values, query_timeout: HOT_LIMIT_MS };
+    if (options.name === undefined || !this.named) return this.pool.query<Row>(statement as QueryConfig);
+    const connection = await this.pool.connect();
+    let misnamed = false;
+    try {
+      return await connection.query<Row>({ ...statement, name: options.name } as QueryConfig);
+    } catch (error) {
+      misnamed = this.isMisnamed(error);
+      if (!misnamed) throw error;
+    } finally {
+      // With a wrong name the connection goes as well: it would say the same of the next call.
+      connection.release(misnamed);
+    }
+    // It was refused before anything of it was done.
+    return this.pool.query<Row>(statement as QueryConfig);
   }
 
   /**
    * Runs `work` in one transaction and returns its result after the commit. A deadlock, a serialisation failure or
-   * a reference to what was just erased is run again, up to three times; everything else rolls back and is thrown. After `limitMs` milliseconds the
-   * connection is closed and "Connection terminated" thrown: somebody waits who must hear that it takes too long.
+   * a reference to what was just erased is run again, up to three times; everything else rolls back and is thrown. After
+   * `limitMs` milliseconds the connection is closed and "Connection terminated" thrown: somebody waits who must hear that
+   * it takes too long; each statement is then ended by PostgreSQL before {@link HOT_LIMIT_MS}.
    */
   async transaction<Result>(
     work: (connection: Queryable) => Promise<Result>,
     { limitMs }: { limitMs?: number } = {},
   ): Promise<Result> {
+    const begin = limitMs === undefined ? BEGIN_PATIENT : this.ownSessions ? BEGIN_HOT_IN_OWN_SESSION : BEGIN_HOT;
+    let named = true;
     for (let run = 1; ; run++) {
       const connection = (await this.pool.connect()) as PoolClient & Pick<Client, 'end'>;
       const limit = limitMs === undefined ? undefined : setTimeout(() => void connection.end(), limitMs);
-      let broken: Error | undefined;
+      let broken: Error | boolean = false;
       try {
-        await connection.query(limitMs === undefined ? BEGIN : BEGIN_HOT);
-        const result = await work(connection);
+        await connection.query(begin);
+        const result = await work({
+          query: (text, values, { name } = {}) =>
+            connection.query({ text, values: values ?? [], name: named && this.named ? name : undefined }),
+        });
         await connection.query('COMMIT');
         return result;
       } catch (error) {
         await connection.query('ROLLBACK').catch((failure: Error) => {
           broken = failure;
         });
-        if (run < 3 && isRepeatable(error)) continue;
+        const misnamed = this.isMisnamed(error);
+        if (misnamed) broken = true;
+        named &&= !misnamed;
+        if (run < 3 && (misnamed || isRepeatable(error))) continue;
         throw error;
       } finally {
         clearTimeout(limit);
@@ -156,8 +219,20 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
   }
 
   private async close(): Promise<void> {
-    await this.prisma.$disconnect();
     await this.pool.end();
     await this.options.onClosed?.();
+  }
+
+  /** Whether a statement was refused for its name and not for what it says. */
+  private isMisnamed(error: unknown): boolean {
+    const { code, message } = error as { code?: string; message?: string };
+    if (message === OUTDATED_PLAN) return true;
+    if (!STRANGE_NAME.has(code ?? '')) return false;
+    if (this.named)
+      new Logger('Database').warn(
+        'A connection pooler passes statements on to other connections: they are no longer named. Set DATABASE_PREPARED=0.',
+      );
+    this.named = false;
+    return true;
   }
 }

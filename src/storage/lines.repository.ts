@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LINE } from './columns.js';
 import { DatabaseService } from './database.service.js';
 import { jsonb } from './json.js';
 import type { Line, LineState, OperatorName } from './prisma/client.js';
@@ -18,12 +19,19 @@ export interface LineChange {
 export class LinesRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  listByPortal(portalId: bigint): Promise<Line[]> {
-    return this.db.prisma.line.findMany({ where: { portalId }, orderBy: { lineId: 'asc' } });
+  async listByPortal(portalId: bigint): Promise<Line[]> {
+    const { rows } = await this.db.query<Line>(`SELECT ${LINE} FROM lines WHERE portal_id = $1 ORDER BY line_id`, [
+      portalId,
+    ]);
+    return rows;
   }
 
-  find(portalId: bigint, lineId: string): Promise<Line | null> {
-    return this.db.prisma.line.findUnique({ where: { portalId_lineId: { portalId, lineId } } });
+  async find(portalId: bigint, lineId: string): Promise<Line | null> {
+    const { rows } = await this.db.query<Line>(`SELECT ${LINE} FROM lines WHERE portal_id = $1 AND line_id = $2`, [
+      portalId,
+      lineId,
+    ]);
+    return rows[0] ?? null;
   }
 
   /** Remembers that the connector works in this line; a line that was off or deleted is on again. */

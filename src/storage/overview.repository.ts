@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { select } from './columns.js';
 import { DatabaseService } from './database.service.js';
 import type {
   Bot,
@@ -130,32 +131,14 @@ export interface Hindrance {
 /** A pause of seconds is over by then; what fails once more is no hiccup. */
 const TRIES_IN_VAIN = 3;
 
-const PORTAL_VIEW = {
-  lines: {
-    select: {
-      lineId: true,
-      state: true,
-      operatorName: true,
-      operatorNameTemplate: true,
-      welcomeText: true,
-      startOpensSession: true,
-    },
-    orderBy: { lineId: 'asc' },
-  },
-  tokens: {
-    select: {
-      userId: true,
-      isAdmin: true,
-      isInstaller: true,
-      state: true,
-      stateReason: true,
-      refreshedAt: true,
-      expiresAt: true,
-    },
-    orderBy: { id: 'asc' },
-  },
-  bots: { select: { id: true, username: true, name: true, lineId: true }, orderBy: { id: 'asc' } },
-} as const;
+/** Columns that may be seen: a new secret one must not appear by itself. */
+const SEEN = {
+  portals: `${select(['id', 'memberId', 'domain', 'clientId', 'connectorId', 'scope', 'language', 'state', 'stateReason', 'retentionDays', 'installedAt'])},
+    application_token_hash IS NOT NULL AS "eventsVerified"`,
+  lines: select(['lineId', 'state', 'operatorName', 'operatorNameTemplate', 'welcomeText', 'startOpensSession']),
+  tokens: select(['userId', 'isAdmin', 'isInstaller', 'state', 'stateReason', 'refreshedAt', 'expiresAt']),
+  bots: select(['id', 'username', 'name', 'lineId']),
+};
 
 /** Tables whose rows belong to portals, by what one row is called. */
 const OF_PORTALS: Partial<Record<string, string>> = {
@@ -313,18 +296,22 @@ export class OverviewRepository {
 
   /** Newest first, at most `limit`; `before`: ids below it; `only`: the one with this id. */
   async portals(limit: number, before?: bigint, only?: bigint): Promise<PortalView[]> {
-    const rows = await this.db.prisma.portal.findMany({
-      where: { id: { lt: before, equals: only } },
-      include: PORTAL_VIEW,
-      orderBy: { id: 'desc' },
-      take: limit,
-    });
-    return rows.map(portalView);
+    const { rows } = await this.db.query<Omit<PortalView, 'lines' | 'tokens' | 'bots'>>(
+      `SELECT ${SEEN.portals} FROM portals
+        WHERE ($2::bigint IS NULL OR id < $2) AND ($3::bigint IS NULL OR id = $3)
+        ORDER BY id DESC LIMIT $1`,
+      [limit, before ?? null, only ?? null],
+    );
+    const ids = rows.map(({ id }) => id);
+    const lines = await this.rowsOfPortals<PortalView['lines'][number]>('lines', 'line_id', ids);
+    const tokens = await this.rowsOfPortals<PortalView['tokens'][number]>('tokens', 'id', ids);
+    const bots = await this.rowsOfPortals<PortalView['bots'][number]>('bots', 'id', ids);
+    return rows.map((row) => ({ ...row, lines: lines(row.id), tokens: tokens(row.id), bots: bots(row.id) }));
   }
 
   async portal(id: bigint): Promise<PortalView | null> {
-    const row = await this.db.prisma.portal.findUnique({ where: { id }, include: PORTAL_VIEW });
-    return row && portalView(row);
+    const [portal] = await this.portals(1, undefined, id);
+    return portal ?? null;
   }
 
   /** The portal that something belongs to; null: to none, or there is no such thing. */
@@ -340,18 +327,10 @@ export class OverviewRepository {
   }
 
   async bots(): Promise<BotFacts[]> {
-    return this.db.prisma.bot.findMany({
-      select: {
-        id: true,
-        username: true,
-        mode: true,
-        state: true,
-        stateReason: true,
-        portalId: true,
-        lineId: true,
-      },
-      orderBy: { id: 'asc' },
-    });
+    const { rows } = await this.db.query<BotFacts>(
+      `SELECT ${select(['id', 'username', 'mode', 'state', 'stateReason', 'portalId', 'lineId'])} FROM bots ORDER BY id`,
+    );
+    return rows;
   }
 
   async census(): Promise<Census> {
@@ -414,29 +393,19 @@ export class OverviewRepository {
   async ping(): Promise<void> {
     await this.db.query('SELECT 1');
   }
-}
 
-type PortalRow = Omit<PortalView, 'eventsVerified'> & { applicationTokenHash: Uint8Array | null };
-
-/** Copies what may be seen, field by field: a new secret column must not appear by itself. */
-function portalView(row: PortalRow): PortalView {
-  return {
-    id: row.id,
-    memberId: row.memberId,
-    domain: row.domain,
-    clientId: row.clientId,
-    connectorId: row.connectorId,
-    scope: row.scope,
-    language: row.language,
-    state: row.state,
-    stateReason: row.stateReason,
-    eventsVerified: row.applicationTokenHash !== null,
-    retentionDays: row.retentionDays,
-    installedAt: row.installedAt,
-    lines: row.lines,
-    tokens: row.tokens,
-    bots: row.bots,
-  };
+  /** What may be seen of a table's rows, per portal. */
+  private async rowsOfPortals<Row>(
+    table: 'lines' | 'tokens' | 'bots',
+    order: string,
+    portalIds: bigint[],
+  ): Promise<(portalId: bigint) => Row[]> {
+    const { rows } = await this.db.query<Row & { of: bigint }>(
+      `SELECT portal_id AS of, ${SEEN[table]} FROM ${table} WHERE portal_id = ANY($1::bigint[]) ORDER BY ${order}`,
+      [portalIds],
+    );
+    return (portalId) => rows.filter(({ of }) => of === portalId).map(({ of: _, ...row }) => row as unknown as Row);
+  }
 }
 
 /** `sending` messages are stored as queued: takes them out of that count. */

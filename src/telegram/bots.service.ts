@@ -123,7 +123,7 @@ export class BotsService implements OnApplicationBootstrap {
       })
       .catch((error: unknown) => {
         // Somebody else was quicker by a moment.
-        throw (error as { code?: string }).code === 'P2002' ? botExists(me.username) : error;
+        throw (error as { code?: string }).code === '23505' ? botExists(me.username) : error;
       });
     if (line) await this.assign(bot.id, line);
     return this.view(bot.id);

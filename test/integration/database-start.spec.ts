@@ -5,7 +5,7 @@ import path from 'node:path';
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { DatabaseService, Queryable } from '../../src/storage/database.service.js';
+import { HOT_LIMIT_MS, type DatabaseService, type Queryable } from '../../src/storage/database.service.js';
 import { openDatabase } from '../../src/storage/database-start.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
@@ -24,7 +24,7 @@ afterEach(() => database.drop());
 describe('opening the database of DATABASE_URL', () => {
   it('migrates it before anyone can use it', async () => {
     const service = await open(database.url, 1_000);
-    expect(await service.prisma.message.count()).toBe(0);
+    expect((await service.query('SELECT FROM messages')).rows).toEqual([]);
     expect(said.join('\n')).toMatch(/Applied migration \d+_first/);
     await service.onApplicationShutdown();
     await service.onApplicationShutdown();
@@ -92,36 +92,62 @@ describe('opening the database of DATABASE_URL', () => {
 describe('limits on statements', () => {
   const limit = async (on: Queryable) =>
     (await on.query<{ statement_timeout: string }>('SHOW statement_timeout')).rows[0]!.statement_timeout;
+  const limits = async (on: DatabaseService) => ({
+    alone: await limit(on),
+    patient: await on.transaction(limit),
+    hot: await on.transaction(limit, { limitMs: HOT_LIMIT_MS }),
+  });
   let service: DatabaseService | undefined;
 
   afterEach(() => service?.onApplicationShutdown());
 
-  it('are kept by the server for whatever runs', async () => {
+  it('are kept by the server for whatever runs, and end before this end gives up', async () => {
     service = await open(database.directUrl, 1_000);
-    expect([await limit(service), await service.transaction(limit)]).toEqual(['45s', '45s']);
+    expect(await limits(service)).toEqual({ alone: '12s', patient: '45s', hot: '12s' });
+    expect(HOT_LIMIT_MS).toBeGreaterThan(12_000);
   });
 
-  it('hold within transactions behind a pooler that refuses parameters of a session', async () => {
-    const pooler = await refusingPooler(database.directUrl);
+  it('hold behind a pooler that refuses parameters of a session', async () => {
+    const pooler = await startPooler(database.directUrl, refuse);
     try {
-      const url = new URL(database.directUrl);
-      url.port = String((pooler.address() as AddressInfo).port);
-      service = await open(url.href, 1_000);
-      expect([await limit(service), await service.transaction(limit)]).toEqual(['0', '45s']);
-      expect(await service.prisma.message.count()).toBe(0);
+      service = await open(pooler.url, 1_000);
+      expect(await limits(service)).toEqual({ alone: '12s', patient: '45s', hot: '12s' });
       expect(said.filter((line) => /connection pooler at 127\.0\.0\.1/.test(line))).toHaveLength(1);
     } finally {
       pooler.close();
     }
   });
 
+  it('hold behind a pooler that drops parameters of a session without a word', async () => {
+    const pooler = await startPooler(database.directUrl, drop);
+    try {
+      service = await open(pooler.url, 1_000);
+      expect(await limits(service)).toEqual({ alone: '12s', patient: '45s', hot: '12s' });
+      expect(said.filter((line) => /connection pooler at 127\.0\.0\.1/.test(line))).toHaveLength(1);
+    } finally {
+      pooler.close();
+    }
+  });
+
+  it('come with the isolation that statements are written for, whatever the role begins with', async () => {
+    const client = new Client({ connectionString: database.directUrl });
+    await client.connect();
+    await client.query(`ALTER DATABASE ${client.database} SET default_transaction_isolation = 'repeatable read'`);
+    await client.end();
+    service = await open(database.directUrl, 1_000);
+    const isolation = async (on: Queryable) => (await on.query('SHOW transaction_isolation')).rows[0];
+    const expected = { transaction_isolation: 'read committed' };
+    expect(await isolation(service)).toEqual(expected);
+    expect(await service.transaction(isolation)).toEqual(expected);
+    expect(await service.transaction(isolation, { limitMs: 5_000 })).toEqual(expected);
+    expect(said.join('\n')).toMatch(/begins transactions as repeatable read/);
+  });
+
   it.each(['no such user: someone', 'unsupported startup parameter: options'])(
     'does not wait over a pooler that says "%s"',
     async (words) => {
-      const pooler = await refusingPooler(database.directUrl, words);
-      const url = new URL(database.directUrl);
-      url.port = String((pooler.address() as AddressInfo).port);
-      await expect(open(url.href, 60_000)).rejects.toThrow(`refuses DATABASE_URL: ${words}`);
+      const pooler = await startPooler(database.directUrl, () => words);
+      await expect(open(pooler.url, 60_000)).rejects.toThrow(`refuses DATABASE_URL: ${words}`);
       pooler.close();
     },
   );
@@ -149,28 +175,45 @@ function forward(port: number, target: number): Server {
   }).listen(port, '127.0.0.1');
 }
 
-/**
- * PgBouncer as far as it says no: to parameters it would have to keep for a session, or with these words to everyone.
- * https://www.postgresql.org/docs/current/protocol-message-formats.html
- */
-async function refusingPooler(url: string, words?: string): Promise<Server> {
+/** What a pooler does with the packet that opens a session: another packet goes on, words are an error. */
+type Opening = (startup: Buffer) => Buffer | string;
+
+const LIMIT = /(?:statement_timeout|lock_timeout|idle_in_transaction_session_timeout)\0/;
+
+/** PgBouncer, of parameters that it would have to keep for a session. */
+const refuse: Opening = (startup) => {
+  const parameter = LIMIT.exec(startup.toString('latin1'));
+  return parameter ? `unsupported startup parameter: ${parameter[0].slice(0, -1)}` : startup;
+};
+
+/** The same with `ignore_startup_parameters`. */
+const drop: Opening = (startup) => {
+  const kept = startup.toString('latin1').replaceAll(new RegExp(`${LIMIT.source}[^\\0]*\\0`, 'g'), '');
+  const packet = Buffer.from(kept, 'latin1');
+  packet.writeInt32BE(packet.length);
+  return packet;
+};
+
+/** As far as a session begins: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+async function startPooler(url: string, opening: Opening): Promise<{ url: string; close(): void }> {
   const { hostname, port } = new URL(url);
   const pooler = createServer((near) => {
     near.once('data', (startup) => {
-      const parameter = /(?:statement_timeout|idle_in_transaction_session_timeout)(?=\0)/.exec(startup.toString());
-      const no = words ?? (parameter && `unsupported startup parameter: ${parameter[0]}`);
-      if (no) {
-        near.end(errorResponse(no));
+      const packet = opening(startup);
+      if (typeof packet === 'string') {
+        near.end(errorResponse(packet));
         return;
       }
       const far = connect(Number(port), hostname);
-      far.write(startup);
+      far.write(packet);
       far.pipe(near).on('error', () => far.destroy());
       near.pipe(far).on('error', () => near.destroy());
     });
   }).listen(0, '127.0.0.1');
   await once(pooler, 'listening');
-  return pooler;
+  const through = new URL(url);
+  through.port = String((pooler.address() as AddressInfo).port);
+  return { url: through.href, close: () => pooler.close() };
 }
 
 function errorResponse(message: string): Buffer {

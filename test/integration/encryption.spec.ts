@@ -7,6 +7,7 @@ import { DatabaseService } from '../../src/storage/database.service.js';
 import { EncryptionService, encryptionContext } from '../../src/storage/encryption.service.js';
 import { rotateKeys } from '../../src/storage/key-rotation.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { prismaAt } from '../support/prisma.js';
 
 const [old, current] = [randomBytes(32), randomBytes(32)];
 const before = new EncryptionService([old]);
@@ -15,11 +16,13 @@ const after = new EncryptionService([current]);
 
 let testDatabase: TestDatabase;
 let database: DatabaseService;
+let prisma: ReturnType<typeof prismaAt>;
 let portalId: bigint;
 beforeEach(async () => {
   testDatabase = await createTestDatabase();
   database = new DatabaseService(testDatabase.url);
-  const portal = await database.prisma.portal.create({
+  prisma = prismaAt(testDatabase.url);
+  const portal = await prisma.portal.create({
     data: {
       memberId: 'member',
       domain: 'acme.bitrix24.com',
@@ -30,7 +33,7 @@ beforeEach(async () => {
     },
   });
   portalId = portal.id;
-  await database.prisma.application.create({
+  await prisma.application.create({
     data: {
       clientId: 'local.2',
       clientSecret: before.encrypt('client secret', encryptionContext('applications.client_secret', 'local.2')),
@@ -39,7 +42,7 @@ beforeEach(async () => {
     },
   });
   for (const userId of ['1', '2'])
-    await database.prisma.token.create({
+    await prisma.token.create({
       data: {
         portalId,
         userId,
@@ -48,11 +51,12 @@ beforeEach(async () => {
         expiresAt: new Date(),
       },
     });
-  await database.prisma.bot.create({
+  await prisma.bot.create({
     data: { key: 'k', telegramId: 123n, token: before.encrypt('123:token', encryptionContext('bots.token', 123n)) },
   });
 });
 afterEach(async () => {
+  await prisma.$disconnect();
   await database.onApplicationShutdown();
   await testDatabase.drop();
 });
@@ -67,17 +71,17 @@ describe('rotating the keys', () => {
       ['bots.token', 1, []],
       ['bots.webhook_secret', 0, []],
     ]);
-    const [application] = await database.prisma.application.findMany();
+    const [application] = await prisma.application.findMany();
     expect(after.decrypt(application!.clientSecret, encryptionContext('applications.client_secret', 'local.2'))).toBe(
       'client secret',
     );
-    const tokens = await database.prisma.token.findMany({ orderBy: { userId: 'asc' } });
+    const tokens = await prisma.token.findMany({ orderBy: { userId: 'asc' } });
     expect(
       tokens.map(({ userId, refreshToken }) =>
         after.decrypt(refreshToken, encryptionContext('tokens.refresh_token', portalId, userId)),
       ),
     ).toEqual(['refresh 1', 'refresh 2']);
-    const [bot] = await database.prisma.bot.findMany();
+    const [bot] = await prisma.bot.findMany();
     expect(after.decrypt(bot!.token, encryptionContext('bots.token', 123n))).toBe('123:token');
     expect(bot!.webhookSecret).toBeNull();
   });
