@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import { isAutomatic, type ClaimedDelivery, type ClaimedLane } from '../storage/claimed-lane.js';
 import type { LanesRepository } from '../storage/lanes.repository.js';
 import type { EndpointSettlements, LaneSettlement, Settlement } from '../storage/settlement.js';
 import { LeaseLostError } from '../storage/lease.js';
@@ -25,6 +25,10 @@ const IDLE_MS = 5_000;
 const YOUNG_MS = 1_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
+/** Of the lanes that may be in flight, those that automatic texts leave free for people. */
+const KEPT_FOR_PEOPLE = 1;
+/** One of so many claims takes automatic texts first, so that they get on also where people write all the time. */
+const BULK_FIRST_EVERY = 10;
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
 
 /**
@@ -40,8 +44,9 @@ export class EndpointWorker {
   private readonly inFlight = new Set<{ since: number; lane: ClaimedLane }>();
   /** A claim failed, and nobody knows whether it was committed. */
   private claimInDoubt = false;
-  /** Nothing more was claimed because too much was in flight: a result makes room. */
+  /** Nothing more, or no more automatic texts, was claimed because too much was in flight: a result makes room. */
   private full = false;
+  private claims = 0;
   private settling: Promise<void> | null = null;
   private wakeUp: (() => void) | null = null;
   private woken = false;
@@ -133,28 +138,41 @@ export class EndpointWorker {
     );
     const free = this.circuit.allowance(room, now);
     this.full = free <= 0;
-    // The first in flight is the first to be young no more.
-    if (this.full) return this.circuit.waitMs(now) || (young[0] ? young[0].since + YOUNG_MS - now : IDLE_MS);
-    const { granted, retryInMs } = await this.driver.permits(free);
+    if (this.full) return this.circuit.waitMs(now) || this.ageInMs(young, now);
+    const permits = await this.driver.permits(free);
+    const { granted, bulkInMs = IDLE_MS } = permits;
     this.full = granted === 0;
-    if (this.full) return retryInMs;
+    if (this.full) return permits.retryInMs;
+    const bulkRoom = this.circuit.allowance(room - KEPT_FOR_PEOPLE, now);
+    const bulk = Math.min(granted, permits.bulk ?? granted, bulkRoom);
+    this.full = bulkRoom <= 0;
     const from = Date.now();
-    const claimed = await this.claim(granted).catch((error: unknown) => {
+    const claimed = await this.claim(granted, bulk).catch((error: unknown) => {
       this.claimInDoubt = true;
       this.driver.giveBack();
       throw error;
     });
     this.dispatch(claimed, { from, to: Date.now() });
-    return claimed.length < granted ? IDLE_MS : 0;
+    const automatic = claimed.filter(isAutomatic).length;
+    // There may be more of what was claimed to the limit.
+    if (claimed.length === granted || (automatic > 0 && automatic >= bulk)) return 0;
+    if (bulk > 0) return IDLE_MS;
+    return permits.bulk === 0 ? Math.min(bulkInMs, IDLE_MS) : this.ageInMs(young, now);
   }
 
-  private async claim(limit: number): Promise<ClaimedLane[]> {
+  /** Milliseconds until the first in flight, which is the first to be young no more, makes room. */
+  private ageInMs([first]: { since: number }[], now: number): number {
+    return first ? Math.max(0, first.since + YOUNG_MS - now) : IDLE_MS;
+  }
+
+  private async claim(limit: number, bulk: number): Promise<ClaimedLane[]> {
     if (this.claimInDoubt) {
       const known = [...this.inFlight, ...this.unsettled].map(({ lane }) => lane.id);
       await this.lanes.unclaim(this.held.lease, known);
       this.claimInDoubt = false;
     }
-    return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane);
+    const bulkFirst = ++this.claims % BULK_FIRST_EVERY === 0;
+    return this.lanes.claim(this.held.lease, limit, this.driver.headsPerLane, { bulk, bulkFirst });
   }
 
   private dispatch(claimed: ClaimedLane[], claim: { from: number; to: number }): void {

@@ -4,11 +4,13 @@ import { DatabaseService, HOT_LIMIT_MS, type Queryable } from './database.servic
 import { routeReports } from './dialog-reports.js';
 import { assertLeases } from './endpoints.repository.js';
 import type { Lease } from './lease.js';
-import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
+import { appendDeliveries, BEHIND, BULK, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
 
 /** SQL: every priority that a lane may have. */
-const PRIORITIES = [...new Set(Object.values(PRIORITY))].map((priority) => `(${priority}::smallint)`).join(', ');
+const PRIORITIES = [...new Set([...Object.values(PRIORITY), BULK])]
+  .map((priority) => `(${priority}::smallint)`)
+  .join(', ');
 
 /** Statuses of one chat travel together. */
 const STATUS_HEADS = 20;
@@ -44,23 +46,29 @@ export class LanesRepository {
 
   /**
    * Claims up to `limit` lanes of the endpoint that are due, most urgent first (a lane's priority is the head start in
-   * seconds that it gives to others, so that nothing waits for ever), and marks their heads — up to `heads`
+   * seconds that it gives to others, so that nothing waits for ever; lanes from `BULK` on come behind the others, or
+   * before them with `bulkFirst`, and no more of them than `bulk`), and marks their heads — up to `heads`
    * words of a chat — as `sending`, with the attempt. Claims nothing once the lease is lost, nor of a bot while the
    * answers of its portal are held. A lane without deliveries changed while it was claimed.
    */
-  async claim(lease: Lease, limit: number, heads: number): Promise<ClaimedLane[]> {
+  async claim(
+    lease: Lease,
+    limit: number,
+    heads: number,
+    { bulk = limit, bulkFirst = false }: { bulk?: number; bulkFirst?: boolean } = {},
+  ): Promise<ClaimedLane[]> {
     const { rows } = await this.db.query<ClaimRow>(
       `WITH held AS MATERIALIZED (
          SELECT FROM endpoints WHERE id = $1 AND owner = $2 AND fence = $3 AND ${notHeld('$1')} FOR SHARE
        ), candidates AS (
-         SELECT c.id, c.due_at + make_interval(secs => p.priority) AS turn
+         SELECT c.id, p.priority >= ${BULK} AS bulk, c.due_at + make_interval(secs => p.priority) AS turn
            FROM (VALUES ${PRIORITIES}) AS p(priority) CROSS JOIN LATERAL (
              SELECT id, due_at FROM lanes
               WHERE endpoint = $1 AND priority = p.priority AND pending > 0 AND busy_fence IS NULL AND due_at <= now()
-              ORDER BY due_at LIMIT $4) c
+              ORDER BY due_at LIMIT CASE WHEN p.priority >= ${BULK} THEN least($4::int, $7::int) ELSE $4::int END) c
        ), due AS (
          SELECT id FROM lanes
-          WHERE id IN (SELECT id FROM candidates ORDER BY turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
+          WHERE id IN (SELECT id FROM candidates ORDER BY bulk <> $8, turn LIMIT $4) AND busy_fence IS NULL AND EXISTS (SELECT FROM held)
           FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE lanes SET busy_fence = $3, busy_endpoint = $1, claim = claim + 1 FROM due WHERE lanes.id = due.id
@@ -81,7 +89,7 @@ export class LanesRepository {
          LEFT JOIN lines o ON o.portal_id = c.portal_id AND o.line_id = b.line_id
          LEFT JOIN d ON d.lane_id = t.id LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
-      [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS],
+      [lease.endpoint, lease.owner, lease.fence, limit, heads, STATUS_HEADS, bulk, bulkFirst],
     );
     return claimedLanes(rows);
   }
