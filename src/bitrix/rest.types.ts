@@ -32,6 +32,8 @@ export interface CallOptions {
   timeoutMs?: number;
   /** The caller holds a permit of RateLimiter.tryReserve for this call; it is used up or given back. */
   permit?: boolean;
+  /** Other calls go first: it waits for room to spare in the portal's bucket, though only for a moment. */
+  yields?: boolean;
 }
 
 export interface BatchOptions extends CallOptions {

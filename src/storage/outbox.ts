@@ -31,15 +31,15 @@ export function firstPlace(seq: bigint): bigint {
   return seq % BEHIND;
 }
 
-/** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
+/** How far a lane yields to others when an endpoint may make only some of its calls: seconds of head start that it gives. */
 export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
 /**
- * Priority from which on a lane yields to all others, however long it has waited: nobody wrote what it holds (author 0:
- * a newsletter, a closing text). A version that knows no such lanes takes it for seconds, as {@link PRIORITY}, and it is
- * one that such a version looks for, so that nothing is left lying where both run, or where one goes back to it.
+ * Priority from which on a lane yields to those below it however long it has waited: nobody waits for what it holds. That
+ * is what nobody wrote (author 0: a newsletter, a closing text), and the tick of a delivery. It is a priority for which
+ * the version before looks, too (it takes it for seconds): where both run, or one goes back to it, nothing is left lying.
  */
-export const BULK = 9;
+export const BULK = 5;
 
 /**
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands

@@ -9,6 +9,7 @@ import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository } from '../../src/storage/lanes.repository.js';
 import type { Lease } from '../../src/storage/lease.js';
+import type { Settlement } from '../../src/storage/settlement.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 const CHATS = Array.from({ length: 24 }, (_, index) => 10 + index);
@@ -40,7 +41,7 @@ const news = written('0');
 const answer = written('27');
 
 const texts = (claimed: ClaimedLane[]) => claimed.map(({ deliveries }) => deliveries[0]!.message.text);
-const delivered = (claimed: ClaimedLane[]) =>
+const delivered = (claimed: ClaimedLane[], more: Partial<Settlement> = {}) =>
   lanes.settle(
     [
       {
@@ -48,7 +49,7 @@ const delivered = (claimed: ClaimedLane[]) =>
         lanes: claimed.map((lane) => ({
           lane,
           dueInMs: 0,
-          deliveries: lane.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const })),
+          deliveries: lane.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const, ...more })),
         })),
       },
     ],
@@ -115,6 +116,19 @@ describe('a claim', () => {
     await waitsSince(60);
     await answer(11, 'answer');
     expect(texts(await lanes.claim(bot, 1, 1))).toEqual(['answer']);
+  });
+
+  it('takes a client’s words before the ticks of deliveries, however long those wait', async () => {
+    const portal = (await new EndpointsRepository(storage.db).heartbeat('me')).find((l) => l.endpoint === 'portal:1')!;
+    await lanes.claim(portal, 50, 1);
+    for (const chat of CHATS.slice(0, 3)) await answer(chat, 'answer');
+    const claimed = await lanes.claim(bot, 3, 1);
+    await delivered(claimed, { reportDelivery: true });
+    await waitsSince(3_600);
+    await intake.acceptClientUpdates([update(900, 99, 'words')]);
+    expect(texts(await lanes.claim(portal, 1, 1))).toEqual(['words']);
+    const ticks = await lanes.claim(portal, 10, 1);
+    expect(ticks.map(({ channel }) => channel)).toEqual(['status', 'status', 'status']);
   });
 
   it('of the version before finds all of it', async () => {
