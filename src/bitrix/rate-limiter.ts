@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
 import { RestLimitsRepository, type Bucket } from '../storage/rest-limits.repository.js';
@@ -5,8 +6,8 @@ import { RestLimitsRepository, type Bucket } from '../storage/rest-limits.reposi
 /** Requests that the network bunches up on their way must not overflow the real bucket. */
 const MARGIN = 2;
 
-/** Requests that must be left in the bucket before one is made that can wait: everything else goes first. */
-const SPARE_REQUESTS = 20;
+/** Requests that must be left in the bucket after one is made that can wait: everything else goes first. */
+const SPARE_REQUESTS = 19;
 
 /** From this rate on (a box without limits, tests) counting would cost more than it protects. */
 const UNLIMITED_PER_SECOND = 1_000;
@@ -21,6 +22,8 @@ export class RateLimiter {
   private readonly bucket: Bucket;
   private readonly capacityMs: number;
   private readonly unlimited: boolean;
+  /** {@link SPARE_REQUESTS}, or half of a bucket that is small. */
+  private readonly spare: number;
 
   constructor(
     private readonly limits: RestLimitsRepository,
@@ -29,6 +32,7 @@ export class RateLimiter {
     const intervalMs = 1000 / environment.B24_REQUESTS_PER_SECOND;
     this.unlimited = environment.B24_REQUESTS_PER_SECOND >= UNLIMITED_PER_SECOND;
     this.bucket = { intervalMs, toleranceMs: Math.max(1, environment.B24_BURST - MARGIN) * intervalMs };
+    this.spare = Math.min(SPARE_REQUESTS, Math.floor(this.bucket.toleranceMs / intervalMs / 2));
     this.capacityMs = environment.B24_BURST * intervalMs;
   }
 
@@ -44,10 +48,15 @@ export class RateLimiter {
 
   /** Takes one permit where so many are left that nothing else has to wait for it; true: it was taken. */
   async takeSpare(portalId: bigint): Promise<boolean> {
-    const free = await this.tryReserve(portalId, SPARE_REQUESTS);
-    const isSpare = free === SPARE_REQUESTS;
-    await this.release(portalId, isSpare ? free - 1 : free);
-    return isSpare;
+    return this.unlimited || (await this.limits.takeFree(portalId, 1, this.bucket, this.spare)) > 0;
+  }
+
+  /** The same, waiting for it for so many milliseconds at most. */
+  async waitForSpare(portalId: bigint, longestMs: number): Promise<boolean> {
+    for (const end = performance.now() + longestMs; ; await sleep(Math.min(this.bucket.intervalMs / 2, longestMs))) {
+      if (await this.takeSpare(portalId)) return true;
+      if (performance.now() >= end) return false;
+    }
   }
 
   /** Gives back permits that were reserved and not used. */

@@ -51,6 +51,9 @@ const HEADERS = { Accept: 'application/json', 'Content-Type': 'application/json'
 /** Whoever would have to queue for longer at the portal's bucket is sent away. */
 const MAX_WAIT_MS = 20_000;
 
+/** So long a call that yields to others lets them go first; then it takes its turn, so that it is made at all. */
+const YIELDS_MS = 1_000;
+
 /**
  * A method rests when it has used this much of its 480 s of execution in ten minutes: one more call of the
  * longest duration, 60 s, then stays within them (apidocs.bitrix24.com, "Limits").
@@ -98,7 +101,7 @@ export class RestClient {
     params: RestParams = {},
     options: CallOptions = {},
   ): Promise<RestAnswer<Result>> {
-    const permit = new Permit(this.limiter, portalId, options.permit);
+    const permit = new Permit(this.limiter, portalId, options);
     try {
       const rests = await this.resting.get(portalId);
       const rest = restOf(rests, method);
@@ -130,7 +133,7 @@ export class RestClient {
     const entries = Object.entries(commands) as [Key, RestCommand][];
     if (entries.length > BATCH_LIMIT)
       throw new RangeError(`a batch takes ${BATCH_LIMIT} commands, not ${entries.length}`);
-    const permit = new Permit(this.limiter, portalId, options.permit);
+    const permit = new Permit(this.limiter, portalId, options);
     try {
       const rests = await this.resting.get(portalId);
       const halt = options.halt ?? false;
@@ -433,11 +436,15 @@ interface Exchange<Result> {
 
 /** A call's place in the portal's bucket: brought along or taken, one for every request that really leaves. */
 class Permit {
+  private held: boolean;
+
   constructor(
     private readonly limiter: RateLimiter,
     private readonly portalId: bigint,
-    private held = false,
-  ) {}
+    private readonly options: Pick<CallOptions, 'permit' | 'yields'> = {},
+  ) {
+    this.held = options.permit ?? false;
+  }
 
   async use(): Promise<void> {
     if (!this.held) await this.take();
@@ -450,6 +457,10 @@ class Permit {
   }
 
   private async take(): Promise<void> {
+    if (this.options.yields && (await this.limiter.waitForSpare(this.portalId, YIELDS_MS))) {
+      this.held = true;
+      return;
+    }
     const wait = await this.limiter.reserve(this.portalId);
     this.held = true;
     if (wait > MAX_WAIT_MS) {

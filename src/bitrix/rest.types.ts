@@ -35,6 +35,8 @@ export interface CallOptions {
   permit?: boolean;
   /** The caller acts by this lease: when it is over nothing leaves any more, however long the call waited before. */
   lease?: Fence;
+  /** Other calls go first: it waits for room to spare in the portal's bucket, though only for a moment. */
+  yields?: boolean;
 }
 
 export interface BatchOptions extends CallOptions {

@@ -1,9 +1,41 @@
+/** Tokens a second in the long run, and how many may be taken at once after a rest. */
+export interface Rate {
+  perSecond: number;
+  burst: number;
+}
+
+/** A token bucket in memory. Times are milliseconds of one monotonic clock. */
+export class TokenBucket {
+  constructor(
+    private readonly rate: Rate,
+    private at: number,
+    private tokens = rate.burst,
+  ) {}
+
+  /** Tokens that are there; less than none where more was taken. */
+  level(now: number): number {
+    this.tokens = Math.min(this.rate.burst, this.tokens + ((now - this.at) / 1_000) * this.rate.perSecond);
+    this.at = now;
+    return this.tokens;
+  }
+
+  /** Takes tokens whether they are there or not. */
+  take(tokens: number, now: number): void {
+    this.tokens = this.level(now) - tokens;
+  }
+
+  /** Milliseconds until so many tokens are there if none is taken meanwhile. */
+  waitMs(tokens: number, now: number): number {
+    return Math.max(0, ((tokens - this.level(now)) / this.rate.perSecond) * 1_000);
+  }
+}
+
 /** Most callers remembered at once; beyond it the one that was quiet longest is forgotten. */
 const MOST_CALLERS = 10_000;
 
-/** Leaky buckets in memory, one per caller: `burst` at once, `perSecond` in the long run. */
+/** A token bucket for each caller. */
 export class TokenBuckets {
-  private readonly buckets = new Map<string, { tokens: number; at: number }>();
+  private readonly buckets = new Map<string, TokenBucket>();
 
   constructor(
     private readonly perSecond: number,
@@ -13,11 +45,13 @@ export class TokenBuckets {
 
   /** Takes one token. The answer is 0, or the seconds after which there will be one. */
   take(caller: string): number {
-    const tokens = this.tokensOf(caller);
-    if (tokens < 1) return (1 - tokens) / this.perSecond;
+    const bucket = this.buckets.get(caller) ?? this.fresh();
+    const waitMs = bucket.waitMs(1, this.now());
+    if (waitMs > 0) return waitMs / 1_000;
+    bucket.take(1, this.now());
     // Taken out and put in again, a caller moves to the end: the first one is always the quietest.
     this.buckets.delete(caller);
-    this.buckets.set(caller, { tokens: tokens - 1, at: this.now() });
+    this.buckets.set(caller, bucket);
     const [quietest] = this.buckets.keys();
     if (this.buckets.size > MOST_CALLERS && quietest !== undefined) this.buckets.delete(quietest);
     return 0;
@@ -25,12 +59,10 @@ export class TokenBuckets {
 
   /** Seconds until the caller has a token, without taking it; 0: there is one. */
   wait(caller: string): number {
-    return Math.max(0, (1 - this.tokensOf(caller)) / this.perSecond);
+    return (this.buckets.get(caller) ?? this.fresh()).waitMs(1, this.now()) / 1_000;
   }
 
-  private tokensOf(caller: string): number {
-    const bucket = this.buckets.get(caller);
-    if (!bucket) return this.burst;
-    return Math.min(this.burst, bucket.tokens + ((this.now() - bucket.at) / 1000) * this.perSecond);
+  private fresh(): TokenBucket {
+    return new TokenBucket({ perSecond: this.perSecond, burst: this.burst }, this.now());
   }
 }

@@ -19,7 +19,7 @@ export type PlannedCall =
 /**
  * Spreads lanes over requests. Each chat's words get a request of their own while there are requests enough, which
  * is the quickest and keeps chats apart; otherwise chats share `batch` requests, evenly. Statuses of one line always
- * share. The plan may need more requests than `requests` when it would outgrow a batch.
+ * share. Words come first, which tells whom to give the requests; the plan may need more than there are.
  *
  * @param requests requests that may be made at once
  */
@@ -29,7 +29,7 @@ export function planCalls(lanes: ClaimedLane[], requests: number): PlannedCall[]
   const statusCalls = planStatuses(statuses);
   const alone = words.filter((lane) => !isBatchable(lane));
   const together = words.filter(isBatchable);
-  const left = Math.max(1, requests - statusCalls.length - alone.length);
+  const left = Math.max(1, requests - alone.length);
   const single = (lane: ClaimedLane): PlannedCall => ({
     kind: lane.deliveries.every(isLine) ? 'lines' : 'words',
     lanes: [lane],

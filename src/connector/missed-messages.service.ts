@@ -107,7 +107,7 @@ export class MissedMessagesService {
         `d${index}`,
         { method: 'imopenlines.session.history.get', params },
       ]);
-      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(commands));
+      const { results } = await this.rest.callBatch(portal.id, Object.fromEntries(commands), { yields: true });
       some.forEach(([look], index) => {
         const answer = answerOf(results[`d${index}`], look);
         const id = Number(answer?.sessionId);
@@ -129,7 +129,8 @@ export class MissedMessagesService {
     let after = Math.max(0, ...idsOf(look.sessions[0]!.history));
     for (let pages = 0; after > 0 && after < end && pages < MOST_PAGES; pages++) {
       const params = { DIALOG_ID: `chat${look.dialog.bitrixChatId}`, FIRST_ID: after, LIMIT: PAGE };
-      const { results } = await this.rest.callBatch(portal.id, { page: { method: 'im.dialog.messages.get', params } });
+      const commands = { page: { method: 'im.dialog.messages.get', params } };
+      const { results } = await this.rest.callBatch(portal.id, commands, { yields: true });
       const answer = answerOf(results.page, look);
       const page = elementsOf(answer?.messages) as HistoryMessage[];
       messages.push(...page.filter(({ id }) => Number(id) < end));

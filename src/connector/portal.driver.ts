@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
+import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { ClaimedLane } from '../storage/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
 import { planCalls, type PlannedCall } from './call-plan.js';
@@ -20,6 +20,8 @@ const SECONDS_PER_CALL = 12;
 const CHATS_PER_CALL = 50;
 const MESSAGES_PER_CHAT = 10;
 const PARKED_MS = 5_000;
+/** So long ticks let words take all the requests that a portal allows. */
+const TICKS_WAIT_MS = 10_000;
 /** Dialogs that may hold messages whose events never came: those alive, and at a start all recent ones. */
 const ALIVE_MINUTES = 30;
 const RECENT_MINUTES = 7 * 24 * 60;
@@ -50,6 +52,8 @@ export class PortalDriver implements EndpointDriver {
   private inFlight = 0;
   /** Requests reserved by `permits` for the next `send`. */
   private reserved = 0;
+  /** Until then the portal's bucket has no room: it need not be asked. */
+  private fullUntil = 0;
   /** How long the portal takes for one message, smoothed; seconds. */
   private secondsPerMessage = 0.1;
   private look: { until: number; portal: Promise<PortalRecord | undefined> } | null = null;
@@ -97,19 +101,22 @@ export class PortalDriver implements EndpointDriver {
     return Math.max(1, Math.min(MESSAGES_PER_CHAT, Math.floor(this.messagesPerCall / CHATS_PER_CALL)));
   }
 
-  async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
+  async permits(max: number): Promise<Permits> {
     const free = Math.min(max, CALLS_IN_FLIGHT - this.inFlight);
     if (free <= 0) return { granted: 0, retryInMs: PARKED_MS };
     const portal = await this.portal();
     if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
     const restMs = await this.restMs();
     if (restMs > 0) return { granted: 0, retryInMs: Math.min(restMs, LOOK_MS) };
+    const now = performance.now();
+    if (now < this.fullUntil) return { granted: 0, retryInMs: this.fullUntil - now };
     this.reserved = await this.limiter.tryReserve(this.id, free);
+    if (this.reserved === 0) {
+      this.fullUntil = now + this.intervalMs;
+      return { granted: 0, retryInMs: this.intervalMs };
+    }
     const chatsPerCall = Math.max(1, Math.min(CHATS_PER_CALL, this.messagesPerCall));
-    return {
-      granted: Math.min(max, this.reserved * chatsPerCall),
-      retryInMs: this.reserved > 0 ? 0 : Math.max(20, 1000 / this.requestsPerSecond),
-    };
+    return { granted: Math.min(max, this.reserved * chatsPerCall), retryInMs: 0 };
   }
 
   giveBack(): void {
@@ -128,11 +135,20 @@ export class PortalDriver implements EndpointDriver {
     // Left by a version that still sent read reports, which do nothing in Bitrix24.
     const idle = lanes.filter(({ channel }) => channel === 'reading');
     for (const lane of idle) results.set(lane, Promise.resolve(done(lane)));
+    let overdue = false;
     for (const call of planCalls(
       lanes.filter((lane) => !results.has(lane)),
       this.reserved,
     )) {
       const permit = this.reserved > 0;
+      if (call.kind === 'status' && !permit) {
+        // Without one it takes its turn before the words that come next: one at a time, and not before it has waited.
+        if (overdue || !hasWaited(call.lanes)) {
+          for (const lane of call.lanes) results.set(lane, Promise.resolve(this.later(lane)));
+          continue;
+        }
+        overdue = true;
+      }
       if (permit) this.reserved--;
       this.inFlight++;
       const answers = this.make(call, permit).finally(() => this.inFlight--);
@@ -146,6 +162,18 @@ export class PortalDriver implements EndpointDriver {
     this.giveBack();
     if (lanes.some(({ channel }) => channel === 'inbound')) this.mayBeUntitled.abort();
     return lanes.map((lane) => results.get(lane)!);
+  }
+
+  private later({ deliveries }: ClaimedLane): LaneResult {
+    return {
+      deliveries: deliveries.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } })),
+      nextInMs: this.intervalMs,
+    };
+  }
+
+  /** Milliseconds until the portal's bucket has room for one request more. */
+  private get intervalMs(): number {
+    return Math.max(20, 1000 / this.requestsPerSecond);
   }
 
   /** Makes one request. Whatever goes wrong becomes a result for each lane: a send never rejects. */
@@ -296,6 +324,11 @@ export class PortalDriver implements EndpointDriver {
     this.pending.add(work);
     void work.finally(() => this.pending.delete(work));
   }
+}
+
+function hasWaited(lanes: ClaimedLane[]): boolean {
+  const since = Math.min(...lanes.map(({ deliveries }) => deliveries[0]!.queuedAt.getTime()));
+  return Date.now() - since > TICKS_WAIT_MS;
 }
 
 function notNow(code: string, cause?: unknown): UpstreamError {

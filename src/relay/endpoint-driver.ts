@@ -68,6 +68,17 @@ export interface LaneResult {
   chat?: LearnedChat;
 }
 
+/** How many lanes may be sent. */
+export interface Permits {
+  granted: number;
+  /** With none granted: milliseconds until it is worth asking again. */
+  retryInMs: number;
+  /** Of these, how many may be such as nobody wrote; absent: all of them. */
+  bulk?: number;
+  /** With no `bulk`: milliseconds until there may be some. */
+  bulkInMs?: number;
+}
+
 /** How one kind of endpoint speaks with its network. One instance per endpoint, as long as we hold its lease. */
 export interface EndpointDriver {
   /** Lanes that may be in flight at once. */
@@ -84,7 +95,7 @@ export interface EndpointDriver {
    * answers how many. With 0: milliseconds until it is worth asking again. The next `send` or `giveBack` ends the
    * reservation.
    */
-  permits(max: number): Promise<{ granted: number; retryInMs: number }>;
+  permits(max: number): Promise<Permits>;
   /** Nothing is sent after all. */
   giveBack(): void;
   /**

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane } from '../storage/claimed-lane.js';
+import { isAutomatic, type ClaimedLane } from '../storage/claimed-lane.js';
 import type { LanesRepository } from '../storage/lanes.repository.js';
 import type { Lease } from '../storage/lease.js';
 import type { LaneSettlement, Settlement } from '../storage/settlement.js';
@@ -20,7 +20,9 @@ const IDLE_MS = 5_000;
 const ASK_AGAIN_MS = 1_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
-/** In one of so many claims automatic texts go first, so that live ones never keep them waiting for ever. */
+/** Of the lanes that may be in flight, those that automatic texts leave free for people. */
+const KEPT_FOR_PEOPLE = 1;
+/** One of so many claims takes automatic texts first, so that they get on also where people write all the time. */
 const BULK_FIRST_EVERY = 10;
 
 /**
@@ -34,7 +36,7 @@ export class EndpointWorker implements Claimant {
   private readonly traces: DeliveryTraces;
   private readonly network: 'telegram' | 'bitrix24';
   private claims = 0;
-  /** Nothing more was claimed because too much was in flight: a result makes room. */
+  /** Nothing more, or no more automatic texts, was claimed because too much was in flight: a result makes room. */
   private full = false;
   /** When it is worth asking the driver for permits again, by `performance.now()`. */
   private askAt = 0;
@@ -138,24 +140,32 @@ export class EndpointWorker implements Claimant {
     if (this.full) return this.circuit.waitMs(now) || (this.inFlight.agesInMs(now) ?? IDLE_MS);
     this.full = now < this.askAt;
     if (this.full) return this.askAt - now;
-    const { granted, retryInMs } = await this.driver.permits(free);
+    const permits = await this.driver.permits(free);
+    const { granted, bulkInMs = IDLE_MS } = permits;
     this.full = granted === 0;
     if (this.full) {
-      this.askAt = performance.now() + Math.min(retryInMs, ASK_AGAIN_MS);
-      return retryInMs;
+      this.askAt = performance.now() + Math.min(permits.retryInMs, ASK_AGAIN_MS);
+      return permits.retryInMs;
     }
+    const bulkRoom = this.circuit.allowance(this.inFlight.room(this.driver, now) - KEPT_FOR_PEOPLE, now);
+    const bulk = Math.min(granted, permits.bulk ?? granted, Math.max(0, bulkRoom));
+    this.full = bulkRoom <= 0;
     const from = Date.now();
-    const claimed = await this.claim(granted).catch((error: unknown) => {
+    const claimed = await this.claim(granted, bulk).catch((error: unknown) => {
       this.driver.giveBack();
       throw error;
     });
     this.dispatch(claimed, { from, to: Date.now() });
-    return claimed.length < granted ? IDLE_MS : 0;
+    const automatic = claimed.filter(isAutomatic).length;
+    // There may be more of what was claimed to the limit.
+    if (claimed.length === granted || (automatic > 0 && automatic >= bulk)) return 0;
+    if (bulk > 0) return IDLE_MS;
+    return permits.bulk === 0 ? Math.min(bulkInMs, IDLE_MS) : (this.inFlight.agesInMs(now) ?? IDLE_MS);
   }
 
-  private claim(limit: number): Promise<ClaimedLane[]> {
+  private claim(limit: number, bulk: number): Promise<ClaimedLane[]> {
     const bulkFirst = ++this.claims % BULK_FIRST_EVERY === 0;
-    return this.options.claims.claim({ lease: this.lease, limit, heads: this.driver.headsPerLane, bulkFirst });
+    return this.options.claims.claim({ lease: this.lease, limit, bulk, heads: this.driver.headsPerLane, bulkFirst });
   }
 
   private dispatch(lanes: ClaimedLane[], claim: { from: number; to: number }): void {

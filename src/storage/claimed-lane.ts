@@ -113,6 +113,11 @@ export interface ClaimedLane {
   deliveries: ClaimedDelivery[];
 }
 
+/** Nobody wrote what it sends now: a newsletter, a closing text. */
+export function isAutomatic({ channel, deliveries }: ClaimedLane): boolean {
+  return channel === 'outbound' && deliveries.every(({ message }) => message.authorId === '0');
+}
+
 export interface ClaimRow {
   lane_id: bigint;
   claim: bigint;

@@ -6,11 +6,8 @@ import { routeReports } from './dialog-reports.js';
 import { endpointOf, portalEndpointSql } from './endpoint-id.js';
 import type { Lease } from './lease.js';
 import { lockChatsOf } from './lock-order.js';
-import { appendDeliveries, BEHIND, PRIORITY, type NewDelivery } from './outbox.js';
+import { appendDeliveries, BEHIND, BULK, PRIORITY, type NewDelivery } from './outbox.js';
 import { settle, type EndpointSettlements } from './settlement.js';
-
-/** Priority of lanes that hold nothing but automatic texts: every other lane of the endpoint goes before them. */
-const BULK = 1_000;
 
 /** SQL: every priority that a lane may have. */
 const PRIORITIES = [...new Set([...Object.values(PRIORITY), BULK])]
@@ -46,9 +43,11 @@ export interface ClaimRequest {
   lease: Lease;
   /** Lanes at most. */
   limit: number;
+  /** Of these, lanes that yield to the others (see `BULK`) at most; absent: all of them. */
+  bulk?: number;
   /** Words of one chat at most. */
   heads: number;
-  /** Automatic texts go first, for once. */
+  /** Those that yield go first, for once. */
   bulkFirst: boolean;
 }
 
@@ -77,13 +76,18 @@ export class LanesRepository {
   }
 
   /** {@link claimTogether} for one. */
-  async claim(lease: Lease, limit: number, heads: number, bulkFirst = false): Promise<ClaimedLane[]> {
-    const [lanes] = await this.claimTogether([{ lease, limit, heads, bulkFirst }]);
+  async claim(
+    lease: Lease,
+    limit: number,
+    heads: number,
+    { bulk, bulkFirst = false }: { bulk?: number; bulkFirst?: boolean } = {},
+  ): Promise<ClaimedLane[]> {
+    const [lanes] = await this.claimTogether([{ lease, limit, heads, bulk, bulkFirst }]);
     return lanes!;
   }
 
   /**
-   * Claims lanes that are due, for each request up to its limit: live ones before automatic texts, and among themselves
+   * Claims lanes that are due, for each request up to its limit: those that yield behind the others, and among themselves
    * the most urgent first (a lane's priority is the head start in seconds that it gives to others, so that nothing
    * waits for ever). Their heads — up to so many words of a chat — become `sending`, with the attempt.
    * Claims nothing for a lease that is lost, nor for a bot while the answers of its portal are paused. A lane whose bot
@@ -93,8 +97,8 @@ export class LanesRepository {
   async claimTogether(requests: ClaimRequest[]): Promise<ClaimedLane[][]> {
     const { rows } = await this.db.query<ClaimRow & { request: number }>(
       `WITH asked AS (
-         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::int[], $6::boolean[]) WITH ORDINALITY
-           AS a(endpoint, owner, fence, most, heads, bulk_first, request)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::int[], $6::boolean[], $8::int[])
+           WITH ORDINALITY AS a(endpoint, owner, fence, most, heads, bulk_first, bulk, request)
        ), leased AS MATERIALIZED (
          SELECT a.* FROM asked a JOIN endpoints e ON e.id = a.endpoint AND e.owner = a.owner AND e.fence = a.fence
           WHERE NOT ${isPausedBot('a.endpoint')}
@@ -108,7 +112,7 @@ export class LanesRepository {
                  SELECT id, due_at FROM lanes
                   WHERE endpoint = a.endpoint AND priority = p.priority AND pending > 0 AND busy_fence IS NULL
                     AND due_at <= now()
-                  ORDER BY due_at LIMIT a.most) d
+                  ORDER BY due_at LIMIT CASE WHEN p.priority >= ${BULK} THEN least(a.most, a.bulk) ELSE a.most END) d
               ORDER BY (p.priority >= ${BULK}) <> a.bulk_first, d.due_at + make_interval(secs => p.priority)
               LIMIT a.most) c
        ), due AS MATERIALIZED (
@@ -151,6 +155,7 @@ export class LanesRepository {
         requests.map(({ heads }) => heads),
         requests.map(({ bulkFirst }) => bulkFirst),
         STATUS_HEADS,
+        requests.map(({ limit, bulk = limit }) => bulk),
       ],
     );
     return byRequest(requests, rows);

@@ -31,7 +31,7 @@ export function firstPlace(seq: bigint): bigint {
   return seq % BEHIND;
 }
 
-/** Seconds of head start that a channel gives to the others when an endpoint may make only some of its calls. */
+/** How far a lane yields to others when an endpoint may make only some of its calls: seconds of head start that it gives. */
 export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
 /** SQL: what becomes of a lane `l` that is there already. */
@@ -39,15 +39,24 @@ export const OR_APPEND_TO_LANE = `ON CONFLICT (chat_id, channel) DO UPDATE
         SET tail = l.tail + excluded.tail,
             pending = l.pending + excluded.pending,
             endpoint = excluded.endpoint,
+            priority = CASE WHEN l.pending = 0 THEN excluded.priority ELSE least(l.priority, excluded.priority) END,
             due_at = CASE WHEN l.pending = 0 OR l.due_at = 'infinity' THEN greatest(excluded.due_at, nullif(l.due_at, 'infinity'))
                           ELSE l.due_at END`;
+
+/**
+ * Priority from which on a lane yields to those below it however long it has waited: nobody waits for what it holds. That
+ * is what nobody wrote (author 0: a newsletter, a closing text), and the tick of a delivery. It is a priority for which
+ * the version before looks, too (it takes it for seconds): where both run, or one goes back to it, nothing is left lying.
+ */
+export const BULK = 5;
 
 /**
  * Appends deliveries to their lanes, in the order given. The upsert of the lane locks it until the commit and hands
  * out the sequence numbers, so the order within a lane is the order of the commits, whoever writes.
  * Lanes are locked in one order everywhere, which keeps writers from deadlocking. A lane without work may be due
- * later all the same: its last message left the network's limit used up. What `waits` goes behind the rest; whoever
- * says so has the chat's row locked, so that no session begins meanwhile. Returns the lanes that now hold several.
+ * later all the same: its last message left the network's limit used up. A lane is {@link BULK} while nothing else was
+ * appended to it. What `waits` goes behind the rest; whoever says so has the chat's row locked, so that no session
+ * begins meanwhile. Returns the lanes that now hold several.
  */
 export async function appendDeliveries(connection: Queryable, deliveries: NewDelivery[]): Promise<bigint[]> {
   if (deliveries.length === 0) return [];
@@ -63,6 +72,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     channel: group[0]!.channel,
     endpoint: group[0]!.endpoint,
     priority: PRIORITY[group[0]!.channel],
+    outbound: group[0]!.channel === 'outbound' ? group.map(({ messageId }) => messageId) : [],
     added: group.length,
     hold_ms: group[0]!.holdMs ?? 0,
     waits: group.every(({ waits }) => waits === true),
@@ -75,10 +85,13 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
     pending: number;
   }>(
     `INSERT INTO lanes AS l (chat_id, channel, endpoint, priority, tail, pending, due_at)
-     SELECT chat_id, channel::"Channel", endpoint, priority, added, added,
+     SELECT chat_id, channel::"Channel", endpoint,
+            CASE WHEN channel = 'outbound' AND NOT EXISTS (
+              SELECT FROM messages m WHERE m.id = ANY(outbound) AND m.author_id IS DISTINCT FROM '0') THEN ${BULK} ELSE priority END,
+            added, added,
             CASE WHEN waits THEN 'infinity' ELSE now() + hold_ms * interval '1 millisecond' END
-       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint, added int,
-              hold_ms int, waits boolean)
+       FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, channel text, endpoint text, priority smallint,
+              outbound bigint[], added int, hold_ms int, waits boolean)
       ORDER BY chat_id, channel
      ${OR_APPEND_TO_LANE}
      RETURNING id, chat_id, channel, tail, pending`,

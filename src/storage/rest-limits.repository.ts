@@ -57,33 +57,39 @@ export class RestLimitsRepository {
   }
 
   /**
-   * Takes as many permits as may be used at once, at most `max`, and answers how many. A bucket without room is only
-   * read: endpoints that wait ask several times a second, and a lock or an update would be a commit each time.
+   * Takes as many permits as may be used at once, at most `max`, so that `keep` more are left, and answers how many. A
+   * bucket without room is only read: endpoints that wait ask several times a second, and a lock or an update would be a
+   * commit each time.
    */
-  async takeFree(portalId: bigint, max: number, bucket: Bucket): Promise<number> {
-    await this.db.query(
-      `INSERT INTO rest_limits (portal_id, method, until) VALUES ($1, '', clock_timestamp()) ON CONFLICT DO NOTHING`,
-      [portalId],
-    );
-    const { rows } = await this.db.query<{ permits: number }>(
+  async takeFree(portalId: bigint, max: number, bucket: Bucket, keep = 0): Promise<number> {
+    const { rows } = await this.db.query<{ permits: number | null; known: boolean }>(
       `WITH held AS MATERIALIZED (
          SELECT until FROM rest_limits
-         WHERE portal_id = $1 AND method = '' AND until <= clock_timestamp() + ($4::float8 - $3::float8) * interval '1 ms'
+         WHERE portal_id = $1 AND method = ''
+           AND until <= clock_timestamp() + ($4::float8 - ($5::int + 1) * $3::float8) * interval '1 ms'
          FOR UPDATE
        ), level AS MATERIALIZED (
          SELECT greatest(until, clock_timestamp()) AS until,
                 extract(epoch FROM greatest(until - clock_timestamp(), interval '0'))::float8 * 1000 AS filled
          FROM held
        ), free AS (
-         SELECT until, least($2::int, greatest(0, floor(($4::float8 - filled) / $3::float8)::int)) AS permits FROM level
+         SELECT until, least($2::int, greatest(0, floor(($4::float8 - filled) / $3::float8)::int - $5::int)) AS permits FROM level
+       ), taken AS (
+         UPDATE rest_limits AS bucket
+         SET until = free.until + free.permits * $3::float8 * interval '1 ms'
+         FROM free WHERE bucket.portal_id = $1 AND bucket.method = ''
+         RETURNING free.permits
        )
-       UPDATE rest_limits AS bucket
-       SET until = free.until + free.permits * $3::float8 * interval '1 ms'
-       FROM free WHERE bucket.portal_id = $1 AND bucket.method = ''
-       RETURNING free.permits`,
-      [portalId, max, bucket.intervalMs, bucket.toleranceMs],
+       SELECT (SELECT permits FROM taken) AS permits,
+              EXISTS (SELECT FROM rest_limits WHERE portal_id = $1 AND method = '') AS known`,
+      [portalId, max, bucket.intervalMs, bucket.toleranceMs, keep],
     );
-    return rows[0]?.permits ?? 0;
+    if (rows[0]!.known) return rows[0]!.permits ?? 0;
+    await this.db.query(
+      `INSERT INTO rest_limits (portal_id, method, until) VALUES ($1, '', clock_timestamp()) ON CONFLICT DO NOTHING`,
+      [portalId],
+    );
+    return this.takeFree(portalId, max, bucket, keep);
   }
 
   /** Gives permits back that were not used. */

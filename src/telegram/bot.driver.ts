@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { EndpointDriver, HeldLease, LaneResult } from '../relay/endpoint-driver.js';
+import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/bots.repository.js';
-import type { ClaimedLane } from '../storage/claimed-lane.js';
+import { isAutomatic, type ClaimedLane } from '../storage/claimed-lane.js';
 import { LONG_WAIT_MS } from '../storage/told-waits.js';
 import { notPrepared, type BotSender } from './bot.sender.js';
 import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
@@ -14,7 +14,7 @@ import { ALLOWED_UPDATES } from './update.parser.js';
 import type { UpdatesService } from './updates.service.js';
 
 const CONCURRENCY = 30;
-/** Enough for 28 messages a second while Telegram answers within 0.3 s, and few to be asked about after a crash. */
+/** Enough for the pace while Telegram answers within 0.3 s, and few to be asked about after a crash. */
 const IN_DOUBT = 8;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const WEBHOOK_RETRY_MS = 15_000;
@@ -99,13 +99,19 @@ export class BotDriver implements EndpointDriver {
     return { healthy: false, detail: this.unsendable.detail };
   }
 
-  async permits(max: number): Promise<{ granted: number; retryInMs: number }> {
+  async permits(max: number): Promise<Permits> {
     const now = performance.now();
     if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
     // They are not sent but told how long they wait.
     if (this.pace.silentMs(now) > LONG_WAIT_MS) return { granted: max, retryInMs: 0 };
+    const bulk = Math.min(max, this.pace.freeForNobody(now));
     this.reserved = this.pace.reserve(max, now);
-    return { granted: this.reserved, retryInMs: this.reserved > 0 ? 0 : this.pace.waitMs(now) };
+    return {
+      granted: this.reserved,
+      retryInMs: this.reserved > 0 ? 0 : this.pace.waitMs(now),
+      bulk,
+      bulkInMs: bulk > 0 ? 0 : this.pace.waitMs(now, 1, 'nobody'),
+    };
   }
 
   giveBack(): void {
@@ -122,7 +128,7 @@ export class BotDriver implements EndpointDriver {
     this.pace.release(this.reserved - lanes.length);
     this.reserved = 0;
     return lanes.map(async (lane) => {
-      const turn = this.pace.turn(lane.chat.telegramChatId);
+      const turn = this.pace.turn(lane.chat.telegramChatId, isAutomatic(lane) ? 'nobody' : 'people');
       const result = await this.sendLane(lane, turn);
       const nextInMs = turn.end(performance.now());
       return { ...result, nextInMs: Math.max(nextInMs, result.nextInMs ?? 0) };

@@ -1,12 +1,7 @@
-/** Messages a second in the long run, and how many may come at once after a rest. */
-interface Rate {
-  perSecond: number;
-  burst: number;
-}
+import { TokenBucket, type Rate } from '../common/token-bucket.js';
+import { SendWindow, type SentFor } from './send-window.js';
 
-/** "About 30 messages per second" for a bot (core.telegram.org/bots/faq#broadcasting-to-users), less a reserve. */
-const BOT: Rate = { perSecond: 28, burst: 28 };
-/** "Avoid sending more than one message per second" in a chat, short bursts tolerated (same page). */
+/** "Avoid sending more than one message per second" in a chat, short bursts tolerated (core.telegram.org/bots/faq). */
 const PRIVATE_CHAT: Rate = { perSecond: 1, burst: 3 };
 /** "Not more than 20 messages per minute" in a group (same page): 2 at once and 18 a minute are 20 in any minute. */
 const GROUP: Rate = { perSecond: 18 / 60, burst: 2 };
@@ -14,32 +9,27 @@ const GROUP: Rate = { perSecond: 18 / 60, burst: 2 };
 const SWEEP_MS = 60_000;
 
 /**
- * A token bucket that is never ahead of the other side's: a message is taken off when it begins, but its token
- * returns only from its answer on, since nobody knows when in between it was counted. It begins with one token at
+ * The pace of one chat, never ahead of the bucket at the other side: a message is taken off when it begins, but its
+ * token returns only from its answer on, since nobody knows when in between it was counted. It begins with one token at
  * `born`: what was sent before, perhaps by another replica, is not known.
  */
-class Bucket {
-  private tokens = 1;
+class ChatPace {
+  private readonly bucket: TokenBucket;
   private underWay = 0;
 
   constructor(
     private readonly rate: Rate,
-    private at: number,
-  ) {}
+    born: number,
+  ) {
+    this.bucket = new TokenBucket(rate, born, 1);
+  }
 
   /**
    * Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. More than the burst (an
    * album is one call) begin from a full bucket; what comes after waits the longer.
    */
   waitMs(messages: number, now: number): number {
-    const needed = Math.min(messages, this.rate.burst);
-    return Math.max(0, Math.ceil(((needed - this.free(now)) / this.rate.perSecond) * 1_000));
-  }
-
-  free(now: number): number {
-    this.tokens = Math.min(this.rate.burst, this.tokens + ((now - this.at) / 1_000) * this.rate.perSecond);
-    this.at = now;
-    return this.tokens - this.underWay;
+    return Math.ceil(this.bucket.waitMs(Math.min(messages, this.rate.burst) + this.underWay, now));
   }
 
   begin(messages: number): void {
@@ -51,13 +41,12 @@ class Bucket {
   }
 
   answered(now: number): void {
-    this.free(now);
     this.underWay--;
-    this.tokens--;
+    this.bucket.take(1, now);
   }
 
   rested(now: number): boolean {
-    return this.underWay === 0 && this.free(now) === this.rate.burst;
+    return this.underWay === 0 && this.bucket.level(now) === this.rate.burst;
   }
 }
 
@@ -67,33 +56,38 @@ class Bucket {
  * is the bot that is too fast. Times are milliseconds of one monotonic clock.
  */
 export class SendPace {
-  private readonly bot: Bucket;
-  private readonly chats = new Map<bigint, Bucket>();
+  private readonly bot: SendWindow;
+  private readonly chats = new Map<bigint, ChatPace>();
   private readonly silentUntil = new Map<bigint, number>();
   private botSilentUntil = 0;
   private sweptAt: number;
 
   constructor(private readonly born: number) {
-    this.bot = new Bucket(BOT, born);
+    this.bot = new SendWindow(born);
     this.sweptAt = born;
   }
 
   /** Reserves up to `max` messages whose chats are not known yet; answers how many. */
   reserve(max: number, now: number): number {
     if (now < this.botSilentUntil) return 0;
-    const granted = Math.max(0, Math.min(max, Math.floor(this.bot.free(now))));
-    this.bot.begin(granted);
+    const granted = Math.min(max, this.bot.unsaved(now).all);
+    this.bot.begin(granted, 'people');
     return granted;
+  }
+
+  /** How many of the messages that may be reserved now may be such as nobody wrote. */
+  freeForNobody(now: number): number {
+    return now < this.botSilentUntil ? 0 : this.bot.unsaved(now).nobody;
   }
 
   /** Reserved messages are not sent after all. */
   release(messages: number): void {
-    this.bot.cancel(messages);
+    this.bot.cancel(messages, 'people');
   }
 
   /** Milliseconds until the bot may send so many messages, whatever their chats. */
-  waitMs(now: number, messages = 1): number {
-    return Math.max(0, this.botSilentUntil - now, this.bot.waitMs(messages, now));
+  waitMs(now: number, messages = 1, sentFor: SentFor = 'people'): number {
+    return Math.max(0, this.botSilentUntil - now, this.bot.waitMs(messages, sentFor, now));
   }
 
   /**
@@ -101,8 +95,10 @@ export class SendPace {
    *
    * @param chatId Telegram's id: topics of a forum share the limit of their group
    */
-  turn(chatId: bigint): ChatTurn {
-    return new ChatTurn(this, this.bot, chatId);
+  turn(chatId: bigint, sentFor: SentFor = 'people'): ChatTurn {
+    this.bot.cancel(1, 'people');
+    this.bot.begin(1, sentFor);
+    return new ChatTurn(this, this.bot, chatId, sentFor);
   }
 
   /** Milliseconds for which nothing at all may be sent, because Telegram said so. */
@@ -120,21 +116,21 @@ export class SendPace {
 
   /** Milliseconds until so many messages may go to the chat, whatever the bot sends elsewhere. */
   chatWaitMs(chatId: bigint, messages: number, now: number): number {
-    return Math.max(0, (this.silentUntil.get(chatId) ?? 0) - now, this.bucket(chatId, now).waitMs(messages, now));
+    return Math.max(0, (this.silentUntil.get(chatId) ?? 0) - now, this.chat(chatId, now).waitMs(messages, now));
   }
 
   /** Groups, supergroups and channels have negative ids. */
-  bucket(chatId: bigint, now: number): Bucket {
+  chat(chatId: bigint, now: number): ChatPace {
     this.sweep(now);
-    let bucket = this.chats.get(chatId);
-    if (!bucket) this.chats.set(chatId, (bucket = new Bucket(chatId > 0n ? PRIVATE_CHAT : GROUP, this.born)));
-    return bucket;
+    let chat = this.chats.get(chatId);
+    if (!chat) this.chats.set(chatId, (chat = new ChatPace(chatId > 0n ? PRIVATE_CHAT : GROUP, this.born)));
+    return chat;
   }
 
   private sweep(now: number): void {
     if (now - this.sweptAt < SWEEP_MS) return;
     this.sweptAt = now;
-    for (const [chat, bucket] of this.chats) if (bucket.rested(now)) this.chats.delete(chat);
+    for (const [chatId, chat] of this.chats) if (chat.rested(now)) this.chats.delete(chatId);
   }
 }
 
@@ -146,38 +142,43 @@ export class ChatTurn {
 
   constructor(
     private readonly pace: SendPace,
-    private readonly bot: Bucket,
+    private readonly bot: SendWindow,
     private readonly chatId: bigint,
+    private readonly sentFor: SentFor,
   ) {}
 
   /** 0: so many messages may go now. Otherwise the milliseconds until it is worth asking again. */
   waitMs(messages: number, now: number): number {
     const more = messages - this.reserved;
-    return Math.max(this.pace.chatWaitMs(this.chatId, messages, now), more > 0 ? this.pace.waitMs(now, more) : 0);
+    const chatMs = this.pace.chatWaitMs(this.chatId, messages, now);
+    if (chatMs > 0 || more <= 0) return chatMs;
+    const waitMs = this.pace.waitMs(now, more, this.sentFor);
+    if (waitMs > 0) this.bot.save(more, waitMs, now);
+    return waitMs;
   }
 
   /** As {@link waitMs}; with 0 the messages are counted. */
   take(messages: number, now: number): number {
     const wait = this.waitMs(messages, now);
     if (wait > 0) return wait;
-    this.bot.begin(messages - this.reserved);
+    this.bot.begin(messages - this.reserved, this.sentFor);
     this.reserved = 0;
     this.underWay += messages;
-    this.pace.bucket(this.chatId, now).begin(messages);
+    this.pace.chat(this.chatId, now).begin(messages);
     return 0;
   }
 
   /** One message that was taken has its answer, or will never have one. */
   answered(now: number): void {
     this.underWay--;
-    this.bot.answered(now);
-    this.pace.bucket(this.chatId, now).answered(now);
+    this.bot.answered(this.sentFor, now);
+    this.pace.chat(this.chatId, now).answered(now);
   }
 
   /** Gives back what was not used; milliseconds until the chat may get its next message. */
   end(now: number): number {
-    this.bot.cancel(this.reserved + this.underWay);
-    this.pace.bucket(this.chatId, now).cancel(this.underWay);
+    this.bot.cancel(this.reserved + this.underWay, this.sentFor);
+    this.pace.chat(this.chatId, now).cancel(this.underWay);
     this.reserved = 0;
     this.underWay = 0;
     return this.pace.chatWaitMs(this.chatId, 1, now);

@@ -879,6 +879,56 @@ describe('the bucket', () => {
     expect(refilled).toBeLessThanOrEqual(Math.ceil((performance.now() - began) / 50));
   });
 
+  it('gathers no credit beyond its size, however long it is idle', async () => {
+    const { limiter, db } = limited();
+    const idle = () =>
+      db.query(`UPDATE rest_limits SET until = until - interval '1 day' WHERE portal_id = $1`, [bucketId]);
+    await limiter.tryReserve(bucketId, 3);
+    await idle();
+    expect(await limiter.tryReserve(bucketId, 50)).toBe(10);
+    await idle();
+    for (let i = 0; i < 10; i++) expect(await limiter.reserve(bucketId)).toBe(0);
+    expect(await limiter.reserve(bucketId)).toBeGreaterThan(300);
+    await idle();
+    await limiter.release(bucketId, 10);
+    expect(await limiter.tryReserve(bucketId, 50)).toBe(10);
+  });
+
+  it('gives what can wait only what it has to spare, in a small bucket too', async () => {
+    for (const [burst, spare, ahead] of [
+      [50, 29, 19],
+      [12, 5, 5],
+      [4, 1, 1],
+      [3, 1, 0],
+      [1, 1, 0],
+    ] as const) {
+      const { limiter } = limited(0.01, burst);
+      bucketId++;
+      let taken = 0;
+      while (await limiter.takeSpare(bucketId)) taken++;
+      expect([burst, taken], 'what can wait').toEqual([burst, spare]);
+      expect([burst, await limiter.tryReserve(bucketId, 100)], 'everything else').toEqual([burst, ahead]);
+    }
+  });
+
+  it('lets a call that yields wait for room to spare, and for a moment only', async () => {
+    const { limiter } = limited(20, 4);
+    await limiter.tryReserve(bucketId, 2);
+    expect(await limiter.takeSpare(bucketId)).toBe(false);
+    expect(await limiter.waitForSpare(bucketId, 20)).toBe(false);
+    expect(await limiter.waitForSpare(bucketId, 1_000)).toBe(true);
+  });
+
+  it('lets a call that yields go at last, in its turn', async () => {
+    const one = limited(0.8, 3);
+    const { id } = await install(one);
+    await one.client.call(id, 'profile');
+    const began = performance.now();
+    await one.client.call(id, 'profile', {}, { yields: true });
+    expect(performance.now() - began).toBeGreaterThan(900);
+    expect(portalServer.calls).toHaveLength(2);
+  });
+
   it('costs nothing without a limit', async () => {
     const { limiter, db } = process_();
     expect(await limiter.reserve(bucketId, 5)).toBe(0);

@@ -169,15 +169,23 @@ describe('limits', () => {
     expect(statuses.at(-1)).toBe(429);
   });
 
-  it('hold for the bot as a whole', async () => {
-    const now = Date.now();
+  it('hold for the bot as a whole: 30 messages in any second, however long it rested before', async () => {
+    let now = Date.now();
     await start({ limits: true, now: () => now });
-    const statuses: number[] = [];
-    for (let id = 1; id <= 31; id += 1) {
+    const write = (id: number) => {
       bot.client({ id, first_name: 'C' }).sends('hi');
-      statuses.push((await call('sendMessage', { chat_id: id, text: 'x' })).status);
-    }
+      return call('sendMessage', { chat_id: id, text: 'x' });
+    };
+    const statuses: number[] = [];
+    for (let id = 1; id <= 20; id += 1) statuses.push((await write(id)).status);
+    now += 500;
+    for (let id = 21; id <= 31; id += 1) statuses.push((await write(id)).status);
     expect(statuses.indexOf(429)).toBe(30);
+    now += 499;
+    expect(await write(32)).toMatchObject({ status: 429, parameters: { retry_after: 1 } });
+    now += 1;
+    for (let id = 33; id <= 52; id += 1) expect((await write(id)).status).toBe(200);
+    expect((await write(53)).status).toBe(429);
   });
 });
 
