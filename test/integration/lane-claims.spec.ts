@@ -216,12 +216,12 @@ describe('a claim whose answer never came', () => {
   it('never takes back what another claim of this process holds, whatever runs at the same time', async () => {
     await intake.acceptClientUpdates(Array.from({ length: 60 }, (_, n) => update(n + 10, 100 + n, `m${n}`)));
     const taken: ClaimedLane[] = [];
-    let over = false;
+    const over = new AbortController();
     const reconciling = (async () => {
-      while (!over) await claims.reconcile([claimant(portal)]);
+      while (!over.signal.aborted) await claims.reconcile([claimant(portal)]);
     })();
     for (let more = await ask(portal, 4); more.length > 0; more = await ask(portal, 4)) taken.push(...more);
-    over = true;
+    over.abort();
     await reconciling;
     await claims.reconcile([claimant(portal)]);
     expect(new Set(taken.map(({ id }) => id)).size).toBe(taken.length);
