@@ -3,7 +3,7 @@ import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
 import type { LanesRepository } from '../storage/lanes.repository.js';
-import type { EndpointSettlements, LaneSettlement, Settlement } from '../storage/settlement.js';
+import type { Doubt, EndpointSettlements, LaneSettlement, Settlement } from '../storage/settlement.js';
 import { LeaseLostError } from '../storage/lease.js';
 import { Circuit } from './circuit.js';
 import {
@@ -241,8 +241,8 @@ export class EndpointWorker {
     }
     if ('postponed' in result) {
       const { begun, waitsFor, known } = result.postponed;
-      if (!begun) return { seq, outcome: 'postponed', waitsFor, ...(known ? { unknown: false } : {}) };
-      return { seq, outcome: 'retry', ...MORE_PARTS, unknown: false, ...parts, note: noteOf(delivery, aboutFiles) };
+      if (!begun) return { seq, outcome: 'postponed', waitsFor, ...(known ? { doubt: 'none' } : {}) };
+      return { seq, outcome: 'retry', ...MORE_PARTS, doubt: 'none', ...parts, note: noteOf(delivery, aboutFiles) };
     }
     const { error } = result;
     const decision = decide({
@@ -262,9 +262,7 @@ export class EndpointWorker {
         outcome: 'retry',
         code,
         detail,
-        unknown: decision.unknown,
-        unclear: error.kind === 'unknown',
-        over: error.over,
+        doubt: decision.unknown ? doubtOf(error) : 'none',
         ...parts,
         delayMs: decision.delayMs,
         note: noteOf(
@@ -348,6 +346,11 @@ export class EndpointWorker {
       this.wakeUp = done;
     });
   }
+}
+
+function doubtOf({ kind, over }: UpstreamError): Doubt {
+  if (kind !== 'unknown') return 'earlier';
+  return over ? 'over' : 'open';
 }
 
 /** Said once, at the first try: nobody knows when the administrator comes, and the message may wait for two days. */

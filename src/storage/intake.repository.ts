@@ -27,7 +27,6 @@ import { welcome } from './welcome.js';
 import {
   changedByOperator,
   deleteByClient,
-  lockChatsOfAnswers,
   quoteReplaced,
   reviseByClient,
   reviseByFoundChanges,
@@ -109,7 +108,6 @@ export class IntakeRepository {
     asOf: Date,
   ): Promise<Intake> {
     return this.db.transaction(async (connection) => {
-      await lockChatsOfAnswers(connection, [...messages, ...changes]);
       const work = [
         ...(await reviseByFoundChanges(connection, changes, asOf)),
         ...(await lostReports(connection, messages)),
@@ -399,7 +397,6 @@ async function holdAnswers(connection: Queryable, portalIds: bigint[] | null): P
 async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {
   const fresh = await firstSeen(connection, changes);
   const work: NewDelivery[] = [];
-  await lockChatsOfAnswers(connection, fresh);
   for (const change of fresh) {
     const message = await changedByOperator(connection, change);
     if (message) work.push(...(await reviseByOperator(connection, message, change)));

@@ -72,7 +72,7 @@ describe('lanes', () => {
     expect(await rows(`SELECT FROM messages WHERE state = 'delivered'`)).toEqual([]);
     const interrupted = await lanes.interrupted(heir);
     expect(heads(interrupted)).toEqual(heads(claimed));
-    await settle(heir, interrupted, { outcome: 'retry', unknown: true });
+    await settle(heir, interrupted, { outcome: 'retry', doubt: 'earlier' });
     const [again] = (await lanes.claim(heir, 10, 1)).filter(({ id }) => id === claimed[0]!.id);
     expect(again!.deliveries[0]).toMatchObject({ attempt: 2, unknown: true });
     expect(await lanes.interrupted(heir)).toEqual([]);
