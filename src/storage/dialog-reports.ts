@@ -38,9 +38,17 @@ interface Route {
  */
 export async function routeReports(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
   if (reports.length === 0) return { deliveries: [], endpoints: [] };
+  await lockChatsOf(
+    connection,
+    reports.map(({ messageId }) => messageId),
+  );
+  return routeFromLocked(connection, reports);
+}
+
+/** The same for messages whose chats are locked already, see {@link lockChatsOf}. */
+export async function routeFromLocked(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
+  if (reports.length === 0) return { deliveries: [], endpoints: [] };
   const ids = reports.map(({ messageId }) => messageId);
-  // A statement of its own: the next one sees what was committed while this one waited.
-  await lockChatsOf(connection, ids);
   const { rows } = await connection.query<Route>(
     `SELECT m.id AS message_id, m.portal_id, c.id AS chat_id, c.portal_id AS chat_portal_id,
             c.portal_id IS NULL OR (c.portal_id = m.portal_id AND (m.bitrix_line_id IS NULL OR m.bitrix_line_id = b.line_id))

@@ -7,8 +7,7 @@ const AGAIN_MINUTES = 10;
 
 /**
  * Delivery reports that the portal does not know of, although the client has these messages: it still shows them as
- * being sent. A report that waits, or was made a moment ago, is not doubled. To be called with
- * the chats locked.
+ * being sent. A report that waits, or was made a moment ago, is not doubled.
  */
 export async function lostReports(
   connection: Queryable,
@@ -22,7 +21,8 @@ export async function lostReports(
         AND m.delivered_at < now() - make_interval(mins => $3)
         AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'status')
         AND NOT EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.kind = 'status'
-                           AND a.finished_at > now() - make_interval(mins => $3))`,
+                           AND a.finished_at > now() - make_interval(mins => $3))
+      ORDER BY c.bot_id, c.external_id FOR NO KEY UPDATE OF c`,
     [messages[0]!.portalId, messages.map(({ bitrixMessageId }) => bitrixMessageId), AGAIN_MINUTES],
   );
   const endpoint = portalEndpoint(messages[0]!.portalId);

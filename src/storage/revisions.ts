@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import { lockPlaces } from './lock-order.js';
 import type { Queryable } from './database.service.js';
 import type { LinkedChat } from './chat-linking.js';
 import { endpointOf } from './endpoint-id.js';
@@ -169,24 +168,6 @@ export async function deleteByClient(
   return work;
 }
 
-/** Locks the chats of operators' messages: before their lanes and themselves, and all at once. */
-export async function lockChatsOfAnswers(
-  connection: Queryable,
-  answers: { portalId: bigint; bitrixMessageId: string }[],
-): Promise<void> {
-  if (answers.length > 0)
-    await lockPlaces(
-      connection,
-      `SELECT m.chat_id, m.portal_id FROM jsonb_to_recordset($1::jsonb) AS r(portal_id bigint, bitrix_message_id text)
-       JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id`,
-      [
-        jsonb(
-          answers.map(({ portalId, bitrixMessageId }) => ({ portal_id: portalId, bitrix_message_id: bitrixMessageId })),
-        ),
-      ],
-    );
-}
-
 /** The message that an operator changed, or null when it is none of ours (a client's, or of another connector). */
 export async function changedByOperator(connection: Queryable, change: OperatorChangeRow): Promise<Changed | null> {
   const { rows } = await connection.query<Changed>(
@@ -200,8 +181,7 @@ export async function changedByOperator(connection: Queryable, change: OperatorC
 
 /**
  * Keeps changes that were found in the dialogs, as they were after `asOf`; most of them are known. A message that was
- * changed since then is left to the next look, because the change found may be older than that. To be called with the
- * chats locked.
+ * changed since then is left to the next look, because the change found may be older than that.
  */
 export async function reviseByFoundChanges(
   connection: Queryable,
@@ -230,8 +210,8 @@ export async function reviseByFoundChanges(
     ],
   );
   const work: NewDelivery[] = [];
-  const news = rows.filter((row) => isNews(row, changes[row.ord]!)).map(({ ord }) => changes[ord]!);
-  for (const change of news) {
+  for (const { ord } of rows.filter((row) => isNews(row, changes[row.ord]!))) {
+    const change = changes[ord]!;
     // Locked now: an event may have told of it meanwhile.
     const message = await changedByOperator(connection, change);
     if (message && isNews(message, change)) work.push(...(await reviseByOperator(connection, message, change)));

@@ -1,7 +1,7 @@
 import { lockClaims } from './claim-locks.js';
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import type { Queryable } from './database.service.js';
-import { leaveStrayReports, routeReports, type Report } from './dialog-reports.js';
+import { leaveStrayReports, routeFromLocked, routeReports, type Report, type RoutedReports } from './dialog-reports.js';
 import { jsonb } from './json.js';
 import { LEARNED_CHANGES, LEARNED_COLUMNS, learnedRows, type LearnedChat } from './learned-chats.js';
 import type { Lease } from './lease.js';
@@ -143,6 +143,61 @@ function reachedBy(settlement: LaneSettlement): bigint | undefined {
   )?.delivery.message.id;
 }
 
+/** SQL: what became of each delivery; `tried` is what stands among the attempts, null of what was not tried. */
+const OUTCOMES = `outcomes AS MATERIALIZED (
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, chat_id bigint, seq bigint, message_id bigint, kind text,
+         started_at timestamptz, number int, outcome text, tried text, code text, detail text, waits boolean,
+         doubt text, attempts int))`;
+
+const LEARNED = `learned AS (
+  UPDATE chat_links c SET ${LEARNED_CHANGES}
+    FROM jsonb_to_recordset($2::jsonb) AS k(${LEARNED_COLUMNS}), bots b
+   WHERE c.id = k.id AND b.id = c.bot_id RETURNING c.id, c.dialog_open)`;
+
+/** SQL: a message may have been removed with its bot while it was under way; one that is there is kept until the commit. */
+const THERE = `there AS MATERIALIZED (
+  SELECT id FROM messages WHERE id IN (SELECT message_id FROM outcomes WHERE tried IS NOT NULL)
+   ORDER BY id FOR NO KEY UPDATE)`;
+
+const ATTEMPTED = `attempted AS (
+  INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
+  SELECT r.message_id, r.kind::"DeliveryKind", r.number, r.started_at, r.tried, r.code, r.detail, $5
+    FROM there JOIN outcomes r ON r.message_id = there.id
+   WHERE r.tried IS NOT NULL)`;
+
+const WORDS = `words AS (
+  UPDATE messages m
+     SET state = CASE WHEN r.outcome = 'retry' THEN 'queued' ELSE r.outcome END::"MessageState",
+         attempts = m.attempts + 1,
+         error_code = CASE WHEN r.outcome <> 'delivered' THEN r.code END,
+         error_detail = CASE WHEN r.outcome <> 'delivered' THEN r.detail END,
+         delivered_at = CASE WHEN r.outcome = 'delivered' THEN now() END,
+         -- Its bot may have gone to another portal while it was under way: what goes on waiting waits for that one.
+         portal_id = CASE WHEN r.outcome = 'retry' AND m.direction = 'inbound'
+                          THEN (SELECT c.portal_id FROM chat_links c WHERE c.id = r.chat_id) ELSE m.portal_id END
+    FROM there JOIN outcomes r ON r.message_id = there.id AND r.kind = 'message' AND r.tried IS NOT NULL
+   WHERE m.id = there.id)`;
+
+const PARTS = `parts AS (
+  INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
+  SELECT r.message_id, r.part, r.chat_id, r.telegram_message_id
+    FROM jsonb_to_recordset($3::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
+    JOIN there ON there.id = r.message_id
+  ON CONFLICT (message_id, part) DO NOTHING)`;
+
+const FINISHED = `finished AS (
+  DELETE FROM deliveries d USING outcomes r
+   WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND r.outcome NOT IN ('retry', 'postponed') RETURNING d.lane_id)`;
+
+const AGAIN = `again AS (
+  UPDATE deliveries d
+     SET state = 'queued', attempts = r.attempts,
+         seq = CASE WHEN r.waits AND d.seq < ${BEHIND} THEN d.seq + ${BEHIND} ELSE d.seq END,
+         unknown_since = CASE r.doubt WHEN 'over' THEN 'epoch' WHEN 'open' THEN d.started_at
+                                     WHEN 'earlier' THEN coalesce(d.unknown_since, d.started_at) END
+    FROM outcomes r
+   WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND r.outcome IN ('retry', 'postponed'))`;
+
 /**
  * SQL: all that the lane l still holds waits for the client's words, or for a session and none is open. Lanes and chats
  * were locked before this statement began, so it sees what was appended and which session began.
@@ -151,70 +206,46 @@ const ALL_WAIT = `CASE WHEN s.waits_for IS NULL THEN false
   WHEN EXISTS (SELECT FROM deliveries o WHERE o.lane_id = l.id AND o.seq < ${BEHIND} AND o.seq <> ALL(s.claimed)) THEN false
   ELSE s.waits_for = 'words' OR (SELECT c.dialog_open IS NOT TRUE FROM learned c WHERE c.id = l.chat_id) END`;
 
-/** Writes everything but what follows from it, step by step; returns the endpoints of lanes that have more due now. */
+const FREE = (allWait: string) => `settled AS MATERIALIZED (
+  SELECT r.*, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
+    FROM jsonb_to_recordset($4::jsonb) AS r(id bigint, due_in_ms float8, silence_ms float8, waits_for text, claimed bigint[])
+), free AS (
+  UPDATE lanes l
+     SET pending = l.pending - s.gone, busy_fence = NULL,
+         waits_until = CASE WHEN s.silence_ms IS NOT NULL THEN now() + s.silence_ms * interval '1 millisecond'
+                            WHEN s.gone = 0 THEN l.waits_until END,
+         wait_told = l.wait_told AND s.gone = 0,
+         due_at = CASE WHEN ${allWait} THEN 'infinity' ELSE now() + s.due_in_ms * interval '1 millisecond' END
+    FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, l.due_at, s.due_in_ms)`;
+
+/**
+ * Writes everything but what follows from it, in one statement of the steps that are needed (planning one costs more
+ * than running it). Returns the endpoints of lanes that have more due now.
+ */
 async function record(connection: Queryable, settlements: LaneSettlement[], instance: string): Promise<string[]> {
+  const lessons = settlements.map(lessonOf).filter((lesson) => lesson !== null);
+  const parts = settlements.flatMap(doneIn).flatMap(partRows);
+  const waits = settlements.some((settlement) => whatAllWaitFor(settlement) !== undefined);
+  const steps = [
+    OUTCOMES,
+    lessons.length > 0 && LEARNED,
+    THERE,
+    ATTEMPTED,
+    WORDS,
+    parts.length > 0 && PARTS,
+    FINISHED,
+    settlements.some(({ deliveries }) => deliveries.some(isAgain)) && AGAIN,
+    FREE(waits ? ALL_WAIT : 'false'),
+  ];
+  // A parameter that no step names must have a type all the same.
   const { rows } = await connection.query<{ endpoint: string }>(
-    `WITH outcomes AS MATERIALIZED (
-       SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, chat_id bigint, seq bigint, message_id bigint,
-              kind text, started_at timestamptz, number int, outcome text, tried text, code text, detail text,
-              waits boolean, doubt text, attempts int)
-     ), learned AS (
-       UPDATE chat_links c SET ${LEARNED_CHANGES}
-         FROM jsonb_to_recordset($2::jsonb) AS k(${LEARNED_COLUMNS}), bots b
-        WHERE c.id = k.id AND b.id = c.bot_id RETURNING c.id, c.dialog_open
-     ), there AS MATERIALIZED (
-       -- A message may have been removed with its bot while it was under way; one that is there is kept until the commit.
-       SELECT id FROM messages WHERE id IN (SELECT message_id FROM outcomes WHERE tried IS NOT NULL)
-        ORDER BY id FOR NO KEY UPDATE
-     ), attempted AS (
-       INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, detail, instance)
-       SELECT r.message_id, r.kind::"DeliveryKind", r.number, r.started_at, r.tried, r.code, r.detail, $5
-         FROM there JOIN outcomes r ON r.message_id = there.id
-        WHERE r.tried IS NOT NULL
-     ), words AS (
-       UPDATE messages m
-          SET state = CASE WHEN r.outcome = 'retry' THEN 'queued' ELSE r.outcome END::"MessageState",
-              attempts = m.attempts + 1,
-              error_code = CASE WHEN r.outcome <> 'delivered' THEN r.code END,
-              error_detail = CASE WHEN r.outcome <> 'delivered' THEN r.detail END,
-              delivered_at = CASE WHEN r.outcome = 'delivered' THEN now() END,
-              -- Its bot may have gone to another portal while it was under way: what goes on waiting waits for that one.
-              portal_id = CASE WHEN r.outcome = 'retry' AND m.direction = 'inbound'
-                               THEN (SELECT c.portal_id FROM chat_links c WHERE c.id = r.chat_id) ELSE m.portal_id END
-         FROM there JOIN outcomes r ON r.message_id = there.id AND r.kind = 'message' AND r.tried IS NOT NULL
-        WHERE m.id = there.id
-     ), parts AS (
-       INSERT INTO message_links (message_id, part, chat_id, telegram_message_id)
-       SELECT r.message_id, r.part, r.chat_id, r.telegram_message_id
-         FROM jsonb_to_recordset($3::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
-         JOIN there ON there.id = r.message_id
-       ON CONFLICT (message_id, part) DO NOTHING
-     ), finished AS (
-       DELETE FROM deliveries d USING outcomes r
-        WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND r.outcome NOT IN ('retry', 'postponed') RETURNING d.lane_id
-     ), again AS (
-       UPDATE deliveries d SET state = 'queued', attempts = r.attempts,
-              seq = CASE WHEN r.waits AND d.seq < ${BEHIND} THEN d.seq + ${BEHIND} ELSE d.seq END,
-              unknown_since = CASE r.doubt WHEN 'over' THEN 'epoch' WHEN 'open' THEN d.started_at
-                                       WHEN 'earlier' THEN coalesce(d.unknown_since, d.started_at) END
-         FROM outcomes r
-        WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND r.outcome IN ('retry', 'postponed')
-     ), settled AS (
-       SELECT r.*, (SELECT count(*) FROM finished f WHERE f.lane_id = r.id) AS gone
-         FROM jsonb_to_recordset($4::jsonb) AS r(id bigint, due_in_ms float8, silence_ms float8, waits_for text, claimed bigint[])
-     ), free AS (
-       UPDATE lanes l SET pending = l.pending - s.gone, busy_fence = NULL,
-                          waits_until = CASE WHEN s.silence_ms IS NOT NULL THEN now() + s.silence_ms * interval '1 millisecond'
-                                             WHEN s.gone = 0 THEN l.waits_until END,
-                          wait_told = l.wait_told AND s.gone = 0,
-                          due_at = CASE WHEN ${ALL_WAIT} THEN 'infinity' ELSE now() + s.due_in_ms * interval '1 millisecond' END
-         FROM settled s WHERE l.id = s.id RETURNING l.endpoint, l.pending, l.due_at, s.due_in_ms
-     )
-     SELECT DISTINCT endpoint FROM free WHERE pending > 0 AND due_in_ms = 0 AND due_at < 'infinity'`,
+    `WITH ${steps.filter((step) => step !== false).join(', ')}
+     SELECT DISTINCT endpoint FROM free
+      WHERE pending > 0 AND due_in_ms = 0 AND due_at < 'infinity' AND $2::jsonb IS NOT NULL AND $3::jsonb IS NOT NULL`,
     [
       jsonb(settlements.flatMap(outcomesOf).map(outcomeRow)),
-      jsonb(learnedRows(settlements.map(lessonOf).filter((lesson) => lesson !== null))),
-      jsonb(settlements.flatMap(doneIn).flatMap(partRows)),
+      jsonb(learnedRows(lessons)),
+      jsonb(parts),
       jsonb(settlements.map(laneRow)),
       instance,
     ],
@@ -224,6 +255,7 @@ async function record(connection: Queryable, settlements: LaneSettlement[], inst
 
 function outcomeRow({ lane, delivery, settlement }: Done): Record<string, unknown> {
   const { outcome, doubt = delivery.unknown ? 'earlier' : 'none' } = settlement;
+  const isUnknown = outcome === 'retry' && (doubt === 'open' || doubt === 'over');
   return {
     lane_id: lane.id,
     chat_id: lane.chat.id,
@@ -233,7 +265,7 @@ function outcomeRow({ lane, delivery, settlement }: Done): Record<string, unknow
     started_at: delivery.startedAt,
     number: delivery.attempt,
     outcome,
-    tried: outcome === 'postponed' ? null : doubt === 'open' || doubt === 'over' ? 'unknown' : outcome,
+    tried: outcome === 'postponed' ? null : isUnknown ? 'unknown' : outcome,
     code: settlement.code ?? null,
     detail: settlement.detail ?? null,
     waits: settlement.waitsFor !== undefined,
@@ -292,7 +324,7 @@ async function followUp(connection: Queryable, settlements: LaneSettlement[]): P
     connection,
     long.map(({ lane }) => lane.id),
   );
-  const told = await tell(connection, [...reports, ...waits.map(waitNote)]);
+  const told = await append(connection, await routeFromLocked(connection, [...reports, ...waits.map(waitNote)]));
   const reporting = settlements.flatMap(outcomesOf).filter(({ delivery, settlement }) => {
     return isAgain(settlement) && (delivery.kind === 'note' || delivery.kind === 'status');
   });
@@ -304,8 +336,7 @@ async function followUp(connection: Queryable, settlements: LaneSettlement[]): P
 }
 
 /** Appends what portals are to be told; returns the endpoints that have work by it. */
-async function tell(connection: Queryable, reports: Report[]): Promise<string[]> {
-  const { deliveries, endpoints } = await routeReports(connection, reports);
+async function append(connection: Queryable, { deliveries, endpoints }: RoutedReports): Promise<string[]> {
   await appendDeliveries(connection, deliveries);
   return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
 }
@@ -318,5 +349,6 @@ const waitNote = ({ messageId, until }: WaitNote): Report => ({
 
 /** Operators are told of messages that came into waits of these lanes; returns the portals that have work. */
 export async function tellOfWaits(connection: Queryable, laneIds: bigint[]): Promise<string[]> {
-  return tell(connection, (await untoldWaits(connection, laneIds)).map(waitNote));
+  const waits = await untoldWaits(connection, laneIds);
+  return append(connection, await routeReports(connection, waits.map(waitNote)));
 }
