@@ -198,7 +198,8 @@ describe('the way in', () => {
     it('after old answers were erased: those that are left are seen, and none is looked for that is gone', async () => {
       const retention = new MessageRetentionRepository(storage.db);
       const erase = async () => {
-        for (let after: bigint | null = 0n; after !== null;) after = (await retention.expireMessages(1n, after, 100)).next;
+        for (let after: bigint | null = 0n; after !== null;)
+          after = (await retention.expireMessages(1n, after, 100)).next;
       };
       await storage.db.query(`UPDATE portals SET retention_days = 30`);
       await says();
