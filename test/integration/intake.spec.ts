@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ChatsRepository } from '../../src/storage/chats.repository.js';
 import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
+import { markSeen } from '../../src/storage/seen.js';
 import { LeaseLostError } from '../../src/storage/lease.js';
 import { BOT, createTestStorage, lease, operatorMessage, update } from '../support/storage.js';
 
@@ -118,6 +120,98 @@ describe('the way in', () => {
     await chats.setBanned(id, false);
     await intake.acceptClientUpdates([update(6, 10, 'sorry')]);
     expect(await texts()).toContain('sorry');
+  });
+
+  it('welcomes whoever presses Start where the line is on, and nobody where it is off', async () => {
+    const welcomed = async (state: string) => {
+      await storage.db.query(
+        `INSERT INTO lines (portal_id, line_id, state, welcome_text, updated_at) VALUES (1, '7', $1::"LineState", 'Hello', now())
+         ON CONFLICT (portal_id, line_id) DO UPDATE SET state = $1::"LineState"`,
+        [state],
+      );
+      await intake.acceptClientUpdates([update(++lastUpdate, 10, 'pressed', { starts: true })]);
+      const greetings = await rows(`SELECT FROM messages WHERE kind = 'welcome'`);
+      await storage.db.query(`DELETE FROM messages WHERE kind = 'welcome'`);
+      return greetings.length;
+    };
+    let lastUpdate = 0;
+    expect(await welcomed('active')).toBe(1);
+    expect(await welcomed('inactive')).toBe(0);
+    expect(await welcomed('deleted')).toBe(0);
+  });
+
+  describe('knows what a client has seen', () => {
+    const answers = () =>
+      rows(`SELECT text, seen_at IS NOT NULL AS seen FROM messages WHERE direction = 'outbound' ORDER BY id`);
+    const pointer = async () =>
+      (await rows(`SELECT unseen_message_id FROM chat_links WHERE external_id = 'tg:10'`))[0]!;
+    let lastId = 0;
+
+    /** An answer that has reached the client. */
+    async function reaches(text: string): Promise<bigint> {
+      await intake.acceptOperatorMessages([operatorMessage(++lastId, 10, text)]);
+      const { rows: reached } = await storage.db.query<{ id: bigint }>(
+        `UPDATE messages SET state = 'delivered', delivered_at = now() WHERE text = $1 RETURNING id`,
+        [text],
+      );
+      await storage.db.query(`DELETE FROM deliveries WHERE message_id = $1`, [reached[0]!.id]);
+      await storage.db.query(`UPDATE lanes SET pending = 0 WHERE channel = 'outbound'`);
+      await storage.db.query(`UPDATE chat_links SET unseen_message_id = $1 WHERE external_id = 'tg:10'`, [
+        reached[0]!.id,
+      ]);
+      return reached[0]!.id;
+    }
+
+    const says = (more: object = {}) => intake.acceptClientUpdates([update(++lastId, 10, 'thanks', more)]);
+
+    it.each([
+      ['by plain words', {}],
+      ['by a reply', { replyTo: { telegramMessageId: 1n } }],
+    ])('%s, however much others wrote meanwhile', async (_, more) => {
+      await says();
+      await reaches('first');
+      await intake.acceptClientUpdates(
+        Array.from({ length: 1_100 }, (_, index) => update(10_000 + index, 20 + (index % 50), 'of others')),
+      );
+      await reaches('second');
+      await says(more);
+      expect(await answers()).toEqual([
+        { text: 'first', seen: true },
+        { text: 'second', seen: true },
+      ]);
+      expect(await pointer()).toEqual({ unseen_message_id: null });
+      await reaches('third');
+      expect((await answers()).at(-1)).toEqual({ text: 'third', seen: false });
+      await says(more);
+      expect((await answers()).at(-1)).toEqual({ text: 'third', seen: true });
+    });
+
+    it('and keeps what reached them since their words for the next ones', async () => {
+      await says();
+      const first = await reaches('first');
+      const second = await reaches('second');
+      const [{ id: chatId }] = (await rows(`SELECT id FROM chat_links`)) as [{ id: bigint }];
+      await markSeen(storage.db, [{ chatId, newest: first }]);
+      expect(await pointer()).toEqual({ unseen_message_id: second });
+    });
+
+    it('after old answers were erased: those that are left are seen, and none is looked for that is gone', async () => {
+      const retention = new MessageRetentionRepository(storage.db);
+      const erase = async () => {
+        for (let after: bigint | null = 0n; after !== null;)
+          after = (await retention.expireMessages(1n, after, 100)).next;
+      };
+      await storage.db.query(`UPDATE portals SET retention_days = 30`);
+      await says();
+      await reaches('old');
+      await storage.db.query(`UPDATE messages SET created_at = now() - interval '40 days'`);
+      const newer = await reaches('newer');
+      await erase();
+      expect(await pointer()).toEqual({ unseen_message_id: newer });
+      await storage.db.query(`UPDATE messages SET created_at = now() - interval '40 days'`);
+      await erase();
+      expect(await pointer()).toEqual({ unseen_message_id: null });
+    });
   });
 
   it('forgets old keys in batches', async () => {

@@ -24,7 +24,7 @@ export async function createTestStorage() {
 }
 
 /** The driver of the portal has looked through its dialogs: answers may leave. */
-export const endHolds = (db: DatabaseService) => 
+export const endHolds = (db: DatabaseService) =>
   db.query('UPDATE portals SET hold_outbound_until = NULL, answers_paused_since = NULL');
 
 export const lease = (endpoint: string, owner: string, fence: bigint): Lease => ({ endpoint, owner, fence });
