@@ -13,6 +13,7 @@ const CHATS = 15;
 /** Each company's clients have Telegram ids of their own. */
 const IDS_APART = 1_000;
 const RATES = { clients: 5, operators: 3 };
+const WARM_UP_MS = 20_000;
 const CALM_MS = 4_000;
 const TROUBLE_MS = 6_000;
 
@@ -38,7 +39,7 @@ export const neighbourRows: Row[] = [
 ];
 
 /** Begins and returns how it ends. */
-type Trouble = (stage: Stage, company: Company, traffic: Traffic) => () => void;
+type Trouble = (stage: Stage, company: Company, traffic: Traffic) => (() => unknown) | Promise<() => unknown>;
 
 const TROUBLES: Record<string, Trouble> = {
   'pages of 503': (_stage, { portal }) => {
@@ -62,12 +63,20 @@ const TROUBLES: Record<string, Trouble> = {
     portal.expireTokens();
     return () => bitrix24.faults.clear();
   },
-  'events that cannot be confirmed': ({ bitrix24 }, { portal }) => {
-    bitrix24.faults.next('oauth', { html: 503, performed: false }, Infinity);
+  // As after an installation that told no application_token: the first event is believed once OAuth confirms it.
+  'events that cannot be confirmed': async (stage, { portal }) => {
+    const [row] = await stage.query<{ hash: unknown }>(
+      `WITH old AS (SELECT id, application_token_hash AS hash FROM portals WHERE member_id = $1)
+       UPDATE portals SET application_token_hash = NULL FROM old WHERE portals.id = old.id RETURNING hash`,
+      [portal.memberId],
+    );
+    stage.bitrix24.faults.next('oauth', { html: 503, performed: false }, Infinity);
     portal.events.wrongApplicationToken = true;
-    return () => {
+    return async () => {
       portal.events.wrongApplicationToken = false;
-      bitrix24.faults.clear();
+      stage.bitrix24.faults.clear();
+      const values = [portal.memberId, row!.hash];
+      await stage.query('UPDATE portals SET application_token_hash = $2 WHERE member_id = $1', values);
     };
   },
   'events of nobody': (_stage, { portal }) => {
@@ -106,7 +115,9 @@ function onePortalInTrouble(context: RowContext): Promise<RowResult> {
     const all = [troubled, ...neighbours];
     for (const traffic of all) traffic.flow(RATES);
     // The first seconds belong to what compiles and connects, and to answers that wait for a new bot.
-    await sleep(20_000);
+    await sleep(WARM_UP_MS);
+    await settle(stage, all);
+    for (const traffic of all) traffic.flow(RATES);
     const phases: Phase[] = [];
     const phase = async (trouble: string | null, ms: number) => {
       const from = Date.now();
@@ -116,9 +127,9 @@ function onePortalInTrouble(context: RowContext): Promise<RowResult> {
     for (let n = 0; n < rounds; n++) {
       for (const [name, begin] of Object.entries(TROUBLES)) {
         await phase(null, CALM_MS);
-        const end = begin(stage, stage, troubled);
+        const end = await begin(stage, stage, troubled);
         await phase(name, TROUBLE_MS);
-        end();
+        await end();
       }
     }
     const account = await settle(stage, all, 240_000);
@@ -308,7 +319,7 @@ function halfLost(context: RowContext): Promise<RowResult> {
     const traffics = await Promise.all(companies.map((company, n) => Traffic.begin(company, 3, (n + 2) * IDS_APART)));
     const [lost, kept] = [companies.slice(0, BOTS / 2), companies.slice(BOTS / 2)];
     for (const traffic of traffics) traffic.flow({ clients: 0.5, operators: 0.5 });
-    await sleep(20_000);
+    await sleep(WARM_UP_MS);
     const expired: string[] = [];
     const phases: { from: number; to: number }[] = [];
     let inFlight = 0;

@@ -12,7 +12,7 @@ import type { RowContext } from './row.js';
 export const LINE = '7';
 export const HANDLER_SECRET = 'handler-secret-0123456789';
 const BOT_TOKEN = '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
-const LONGEST_START_MS = 60_000;
+const LONGEST_START_MS = 120_000;
 
 type PortalApp = ReturnType<Portal['addApp']>;
 
