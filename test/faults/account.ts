@@ -30,6 +30,7 @@ interface Item {
   text: string;
   state: string;
   direction: string;
+  error: { code: string } | null;
 }
 
 const PAGE = 200;
@@ -129,6 +130,16 @@ export async function readHistory(stage: Stage, query = ''): Promise<Item[]> {
     cursor = json.nextCursor;
   }
   return items;
+}
+
+/** Of what failed, for the notes of a row: how often with which code. */
+export async function failures(stage: Stage): Promise<string> {
+  const counts = new Map<string, number>();
+  for (const { direction, error } of await readHistory(stage, '&state=failed')) {
+    const what = `${direction} ${error?.code ?? 'without a code'}`;
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+  }
+  return `Failed: ${[...counts].map(([what, count]) => `${count} × ${what}`).join(', ') || 'nothing'}.`;
 }
 
 async function countOf(stage: Stage, state: string): Promise<number> {

@@ -5,6 +5,7 @@ import { arrivals, seconds } from './crashes.rows.js';
 import { CommitProxy } from './commit-proxy.js';
 import { check, type Row, type RowContext, type RowResult } from './row.js';
 import { query, Stage, until } from './stage.js';
+import { noneStuck } from './stuck.js';
 import { answer, Traffic, WORDS } from './traffic.js';
 
 const CHATS = 20;
@@ -51,7 +52,7 @@ function answersLost(context: RowContext): Promise<RowResult> {
     proxy!.loseAnswers(0);
     const account = await settle(stage, traffic, 180_000);
     const { commits, cuts } = proxy!;
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     return {
       done:
         `${ms / 1000} s, ${traffic.written} messages both ways; of ${commits} commits the answers to ` +
@@ -59,7 +60,7 @@ function answersLost(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         check(
           `the answers to ${cuts.transactions + cuts.statements} commits were lost`,
           cuts.transactions + cuts.statements > 0,
@@ -96,7 +97,7 @@ function stalled(context: RowContext): Promise<RowResult> {
     await traffic.flowFor({ clients: 10, operators: 5 }, lonely);
     const stalledAlone = await endLonely();
     const account = await settle(stage, traffic, 240_000);
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     return {
       done:
         `${stalls} × all commits waited ${STALL_MS / 1000} s for a standby, then ${stalledAlone} single ones in ` +
@@ -104,7 +105,7 @@ function stalled(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         check(
           `clients' words, and the answers accepted before, were delivered ${delays.map(seconds).join(', ')} after it`,
           delays.every((ms) => ms <= AFTER_STALL_MS),
@@ -180,7 +181,7 @@ function withoutConnections(context: RowContext): Promise<RowResult> {
     const held = await withEveryConnectionTaken(stage, context.full ? 30_000 : 10_000);
     const afterFull = await flowsAgain(stage);
     const account = await settle(stage, traffic, 240_000);
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     return {
       done:
         `${ended} connections ended in ${ms / 1000} s, then all ${held} of the server taken; ` +
@@ -188,7 +189,7 @@ function withoutConnections(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         check('the program stayed', stage.program.exitCode === null),
         check(
           `both ways again after ${seconds(afterStream)} and ${seconds(afterFull)}`,
@@ -254,10 +255,4 @@ async function flowsAgain(stage: Stage): Promise<number> {
     60_000,
   );
   return flows.ok ? flows.ms : Infinity;
-}
-
-/** Lanes in which something still waits although nothing is under way any more. */
-export async function stuckLanes(stage: Stage): Promise<number> {
-  const [row] = await stage.query<{ count: number }>('SELECT count(*)::int AS count FROM lanes WHERE pending > 0');
-  return row!.count;
 }

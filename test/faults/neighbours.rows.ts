@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
-import { isSound, settle } from './account.js';
+import { failures, isSound, settle } from './account.js';
 import { seconds } from './crashes.rows.js';
-import { stuckLanes } from './commits.rows.js';
 import { check, type Check, type Row, type RowContext, type RowResult } from './row.js';
 import { Stage, type Company, type CompanyIds } from './stage.js';
+import { noneStuck } from './stuck.js';
 import { Traffic, WORDS } from './traffic.js';
 
 const SEND = 'imconnector.send.messages';
@@ -133,7 +133,7 @@ function onePortalInTrouble(context: RowContext): Promise<RowResult> {
       }
     }
     const account = await settle(stage, all, 240_000);
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     return {
       done:
         `${Object.keys(TROUBLES).length} kinds of trouble for ${TROUBLE_MS / 1000} s each × ${rounds}, ` +
@@ -141,7 +141,7 @@ function onePortalInTrouble(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         ...delays(stage, neighbours, phases),
       ],
     };
@@ -213,6 +213,8 @@ interface Nomad {
 }
 
 const MOVE_EVERY_MS = 2_500;
+/** As long as an administrator looks at a button. */
+const MOVE_MS = 10_000;
 /** What Telegram refuses for good, so that the operator is told: notes must stay with who wrote the answer. */
 const REFUSED = /Answer \d*5 to/;
 
@@ -233,6 +235,7 @@ function botsMoved(context: RowContext): Promise<RowResult> {
     stage.telegram.faults.next('sendMessage', refusal, Infinity, ({ text }) => REFUSED.test(String(text)));
     for (const { traffic } of nomads) traffic.flow({ clients: 12, operators: 4 });
     const refused: string[] = [];
+    const took: number[] = [];
     let moves = 0;
     for (const end = Date.now() + ms; Date.now() < end; moves++) {
       await sleep(Math.random() * MOVE_EVERY_MS);
@@ -242,7 +245,9 @@ function botsMoved(context: RowContext): Promise<RowResult> {
       const line = free[Math.floor(Math.random() * free.length)]!;
       const [portal = 0, lineId] = [Number(line[0]), line.slice(2)];
       const move = { portalId: ids[portal], lineId };
+      const begun = performance.now();
       const { status, text } = await stage.program.admin('PATCH', `/bots/${nomad.company.botId}`, move);
+      took.push(performance.now() - begun);
       if (status !== 200) {
         refused.push(`${status} ${text.slice(0, 200)}`);
         continue;
@@ -254,7 +259,7 @@ function botsMoved(context: RowContext): Promise<RowResult> {
     }
     const traffics = nomads.map(({ traffic }) => traffic);
     const account = await settle(stage, traffics, 180_000);
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     const crossed = nomads.flatMap(crossedWords);
     const notes = portals.flatMap((portal) => strangeNotes(portal, traffics));
     return {
@@ -262,11 +267,13 @@ function botsMoved(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         check(`words of clients in a portal that the bot had left: ${crossed.length}`, crossed.length === 0),
         check(`notes about answers of the other portal: ${notes.length}`, notes.length === 0),
         check(`moves that were refused: ${refused.length}${refused[0] ? `, ${refused[0]}` : ''}`, refused.length === 0),
+        check(`a move takes ${milliseconds(Math.max(...took))} at most`, Math.max(...took) <= MOVE_MS),
       ],
+      notes: [await failures(stage)],
     };
   });
 }
@@ -343,7 +350,7 @@ function halfLost(context: RowContext): Promise<RowResult> {
       await sleep(5_000);
     }
     const account = await settle(stage, traffics, 180_000);
-    const stuck = await stuckLanes(stage);
+    const stuck = await noneStuck(stage);
     const arrived = arrivalTimes(stage, traffics.slice(BOTS / 2));
     const waits = traffics
       .slice(BOTS / 2)
@@ -357,7 +364,7 @@ function halfLost(context: RowContext): Promise<RowResult> {
       account,
       checks: [
         check('nothing lost, repeated or out of order', isSound(account)),
-        check(`chats stuck: ${stuck}`, stuck === 0),
+        stuck,
         check(`leases of the others seen expired: ${new Set(expired).size}`, expired.length === 0),
         check(
           `messages of the others meanwhile: p99 ${milliseconds(p99(waits))}, slowest ${milliseconds(Math.max(...waits))}`,

@@ -10,8 +10,8 @@ import { query, until } from './stage.js';
 const DEBIAN_POSTGRES = '/usr/lib/postgresql';
 const START_MS = 120_000;
 const PASSWORD = 'fail-over';
-/** The shortest that Patroni takes (patroni.readthedocs.io, "Dynamic configuration settings"); seconds. */
-const TIMES = { ttl: 20, loop_wait: 1, retry_timeout: 3 };
+/** The shortest that Patroni takes (patroni.readthedocs.io, "Dynamic configuration settings"), and as patient as they allow; seconds. */
+const TIMES = { ttl: 20, loop_wait: 1, retry_timeout: 9 };
 
 interface Node {
   name: string;
@@ -124,12 +124,17 @@ export class PatroniCluster {
     await writeFile(haproxy, this.haproxyConfiguration());
     if (this.account) for (const made of everythingIn(this.folder)) chownSync(made, this.account.uid, this.account.gid);
     const [client, peer] = [`http://127.0.0.1:${clientPort}`, `http://127.0.0.1:${peerPort}`];
-    const etcd = [
-      ...['--name', 'etcd', '--data-dir', etcdDir, '--initial-cluster', `etcd=${peer}`],
-      ...['--listen-client-urls', client, '--advertise-client-urls', client],
-      ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
-    ];
-    this.others.push(this.spawn('etcd', etcd));
+    const etcd = {
+      name: 'etcd',
+      'data-dir': etcdDir,
+      'listen-client-urls': client,
+      'advertise-client-urls': client,
+      'listen-peer-urls': peer,
+      'initial-advertise-peer-urls': peer,
+      'initial-cluster': `etcd=${peer}`,
+    };
+    const options = Object.entries(etcd).map(([name, value]) => `--${name}=${value}`);
+    this.others.push(this.spawn('etcd', options));
     for (const node of this.nodes) node.patroni = this.spawn('patroni', [node.configuration]);
     this.others.push(this.spawn('haproxy', ['-db', '-f', haproxy]));
     await this.hasStandby();
@@ -206,9 +211,8 @@ export class PatroniCluster {
   }
 
   private spawn(command: string, parameters: string[]): ChildProcess {
-    const log = ['ignore', 'ignore', 'ignore'] as const;
     const env = { PATH: process.env.PATH, HOME: this.folder, LC_ALL: 'C.UTF-8' };
-    return spawn(command, parameters, { cwd: this.folder, env, stdio: [...log], ...this.account });
+    return spawn(command, parameters, { cwd: this.folder, env, stdio: 'ignore', ...this.account });
   }
 }
 
