@@ -132,14 +132,14 @@ export async function readHistory(stage: Stage, query = ''): Promise<Item[]> {
   return items;
 }
 
-/** Of what failed, for the notes of a row: how often with which code. */
-export async function failures(stage: Stage): Promise<string> {
+/** Of what failed: how often with which code. */
+export async function failures(stage: Stage): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const { direction, error } of await readHistory(stage, '&state=failed')) {
-    const what = `${direction} ${error?.code ?? 'without a code'}`;
-    counts.set(what, (counts.get(what) ?? 0) + 1);
+  for (const { error } of await readHistory(stage, '&state=failed')) {
+    const code = error?.code ?? 'without a code';
+    counts.set(code, (counts.get(code) ?? 0) + 1);
   }
-  return `Failed: ${[...counts].map(([what, count]) => `${count} × ${what}`).join(', ') || 'nothing'}.`;
+  return counts;
 }
 
 async function countOf(stage: Stage, state: string): Promise<number> {
