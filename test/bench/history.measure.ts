@@ -35,6 +35,9 @@ const MIX: Record<string, string[]> = {
   'filters alone': ['from=2026-02-01T00:00:00Z&to=2026-02-02T00:00:00Z&state=failed', 'state=uncertain'],
 };
 
+/** Milliseconds, the first search included, for which nothing is in memory yet. */
+const TARGETS: Record<string, number> = { 'frequent words of long ago': 300 };
+
 /** P10: a history of a million messages, searched, counted, exported and erased through the program. */
 export function historySearch(context: BenchContext): Promise<Figure[]> {
   return Stage.use(context, {}, async (stage) => {
@@ -49,8 +52,8 @@ export function historySearch(context: BenchContext): Promise<Figure[]> {
     const counts = [await timed(() => query(stage.database, counting))];
     const compared = 'every message compared with the text (ILIKE), p95';
     return [
-      figure('search of 10⁶ messages, p95', [...searches.values()].flat(), compared, scans, 100),
-      ...[...searches].map(([kind, samples]) => figure(`  ${kind}, p95`, samples, compared, scans)),
+      figure('search of 10⁶ messages, p95', [...searches.values()].flat(), compared, scans, 60),
+      ...[...searches].map(([kind, samples]) => figure(`  ${kind}, p95`, samples, compared, scans, TARGETS[kind])),
       figure('overview of 10⁶ messages, p95', await overviews(stage), 'every message counted', counts, 50),
       figure('statistics of 10⁶ messages, p95', await statistics(stage), 'every message counted', counts, 1_000),
       ...(await exported(stage)),

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface LoadOptions {
   /** Where the POSTs go; http only. */
@@ -8,6 +9,11 @@ export interface LoadOptions {
   connections: number;
   /** The n-th body, from 0; JSON. */
   body: (n: number) => string;
+  /**
+   * Requests are due at this pace, whether those before were answered or not; one that has to wait for a connection
+   * counts from when it was due. Without: as fast as they are answered.
+   */
+  perSecond?: number;
   /** Ends after so many requests … */
   requests?: number;
   /** … or after so many seconds. */
@@ -42,14 +48,18 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
 
   const work = async (connection: Connection) => {
     while (next < (options.requests ?? Infinity)) {
-      const begun = performance.now();
-      if (begun >= endsAt) return;
+      const n = next++;
+      const due = options.perSecond === undefined ? null : started + (n * 1_000) / options.perSecond;
+      const early = due === null ? 0 : due - performance.now();
+      if (early > 0) await sleep(early);
+      const begun = due === null || early > 0 ? performance.now() : due;
+      if (performance.now() >= endsAt) return;
       if (!counting && begun >= countsFrom) {
         counting = true;
         options.onCounting?.();
       }
       const counted = counting;
-      await connection.post(options.body(next++));
+      await connection.post(options.body(n));
       if (counted) samples.push(performance.now() - begun);
     }
   };

@@ -3,11 +3,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { bothWays } from './both-ways.measure.js';
 import { clientsToBitrix24 } from './clients.measure.js';
+import { cpuOfAMessage } from './cpu.measure.js';
 import type { Figure } from './figure.js';
 import { historySearch } from './history.measure.js';
 import { burstOfOnePortal, manyPortals } from './limits.measure.js';
+import { liveBeforeBulk } from './live.measure.js';
+import { besideLongTransaction } from './long-transaction.measure.js';
+import { manyPollingBots } from './many-bots.measure.js';
 import { answerLatency, operatorsToTelegram } from './operators.measure.js';
+import { mostInAnySecond } from './pace.measure.js';
 import { recovery } from './recovery.measure.js';
 import { describeMachine, json as jsonOf, table } from './report.js';
 import { query, type BenchContext } from './stage.js';
@@ -16,10 +22,10 @@ import { throughputBesideStored } from './stored.measure.js';
 import { memoryWithBacklog } from './waiting.measure.js';
 import { acknowledgements } from './webhook.measure.js';
 
-const USAGE = `npm run bench -- [--only P1,P2] [--seconds 10] [--json FILE] [--profile DIR]
+const USAGE = `npm run bench -- [P1 P12 …] [--seconds 10] [--json FILE] [--profile DIR]
 
 Measures the built program (dist/) between both simulated networks, on an embedded PostgreSQL of its own.
-  --only     measures to take, by name: P1, P2, P3, P4, P5, P6, P7, P8, P9, P10, P11 (default: all)
+  P1 … P17   measures to take, by name (default: all); --only P1,P12 says the same
   --seconds  how long each throughput is measured, 1 to 120 (default: 10)
   --json     where machine and figures are written to, after each measure (default: .data/bench.json)
   --profile  leaves CPU profiles of the program in DIR; the figures are then a little lower
@@ -37,6 +43,12 @@ const MEASURES: Record<string, (context: BenchContext) => Promise<Figure[]>> = {
   P9: startTimes,
   P10: historySearch,
   P11: throughputBesideStored,
+  P12: liveBeforeBulk,
+  P13: besideLongTransaction,
+  P14: bothWays,
+  P15: manyPollingBots,
+  P16: cpuOfAMessage,
+  P17: mostInAnySecond,
 };
 
 interface Options {
@@ -48,7 +60,8 @@ interface Options {
 
 /** Null: the usage was asked for. Throws what is wrong with the arguments. */
 function readOptions(): Options | null {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       only: { type: 'string' },
       seconds: { type: 'string', default: '10' },
@@ -58,7 +71,8 @@ function readOptions(): Options | null {
     },
   });
   if (values.help) return null;
-  const only = values.only?.split(',').map((name) => name.trim().toUpperCase()) ?? Object.keys(MEASURES);
+  const named = [...positionals, ...(values.only?.split(',') ?? [])].map((name) => name.trim().toUpperCase());
+  const only = named.length > 0 ? named : Object.keys(MEASURES);
   const unknown = only.filter((name) => !(name in MEASURES));
   if (unknown.length > 0) throw new Error(`there is no measure ${unknown.join(', ')}`);
   const seconds = Number(values.seconds);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { FramePage } from '../support/bitrix24-simulator/frame-page.js';
-import type { Chat } from '../support/bitrix24-simulator/open-lines.js';
+import type { Chat, LineMessage } from '../support/bitrix24-simulator/open-lines.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import { TelegramSimulator } from '../support/telegram-simulator.js';
 import type { SimulatedBot } from '../support/telegram-simulator/simulated.bot.js';
@@ -11,6 +11,8 @@ import type { SimulatedClient } from '../support/telegram-simulator/simulated.cl
 
 /** Milliseconds since 1970 with their fractions, so that short latencies can be told. */
 const now = () => performance.timeOrigin + performance.now();
+/** Events that a portal's queue has under way. */
+const AT_ONCE = 100;
 const OPERATOR = { id: 27, name: 'Samantha Johnson' };
 
 /** What the networks are like. */
@@ -27,6 +29,12 @@ export interface Access {
   url: string;
   token: string;
   connector: string;
+}
+
+/** How long messages took, in milliseconds, and how many of them arrived each second. */
+export interface Paced {
+  latencies: number[];
+  perSecond: number;
 }
 
 /** A bot and the portal that its messages go to. */
@@ -51,12 +59,19 @@ class Networks {
   private answers = 0;
   private flows: Flow[] = [];
   private writing: NodeJS.Timeout | undefined;
+  /** Messages of clients that have arrived at Bitrix24. */
+  private heard = 0;
+  /** When each of the messages that are written at a pace was written, by its first words. */
+  private readonly said = new Map<string, number>();
 
   private constructor(
     private readonly telegram: TelegramSimulator,
     private readonly bitrix24: Bitrix24Simulator,
     private readonly apps: ReturnType<Portal['addApp']>[],
-  ) {}
+  ) {
+    for (const { lines } of bitrix24.portals)
+      lines.changes.on('message', ({ author }: LineMessage) => void (this.heard += Number(author === 'client')));
+  }
 
   /** No waiting times, no calls remembered by Telegram: as fast as the networks could be. */
   static async start(programUrl: string, { lines, portals, limits }: Conditions): Promise<Networks> {
@@ -116,7 +131,7 @@ class Networks {
   /** Every client of `perBot` clients of each bot writes once; resolves when Bitrix24 has all of it. */
   async clientsIntroduceThemselves(perBot: number): Promise<void> {
     for (let n = 0; n < this.bots.length; n++) for (const client of this.clients(n, perBot)) client.sends('Hello');
-    await this.untilArrived(() => this.clientMessages(), this.bots.length * perBot, 60_000);
+    await this.untilArrived(() => this.clientMessages(), this.bots.length * perBot, 180_000);
   }
 
   /** From now on so many messages of the clients of each of the first `bots` bots are always on their way to Bitrix24. */
@@ -150,9 +165,130 @@ class Networks {
     this.keepFlowing([{ underWay, arrived: () => this.telegram.ledger().length, write }]);
   }
 
+  /**
+   * From now on so many messages of clients, bots and their clients in turn, and so many answers, to all chats in turn,
+   * are always on their way; with 0 that side is silent.
+   */
+  bothWrite(clientsOfEach: number, ofClients: number, ofOperators: number): void {
+    const clients = this.bots.map((_, index) => this.clients(index, clientsOfEach));
+    const ask = (n: number) => {
+      const turn = Math.floor(n / clients.length);
+      clients[n % clients.length]![turn % clientsOfEach]!.sends(question(n));
+    };
+    const operator = this.portal.operator(OPERATOR);
+    const chats = this.chats();
+    const reply = (n: number) => void operator.sends(chats[n % chats.length]!.id, this.answer());
+    this.keepFlowing([
+      { underWay: ofClients, arrived: () => this.heard, write: ask },
+      { underWay: ofOperators, arrived: () => this.telegram.ledger().length, write: reply },
+    ]);
+  }
+
+  /** From now on clients and operators write so many messages a second each, bots and chats in turn. */
+  writeAtPace(clientsOfEach: number, perSecond: number): void {
+    const clients = Array.from({ length: clientsOfEach }, (_, turn) =>
+      this.bots.map((_bot, index) => this.clients(index, clientsOfEach)[turn]!),
+    ).flat();
+    const operator = this.portal.operator(OPERATOR);
+    const chats = this.chats();
+    const begun = now();
+    let written = 0;
+    this.writing = setInterval(() => {
+      for (const due = ((now() - begun) / 1_000) * perSecond; written < due; written++) {
+        const asked = question(written);
+        this.said.set(firstWords(asked), now());
+        clients[written % clients.length]!.sends(asked);
+        const answer = this.answer();
+        this.said.set(firstWords(answer), now());
+        operator.sends(chats[written % chats.length]!.id, answer);
+      }
+    }, 5);
+  }
+
+  /** Of what {@link writeAtPace} wrote from one time to another (Unix ms); what has not arrived yet counts with its age. */
+  pacedBetween(from: number, to: number): { clients: Paced; operators: Paced } {
+    const heard = this.bitrix24.portals.flatMap(({ lines }) =>
+      [...lines.messages.values()].filter(({ author }) => author === 'client'),
+    );
+    return {
+      clients: this.paced('Message', heard, from, to),
+      operators: this.paced('Answer', this.telegram.ledger(), from, to),
+    };
+  }
+
+  private paced(kind: string, arrivals: readonly { text: string; at: number }[], from: number, to: number): Paced {
+    const times = new Map(arrivals.map(({ text, at }) => [firstWords(text), at]));
+    const written = [...this.said].filter(([words, at]) => words.startsWith(kind) && at >= from && at < to);
+    const latencies = written.map(([words, at]) => (times.get(words) ?? now()) - at);
+    const arrived = arrivals.filter(({ at }) => at >= from && at < to).length;
+    return { latencies, perSecond: arrived / ((to - from) / 1_000) };
+  }
+
+  /**
+   * The first portal's line writes so many texts by itself (author 0, a newsletter), to all chats but the first
+   * `except` in turn. Resolves once all are posted, with how many of them the program took.
+   */
+  async automaticTexts(count: number, except: number): Promise<number> {
+    const { events } = this.portal;
+    const chats = this.chats().slice(except);
+    const before = events.lost;
+    for (let n = 0; n < count; n++) {
+      this.portal.systemText(chats[n % chats.length]!.id, `News ${n}: the blue one is back in size 42.`);
+      if (n % AT_ONCE === AT_ONCE - 1) await events.idle();
+    }
+    await events.idle();
+    return count - (events.lost - before);
+  }
+
+  /**
+   * An operator answers `count` times with a pause after each, the first `chats` chats in turn, whatever became of the
+   * answers before. Milliseconds until Telegram has each; those that take longer than `withinMs` count with that.
+   */
+  async liveAnswers(count: number, chats: number, pauseMs: number, withinMs: number): Promise<number[]> {
+    const operator = this.portal.operator(OPERATOR);
+    const targets = this.chats().slice(0, chats);
+    const written = new Map<string, number>();
+    for (let n = 0; n < count; n++) {
+      const answer = this.answer();
+      written.set(firstWords(answer), now());
+      operator.sends(targets[n % targets.length]!.id, answer);
+      await sleep(pauseMs);
+    }
+    const arrived = () =>
+      new Map(
+        this.telegram
+          .ledger()
+          .flatMap(({ text, at }) => (written.has(firstWords(text)) ? [[firstWords(text), at]] : [])),
+      );
+    for (const deadline = now() + withinMs; now() < deadline && arrived().size < count;) await sleep(50);
+    const times = arrived();
+    return [...written].map(([words, at]) => Math.min(withinMs, (times.get(words) ?? Infinity) - at));
+  }
+
+  /** Messages to Telegram so far. */
+  sent(): number {
+    return this.telegram.ledger().length;
+  }
+
+  /** The most messages that one bot has sent in any second of all the time so far. */
+  mostInASecond(): number {
+    const times = new Map<number, number[]>();
+    for (const { bot, at } of this.telegram.ledger()) {
+      const own = times.get(bot);
+      if (own) own.push(at);
+      else times.set(bot, [at]);
+    }
+    return Math.max(0, ...[...times.values()].map((own) => densest(own, 1_000)));
+  }
+
   /** Messages that have arrived so far. */
   arrived(): number {
-    return this.flows.reduce((sum, { arrived }) => sum + arrived(), 0);
+    return this.arrivedEach().reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The same of each kind of them: of clients and of operators after {@link bothWrite}. */
+  arrivedEach(): number[] {
+    return this.flows.map(({ arrived }) => arrived());
   }
 
   stopWriting(): void {
@@ -288,6 +424,21 @@ class Networks {
 
 function question(n: number): string {
   return `Message ${n}: is the blue one still available in size 42?`;
+}
+
+/** `Message 17` and `Answer 4`: no other message of its kind has that number. */
+function firstWords(text: string): string {
+  return text.slice(0, Math.max(0, text.indexOf(':')));
+}
+
+/** How many of these times, in ascending order, lie within so many milliseconds at most. */
+function densest(times: readonly number[], withinMs: number): number {
+  let most = 0;
+  for (let first = 0, last = 0; last < times.length; last++) {
+    while (times[last]! - times[first]! >= withinMs) first++;
+    most = Math.max(most, last - first + 1);
+  }
+  return most;
 }
 
 export type NetworkCommands = Networks;

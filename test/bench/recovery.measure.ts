@@ -34,7 +34,7 @@ export function recovery(context: BenchContext): Promise<Figure[]> {
         what: `kill -9 with ${WAITING} messages waiting, started again at once: until the first one arrives`,
         unit: 's',
         value: (firstAt - killedAt) / 1_000,
-        target: { atMost: 30 },
+        target: { atMost: 10 },
       },
       {
         id: 'P7',

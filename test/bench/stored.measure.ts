@@ -6,7 +6,7 @@ import { FIRST_WAITING_CHAT, storeHistory, storeWaiting } from './stored-message
 const HISTORY = 1_000_000;
 const WAITING = 100_000;
 /** Per message it must cost nothing what else is stored; this much is left to the noise of the machine. */
-const AS_EMPTY = 0.9;
+const AS_EMPTY = 0.95;
 
 /**
  * P11: P2 beside a long history, and beside a long backlog of other chats. Each on a database and a process of its own;

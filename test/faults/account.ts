@@ -30,6 +30,7 @@ interface Item {
   text: string;
   state: string;
   direction: string;
+  error: { code: string } | null;
 }
 
 const PAGE = 200;
@@ -37,10 +38,11 @@ const PAGE = 200;
 const STILLNESS_MS = 2_000;
 
 /** Waits until nothing is on its way any more, then holds both networks and the history against what was written. */
-export async function settle(stage: Stage, traffic: Traffic, timeoutMs = 90_000): Promise<Account> {
-  traffic.pause();
-  await stage.portal.events.idle();
-  traffic.noteLostEvents();
+export async function settle(stage: Stage, traffic: Traffic | Traffic[], timeoutMs = 90_000): Promise<Account> {
+  const all = [traffic].flat();
+  for (const each of all) each.pause();
+  await Promise.all(all.flatMap(({ portals }) => portals.map(({ events }) => events.idle())));
+  for (const each of all) each.noteLostEvents();
   await until(
     () => underWay(stage, traffic),
     (count) => count === 0,
@@ -51,18 +53,28 @@ export async function settle(stage: Stage, traffic: Traffic, timeoutMs = 90_000)
 }
 
 /** Messages that neither arrived nor have a final state. */
-export async function underWay(stage: Stage, traffic: Traffic): Promise<number> {
+export async function underWay(stage: Stage, traffic: Traffic | Traffic[]): Promise<number> {
   const waiting = await Promise.all([countOf(stage, 'queued'), countOf(stage, 'sending')]);
   if (waiting.some((count) => count > 0)) return 1;
   const { inbound, outbound } = await takeAccount(stage, traffic);
   return inbound.lost + outbound.lost;
 }
 
-export async function takeAccount(stage: Stage, traffic: Traffic): Promise<Account> {
+export async function takeAccount(stage: Stage, traffic: Traffic | Traffic[]): Promise<Account> {
   const history = new Map((await readHistory(stage)).map(({ text, state }) => [WORDS.exec(text)?.[0] ?? text, state]));
-  const inbound = emptySide();
+  const account = { inbound: emptySide(), outbound: emptySide() };
+  for (const each of [traffic].flat()) addTraffic(account, stage, each, history);
+  return account;
+}
+
+function addTraffic(
+  { inbound, outbound }: Account,
+  stage: Stage,
+  traffic: Traffic,
+  history: Map<string, string>,
+): void {
   for (const [chat, count] of traffic.questions) {
-    const seen = stage.portal.dialog(`tg:${chat}`).clientMessages.map(({ text }) => wordsOf(text));
+    const seen = clientWords(traffic, chat);
     addChat(
       inbound,
       numbered(count, (n) => question(chat, n)),
@@ -77,7 +89,6 @@ export async function takeAccount(stage: Stage, traffic: Traffic): Promise<Accou
     if (texts) texts.push(wordsOf(text));
     else sent.set(chatId, [wordsOf(text)]);
   }
-  const outbound = emptySide();
   for (const [chat, count] of traffic.answers) {
     addChat(
       outbound,
@@ -87,7 +98,15 @@ export async function takeAccount(stage: Stage, traffic: Traffic): Promise<Accou
       traffic,
     );
   }
-  return { inbound, outbound };
+}
+
+/** What operators read of this client, in the order in which it came. */
+function clientWords(traffic: Traffic, chat: number): string[] {
+  return traffic
+    .dialogs(chat)
+    .flatMap(({ messages }) => messages.filter(({ author }) => author === 'client'))
+    .sort((a, b) => a.at - b.at)
+    .map(({ text }) => wordsOf(text));
 }
 
 /** Nothing lost and nothing repeated or out of order in either direction. */
@@ -111,6 +130,16 @@ export async function readHistory(stage: Stage, query = ''): Promise<Item[]> {
     cursor = json.nextCursor;
   }
   return items;
+}
+
+/** Of what failed: how often with which code. */
+export async function failures(stage: Stage): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const { error } of await readHistory(stage, '&state=failed')) {
+    const code = error?.code ?? 'without a code';
+    counts.set(code, (counts.get(code) ?? 0) + 1);
+  }
+  return counts;
 }
 
 async function countOf(stage: Stage, state: string): Promise<number> {
@@ -153,6 +182,6 @@ function numbered(count: number, words: (n: number) => string): string[] {
   return Array.from({ length: count }, (_, index) => words(index + 1));
 }
 
-function emptySide(): Side {
+export function emptySide(): Side {
   return { written: 0, arrived: 0, lost: 0, duplicated: 0, reordered: 0, foundLate: 0, uncertain: 0, failed: 0 };
 }

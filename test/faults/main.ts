@@ -3,12 +3,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { commitRows } from './commits.rows.js';
 import { crashRows } from './crashes.rows.js';
 import { enduranceRows } from './endurance.rows.js';
+import { fileRows } from './files.rows.js';
+import { neighbourRows } from './neighbours.rows.js';
 import { networkRows } from './networks.rows.js';
 import { replicaRows } from './replicas.rows.js';
 import { isMet, printed, table, type Finished } from './report.js';
 import type { Row } from './row.js';
+import { silenceRows } from './silence.rows.js';
 import { storageRows } from './storage.rows.js';
 import { tokenRows } from './tokens.rows.js';
 
@@ -16,17 +20,26 @@ const USAGE = `npm run test:faults [-- --only R1,R5] [--full] [--json FILE] [--j
 
 Breaks the built program (dist/), both simulated networks and PostgreSQL in every way of the list, under load, and
 then holds what was written against what arrived. Exit code 1 when a target is missed.
-  --only  rows, by name: R1 … R18 (default: all)
+  --only  rows, by name: R1 … R28 (default: all)
   --full  the counts and times of the targets; takes some hours
   --json  also writes the results to FILE
   --jobs  rows at the same time, 1 to 8, each with networks, programs and a PostgreSQL of its own (default: 3)
 `;
 
-const ROWS: Row[] = [...crashRows, ...networkRows, ...storageRows, ...replicaRows, ...tokenRows, ...enduranceRows].sort(
-  (a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)),
-);
+const ROWS: Row[] = [
+  ...crashRows,
+  ...networkRows,
+  ...storageRows,
+  ...commitRows,
+  ...neighbourRows,
+  ...fileRows,
+  ...silenceRows,
+  ...replicaRows,
+  ...tokenRows,
+  ...enduranceRows,
+].sort((a, b) => Number(a.id.slice(1)) - Number(b.id.slice(1)));
 /** Those that take longest begin first. */
-const LONG = ['R18', 'R1', 'R6', 'R8'];
+const LONG = ['R18', 'R1', 'R19', 'R6', 'R8', 'R20', 'R23'];
 
 interface Options {
   only: Row[];

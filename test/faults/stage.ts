@@ -12,9 +12,22 @@ import type { RowContext } from './row.js';
 export const LINE = '7';
 export const HANDLER_SECRET = 'handler-secret-0123456789';
 const BOT_TOKEN = '123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
-const LONGEST_START_MS = 60_000;
+const LONGEST_START_MS = 120_000;
 
 type PortalApp = ReturnType<Portal['addApp']>;
+
+/** A portal and a bot that serves a line of it. */
+export interface Company {
+  portal: Portal;
+  bot: SimulatedBot;
+}
+
+/** As the admin API names them. */
+export interface CompanyIds {
+  portalId: string;
+  botId: string;
+}
+
 type Environment = Record<string, string | undefined>;
 
 export interface StageOptions {
@@ -27,11 +40,17 @@ export interface StageOptions {
   limits?: boolean;
   /** Changes the connection string that the programs get. */
   wayToDatabase?: (url: string) => Promise<string>;
+  /** Changes the root of the Bot API that the programs get. */
+  wayToTelegram?: (url: string) => Promise<string>;
+  /** Changes the origin that the portal has for everybody else. */
+  wayToPortal?: (url: string) => Promise<string>;
 }
 
 /** Both networks, a durable database and 1 to 3 programs behind a load balancer, installed and ready. */
 export class Stage {
   readonly programs: Program[] = [];
+  /** Bots that were added. */
+  private bots = 0;
 
   private constructor(
     readonly database: string,
@@ -54,6 +73,7 @@ export class Stage {
     ]);
     const bot = telegram.addBot({ token: BOT_TOKEN, username: 'shop_bot', firstName: 'Shop' });
     const portal = await bitrix24.addPortal({ lines: [{ id: LINE, name: 'Sales' }] });
+    portal.publicOrigin = (await options.wayToPortal?.(portal.url)) ?? null;
     const app = portal.addApp({
       kind: 'ui',
       clientId: `local.${randomBytes(6).toString('hex')}`,
@@ -73,7 +93,7 @@ export class Stage {
       B24_HANDLER_SECRET: HANDLER_SECRET,
       B24_OAUTH_URL: bitrix24.oauthUrl,
       TG_BOT_TOKEN: BOT_TOKEN,
-      TG_API_ROOT: telegram.url,
+      TG_API_ROOT: (await options.wayToTelegram?.(telegram.url)) ?? telegram.url,
       ...(options.limits ? {} : { B24_REQUESTS_PER_SECOND: '1000' }),
       ...options.environment,
     };
@@ -131,6 +151,42 @@ export class Stage {
     if (frame.status !== 200)
       throw new Error(`Installation failed: ${frame.status} ${frame.html}\n${this.program.tail()}`);
     await frame.runInstallFinish();
+  }
+
+  /** Installs the application in one more portal with these lines. */
+  async addPortal(lines: string[]): Promise<Portal> {
+    const portal = await this.bitrix24.addPortal({ lines: lines.map((id) => ({ id, name: `Line ${id}` })) });
+    const { clientId, clientSecret, handlerUrl, installUrl } = this.app;
+    const frame = await portal.openInstallFrame(
+      portal.addApp({ kind: 'ui', clientId, clientSecret, handlerUrl, installUrl }),
+    );
+    if (frame.status !== 200) throw new Error(`Installation failed: ${frame.status} ${frame.html}`);
+    await frame.runInstallFinish();
+    return portal;
+  }
+
+  /** One more bot, on this line of a portal. */
+  async addBot(portal: Portal, lineId: string, mode: 'polling' | 'webhook' = 'polling'): Promise<Company & CompanyIds> {
+    const id = 200_000_001 + this.bots++;
+    const token = `${id}:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc`;
+    const bot = this.telegram.addBot({ token, username: `shop_${id}_bot` });
+    const portalId = await this.portalId(portal);
+    await this.activate(portalId, lineId);
+    const made = await this.program.admin('POST', '/bots', { token, portalId, lineId, mode });
+    if (made.status !== 201) throw new Error(`POST /admin/bots: ${made.status} ${made.text}`);
+    return { portal, bot, portalId, botId: made.json.id };
+  }
+
+  /** Switches the connector on for a line. */
+  async activate(portalId: string, lineId: string): Promise<void> {
+    const { status, text } = await this.program.admin('POST', `/portals/${portalId}/connector/activate`, { lineId });
+    if (status >= 300) throw new Error(`The connector was not activated: ${status} ${text}`);
+  }
+
+  /** As the admin API names it. */
+  async portalId({ memberId }: Portal): Promise<string> {
+    const { items } = (await this.program.admin('GET', '/portals?limit=200')).json;
+    return (items as { id: string; memberId: string }[]).find((each) => each.memberId === memberId)!.id;
   }
 
   query<Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Chat } from '../support/bitrix24-simulator/open-lines.js';
+import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
-import { until, type Stage } from './stage.js';
+import { until, type Company } from './stage.js';
 
 const TICK_MS = 20;
 const FIRST_CLIENT = 1_000;
@@ -18,11 +20,13 @@ export const answer = (chat: number, n: number): string => `Answer ${n} to ${cha
 /** Finds those words, also below a remark that they may be repeated. */
 export const WORDS = /(?:Question \d+ of|Answer \d+ to) \d+/;
 
-/** The people on both sides. Remembers everything they said, in their order. */
+/** The people on both sides of one bot. Remembers everything they said, in their order. */
 export class Traffic {
   /** By chat: how many messages either side has written. */
   readonly questions = new Map<number, number>();
   readonly answers = new Map<number, number>();
+  /** When everything was said, Unix ms, and with which portal. */
+  readonly said = new Map<string, { at: number; in: Portal }>();
   /** Words of operators whose event no program took: Bitrix24 posts each event once. */
   readonly eventsLost = new Set<string>();
   private readonly clients: SimulatedClient[];
@@ -30,26 +34,43 @@ export class Traffic {
   private owed = { clients: 0, operators: 0 };
   private at = 0;
 
+  /** All that the bot has served, the one it serves now last. */
+  readonly portals: Portal[];
+
   constructor(
-    private readonly stage: Stage,
+    { portal, bot }: Company,
     chats: number,
+    private readonly firstClient: number,
   ) {
+    this.portals = [portal];
     this.clients = Array.from({ length: chats }, (_, n) =>
-      stage.bot.client({ id: FIRST_CLIENT + n, first_name: `Client ${n}` }),
+      bot.client({ id: firstClient + n, first_name: `Client ${n}` }),
     );
   }
 
   /** Everybody has written once, and the operators see it. */
-  static async begin(stage: Stage, chats: number): Promise<Traffic> {
-    const traffic = new Traffic(stage, chats);
+  static async begin(company: Company, chats: number, firstClient = FIRST_CLIENT): Promise<Traffic> {
+    const traffic = new Traffic(company, chats, firstClient);
     for (const { id } of traffic.clients) traffic.ask(id);
     const opened = await until(
-      () => stage.portal.lines.chats.size,
+      () => traffic.chats.filter((chat) => traffic.dialogs(chat).length > 0).length,
       (count) => count === chats,
       60_000,
     );
     if (!opened.ok) throw new Error(`Only ${opened.value} of ${chats} first messages arrived`);
     return traffic;
+  }
+
+  /** What operators have of this client, oldest first: one dialog in each line that its bot has served. */
+  dialogs(chat: number): Chat[] {
+    return this.portals.flatMap(({ lines }) =>
+      [...lines.chats.values()].filter((each) => each.externalId === `tg:${chat}`),
+    );
+  }
+
+  /** The bot serves this portal from now on, or another line of it. */
+  movesTo(portal: Portal): void {
+    this.portals.splice(0, Infinity, ...this.portals.filter((each) => each !== portal), portal);
   }
 
   get chats(): number[] {
@@ -64,15 +85,21 @@ export class Traffic {
   ask(chat: number) {
     const n = (this.questions.get(chat) ?? 0) + 1;
     this.questions.set(chat, n);
-    return this.clients[chat - FIRST_CLIENT]!.sends(question(chat, n));
+    this.said.set(question(chat, n), { at: Date.now(), in: this.portals.at(-1)! });
+    return this.clients[chat - this.firstClient]!.sends(question(chat, n));
   }
 
-  /** An operator writes. */
-  reply(chat: number): string {
-    const n = (this.answers.get(chat) ?? 0) + 1;
-    this.answers.set(chat, n);
-    this.stage.portal.operator(OPERATOR).sends(`tg:${chat}`, answer(chat, n));
-    return answer(chat, n);
+  /** An operator writes where the client was heard last, if the portal lets anybody write there; null: it does not. */
+  reply(chat: number): string | null {
+    const heard = ({ messages }: Chat) => messages.findLast(({ author }) => author === 'client')?.at ?? 0;
+    const dialog = this.dialogs(chat).reduce((last, each) => (heard(each) >= heard(last) ? each : last));
+    const portal = this.portals.find(({ lines }) => lines.chatById(dialog.id) === dialog)!;
+    if (!portal.lines.canSend(dialog)) return null;
+    const words = answer(chat, (this.answers.get(chat) ?? 0) + 1);
+    this.answers.set(chat, (this.answers.get(chat) ?? 0) + 1);
+    this.said.set(words, { at: Date.now(), in: portal });
+    portal.operator(OPERATOR).sends(dialog.id, words);
+    return words;
   }
 
   /** From now on people write at these rates, the chats at random; at most so many messages, when said. */
@@ -104,14 +131,15 @@ export class Traffic {
 
   /** The queue of events forgets its oldest entries, so this is looked at often. */
   noteLostEvents(): void {
-    const { journal } = this.stage.portal.events;
-    for (const { outcome, body } of journal.slice(-200)) {
-      const [words] = outcome === 'lost' ? (WORDS.exec(decodeURIComponent(body.replaceAll('+', ' '))) ?? []) : [];
-      if (words) this.eventsLost.add(words);
+    for (const { events } of this.portals) {
+      for (const { outcome, body } of events.journal.slice(-200)) {
+        const [words] = outcome === 'lost' ? (WORDS.exec(decodeURIComponent(body.replaceAll('+', ' '))) ?? []) : [];
+        if (words) this.eventsLost.add(words);
+      }
     }
   }
 
   private anyChat(): number {
-    return FIRST_CLIENT + Math.floor(Math.random() * this.clients.length);
+    return this.firstClient + Math.floor(Math.random() * this.clients.length);
   }
 }

@@ -93,6 +93,8 @@ export class Portal {
    * getHostUrl), e.g. `http://10.0.0.7:8080` of a box behind a proxy. Null: as we do.
    */
   linkOrigin: string | null = null;
+  /** Where everybody finds it, e.g. behind a router; null: at the address that it listens on. */
+  publicOrigin: string | null = null;
   handlers: EventHandler[] = [];
   /** Refuses every REST call of every application. */
   refusal: 'PORTAL_DELETED' | 'OVERLOAD_LIMIT' | 'ACCESS_DENIED' | null = null;
@@ -146,7 +148,7 @@ export class Portal {
 
   /** Its current origin, `http://127.0.0.1:PORT`. */
   get url(): string {
-    return this.servers.at(-1)?.origin ?? '';
+    return this.publicOrigin ?? this.servers.at(-1)?.origin ?? '';
   }
 
   /** Host and port, as `domain` and `DOMAIN` carry it. */
