@@ -57,12 +57,12 @@ describe('an index', () => {
     await index();
     const writer = await connect();
     const waits: number[] = [];
-    let built = false;
-    const building = run().finally(() => (built = true));
+    const under = { way: true };
+    const building = run().finally(() => (under.way = false));
     // A transaction that is older than the index makes it wait; not those who write.
     const old = await connect();
     await old.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM things LIMIT 1');
-    while (!built) {
+    while (under.way) {
       const begun = performance.now();
       await writer.query('INSERT INTO things (n) VALUES (1)');
       waits.push(performance.now() - begun);

@@ -1,7 +1,7 @@
 -- CreateTable
 CREATE TABLE "background_migrations" (
     "name" TEXT NOT NULL,
-    "next" BIGINT,
+    "mark" BIGINT,
     "finished_at" TIMESTAMPTZ(3),
 
     CONSTRAINT "background_migrations_pkey" PRIMARY KEY ("name")
