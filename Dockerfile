@@ -21,6 +21,7 @@ COPY --from=build --chown=root:root /app/node_modules node_modules
 COPY --from=build --chown=root:root /app/dist dist
 COPY --chown=root:root package.json ./
 COPY --chown=root:root prisma/migrations prisma/migrations
+COPY --chown=root:root prisma/background-migrations prisma/background-migrations
 USER node
 EXPOSE 8000
 # Liveness only: a database that is away for a while must not make Docker kill a process that recovers by itself.

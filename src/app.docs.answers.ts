@@ -171,7 +171,25 @@ export const SCHEMAS: Record<string, Schema> = {
     tokens: listOf({ type: 'object', properties: { userId: text, state: text, expiresAt: time } }),
     bots: listOf({ type: 'object', properties: { id, username: orNull(text), lineId: orNull(text) } }),
   }),
-  ...pages('Message', 'Chat', 'Bot', 'Portal'),
+  ...pages('Chat', 'Bot', 'Portal'),
+  MessagePage: object(
+    'A page of messages, newest first. `nextCursor` null: there are no older ones.',
+    {
+      items: listOf(ref('Message')),
+      nextCursor: orNull(text),
+      previousCursor: {
+        ...orNull(text),
+        description: 'Leads to newer messages; null: there are none. Only with `around` and `cursor`.',
+      },
+      count: { ...whole, description: 'How many messages the filter holds. Only with `count=1`.' },
+      more: {
+        ...flag,
+        description:
+          'Those are at least as many: with words, a chat or times they are counted one by one, up to 10,000, and where words are frequent so many are looked at. Only with `count=1`.',
+      },
+    },
+    ['previousCursor', 'count', 'more'],
+  ),
 };
 
 function pages(...names: string[]): Record<string, Schema> {

@@ -10,6 +10,7 @@ import {
   MessagesQuery,
   NewBotBody,
   ResolveBody,
+  RetryBody,
   UndeliveredFilter,
 } from './admin.dto.js';
 import type { Caller } from './caller.js';
@@ -52,9 +53,20 @@ describe('the parameters of lists', () => {
     expect(query.limit).toBe(200);
     expect(messageFilter(query, owner)).toMatchObject({
       chatId: 7n,
-      state: 'sending',
+      states: ['sending'],
       from: new Date('2026-11-22T09:00:00Z'),
     });
+  });
+
+  it('take several states', async () => {
+    const { state } = await read(MessagesQuery, { state: 'failed,uncertain' });
+    expect(state).toEqual(['failed', 'uncertain']);
+    const body = await read(RetryBody, { state: 'failed,uncertain', dryRun: true }, 'body');
+    expect(body).toEqual({ state, dryRun: true });
+    expect((await read(MessagesQuery, { count: '1' })).count).toBe(true);
+    for (const none of [{}, { count: '0' }, { count: '' }]) {
+      expect((await read(MessagesQuery, none)).count).toBeUndefined();
+    }
   });
 
   it.each([
@@ -63,6 +75,10 @@ describe('the parameters of lists', () => {
     [{ limit: '1.5' }, /whole number/],
     [{ limit: 'many' }, /whole number/],
     [{ state: 'lost' }, /queued, sending, delivered, failed, uncertain, ignored/],
+    [{ state: ['failed', 'queued'] }, /queued, sending, delivered, failed, uncertain, ignored/],
+    [{ state: 'failed,lost' }, /queued, sending, delivered, failed, uncertain, ignored/],
+    [{ around: 'x' }, /around must be an id/],
+    [{ count: 'many' }, /count must be 1 or 0/],
     [{ direction: 'sideways' }, /inbound, outbound/],
     [{ chat: '-1' }, /chat must be an id/],
     [{ chat: ['1', '2'] }, /chat must be an id/],
@@ -139,6 +155,8 @@ describe('bodies', () => {
     [LineChangeBody, { operatorName: 'name', operatorNameTemplate: '{email}' }],
     [UndeliveredFilter, { state: 'delivered' }],
     [UndeliveredFilter, { sate: 'failed' }],
+    [UndeliveredFilter, { dryRun: true }],
+    [RetryBody, { dryRun: 'yes' }],
     [ResolveBody, {}],
     [ResolveBody, { outcome: 'uncertain' }],
     [ResolveBody, { outcome: 'delivered', state: 'uncertain' }],

@@ -46,6 +46,31 @@ const IsOneOf = (values: readonly string[]) =>
     IsIn(values, { message: `$property must be one of ${values.join(', ')}` }),
   );
 
+/** One value or several, comma-separated. */
+const AreSomeOf = (values: readonly string[]) =>
+  applyDecorators(
+    ApiPropertyOptional({
+      type: String,
+      pattern: `^(${values.join('|')})(,(${values.join('|')}))*$`,
+      example: REPLAYABLE_STATES.join(','),
+    }),
+    Transform(({ value }: { value: unknown }) => {
+      if (typeof value === 'string') return value === '' ? undefined : value.split(',');
+      return value === undefined ? undefined : [value];
+    }),
+    IsOptional(),
+    IsIn(values, { each: true, message: `$property must be one or more of ${values.join(', ')}, comma-separated` }),
+  );
+
+const IsFlag = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) =>
+      value === '' || value === '0' ? undefined : value === '1' || value === 'true' ? true : value,
+    ),
+    IsOptional(),
+    IsIn([true, false], { message: '$property must be 1 or 0' }),
+  );
+
 const IsWords = () =>
   applyDecorators(
     emptyIsAbsent(),
@@ -92,9 +117,9 @@ export class ListQuery {
 
 /** Which messages. */
 export class MessagesFilter {
-  @ApiPropertyOptional({ enum: SHOWN_STATES })
-  @IsOneOf(SHOWN_STATES)
-  state?: (typeof SHOWN_STATES)[number];
+  /** Any of these, comma-separated. */
+  @AreSomeOf(SHOWN_STATES)
+  state?: (typeof SHOWN_STATES)[number][];
 
   @ApiPropertyOptional({ enum: DIRECTIONS })
   @IsOneOf(DIRECTIONS)
@@ -119,8 +144,25 @@ export class MessagesFilter {
   to?: string;
 }
 
+/** Which page of messages, and what else of them. */
+export class MessageListQuery extends ListQuery {
+  /**
+   * Id of a message: the page has it in its middle, if the filter holds it, and cursors both ways. Means nothing where
+   * `cursor` is given.
+   */
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  around?: string;
+
+  /** `1`: the answer says how many messages the filter holds (`count`, and `more` where there are at least so many). */
+  @ApiPropertyOptional({ enum: ['1', '0'] })
+  @IsFlag()
+  count?: boolean;
+}
+
 /** Which page of which messages of one chat. */
-export class ChatMessagesQuery extends IntersectionType(ListQuery, MessagesFilter) {}
+export class ChatMessagesQuery extends IntersectionType(MessageListQuery, MessagesFilter) {}
 
 /** Which messages of which chats. */
 export class PlacedMessagesFilter extends MessagesFilter {
@@ -142,7 +184,7 @@ export class PlacedMessagesFilter extends MessagesFilter {
 }
 
 /** Which page of which messages. */
-export class MessagesQuery extends IntersectionType(ListQuery, PlacedMessagesFilter) {}
+export class MessagesQuery extends IntersectionType(MessageListQuery, PlacedMessagesFilter) {}
 
 /** Which chats. */
 export class ChatsQuery extends ListQuery {
@@ -188,9 +230,9 @@ export class ResolveBody {
 
 /** Which failed or uncertain messages are to be sent again, or to be put away; without `state`, both. */
 export class UndeliveredFilter {
-  @ApiPropertyOptional({ enum: REPLAYABLE_STATES })
-  @IsOneOf(REPLAYABLE_STATES)
-  state?: (typeof REPLAYABLE_STATES)[number];
+  /** Any of these, comma-separated. */
+  @AreSomeOf(REPLAYABLE_STATES)
+  state?: (typeof REPLAYABLE_STATES)[number][];
 
   @ApiPropertyOptional({ enum: DIRECTIONS })
   @IsOneOf(DIRECTIONS)
@@ -209,6 +251,15 @@ export class UndeliveredFilter {
   @ApiPropertyOptional(TIME)
   @IsTime()
   to?: string;
+}
+
+/** Which failed or uncertain messages are to be sent again. */
+export class RetryBody extends UndeliveredFilter {
+  /** Nothing is sent: the answer says how many it would be. */
+  @ApiPropertyOptional({ type: Boolean })
+  @IsOptional()
+  @IsIn([true, false], { message: 'dryRun must be true or false' })
+  dryRun?: boolean;
 }
 
 /** An open line of the portal. */

@@ -24,21 +24,32 @@ export function decodeCursor(cursor: string | undefined): bigint | undefined {
   return BigInt(id);
 }
 
-/** The place in a list by time: after the item of this time and id. Opaque to callers. */
-export function encodePlace(at: Date, id: bigint): string {
-  return Buffer.from(`${at.getTime()}.${id}`).toString('base64url');
+/** A place in a list by time, at the item of this time and id, and on which side of it the page lies. */
+export interface Place {
+  at: Date;
+  id: bigint;
+  side: 'older' | 'newer';
+}
+
+/** Opaque to callers. */
+export function encodePlace(at: Date, id: bigint, side: Place['side'] = 'older'): string {
+  return Buffer.from(`${side === 'newer' ? '+' : ''}${at.getTime()}.${id}`).toString('base64url');
 }
 
 /** Throws a 400 problem when the text is no cursor of such a list. */
-export function decodePlace(cursor: string | undefined): { at: Date; id: bigint } | undefined {
+export function decodePlace(cursor: string | undefined): Place | undefined {
   if (cursor === undefined) return undefined;
-  const [, at, id] = /^(\d{1,15})\.(\d{1,18})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  const [, newer, at, id] = /^(\+?)(\d{1,15})\.(\d{1,18})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
   if (at === undefined || id === undefined) throw invalidCursor();
-  return { at: new Date(Number(at)), id: BigInt(id) };
+  return { at: new Date(Number(at)), id: BigInt(id), side: newer ? 'newer' : 'older' };
 }
 
 function invalidCursor(): Problem {
-  return new Problem(400, 'invalid_cursor', 'cursor must be the nextCursor of the page before, unchanged.');
+  return new Problem(
+    400,
+    'invalid_cursor',
+    'cursor must be the nextCursor or previousCursor of another page, unchanged.',
+  );
 }
 
 /** Makes a page of rows that were read with one more than `limit`: the surplus row tells that there is a next page. */

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
-import { HistoryRepository, type ExportPlace, type MessageFilter } from '../storage/history.repository.js';
+import { HistoryRepository } from '../storage/history.repository.js';
+import type { MessageFilter, MessagePlace } from '../storage/message-filter.js';
 import type { ExportFormat } from './export.dto.js';
 import { EXPORT_WRITERS } from './export.format.js';
 
@@ -49,7 +50,7 @@ export class ExportService implements BeforeApplicationShutdown {
   private async *pages(filter: MessageFilter, format: ExportFormat, giveUp: () => void): AsyncGenerator<Buffer> {
     const writer = EXPORT_WRITERS[format];
     let text = writer.head();
-    let next: ExportPlace | null = null;
+    let next: MessagePlace | null = null;
     do {
       const page: Awaited<ReturnType<HistoryRepository['exportSome']>> = await this.history.exportSome(
         filter,

@@ -3,7 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../common/problem.js';
 import { ReplayService } from '../relay/replay.service.js';
 import { AdminController } from './admin.decorator.js';
-import { MessagesQuery, ResolveBody, UndeliveredFilter } from './admin.dto.js';
+import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from './admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { CalledBy, Requires, type Caller } from './caller.js';
 import { IdPipe } from './id.pipe.js';
@@ -35,8 +35,8 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send every failed or uncertain message that the filter names again' })
-  async retryAll(@Body() filter: UndeliveredFilter, @CalledBy() caller: Caller): Promise<{ retried: number }> {
-    return { retried: await this.messages.retry(filter, caller) };
+  async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<{ retried: number }> {
+    return { retried: await this.messages.retry(body, caller) };
   }
 
   @Post(':id/retry')

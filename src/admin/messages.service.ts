@@ -2,11 +2,18 @@ import { Injectable } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
 import type { LinkedFile } from '../relay/file-links.js';
 import { ReplayService } from '../relay/replay.service.js';
-import { HistoryRepository, SearchTooLongError, type MessageFilter } from '../storage/history.repository.js';
-import type { MessagesQuery, UndeliveredFilter } from './admin.dto.js';
+import {
+  HistoryRepository,
+  SearchTooLongError,
+  type MessageRow,
+  type MessageTotal,
+} from '../storage/history.repository.js';
+import type { MessageFilter } from '../storage/message-filter.js';
+import { OverviewRepository } from '../storage/overview.repository.js';
+import type { MessagesQuery, RetryBody, UndeliveredFilter } from './admin.dto.js';
 import { AuthorNames } from './author-names.js';
 import { portalFor, sees, type Caller } from './caller.js';
-import { decodeCursor, pageOf, type Page } from './cursor.js';
+import { decodePlace, encodePlace, type Page } from './cursor.js';
 import { notFound } from './id.pipe.js';
 import { messageDetail, messageItem, type MessageItem } from './message.view.js';
 import { ViewingLinks } from './viewing-links.js';
@@ -14,21 +21,36 @@ import { ViewingLinks } from './viewing-links.js';
 /** Messages that one transaction sends again or puts away. */
 const BATCH = 500;
 
+/** A page of messages, and what else was asked for. */
+export interface MessagePage extends Page<MessageItem>, Partial<MessageTotal> {
+  /** Leads to newer messages; null: there are none. Not there on a page that begins with the newest. */
+  previousCursor?: string | null;
+}
+
+/** Rows of a page, and whether there are others on either side; `newer` undefined: the page begins with the newest. */
+interface Shown {
+  rows: MessageRow[];
+  older: boolean;
+  newer?: boolean;
+}
+
 /** The history as pages, and what is done about messages by filter: of what the caller may see. */
 @Injectable()
 export class MessagesService {
   constructor(
     private readonly history: HistoryRepository,
+    private readonly overview: OverviewRepository,
     private readonly replay: ReplayService,
     private readonly links: ViewingLinks,
     private readonly names: AuthorNames,
   ) {}
 
   /** Newest first. A search that would read too much of a long history is a 422 problem. */
-  async list(query: MessagesQuery, caller: Caller): Promise<Page<MessageItem>> {
+  async list(query: MessagesQuery, caller: Caller): Promise<MessagePage> {
+    const filter = messageFilter(query, caller);
     try {
-      const rows = await this.history.messages(messageFilter(query, caller), query.limit + 1);
-      return pageOf(await this.names.known(rows), query.limit, (row) => messageItem(row, this.linkTo));
+      const page = await this.page(filter, query);
+      return query.count ? { ...page, ...(await this.total(filter)) } : page;
     } catch (error) {
       if (!(error instanceof SearchTooLongError)) throw error;
       throw new Problem(
@@ -37,6 +59,63 @@ export class MessagesService {
         'The history is too long to be searched at once: narrow it with chat, from and to.',
       );
     }
+  }
+
+  private async page(filter: MessageFilter, query: MessagesQuery): Promise<MessagePage> {
+    const { rows, older, newer } = await this.shown(filter, query);
+    const [first, last] = [rows.at(0), rows.at(-1)];
+    return {
+      items: (await this.names.known(rows)).map((row) => messageItem(row, this.linkTo)),
+      nextCursor: older && last ? encodePlace(last.createdAt, last.id) : null,
+      ...(newer !== undefined && {
+        previousCursor: newer && first ? encodePlace(first.createdAt, first.id, 'newer') : null,
+      }),
+    };
+  }
+
+  /** One more than is shown is read on either side: it tells that there is another page. */
+  private async shown(filter: MessageFilter, { limit, cursor, around }: MessagesQuery): Promise<Shown> {
+    const cut = decodePlace(cursor);
+    if (cut) {
+      const place = { id: cut.id, createdAt: cut.at };
+      const onwards = cut.side === 'newer' ? { after: place } : { before: place };
+      const rows = await this.history.messages({ ...filter, ...onwards }, limit + 1);
+      const others = rows.length > limit;
+      return cut.side === 'newer'
+        ? { rows: rows.slice(-limit), newer: others, older: true }
+        : { rows: rows.slice(0, limit), newer: true, older: others };
+    }
+    if (around !== undefined) return this.around(filter, BigInt(around), limit);
+    const rows = await this.history.messages(filter, limit + 1);
+    return { rows: rows.slice(0, limit), older: rows.length > limit };
+  }
+
+  /** Half of the page is newer than the message, as far as there are so many. */
+  private async around(filter: MessageFilter, id: bigint, limit: number): Promise<Shown> {
+    const place = await this.history.place(id);
+    const half = Math.floor(limit / 2);
+    const above = half === 0 ? [] : await this.history.messages({ ...filter, after: place }, half + 1);
+    const newer = above.slice(-half);
+    const rest = limit - newer.length;
+    const below = await this.history.messages({ ...filter, before: { ...place, id: id + 1n } }, rest + 1);
+    return {
+      rows: [...newer, ...below.slice(0, rest)],
+      newer: half === 0 || above.length > half,
+      older: below.length > rest,
+    };
+  }
+
+  /** How many messages the filter holds: all of them where they are counted as they are written. */
+  private async total(filter: MessageFilter): Promise<MessageTotal> {
+    const { words, chatId, from, to, portalId, botId, direction, states } = filter;
+    if ([words, chatId, from, to].some((part) => part !== undefined)) return this.history.count(filter);
+    const counts = await this.overview.messageCounts(portalId);
+    const count = counts
+      .filter((row) => botId === undefined || row.botId === botId)
+      .filter((row) => direction === undefined || row.direction === direction)
+      .filter((row) => states === undefined || states.includes(row.state))
+      .reduce((sum, row) => sum + row.count, 0);
+    return { count, more: false };
   }
 
   /** One message with its timeline. Throws a 404 problem when there is none. */
@@ -62,10 +141,13 @@ export class MessagesService {
 
   /**
    * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
-   * keep their order.
+   * keep their order. Returns how many; with `dryRun` how many that would be.
    */
-  retry(filter: UndeliveredFilter, caller: Caller): Promise<number> {
-    return this.forEachUndelivered(messageFilter(filter, caller), (ids) => this.replay.retry(ids));
+  retry({ dryRun, ...body }: RetryBody, caller: Caller): Promise<number> {
+    const filter = messageFilter(body, caller);
+    return dryRun
+      ? this.history.countRetryable(filter)
+      : this.forEachUndelivered(filter, (ids) => this.replay.retry(ids));
   }
 
   /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
@@ -92,7 +174,7 @@ export class MessagesService {
 /** The list's parameters, converted and narrowed to what the caller may see. */
 export function messageFilter(query: Partial<MessagesQuery>, caller: Caller): MessageFilter {
   return {
-    state: query.state,
+    states: query.state,
     direction: query.direction,
     words: query.q,
     chatId: query.chat === undefined ? undefined : BigInt(query.chat),
@@ -100,6 +182,5 @@ export function messageFilter(query: Partial<MessagesQuery>, caller: Caller): Me
     botId: query.bot === undefined ? undefined : BigInt(query.bot),
     from: query.from === undefined ? undefined : new Date(query.from),
     to: query.to === undefined ? undefined : new Date(query.to),
-    before: decodeCursor(query.cursor),
   };
 }

@@ -6,10 +6,13 @@ const BATCH = 1_000;
 /** Between two batches, for those who bring messages; and after a failure. */
 const PAUSE_MS = 20;
 const TROUBLE_PAUSE_MS = 10_000;
+/** Ids below the newest one that an intake which began before may still commit. */
+const LATE = 10_000n;
 
 /**
  * Makes messages findable that an earlier version stored. In the background and newest first, because a long history
- * takes minutes and must keep no start waiting; those that are findable already are only looked at.
+ * takes minutes and must keep no start waiting. Where it came to its end is kept: the next start looks only at what
+ * came since, perhaps by an earlier version that still ran.
  */
 @Injectable()
 export class WordIndexService implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -29,16 +32,26 @@ export class WordIndexService implements OnApplicationBootstrap, BeforeApplicati
   }
 
   private async fill(): Promise<void> {
-    let next: bigint | null | undefined;
-    while (next !== null && !this.stop.signal.aborted) {
+    while (!this.stop.signal.aborted) {
       try {
-        next = await this.words.fillSome(next ?? (await this.words.newestMessage()), BATCH);
-        await this.rest(PAUSE_MS);
+        return await this.fillToMark();
       } catch (error) {
         this.logger.warn({ err: error }, 'Older messages could not be made findable; trying again');
         await this.rest(TROUBLE_PAUSE_MS);
       }
     }
+  }
+
+  private async fillToMark(): Promise<void> {
+    const mark = await this.words.mark();
+    const newest = await this.words.newestMessage();
+    let next = await this.words.fillSome(newest, BATCH, mark);
+    while (next !== null) {
+      await this.rest(PAUSE_MS);
+      if (this.stop.signal.aborted) return;
+      next = await this.words.fillSome(next, BATCH, mark);
+    }
+    if (newest > LATE) await this.words.setMark(newest - LATE);
   }
 
   private async rest(ms: number): Promise<void> {

@@ -271,8 +271,26 @@ class Server implements EmbeddedPostgres {
     }
     // Somebody else who started at the same moment and is already gone again.
     if (/lock file ".*" already exists|is another postmaster/i.test(said)) return 'starting';
+    await this.refuseOtherVersion();
     throw new EmbeddedPostgresError(
       `PostgreSQL in ${this.at.home} did not start:\n${said.trim() || `exit code ${code}`}`,
+    );
+  }
+
+  /** A major version of PostgreSQL reads only what it made itself. https://www.postgresql.org/docs/current/upgrading.html */
+  private async refuseOtherVersion(): Promise<void> {
+    const theirs = (await readFile(path.join(this.cluster, 'PG_VERSION'), 'utf8')).trim();
+    const ours = /(\d+)/.exec((await this.run(this.at.binaries.initdb, ['--version'])).output)?.[1];
+    if (!/^\d+$/.test(theirs) || theirs === ours) return;
+    const { dataDir, home, binaries } = this.at;
+    const password = `PGPASSWORD=$(cat ${path.join(dataDir, 'postgres.password')})`;
+    const port = `--host=127.0.0.1 --port=$(cat ${path.join(home, 'port')}) --username=postgres`;
+    throw new EmbeddedPostgresError(
+      `The database in ${home} was made by PostgreSQL ${theirs}; this version of the program brings PostgreSQL ${ours}, which cannot read it. It is whole, and nothing was changed. To take it along:
+1. Start the version of the program that you had before, and while it runs: ${password} pg_dump --format=custom --file=bridge.dump ${port} postgres (pg_dump of version ${theirs} or newer).
+2. Stop it, and move its database aside: mv ${this.cluster} ${this.cluster}.${theirs}
+3. Restore into an empty PostgreSQL of your own and set DATABASE_URL (docs/backup.md). Or into this one: start this version without TG_BOT_TOKEN, stop it again, start its PostgreSQL alone (${binaries.pgCtl} start -w -D ${this.cluster} -o "-p $(cat ${path.join(home, 'port')}) -c unix_socket_directories="), run: ${password} pg_restore --clean --if-exists --no-owner --exit-on-error --dbname=postgres ${port} bridge.dump (pg_restore of version ${ours} or newer), and stop PostgreSQL (${binaries.pgCtl} stop -D ${this.cluster}).
+4. Start this version.`,
     );
   }
 

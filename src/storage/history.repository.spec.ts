@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../../test/support/database.js';
 import { AuditRepository } from './audit.repository.js';
 import { DatabaseService } from './database.service.js';
-import { HistoryRepository, type MessageFilter } from './history.repository.js';
+import { HistoryRepository } from './history.repository.js';
+import type { MessageFilter, MessagePlace } from './message-filter.js';
 import { MessageCountsRepository } from './message-counts.repository.js';
 import { MessageWordsRepository } from './message-words.repository.js';
 import { OverviewRepository } from './overview.repository.js';
@@ -62,15 +63,27 @@ const ids = async (filter: MessageFilter, limit = 50) =>
 describe('messages', () => {
   it('come newest first, by pages', async () => {
     expect(await ids({})).toEqual([15, 14, 13, 12, 11, 10]);
-    expect(await ids({ before: 13n }, 2)).toEqual([12, 11]);
+    expect(await ids({ before: await history.place(13n) }, 2)).toEqual([12, 11]);
   });
 
   it.each([
-    [{ state: 'queued' }, [11]],
-    [{ state: 'sending' }, [12]],
-    [{ state: 'failed' }, [13]],
+    [{ states: ['queued'] }, [11]],
+    [{ states: ['sending'] }, [12]],
+    [{ states: ['failed'] }, [13]],
+    [{ states: ['failed', 'uncertain'] }, [14, 13]],
+    [{ states: ['queued', 'sending'] }, [12, 11]],
+    [{ states: ['sending', 'failed'] }, [13, 12]],
+    [{ states: ['queued', 'failed'] }, [13, 11]],
+    [{ states: ['sending'], chatId: 6n }, []],
+    [{ botId: 3n }, []],
+    [{ portalId: 1n, states: ['ignored'] }, []],
+    [{ states: ['ignored'] }, [15]],
+    [{ direction: 'outbound', states: ['failed'], from: new Date('2026-11-22T10:00:00Z') }, [13]],
+    [{ botId: 2n, to: new Date('2026-11-21T10:00:00Z') }, [11, 10]],
+    [{ botId: 2n, words: 'мир' }, [10]],
+    [{ botId: 2n, words: '"a.b"' }, [13]],
     [{ direction: 'outbound' }, [15, 14, 13]],
-    [{ chatId: 5n, state: 'delivered' }, [10]],
+    [{ chatId: 5n, states: ['delivered'] }, [10]],
     [{ portalId: 1n, botId: 2n, direction: 'outbound' }, [14, 13]],
     [{ from: new Date('2026-11-21T10:00:00Z'), to: new Date('2026-11-21T10:00:01Z') }, [12, 11]],
     [{ words: 'мир' }, [10]],
@@ -83,11 +96,33 @@ describe('messages', () => {
     expect(await ids(filter)).toEqual(expected);
   });
 
+  it('that are newer than one of them are the nearest, newest first all the same', async () => {
+    for (const filter of [{}, { from: new Date('2026-11-01T00:00:00Z') }]) {
+      expect(await ids({ ...filter, after: await history.place(10n) }, 2)).toEqual([12, 11]);
+      expect(await ids({ ...filter, after: await history.place(15n) }, 2)).toEqual([]);
+      expect(await ids({ ...filter, botId: 2n, after: await history.place(12n) }, 1)).toEqual([13]);
+      expect(await ids({ ...filter, botId: 2n, before: await history.place(12n) }, 1)).toEqual([11]);
+    }
+  });
+
+  it.each([
+    [{ chatId: 5n }, 3],
+    [{ chatId: 6n, states: ['failed', 'uncertain'] }, 2],
+    [{ from: new Date('2026-11-22T10:00:00Z'), to: new Date('2026-11-22T10:00:01Z') }, 2],
+    [{ to: new Date('2026-11-22T10:00:01Z'), states: ['sending'] }, 1],
+    [{ words: 'a' }, 2],
+    [{ words: 'a', states: ['uncertain'] }, 1],
+    [{ words: '"axb"' }, 1],
+    [{ words: 'nothing' }, 0],
+  ] as [MessageFilter, number][])('are counted: %o', async (filter, count) => {
+    expect(await history.count(filter)).toEqual({ count, more: false });
+  });
+
   it('show where they belong, also when no chat of ours was meant', async () => {
     const [nowhere, , failed] = await history.messages({}, 50);
     expect(nowhere).toMatchObject({ state: 'ignored', chatId: null, telegramChatId: null, externalChatId: 'tg:404' });
     expect(failed).toMatchObject({ telegramMessageIds: ['70', '71'], errorCode: '403', externalChatId: 'tg:9' });
-    const [delivered] = await history.messages({ chatId: 5n, state: 'delivered' }, 1);
+    const [delivered] = await history.messages({ chatId: 5n, states: ['delivered'] }, 1);
     expect(delivered?.telegramChatId).toBe(4503599627370497n);
   });
 
@@ -138,8 +173,8 @@ describe('messages', () => {
 
   it('that can be replayed come oldest first', async () => {
     expect(await history.replayable({}, 0n, 50)).toEqual([13n, 14n]);
-    expect(await history.replayable({ state: 'uncertain' }, 0n, 50)).toEqual([14n]);
-    expect(await history.replayable({ state: 'delivered' }, 0n, 50)).toEqual([]);
+    expect(await history.replayable({ states: ['uncertain'] }, 0n, 50)).toEqual([14n]);
+    expect(await history.replayable({ states: ['delivered'] }, 0n, 50)).toEqual([]);
     expect(await history.replayable({}, 13n, 50)).toEqual([14n]);
   });
 });
@@ -205,11 +240,11 @@ describe('a long history', () => {
 
   it('has pages of a frequent word to the end', async () => {
     expect(await found({ words: 'здравствуй' }, 3)).toEqual([12_010, 12_009, 12_008]);
-    expect(await found({ words: 'здравствуй', before: 13n }, 3)).toEqual([12, 11]);
+    expect(await found({ words: 'здравствуй', before: await repository.place(13n) }, 3)).toEqual([12, 11]);
   });
 
   it('is filtered while it is searched', async () => {
-    expect(await found({ words: 'заказа', state: 'failed' })).toEqual([2]);
+    expect(await found({ words: 'заказа', states: ['failed'] })).toEqual([2]);
     expect(await found({ words: 'заказа', direction: 'inbound' })).toEqual([1]);
     expect(await found({ words: 'заказа', from: new Date('2026-01-01T00:00:02Z') })).toEqual([2]);
     expect(await found({ words: 'заказа', to: new Date('2026-01-01T00:00:01Z') })).toEqual([1]);
@@ -218,7 +253,62 @@ describe('a long history', () => {
   it('has pages between two times', async () => {
     const time = { from: new Date('2026-01-01T00:00:02Z'), to: new Date('2026-01-01T00:00:04Z') };
     expect(await found(time, 2)).toEqual([4, 3]);
-    expect(await found({ ...time, before: 3n }, 2)).toEqual([2]);
+    expect(await found({ ...time, before: await repository.place(3n) }, 2)).toEqual([2]);
+  });
+
+  it('is counted as far as that is quick', async () => {
+    expect(await repository.count({ to: new Date('2026-02-01T00:00:00Z') })).toEqual({ count: 5, more: false });
+    expect(await repository.count({ from: new Date('2026-01-01T00:00:00Z') })).toEqual({ count: 10_000, more: true });
+    expect(await repository.count({ words: 'здравствуйте' })).toEqual({ count: 10_000, more: true });
+    expect(await repository.count({ words: 'здравствуйте', direction: 'outbound' })).toEqual({ count: 0, more: false });
+  });
+
+  describe('of messages of one moment', () => {
+    const moment = new Date('2025-06-01T00:00:00Z');
+    const all = [20_007, 20_006, 20_005, 20_004, 20_003, 20_002, 20_001];
+
+    beforeAll(async () => {
+      // In an order of ids that is not that of their states.
+      await longDb.query(
+        `INSERT INTO messages (id, direction, state, kind, text, raw, created_at)
+         SELECT 20000 + n, 'inbound', CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'uncertain' END::"MessageState", 'text', 'one moment', '{}', $1
+           FROM generate_series(1, 7) n`,
+        [moment],
+      );
+    });
+
+    it.each([
+      { from: moment, to: moment },
+      { from: moment, to: moment, direction: 'inbound' },
+      { states: ['failed', 'uncertain'], to: moment },
+    ] as MessageFilter[])('has pages both ways without gaps or repeats: %o', async (filter) => {
+      const down: number[] = [];
+      for (let page = await found(filter, 2); page.length > 0;) {
+        down.push(...page);
+        page = await found({ ...filter, before: await repository.place(BigInt(page.at(-1)!)) }, 2);
+      }
+      expect(down).toEqual(all);
+      const up: number[] = [];
+      for (let page = [20_001]; page.length > 0;) {
+        up.unshift(...page);
+        page = await found({ ...filter, after: await repository.place(BigInt(page[0]!)) }, 2);
+      }
+      expect(up).toEqual(all);
+    });
+
+    it.each([
+      { from: moment, to: moment },
+      { direction: 'inbound', to: moment },
+    ] as MessageFilter[])('is exported once: %o', async (filter) => {
+      const exported: number[] = [];
+      let next: MessagePlace | null = null;
+      for (let batch = 0; batch < 20 && (batch === 0 || next !== null); batch++) {
+        const page = await repository.exportSome(filter, next, 2);
+        exported.push(...page.rows.map(({ id }) => Number(id)));
+        next = page.next;
+      }
+      expect(exported).toEqual(all.toReversed());
+    });
   });
 
   it('is found by its words only as long as it is there', async () => {

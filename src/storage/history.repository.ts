@@ -1,36 +1,26 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService } from './database.service.js';
-import type { ChatState, DeliveryKind, DeliveryState, Direction, MessageState } from './prisma/client.js';
+import { DatabaseService, type Queryable } from './database.service.js';
+import {
+  Conditions,
+  messageConditions,
+  orderOf,
+  SENDING,
+  where,
+  type MessageFilter,
+  type MessagePlace,
+  type ShownState,
+} from './message-filter.js';
+import { byWords, NEAREST, textConditions, wordsConditions, wordsQuery } from './message-search.js';
+import { newestOfStrata, strataOf, type Strata } from './message-strata.js';
+import type { ChatState, DeliveryKind, DeliveryState, Direction } from './prisma/client.js';
 import { BEHIND } from './outbox.js';
-import { parseSearch, substringPattern, type SearchTerm } from './text-search.js';
+import { isEmpty, parseSearch, substringPattern } from './text-search.js';
 
 /** Longest time a search may read the history, in milliseconds: beyond it the caller should narrow it. */
 const SEARCH_TIMEOUT_MS = 10_000;
 
-/**
- * Of so many of the newest messages that the other filters leave, each is looked at whether it has the words, before
- * the index of words is asked. What is not among them once in 200 is rare enough for all of its places to be
- * fetched and sorted, and what is frequent has filled the page.
- */
-const NEWEST = 10_000;
-
-/** `sending` is a queued message whose delivery is under way. */
-export type ShownState = MessageState | 'sending';
-
-/** Which messages are meant; everything that is set must hold. `before`: ids below it. */
-export interface MessageFilter {
-  state?: ShownState;
-  direction?: Direction;
-  /** What a person typed to find: see `parseSearch` of text-search.ts. */
-  words?: string;
-  chatId?: bigint;
-  portalId?: bigint;
-  botId?: bigint;
-  /** Bounds of `createdAt`, both included. */
-  from?: Date;
-  to?: Date;
-  before?: bigint;
-}
+/** So many messages are counted one by one, and so many that have the words are looked at for the rest of a filter. */
+const COUNTED = 10_000;
 
 /** A file of a message; what opens it (Telegram's file id, the portal's signed link) stays here. */
 export interface AttachmentRow {
@@ -173,18 +163,17 @@ export interface ChatPlace {
   id: bigint;
 }
 
-/** How far an export came: the last message that was looked at. */
-export interface ExportPlace {
-  id: bigint;
-  createdAt: Date;
+/** How many messages a filter holds. */
+export interface MessageTotal {
+  count: number;
+  /** There are at least so many. */
+  more: boolean;
 }
 
 /** Thrown when the history is too long to be searched in the time given. */
 export class SearchTooLongError extends Error {
   override readonly name = 'SearchTooLongError';
 }
-
-const SENDING = `EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'message' AND d.state = 'sending')`;
 
 const MESSAGE_COLUMNS = `
   m.id, m.direction,
@@ -223,25 +212,47 @@ export class HistoryRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /**
-   * Newest first, at most `limit`; between two times by time, otherwise by id, which differ by no more than the
-   * length of an intake. Throws {@link SearchTooLongError} when the filter makes PostgreSQL read too much of the
+   * Newest first, at most `limit`: the newest ones, or the nearest to the place that the filter names. Between two times
+   * by time, otherwise by id. Throws {@link SearchTooLongError} when the filter makes PostgreSQL read too much of the
    * history: only a text in quotes, or one without letters and digits, can.
    */
   async messages(filter: MessageFilter, limit: number): Promise<MessageRow[]> {
-    const conditions = messageConditions(filter);
-    const { terms, exact } = parseSearch(filter.words ?? '');
-    const texts = new Conditions(conditions.values);
-    for (const text of exact) texts.add(substringPattern(text), (place) => `m.text ~ ${place}`);
-    const last = `ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
-    const found =
-      terms.length === 0
-        ? `SELECT m.id FROM messages m ${where(conditions, texts)} ${last}`
-        : byWords(conditions, texts, terms, filter, limit);
-    return this.search<MessageRow>(
-      `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
-        WHERE m.id IN (${found}) ${last}`,
-      conditions.values,
+    const rows = await this.search(async (connection) => {
+      const values: unknown[] = [];
+      const found = await idsOf(connection, filter, values, limit);
+      const { rows: nearest } = await connection.query<MessageRow>(
+        `SELECT ${MESSAGE_COLUMNS} FROM messages m LEFT JOIN chat_links c ON c.id = m.chat_id
+          WHERE m.id IN (${found}) ORDER BY ${orderOf(filter)} LIMIT ${limit}`,
+        values,
+      );
+      return nearest;
+    });
+    return filter.after ? rows.toReversed() : rows;
+  }
+
+  /** Where a message stands; of one that is gone by now: after the one before it. */
+  async place(id: bigint): Promise<MessagePlace> {
+    const { rows } = await this.db.query<{ createdAt: Date }>(
+      `SELECT created_at AS "createdAt" FROM messages WHERE id <= $1 ORDER BY id DESC LIMIT 1`,
+      [id],
     );
+    return { id, createdAt: rows[0]?.createdAt ?? START.createdAt };
+  }
+
+  /**
+   * How many messages the filter holds, counted one by one and no further than {@link COUNTED}. Throws as
+   * {@link messages} does.
+   */
+  count(filter: MessageFilter): Promise<MessageTotal> {
+    return this.search(async (connection) => {
+      const values: unknown[] = [];
+      const { rows } = await connection.query<{ count: bigint; cut?: boolean }>(
+        await countingOf(connection, filter, values),
+        values,
+      );
+      const count = Number(rows[0]!.count);
+      return { count: Math.min(count, COUNTED), more: count > COUNTED || rows[0]!.cut === true };
+    });
   }
 
   /**
@@ -251,29 +262,18 @@ export class HistoryRepository {
    */
   async exportSome(
     filter: MessageFilter,
-    after: ExportPlace | null,
+    after: MessagePlace | null,
     batch: number,
-  ): Promise<{ rows: MessageRow[]; next: ExportPlace | null }> {
-    const conditions = messageConditions(filter);
-    const order = byTime(filter) ? 'm.created_at, m.id' : 'm.id';
-    if (after) {
-      const id = `$${conditions.values.push(after.id)}`;
-      conditions.also(
-        byTime(filter) ? `(m.created_at, m.id) > ($${conditions.values.push(after.createdAt)}, ${id})` : `m.id > ${id}`,
-      );
-    }
-    const { terms, exact } = parseSearch(filter.words ?? '');
-    const meant = new Conditions(conditions.values);
-    for (const text of exact) meant.add(substringPattern(text), (place) => `m.text ~ ${place}`);
-    if (terms.length > 0) {
-      const query = wordsQuery(terms, conditions.values);
-      meant.also(`EXISTS (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query})`);
-    }
-    const { rows: looked } = await this.db.query<ExportPlace & { meant: boolean }>(
-      `SELECT m.id, m.created_at AS "createdAt", ${['true', ...meant.parts].join(' AND ')} AS meant
-         FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(conditions)} ORDER BY ${order} LIMIT ${batch}) m
-        ORDER BY ${order}`,
-      conditions.values,
+  ): Promise<{ rows: MessageRow[]; next: MessagePlace | null }> {
+    const onwards = { ...filter, after: after ?? START };
+    const order = orderOf(onwards);
+    const values: unknown[] = [];
+    const nearest = nearestOf(await strataOf(this.db, onwards), onwards, values, batch);
+    const { parts } = wordsConditions(parseSearch(filter.words ?? ''), values);
+    const { rows: looked } = await this.db.query<MessagePlace & { meant: boolean }>(
+      `SELECT m.id, m.created_at AS "createdAt", ${['true', ...parts].join(' AND ')} AS meant
+         FROM messages m WHERE m.id IN (${nearest}) ORDER BY ${order}`,
+      values,
     );
     const ids = looked.filter((message) => message.meant).map(({ id }) => id);
     const next = looked.length < batch ? null : looked.at(-1)!;
@@ -321,25 +321,31 @@ export class HistoryRepository {
    * chats that moved to another one since: what is done about them would happen there.
    */
   async replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
-    const conditions = messageConditions(filter);
-    conditions.also(`m.state IN ('failed', 'uncertain')`);
-    if (filter.portalId !== undefined) {
-      conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
-    }
+    const conditions = replayableConditions(filter);
     conditions.add(after, (place) => `m.id > ${place}`);
-    conditions.values.push(limit);
     const { rows } = await this.db.query<{ id: bigint }>(
-      `SELECT m.id FROM messages m ${where(conditions)} ORDER BY m.id LIMIT $${conditions.values.length}`,
+      `SELECT m.id FROM messages m ${where(conditions)} ORDER BY m.id LIMIT ${conditions.place(limit)}`,
       conditions.values,
     );
     return rows.map((row) => row.id);
+  }
+
+  /** How many of those can be sent again: not those that their authors took back, nor those that belong to no chat. */
+  async countRetryable(filter: MessageFilter): Promise<number> {
+    const conditions = replayableConditions(filter);
+    conditions.also('m.deleted_at IS NULL AND m.chat_id IS NOT NULL');
+    const { rows } = await this.db.query<{ count: bigint }>(
+      `SELECT count(*) AS count FROM messages m ${where(conditions)}`,
+      conditions.values,
+    );
+    return Number(rows[0]!.count);
   }
 
   /** Newest first, at most `limit`. */
   async chats(filter: ChatFilter, limit: number): Promise<ChatRow[]> {
     const conditions = chatConditions(filter);
     conditions.values.push(limit);
-    return this.search<ChatRow>(
+    return this.rows<ChatRow>(
       `SELECT ${CHAT_COLUMNS} FROM chat_links ${where(conditions)} ORDER BY id DESC LIMIT $${conditions.values.length}`,
       conditions.values,
     );
@@ -357,7 +363,7 @@ export class HistoryRepository {
       conditions.also(`(${ACTIVE_AT}, id) < ($${time}::timestamptz, $${id}::bigint)`);
     }
     const { values } = conditions;
-    return this.search<ChatRow>(
+    return this.rows<ChatRow>(
       `SELECT ${CHAT_COLUMNS} FROM chat_links ${where(conditions)}
         ORDER BY ${ACTIVE_AT} DESC, id DESC LIMIT $${values.push(limit)}`,
       values,
@@ -369,12 +375,16 @@ export class HistoryRepository {
     return rows[0] ?? null;
   }
 
-  private async search<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
+  private rows<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.search(async (connection) => (await connection.query<Row>(text, values)).rows);
+  }
+
+  private async search<Result>(work: (connection: Queryable) => Promise<Result>): Promise<Result> {
     try {
       return await this.db.transaction(async (connection) => {
         // Compiling takes longer than any search should.
         await connection.query(`SET LOCAL statement_timeout = ${SEARCH_TIMEOUT_MS}; SET LOCAL jit = off`);
-        return (await connection.query<Row>(text, values)).rows;
+        return work(connection);
       });
     } catch (error) {
       const QUERY_CANCELED = '57014';
@@ -384,108 +394,69 @@ export class HistoryRepository {
   }
 }
 
-/** The conditions that are set; `$n` is the place of each value. */
-class Conditions {
-  readonly parts: string[] = [];
+/** Before every message, by id and by time. */
+const START: MessagePlace = { id: -1n, createdAt: new Date(0) };
 
-  constructor(readonly values: unknown[] = []) {}
+/** SQL: ids of the first `limit` messages that the filter leaves without regard to its words, in the order of {@link orderOf}. */
+function nearestOf(strata: Strata | null, filter: MessageFilter, values: unknown[], limit: number): string {
+  if (strata) return newestOfStrata(strata, filter, values, limit);
+  return `SELECT m.id FROM messages m ${where(messageConditions(filter, values))} ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
+}
 
-  add(value: unknown, condition: (place: string) => string): void {
-    if (value === undefined) return;
-    this.values.push(value);
-    this.parts.push(condition(`$${this.values.length}`));
+/** SQL: the same of those that have its words. */
+async function idsOf(connection: Queryable, filter: MessageFilter, values: unknown[], limit: number): Promise<string> {
+  const search = parseSearch(filter.words ?? '');
+  const strata = await strataOf(connection, filter);
+  if (isEmpty(search)) return nearestOf(strata, filter, values, limit);
+  if (search.terms.length === 0) {
+    return `SELECT m.id FROM messages m ${where(messageConditions(filter, values), textConditions(search.exact, values))}
+             ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
   }
+  if (!(await areFew(connection, strata, filter))) return byWords(filter, search, values, limit);
+  // One after the other, until the page is full.
+  const texts = textConditions(search.exact, values);
+  return `SELECT n.id FROM (${nearestOf(strata, filter, values, NEAREST)}) n
+           CROSS JOIN LATERAL (
+             SELECT FROM message_words w WHERE w.message_id = n.id AND w.words @@ ${wordsQuery(search.terms, values)} OFFSET 0) w
+           CROSS JOIN LATERAL (${texts.parts.length > 0 ? `SELECT FROM messages m ${where(texts)} AND m.id = n.id` : 'SELECT'} OFFSET 0) t
+           LIMIT ${limit}`;
+}
 
-  also(condition: string): void {
-    this.parts.push(condition);
+/** SQL: `count` of the messages that the filter means, and whether more may be beyond those that were looked at (`cut`). */
+async function countingOf(connection: Queryable, filter: MessageFilter, values: unknown[]): Promise<string> {
+  const search = parseSearch(filter.words ?? '');
+  const strata = await strataOf(connection, filter);
+  const most = COUNTED + 1;
+  if (search.terms.length === 0 || (await areFew(connection, strata, filter))) {
+    const nearest = nearestOf(strata, filter, values, most);
+    const { parts } = wordsConditions(search, values);
+    if (parts.length === 0) return `SELECT count(*) AS count FROM (${nearest}) m`;
+    return `SELECT count(*) FILTER (WHERE ${parts.join(' AND ')}) AS count, count(*) = ${most} AS cut
+              FROM messages m WHERE m.id IN (${nearest})`;
   }
+  const found = `SELECT message_id AS id FROM message_words w WHERE w.words @@ ${wordsQuery(search.terms, values)} LIMIT ${most}`;
+  const rest = where(messageConditions(filter, values), textConditions(search.exact, values));
+  if (rest === '') return `SELECT count(*) AS count FROM (${found}) m`;
+  return `WITH found AS MATERIALIZED (${found})
+          SELECT count(*) AS count, (SELECT count(*) FROM found) = ${most} AS cut FROM found JOIN messages m USING (id) ${rest}`;
 }
 
-function where(...conditions: Conditions[]): string {
-  const parts = conditions.flatMap((some) => some.parts);
-  return parts.length > 0 ? `WHERE ${parts.join(' AND ')}` : '';
+/** Whether the filter leaves so few messages without regard to its words that each can be looked at. */
+async function areFew(connection: Queryable, strata: Strata | null, filter: MessageFilter): Promise<boolean> {
+  const values: unknown[] = [];
+  if (messageConditions(filter).parts.length === 0) return false;
+  const { rows } = await connection.query<{ count: bigint }>(
+    `SELECT count(*) AS count FROM (${nearestOf(strata, filter, values, NEAREST + 1)}) m`,
+    values,
+  );
+  return rows[0]!.count <= NEAREST;
 }
-
-/** In the order of time; when the message is gone by now, earlier than the one before it. */
-function earlierThan(place: string): string {
-  const time = `(SELECT b.created_at FROM messages b WHERE b.id <= ${place} ORDER BY b.id DESC LIMIT 1)`;
-  return `(m.created_at, m.id) < (${time}, ${place})`;
-}
-
-function orderOf(filter: MessageFilter): string {
-  return byTime(filter) ? 'm.created_at DESC, m.id DESC' : 'm.id DESC';
-}
-
-function byTime({ from, to }: MessageFilter): boolean {
-  return from !== undefined || to !== undefined;
-}
-
-/**
- * SQL: ids of the newest messages that have the words. The planner is not left to guess whether to go through the
- * history from its end or to fetch and sort every place of the words: when they are frequent one by one and rare
- * together it guesses wrong, and reads all of the history. Nor whether to look at the messages of these places before
- * they are sorted: only so many are looked at, newest first, as it takes to fill the page.
- */
-function byWords(
-  filters: Conditions,
-  texts: Conditions,
-  terms: SearchTerm[],
-  filter: MessageFilter,
-  limit: number,
-): string {
-  const query = wordsQuery(terms, filters.values);
-  const wordsAlone = filters.parts.length + texts.parts.length === 0;
-  const last = `ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
-  const isShort = `(SELECT count(*) FROM recent) < ${limit} AND EXISTS (SELECT FROM messages m ${where(filters)} OFFSET ${NEWEST})`;
-  const places = `SELECT w.message_id AS id FROM message_words w WHERE w.words @@ ${query}`;
-  const newest = wordsAlone
-    ? `SELECT m.id
-         FROM (SELECT message_id AS id, words FROM message_words ORDER BY message_id DESC LIMIT ${NEWEST}) m
-        WHERE m.words @@ ${query}`
-    : `SELECT m.id
-         FROM (SELECT m.id, m.created_at, m.text FROM messages m ${where(filters)} ORDER BY ${orderOf(filter)} LIMIT ${NEWEST}) m
-        CROSS JOIN LATERAL (SELECT FROM message_words w WHERE w.message_id = m.id AND w.words @@ ${query} OFFSET 0) w
-        ${where(texts)}`;
-  // OFFSET 0 keeps the planner out of a query.
-  const all = wordsAlone
-    ? `SELECT m.id FROM (${places} OFFSET 0) m WHERE ${isShort}`
-    : byTime(filter)
-      ? `SELECT m.id FROM (${places} OFFSET 0) w JOIN messages m USING (id) ${where(filters, texts)} AND ${isShort}`
-      : `SELECT m.id
-           FROM (${places} AND ${isShort} ORDER BY w.message_id DESC OFFSET 0) w
-          CROSS JOIN LATERAL (SELECT m.id FROM messages m ${where(filters, texts)} AND m.id = w.id OFFSET 0) m`;
-  return `
-    WITH recent AS MATERIALIZED (${newest} ${last}), older AS (${all} ${wordsAlone || byTime(filter) ? last : `ORDER BY w.id DESC LIMIT ${limit}`})
-    SELECT id FROM recent UNION SELECT id FROM older`;
-}
-
-/**
- * SQL: what the vector of a message must match. The stem of a word stands for the word, too, unless it is one of those
- * that have none (`the`, `и`).
- */
-function wordsQuery(terms: SearchTerm[], values: unknown[]): string {
-  const alternatives = terms.map(({ word, prefix, forms }) => {
-    const asItStands = `$${values.push(`'${word}'${prefix ? ':*' : ''}`)}::tsquery`;
-    if (!forms) return asItStands;
-    const stem = `plainto_tsquery('russian', $${values.push(word)})`;
-    return prefix ? `(${asItStands} || ${stem})` : `CASE WHEN numnode(${stem}) > 0 THEN ${stem} ELSE ${asItStands} END`;
-  });
-  return `(${alternatives.join(' && ')})`;
-}
-
-function messageConditions(filter: MessageFilter): Conditions {
-  const conditions = new Conditions();
-  const stored = filter.state === 'sending' ? 'queued' : filter.state;
-  conditions.add(stored, (place) => `m.state = ${place}::"MessageState"`);
-  if (filter.state === 'sending') conditions.also(SENDING);
-  if (filter.state === 'queued') conditions.also(`NOT ${SENDING}`);
-  conditions.add(filter.direction, (place) => `m.direction = ${place}::"Direction"`);
-  conditions.add(filter.chatId, (place) => `m.chat_id = ${place}`);
-  conditions.add(filter.portalId, (place) => `m.portal_id = ${place}`);
-  conditions.add(filter.botId, (place) => `m.bot_id = ${place}`);
-  conditions.add(filter.from, (place) => `m.created_at >= ${place}`);
-  conditions.add(filter.to, (place) => `m.created_at <= ${place}`);
-  conditions.add(filter.before, (place) => (byTime(filter) ? earlierThan(place) : `m.id < ${place}`));
+function replayableConditions(filter: MessageFilter): Conditions {
+  const conditions = messageConditions(filter);
+  conditions.also(`m.state IN ('failed', 'uncertain')`);
+  if (filter.portalId !== undefined) {
+    conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
+  }
   return conditions;
 }
 

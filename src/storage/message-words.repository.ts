@@ -34,16 +34,32 @@ export class MessageWordsRepository {
     return rows[0]!.id;
   }
 
+  /** Id up to which {@link fillSome} has been at work; 0: nowhere. */
+  async mark(): Promise<bigint> {
+    const { rows } = await this.db.query<{ mark: bigint }>(
+      `SELECT mark FROM background_migrations WHERE name = 'words'`,
+    );
+    return rows[0]?.mark ?? 0n;
+  }
+
+  async setMark(id: bigint): Promise<void> {
+    await this.db.query(
+      `INSERT INTO background_migrations (name, mark) VALUES ('words', $1)
+       ON CONFLICT (name) DO UPDATE SET mark = greatest(background_migrations.mark, excluded.mark)`,
+      [id],
+    );
+  }
+
   /**
-   * Looks at up to `batch` messages from `newest` down and enters those that are missing. Returns the id to go on
-   * with, null at the end of the history. May be done by several replicas at a time.
+   * Looks at up to `batch` messages from `newest` down, as far as they are above `mark`, and enters those that are
+   * missing. Returns the id to go on with, null at the end. May be done by several replicas at a time.
    */
-  async fillSome(newest: bigint, batch: number): Promise<bigint | null> {
+  async fillSome(newest: bigint, batch: number, mark = 0n): Promise<bigint | null> {
     const { rows } = await this.db.query<{ id: bigint; text: string | null }>(
       `SELECT m.id, CASE WHEN m.text <> '' AND NOT EXISTS (SELECT FROM message_words w WHERE w.message_id = m.id)
                          THEN m.text END AS text
-         FROM messages m WHERE m.id <= $1 ORDER BY m.id DESC LIMIT $2`,
-      [newest, batch],
+         FROM messages m WHERE m.id <= $1 AND m.id > $3 ORDER BY m.id DESC LIMIT $2`,
+      [newest, batch, mark],
     );
     const missing = rows.flatMap(({ id, text }) => (text === null ? [] : [{ id, words: searchableWords(text) }]));
     if (missing.length > 0) {

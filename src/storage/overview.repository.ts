@@ -12,7 +12,7 @@ import type {
   OperatorName,
   PortalState,
 } from './prisma/client.js';
-import type { ShownState } from './history.repository.js';
+import type { ShownState } from './message-filter.js';
 
 /** Messages of one portal, bot, direction and state. */
 export interface MessageCount {

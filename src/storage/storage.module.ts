@@ -8,6 +8,7 @@ import { AccessKeysRepository } from './access-keys.repository.js';
 import { ApplicationsRepository } from './applications.repository.js';
 import { AttachmentsRepository } from './attachments.repository.js';
 import { AuditRepository } from './audit.repository.js';
+import { BackgroundMigrationsService } from './background-migrations.service.js';
 import { BotsRepository } from './bots.repository.js';
 import { ChatsRepository } from './chats.repository.js';
 import { DialogTitlesRepository } from './dialog-titles.repository.js';
@@ -102,6 +103,7 @@ const REPOSITORIES: Provider[] = [
         return new AdminKey(value, file);
       },
     },
+    BackgroundMigrationsService,
     ...REPOSITORIES,
   ],
   exports: [DatabaseService, EncryptionService, AdminKey, ...REPOSITORIES],

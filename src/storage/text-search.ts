@@ -25,6 +25,11 @@ export interface Search {
   exact: string[];
 }
 
+/** Nothing is searched for. */
+export function isEmpty({ terms, exact }: Search): boolean {
+  return terms.length + exact.length === 0;
+}
+
 /**
  * The words under which a text is found: lower case, `ё` as `е`, each once, separated by one space. A word with a
  * digit is there with all of its ends, and a grouped number also as one, so that any part of an order or phone

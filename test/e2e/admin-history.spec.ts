@@ -137,7 +137,9 @@ describe('messages of every kind', () => {
     await database.query('UPDATE messages SET deleted_at = now() WHERE id = $1', [id]).finally(() => database.end());
     const again = await admin('POST', `/messages/${id}/retry`);
     expect([again.status, again.json.code]).toEqual([409, 'taken_back']);
-    expect((await admin('POST', '/messages/retry', {})).json).toEqual({ retried: 0 });
+    for (const body of [{ dryRun: true }, {}]) {
+      expect((await admin('POST', '/messages/retry', body)).json).toEqual({ retried: 0 });
+    }
     expect((await admin('POST', `/messages/${id}/discard`)).json).toEqual({ discarded: 1 });
   });
 
@@ -149,6 +151,10 @@ describe('messages of every kind', () => {
     const file = { name: 'plan.txt', mime: 'text/plain', content: Buffer.from('the plan') };
     operator().sends('tg:901', { text: 'See', files: [file] });
     const { id } = await newest('outbound', ({ state, text }) => state === 'failed' && text === 'See');
+    const dry = { dryRun: true, state: 'failed,uncertain', direction: 'outbound' };
+    expect((await admin('POST', '/messages/retry', dry)).json).toEqual({ retried: 1 });
+    expect((await admin('POST', '/messages/retry', { ...dry, direction: 'inbound' })).json).toEqual({ retried: 0 });
+    expect(await detail(id)).toMatchObject({ state: 'failed', attempts: 1 });
     expect((await admin('POST', `/messages/${id}/retry`)).json).toEqual({ retried: 1 });
     await newest('outbound', ({ state, text }) => state === 'delivered' && text === 'See');
     expect(client().inbox.at(-1)).toMatchObject({ caption: 'See', document: { file_name: 'plan.txt' } });

@@ -158,6 +158,58 @@ describe('an export', () => {
   });
 });
 
+describe('a list', () => {
+  const page = async (query: string): Promise<Item> => {
+    const { status, json, text } = await admin('GET', query);
+    expect(status, text).toBe(200);
+    return { ...json, said: json.items.map(({ text: words }: Item) => Number(/^stored (\d+)/.exec(words)?.[1])) };
+  };
+
+  it('opens around a message and goes both ways from there', async () => {
+    const { rows } = await sql(`SELECT id, created_at FROM messages WHERE text LIKE 'stored 6000,%'`);
+    const [{ id, created_at: at }] = rows;
+    const times = `&from=${new Date(at.getTime() - 3_600_000).toISOString()}`;
+    for (const filter of ['', '&direction=inbound', times]) {
+      const middle = await page(`/messages?limit=5&around=${id}${filter}`);
+      expect(middle.said).toEqual([6002, 6001, 6000, 5999, 5998]);
+      const older = await page(`/messages?limit=5&cursor=${middle.nextCursor}${filter}`);
+      expect(older.said).toEqual([5997, 5996, 5995, 5994, 5993]);
+      const newer = await page(`/messages?limit=5&cursor=${middle.previousCursor}${filter}`);
+      expect(newer.said).toEqual([6007, 6006, 6005, 6004, 6003]);
+      expect((await page(`/messages?limit=5&cursor=${newer.nextCursor}${filter}`)).said).toEqual(middle.said);
+      expect((await page(`/messages?limit=5&cursor=${older.previousCursor}${filter}`)).said).toEqual(middle.said);
+    }
+    const last = await page(`/chats/500001/messages?limit=4&around=${id}`);
+    expect(last.said).toEqual([6020, 6010, 6000, 5990]);
+    expect((await page(`/messages?limit=1&around=${id}`)).said).toEqual([6000]);
+    expect((await page(`/messages?limit=4&around=${id}&state=failed,uncertain`)).items).toEqual([]);
+  });
+
+  it('ends on both sides', async () => {
+    const [newest] = (await page('/messages?limit=1')).items;
+    const top = await page(`/messages?limit=4&around=${newest.id}`);
+    expect([top.items.length, top.previousCursor]).toEqual([4, null]);
+    const bottom = await page(`/messages?limit=4&around=1`);
+    expect([bottom.items.at(-1).id, bottom.nextCursor]).toEqual(['1', null]);
+    expect(await page('/messages?limit=1')).not.toHaveProperty('previousCursor');
+    const { status } = await admin('GET', `/messages?cursor=${top.nextCursor.slice(2)}`);
+    expect(status).toBe(400);
+  });
+
+  it('says how many there are when it is asked', async () => {
+    const counted = async (query: string) => {
+      const { count, more } = await page(`/messages?limit=1&count=1${query}`);
+      return { count, more };
+    };
+    expect(await counted('')).toEqual({ count: STORED + 2, more: false });
+    expect(await counted('&direction=inbound&state=delivered,failed')).toEqual({ count: STORED + 2, more: false });
+    expect(await counted('&state=failed,uncertain')).toEqual({ count: 0, more: false });
+    expect(await counted('&chat=500001')).toEqual({ count: STORED / 10, more: false });
+    expect(await counted('&from=2026-01-01T00:00:00Z')).toEqual({ count: 10_000, more: true });
+    expect(await page('/messages?limit=1')).not.toHaveProperty('count');
+  });
+});
+
 describe('statistics', () => {
   it('count the traffic of the last day', async () => {
     const { status, json } = await admin('GET', `/statistics?portal=${portalId}`);

@@ -85,6 +85,21 @@ describe('the port', () => {
   });
 });
 
+describe('a database of another major version', () => {
+  it('is left alone, and whoever starts is told how to take it along', async () => {
+    await (await start({ fast: true })).stop();
+    const file = path.join(dataDir, 'postgres', 'cluster', 'PG_VERSION');
+    const ours = (await readFile(file, 'utf8')).trim();
+    await writeFile(file, '15\n');
+    const error = (await start().catch((reason: unknown) => reason)) as Error;
+    expect(error.message).toContain('was made by PostgreSQL 15');
+    expect(error.message).toContain(`brings PostgreSQL ${ours}`);
+    expect(error.message).toMatch(/pg_dump --format=custom .*\n.*mv .*cluster.*\n.*pg_restore/);
+    await writeFile(file, `${ours}\n`);
+    await (await start({ fast: true })).stop();
+  });
+});
+
 describe('two programs on one folder', () => {
   it('the second is told so and does not disturb the first', async () => {
     const first = await hold();

@@ -9,6 +9,7 @@ import type { MigrationList } from '@prisma/schema-engine-wasm/schema_engine_bg'
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { offlineAdapter, schemaEngine } from '../../prisma/schema-engine.mjs';
+import { runBackgroundMigrations } from '../../src/storage/background-migrations.js';
 import {
   applyMigrations,
   MigrationError,
@@ -83,6 +84,7 @@ describe('agreement with prisma migrate deploy', () => {
 
   it('the tables are those of schema.prisma and of the hand-written SQL, nothing else', async () => {
     await applyMigrations(database.url);
+    await runBackgroundMigrations(database.directUrl);
     const byHand = await createTestDatabase({ empty: true });
     try {
       const engine = await schemaEngine(await readFile(schemaFile, 'utf8'), offlineAdapter);

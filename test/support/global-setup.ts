@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
+import { runBackgroundMigrations } from '../../src/storage/background-migrations.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
 import { applyMigrations } from '../../src/storage/migration-runner.js';
 import { PgBouncer } from './pgbouncer.js';
@@ -40,6 +41,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const migrated = new URL(url);
   migrated.pathname = template;
   await applyMigrations(migrated.href);
+  await runBackgroundMigrations(migrated.href);
   const pooler = process.env.TEST_POOLED ? await PgBouncer.before(url) : undefined;
   project.provide('postgresUrl', url);
   project.provide('databasesUrl', pooler?.through(url) ?? url);
