@@ -42,6 +42,7 @@ describe('what goes in one request', () => {
     expect(run(false, edit('e'), words('a'))).toEqual(['e']);
     expect(run(false, line('l'), photo('p'), words('a'))).toEqual(['p']);
     expect(run(true, words('a'), photo('p'), line('l'))).toEqual(['a', 'p']);
+    expect(run(true, words('a'), photo('p'), photo('q'), words('b'))).toEqual(['a', 'p']);
     expect(run(false, line('l'), line('m'))).toEqual([]);
   });
 });

@@ -39,6 +39,22 @@ describe('a group commit', () => {
     expect(kept).toEqual([1, 3]);
   });
 
+  it('does not try one by one what took the database too long, nor what is left once it is away', async () => {
+    const tried: number[][] = [];
+    const fail = (error: Error & { code?: string }) => Promise.reject(error);
+    const group = new GroupCommit<number>((items) => {
+      tried.push(items);
+      if (items.includes(0)) return fail(Object.assign(new Error('statement timeout'), { code: '57014' }));
+      if (items.length > 1) return fail(new Error('bad'));
+      return items[0] === 2 ? fail(new Error('Connection terminated')) : Promise.resolve();
+    });
+    const outcomes = async (items: number[]) =>
+      (await Promise.allSettled(items.map((item) => group.add(item)))).map(({ status }) => status);
+    expect(await outcomes([0, 1])).toEqual(['rejected', 'rejected']);
+    expect(await outcomes([1, 2, 3, 4])).toEqual(['fulfilled', 'rejected', 'rejected', 'rejected']);
+    expect(tried).toEqual([[0, 1], [1, 2, 3, 4], [1], [2]]);
+  });
+
   it('goes on after a failure', async () => {
     let broken = true;
     const group = new GroupCommit<number>(async () => {

@@ -44,10 +44,20 @@ export class GroupCommit<Item> {
     this.running--;
   }
 
-  /** One bad item must not refuse its neighbours. */
+  /** One bad item must not refuse its neighbours. Once the database is away, they need not be tried. */
   private async oneByOne(batch: typeof this.waiting): Promise<void> {
+    let away: unknown;
     for (const { item, resolve, reject } of batch) {
-      await this.commit([item]).then(resolve, reject);
+      if (away) reject(away);
+      else {
+        await this.commit([item]).then(
+          () => resolve(),
+          (error: unknown) => {
+            if (isStorageUnavailable(error)) away = error;
+            reject(error);
+          },
+        );
+      }
     }
   }
 }
