@@ -323,12 +323,11 @@ async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[])
       [jsonb(learned)],
     );
   }
-  const answered = await Promise.all(
-    accepted.map(async (row, ord) => {
-      const chat = row.quoted && chats[ord];
-      return chat ? findQuoted(connection, chat.id, row) : null;
-    }),
-  );
+  const answered: Awaited<ReturnType<typeof findQuoted>>[] = [];
+  for (const [ord, row] of accepted.entries()) {
+    const chat = row.quoted && chats[ord];
+    answered.push(chat ? await findQuoted(connection, chat.id, row) : null);
+  }
   const work = await insertMessages(
     connection,
     accepted.map((row, ord): NewMessage => {
