@@ -32,12 +32,12 @@ export class BotsRepository {
   }
 
   async find(id: bigint): Promise<Bot | null> {
-    const [bot] = await this.select('WHERE id = $1', [id]);
+    const [bot] = await this.select('WHERE id = $1', [id], 'bot');
     return bot ?? null;
   }
 
   async findByKey(key: string): Promise<Bot | null> {
-    const [bot] = await this.select('WHERE key = $1', [key]);
+    const [bot] = await this.select('WHERE key = $1', [key], 'bot_by_key');
     return bot ?? null;
   }
 
@@ -156,8 +156,8 @@ export class BotsRepository {
     });
   }
 
-  private async select(which: string, values: unknown[] = []): Promise<Bot[]> {
-    const { rows } = await this.db.query<Bot>(`SELECT ${BOT} FROM bots ${which}`, values);
+  private async select(which: string, values: unknown[] = [], name?: string): Promise<Bot[]> {
+    const { rows } = await this.db.query<Bot>(`SELECT ${BOT} FROM bots ${which}`, values, { name });
     return rows;
   }
 }

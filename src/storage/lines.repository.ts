@@ -27,10 +27,11 @@ export class LinesRepository {
   }
 
   async find(portalId: bigint, lineId: string): Promise<Line | null> {
-    const { rows } = await this.db.query<Line>(`SELECT ${LINE} FROM lines WHERE portal_id = $1 AND line_id = $2`, [
-      portalId,
-      lineId,
-    ]);
+    const { rows } = await this.db.query<Line>(
+      `SELECT ${LINE} FROM lines WHERE portal_id = $1 AND line_id = $2`,
+      [portalId, lineId],
+      { name: 'line' },
+    );
     return rows[0] ?? null;
   }
 

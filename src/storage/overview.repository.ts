@@ -404,7 +404,7 @@ export class OverviewRepository {
       `SELECT portal_id AS of, ${SEEN[table]} FROM ${table} WHERE portal_id = ANY($1::bigint[]) ORDER BY ${order}`,
       [portalIds],
     );
-    return (portalId) => rows.filter(({ of }) => of === portalId).map(({ of: _, ...row }) => row as unknown as Row);
+    return (portalId) => rows.filter(({ of }) => of === portalId).map(({ of: _of, ...row }) => row as Row);
   }
 }
 

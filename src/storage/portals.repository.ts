@@ -51,14 +51,18 @@ export class PortalsRepository {
   constructor(private readonly db: DatabaseService) {}
 
   async findById(id: bigint): Promise<PortalRecord | undefined> {
-    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE id = $1`, [id]);
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE id = $1`, [id], {
+      name: 'portal',
+    });
     return rows[0];
   }
 
   async findByMemberId(memberId: string): Promise<PortalRecord | undefined> {
-    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE member_id = $1`, [
-      memberId,
-    ]);
+    const { rows } = await this.db.query<PortalRecord>(
+      `SELECT ${COLUMNS} FROM portals WHERE member_id = $1`,
+      [memberId],
+      { name: 'portal_by_member' },
+    );
     return rows[0];
   }
 

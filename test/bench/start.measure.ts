@@ -22,10 +22,9 @@ export function startTimes(context: BenchContext): Promise<Figure[]> {
     const figure = (what: string, samples: number[]): Figure => {
       return { id: 'P9', what, unit: 'ms', value: median(samples), count: samples.length };
     };
-    const target = { atMost: 1_500 };
     return [
-      { ...figure('start to ready, existing database', starts), target },
-      { ...figure('start to ready, empty database (all migrations)', empty), target },
+      { ...figure('start to ready, existing database', starts), target: { atMost: 1_500 } },
+      { ...figure('start to ready, empty database (all migrations)', empty), target: { atMost: 5_000 } },
       figure('restart: SIGTERM to ready again', restarts),
     ];
   });

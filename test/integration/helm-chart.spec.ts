@@ -100,4 +100,17 @@ describe('the Helm chart', () => {
     const deployment = templates.find(({ name }) => name === 'deployment.yaml')!.text;
     for (const [, path] of deployment.matchAll(/^\s+path: (\S+)$/gm)) expect(Object.keys(paths)).toContain(path);
   });
+
+  it('runs an image that starts the program as npm does, within the memory that it grants', () => {
+    const file = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8');
+    const { start } = (JSON.parse(file('package.json')) as { scripts: { start: string } }).scripts;
+    const dockerfile = file('Dockerfile');
+    const [, options] = /NODE_OPTIONS="([^"]*)"/.exec(dockerfile)!;
+    const command = JSON.parse(/^CMD (.*)$/m.exec(dockerfile)![1]!) as string[];
+    expect([command[0], options, ...command.slice(1)].join(' ')).toBe(start);
+    const [, heapMiB] = /--max-old-space-size=(\d+)/.exec(options!)!;
+    const { resources } = values as { resources: { limits: { memory: string } } };
+    // The rest is code, young objects, buffers: some 100 MiB.
+    expect(Number(heapMiB) + 100).toBeLessThan(parseInt(resources.limits.memory, 10));
+  });
 });

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -7,6 +8,10 @@ import { fileURLToPath } from 'node:url';
 export type RunningProgram = Pick<Program, keyof Program>;
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+/** The program as `npm start` runs it. */
+const [, ...COMMAND] = (
+  JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8')) as { scripts: { start: string } }
+).scripts.start.split(' ');
 
 export const DEFAULT_ADMIN_KEY = 'test-admin-key';
 
@@ -71,7 +76,7 @@ export class ProgramClient {
   }
 }
 
-/** The real program, `node dist/main.js`, as a process of its own; everything else about it goes through HTTP. */
+/** The real program, `npm start` without npm, as a process of its own; everything else about it goes through HTTP. */
 export class Program extends ProgramClient {
   /** Lines of its log, as printed. */
   readonly log: string[] = [];
@@ -112,7 +117,7 @@ export class Program extends ProgramClient {
   ): Promise<Program> {
     const port = environment.PORT ?? String(await freePort());
     const adminKey = environment.ADMIN_API_KEY ?? DEFAULT_ADMIN_KEY;
-    const child = spawn(process.execPath, ['--enable-source-maps', 'dist/main.js'], {
+    const child = spawn(process.execPath, COMMAND, {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH,
