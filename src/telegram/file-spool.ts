@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
+import { Semaphore } from '../common/semaphore.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { OperatorSide } from '../relay/operator-side.js';
 import { openTemporaryFile } from './temporary-file.js';
@@ -42,23 +43,25 @@ export class SpooledFile {
  */
 @Injectable()
 export class FileSpool {
-  private readonly underWay = new Map<bigint, number>();
-  private all = 0;
+  private readonly all = new Semaphore(MESSAGES);
+  private readonly ofBots = new Map<bigint, Semaphore>();
 
   constructor(private readonly operators: OperatorSide) {}
 
   /** The right to fetch the files of one message; null: not now. The caller gives it back. */
   enter(botId: bigint): (() => void) | null {
-    const ofBot = this.underWay.get(botId) ?? 0;
-    if (this.all >= MESSAGES || ofBot >= MESSAGES_PER_BOT) return null;
-    this.all++;
-    this.underWay.set(botId, ofBot + 1);
-    return () => {
-      this.all--;
-      const left = this.underWay.get(botId)! - 1;
-      if (left === 0) this.underWay.delete(botId);
-      else this.underWay.set(botId, left);
+    const ofBot = this.ofBots.get(botId) ?? new Semaphore(MESSAGES_PER_BOT);
+    const leaveBot = ofBot.tryEnter();
+    const leaveAll = leaveBot && this.all.tryEnter();
+    const leave = () => {
+      leaveAll?.();
+      leaveBot?.();
+      if (ofBot.isEmpty) this.ofBots.delete(botId);
     };
+    if (leaveBot) this.ofBots.set(botId, ofBot);
+    if (leaveAll) return leave;
+    leave();
+    return null;
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
-import { Turnstile } from '../common/turnstile.js';
+import { Semaphore } from '../common/semaphore.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { FileLinks } from '../relay/file-links.js';
 import { AttachmentsRepository, type ClientFile } from '../storage/attachments.repository.js';
@@ -52,8 +52,8 @@ interface Located {
 @Injectable()
 export class FilesService {
   private readonly logger = new Logger(FilesService.name);
-  private readonly turnstile = new Turnstile(PLACES, LONGEST_LINE);
-  private readonly large = new Turnstile(LARGE_PLACES, LONGEST_LINE);
+  private readonly places = new Semaphore(PLACES, LONGEST_LINE);
+  private readonly large = new Semaphore(LARGE_PLACES, LONGEST_LINE);
 
   constructor(
     private readonly links: FileLinks,
@@ -95,13 +95,13 @@ export class FilesService {
   private async locate(token: string, over: AbortSignal): Promise<Located> {
     const file = await this.find(token);
     if (!file) throw new Problem(404, 'no_such_file', 'This link leads to no file.');
-    await this.enter(this.turnstile, over);
+    await this.enter(this.places, over);
     const { files } = await this.botOf(file);
     return { file, files, located: await this.asked(file, over, files.locate(file.telegramFileId, over)) };
   }
 
-  private async enter(turnstile: Turnstile, over: AbortSignal): Promise<void> {
-    if (await turnstile.enter(LONGEST_WAIT_MS, over)) return;
+  private async enter(places: Semaphore, over: AbortSignal): Promise<void> {
+    if (await places.enter(LONGEST_WAIT_MS, over)) return;
     throw new Problem(503, 'too_many_files', 'Too many files are under way. Try again in a moment.', {
       retryAfter: 10,
     });

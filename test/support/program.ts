@@ -132,7 +132,13 @@ export class Program extends ProgramClient {
       detached: ownGroup && process.platform !== 'win32',
     });
     const program = new Program(`http://127.0.0.1:${port}`, adminKey, child);
-    if (waitMs > 0) await program.ready(waitMs);
+    try {
+      if (waitMs > 0) await program.ready(waitMs);
+    } catch (error) {
+      // Nobody has it, so nobody would end it.
+      await program.kill();
+      throw error;
+    }
     return program;
   }
 

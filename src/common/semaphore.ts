@@ -1,13 +1,24 @@
 /** Lets so many in at once; who comes later waits in line, first come, first served. */
-export class Turnstile {
+export class Semaphore {
   private inside = 0;
   private readonly line = new Set<() => void>();
 
   constructor(
     private readonly places: number,
     /** How many may wait. */
-    private readonly longestLine: number,
+    private readonly longestLine = 0,
   ) {}
+
+  get isEmpty(): boolean {
+    return this.inside === 0;
+  }
+
+  /** Takes a place that is free now, and answers how to give it back, once; null: there is none. */
+  tryEnter(): (() => void) | null {
+    if (this.inside >= this.places) return null;
+    this.inside++;
+    return () => this.leave();
+  }
 
   /**
    * Holds a place until `over`. False: there was none within `waitMs` milliseconds, the line is too long, or it was
