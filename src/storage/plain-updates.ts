@@ -59,14 +59,15 @@ WITH said AS MATERIALIZED (
     AS r(ord int, batch int, event_source text, event_key text, bot_id bigint, external_id text, external_user_id text,
          telegram_chat_id bigint, thread_id bigint, title text, first_name text, last_name text, username text,
          language text, telegram_message_id bigint, words text, attachments jsonb, ${SAID.types})
-), ${places}, new_keys AS (
-  INSERT INTO processed_events (source, key)
-  SELECT event_source, event_key FROM said s JOIN places p ON p.id = s.bot_id WHERE ${accepted} ORDER BY 1, 2
+), ${places}, once AS MATERIALIZED (
+  SELECT DISTINCT ON (s.event_source, s.event_key) s.*, p.portal_id
+    FROM said s JOIN places p ON p.id = s.bot_id WHERE ${accepted} ORDER BY s.event_source, s.event_key, s.ord
+), new_keys AS (
+  INSERT INTO processed_events (source, key) SELECT event_source, event_key FROM once ORDER BY 1, 2
   ON CONFLICT DO NOTHING RETURNING source, key
 ), fresh AS MATERIALIZED (
   SELECT s.*, nextval(pg_get_serial_sequence('messages', 'id')) AS id
-    FROM (SELECT s.*, p.portal_id FROM said s JOIN new_keys k ON (k.source, k.key) = (s.event_source, s.event_key)
-            JOIN places p ON p.id = s.bot_id ORDER BY s.ord) s
+    FROM (SELECT o.* FROM once o JOIN new_keys k ON (k.source, k.key) = (o.event_source, o.event_key) ORDER BY o.ord) s
 ), chats AS (
   INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id, type, title,
                                first_name, last_name, username, language, state, last_inbound_at)
@@ -131,15 +132,11 @@ export async function acceptPlain(
   connection: Queryable,
   batches: UpdateBatch[],
 ): Promise<Intake & { lost: UpdateBatch[] }> {
-  const updates = new Map<string, PlainUpdate & { batch: number }>();
-  batches.forEach((batch, index) => {
-    for (const update of batch.updates as PlainUpdate[]) {
-      // Of one that comes twice the first counts.
-      const key = `${index}/${update.botId}/${update.updateId}`;
-      if (!updates.has(key)) updates.set(key, { ...update, batch: index });
-    }
-  });
-  const said = jsonb([...updates.values()].map(plainRow));
+  const said = jsonb(
+    batches
+      .flatMap(({ updates }, batch) => (updates as PlainUpdate[]).map((update) => ({ batch, update })))
+      .map(({ batch, update }, ord) => ({ ord, batch, ...plainRow(update) })),
+  );
   const polls = batches.flatMap(({ poll }, batch) => (poll ? pollRow(poll, batch) : []));
   const { rows } = await (polls.length > 0
     ? connection.query<Kept>(KEEP_POLLED, [said, jsonb(polls)])
@@ -154,11 +151,9 @@ export async function acceptPlain(
   return { endpoints, accepted, duplicates: given - accepted, lost };
 }
 
-function plainRow({ batch, ...update }: PlainUpdate & { batch: number }, ord: number) {
+function plainRow(update: PlainUpdate) {
   const { botId, chat, said } = update;
   return {
-    ord,
-    batch,
     event_source: updateSource(botId),
     event_key: String(update.updateId),
     bot_id: botId,

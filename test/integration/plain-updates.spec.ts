@@ -109,6 +109,18 @@ describe('one statement keeps plain words', () => {
     }
   });
 
+  it('once, whether they come again in one batch, in several that came together, or at the same time', async () => {
+    const hello = update(1, ANN, 'hello');
+    const together = [[hello, hello], [update(2, BOB, 'x')], [hello]].map((updates) => ({ updates }));
+    expect(await intake.acceptUpdates(together)).toMatchObject({ accepted: 2, duplicates: 2 });
+    await Promise.all(
+      Array.from({ length: 10 }, () => intake.acceptUpdates([...together, { updates: [update(3, BOB, 'y')] }])),
+    );
+    const { messages, deliveries } = await contents(storage.db);
+    expect(messages).toHaveLength(3);
+    expect(deliveries).toHaveLength(3);
+  });
+
   it('of a bot that serves no line too', async () => {
     await storage.db.query(`UPDATE bots SET portal_id = NULL, line_id = NULL`);
     expect(await intake.acceptClientUpdates([update(1, ANN, 'hello')])).toEqual({
@@ -197,6 +209,17 @@ describe('batches of several bots', () => {
     expect(taken).toMatchObject({ endpoints: ['portal:1'], accepted: 3, duplicates: 0 });
     expect(await texts()).toEqual(['reply 2', 'to 1', 'to 2']);
     expect(await offsets()).toEqual([6, 6, null, null]);
+  });
+
+  it('keep what a lost poll brought as well, from the one whose lease holds', async () => {
+    const [batch] = await polled();
+    const stale = {
+      ...batch!,
+      poll: { ...batch!.poll!, lease: { ...batch!.poll!.lease, fence: 0n }, nextOffset: 99n },
+    };
+    const taken = await intake.acceptUpdates([stale, batch!, stale]);
+    expect(taken).toEqual({ endpoints: ['portal:1'], accepted: 1, duplicates: 0, lost: [stale, stale] });
+    expect((await offsets())[0]).toBe(6);
   });
 
   it('move no offset when nothing was kept', async () => {
