@@ -50,11 +50,14 @@ export function median(samples: readonly number[]): number {
 export function meets(figure: Figure): boolean | undefined {
   const { value, latency, target } = figure;
   if (!target) return undefined;
+  const ratio = ratioOf(figure);
+  // A baseline of nothing is no measure.
+  if (ratio !== undefined && !Number.isFinite(ratio)) return false;
   const { atLeast = -Infinity, atMost = Infinity, timesBaseline = 0, p50 = Infinity, p99 = Infinity } = target;
   return (
     value >= atLeast &&
     value <= atMost &&
-    (ratioOf(figure) ?? Infinity) >= timesBaseline &&
+    (ratio ?? Infinity) >= timesBaseline &&
     (latency?.p50 ?? 0) <= p50 &&
     (latency?.p99 ?? 0) <= p99
   );
