@@ -2,7 +2,7 @@
  * SQLSTATE classes and codes that say "not now": connection trouble, no room for more connections, shutting down, a
  * statement or a lock that took too long.
  */
-const SQLSTATES = /^(08...|57P0[1-5]|53...|25006|58030|57014|55P03)$/;
+const SQLSTATES = /^(08...|57P0[1-5]|53...|25006|58030|55P03)$/;
 const SOCKET_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',

@@ -44,7 +44,8 @@ describe('a group commit', () => {
     const fail = (error: Error & { code?: string }) => Promise.reject(error);
     const group = new GroupCommit<number>((items) => {
       tried.push(items);
-      if (items.includes(0)) return fail(Object.assign(new Error('statement timeout'), { code: '57014' }));
+      if (items.includes(0))
+        return fail(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }));
       if (items.length > 1) return fail(new Error('bad'));
       return items[0] === 2 ? fail(new Error('Connection terminated')) : Promise.resolve();
     });

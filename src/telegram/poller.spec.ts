@@ -17,6 +17,7 @@ it('asks for the same updates again until they are committed', async () => {
   const api = {
     polls: { getUpdates },
     calls: { deleteWebhook: () => Promise.resolve(true) },
+    by: () => api,
   } as unknown as BotApi;
   const acceptPolled = (_bot: unknown, _updates: unknown, { nextOffset }: { nextOffset: bigint }) => {
     kept.push(nextOffset);

@@ -7,6 +7,7 @@ import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import { LanesRepository } from '../../src/storage/lanes.repository.js';
 import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
+import { BULK } from '../../src/storage/outbox.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
@@ -131,7 +132,7 @@ describe('claims of one process', () => {
       operatorMessage(7, 12, 'answer'),
     ]);
     await storage.db.query(
-      `UPDATE lanes SET priority = 1000, due_at = now() - interval '1 day'
+      `UPDATE lanes SET priority = ${BULK}, due_at = now() - interval '1 day'
          FROM chat_links c WHERE c.id = chat_id AND channel = 'outbound' AND c.external_id <> 'tg:12'`,
     );
     expect(await lanes.withWorkDue(['bot:1'])).toEqual(['bot:1']);
@@ -141,7 +142,7 @@ describe('claims of one process', () => {
     expect(await lanes.withWorkDue(['bot:1'])).toEqual([]);
   });
 
-  it('take among live lanes the more urgent, unless another waits longer than its head start', async () => {
+  it('take among lanes of one kind the more urgent, unless another waits longer than its head start', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'urgent'), update(2, 11, 'can wait')]);
     const age = (externalId: string, priority: number, seconds: number) =>
       storage.db.query(
@@ -149,12 +150,12 @@ describe('claims of one process', () => {
            FROM chat_links c WHERE c.id = chat_id AND c.external_id = $1`,
         [externalId, priority, seconds],
       );
-    await age('tg:10', 0, 1);
-    await age('tg:11', 5, 5);
+    await age('tg:10', 5, 1);
+    await age('tg:11', 9, 4);
     expect(words(await ask(portal, 1))).toEqual(['urgent']);
     await storage.db.query(`UPDATE deliveries SET state = 'queued'`);
-    await age('tg:10', 0, 1);
-    await age('tg:11', 5, 7);
+    await age('tg:10', 5, 1);
+    await age('tg:11', 9, 6);
     expect(words(await ask(portal, 1))).toEqual(['can wait']);
   });
 });

@@ -111,7 +111,8 @@ describe.each([
   },
   {
     what: 'a report of delivery',
-    lanes: () => [lane(1, { kind: 'status' }, ofOperator)],
+    // Long enough to leave without a permit that words have left.
+    lanes: () => [lane(1, { kind: 'status', queuedAt: new Date(0) }, ofOperator)],
     method: 'imconnector.send.status.delivery',
   },
 ])('$what', ({ lanes, method }) => {
