@@ -149,18 +149,16 @@ function renderQuote(rich: RichText): string {
   return lines.join('\n');
 }
 
-/** Nested marks stay nested when they are cut at the ends of a line. */
+/** Marks that are cut at the ends of a line may cover the same words now, and nest as such marks always do. */
 function lineOf({ marks }: RichText, start: number, text: string): RichText {
   if (text === '') return { text, marks: [] };
   const end = start + text.length;
   const inLine = marks.filter((mark) => mark.offset < end && mark.offset + mark.length > start);
-  return {
-    text,
-    marks: inLine.map((mark) => {
-      const offset = Math.max(mark.offset, start);
-      return { ...mark, offset: offset - start, length: Math.min(mark.offset + mark.length, end) - offset };
-    }),
-  };
+  const cut = inLine.map((mark) => {
+    const offset = Math.max(mark.offset, start);
+    return { ...mark, offset: offset - start, length: Math.min(mark.offset + mark.length, end) - offset };
+  });
+  return normalise({ text, marks: cut });
 }
 
 /** Tags around words. The marks are nested, so a stack of what is open is enough. */

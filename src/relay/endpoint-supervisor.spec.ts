@@ -122,3 +122,30 @@ it('gives up endpoints that it took without ever hearing of it, and takes them a
   expect(table.released.sort()).toEqual(bots(41, 45).map(({ endpoint }) => endpoint));
   expect(driven(supervisor)).toBe(45);
 });
+
+it('keeps what it takes while a heartbeat, which does not know of it yet, is under way', async () => {
+  const table = new Endpoints();
+  const { supervisor } = begin(table);
+  await vi.advanceTimersByTimeAsync(3_000);
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  const beat = table.heartbeat.bind(table);
+  const take = table.acquire.bind(table);
+  table.heartbeat = async () => {
+    const found = await beat();
+    await pause(900);
+    return found;
+  };
+  // Asked for before the heartbeat, committed after its snapshot.
+  table.acquire = async (owner) => {
+    await pause(700);
+    return take(owner);
+  };
+  const drivenAt: number[] = [];
+  for (let second = 0; second < 40; second++) {
+    table.free.push(...bots(100 + second, 100 + second));
+    await vi.advanceTimersByTimeAsync(990);
+    drivenAt.push(driven(supervisor));
+  }
+  expect(drivenAt).toEqual(drivenAt.toSorted((a, b) => a - b));
+  expect(table.released).toEqual([]);
+});

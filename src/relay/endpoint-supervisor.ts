@@ -154,16 +154,18 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     const since = performance.now();
     const { acquisitions } = this;
     const leases = new Map((await this.endpoints.heartbeat(this.instance)).map((lease) => [lease.endpoint, lease]));
+    // What was taken while the heartbeat was under way may be missing from its answer.
+    const complete = acquisitions % 2 === 0 && acquisitions === this.acquisitions;
     for (const [endpoint, owned] of this.owned) {
       const lease = leases.get(endpoint);
       if (lease && lease.fence === owned.lease.lease.fence) {
         owned.lease.prolong(since);
-      } else if (owned.lease.since < since) {
+      } else if (owned.lease.since < since && (lease || complete)) {
         this.logger.warn({ endpoint }, 'Another replica drives this endpoint now');
         this.lose(owned);
       }
     }
-    if (acquisitions % 2 === 1 || acquisitions !== this.acquisitions) return;
+    if (!complete) return;
     for (const [endpoint, lease] of leases) {
       // Taken, but the answer never came: nobody drives it, and this heartbeat would keep it from everybody.
       if (!this.owned.has(endpoint) && !this.ending.has(endpoint)) {

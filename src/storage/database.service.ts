@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import {
   Pool,
@@ -40,6 +41,18 @@ export interface StatementOptions {
    * looking at them.
    */
   name?: string;
+  /** The same, under a name that is made of the text: which is one of a few. */
+  prepared?: boolean;
+}
+
+const namesByText = new Map<string, string>();
+
+/** The name under which PostgreSQL knows a statement; undefined: it is to have none. */
+function nameOf(text: string, { name, prepared }: StatementOptions): string | undefined {
+  if (name !== undefined || !prepared) return name;
+  let made = namesByText.get(text);
+  if (made === undefined) namesByText.set(text, (made = createHash('sha256').update(text).digest('base64url')));
+  return made;
 }
 
 /** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
@@ -156,11 +169,12 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     if (!this.ownSessions)
       return this.transaction((connection) => connection.query<Row>(text, values, options), { limitMs: HOT_LIMIT_MS });
     const statement = { text, values, query_timeout: HOT_LIMIT_MS };
-    if (options.name === undefined || !this.named) return this.pool.query<Row>(statement as QueryConfig);
+    const name = nameOf(text, options);
+    if (name === undefined || !this.named) return this.pool.query<Row>(statement as QueryConfig);
     const connection = await this.pool.connect();
     let misnamed = false;
     try {
-      return await connection.query<Row>({ ...statement, name: options.name } as QueryConfig);
+      return await connection.query<Row>({ ...statement, name } as QueryConfig);
     } catch (error) {
       misnamed = this.isMisnamed(error);
       if (!misnamed) throw error;
@@ -176,11 +190,12 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
    * Runs `work` in one transaction and returns its result after the commit. A deadlock, a serialisation failure or
    * a reference to what was just erased is run again, up to three times; everything else rolls back and is thrown. After
    * `limitMs` milliseconds the connection is closed and "Connection terminated" thrown: somebody waits who must hear that
-   * it takes too long; each statement is then ended by PostgreSQL before {@link HOT_LIMIT_MS}.
+   * it takes too long; each statement is then ended by PostgreSQL before {@link HOT_LIMIT_MS}. `prepared`: all of its
+   * statements are, as {@link StatementOptions} says.
    */
   async transaction<Result>(
     work: (connection: Queryable) => Promise<Result>,
-    { limitMs }: { limitMs?: number } = {},
+    { limitMs, prepared = false }: { limitMs?: number; prepared?: boolean } = {},
   ): Promise<Result> {
     const begin = limitMs === undefined ? BEGIN_PATIENT : this.ownSessions ? BEGIN_HOT_IN_OWN_SESSION : BEGIN_HOT;
     let named = true;
@@ -191,8 +206,10 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
       try {
         await connection.query(begin);
         const result = await work({
-          query: (text, values, { name } = {}) =>
-            connection.query({ text, values: values ?? [], name: named && this.named ? name : undefined }),
+          query: (text, values, options) => {
+            const name = named && this.named ? nameOf(text, { prepared, ...options }) : undefined;
+            return connection.query({ text, values: values ?? [], name });
+          },
         });
         await connection.query('COMMIT');
         return result;

@@ -56,6 +56,7 @@ export class DialogReportsRepository {
          LEFT JOIN bots b ON false LEFT JOIN lines o ON false
         ORDER BY d.id`,
       [limit, busy, CLAIM_SECONDS],
+      { prepared: true },
     );
     return rows.map((row) => {
       const { line, dialog, known, ...claim } = row;

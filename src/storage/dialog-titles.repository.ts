@@ -32,6 +32,7 @@ export class DialogTitlesRepository {
           AND c.dialog_title IS DISTINCT FROM c.title AND (c.dialog_title IS NOT NULL OR c.type <> 'private')
         LIMIT $2`,
       [portalId, limit],
+      { prepared: true },
     );
     return rows;
   }

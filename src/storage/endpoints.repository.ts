@@ -24,6 +24,7 @@ export class EndpointsRepository {
          FROM (SELECT id FROM endpoints WHERE owner = $1 AND expires_at > '-infinity' ORDER BY id FOR NO KEY UPDATE) mine
         WHERE e.id = mine.id RETURNING e.id, e.fence`,
       [owner, LEASE_SECONDS],
+      { prepared: true },
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
   }
@@ -60,6 +61,7 @@ export class EndpointsRepository {
        )
        SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
       [owner, LEASE_SECONDS, limit],
+      { prepared: true },
     );
     return rows.map((row) => ({ endpoint: row.id, owner, fence: row.fence }));
   }
@@ -88,6 +90,7 @@ export class EndpointsRepository {
               THEN ceil((SELECT count FROM known)::numeric / (others.count + 1))::int END AS share
          FROM others`,
       [instance, SEEN_SECONDS],
+      { prepared: true },
     );
     return rows[0]!.share ?? Infinity;
   }

@@ -16,7 +16,7 @@ import { noteSessions, type SessionNews } from './sessions.js';
 import type { Poll, UpdateBatch } from './update-batch.js';
 
 /** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
-const PATIENCE = { limitMs: 5_000 };
+const PATIENCE = { limitMs: 5_000, prepared: true };
 
 /**
  * The way in: everything that one network said becomes rows in one transaction — dedupe, chat link, message,

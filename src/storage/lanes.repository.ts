@@ -71,6 +71,7 @@ export class LanesRepository {
        )
        SELECT id AS endpoint FROM due WHERE NOT ${isPausedBot('due.id')}`,
       [endpoints],
+      { prepared: true },
     );
     return rows.map((row) => row.endpoint);
   }
@@ -157,6 +158,7 @@ export class LanesRepository {
         STATUS_HEADS,
         requests.map(({ limit, bulk = limit }) => bulk),
       ],
+      { prepared: true },
     );
     return byRequest(requests, rows);
   }
@@ -218,6 +220,7 @@ export class LanesRepository {
        )
        SELECT DISTINCT endpoint FROM freed WHERE endpoint <> ''`,
       [...leaseColumns(leases), ...claimColumns(known)],
+      { prepared: true },
     );
     return rows.map((row) => row.endpoint);
   }
@@ -241,6 +244,7 @@ export class LanesRepository {
          LEFT JOIN deliveries d ON d.lane_id = t.id AND d.state = 'sending' LEFT JOIN messages m ON m.id = d.message_id
         ORDER BY t.id, d.seq`,
       [leases.map(({ endpoint }) => endpoint), ...claimColumns(known), INTERRUPTED_AT_ONCE],
+      { prepared: true },
     );
     return byRequest(leases, rows);
   }
@@ -252,7 +256,10 @@ export class LanesRepository {
    * nothing, when another replica has taken over one of the endpoints.
    */
   settle(settlements: EndpointSettlements[], instance: string): Promise<string[]> {
-    return this.db.transaction((connection) => settle(connection, settlements, instance), { limitMs: HOT_LIMIT_MS });
+    return this.db.transaction((connection) => settle(connection, settlements, instance), {
+      limitMs: HOT_LIMIT_MS,
+      prepared: true,
+    });
   }
 
   /**

@@ -11,10 +11,10 @@ import { changedByOperator, reviseByFoundChanges, reviseByOperator } from './rev
 /** Keeps operators' edits and deletions. To be called in a transaction. */
 export async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {
   const fresh = await firstSeen(connection, changes);
-  await lockPlaces(connection, fresh);
+  const lockedChats = await lockPlaces(connection, fresh);
   const work: NewDelivery[] = [];
   for (const change of fresh) {
-    const message = await changedByOperator(connection, change);
+    const message = await changedByOperator(connection, change, lockedChats);
     if (message) work.push(...(await reviseByOperator(connection, message, change)));
     else await insertEvent(connection, change);
   }
@@ -28,18 +28,18 @@ export async function acceptFound(
   { messages, changes }: { messages: OperatorMessageRow[]; changes: OperatorChangeRow[] },
   asOf: Date,
 ): Promise<Intake> {
-  await lockPlaces(connection, changes);
+  const lockedChats = await lockPlaces(connection, changes);
   const work = [
-    ...(await reviseByFoundChanges(connection, changes, asOf)),
+    ...(await reviseByFoundChanges(connection, changes, { asOf, lockedChats })),
     ...(await lostReports(connection, messages)),
   ];
   await appendDeliveries(connection, work);
   return intakeOf(work, 0, 0);
 }
 
-/** Chats and lanes are locked before the messages that change; see lock-order.ts. */
-async function lockPlaces(connection: Queryable, changes: OperatorChangeRow[]): Promise<void> {
-  if (changes.length === 0) return;
+/** Chats and lanes are locked before the messages that change; see lock-order.ts. Returns the chats. */
+async function lockPlaces(connection: Queryable, changes: OperatorChangeRow[]): Promise<bigint[]> {
+  if (changes.length === 0) return [];
   const { rows } = await connection.query<{ chat_id: bigint }>(
     `SELECT DISTINCT m.chat_id FROM unnest($1::bigint[], $2::text[]) AS r(portal_id, bitrix_message_id)
        JOIN messages m ON (m.portal_id, m.bitrix_message_id) = (r.portal_id, r.bitrix_message_id)
@@ -49,4 +49,5 @@ async function lockPlaces(connection: Queryable, changes: OperatorChangeRow[]): 
   const chats = rows.map(({ chat_id }) => chat_id);
   await lockChats(connection, chats);
   await lockLanes(connection, chats);
+  return chats;
 }

@@ -139,8 +139,8 @@ export async function acceptPlain(
   );
   const polls = batches.flatMap(({ poll }, batch) => (poll ? pollRow(poll, batch) : []));
   const { rows } = await (polls.length > 0
-    ? connection.query<Kept>(KEEP_POLLED, [said, jsonb(polls)])
-    : connection.query<Kept>(KEEP_PUSHED, [said]));
+    ? connection.query<Kept>(KEEP_POLLED, [said, jsonb(polls)], { prepared: true })
+    : connection.query<Kept>(KEEP_PUSHED, [said], { prepared: true }));
   const { held, accepted, endpoints, seen_chats, seen_messages } = rows[0]!;
   await markSeen(
     connection,

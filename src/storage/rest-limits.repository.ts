@@ -52,6 +52,7 @@ export class RestLimitsRepository {
          SET until = greatest(bucket.until, clock_timestamp()) + $2::float8 * interval '1 ms'
        RETURNING (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 - $3::float8 AS wait`,
       [portalId, permits * bucket.intervalMs, bucket.toleranceMs],
+      { prepared: true },
     );
     return Math.max(0, Math.ceil(rows[0]?.wait ?? 0));
   }
@@ -83,6 +84,7 @@ export class RestLimitsRepository {
        SELECT (SELECT permits FROM taken) AS permits,
               EXISTS (SELECT FROM rest_limits WHERE portal_id = $1 AND method = '') AS known`,
       [portalId, max, bucket.intervalMs, bucket.toleranceMs, keep],
+      { prepared: true },
     );
     if (rows[0]!.known) return rows[0]!.permits ?? 0;
     await this.db.query(
@@ -97,6 +99,7 @@ export class RestLimitsRepository {
     await this.db.query(
       `UPDATE rest_limits SET until = until - $2::float8 * interval '1 ms' WHERE portal_id = $1 AND method = ''`,
       [portalId, permits * intervalMs],
+      { prepared: true },
     );
   }
 

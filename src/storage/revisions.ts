@@ -168,25 +168,45 @@ export async function deleteByClient(
   return work;
 }
 
-/** The message that an operator changed, or null when it is none of ours (a client's, or of another connector). */
-export async function changedByOperator(connection: Queryable, change: OperatorChangeRow): Promise<Changed | null> {
-  const { rows } = await connection.query<Changed>(
-    `SELECT ${CHANGED_COLUMNS} FROM messages m
-      WHERE m.portal_id = $1 AND m.bitrix_message_id = $2 AND m.direction = 'outbound' AND m.chat_id IS NOT NULL
-      ORDER BY m.id DESC LIMIT 1 FOR UPDATE`,
-    [change.portalId, change.bitrixMessageId],
-  );
-  return rows[0] ?? null;
+/** The chat of a message was not locked, because the message came a moment ago: the transaction is to be run again. */
+class CameMeanwhile extends Error {
+  override readonly name = 'CameMeanwhile';
+  /** SQLSTATE "serialization_failure": after a new look nothing is in the way. */
+  readonly code = '40001';
 }
 
 /**
- * Keeps changes that were found in the dialogs, as they were after `asOf`; most of them are known. A message that was
+ * The message that an operator changed, or null when it is none of ours (a client's, or of another connector). The chats
+ * of the changes are locked, which these are: no message is waited for that somebody holds who waits for its chat.
+ */
+export async function changedByOperator(
+  connection: Queryable,
+  change: OperatorChangeRow,
+  lockedChats: bigint[],
+): Promise<Changed | null> {
+  const message = `FROM messages m
+      WHERE m.portal_id = $1 AND m.bitrix_message_id = $2 AND m.direction = 'outbound'`;
+  const { rows } = await connection.query<Changed>(
+    `SELECT ${CHANGED_COLUMNS} ${message} AND m.chat_id = ANY($3::bigint[]) ORDER BY m.id DESC LIMIT 1 FOR UPDATE`,
+    [change.portalId, change.bitrixMessageId, lockedChats],
+  );
+  if (rows[0]) return rows[0];
+  const { rowCount } = await connection.query(`SELECT ${message} AND m.chat_id IS NOT NULL LIMIT 1`, [
+    change.portalId,
+    change.bitrixMessageId,
+  ]);
+  if (rowCount) throw new CameMeanwhile(`Message ${change.bitrixMessageId} came while it was changed`);
+  return null;
+}
+
+/**
+ * Keeps changes that were found in the dialogs, as they were after `asOf`; most of them are known. `lockedChats`: theirs. A message that was
  * changed since then is left to the next look, because the change found may be older than that.
  */
 export async function reviseByFoundChanges(
   connection: Queryable,
   changes: OperatorChangeRow[],
-  asOf: Date,
+  { asOf, lockedChats }: { asOf: Date; lockedChats: bigint[] },
 ): Promise<NewDelivery[]> {
   if (changes.length === 0) return [];
   const isNews = (message: Changed, change: OperatorChangeRow): boolean => {
@@ -213,7 +233,7 @@ export async function reviseByFoundChanges(
   for (const { ord } of rows.filter((row) => isNews(row, changes[row.ord]!))) {
     const change = changes[ord]!;
     // Locked now: an event may have told of it meanwhile.
-    const message = await changedByOperator(connection, change);
+    const message = await changedByOperator(connection, change, lockedChats);
     if (message && isNews(message, change)) work.push(...(await reviseByOperator(connection, message, change)));
   }
   return work;

@@ -49,6 +49,7 @@ export class TokensRepository {
        WHERE portal_id = $1 AND state = 'valid' AND (is_admin OR is_installer)
        ORDER BY is_installer DESC, refreshed_at DESC, id`,
       [portalId],
+      { prepared: true },
     );
     return rows.map((row) => this.open(row));
   }
