@@ -10,7 +10,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Most of them wait for the program most of the time, whatever the number of cores.
-    maxWorkers: 8,
+    maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
     // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
     expect: { poll: { timeout: 20_000 } },
