@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { pauseAnswers } from './answer-pauses.js';
 import { acceptUpdates } from './client-updates.js';
-import { DatabaseService, isRepeatable, type Queryable } from './database.service.js';
+import { DatabaseService, HOT_LIMIT_MS, isRepeatable, type Queryable } from './database.service.js';
 import { heldLeases } from './endpoints.repository.js';
 import { insertEvent } from './event-records.js';
 import { NOTHING, sumOf, type Intake } from './intake.js';
@@ -17,6 +17,10 @@ import type { Poll, UpdateBatch } from './update-batch.js';
 
 /** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
 const PATIENCE = { limitMs: 5_000, prepared: true };
+
+/** Whoever polls keeps nobody waiting: what is cut off is only asked for again. */
+const patienceFor = (batches: UpdateBatch[]) =>
+  batches.every(({ poll }) => poll !== undefined) ? { ...PATIENCE, limitMs: HOT_LIMIT_MS } : PATIENCE;
 
 /**
  * The way in: everything that one network said becomes rows in one transaction — dedupe, chat link, message,
@@ -46,7 +50,7 @@ export class IntakeRepository {
     const intakes: (Intake & { lost: UpdateBatch[] })[] = [];
     if (plain.length > 0) intakes.push(await this.acceptPlainBatches(plain));
     if (other.length > 0) {
-      intakes.push(await this.db.transaction((connection) => acceptBatches(connection, other), PATIENCE));
+      intakes.push(await this.db.transaction((connection) => acceptBatches(connection, other), patienceFor(other)));
     }
     return { ...sumOf(intakes), lost: intakes.flatMap(({ lost }) => lost) };
   }
@@ -56,7 +60,7 @@ export class IntakeRepository {
       return await acceptPlain(this.db, batches);
     } catch (error) {
       if (!isRepeatable(error)) throw error;
-      return this.db.transaction((connection) => acceptPlain(connection, batches), PATIENCE);
+      return this.db.transaction((connection) => acceptPlain(connection, batches), patienceFor(batches));
     }
   }
 

@@ -12,6 +12,9 @@ import { eventSource, firstSeen } from './processed-events.js';
 import { findQuoted, type Answered } from './quotes.js';
 import { tellOfWaits } from './settlement.js';
 
+/** Begins the `url` of a file that is known by its id; see the column. */
+const BY_ID = 'disk:';
+
 /** Keeps operators' messages. To be called in a transaction. */
 export async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[]): Promise<Intake> {
   await lockBotsOfPortals(
@@ -22,8 +25,12 @@ export async function acceptMessages(connection: Queryable, rows: OperatorMessag
     connection,
     rows.map((row) => ({ row, source: eventSource(row.portalId), key: `${row.connector}:${row.bitrixMessageId}` })),
   );
-  if (fresh.length === 0) return { ...NOTHING, duplicates: rows.length };
   const accepted = fresh.map(({ row }) => row);
+  await bringLinks(
+    connection,
+    rows.filter((row) => !accepted.includes(row)),
+  );
+  if (accepted.length === 0) return { ...NOTHING, duplicates: rows.length };
   const addressees = await findAddressees(connection, accepted);
   const chats = addressees.map((found) => ('chat' in found ? found.chat : null));
   const ignored = accepted.map(
@@ -86,6 +93,34 @@ export async function acceptMessages(connection: Queryable, rows: OperatorMessag
   const told = await tellOfWaits(connection, crowded);
   const intake = intakeOf(deliveries, accepted.length, rows.length - fresh.length);
   return { ...intake, endpoints: [...new Set([...intake.endpoints, ...endpoints, ...told])] };
+}
+
+/** Messages that were found in a dialog before their events came know their files by ids only; the events have links. */
+async function bringLinks(connection: Queryable, duplicates: OperatorMessageRow[]): Promise<void> {
+  const files = duplicates.flatMap(({ portalId, bitrixMessageId, said: { attachments = [] } }) =>
+    attachments.flatMap(({ kind, name, mime, size, label, url }, ordinal) =>
+      url === undefined || url.startsWith(BY_ID)
+        ? []
+        : [
+            {
+              portal_id: portalId,
+              bitrix_message_id: bitrixMessageId,
+              files: attachments.length,
+              ...{ ordinal, kind, name, mime, size, label, url },
+            },
+          ],
+    ),
+  );
+  if (files.length === 0) return;
+  await connection.query(
+    `UPDATE attachments a
+        SET kind = r.kind, name = r.name, mime = coalesce(r.mime, a.mime), size = coalesce(r.size, a.size), label = r.label, url = r.url
+       FROM jsonb_to_recordset($1::jsonb) AS r(portal_id bigint, bitrix_message_id text, files int, ordinal smallint,
+              kind text, name text, mime text, size bigint, label text, url text)
+       JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id AND m.direction = 'outbound'
+      WHERE a.message_id = m.id AND a.ordinal = r.ordinal AND m.attached = r.files AND starts_with(a.url, '${BY_ID}')`,
+    [jsonb(files)],
+  );
 }
 
 /** What was kept and goes nowhere is told where it was written. */

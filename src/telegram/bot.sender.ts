@@ -10,7 +10,7 @@ import {
 } from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
 import { concat, plain, type RichText } from '../relay/rich-text.js';
-import type { ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js';
+import type { ClaimedDelivery, ClaimedAttachment, ClaimedLane } from '../storage/claimed-lane.js';
 import { WELCOME } from '../storage/welcome.js';
 import { ChatTarget } from './chat-target.js';
 import { fileRefused, FileSpool, tooLarge } from './file-spool.js';
@@ -30,6 +30,8 @@ const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeat
 /** When other messages' files take all the room there is. */
 const ROOM_MS = 1_000;
 /** After these a message is not gone on with, or only as a repetition. */
+/** Within this time an event comes after the message of which it tells, if it comes. */
+const EVENT_COMES_MS = 10_000;
 const ENDS: ReadonlySet<UpstreamErrorKind> = new Set(['refused', 'unknown']);
 
 /** Sends what operators say and change, part by part, each part once. */
@@ -120,7 +122,7 @@ export class BotSender {
   }
 
   private async fetch(
-    { chat, signal }: Outgoing,
+    { chat, signal, delivery: { message } }: Outgoing,
     { ordinal, kind, name, url, mime, size }: ClaimedAttachment,
     leftOut: LeftOutFile[],
   ): Promise<ReadyFile | null> {
@@ -133,7 +135,7 @@ export class BotSender {
       return { ordinal, name, kind: mediaKindOf(seen), content };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      if (error.kind !== 'refused') throw notNow(error);
+      if (error.kind !== 'refused' || (error.code === 'file_needs_disk' && mayBringLinks(message))) throw notNow(error);
       leftOut.push({ ordinal, name, code: error.code, detail: error.detail });
       return null;
     }
@@ -244,6 +246,11 @@ function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
 }
 
 /** The portal's trouble is not the bot's: only this message waits for it. */
+/** It was found in the dialog before its event came, which has links to its files. */
+function mayBringLinks({ saidAt, createdAt }: ClaimedDelivery['message']): boolean {
+  return Date.now() - Math.min((saidAt ?? createdAt).getTime(), createdAt.getTime()) < EVENT_COMES_MS;
+}
+
 function notNow({ code, detail, retryAfterMs }: UpstreamError): UpstreamError {
   return new UpstreamError({
     network: 'telegram',

@@ -334,6 +334,23 @@ describe('files that cannot go', () => {
     expect(await talk.sends({ text: 'x'.repeat(2000), files })).toMatchObject({ delivered: true });
   });
 
+  it('wait a moment for the event with their links when they were found in the dialog before it', async () => {
+    const talk = new Talk();
+    const files = [file('1.jpg', portalError('refused', 'file_needs_disk'))];
+    const now = new Date();
+    const ago = (ms: number) => new Date(now.getTime() - ms);
+    expect(await talk.sends({ files, saidAt: ago(3_000), createdAt: ago(2_000) })).toMatchObject({
+      delivered: false,
+      error: { kind: 'not_sent', code: 'file_not_now' },
+    });
+    for (const times of [
+      { saidAt: ago(20_000), createdAt: ago(1_000) },
+      { saidAt: ago(-60_000), createdAt: ago(20_000) },
+    ]) {
+      expect(await talk.sends({ files, ...times })).toMatchObject({ error: { kind: 'refused' } });
+    }
+  });
+
   it('are named once, though the message took two attempts', async () => {
     const talk = new Talk();
     const files = [

@@ -137,6 +137,13 @@ async function install(): Promise<void> {
   await expect.poll(() => rows(`SELECT 1 FROM events WHERE name = 'ONAPPINSTALL'`)).not.toEqual([]);
 }
 
+/** The event of an installation has everything registered once more, after its answer. */
+async function registered(): Promise<void> {
+  for (let calls = -1; calls !== portal.calls.length; await new Promise((resolve) => setTimeout(resolve, 500))) {
+    calls = portal.calls.length;
+  }
+}
+
 /** The event as the portal would sign it. */
 const event = (name: string, data: unknown, auth: object | null = {}) => ({
   event: name,
@@ -393,6 +400,7 @@ describe('the event handler', () => {
 
   it('follows lines that are switched off or deleted', async () => {
     await install();
+    await registered();
     portal.disableConnector(CONNECTOR, '1');
     await expect.poll(() => rows(`SELECT state FROM lines`)).toEqual([{ state: 'inactive' }]);
     expect((await app.get(RegistrationService).activate(1n, '1')).ok).toBe(true);
@@ -455,6 +463,7 @@ describe('frames of a connected portal', () => {
 
   it('the settings are for administrators', async () => {
     await install();
+    await registered();
     portal.disableConnector(CONNECTOR, '1');
     const page = await portal.openSettingsFrame(card, { connector: CONNECTOR, line: '1', user: 27 });
     expect([page.status, page.html]).toEqual([403, expect.stringContaining('not_administrator')]);

@@ -218,3 +218,21 @@ describe('where events may have been lost', () => {
     expect(await pauseOf()).not.toBeNull();
   });
 });
+
+it('files of a message that was found before its event came get the links that the event brings', async () => {
+  await endHolds(storage.db);
+  const photo = { kind: 'audio', name: 'voice.ogg', label: 'voice.ogg' };
+  const withFiles = (...attachments: object[]): OperatorMessageRow => {
+    const row = operatorMessage(70, 10, 'listen');
+    return { ...row, said: { ...row.said, attachments: attachments as never } };
+  };
+  await intake.acceptOperatorMessages([withFiles({ ...photo, url: 'disk:12' }, { ...photo, url: 'disk:13' })]);
+  const links = [1, 2].map((n) => ({ ...photo, kind: 'voice', size: n, url: `https://acme.bitrix24.com/${n}` }));
+  expect(await intake.acceptOperatorMessages([withFiles(...links)])).toMatchObject({ accepted: 0, duplicates: 1 });
+  const [lane] = await claim();
+  expect(lane!.deliveries[0]!.message.attachments).toMatchObject(links);
+  // What has a link keeps it, and a message with other files is another one.
+  await intake.acceptOperatorMessages([withFiles({ ...photo, url: 'https://acme.bitrix24.com/3' })]);
+  await settle([lane!], { outcome: 'retry' });
+  expect((await claim())[0]!.deliveries[0]!.message.attachments).toMatchObject(links);
+});
