@@ -35,7 +35,8 @@ export class EndpointWorker implements Claimant {
   private readonly inFlight = new InFlight();
   private readonly traces: DeliveryTraces;
   private readonly network: 'telegram' | 'bitrix24';
-  private claims = 0;
+  /** Claims in which automatic texts had a part, from 1. */
+  private claims = 1;
   /** Nothing more, or no more automatic texts, was claimed because too much was in flight: a result makes room. */
   private full = false;
   /** When it is worth asking the driver for permits again, by `performance.now()`. */
@@ -147,11 +148,14 @@ export class EndpointWorker implements Claimant {
       this.askAt = performance.now() + Math.min(permits.retryInMs, ASK_AGAIN_MS);
       return permits.retryInMs;
     }
-    const bulkRoom = this.circuit.allowance(this.inFlight.room(this.driver, now) - KEPT_FOR_PEOPLE, now);
+    const bulkFirst = this.claims % BULK_FIRST_EVERY === 0;
+    const kept = bulkFirst ? 0 : KEPT_FOR_PEOPLE;
+    const bulkRoom = this.circuit.allowance(this.inFlight.room(this.driver, now) - kept, now);
     const bulk = Math.min(granted, permits.bulk ?? granted, Math.max(0, bulkRoom));
     this.full = bulkRoom <= 0;
     const from = Date.now();
-    const claimed = await this.claim(granted, bulk).catch((error: unknown) => {
+    if (bulk > 0) this.claims++;
+    const claimed = await this.claim(granted, bulk, bulkFirst).catch((error: unknown) => {
       this.driver.giveBack();
       throw error;
     });
@@ -163,8 +167,7 @@ export class EndpointWorker implements Claimant {
     return permits.bulk === 0 ? Math.min(bulkInMs, IDLE_MS) : (this.inFlight.agesInMs(now) ?? IDLE_MS);
   }
 
-  private claim(limit: number, bulk: number): Promise<ClaimedLane[]> {
-    const bulkFirst = ++this.claims % BULK_FIRST_EVERY === 0;
+  private claim(limit: number, bulk: number, bulkFirst: boolean): Promise<ClaimedLane[]> {
     return this.options.claims.claim({ lease: this.lease, limit, bulk, heads: this.driver.headsPerLane, bulkFirst });
   }
 
@@ -218,7 +221,7 @@ export class EndpointWorker implements Claimant {
   private async settle(settlement: LaneSettlement): Promise<void> {
     this.inFlight.records();
     const recorded = await this.options.settlements.record(this.held, settlement);
-    this.options.claims.close(settlement.lane);
+    this.options.claims.close(settlement.lane, { recorded });
     this.inFlight.recorded();
     if (recorded) this.traces.settled(settlement.lane);
     this.roomMade();

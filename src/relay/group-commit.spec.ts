@@ -41,13 +41,13 @@ describe('a group commit', () => {
 
   it('does not try one by one what took the database too long, nor what is left once it is away', async () => {
     const tried: number[][] = [];
-    const fail = (error: Error & { code?: string }) => Promise.reject(error);
-    const group = new GroupCommit<number>((items) => {
+    const group = new GroupCommit<number>(async (items) => {
       tried.push(items);
-      if (items.includes(0))
-        return fail(Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' }));
-      if (items.length > 1) return fail(new Error('bad'));
-      return items[0] === 2 ? fail(new Error('Connection terminated')) : Promise.resolve();
+      if (items.includes(0)) {
+        throw Object.assign(new Error('canceling statement due to statement timeout'), { code: '57014' });
+      }
+      if (items.length > 1) throw new Error('bad');
+      if (items[0] === 2) throw new Error('Connection terminated');
     });
     const outcomes = async (items: number[]) =>
       (await Promise.allSettled(items.map((item) => group.add(item)))).map(({ status }) => status);

@@ -26,6 +26,8 @@ export class LaneClaims {
     1,
   );
   private readonly open = new Map<ClaimedLane, Lease>();
+  /** Leases under which outcomes were given up: what is busy under them may have been sent. */
+  private readonly ended = new WeakSet<Lease>();
   /** Leases under which a claim failed, and nobody knows whether it was committed. */
   private readonly inDoubt = new Map<string, Lease>();
   private latest: Promise<unknown> = Promise.resolve();
@@ -42,8 +44,10 @@ export class LaneClaims {
     return asked.claimed;
   }
 
-  /** The lane was settled, or is another owner's to settle. */
-  close(lane: ClaimedLane): void {
+  /** The lane was settled or, not `recorded`, is another owner's to settle: nobody knows here what became of it. */
+  close(lane: ClaimedLane, { recorded }: { recorded: boolean }): void {
+    const lease = this.open.get(lane);
+    if (!recorded && lease) this.ended.add(lease);
     this.open.delete(lane);
   }
 
@@ -89,7 +93,8 @@ export class LaneClaims {
   }
 
   private async undoUnanswered(leases: Lease[]): Promise<void> {
-    this.work(await this.lanes.undoUnanswered(leases, [...this.open.keys()]));
+    const ours = leases.filter((lease) => !this.ended.has(lease));
+    this.work(await this.lanes.undoUnanswered(ours, [...this.open.keys()]));
   }
 
   private openUnder(leases: Lease[]): ClaimedLane[] {

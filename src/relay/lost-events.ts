@@ -19,7 +19,7 @@ export class LostEvents {
 
   /** Of these portals, those whose answers are still to be paused. */
   unpausedOf(portalIds: Iterable<bigint>): bigint[] {
-    return [...new Set(portalIds)].filter((id) => this.lossOf(id) > (this.pausedFor.get(id) ?? 0));
+    return [...new Set(portalIds)].filter((id) => this.lossOf(id) > this.pauseOf(id));
   }
 
   /** Everything that is still to be paused; null: nothing. */
@@ -37,6 +37,11 @@ export class LostEvents {
         this.pausedFor.set(suspect, Math.max(number, this.pausedFor.get(suspect) ?? 0));
       }
     };
+  }
+
+  /** A portal that came after all were paused is not paused for what was lost before. */
+  private pauseOf(portalId: bigint): number {
+    return Math.max(this.pausedFor.get('all') ?? 0, this.pausedFor.get(portalId) ?? 0);
   }
 
   private lossOf(portalId: bigint): number {

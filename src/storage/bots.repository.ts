@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { BOT, columnOf } from './columns.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { botEndpoint, NOWHERE, portalEndpoint } from './endpoint-id.js';
+import { lockChatsOfBot } from './lock-order.js';
 import { leaveReports, reportRemoval } from './dialog-reports.js';
 import type { Bot, BotMode, BotState } from './prisma/client.js';
 
@@ -145,6 +146,8 @@ export class BotsRepository {
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
       await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [id]);
+      await connection.query(`SELECT FROM endpoints WHERE id = $1 FOR UPDATE`, [botEndpoint(id)]);
+      await lockChatsOfBot(connection, id);
       await reportRemoval(connection, id);
       await connection.query(
         `WITH gone AS (DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.bot_id = $1 RETURNING lanes.id)
@@ -175,6 +178,7 @@ async function assignLine(
     [botId, line?.portalId ?? null, line?.lineId ?? null],
   );
   if (!rowCount) return;
+  await lockChatsOfBot(connection, botId);
   // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
   await connection.query(
     `UPDATE chat_links
@@ -185,7 +189,8 @@ async function assignLine(
   );
   // Fences count per endpoint: what is in flight must not look like a send of the new one.
   await connection.query(
-    `UPDATE lanes SET endpoint = $2, due_at = now(), busy_fence = -abs(busy_fence)
+    `UPDATE lanes SET endpoint = $2, due_at = now(), busy_fence = -abs(busy_fence),
+            busy_endpoint = CASE WHEN busy_fence IS NOT NULL THEN coalesce(busy_endpoint, endpoint) END
        FROM chat_links c
       WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
     [botId, line ? portalEndpoint(line.portalId) : NOWHERE],

@@ -114,7 +114,11 @@ export class ChatsRepository {
    * where it matters.
    */
   async doubtSessions(portalId: bigint): Promise<void> {
-    await this.db.query(`UPDATE chat_links SET dialog_open = NULL WHERE portal_id = $1 AND dialog_open`, [portalId]);
+    await this.db.query(
+      `UPDATE chat_links SET dialog_open = NULL WHERE id IN (
+         SELECT id FROM chat_links WHERE portal_id = $1 AND dialog_open ORDER BY bot_id, external_id FOR NO KEY UPDATE)`,
+      [portalId],
+    );
   }
 
   /**

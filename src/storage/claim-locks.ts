@@ -6,7 +6,7 @@ import { LeaseLostError, type Lease } from './lease.js';
 export interface ClaimLocks {
   leases: Lease[];
   lanes: ClaimedLane[];
-  /** Chats into whose `inbound` lanes a note may be appended. */
+  /** Chats into whose `inbound` or `status` lanes something may be appended. */
   notedChats: bigint[];
   /** Messages of which a portal may be told. */
   reportedMessages: bigint[];
@@ -38,7 +38,7 @@ export async function lockClaims(
      ), locked AS MATERIALIZED (
        SELECT id, claim, busy_fence FROM lanes
         WHERE (SELECT count(*) FROM chats) >= 0
-          AND (id = ANY($6::bigint[]) OR (chat_id = ANY($7::bigint[]) AND channel = 'inbound'))
+          AND (id = ANY($6::bigint[]) OR (chat_id = ANY($7::bigint[]) AND channel IN ('inbound', 'status')))
         ORDER BY chat_id, channel FOR UPDATE
      )
      SELECT id AS endpoint, NULL::bigint AS lane_id, NULL::bigint AS claim FROM held

@@ -172,15 +172,15 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     const name = nameOf(text, options);
     if (name === undefined || !this.named) return this.pool.query<Row>(statement as QueryConfig);
     const connection = await this.pool.connect();
-    let misnamed = false;
+    let failed = false;
     try {
       return await connection.query<Row>({ ...statement, name } as QueryConfig);
     } catch (error) {
-      misnamed = this.isMisnamed(error);
-      if (!misnamed) throw error;
+      failed = true;
+      if (!this.isMisnamed(error)) throw error;
     } finally {
-      // With a wrong name the connection goes as well: it would say the same of the next call.
-      connection.release(misnamed);
+      // Whatever failed, the connection goes: it may be dead in silence, or would say the same of the next name.
+      connection.release(failed);
     }
     // It was refused before anything of it was done.
     return this.pool.query<Row>(statement as QueryConfig);

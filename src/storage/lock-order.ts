@@ -59,3 +59,14 @@ export async function lockChatsOf(connection: Queryable, messageIds: bigint[]): 
     [messageIds],
   );
 }
+
+/** Keeps others from writing any chat of this bot, and its lanes, until the commit. */
+export async function lockChatsOfBot(connection: Queryable, botId: bigint): Promise<void> {
+  await connection.query(`SELECT FROM chat_links WHERE bot_id = $1 ORDER BY bot_id, external_id FOR NO KEY UPDATE`, [
+    botId,
+  ]);
+  await connection.query(
+    `SELECT FROM lanes WHERE chat_id IN (SELECT id FROM chat_links WHERE bot_id = $1) ORDER BY chat_id, channel FOR UPDATE`,
+    [botId],
+  );
+}

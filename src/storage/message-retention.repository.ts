@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from './database.service.js';
+import { lockChats } from './lock-order.js';
 import { BEHIND } from './outbox.js';
 
 /** How far the messages of a portal were looked through, and what was erased of them. */
@@ -71,6 +72,19 @@ export class MessageRetentionRepository {
  */
 async function eraseIdle(connection: Queryable, ids: bigint[]): Promise<number> {
   if (ids.length === 0) return 0;
+  const { rows: chats } = await connection.query<{ chat_id: bigint }>(
+    `SELECT DISTINCT chat_id FROM messages WHERE id = ANY($1::bigint[]) AND chat_id IS NOT NULL`,
+    [ids],
+  );
+  await lockChats(
+    connection,
+    chats.map(({ chat_id }) => chat_id),
+  );
+  await connection.query(
+    `SELECT FROM lanes WHERE id IN (SELECT lane_id FROM deliveries WHERE message_id = ANY($1::bigint[]) AND seq >= ${BEHIND})
+      ORDER BY chat_id, channel FOR UPDATE`,
+    [ids],
+  );
   const { rows } = await connection.query<{ id: bigint }>(
     `SELECT id FROM messages WHERE id = ANY($1::bigint[]) AND (state <> 'queued' OR can_wait) ORDER BY id
         FOR UPDATE SKIP LOCKED`,

@@ -45,7 +45,7 @@ const POLLS = `polls AS MATERIALIZED (
 ), ${PLACES('SELECT bot_id FROM polls')}, leases AS MATERIALIZED (
   SELECT id, owner, fence FROM endpoints
    WHERE (SELECT count(*) FROM places) > 0 AND (id, owner, fence) IN (SELECT endpoint, owner, fence FROM polls)
-   ORDER BY id FOR SHARE
+   ORDER BY id FOR KEY SHARE
 ), held AS MATERIALIZED (
   SELECT p.* FROM polls p JOIN leases l ON (l.id, l.owner, l.fence) = (p.endpoint, p.owner, p.fence)
 ), offsets AS (

@@ -62,5 +62,19 @@ async function eraseOutbox(connection: Queryable, portalId: bigint): Promise<voi
      DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
     [portalId],
   );
+  // What waits in chats of bots that have moved to another portal since: no lane may hold work without its message.
+  await connection.query(
+    `WITH theirs AS MATERIALIZED (
+       SELECT id FROM lanes
+        WHERE id IN (SELECT d.lane_id FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE m.portal_id = $1)
+        ORDER BY chat_id, channel FOR UPDATE
+     ), gone AS (
+       DELETE FROM deliveries d USING theirs t, messages m
+        WHERE d.lane_id = t.id AND m.id = d.message_id AND m.portal_id = $1 RETURNING d.lane_id
+     )
+     UPDATE lanes l SET pending = l.pending - g.deliveries
+       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE l.id = g.lane_id`,
+    [portalId],
+  );
   await connection.query(`DELETE FROM dialog_reports WHERE portal_id = $1`, [portalId]);
 }

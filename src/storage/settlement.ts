@@ -77,7 +77,7 @@ export async function settle(
     await lockClaims(connection, {
       leases: settlements.map(({ lease }) => lease),
       lanes: all.map(({ lane }) => lane),
-      notedChats: all.filter(mayBringNotes).map(({ lane }) => lane.chat.id),
+      notedChats: all.filter(mayBringReports).map(({ lane }) => lane.chat.id),
       reportedMessages: all
         .flatMap(doneIn)
         .flatMap(reportsOf)
@@ -112,8 +112,8 @@ function doneIn(settlement: LaneSettlement): Done[] {
 
 const isAgain = ({ outcome }: Settlement) => outcome === 'retry' || outcome === 'postponed';
 
-function mayBringNotes({ deliveries, silenceMs = 0 }: LaneSettlement): boolean {
-  return silenceMs > LONG_WAIT_MS || deliveries.some(({ note }) => note !== undefined);
+function mayBringReports({ deliveries, silenceMs = 0 }: LaneSettlement): boolean {
+  return silenceMs > LONG_WAIT_MS || deliveries.some(({ note, reportDelivery }) => note || reportDelivery);
 }
 
 function reportsOf({ delivery, settlement }: Done): Report[] {

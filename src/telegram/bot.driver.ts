@@ -121,7 +121,7 @@ export class BotDriver implements EndpointDriver {
 
   send(lanes: ClaimedLane[]): Promise<LaneResult>[] {
     const silenceMs = this.pace.silentMs(performance.now());
-    if (silenceMs > LONG_WAIT_MS) {
+    if (silenceMs > 0) {
       this.giveBack();
       return lanes.map((lane) => Promise.resolve(silenced(lane, silenceMs)));
     }

@@ -33,8 +33,7 @@ export class SendWindow {
   free(now: number): { all: number; nobody: number } {
     this.answers = this.answers.filter(({ at }) => now < at + WINDOW_MS);
     const all = SEND_LIMIT - this.used - this.answers.length;
-    const automatic = this.underWay.nobody + this.answersTo('nobody').length;
-    return { all, nobody: Math.min(all, SEND_LIMIT - KEPT_FOR_PEOPLE - automatic) };
+    return { all, nobody: Math.min(all, this.freeForNobody) };
   }
 
   /** The same for messages that need one place, and leave alone what is saved up for others. */
@@ -55,7 +54,7 @@ export class SendWindow {
     const wait = untilAnswer(this.answers, needed - free.all, now);
     return sentFor === 'people'
       ? wait
-      : Math.max(wait, untilAnswer(this.answersTo('nobody'), needed - free.nobody, now));
+      : Math.max(wait, untilAnswer(this.answersTo('nobody'), needed - this.freeForNobody, now));
   }
 
   /** So many are needed together: whoever needs one place leaves them free until then. */
@@ -74,6 +73,11 @@ export class SendWindow {
   answered(sentFor: SentFor, now: number): void {
     this.underWay[sentFor]--;
     this.answers.push({ at: now, sentFor });
+  }
+
+  /** Places of automatic texts that none of them takes. */
+  private get freeForNobody(): number {
+    return SEND_LIMIT - KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
   }
 
   private get used(): number {

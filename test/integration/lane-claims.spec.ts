@@ -64,7 +64,7 @@ const delivered = (lane: ClaimedLane) => ({
 /** Records that what was claimed arrived, as a worker does. */
 async function settle(lease: Lease, claimed: ClaimedLane[]): Promise<void> {
   await lanes.settle([{ lease, lanes: claimed.map(delivered) }], 'me');
-  for (const lane of claimed) claims.close(lane);
+  for (const lane of claimed) claims.close(lane, { recorded: true });
 }
 
 const tried = async () => (await storage.db.query(`SELECT state, attempts FROM deliveries ORDER BY lane_id, seq`)).rows;
