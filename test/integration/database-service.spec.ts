@@ -126,6 +126,22 @@ describe('a statement with a name', () => {
     expect(await names()).toEqual([]);
   });
 
+  it('leaves its connection when it fails, because that may be dead in silence', async () => {
+    open({ ownSessions: true });
+    const process = async () => (await service.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid;
+    const before = await process();
+    await expect(service.query('SELECT 1 / $1::int', [0], { prepared: true })).rejects.toThrow('division by zero');
+    expect(await process()).not.toBe(before);
+  });
+
+  it('may be made of its text', async () => {
+    open({ ownSessions: true });
+    const sum = (on: Queryable) => on.query('SELECT $1::int + 1 AS sum', [1]);
+    for (let run = 0; run < 2; run++) await service.transaction(sum, { prepared: true });
+    await service.transaction(sum);
+    expect(await names()).toEqual([expect.stringMatching(/^[\w-]{43}$/)]);
+  });
+
   it('goes on without it where a pooler forgets names, alone and within transactions', async () => {
     open({ ownSessions: true });
     await one();

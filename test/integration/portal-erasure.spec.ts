@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { BotsRepository } from '../../src/storage/bots.repository.js';
 import { IntakeRepository } from '../../src/storage/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
 import { ERASING, PortalErasureRepository } from '../../src/storage/portal-erasure.repository.js';
@@ -87,4 +88,27 @@ it('leaves nothing of one portal and everything of the others', async () => {
     `SELECT sum(change)::int AS messages FROM message_counts WHERE portal_id = 1`,
   );
   expect(rows).toEqual([{ messages: 0 }]);
+});
+
+it('leaves no work behind in chats of a bot that has moved: what the new portal says goes', async () => {
+  const bots = new BotsRepository(storage.db);
+  await intake.acceptClientUpdates([update(1, 10, 'hello')]);
+  await intake.acceptOperatorMessages([operatorMessage(1, 10, 'of the old portal')]);
+  const other = 2n;
+  await storage.db.query(`
+    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+    VALUES (2, 'n', 'other.bitrix24.com', 'https://other.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge')`);
+  await bots.assign(BOT, { portalId: other, lineId: '9' });
+  await storage.db.query(`UPDATE portals SET state = 'uninstalled', state_reason = $2 WHERE id = $1`, [
+    PORTAL,
+    ERASING,
+  ]);
+  const erasure = new PortalErasureRepository(storage.db);
+  while (!(await erasure.eraseSome(PORTAL)));
+  await intake.acceptOperatorMessages([{ ...operatorMessage(2, 10, 'of the new one'), portalId: other, lineId: '9' }]);
+  const { rows: waiting } = await storage.db.query(
+    `SELECT d.kind, m.text, l.pending FROM deliveries d JOIN lanes l ON l.id = d.lane_id LEFT JOIN messages m ON m.id = d.message_id
+      WHERE l.channel = 'outbound'`,
+  );
+  expect(waiting).toEqual([{ kind: 'message', text: 'of the new one', pending: 1 }]);
 });
