@@ -14,11 +14,15 @@ export const answersPaused = (p: string) =>
   `(${p}.hold_outbound_until > now()
     AND (${p}.answers_paused_since > now() - interval '${LONGEST_PAUSE_SECONDS} seconds') IS NOT FALSE)`;
 
+/** SQL: the SET of an UPDATE of `portals` that pauses answers; whoever takes a portal over begins anew. */
+export const PAUSE_ANSWERS_ANEW = `
+  hold_outbound_until = now() + interval '${PAUSE_SECONDS} seconds', answers_paused_since = now()`;
+
 /**
- * SQL: the SET of an UPDATE of `portals` that pauses answers. Where lost events follow each other and no look at the
+ * SQL: the same for an event that was lost meanwhile. Where lost events follow each other and no look at the
  * dialogs succeeds, the portal rests from pauses for as long as the longest one: half of the time answers leave.
  */
-export const PAUSE_ANSWERS = `
+const PAUSE_ANSWERS = `
   hold_outbound_until = now() + interval '${PAUSE_SECONDS} seconds',
   answers_paused_since = CASE WHEN answers_paused_since > now() - interval '${2 * LONGEST_PAUSE_SECONDS} seconds'
                               THEN answers_paused_since ELSE now() END`;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { PAUSE_ANSWERS } from './answer-pauses.js';
+import { PAUSE_ANSWERS_ANEW } from './answer-pauses.js';
 import { DatabaseService, type Queryable } from './database.service.js';
 import { LeaseLostError, type Lease } from './lease.js';
 
@@ -57,7 +57,7 @@ export class EndpointsRepository {
              WHERE NOT t.handed_over AND NOT t.is_new)
           ORDER BY id FOR NO KEY UPDATE
        ), paused AS (
-         UPDATE portals SET ${PAUSE_ANSWERS} WHERE id IN (SELECT id FROM concerned)
+         UPDATE portals SET ${PAUSE_ANSWERS_ANEW} WHERE id IN (SELECT id FROM concerned)
        )
        SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
       [owner, LEASE_SECONDS, limit],
