@@ -11,8 +11,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Most of them wait for the program most of the time, whatever the number of cores.
     maxWorkers: 6,
-    // Files share a worker's modules: loading them anew for each file cost a third of the processor time.
-    isolate: false,
     sequence: { sequencer: LongestFirst },
     // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
     expect: { poll: { timeout: 20_000 } },

@@ -382,12 +382,16 @@ describe('a message of a client that Bitrix24 refuses', () => {
     chat.client.sends('and on');
     await chat.becomes('and on', 'delivered');
 
-    const never = ({ message }: Json) => /never/.test(message?.text ?? '');
-    bridge.bitrix24.faults.next('imconnector.send.messages', { elementError: ['Incomplete data'] }, 2, never);
+    // Whichever way the note takes.
+    const never = (params: Json) => /never/.test(JSON.stringify(params));
+    const { faults } = bridge.bitrix24;
+    faults.next('imconnector.send.messages', { elementError: ['Incomplete data'] }, Infinity, never);
+    faults.next('im.message.add', { status: 400, error: 'ACCESS_ERROR', description: 'No' }, Infinity, never);
     chat.client.sends('never');
     await chat.becomes('never', 'failed');
     chat.client.sends('after it');
     await chat.becomes('after it', 'delivered');
     expect(await chat.hasNotes(1)).toEqual([told]);
+    faults.clear();
   }, 40_000);
 });
