@@ -1,5 +1,6 @@
 import type { OperatorChange, OperatorMessage } from '../relay/message.js';
 import type { ActiveDialog } from '../storage/chats.repository.js';
+import { DISK_FILE } from '../storage/intake.rows.js';
 import type { PortalRecord } from '../storage/portals.repository.js';
 import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
 import { elementsOf, fieldsOf, scalar } from './form-fields.reader.js';
@@ -76,9 +77,6 @@ export function unreported(
   }
   return found;
 }
-
-/** Stands for the link of a file that only REST gives to whoever is not signed in to the portal. */
-export const DISK_FILE = 'disk:';
 
 function asMessages(
   message: HistoryMessage,

@@ -4,8 +4,8 @@ import { RestClient } from '../bitrix/rest.client.js';
 import { bitrixError, isRecord } from '../bitrix/rest-errors.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { OperatorFile, OperatorSource } from '../relay/operator-side.js';
+import { DISK_FILE } from '../storage/intake.rows.js';
 import { PortalsRepository } from '../storage/portals.repository.js';
-import { DISK_FILE } from './dialog-history.parser.js';
 import { openPortalFile } from './portal-download.js';
 
 const DISK_METHOD = 'disk.file.get';

@@ -14,6 +14,9 @@ export interface StoredAttachment {
   url?: string;
 }
 
+/** Begins the `url` of an operator's file that is known by its id only: REST gives the link, and so may its event. */
+export const DISK_FILE = 'disk:';
+
 /** The words that a client's message answers, with who said them and when, as Telegram shows them to the client. */
 export interface QuotedWords {
   text: string;

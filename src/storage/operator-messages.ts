@@ -3,7 +3,7 @@ import type { Queryable } from './database.service.js';
 import { routeReports, type RoutedReports } from './dialog-reports.js';
 import { endpointOf } from './endpoint-id.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
-import { FOREIGN_CONNECTOR, type OperatorMessageRow } from './intake.rows.js';
+import { DISK_FILE, FOREIGN_CONNECTOR, type OperatorMessageRow } from './intake.rows.js';
 import { jsonb } from './json.js';
 import { lockBotsOfPortals, lockChats } from './lock-order.js';
 import { insertMessages, type NewMessage } from './message-rows.js';
@@ -11,9 +11,6 @@ import { appendDeliveries, orderByMessageId } from './outbox.js';
 import { eventSource, firstSeen } from './processed-events.js';
 import { findQuoted, type Answered } from './quotes.js';
 import { tellOfWaits } from './settlement.js';
-
-/** Begins the `url` of a file that is known by its id; see the column. */
-const BY_ID = 'disk:';
 
 /** Keeps operators' messages. To be called in a transaction. */
 export async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[]): Promise<Intake> {
@@ -99,7 +96,7 @@ export async function acceptMessages(connection: Queryable, rows: OperatorMessag
 async function bringLinks(connection: Queryable, duplicates: OperatorMessageRow[]): Promise<void> {
   const files = duplicates.flatMap(({ portalId, bitrixMessageId, said: { attachments = [] } }) =>
     attachments.flatMap(({ kind, name, mime, size, label, url }, ordinal) =>
-      url === undefined || url.startsWith(BY_ID)
+      url === undefined || url.startsWith(DISK_FILE)
         ? []
         : [
             {
@@ -124,7 +121,7 @@ async function bringLinks(connection: Queryable, duplicates: OperatorMessageRow[
        FROM jsonb_to_recordset($1::jsonb) AS r(portal_id bigint, bitrix_message_id text, files int, ordinal smallint,
               kind text, name text, mime text, size bigint, label text, url text)
        JOIN messages m ON m.portal_id = r.portal_id AND m.bitrix_message_id = r.bitrix_message_id AND m.direction = 'outbound'
-      WHERE a.message_id = m.id AND a.ordinal = r.ordinal AND m.attached = r.files AND starts_with(a.url, '${BY_ID}')`,
+      WHERE a.message_id = m.id AND a.ordinal = r.ordinal AND m.attached = r.files AND starts_with(a.url, '${DISK_FILE}')`,
     [jsonb(files)],
   );
 }
