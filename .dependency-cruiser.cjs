@@ -20,6 +20,66 @@ const MAY_IMPORT = {
   observability: ['config', 'common', 'storage', 'relay'],
 };
 
+/** Rooms inside the rooms: which of its neighbours each may look into, besides its room's own files. */
+const INNER = {
+  storage: {
+    secrets: [],
+    postgres: ['secrets'],
+    work: ['postgres'],
+    accounts: ['secrets', 'postgres', 'work'],
+    history: ['postgres', 'work'],
+    intake: ['postgres', 'work', 'history'],
+    erasure: ['postgres', 'work'],
+  },
+  telegram: {
+    markup: [],
+    api: [],
+    bots: ['api'],
+    files: ['api', 'bots'],
+    inbound: ['markup', 'api', 'bots'],
+    outbound: ['markup', 'api', 'files'],
+  },
+  connector: {
+    markup: [],
+    pages: [],
+    dialogs: ['markup'],
+    install: ['pages', 'dialogs'],
+    settings: ['pages', 'dialogs', 'install'],
+    events: ['markup', 'install'],
+  },
+  admin: {
+    access: [],
+    connections: ['access'],
+    history: ['access'],
+    numbers: ['access'],
+    doctor: ['access', 'numbers'],
+  },
+};
+
+const innerOneWay = Object.entries(INNER).flatMap(([room, rooms]) =>
+  Object.entries(rooms).map(([inner, mayImport]) => ({
+    name: `${room}-${inner}-looks-only-inwards`,
+    comment: `Of the rooms of src/${room}, ${inner} may import ${mayImport.join(', ') || 'none'}.`,
+    severity: 'error',
+    from: { path: `^src/${room}/${inner}/`, pathNot: '[.]spec[.]ts$' },
+    to: {
+      path: `^src/${room}/(${Object.keys(rooms)
+        .filter((other) => other !== inner && !mayImport.includes(other))
+        .join('|')})/`,
+    },
+  })),
+);
+
+/** What composes a room (its module, its drivers, routes that serve two of its rooms) stands at its top. */
+const TOP = 'module|driver|controller';
+const nobodyLooksUp = {
+  name: 'rooms-do-not-import-what-composes-them',
+  comment: 'A module, a driver or a shared route knows the inner rooms; they do not know it.',
+  severity: 'error',
+  from: { path: `^src/(${Object.keys(INNER).join('|')})/[^/]+/` },
+  to: { path: `^src/$1/[^/]+[.](${TOP})[.]ts$` },
+};
+
 const oneWay = ROOMS.map((room) => ({
   name: `${room}-looks-only-inwards`,
   comment: `src/${room} may import ${MAY_IMPORT[room].join(', ') || 'nothing else of ours'}.`,
@@ -32,6 +92,8 @@ const oneWay = ROOMS.map((room) => ({
 module.exports = {
   forbidden: [
     ...oneWay,
+    ...innerOneWay,
+    nobodyLooksUp,
     {
       name: 'no-cycles',
       comment: 'What imports itself in a circle cannot be understood, or loaded, one file at a time.',

@@ -10,7 +10,7 @@ import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.j
 import { requestValidation } from './common/request-validation.js';
 import { WEB_ASSETS_FOLDER, WEB_ASSETS_PATH } from './common/web-page.js';
 import { Environment } from './config/environment.js';
-import { SETTINGS_API } from './connector/settings-api.controller.js';
+import { SETTINGS_API } from './connector/settings/settings-api.controller.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
 import { traceRequests } from './observability/tracing.js';

@@ -8,7 +8,7 @@ import { createLogging, type Logging } from './observability/logging.js';
 import { startReport } from './observability/start-report.js';
 import { startTracing, type StopTracing } from './observability/tracing.js';
 import { AdminKey } from './storage/storage.module.js';
-import { OverviewRepository } from './storage/overview.repository.js';
+import { OverviewRepository } from './storage/history/overview.repository.js';
 
 /** How long what is under way may take to end after a signal, in milliseconds. */
 const DRAIN_MS = 10_000;

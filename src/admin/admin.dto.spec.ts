@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import { describe, expect, it } from 'vitest';
 import { Problem } from '../common/problem.js';
 import { requestValidation } from '../common/request-validation.js';
-import { LineChangeBody } from '../connector/line-change.dto.js';
+import { LineChangeBody } from '../connector/settings/line-change.dto.js';
 import {
   BotChangeBody,
   LineBody,
@@ -13,8 +13,8 @@ import {
   RetryBody,
   UndeliveredFilter,
 } from './admin.dto.js';
-import type { Caller } from './caller.js';
-import { messageFilter } from './messages.service.js';
+import type { Caller } from './access/caller.js';
+import { messageFilter } from './history/messages.service.js';
 
 const pipe = requestValidation();
 const owner: Caller = { name: 'admin', role: 'owner', portalId: null };

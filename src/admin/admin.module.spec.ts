@@ -2,7 +2,7 @@ import { RequestMethod } from '@nestjs/common';
 import { METHOD_METADATA, MODULE_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { expect, it } from 'vitest';
 import { AdminModule } from './admin.module.js';
-import { actionOf } from './audit.interceptor.js';
+import { actionOf } from './access/audit.interceptor.js';
 
 /** Every route of the module's controllers under /admin, hidden from the documents or not. */
 function routes() {

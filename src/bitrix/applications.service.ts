@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
 import { connectorIdOf, Environment, portalOriginOf } from '../config/environment.js';
-import { ApplicationsRepository } from '../storage/applications.repository.js';
-import type { Queryable } from '../storage/database.service.js';
-import { RestLimitsRepository } from '../storage/rest-limits.repository.js';
+import { ApplicationsRepository } from '../storage/accounts/applications.repository.js';
+import type { Queryable } from '../storage/postgres/database.service.js';
+import { RestLimitsRepository } from '../storage/work/rest-limits.repository.js';
 import { type HostRules, isPortalAddress } from './portal-hosts.js';
 
 /** An application of Bitrix24 whose portals we serve, without its secret. */

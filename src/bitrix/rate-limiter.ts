@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
-import { RestLimitsRepository, type Bucket } from '../storage/rest-limits.repository.js';
+import { RestLimitsRepository, type Bucket } from '../storage/work/rest-limits.repository.js';
 
 /** Requests that the network bunches up on their way must not overflow the real bucket. */
 const MARGIN = 2;

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { Cron } from '@nestjs/schedule';
-import { OauthStatesRepository } from '../storage/oauth-states.repository.js';
-import { TokensRepository, type TokenKey } from '../storage/tokens.repository.js';
+import { OauthStatesRepository } from '../storage/accounts/oauth-states.repository.js';
+import { TokensRepository, type TokenKey } from '../storage/accounts/tokens.repository.js';
 import { TokensService } from './tokens.service.js';
 
 /**

@@ -1,14 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import { DatabaseService, type Queryable } from '../storage/database.service.js';
-import { PortalsRepository, type PortalRecord } from '../storage/portals.repository.js';
+import { DatabaseService, type Queryable } from '../storage/postgres/database.service.js';
+import { PortalsRepository, type PortalRecord } from '../storage/accounts/portals.repository.js';
 import {
   TokensRepository,
   type TokenKey,
   type TokenOwner,
   type TokenPair,
   type TokenRecord,
-} from '../storage/tokens.repository.js';
+} from '../storage/accounts/tokens.repository.js';
 import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
 import { bitrixError } from './rest-errors.js';

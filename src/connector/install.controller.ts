@@ -1,10 +1,10 @@
 import { Body, Controller, Head, HttpCode, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { EventsService } from './events.service.js';
-import { FramesService } from './frames.service.js';
-import { InstallService } from './install.service.js';
-import { replyFrame } from './page-reply.js';
+import { EventsService } from './events/events.service.js';
+import { FramesService } from './install/frames.service.js';
+import { InstallService } from './install/install.service.js';
+import { replyFrame } from './install/page-reply.js';
 
 /** The "initial installation path" of the application card. */
 @ApiTags('Bitrix24')

@@ -1,11 +1,11 @@
 import { Body, Controller, Get, Head, Headers, HttpCode, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { FramesService } from './frames.service.js';
-import { InstallService } from './install.service.js';
-import { OauthCallbackService } from './oauth-callback.service.js';
-import { replyFrame } from './page-reply.js';
-import { SettingsService } from './settings.service.js';
+import { FramesService } from './install/frames.service.js';
+import { InstallService } from './install/install.service.js';
+import { OauthCallbackService } from './install/oauth-callback.service.js';
+import { replyFrame } from './install/page-reply.js';
+import { SettingsService } from './settings/settings.service.js';
 
 /** Authorisation by an administrator's browser, and the application's own page, which has the same address. */
 @ApiTags('Bitrix24')

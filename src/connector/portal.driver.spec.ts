@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { claimedChat, claimedDelivery } from '../../test/support/claimed-work.js';
 import type { HeldLease } from '../relay/endpoint-driver.js';
-import type { ClaimedLane } from '../storage/claimed-lane.js';
+import type { ClaimedLane } from '../storage/work/claimed-lane.js';
 import { PortalDriver } from './portal.driver.js';
 
 /** What the driver asked for, and the calls that it made: whether they brought a permit of the bucket. */

@@ -4,14 +4,14 @@ import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
-import type { ClaimedLane } from '../storage/claimed-lane.js';
-import type { PortalRecord, PortalsRepository } from '../storage/portals.repository.js';
-import { planCalls, type PlannedCall } from './call-plan.js';
-import type { DialogTitles } from './dialog-titles.service.js';
-import { newReading, type MessengerEvents } from './messenger-events.service.js';
-import type { MissedMessagesService } from './missed-messages.service.js';
-import { done, type PortalSender } from './portal.sender.js';
-import type { ServiceLinesSender } from './service-lines.sender.js';
+import type { ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { PortalRecord, PortalsRepository } from '../storage/accounts/portals.repository.js';
+import { planCalls, type PlannedCall } from './dialogs/call-plan.js';
+import type { DialogTitles } from './dialogs/dialog-titles.service.js';
+import { newReading, type MessengerEvents } from './events/messenger-events.service.js';
+import type { MissedMessagesService } from './events/missed-messages.service.js';
+import { done, type PortalSender } from './dialogs/portal.sender.js';
+import type { ServiceLinesSender } from './dialogs/service-lines.sender.js';
 
 /** Requests to one portal at the same time; more would only queue inside it. */
 const CALLS_IN_FLIGHT = 10;

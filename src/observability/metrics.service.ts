@@ -5,7 +5,7 @@ import { networkCalls, type NetworkCall } from '../common/spans.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
-import { OverviewRepository, type Census } from '../storage/overview.repository.js';
+import { OverviewRepository, type Census } from '../storage/history/overview.repository.js';
 
 const CHANNELS = ['inbound', 'outbound', 'status'] as const;
 const DIRECTIONS = ['inbound', 'outbound'] as const;

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
-import { OverviewRepository } from '../storage/overview.repository.js';
-import { SchemaService } from '../storage/schema.service.js';
+import { OverviewRepository } from '../storage/history/overview.repository.js';
+import { SchemaService } from '../storage/postgres/schema.service.js';
 
 /** A database that needs longer than this for `SELECT 1` cannot take messages in; milliseconds. */
 const DATABASE_LIMIT_MS = 1_000;

@@ -1,5 +1,5 @@
 import type { Environment } from '../config/environment.js';
-import type { Inventory } from '../storage/overview.repository.js';
+import type { Inventory } from '../storage/history/overview.repository.js';
 
 /** What the start-up log says once the service listens. */
 export interface StartReport {

@@ -1,6 +1,6 @@
 import type { Span } from '@opentelemetry/api';
 import { childOf, tracer, under } from '../common/spans.js';
-import type { ClaimedDelivery, ClaimedLane } from '../storage/claimed-lane.js';
+import type { ClaimedDelivery, ClaimedLane } from '../storage/work/claimed-lane.js';
 
 interface DeliverySpans {
   delivery: Span;

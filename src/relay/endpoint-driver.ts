@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedLane } from '../storage/claimed-lane.js';
-import type { LearnedChat } from '../storage/learned-chats.js';
-import type { Lease } from '../storage/lease.js';
-import type { WaitsFor } from '../storage/settlement.js';
+import type { ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { LearnedChat } from '../storage/work/learned-chats.js';
+import type { Lease } from '../storage/work/lease.js';
+import type { WaitsFor } from '../storage/work/settlement.js';
 
 /** The lease of an endpoint as its holder sees it. */
 export interface HeldLease {

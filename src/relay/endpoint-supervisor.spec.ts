@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { Subject } from 'rxjs';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, it, vi } from 'vitest';
-import type { EndpointsRepository } from '../storage/endpoints.repository.js';
-import type { LanesRepository } from '../storage/lanes.repository.js';
-import type { Lease } from '../storage/lease.js';
+import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
+import type { LanesRepository } from '../storage/work/lanes.repository.js';
+import type { Lease } from '../storage/work/lease.js';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { RelayEvents } from './relay-events.js';

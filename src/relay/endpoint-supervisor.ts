@@ -4,9 +4,9 @@ import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationB
 import { HttpAdapterHost } from '@nestjs/core';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { Environment } from '../config/environment.js';
-import { EndpointsRepository, LEASE_SECONDS } from '../storage/endpoints.repository.js';
-import { LanesRepository } from '../storage/lanes.repository.js';
-import type { Lease } from '../storage/lease.js';
+import { EndpointsRepository, LEASE_SECONDS } from '../storage/work/endpoints.repository.js';
+import { LanesRepository } from '../storage/work/lanes.repository.js';
+import type { Lease } from '../storage/work/lease.js';
 import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
 import { IntakeService } from './intake.service.js';

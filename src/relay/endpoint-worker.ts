@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import { isAutomatic, type ClaimedLane } from '../storage/claimed-lane.js';
-import type { LanesRepository } from '../storage/lanes.repository.js';
-import type { Lease } from '../storage/lease.js';
-import type { LaneSettlement, Settlement } from '../storage/settlement.js';
+import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { LanesRepository } from '../storage/work/lanes.repository.js';
+import type { Lease } from '../storage/work/lease.js';
+import type { LaneSettlement, Settlement } from '../storage/work/settlement.js';
 import { Circuit } from './circuit.js';
 import { DeliveryTraces } from './delivery-traces.js';
 import type { EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';

@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { ClientErasureRepository, type ErasurePass } from '../storage/client-erasure.repository.js';
-import { EncryptionService } from '../storage/encryption.service.js';
-import { ErasuresRepository, type ErasureRow, type ErasureTarget } from '../storage/erasures.repository.js';
+import { ClientErasureRepository, type ErasurePass } from '../storage/erasure/client-erasure.repository.js';
+import { EncryptionService } from '../storage/secrets/encryption.service.js';
+import { ErasuresRepository, type ErasureRow, type ErasureTarget } from '../storage/erasure/erasures.repository.js';
 
 /** Messages that one transaction erases, and rows that one looks at. */
 const BATCH = 1_000;

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../config/environment.js';
-import { EncryptionService } from '../storage/encryption.service.js';
+import { EncryptionService } from '../storage/secrets/encryption.service.js';
 
 /** What a link leads to: a file of a message, or the photo of a client. */
 export type LinkedFile =

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { inSpan } from '../common/spans.js';
-import { portalEndpoint } from '../storage/endpoint-id.js';
-import type { Intake } from '../storage/intake.js';
-import { IntakeRepository } from '../storage/intake.repository.js';
-import { LeaseLostError } from '../storage/lease.js';
-import type { SessionNews } from '../storage/sessions.js';
-import type { Poll, UpdateBatch } from '../storage/update-batch.js';
+import { portalEndpoint } from '../storage/work/endpoint-id.js';
+import type { Intake } from '../storage/intake/intake.js';
+import { IntakeRepository } from '../storage/intake/intake.repository.js';
+import { LeaseLostError } from '../storage/work/lease.js';
+import type { SessionNews } from '../storage/work/sessions.js';
+import type { Poll, UpdateBatch } from '../storage/intake/update-batch.js';
 import { GroupCommit } from './group-commit.js';
 import { LostEvents, type Suspect } from './lost-events.js';
 import { type ClientUpdate, type Direction, type OperatorChange, type OperatorMessage } from './message.js';

@@ -1,6 +1,6 @@
-import type { ClaimedLane } from '../storage/claimed-lane.js';
-import type { ClaimRequest, LanesRepository } from '../storage/lanes.repository.js';
-import type { Lease } from '../storage/lease.js';
+import type { ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { ClaimRequest, LanesRepository } from '../storage/work/lanes.repository.js';
+import type { Lease } from '../storage/work/lease.js';
 import { GroupCommit } from './group-commit.js';
 import type { RelayEvents } from './relay-events.js';
 

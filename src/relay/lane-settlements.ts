@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
-import type { LanesRepository } from '../storage/lanes.repository.js';
-import { LeaseLostError } from '../storage/lease.js';
-import type { EndpointSettlements, LaneSettlement } from '../storage/settlement.js';
+import type { LanesRepository } from '../storage/work/lanes.repository.js';
+import { LeaseLostError } from '../storage/work/lease.js';
+import type { EndpointSettlements, LaneSettlement } from '../storage/work/settlement.js';
 import type { HeldLease } from './endpoint-driver.js';
 import { GroupCommit } from './group-commit.js';
 import type { RelayEvents } from './relay-events.js';

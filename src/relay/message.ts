@@ -4,7 +4,7 @@ import type {
   OperatorMessageRow,
   StoredChat,
   StoredWords,
-} from '../storage/intake.rows.js';
+} from '../storage/intake/intake.rows.js';
 import type { Mark } from './rich-text.js';
 
 /** Client → operator is inbound, operator → client is outbound. */

@@ -1,5 +1,5 @@
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedDelivery } from '../storage/claimed-lane.js';
+import type { ClaimedDelivery } from '../storage/work/claimed-lane.js';
 import { retryDelay } from './retry-schedule.js';
 
 /** What is decided about a send that failed. */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { LanesRepository } from '../storage/lanes.repository.js';
+import { LanesRepository } from '../storage/work/lanes.repository.js';
 import { RelayEvents } from './relay-events.js';
 
 /**

@@ -1,9 +1,9 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Interval, Timeout } from '@nestjs/schedule';
-import { IntakeRepository } from '../storage/intake.repository.js';
-import { MessageCountsRepository } from '../storage/message-counts.repository.js';
-import { MessageRetentionRepository, type Expiry } from '../storage/message-retention.repository.js';
-import { UploadsRepository } from '../storage/uploads.repository.js';
+import { IntakeRepository } from '../storage/intake/intake.repository.js';
+import { MessageCountsRepository } from '../storage/history/message-counts.repository.js';
+import { MessageRetentionRepository, type Expiry } from '../storage/history/message-retention.repository.js';
+import { UploadsRepository } from '../storage/work/uploads.repository.js';
 
 /**
  * Longer than either network repeats anything (Telegram keeps updates for 24 h, missed events are looked for up to

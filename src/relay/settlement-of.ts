@@ -1,6 +1,6 @@
 import type { UpstreamError } from '../common/upstream-error.js';
-import type { ClaimedDelivery } from '../storage/claimed-lane.js';
-import type { Doubt, Settlement } from '../storage/settlement.js';
+import type { ClaimedDelivery } from '../storage/work/claimed-lane.js';
+import type { Doubt, Settlement } from '../storage/work/settlement.js';
 import { BOT_UNAUTHORISED, CLIENT_MESSAGE_REFUSED, FILES_LEFT_OUT, type DeliveryResult } from './endpoint-driver.js';
 import { decide } from './outcome.js';
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { MessageWordsRepository } from '../storage/message-words.repository.js';
+import { MessageWordsRepository } from '../storage/history/message-words.repository.js';
 
 const BATCH = 1_000;
 /** Between two batches, for those who bring messages; and after a failure. */

@@ -1,6 +1,11 @@
-import { DatabaseService, type Queryable } from './database.service.js';
-import { DecryptionError, ENCRYPTED_COLUMNS, encryptionContext, type EncryptedColumn } from './encryption.service.js';
-import type { EncryptionService } from './encryption.service.js';
+import { DatabaseService, type Queryable } from './postgres/database.service.js';
+import {
+  DecryptionError,
+  ENCRYPTED_COLUMNS,
+  encryptionContext,
+  type EncryptedColumn,
+} from './secrets/encryption.service.js';
+import type { EncryptionService } from './secrets/encryption.service.js';
 
 /** What became of the values of one encrypted column. */
 export interface RotationCount {

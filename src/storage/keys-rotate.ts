@@ -4,8 +4,8 @@ import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ConfigModule } from '../config/config.module.js';
-import { DatabaseService } from './database.service.js';
-import { EncryptionService } from './encryption.service.js';
+import { DatabaseService } from './postgres/database.service.js';
+import { EncryptionService } from './secrets/encryption.service.js';
 import { rotateKeys } from './key-rotation.js';
 import { StorageModule } from './storage.module.js';
 

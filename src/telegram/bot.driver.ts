@@ -1,17 +1,17 @@
 import { Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
-import type { BotsRepository } from '../storage/bots.repository.js';
-import { isAutomatic, type ClaimedLane } from '../storage/claimed-lane.js';
-import { LONG_WAIT_MS } from '../storage/told-waits.js';
-import { notPrepared, type BotSender } from './bot.sender.js';
-import { BotGoneError, type BotsService, type RunningBot } from './bots.service.js';
-import { Poller } from './poller.js';
-import type { ProfilePhotos } from './profile-photos.js';
-import { SendPace, type ChatTurn } from './send-pace.js';
-import type { BotApi } from './telegram.client.js';
-import { ALLOWED_UPDATES } from './update.parser.js';
-import type { UpdatesService } from './updates.service.js';
+import type { BotsRepository } from '../storage/accounts/bots.repository.js';
+import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
+import { LONG_WAIT_MS } from '../storage/work/told-waits.js';
+import { notPrepared, type BotSender } from './outbound/bot.sender.js';
+import { BotGoneError, type BotsService, type RunningBot } from './bots/bots.service.js';
+import { Poller } from './inbound/poller.js';
+import type { ProfilePhotos } from './bots/profile-photos.js';
+import { SendPace, type ChatTurn } from './outbound/send-pace.js';
+import type { BotApi } from './api/telegram.client.js';
+import { ALLOWED_UPDATES } from './inbound/update.parser.js';
+import type { UpdatesService } from './inbound/updates.service.js';
 
 const CONCURRENCY = 30;
 /** Enough for the pace while Telegram answers within 0.3 s, and few to be asked about after a crash. */

@@ -2,19 +2,19 @@ import { Module, type OnModuleInit } from '@nestjs/common';
 import { ClientSide } from '../relay/client-side.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
-import { BotsRepository } from '../storage/bots.repository.js';
+import { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
-import { BotSender } from './bot.sender.js';
-import { BotsService } from './bots.service.js';
-import { FileSpool } from './file-spool.js';
-import { FilesController } from './files.controller.js';
-import { FilesService } from './files.service.js';
-import { LineBotsService } from './line-bots.service.js';
-import { MediaSender } from './media.sender.js';
-import { ProfilePhotos } from './profile-photos.js';
-import { TelegramClient } from './telegram.client.js';
-import { UpdatesService } from './updates.service.js';
-import { WebhookController } from './webhook.controller.js';
+import { BotSender } from './outbound/bot.sender.js';
+import { BotsService } from './bots/bots.service.js';
+import { FileSpool } from './files/file-spool.js';
+import { FilesController } from './files/files.controller.js';
+import { FilesService } from './files/files.service.js';
+import { LineBotsService } from './bots/line-bots.service.js';
+import { MediaSender } from './outbound/media.sender.js';
+import { ProfilePhotos } from './bots/profile-photos.js';
+import { TelegramClient } from './api/telegram.client.js';
+import { UpdatesService } from './inbound/updates.service.js';
+import { WebhookController } from './inbound/webhook.controller.js';
 
 /** Everything that knows the Bot API. */
 @Module({

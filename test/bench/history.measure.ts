@@ -1,7 +1,7 @@
 import { Client } from 'pg';
-import { DatabaseService } from '../../src/storage/database.service.js';
-import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
-import { PortalsRepository } from '../../src/storage/portals.repository.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { latencyOf, type Figure, type Latency } from './figure.js';
 import { residentMiB } from './processes.js';
 import { SEARCHED_MESSAGES, storedAt, storeSearchedMessages } from './searched-messages.js';

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
 import { bothWays } from './both-ways.measure.js';
 import { clientsToBitrix24 } from './clients.measure.js';
 import { cpuOfAMessage } from './cpu.measure.js';

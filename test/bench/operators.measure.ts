@@ -1,5 +1,5 @@
 import { Environment } from '../../src/config/environment.js';
-import { TelegramClient, type BotApi } from '../../src/telegram/telegram.client.js';
+import { TelegramClient, type BotApi } from '../../src/telegram/api/telegram.client.js';
 import { latencyOf, type Figure, type Latency } from './figure.js';
 import { BOT_TOKEN, FIRST_LINE, Stage, UNLIMITED, type BenchContext } from './stage.js';
 

@@ -1,4 +1,4 @@
-import { wordsVector } from '../../src/storage/message-words.repository.js';
+import { wordsVector } from '../../src/storage/history/message-words.repository.js';
 import { query } from './stage.js';
 
 export const SEARCHED_MESSAGES = 1_000_000;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
-import { wordsVector } from '../../src/storage/message-words.repository.js';
-import { searchableWords } from '../../src/storage/text-search.js';
+import { wordsVector } from '../../src/storage/history/message-words.repository.js';
+import { searchableWords } from '../../src/storage/history/text-search.js';
 import { eventually, type Bridge } from '../support/bridge.js';
 import type { Operator } from '../support/bitrix24-simulator/operator.js';
 import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';

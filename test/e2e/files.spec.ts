@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parseEncryptionKeys, EncryptionService } from '../../src/storage/encryption.service.js';
+import { parseEncryptionKeys, EncryptionService } from '../../src/storage/secrets/encryption.service.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { Bridge, BOT_TOKEN, eventually } from '../support/bridge.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DatabaseService } from '../../src/storage/database.service.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 

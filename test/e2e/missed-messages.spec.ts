@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DatabaseService } from '../../src/storage/database.service.js';
-import { PAUSE_SECONDS } from '../../src/storage/answer-pauses.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { PAUSE_SECONDS } from '../../src/storage/work/answer-pauses.js';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 import { TcpProxy } from '../support/tcp-proxy.js';

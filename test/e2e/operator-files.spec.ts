@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LineMessage, OperatorContent } from '../support/bitrix24-simulator/open-lines.js';
 import { Bridge, eventually, LINE } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
-import { DatabaseService } from '../../src/storage/database.service.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
 import { sampleJpeg, sampleMp4, sampleOgg } from '../support/telegram-simulator/sample.media.js';
 
 let bridge: Bridge;

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SettingsSessions } from '../../src/connector/settings-sessions.js';
-import { EncryptionService, parseEncryptionKeys } from '../../src/storage/encryption.service.js';
+import { SettingsSessions } from '../../src/connector/settings/settings-sessions.js';
+import { EncryptionService, parseEncryptionKeys } from '../../src/storage/secrets/encryption.service.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';
 import { BOT_TOKEN, Bridge, eventually, LINE } from '../support/bridge.js';
 

@@ -2,7 +2,7 @@ import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
 import { commitRows } from './commits.rows.js';
 import { crashRows } from './crashes.rows.js';
 import { enduranceRows } from './endurance.rows.js';

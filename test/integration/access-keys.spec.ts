@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { AccessKeysRepository } from '../../src/storage/access-keys.repository.js';
+import { AccessKeysRepository } from '../../src/storage/accounts/access-keys.repository.js';
 import { createTestStorage, PORTAL } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import { DialogReportsRepository } from '../../src/storage/dialog-reports.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { OperatorMessageRow } from '../../src/storage/intake.rows.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { DialogReportsRepository } from '../../src/storage/work/dialog-reports.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
 import { createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runBackgroundMigrations } from '../../src/storage/background-migrations.js';
+import { runBackgroundMigrations } from '../../src/storage/postgres/background-migrations.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 const ROWS = 100_000;

@@ -4,15 +4,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { DatabaseService } from '../../src/storage/database.service.js';
-import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
-import { encryptionContext, EncryptionService, parseEncryptionKeys } from '../../src/storage/encryption.service.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { HistoryRepository } from '../../src/storage/history.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { encryptionKey } from '../../src/storage/key-file.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import { applyMigrations } from '../../src/storage/migration-runner.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
+import {
+  encryptionContext,
+  EncryptionService,
+  parseEncryptionKeys,
+} from '../../src/storage/secrets/encryption.service.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { encryptionKey } from '../../src/storage/secrets/key-file.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { applyMigrations } from '../../src/storage/postgres/migration-runner.js';
 import { endHolds, update } from '../support/storage.js';
 
 const logger = { log: () => undefined, warn: process.emitWarning, error: process.emitWarning };

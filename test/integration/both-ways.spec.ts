@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { Lease } from '../../src/storage/lease.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Lease } from '../../src/storage/work/lease.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 const CHATS = 60;

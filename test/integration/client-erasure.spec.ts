@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ErasureService } from '../../src/relay/erasure.service.js';
-import { ClientErasureRepository } from '../../src/storage/client-erasure.repository.js';
-import { EncryptionService } from '../../src/storage/encryption.service.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { ErasuresRepository, type ErasureRow } from '../../src/storage/erasures.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
+import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
+import { EncryptionService } from '../../src/storage/secrets/encryption.service.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { ErasuresRepository, type ErasureRow } from '../../src/storage/erasure/erasures.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import { createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 const ANN = 10;

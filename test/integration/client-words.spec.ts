@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { openableLink } from '../../src/connector/bitrix-links.js';
-import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/bbcode.writer.js';
+import { openableLink } from '../../src/connector/markup/bitrix-links.js';
+import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/markup/bbcode.writer.js';
 import { normalise, type Mark, type MarkType, type RichText } from '../../src/relay/rich-text.js';
 import { seenByOperator, type OperatorView } from '../support/bitrix24-simulator/operator-view.js';
 

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
-import { HOT_LIMIT_MS, type DatabaseService, type Queryable } from '../../src/storage/database.service.js';
-import { openDatabase } from '../../src/storage/database-start.js';
+import { HOT_LIMIT_MS, type DatabaseService, type Queryable } from '../../src/storage/postgres/database.service.js';
+import { openDatabase } from '../../src/storage/postgres/database-start.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;

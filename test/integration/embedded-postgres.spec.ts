@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
-import { canEnter } from '../../src/storage/postgres-binaries.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
+import { canEnter } from '../../src/storage/postgres/postgres-binaries.js';
 
 const holderScript = fileURLToPath(new URL('../support/embedded-postgres-holder.ts', import.meta.url));
 

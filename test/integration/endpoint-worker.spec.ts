@@ -7,11 +7,11 @@ import { EndpointWorker } from '../../src/relay/endpoint-worker.js';
 import { LaneClaims } from '../../src/relay/lane-claims.js';
 import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { Lease } from '../../src/storage/lease.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Lease } from '../../src/storage/work/lease.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 const IN_DOUBT = 3;

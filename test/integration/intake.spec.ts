@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ChatsRepository } from '../../src/storage/chats.repository.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
-import { markSeen } from '../../src/storage/seen.js';
-import { LeaseLostError } from '../../src/storage/lease.js';
+import { ChatsRepository } from '../../src/storage/history/chats.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
+import { markSeen } from '../../src/storage/intake/seen.js';
+import { LeaseLostError } from '../../src/storage/work/lease.js';
 import { BOT, createTestStorage, lease, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LaneClaims, type Claimant } from '../../src/relay/lane-claims.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
-import { BULK } from '../../src/storage/outbox.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { LeaseLostError, type Lease } from '../../src/storage/work/lease.js';
+import { BULK } from '../../src/storage/work/outbox.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

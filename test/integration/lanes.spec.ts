@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { Settlement } from '../../src/storage/settlement.js';
-import { LeaseLostError, type Lease } from '../../src/storage/lease.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Settlement } from '../../src/storage/work/settlement.js';
+import { LeaseLostError, type Lease } from '../../src/storage/work/lease.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

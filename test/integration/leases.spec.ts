@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EndpointsRepository, assertLease } from '../../src/storage/endpoints.repository.js';
-import { LeaseLostError } from '../../src/storage/lease.js';
+import { EndpointsRepository, assertLease } from '../../src/storage/work/endpoints.repository.js';
+import { LeaseLostError } from '../../src/storage/work/lease.js';
 import { createTestStorage } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

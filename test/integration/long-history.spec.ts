@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { HistoryRepository } from '../../src/storage/history.repository.js';
-import type { MessageFilter } from '../../src/storage/message-filter.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import type { MessageFilter } from '../../src/storage/history/message-filter.js';
 import { createTestStorage } from '../support/storage.js';
 
 /** Of a busy bot. Long enough for a filter that reads all of them to be told from one that does not. */

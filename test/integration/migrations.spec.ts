@@ -9,13 +9,13 @@ import type { MigrationList } from '@prisma/schema-engine-wasm/schema_engine_bg'
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { offlineAdapter, schemaEngine } from '../../prisma/schema-engine.mjs';
-import { runBackgroundMigrations } from '../../src/storage/background-migrations.js';
+import { runBackgroundMigrations } from '../../src/storage/postgres/background-migrations.js';
 import {
   applyMigrations,
   MigrationError,
   MIGRATIONS_FOLDER,
   pendingMigrations,
-} from '../../src/storage/migration-runner.js';
+} from '../../src/storage/postgres/migration-runner.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 const schemaFile = path.join(MIGRATIONS_FOLDER, '..', 'schema.prisma');
@@ -200,7 +200,7 @@ async function query(sql: string, url = database.url): Promise<Record<string, un
 }
 
 async function migrateInAnotherProcess(url: string, from: string): Promise<string[]> {
-  const runner = fileURLToPath(new URL('../../src/storage/migration-runner.ts', import.meta.url));
+  const runner = fileURLToPath(new URL('../../src/storage/postgres/migration-runner.ts', import.meta.url));
   const script = `import { applyMigrations } from ${JSON.stringify(runner)};
     console.log(JSON.stringify((await applyMigrations(${JSON.stringify(url)}, ${JSON.stringify(from)})).applied));`;
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {

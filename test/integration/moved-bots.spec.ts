@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { DialogReportsRepository } from '../../src/storage/dialog-reports.repository.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { LearnedChat } from '../../src/storage/learned-chats.js';
-import type { Lease } from '../../src/storage/lease.js';
-import type { Settlement } from '../../src/storage/settlement.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { DialogReportsRepository } from '../../src/storage/work/dialog-reports.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { LearnedChat } from '../../src/storage/work/learned-chats.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import type { Settlement } from '../../src/storage/work/settlement.js';
 import { BOT, createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
 
 /** Where the bot may be: at home on line 7 of portal 1, on its line 8, or on a line of another company's portal. */

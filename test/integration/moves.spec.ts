@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import type { DatabaseService, Queryable } from '../../src/storage/database.service.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import type { DatabaseService, Queryable } from '../../src/storage/postgres/database.service.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 const NEW_PORTAL = 2n;

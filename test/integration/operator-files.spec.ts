@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
-import { openPortalFile, PATIENCE, type Download } from '../../src/connector/portal-download.js';
+import { openPortalFile, PATIENCE, type Download } from '../../src/connector/dialogs/portal-download.js';
 import { Bitrix24Simulator } from '../support/bitrix24-simulator.js';
 import type { MessageFile, NewFile } from '../support/bitrix24-simulator/portal-files.js';
 import type { Portal } from '../support/bitrix24-simulator/portal.js';

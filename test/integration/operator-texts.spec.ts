@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import type { MessageEntity } from '@grammyjs/types';
 import { expect, it } from 'vitest';
-import { fromBBCode } from '../../src/connector/bbcode.reader.js';
-import type { MediaKind } from '../../src/telegram/media-kind.js';
-import { planMessage } from '../../src/telegram/message-plan.js';
-import { toEntities, withoutEntities } from '../../src/telegram/telegram-markup.js';
+import { fromBBCode } from '../../src/connector/markup/bbcode.reader.js';
+import type { MediaKind } from '../../src/telegram/outbound/media-kind.js';
+import { planMessage } from '../../src/telegram/outbound/message-plan.js';
+import { toEntities, withoutEntities } from '../../src/telegram/markup/telegram-markup.js';
 import { checkLink, LinkFault } from '../support/telegram-simulator/link.check.js';
 import {
   formatCaption,

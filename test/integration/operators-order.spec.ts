@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { OperatorMessageRow } from '../../src/storage/intake.rows.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { Settlement } from '../../src/storage/settlement.js';
-import type { Lease } from '../../src/storage/lease.js';
-import { PAUSE_SECONDS } from '../../src/storage/answer-pauses.js';
-import { PortalsRepository } from '../../src/storage/portals.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Settlement } from '../../src/storage/work/settlement.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import { PAUSE_SECONDS } from '../../src/storage/work/answer-pauses.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

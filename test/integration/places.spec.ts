@@ -1,7 +1,7 @@
 import type { Update } from '@grammyjs/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { parseUpdate } from '../../src/telegram/update.parser.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { parseUpdate } from '../../src/telegram/inbound/update.parser.js';
 import { BOT, createTestStorage } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { acceptUpdates } from '../../src/storage/client-updates.js';
-import type { DatabaseService } from '../../src/storage/database.service.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
-import { lockBots } from '../../src/storage/lock-order.js';
-import { isPlain } from '../../src/storage/plain-updates.js';
-import type { UpdateBatch } from '../../src/storage/update-batch.js';
+import { acceptUpdates } from '../../src/storage/intake/client-updates.js';
+import type { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { lockBots } from '../../src/storage/work/lock-order.js';
+import { isPlain } from '../../src/storage/intake/plain-updates.js';
+import type { UpdateBatch } from '../../src/storage/intake/update-batch.js';
 import { BOT, createTestStorage, lease, update } from '../support/storage.js';
 
 type Storage = Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
-import { ERASING, PortalErasureRepository } from '../../src/storage/portal-erasure.repository.js';
-import { UploadsRepository } from '../../src/storage/uploads.repository.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { ERASING, PortalErasureRepository } from '../../src/storage/erasure/portal-erasure.repository.js';
+import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
 import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 /** Everything of a portal that people said, sent and are. */

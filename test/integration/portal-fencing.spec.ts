@@ -5,14 +5,14 @@ import { Logger } from '@nestjs/common';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RestClient } from '../../src/bitrix/rest.client.js';
 import { RestConnections } from '../../src/bitrix/rest-connections.js';
-import { DialogReader } from '../../src/connector/dialog.reader.js';
+import { DialogReader } from '../../src/connector/dialogs/dialog.reader.js';
 import { PortalDriver } from '../../src/connector/portal.driver.js';
-import { PortalSender } from '../../src/connector/portal.sender.js';
-import { RefusedCalls } from '../../src/connector/refused-calls.js';
-import { ServiceLinesSender } from '../../src/connector/service-lines.sender.js';
+import { PortalSender } from '../../src/connector/dialogs/portal.sender.js';
+import { RefusedCalls } from '../../src/connector/dialogs/refused-calls.js';
+import { ServiceLinesSender } from '../../src/connector/dialogs/service-lines.sender.js';
 import type { HeldLease } from '../../src/relay/endpoint-driver.js';
-import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/claimed-lane.js';
-import type { PortalRecord } from '../../src/storage/portals.repository.js';
+import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import type { PortalRecord } from '../../src/storage/accounts/portals.repository.js';
 import { claimedChat, claimedDelivery } from '../support/claimed-work.js';
 
 /** How long a request waits for its place in the portal's bucket, and when the lease is lost meanwhile. */

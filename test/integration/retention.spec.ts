@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RetentionService } from '../../src/relay/retention.service.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import { MessageCountsRepository } from '../../src/storage/message-counts.repository.js';
-import { type Expiry, MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
-import { PortalsRepository } from '../../src/storage/portals.repository.js';
-import { UploadsRepository } from '../../src/storage/uploads.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
+import { type Expiry, MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
 import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import type { ClientUpdateRow } from '../../src/storage/intake.rows.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
 import { BOT, createTestStorage, LINE_ID, PORTAL, update } from '../support/storage.js';
 
 const ANN = 10;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Caller } from '../../src/admin/caller.js';
-import { StatisticsController } from '../../src/admin/statistics.controller.js';
-import { rangeOf, StatisticsService } from '../../src/admin/statistics.service.js';
-import { DatabaseService } from '../../src/storage/database.service.js';
-import { StatisticsRepository } from '../../src/storage/statistics.repository.js';
+import type { Caller } from '../../src/admin/access/caller.js';
+import { StatisticsController } from '../../src/admin/numbers/statistics.controller.js';
+import { rangeOf, StatisticsService } from '../../src/admin/numbers/statistics.service.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { StatisticsRepository } from '../../src/storage/history/statistics.repository.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 
 const FROM = '2026-11-20T10:00:00.000Z';

@@ -5,8 +5,8 @@ import { Global, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Environment, readEnvironment } from '../../src/config/environment.js';
-import { DatabaseService } from '../../src/storage/database.service.js';
-import { EncryptionService, encryptionContext } from '../../src/storage/encryption.service.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { EncryptionService, encryptionContext } from '../../src/storage/secrets/encryption.service.js';
 import { AdminKey, StorageModule } from '../../src/storage/storage.module.js';
 
 let dataDir: string;

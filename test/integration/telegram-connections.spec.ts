@@ -2,7 +2,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { readEnvironment } from '../../src/config/environment.js';
-import { TelegramClient } from '../../src/telegram/telegram.client.js';
+import { TelegramClient } from '../../src/telegram/api/telegram.client.js';
 
 const BOTS = 400;
 /** In which an answer leaves, whatever the bots of the process are polling for. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
 import { readEnvironment } from '../../src/config/environment.js';
-import { TelegramClient } from '../../src/telegram/telegram.client.js';
-import type { TelegramFiles } from '../../src/telegram/telegram-files.js';
+import { TelegramClient } from '../../src/telegram/api/telegram.client.js';
+import type { TelegramFiles } from '../../src/telegram/api/telegram-files.js';
 
 const TOKEN = '123456:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
 const WORDS = 'the words of the file';

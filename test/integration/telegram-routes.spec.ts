@@ -2,8 +2,8 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { Client } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { TelegramRoutes } from '../../src/telegram/telegram-routes.js';
-import { classifyFailure } from '../../src/telegram/telegram-errors.js';
+import { TelegramRoutes } from '../../src/telegram/api/telegram-routes.js';
+import { classifyFailure } from '../../src/telegram/api/telegram-errors.js';
 import { ConnectProxy, SocksProxy } from '../support/loopback-proxies.js';
 
 const LOGIN = { user: 'me', password: 'pass:word' };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Queryable } from '../../src/storage/database.service.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
+import type { Queryable } from '../../src/storage/postgres/database.service.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { createTestStorage, operatorMessage, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

@@ -1,8 +1,8 @@
 import type { Update } from '@grammyjs/types';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { parseUpdate } from '../../src/telegram/update.parser.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { parseUpdate } from '../../src/telegram/inbound/update.parser.js';
 import { mutatedUpdates } from '../fixtures/telegram/mutated-updates.js';
 import { UPDATES } from '../fixtures/telegram/updates.js';
 import { BOT, createTestStorage } from '../support/storage.js';

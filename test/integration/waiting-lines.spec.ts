@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { BotsRepository } from '../../src/storage/bots.repository.js';
-import { ChatsRepository } from '../../src/storage/chats.repository.js';
-import type { ClaimedLane } from '../../src/storage/claimed-lane.js';
-import { EndpointsRepository } from '../../src/storage/endpoints.repository.js';
-import { IntakeRepository } from '../../src/storage/intake.repository.js';
-import { LanesRepository } from '../../src/storage/lanes.repository.js';
-import type { Lease } from '../../src/storage/lease.js';
-import { MessageRetentionRepository } from '../../src/storage/message-retention.repository.js';
-import { OverviewRepository } from '../../src/storage/overview.repository.js';
-import { PortalsRepository } from '../../src/storage/portals.repository.js';
-import type { LearnedChat } from '../../src/storage/learned-chats.js';
-import type { Settlement, WaitsFor } from '../../src/storage/settlement.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { ChatsRepository } from '../../src/storage/history/chats.repository.js';
+import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import { MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
+import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import type { LearnedChat } from '../../src/storage/work/learned-chats.js';
+import type { Settlement, WaitsFor } from '../../src/storage/work/settlement.js';
 import { BOT, createTestStorage, LINE_ID, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;

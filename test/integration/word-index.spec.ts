@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { WordIndexService } from '../../src/relay/word-index.service.js';
-import { HistoryRepository } from '../../src/storage/history.repository.js';
-import { MessageWordsRepository } from '../../src/storage/message-words.repository.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import { MessageWordsRepository } from '../../src/storage/history/message-words.repository.js';
 import { createTestStorage } from '../support/storage.js';
 
 /** Of a version that indexed no words; more than may still be committed behind the newest. */

@@ -1,8 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromBBCode } from '../../src/connector/bbcode.reader.js';
-import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/bbcode.writer.js';
-import { fromEntities, splitForTelegram, TELEGRAM_TEXT_LIMIT, toEntities } from '../../src/telegram/telegram-markup.js';
+import { fromBBCode } from '../../src/connector/markup/bbcode.reader.js';
+import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/markup/bbcode.writer.js';
+import {
+  fromEntities,
+  splitForTelegram,
+  TELEGRAM_TEXT_LIMIT,
+  toEntities,
+} from '../../src/telegram/markup/telegram-markup.js';
 
 const PIECES =
   '[b] [/b] [i] [/i] [u] [/u] [s] [/s] [code] [/code] [quote] [/quote] [url] [url=https://a.example/?b=1&c=2] [/url] [list] [*] [/list] ' +

@@ -1,4 +1,4 @@
-import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/claimed-lane.js';
+import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
 
 /** The private chat of Ivan with the bot 1, as a sender gets it; `clientId` is his id in Telegram. */
 export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']> = {}): ClaimedLane['chat'] {

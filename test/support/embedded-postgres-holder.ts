@@ -2,7 +2,7 @@
 // Prints one JSON line once it is ready; on SIGINT works with the database for another moment, as a drain does.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { startEmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
+import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
 
 const [dataDir] = process.argv.slice(2);
 const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
-import { runBackgroundMigrations } from '../../src/storage/background-migrations.js';
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/embedded-postgres.js';
-import { applyMigrations } from '../../src/storage/migration-runner.js';
+import { runBackgroundMigrations } from '../../src/storage/postgres/background-migrations.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
+import { applyMigrations } from '../../src/storage/postgres/migration-runner.js';
 import { PgBouncer } from './pgbouncer.js';
 
 declare module 'vitest' {

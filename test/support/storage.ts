@@ -1,6 +1,6 @@
-import { DatabaseService } from '../../src/storage/database.service.js';
-import type { Lease } from '../../src/storage/lease.js';
-import type { ClientUpdateRow, OperatorMessageRow } from '../../src/storage/intake.rows.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import type { ClientUpdateRow, OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
 import { createTestDatabase } from './database.js';
 
 export const PORTAL = 1n;

@@ -1,0 +1,62 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsIn, IsOptional, Matches, MaxLength } from 'class-validator';
+import { IsId, IsTime, ListQuery } from '../admin.dto.js';
+import { ROLES, type Role } from './caller.js';
+
+const IsName = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),
+    MaxLength(100, { message: 'name must not be longer than 100 characters' }),
+    Matches(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, { message: 'name must be one line of text' }),
+  );
+
+/** A key that is to be made. */
+export class NewKeyBody {
+  /** Who or what gets it: the audit log names it. */
+  @ApiProperty({ type: String, maxLength: 100, example: 'Anna, support' })
+  @IsName()
+  name: string;
+
+  /** `read_only`: looks; `operator`: also messages, chats and lines; `owner`: also bots, portals and settings. */
+  @ApiProperty({ enum: ROLES })
+  @IsIn(ROLES, { message: `role must be one of ${ROLES.join(', ')}` })
+  role: Role;
+
+  /** The only portal that the key opens; without it, every portal. */
+  @ApiPropertyOptional({ type: String, nullable: true })
+  @IsOptional()
+  @IsId()
+  portalId?: string | null;
+
+  /** When it ceases to open anything; without it, never. */
+  @ApiPropertyOptional({ type: String, format: 'date-time', nullable: true, example: '2027-12-31T00:00:00Z' })
+  @IsTime()
+  expiresAt?: string | null;
+}
+
+/** Which changes. */
+export class AuditQuery extends ListQuery {
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  portal?: string;
+
+  /** An item's `action`. */
+  @ApiPropertyOptional({ type: String, example: 'bot.create' })
+  @Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value))
+  @IsOptional()
+  @Matches(/^[a-z_.]{1,100}$/, { message: 'action must be that of an item, such as bot.create' })
+  action?: string;
+
+  /** Earliest `at`. */
+  @ApiPropertyOptional({ type: String, format: 'date-time' })
+  @IsTime()
+  from?: string;
+
+  /** Latest `at`. */
+  @ApiPropertyOptional({ type: String, format: 'date-time' })
+  @IsTime()
+  to?: string;
+}

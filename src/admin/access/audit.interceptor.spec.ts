@@ -1,0 +1,113 @@
+import { Logger, type CallHandler, type ExecutionContext } from '@nestjs/common';
+import { lastValueFrom, of, throwError } from 'rxjs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { AuditRepository, NewAuditEntry } from '../../storage/accounts/audit.repository.js';
+import type { OverviewRepository } from '../../storage/history/overview.repository.js';
+import { Audited, AuditInterceptor } from './audit.interceptor.js';
+import { setCaller, type Caller } from './caller.js';
+
+class Routes {
+  look() {}
+  @Audited('bot.change')
+  change() {}
+  @Audited('messages.export')
+  take() {}
+}
+
+const root: Caller = { name: 'admin', role: 'owner', portalId: null };
+/** What the tables say of bot 5. */
+const PORTAL_BEFORE = 1n;
+
+interface Change {
+  caller?: Caller;
+  params?: Record<string, string>;
+  query?: unknown;
+  body?: unknown;
+  result?: unknown;
+  handler?: keyof Routes;
+  failure?: Error;
+  broken?: boolean;
+}
+
+async function made(change: Change): Promise<NewAuditEntry[]> {
+  const { caller = root, params = {}, query, body, result, handler = 'change', failure, broken } = change;
+  const rows: NewAuditEntry[] = [];
+  const entries = {
+    record: async (entry: NewAuditEntry) => {
+      if (broken) throw new Error('away');
+      rows.push(entry);
+    },
+  };
+  const overview = {
+    portalOf: async (thing: string, id: bigint) => (thing === 'bot' && id === 5n ? PORTAL_BEFORE : null),
+  };
+  const request = { method: query ? 'GET' : 'POST', ip: '10.0.0.1', params, query, body };
+  setCaller(request as never, caller);
+  const context = {
+    switchToHttp: () => ({ getRequest: () => request }),
+    getHandler: () => Routes.prototype[handler],
+  } as unknown as ExecutionContext;
+  const next: CallHandler = { handle: () => (failure ? throwError(() => failure) : of(result)) };
+  const interceptor = new AuditInterceptor(
+    entries as unknown as AuditRepository,
+    overview as unknown as OverviewRepository,
+  );
+  const answer = await lastValueFrom(await interceptor.intercept(context, next)).catch((error: unknown) => error);
+  expect(answer).toBe(failure ?? result);
+  return rows;
+}
+
+describe('AuditInterceptor', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('writes who did what to what', async () => {
+    const caller: Caller = { keyId: 3n, name: 'Anna', role: 'owner', portalId: null };
+    expect(await made({ caller, params: { id: '5', lineId: '7' }, body: { mode: 'polling' } })).toEqual([
+      {
+        actor: 'Anna#3@10.0.0.1',
+        action: 'bot.change',
+        subject: 'bot:5',
+        portalId: PORTAL_BEFORE,
+        detail: { lineId: '7', mode: 'polling' },
+      },
+    ]);
+    expect(await made({ result: { id: '9', portalId: '2' } })).toMatchObject([{ subject: 'bot:9', portalId: 2n }]);
+    expect(await made({ result: { changed: 3 } })).toMatchObject([{ subject: 'bots', portalId: null }]);
+  });
+
+  it('says what was taken away, and names or quotes no client', async () => {
+    const query = { format: 'csv', portal: '3', q: 'Olga', user: 'tg:901' };
+    expect(await made({ handler: 'take', query })).toMatchObject([
+      { action: 'messages.export', subject: 'messages', portalId: 3n, detail: { format: 'csv', portal: '3' } },
+    ]);
+    const [row] = await made({ params: { id: '5' }, body: { confirm: 'tg:901' } });
+    expect(row?.detail).toEqual({});
+  });
+
+  it('files a change under the portal of the caller, of the result, or of the subject as it was', async () => {
+    const params = { id: '5' };
+    const portal = async (change: Change) => (await made(change))[0]?.portalId;
+    expect(await portal({ params })).toBe(1n);
+    expect(await portal({ params, result: { id: '5', portalId: '2' } })).toBe(2n);
+    expect(await portal({ params, result: { id: '5', portalId: null } })).toBe(1n);
+    expect(await portal({ caller: { ...root, portalId: 4n }, result: { retried: 1 } })).toBe(4n);
+    expect(await portal({ params: { id: 'nonsense' } })).toBeNull();
+    for (const result of [undefined, null, 'text', [], { portalId: 7 }, { portalId: 'x' }]) {
+      expect(await portal({ result })).toBeNull();
+    }
+  });
+
+  it('writes nothing for what was refused or changes nothing', async () => {
+    expect(await made({ failure: new Error('no') })).toEqual([]);
+    expect(await made({ handler: 'look' })).toEqual([]);
+  });
+
+  it('puts a row that cannot be written into the log, without its secrets', async () => {
+    const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    expect(await made({ params: { id: '5' }, body: { token: 'S3CRET', mode: 'polling' }, broken: true })).toEqual([]);
+    expect(logged).toHaveBeenCalledOnce();
+    const [about] = logged.mock.calls[0] as [{ entry: unknown }];
+    expect(JSON.stringify(about.entry)).toContain('polling');
+    expect(JSON.stringify(about.entry)).not.toContain('S3CRET');
+  });
+});

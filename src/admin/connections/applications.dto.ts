@@ -1,0 +1,103 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsOptional, Matches, ValidateIf } from 'class-validator';
+import { PORTAL_HOST } from '../../config/environment.js';
+import { IsLineId } from '../admin.dto.js';
+
+const trimmed = () => Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value));
+
+const CLIENT_ID = { type: String, example: 'local.6746a1c0b2f3d4.01234567' };
+const CLIENT_SECRET = {
+  type: String,
+  example: 'as-the-card-of-the-application-shows-it',
+  description: 'As the card of the application shows it.',
+};
+const NAME = { type: String, maxLength: 100, example: 'Acme' };
+const DOMAIN = {
+  type: String,
+  nullable: true,
+  example: 'acme.bitrix24.com',
+  description:
+    'The portal of a local application; a scheme and a port may be given for a self-hosted one. null: an application of the Market, which any cloud portal may install.',
+};
+const LINE = {
+  type: String,
+  nullable: true,
+  example: '1',
+  description: 'The open line that an installation connects.',
+};
+
+const IsClientId = () =>
+  applyDecorators(
+    trimmed(),
+    Matches(/^[\x21-\x7E]{1,200}$/, { message: 'clientId must be the client_id of the application, without spaces' }),
+  );
+const IsClientSecret = () =>
+  applyDecorators(
+    trimmed(),
+    Matches(/^[\x21-\x7E]{1,500}$/, {
+      message: 'clientSecret must be the client_secret of the application, without spaces',
+    }),
+  );
+const IsName = () =>
+  applyDecorators(
+    trimmed(),
+    Matches(/^[^\p{Cc}]{1,100}$/u, { message: 'name must be 1 to 100 characters on one line' }),
+  );
+const IsDomain = () =>
+  applyDecorators(
+    trimmed(),
+    IsOptional(),
+    Matches(PORTAL_HOST, { message: 'domain must be the host of a portal, such as acme.bitrix24.com, or null' }),
+  );
+/** Left out, not null. */
+const IfGiven = () => ValidateIf((_body: unknown, value: unknown) => value !== undefined);
+
+/** An application of Bitrix24 whose portals are to be served. */
+export class NewApplicationBody {
+  @ApiProperty(CLIENT_ID)
+  @IsClientId()
+  clientId: string;
+
+  @ApiProperty(CLIENT_SECRET)
+  @IsClientSecret()
+  clientSecret: string;
+
+  /** Default: the domain. */
+  @ApiPropertyOptional(NAME)
+  @IfGiven()
+  @IsName()
+  name?: string;
+
+  @ApiPropertyOptional(DOMAIN)
+  @IsDomain()
+  domain?: string | null;
+
+  @ApiPropertyOptional(LINE)
+  @IsOptional()
+  @IsLineId()
+  lineId?: string | null;
+}
+
+/** What is to change about an application; what is left out stays. */
+export class ApplicationChangeBody {
+  @ApiPropertyOptional(CLIENT_SECRET)
+  @IfGiven()
+  @IsClientSecret()
+  clientSecret?: string;
+
+  @ApiPropertyOptional(NAME)
+  @IfGiven()
+  @IsName()
+  name?: string;
+
+  @ApiPropertyOptional(DOMAIN)
+  @IsDomain()
+  domain?: string | null;
+
+  @ApiPropertyOptional(LINE)
+  @IsOptional()
+  @IsLineId()
+  lineId?: string | null;
+}

@@ -1,0 +1,78 @@
+import { Get, Param } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
+import { PortalLinesService, type AskedLines } from '../../connector/install/portal-lines.service.js';
+import { OverviewRepository, type PortalView } from '../../storage/history/overview.repository.js';
+import type { LineState, OperatorName } from '../../storage/prisma/client.js';
+import { AdminController } from '../access/admin.decorator.js';
+import { CalledBy, sees, type Caller } from '../access/caller.js';
+import { IdPipe, notFound } from '../id.pipe.js';
+
+/** An open line of a portal: what Bitrix24 says of it, and what we have there. */
+export interface LineItem {
+  lineId: string;
+  /** null: the portal was not asked, or knows no such line (any more). */
+  name: string | null;
+  enabled: boolean | null;
+  /** Of our connector; null: it was never switched on there. */
+  state: LineState | null;
+  bot: { id: string; username: string | null; name: string | null } | null;
+  operatorName: OperatorName;
+  operatorNameTemplate: string | null;
+  /** The bot's answer to /start. */
+  welcomeText: string | null;
+  /** A press of Start opens a session, although the client has said nothing yet. */
+  startOpensSession: boolean;
+}
+
+export interface LineList {
+  items: LineItem[];
+  /** Whether the portal answered; false: these are only the lines of our own tables. */
+  asked: boolean;
+  /** Why it did not. */
+  error: string | null;
+}
+
+/** The open lines of a portal. */
+@AdminController('portals/:id/lines')
+export class LinesController {
+  constructor(
+    private readonly overview: OverviewRepository,
+    private readonly lines: PortalLinesService,
+  ) {}
+
+  @Get()
+  @ApiOperation({
+    summary: 'Open lines of a portal, with the bot of each',
+    description: 'Names come from the portal itself and are at most a few seconds old.',
+  })
+  async list(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<LineList> {
+    const portal = sees(caller, id) ? await this.overview.portal(id) : null;
+    if (!portal) throw notFound('No portal', id);
+    return lineList(portal, await this.lines.list(id));
+  }
+}
+
+/** Every line that the portal names or that we know, by number. */
+export function lineList(portal: PortalView, { configs, error }: AskedLines): LineList {
+  const named = new Map(configs?.map((config) => [config.lineId, config]));
+  const known = new Map(portal.lines.map((line) => [line.lineId, line]));
+  const served = new Map(portal.bots.flatMap((bot) => (bot.lineId === null ? [] : [[bot.lineId, bot] as const])));
+  const ids = [...new Set([...named.keys(), ...known.keys(), ...served.keys()])];
+  const items = ids
+    .toSorted((a, b) => Number(a) - Number(b))
+    .map((lineId): LineItem => {
+      const [config, line, bot] = [named.get(lineId), known.get(lineId), served.get(lineId)];
+      return {
+        lineId,
+        name: config?.name ?? null,
+        enabled: config?.enabled ?? null,
+        state: line?.state ?? null,
+        bot: bot ? { id: bot.id.toString(), username: bot.username, name: bot.name } : null,
+        operatorName: line?.operatorName ?? 'hidden',
+        operatorNameTemplate: line?.operatorNameTemplate ?? null,
+        welcomeText: line?.welcomeText ?? null,
+        startOpensSession: line?.startOpensSession ?? false,
+      };
+    });
+  return { items, asked: configs !== null, error };
+}

@@ -1,0 +1,165 @@
+import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
+import { LineOperatorsService } from '../../connector/dialogs/line-operators.service.js';
+import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
+import { lineChange, LineChangeBody } from '../../connector/settings/line-change.dto.js';
+import {
+  RegistrationService,
+  type ConnectorStatus,
+  type RegistrationReport,
+} from '../../connector/install/registration.service.js';
+import { LinesRepository } from '../../storage/accounts/lines.repository.js';
+import { OverviewRepository, type PortalView, linesOf } from '../../storage/history/overview.repository.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { AdminController } from '../access/admin.decorator.js';
+import { LineBody, LineQuery, ListQuery, PortalChangeBody } from '../admin.dto.js';
+import { Audited } from '../access/audit.interceptor.js';
+import { CalledBy, Requires, sees, type Caller } from '../access/caller.js';
+import { decodeCursor, pageOf } from '../cursor.js';
+import { IdPipe, notFound } from '../id.pipe.js';
+
+/** Portals that installed the application, and our connector in their open lines. */
+@AdminController('portals')
+export class PortalsController {
+  constructor(
+    private readonly overview: OverviewRepository,
+    private readonly lines: LinesRepository,
+    private readonly registration: RegistrationService,
+    private readonly portals: PortalsRepository,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly operators: LineOperatorsService,
+  ) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Portals, newest first' })
+  async list(@Query() { limit, cursor }: ListQuery, @CalledBy() caller: Caller) {
+    const rows = await this.overview.portals(limit + 1, decodeCursor(cursor), caller.portalId ?? undefined);
+    return pageOf(rows, limit, portalItem);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One portal' })
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    return portalItem(await this.find(id, caller));
+  }
+
+  @Patch(':id')
+  @Requires('owner')
+  @Audited('portal.change')
+  @ApiOperation({
+    summary: 'For how long the messages of a portal are kept',
+    description:
+      'Once an hour, messages and events that are older than `retentionDays` are erased with all that hangs on them ' +
+      '(files’ names, revisions, attempts, words); one of which something still waits to be sent stays until it is. ' +
+      'Chats stay. null: everything is kept for ever.',
+  })
+  async change(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { retentionDays }: PortalChangeBody,
+    @CalledBy() caller: Caller,
+  ) {
+    await this.find(id, caller);
+    if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
+    return portalItem(await this.find(id, caller));
+  }
+
+  @Post(':id/connector/register')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('portal.register')
+  @ApiOperation({ summary: 'Register the connector, bind the events and activate the lines again; may be repeated' })
+  async register(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<RegistrationReport> {
+    await this.find(id, caller);
+    return this.registration.register(id);
+  }
+
+  @Post(':id/connector/activate')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('portal.activate')
+  @ApiOperation({ summary: 'Switch the connector on in one open line' })
+  async activate(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { lineId }: LineBody,
+    @CalledBy() caller: Caller,
+  ): Promise<RegistrationReport> {
+    await this.find(id, caller);
+    return this.registration.activate(id, lineId);
+  }
+
+  @Post(':id/connector/deactivate')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('portal.deactivate')
+  @ApiOperation({ summary: 'Switch the connector off in one open line' })
+  async deactivate(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { lineId }: LineBody,
+    @CalledBy() caller: Caller,
+  ): Promise<RegistrationReport> {
+    await this.find(id, caller);
+    return this.registration.deactivate(id, lineId);
+  }
+
+  @Get(':id/connector/status')
+  @ApiOperation({ summary: 'What the portal says about the connector in one line, or in each line that has it' })
+  async status(
+    @Param('id', IdPipe) id: bigint,
+    @Query() { lineId }: LineQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<{ items: ConnectorStatus[] }> {
+    const portal = await this.find(id, caller);
+    const lines = lineId ? [lineId] : linesOf(portal);
+    return { items: await Promise.all(lines.map((line) => this.registration.status(id, line))) };
+  }
+
+  @Patch(':id/lines/:lineId')
+  @Requires('operator')
+  @Audited('portal.line')
+  @ApiOperation({
+    summary: 'What clients of one open line read: before an operator’s words, and when they press Start',
+  })
+  async changeLine(
+    @Param('id', IdPipe) id: bigint,
+    @Param('lineId', IdPipe) lineId: bigint,
+    @Body() body: LineChangeBody,
+    @CalledBy() caller: Caller,
+  ) {
+    await this.find(id, caller);
+    if (!(await this.lines.change(id, lineId.toString(), lineChange(body)))) {
+      throw notFound('No line of this portal', lineId);
+    }
+    void this.operators.refresh({ portalId: id, lineId: lineId.toString() });
+    return portalItem(await this.find(id, caller));
+  }
+
+  @Delete(':id')
+  @HttpCode(202)
+  @Audited('portal.remove')
+  @ApiOperation({
+    summary: 'Remove a portal with everything that was said there',
+    description:
+      'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
+  })
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+    await this.find(id, caller);
+    await this.lifecycle.remove(id);
+    const { state, stateReason } = await this.find(id, caller);
+    return { id: id.toString(), state, stateReason };
+  }
+
+  private async find(id: bigint, caller: Caller): Promise<PortalView> {
+    const portal = sees(caller, id) ? await this.overview.portal(id) : null;
+    if (!portal) throw notFound('No portal', id);
+    return portal;
+  }
+}
+
+/** A portal as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. */
+function portalItem(portal: PortalView) {
+  return {
+    ...portal,
+    id: portal.id.toString(),
+    bots: portal.bots.map((bot) => ({ ...bot, id: bot.id.toString() })),
+  };
+}

@@ -1,0 +1,308 @@
+import { Injectable } from '@nestjs/common';
+import { ApplicationsService, type Application } from '../../bitrix/applications.service.js';
+import { RestClient } from '../../bitrix/rest.client.js';
+import { BATCH_LIMIT, type CommandOutcome, type RestCommand } from '../../bitrix/rest.types.js';
+import { redact } from '../../common/redact.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import { within } from '../../common/within.js';
+import { Environment } from '../../config/environment.js';
+import {
+  type LineConfig,
+  LINES_METHOD,
+  lineConfigsQuery,
+  MOST_LINES,
+  readLineConfigs,
+} from '../../connector/dialogs/line-config.parser.js';
+import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
+import { RegistrationService } from '../../connector/install/registration.service.js';
+import {
+  OverviewRepository,
+  type BotFacts,
+  type PortalView,
+  linesOf,
+} from '../../storage/history/overview.repository.js';
+import { RestLimitsRepository } from '../../storage/work/rest-limits.repository.js';
+import { SchemaService } from '../../storage/postgres/schema.service.js';
+import { BotsService } from '../../telegram/bots/bots.service.js';
+import { TelegramClient } from '../../telegram/api/telegram.client.js';
+import { Cached } from '../cached.js';
+import {
+  answerChecks,
+  botChecks,
+  botName,
+  check,
+  environmentChecks,
+  handlerCheck,
+  installedCheck,
+  inventoryChecks,
+  lineChecks,
+  lineStateOf,
+  portalChecks,
+  queueCheck,
+  type Check,
+} from './doctor.checks.js';
+import {
+  type Attention,
+  attentionCheck,
+  clockCheck,
+  diskCheck,
+  disksOf,
+  portalClockCheck,
+  proxyChecks,
+} from './machine.checks.js';
+import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
+
+/** How long a diagnosis is kept: asking must not cost the portals their calls. */
+const KEPT_MS = 10_000;
+const NETWORK_LIMIT_MS = 3_000;
+/** Portals and bots that are asked over the network, each; of further ones our own tables tell. */
+const MOST_ASKED = 100;
+const MOST_PORTALS = 10_000;
+
+export interface Diagnosis {
+  ok: boolean;
+  checks: Check[];
+}
+
+/** What was found out, so that each may be told what concerns him. */
+export interface Examination {
+  /** Of the program itself: everybody's affair, so nothing here names a portal or a bot. */
+  program: Check[];
+  /** Null: the database could not tell. */
+  traffic: Traffic | null;
+}
+
+/** Portals and bots; portalId null: of no portal. */
+interface Traffic {
+  portals: PortalView[];
+  bots: BotFacts[];
+  parts: { portalId: bigint | null; checks: Check[] }[];
+  /** Seconds for which the oldest message of a portal waits. */
+  waiting: { portalId: bigint | null; seconds: number }[];
+  /** Messages of a portal that wait for a person. */
+  attention: ({ portalId: bigint | null } & Attention)[];
+}
+
+/** Finds out why messages do not flow. Never throws: what cannot be found out is a check that failed. */
+@Injectable()
+export class DoctorService {
+  private readonly cached = new Cached(() => this.examine(), KEPT_MS);
+
+  constructor(
+    private readonly environment: Environment,
+    private readonly overview: OverviewRepository,
+    private readonly schema: SchemaService,
+    private readonly bots: BotsService,
+    private readonly telegram: TelegramClient,
+    private readonly rest: RestClient,
+    private readonly registration: RegistrationService,
+    private readonly applications: ApplicationsService,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly limits: RestLimitsRepository,
+  ) {}
+
+  /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
+  async diagnose(portalId?: bigint): Promise<Diagnosis> {
+    return diagnosis(await this.cached.get(), portalId);
+  }
+
+  private async examine(): Promise<Examination> {
+    const database = await this.checkDatabase();
+    if (!database.ok) return { program: [database, ...environmentChecks(this.environment, 0)], traffic: null };
+    const program = [database];
+    try {
+      const applications = await this.applications.list();
+      const stored = applications.filter(({ id }) => id !== null).length;
+      program.push(...environmentChecks(this.environment, stored));
+      program.push(migrationsCheck(await this.schema.pendingMigrations()));
+      const traffic = await this.examineTraffic(applications);
+      // After Telegram was asked: the ways to it and its clock are as they are now.
+      program.push(...(await this.checkMachine()));
+      return { program, traffic };
+    } catch (error) {
+      const what = `The examination broke off: ${describe(error)}`;
+      return {
+        program: [...program, check('examination', false, what, 'Try again; the log may tell more.')],
+        traffic: null,
+      };
+    }
+  }
+
+  private async checkDatabase(): Promise<Check> {
+    const advice =
+      'Start PostgreSQL or correct DATABASE_URL. Nothing is lost: both networks keep what we cannot store.';
+    const failure = await failureOf(within(NETWORK_LIMIT_MS, this.overview.ping()));
+    return check(
+      'database',
+      !failure,
+      failure ? `PostgreSQL does not answer: ${failure}` : 'PostgreSQL answers',
+      advice,
+    );
+  }
+
+  private async examineTraffic(applications: Application[]): Promise<Traffic> {
+    const [portals, bots, idle, waiting, attention, hindrances, unread, troubles] = await Promise.all([
+      this.overview.portals(MOST_PORTALS),
+      this.overview.bots(),
+      this.overview.idleEndpoints(),
+      this.overview.oldestWaitingByPortal(),
+      this.overview.attention(),
+      this.overview.hindrances(),
+      this.overview.unreadByPortal(),
+      this.limits.troubles(),
+    ]);
+    const parts = await Promise.all([
+      ...portals.map(async (portal, place) => ({
+        portalId: portal.id,
+        checks: [
+          ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`), installOf(portal, applications)),
+          ...(place < MOST_ASKED ? await this.askPortal(portal, applications) : []),
+          ...methodTroubleChecks(portal, troubles),
+        ],
+      })),
+      ...bots.map(async (bot, place) => ({
+        portalId: bot.portalId,
+        checks: [
+          ...botChecks(bot, portals, !idle.has(`bot:${bot.id}`)),
+          ...answerChecks(
+            bot,
+            hindrances.find(({ botId }) => botId === bot.id),
+          ),
+          ...(place < MOST_ASKED ? await this.askTelegram(bot) : []),
+        ],
+      })),
+    ]);
+    return { portals, bots, parts, waiting, attention: [...attention, ...unread] };
+  }
+
+  private async checkMachine(): Promise<Check[]> {
+    const [disks, { secondsAhead, bytes }] = await Promise.all([
+      disksOf(this.environment),
+      within(NETWORK_LIMIT_MS, this.overview.database()),
+    ]);
+    return [
+      ...proxyChecks(this.telegram.routes),
+      clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
+      diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
+    ];
+  }
+
+  private async askTelegram(bot: BotFacts): Promise<Check[]> {
+    if (bot.state === 'disabled') return [];
+    const answer = await within(NETWORK_LIMIT_MS, this.bots.check(bot.id)).catch((error: unknown) => ({
+      ok: false,
+      detail: describe(error),
+    }));
+    const advice = 'Check the token at @BotFather and that this machine reaches TG_API_ROOT (TG_PROXY_URL, if needed).';
+    return [check(`bot:${bot.id}:telegram`, answer.ok, `${botName(bot)}: ${answer.detail}`, advice)];
+  }
+
+  /** One batch per portal: its bucket of requests belongs to the messages. */
+  private async askPortal(portal: PortalView, applications: Application[]): Promise<Check[]> {
+    if (portal.state !== 'active') return [];
+    const lines = linesOf(portal).slice(0, BATCH_LIMIT - 3);
+    const commands: Record<string, RestCommand> = {
+      installed: { method: 'app.info', params: {} },
+      handlers: { method: 'event.get', params: {} },
+      configs: { method: LINES_METHOD, params: lineConfigsQuery() },
+    };
+    for (const line of lines) {
+      commands[`line${line}`] = { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: line } };
+    }
+    const id = `portal:${portal.id}:rest`;
+    const advice =
+      'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
+    try {
+      const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
+      const { results, time } = await within(NETWORK_LIMIT_MS, call);
+      const answered = (key: string, name: string, read: (result: unknown) => Check[]): Check[] => {
+        const outcome = results[key];
+        if (outcome?.ok) return read(outcome.result);
+        const detail = outcome ? describe(outcome.error) : 'no answer';
+        const what = `${portal.domain}, ${commands[key]?.method}: ${detail}`;
+        return [check(`portal:${portal.id}:${name}`, false, what, advice)];
+      };
+      const configOf = lineConfigs(results['configs']);
+      await Promise.all(
+        lines.map(async (line) => {
+          const outcome = results[`line${line}`];
+          if (outcome?.ok) await this.lifecycle.lineSeen(portal.id, line, lineStateOf(outcome.result, configOf(line)));
+        }),
+      );
+      return [
+        check(id, true, `${portal.domain} answers`, ''),
+        ...portalClockCheck(portal, time?.finish, Date.now()),
+        ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
+        ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.registration.handlerUrl)]),
+        ...lines.flatMap((line) =>
+          answered(`line${line}`, `line:${line}:connector`, (result) =>
+            lineChecks(portal, line, result, configOf(line)),
+          ),
+        ),
+      ];
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
+      const application = applications.find(({ clientId }) => clientId === portal.clientId) ?? null;
+      return [portalTroubleCheck(portal, application, error)];
+    }
+  }
+}
+
+/** What concerns the portal, or everything without one. */
+export function diagnosis({ program, traffic }: Examination, portalId?: bigint): Diagnosis {
+  const concerns = (part: { portalId: bigint | null }) => portalId === undefined || part.portalId === portalId;
+  const checks = [...program];
+  if (traffic) {
+    const portals = traffic.portals.filter(({ id }) => concerns({ portalId: id }));
+    const ages = traffic.waiting.filter(concerns).map(({ seconds }) => seconds);
+    checks.push(
+      ...inventoryChecks(portals, traffic.bots.filter(concerns)),
+      ...traffic.parts.filter(concerns).flatMap((part) => part.checks),
+      queueCheck(ages.length > 0 ? Math.max(...ages) : null),
+      attentionCheck(traffic.attention.filter(concerns)),
+    );
+  }
+  return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+/** Finds what the portal says of a line: null when it names all of its lines, and not this one. */
+function lineConfigs(outcome: CommandOutcome | undefined): (line: string) => LineConfig | null | undefined {
+  if (!outcome?.ok) return () => undefined;
+  const configs = readLineConfigs(outcome.result);
+  // None at all: more likely the administrator of the tokens may not see them.
+  const complete = configs.length > 0 && configs.length < MOST_LINES;
+  return (line) => configs.find(({ lineId }) => lineId === line) ?? (complete ? null : undefined);
+}
+
+/** Where the portal's application is installed again; null: it is none of ours. */
+function installOf(portal: PortalView, applications: Application[]): string | null {
+  const application = applications.find(({ clientId }) => clientId === portal.clientId);
+  if (!application) return null;
+  return application.id === null
+    ? '/b24/install?redirect=1'
+    : application.portalOrigin === null
+      ? 'in the Market of the portal'
+      : `/b24/install?application=${application.id}&redirect=1`;
+}
+
+function migrationsCheck(pending: string[]): Check {
+  return check(
+    'migrations',
+    pending.length === 0,
+    pending.length === 0 ? 'The tables are up to date' : `Migrations are missing: ${pending.join(', ')}`,
+    'Restart this replica: it applies them at its start.',
+  );
+}
+
+async function failureOf(work: Promise<unknown>): Promise<string | null> {
+  return work.then(
+    () => null,
+    (error: unknown) => describe(error),
+  );
+}
+
+function describe(error: unknown): string {
+  if (error instanceof UpstreamError) return `${error.code}: ${error.detail}`;
+  const { message, code } = error as { message?: string; code?: string };
+  return redact(message || code || 'unknown error').slice(0, 200);
+}

@@ -1,0 +1,57 @@
+import { Get, Query } from '@nestjs/common';
+import { ApiOperation } from '@nestjs/swagger';
+import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import { AuditQuery } from '../access/access.dto.js';
+import { AdminController } from '../access/admin.decorator.js';
+import { CalledBy, portalFor, type Caller } from '../access/caller.js';
+import { decodeCursor, pageOf } from '../cursor.js';
+import { DoctorService, type Diagnosis } from './doctor.service.js';
+import { OverviewService, type Overview } from '../numbers/overview.service.js';
+
+/** How things are, who changed them, and who is asking. */
+@AdminController('')
+export class StatusController {
+  constructor(
+    private readonly overviews: OverviewService,
+    private readonly doctors: DoctorService,
+    private readonly audits: AuditRepository,
+  ) {}
+
+  @Get('me')
+  @ApiOperation({ summary: 'Whose key this is and what it allows; portalId null: every portal' })
+  me(@CalledBy() { name, role, portalId }: Caller) {
+    return { name, role, portalId: portalId?.toString() ?? null };
+  }
+
+  @Get('overview')
+  @ApiOperation({
+    summary: 'Messages by direction and state, in all, per portal and per bot; the oldest one that waits',
+  })
+  overview(@CalledBy() caller: Caller): Promise<Overview> {
+    return this.overviews.overview(caller.portalId ?? undefined);
+  }
+
+  @Get('doctor')
+  @ApiOperation({ summary: 'Each thing that must be true for messages to flow, and what to do where it is not' })
+  doctor(@CalledBy() caller: Caller): Promise<Diagnosis> {
+    return this.doctors.diagnose(caller.portalId ?? undefined);
+  }
+
+  @Get('audit')
+  @ApiOperation({ summary: 'Changes made through this API, newest first' })
+  async audit(@Query() { limit, cursor, portal, action, from, to }: AuditQuery, @CalledBy() caller: Caller) {
+    const filter = {
+      portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
+      action,
+      from: from === undefined ? undefined : new Date(from),
+      to: to === undefined ? undefined : new Date(to),
+      before: decodeCursor(cursor),
+    };
+    const rows = await this.audits.list(filter, limit + 1);
+    return pageOf(rows, limit, (entry) => ({
+      ...entry,
+      id: entry.id.toString(),
+      portalId: entry.portalId?.toString() ?? null,
+    }));
+  }
+}

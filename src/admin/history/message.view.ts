@@ -1,0 +1,210 @@
+import type { LinkedFile } from '../../relay/file-links.js';
+import type {
+  AttachmentRow,
+  AttemptRow,
+  MessageRow,
+  MessageStory,
+  RevisionRow,
+  WaitingRow,
+} from '../../storage/history/history.repository.js';
+
+/** Where a person can look at a file; null: nowhere. */
+type LinkTo = (file: LinkedFile) => string | null;
+
+/**
+ * A message as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. A message without words is read
+ * by the labels of its files.
+ */
+export function messageItem(row: MessageRow, linkTo: LinkTo) {
+  return {
+    id: row.id.toString(),
+    direction: row.direction,
+    state: row.state,
+    kind: row.kind,
+    text: row.text || row.attachments.map(({ label }) => label).join('\n'),
+    marks: row.marks,
+    attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
+    systemLine: row.systemLine,
+    source: row.source,
+    albumId: row.albumId,
+    replyToId: text(row.replyToId),
+    replyQuote: row.replyQuote,
+    chatId: text(row.chatId),
+    externalChatId: row.externalChatId,
+    telegramChatId: text(row.telegramChatId),
+    telegramMessageIds: row.telegramMessageIds,
+    bitrixMessageId: row.bitrixMessageId,
+    botId: text(row.botId),
+    portalId: text(row.portalId),
+    authorId: row.authorId,
+    authorName: row.authorName,
+    unsigned: row.unsigned,
+    attempts: row.attempts,
+    error: errorOf(row),
+    createdAt: row.createdAt,
+    deliveredAt: row.deliveredAt,
+    seenAt: row.seenAt,
+    editedAt: row.editedAt,
+    deletedAt: row.deletedAt,
+  };
+}
+export type MessageItem = ReturnType<typeof messageItem>;
+
+const WAITS_FOR_CLIENT = "waits for the client's next words, because no session of the dialog is open";
+
+function errorOf({ errorCode, errorDetail, waitsForClient }: MessageRow): { code: string; detail: string } | null {
+  if (errorCode !== null) return { code: errorCode, detail: errorDetail ?? '' };
+  return waitsForClient ? { code: 'waits_for_client', detail: WAITS_FOR_CLIENT } : null;
+}
+
+/** `url` is null for a file of an operator, which only the portal has. */
+function attachmentItem(
+  messageId: bigint,
+  { ordinal, kind, name, mime, size, label, atTelegram }: AttachmentRow,
+  linkTo: LinkTo,
+) {
+  const url = atTelegram ? linkTo({ of: 'message', messageId, ordinal }) : null;
+  return { kind, name, mime, size, label, url };
+}
+
+/** One thing that happened to a message, or that is still to happen. */
+export interface TimelineEntry {
+  at: Date;
+  what:
+    | 'received'
+    | 'stored'
+    | 'attempt'
+    | 'delivered'
+    | 'seen'
+    | 'edited'
+    | 'deleted'
+    | 'failed'
+    | 'uncertain'
+    | 'ignored'
+    | 'resolved'
+    | 'discarded'
+    | 'sending'
+    | 'waiting';
+  /**
+   * Of an attempt or of waiting work: message, edit, delete, note, status (delivery report) or, of older versions, reading (read report).
+   */
+  kind?: string;
+  /** Number of the attempt, from 1; of `edited` and `deleted`, that of the revision. */
+  number?: number;
+  /** Of an attempt: delivered, retry, failed, uncertain, unknown. Of `resolved`: what a person said, delivered or failed. */
+  outcome?: string;
+  code?: string;
+  detail?: string;
+  finishedAt?: Date;
+  /** Which replica tried. */
+  instance?: string;
+}
+
+/** The message with its `timeline`, oldest first; what is still to come stands at the end. */
+export function messageDetail(story: MessageStory, linkTo: LinkTo) {
+  const { message, revisions } = story;
+  return {
+    ...messageItem(message, linkTo),
+    raw: withoutFileKeys(message.raw),
+    // The row of the original is written with the first change.
+    revisions: revisions.map((revision) =>
+      revision.number === 0 ? { ...revision, createdAt: message.createdAt } : revision,
+    ),
+    timeline: timeline(story),
+  };
+}
+
+/** Names under which Telegram's updates and Bitrix24's events give away a file: whoever has the value has the file. */
+const FILE_KEY = /(?:^|_)file_id$|^(?:download)?link$/i;
+
+function withoutFileKeys(raw: unknown): unknown {
+  if (Array.isArray(raw)) return raw.map(withoutFileKeys);
+  if (typeof raw !== 'object' || raw === null) return raw;
+  return Object.fromEntries(
+    Object.entries(raw).map(([name, value]) => [name, FILE_KEY.test(name) ? '[file]' : withoutFileKeys(value)]),
+  );
+}
+
+export function timeline({ message, revisions, attempts, waiting }: MessageStory): TimelineEntry[] {
+  const past: TimelineEntry[] = [
+    { at: message.saidAt ?? message.createdAt, what: 'received', detail: sourceOf(message) },
+    { at: message.createdAt, what: 'stored' },
+    ...revisions.flatMap(revisionEntry),
+    ...attempts.map(attemptEntry),
+    ...ending(message, attempts),
+  ];
+  if (message.seenAt) past.push({ at: message.seenAt, what: 'seen' });
+  // The network's clock may be ahead of ours: what comes first in the story stays first.
+  const rank = (entry: TimelineEntry) => (entry.what === 'received' ? 0 : entry.what === 'stored' ? 1 : 2);
+  past.sort((a, b) => (Math.min(rank(a), rank(b)) < 2 ? rank(a) - rank(b) : a.at.getTime() - b.at.getTime()));
+  return [...past, ...waiting.map(waitingEntry)];
+}
+
+function sourceOf(message: MessageRow): string {
+  if (message.kind === 'welcome') return 'the welcome text of the line';
+  const network = message.direction === 'inbound' ? 'Telegram' : 'Bitrix24';
+  return message.saidAt ? `by the clock of ${network}` : `from ${network}`;
+}
+
+function revisionEntry({ number, deleted, createdAt }: RevisionRow): TimelineEntry[] {
+  return number === 0 ? [] : [{ at: createdAt, what: deleted ? 'deleted' : 'edited', number }];
+}
+
+function attemptEntry(attempt: AttemptRow): TimelineEntry {
+  if (attempt.outcome === 'resolved') {
+    return { at: attempt.startedAt, what: 'resolved', ...(attempt.detail ? { outcome: attempt.detail } : {}) };
+  }
+  if (attempt.outcome === 'discarded') return { at: attempt.startedAt, what: 'discarded' };
+  return {
+    at: attempt.startedAt,
+    what: 'attempt',
+    kind: attempt.kind,
+    number: attempt.number,
+    outcome: attempt.outcome,
+    ...present({ code: attempt.code, detail: attempt.detail }),
+    finishedAt: attempt.finishedAt,
+    instance: attempt.instance,
+  };
+}
+
+function ending(message: MessageRow, attempts: AttemptRow[]): TimelineEntry[] {
+  const reason = present({ code: message.errorCode, detail: message.errorDetail });
+  const lastTry = attempts.findLast((attempt) => attempt.kind === 'message')?.finishedAt ?? message.createdAt;
+  switch (message.state) {
+    case 'delivered':
+      return [{ at: message.deliveredAt ?? lastTry, what: 'delivered' }];
+    case 'failed':
+    case 'uncertain':
+      return [{ at: lastTry, what: message.state, ...reason }];
+    case 'ignored':
+      return [{ at: attempts.some(isDiscard) ? lastTry : message.createdAt, what: 'ignored', ...reason }];
+    default:
+      return [];
+  }
+}
+
+const isDiscard = (attempt: AttemptRow) => attempt.outcome === 'discarded';
+
+function waitingEntry(work: WaitingRow): TimelineEntry {
+  if (work.state === 'sending') {
+    return { at: work.startedAt ?? work.dueAt, what: 'sending', kind: work.kind, number: work.attempts };
+  }
+  return { at: work.dueAt, what: 'waiting', kind: work.kind, number: work.attempts + 1, detail: whyItWaits(work) };
+}
+
+function whyItWaits(work: WaitingRow): string {
+  if (work.endpoint === '') return 'waits until its bot serves an open line';
+  if (work.waitsForClient) return WAITS_FOR_CLIENT;
+  if (work.ahead > 0)
+    return `waits behind ${work.ahead} earlier ${work.ahead === 1 ? 'delivery' : 'deliveries'} of this chat`;
+  if (work.unknown) return 'nobody knows whether the last try arrived: that is looked up first';
+  return 'next try';
+}
+
+function present(fields: Record<string, string | null>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter((field): field is [string, string] => field[1] !== null));
+}
+
+function text(id: bigint | null): string | null {
+  return id === null ? null : id.toString();
+}

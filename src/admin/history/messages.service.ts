@@ -1,0 +1,186 @@
+import { Injectable } from '@nestjs/common';
+import { Problem } from '../../common/problem.js';
+import type { LinkedFile } from '../../relay/file-links.js';
+import { ReplayService } from '../../relay/replay.service.js';
+import {
+  HistoryRepository,
+  SearchTooLongError,
+  type MessageRow,
+  type MessageTotal,
+} from '../../storage/history/history.repository.js';
+import type { MessageFilter } from '../../storage/history/message-filter.js';
+import { OverviewRepository } from '../../storage/history/overview.repository.js';
+import type { MessagesQuery, RetryBody, UndeliveredFilter } from '../admin.dto.js';
+import { AuthorNames } from './author-names.js';
+import { portalFor, sees, type Caller } from '../access/caller.js';
+import { decodePlace, encodePlace, type Page } from '../cursor.js';
+import { notFound } from '../id.pipe.js';
+import { messageDetail, messageItem, type MessageItem } from './message.view.js';
+import { ViewingLinks } from './viewing-links.js';
+
+/** Messages that one transaction sends again or puts away. */
+const BATCH = 500;
+
+/** A page of messages, and what else was asked for. */
+export interface MessagePage extends Page<MessageItem>, Partial<MessageTotal> {
+  /** Leads to newer messages; null: there are none. Not there on a page that begins with the newest. */
+  previousCursor?: string | null;
+}
+
+/** Rows of a page, and whether there are others on either side; `newer` undefined: the page begins with the newest. */
+interface Shown {
+  rows: MessageRow[];
+  older: boolean;
+  newer?: boolean;
+}
+
+/** The history as pages, and what is done about messages by filter: of what the caller may see. */
+@Injectable()
+export class MessagesService {
+  constructor(
+    private readonly history: HistoryRepository,
+    private readonly overview: OverviewRepository,
+    private readonly replay: ReplayService,
+    private readonly links: ViewingLinks,
+    private readonly names: AuthorNames,
+  ) {}
+
+  /** Newest first. A search that would read too much of a long history is a 422 problem. */
+  async list(query: MessagesQuery, caller: Caller): Promise<MessagePage> {
+    const filter = messageFilter(query, caller);
+    try {
+      const page = await this.page(filter, query);
+      return query.count ? { ...page, ...(await this.total(filter)) } : page;
+    } catch (error) {
+      if (!(error instanceof SearchTooLongError)) throw error;
+      throw new Problem(
+        422,
+        'search_too_long',
+        'The history is too long to be searched at once: narrow it with chat, from and to.',
+      );
+    }
+  }
+
+  private async page(filter: MessageFilter, query: MessagesQuery): Promise<MessagePage> {
+    const { rows, older, newer } = await this.shown(filter, query);
+    const [first, last] = [rows.at(0), rows.at(-1)];
+    return {
+      items: (await this.names.known(rows)).map((row) => messageItem(row, this.linkTo)),
+      nextCursor: older && last ? encodePlace(last.createdAt, last.id) : null,
+      ...(newer !== undefined && {
+        previousCursor: newer && first ? encodePlace(first.createdAt, first.id, 'newer') : null,
+      }),
+    };
+  }
+
+  /** One more than is shown is read on either side: it tells that there is another page. */
+  private async shown(filter: MessageFilter, { limit, cursor, around }: MessagesQuery): Promise<Shown> {
+    const cut = decodePlace(cursor);
+    if (cut) {
+      const place = { id: cut.id, createdAt: cut.at };
+      const onwards = cut.side === 'newer' ? { after: place } : { before: place };
+      const rows = await this.history.messages({ ...filter, ...onwards }, limit + 1);
+      const others = rows.length > limit;
+      return cut.side === 'newer'
+        ? { rows: rows.slice(-limit), newer: others, older: true }
+        : { rows: rows.slice(0, limit), newer: true, older: others };
+    }
+    if (around !== undefined) return this.around(filter, BigInt(around), limit);
+    const rows = await this.history.messages(filter, limit + 1);
+    return { rows: rows.slice(0, limit), older: rows.length > limit };
+  }
+
+  /** Half of the page is newer than the message, as far as there are so many. */
+  private async around(filter: MessageFilter, id: bigint, limit: number): Promise<Shown> {
+    const place = await this.history.place(id);
+    const half = Math.floor(limit / 2);
+    const above = half === 0 ? [] : await this.history.messages({ ...filter, after: place }, half + 1);
+    const newer = above.slice(-half);
+    const rest = limit - newer.length;
+    const below = await this.history.messages({ ...filter, before: { ...place, id: id + 1n } }, rest + 1);
+    return {
+      rows: [...newer, ...below.slice(0, rest)],
+      newer: half === 0 || above.length > half,
+      older: below.length > rest,
+    };
+  }
+
+  /** How many messages the filter holds: all of them where they are counted as they are written. */
+  private async total(filter: MessageFilter): Promise<MessageTotal> {
+    const { words, chatId, from, to, portalId, botId, direction, states } = filter;
+    if ([words, chatId, from, to].some((part) => part !== undefined)) return this.history.count(filter);
+    const counts = await this.overview.messageCounts(portalId);
+    const count = counts
+      .filter((row) => botId === undefined || row.botId === botId)
+      .filter((row) => direction === undefined || row.direction === direction)
+      .filter((row) => states === undefined || states.includes(row.state))
+      .reduce((sum, row) => sum + row.count, 0);
+    return { count, more: false };
+  }
+
+  /** One message with its timeline. Throws a 404 problem when there is none. */
+  async one(id: bigint, caller: Caller) {
+    const story = await this.history.message(id);
+    if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
+    const [message] = await this.names.known([story.message]);
+    return messageDetail({ ...story, message: message! }, this.linkTo);
+  }
+
+  /**
+   * One message about which the caller may do something. Throws a 404 problem when there is none, and a 409 one where
+   * it would happen in a portal that he does not see.
+   */
+  async changeable(id: bigint, caller: Caller): Promise<MessageItem> {
+    const message = await this.one(id, caller);
+    const chat = message.chatId === null ? null : await this.history.chat(BigInt(message.chatId));
+    if (chat && !sees(caller, chat.portalId)) {
+      throw new Problem(409, 'chat_moved', 'The bot of this chat serves another portal now: nothing is done there.');
+    }
+    return message;
+  }
+
+  /**
+   * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
+   * keep their order. Returns how many; with `dryRun` how many that would be.
+   */
+  retry({ dryRun, ...body }: RetryBody, caller: Caller): Promise<number> {
+    const filter = messageFilter(body, caller);
+    return dryRun
+      ? this.history.countRetryable(filter)
+      : this.forEachUndelivered(filter, (ids) => this.replay.retry(ids));
+  }
+
+  /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
+  discard(filter: UndeliveredFilter, caller: Caller): Promise<number> {
+    return this.forEachUndelivered(messageFilter(filter, caller), (ids) => this.replay.discard(ids));
+  }
+
+  private readonly linkTo = (file: LinkedFile) => this.links.to(file);
+
+  /** Each is looked at once, oldest first: one that fails again meanwhile is not taken twice. */
+  private async forEachUndelivered(filter: MessageFilter, act: (ids: bigint[]) => Promise<number>): Promise<number> {
+    let changed = 0;
+    let after = 0n;
+    for (;;) {
+      const ids = await this.history.replayable(filter, after, BATCH);
+      changed += await act(ids);
+      const last = ids.at(-1);
+      if (last === undefined || ids.length < BATCH) return changed;
+      after = last;
+    }
+  }
+}
+
+/** The list's parameters, converted and narrowed to what the caller may see. */
+export function messageFilter(query: Partial<MessagesQuery>, caller: Caller): MessageFilter {
+  return {
+    states: query.state,
+    direction: query.direction,
+    words: query.q,
+    chatId: query.chat === undefined ? undefined : BigInt(query.chat),
+    portalId: portalFor(caller, query.portal === undefined ? undefined : BigInt(query.portal)),
+    botId: query.bot === undefined ? undefined : BigInt(query.bot),
+    from: query.from === undefined ? undefined : new Date(query.from),
+    to: query.to === undefined ? undefined : new Date(query.to),
+  };
+}

@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import {
+  OverviewRepository,
+  type MessageCount,
+  type OldestWaiting,
+} from '../../storage/history/overview.repository.js';
+
+/** `messages[direction][state]`; states without a message are left out. */
+type Counts = Partial<Record<'inbound' | 'outbound', Record<string, number>>>;
+
+interface Summary {
+  messages: Counts;
+  /** When the message that waits longest was stored; null: nothing waits. */
+  oldestWaiting: Date | null;
+}
+
+export interface Overview extends Summary {
+  /** When this was counted. */
+  at: Date;
+  byPortal: ({ portalId: string | null } & Summary)[];
+  byBot: ({ botId: string | null } & Summary)[];
+}
+
+/** The traffic in numbers. */
+@Injectable()
+export class OverviewService {
+  constructor(private readonly repository: OverviewRepository) {}
+
+  /** All of it, or that of one portal, as if there were no other. */
+  async overview(portalId?: bigint): Promise<Overview> {
+    const [counts, oldest] = await Promise.all([
+      this.repository.messageCounts(portalId),
+      this.repository.oldestWaiting(portalId),
+    ]);
+    return summarise(counts, oldest, new Date());
+  }
+}
+
+export function summarise(counts: MessageCount[], oldest: OldestWaiting[], at: Date): Overview {
+  return {
+    at,
+    ...summary(counts, oldest),
+    byPortal: groups(counts, oldest, 'portalId').map(([portalId, ...rows]) => ({ portalId, ...summary(...rows) })),
+    byBot: groups(counts, oldest, 'botId').map(([botId, ...rows]) => ({ botId, ...summary(...rows) })),
+  };
+}
+
+function summary(counts: MessageCount[], oldest: OldestWaiting[]): Summary {
+  const messages: Counts = { inbound: {}, outbound: {} };
+  for (const { direction, state, count } of counts) {
+    const states = (messages[direction] ??= {});
+    states[state] = (states[state] ?? 0) + count;
+  }
+  const times = oldest.map((row) => row.since.getTime());
+  return { messages, oldestWaiting: times.length > 0 ? new Date(Math.min(...times)) : null };
+}
+
+function groups(
+  counts: MessageCount[],
+  oldest: OldestWaiting[],
+  key: 'portalId' | 'botId',
+): [string | null, MessageCount[], OldestWaiting[]][] {
+  const ids = [...new Set([...counts, ...oldest].map((row) => row[key]))];
+  return ids.map((id) => [
+    id?.toString() ?? null,
+    counts.filter((row) => row[key] === id),
+    oldest.filter((row) => row[key] === id),
+  ]);
+}

@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import { ApplicationsService } from '../../bitrix/applications.service.js';
+import { RestClient } from '../../bitrix/rest.client.js';
+import { bitrixError, isRecord } from '../../bitrix/rest-errors.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import type { OperatorFile, OperatorSource } from '../../relay/operator-side.js';
+import { DISK_FILE } from '../../storage/intake/intake.rows.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { openPortalFile } from './portal-download.js';
+
+const DISK_METHOD = 'disk.file.get';
+/** `insufficient_scope` and its kin: the application was not given the scope. */
+const NO_SCOPE = /SCOPE$/i;
+
+/** Files that operators sent, fetched from their portal. The links are public and signed: whoever logs one shares it. */
+@Injectable()
+export class OperatorFilesClient {
+  constructor(
+    private readonly portals: PortalsRepository,
+    private readonly applications: ApplicationsService,
+    private readonly rest: RestClient,
+  ) {}
+
+  /**
+   * See {@link OperatorSource.openFile} and {@link openPortalFile}. A file of which no event brought a link is asked for
+   * by its id, anew each time: the link that REST gives carries a token. `refused` then also as `file_needs_disk`.
+   */
+  async open(...[portalId, address, options]: Parameters<OperatorSource['openFile']>): Promise<OperatorFile> {
+    const portal = await this.portals.findById(portalId);
+    if (!portal || portal.state === 'uninstalled') {
+      throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
+    }
+    const rules = await this.applications.hostRules(portal.clientId);
+    const link = address.startsWith(DISK_FILE) ? await this.linkOf(portalId, address.slice(DISK_FILE.length)) : address;
+    return openPortalFile({ address: link, origin: new URL(portal.clientEndpoint).origin, rules, ...options });
+  }
+
+  private async linkOf(portalId: bigint, fileId: string): Promise<string> {
+    try {
+      const { result } = await this.rest.call<unknown>(portalId, DISK_METHOD, { id: fileId });
+      const link = isRecord(result) ? result['DOWNLOAD_URL'] : undefined;
+      if (typeof link === 'string') return link;
+      throw bitrixError('refused', 'file_gone', 'The portal names no link to the file.', 'message');
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      if (NO_SCOPE.test(error.code)) {
+        throw bitrixError('refused', 'file_needs_disk', `${DISK_METHOD} needs the scope disk.`, 'message');
+      }
+      if (error.kind !== 'refused' || error.code === 'file_gone') throw error;
+      const code = /ACCESS/i.test(error.code) ? 'file_forbidden' : 'file_gone';
+      throw bitrixError('refused', code, `${DISK_METHOD}: ${error.code}`, 'message');
+    }
+  }
+}

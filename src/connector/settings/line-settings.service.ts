@@ -1,0 +1,245 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { RestClient } from '../../bitrix/rest.client.js';
+import type { RestCommand } from '../../bitrix/rest.types.js';
+import { Problem } from '../../common/problem.js';
+import { TokenBuckets } from '../../common/token-bucket.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import { Environment } from '../../config/environment.js';
+import { ClientSide, type LineBot, type Picture, type Verdict } from '../../relay/client-side.js';
+import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import { LinesRepository } from '../../storage/accounts/lines.repository.js';
+import { OverviewRepository, type Traffic } from '../../storage/history/overview.repository.js';
+import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import type { BotMode, Prisma } from '../../storage/prisma/client.js';
+import { reconcileHandlers, type BoundHandler } from '../install/event-handlers.js';
+import { LINE_METHOD } from '../dialogs/line-config.parser.js';
+import { lineChange, type LineChangeBody, type OPERATOR_NAMES } from './line-change.dto.js';
+import { LineOperatorsService } from '../dialogs/line-operators.service.js';
+import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
+import { RegistrationService } from '../install/registration.service.js';
+import type { BotTokenBody } from './settings-api.dto.js';
+import type { SettingsSession } from './settings-sessions.js';
+import { personOf, refuseOver } from './settings.guard.js';
+
+/** A line as its settings page shows it. */
+export interface LineState {
+  lineId: string;
+  portal: string;
+  connectorName: string;
+  /** Switched on, as far as we know. */
+  on: boolean;
+  bot: (Omit<LineBot, 'id'> & { id: string }) | null;
+  options: {
+    operatorName: (typeof OPERATOR_NAMES)[number];
+    operatorNameTemplate: string | null;
+    welcomeText: string | null;
+    startOpensSession: boolean;
+  };
+  traffic: Traffic | null;
+  /** Telegram could be told where to send updates. */
+  webhookPossible: boolean;
+}
+
+/** A link of the chain; `code` is `ok` or says what is wrong, for the page to explain. */
+export interface Link extends Verdict {
+  id: 'token' | 'updates' | 'portal' | 'installed' | 'events' | 'line';
+}
+
+/** Null: the line has no bot, or Bitrix24 does not tell the name. */
+export interface CheckedLine extends LineState {
+  lineName: string | null;
+  links: Link[];
+}
+
+/** Whoever tries tokens learns which of them are good: like a log-in. */
+const TOKENS_TRIED = { perSecond: 1 / 6, burst: 10 };
+const BITRIX_LIMIT_MS = 10_000;
+
+/** What an administrator of a portal sees and changes of one open line. A session opens nothing but its own line. */
+@Injectable()
+export class LineSettingsService {
+  private readonly logger = new Logger(LineSettingsService.name);
+  private readonly tokensTried = new TokenBuckets(TOKENS_TRIED.perSecond, TOKENS_TRIED.burst);
+
+  constructor(
+    private readonly portals: PortalsRepository,
+    private readonly lines: LinesRepository,
+    private readonly overview: OverviewRepository,
+    private readonly entries: AuditRepository,
+    private readonly clients: ClientSide,
+    private readonly registration: RegistrationService,
+    private readonly lifecycle: PortalLifecycleService,
+    private readonly operators: LineOperatorsService,
+    private readonly rest: RestClient,
+    private readonly environment: Environment,
+  ) {}
+
+  /** From our own tables; nobody is asked. Throws a 403 Problem when the portal is there no longer. */
+  async state(session: SettingsSession): Promise<LineState> {
+    const portal = await this.portal(session);
+    const [line, bot] = await Promise.all([
+      this.lines.find(session.portalId, session.lineId),
+      this.clients.bot(session),
+    ]);
+    return {
+      lineId: session.lineId,
+      portal: portal.domain,
+      connectorName: this.environment.B24_CONNECTOR_NAME,
+      on: line?.state === 'active',
+      bot: bot && { ...bot, id: bot.id.toString() },
+      options: {
+        operatorName: line?.operatorName ?? 'hidden',
+        operatorNameTemplate: line?.operatorNameTemplate ?? null,
+        welcomeText: line?.welcomeText ?? null,
+        startOpensSession: line?.startOpensSession ?? false,
+      },
+      traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
+      webhookPossible: this.environment.publicUrl !== undefined,
+    };
+  }
+
+  /** Asks both networks. */
+  async check(session: SettingsSession): Promise<CheckedLine> {
+    const portal = await this.portal(session);
+    const [bot, room] = await Promise.all([this.clients.check(session), this.askPortal(portal, session.lineId)]);
+    const telegram: Link[] = bot
+      ? [
+          { id: 'token', ...bot.token },
+          { id: 'updates', ...bot.updates },
+        ]
+      : [];
+    return { ...(await this.state(session)), lineName: room.lineName, links: [...telegram, ...room.links] };
+  }
+
+  async repair(session: SettingsSession): Promise<CheckedLine> {
+    await this.portal(session);
+    await this.registration.register(session.portalId, { lineId: session.lineId });
+    await this.record(session, 'portal.register', `portal:${session.portalId}`, {});
+    return this.check(session);
+  }
+
+  /** Throws a Problem as {@link ClientSide.connect}, or 429. */
+  async connect(session: SettingsSession, wish: BotTokenBody): Promise<LineState> {
+    await this.portal(session);
+    refuseOver(this.tokensTried.take(String(session.portalId)));
+    const { bot, from } = await this.clients.connect(session, wish);
+    const detail = { mode: bot.mode, ...(from ? { from } : {}) };
+    await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail);
+    await this.lifecycle.botMoved(from === null ? null : { portalId: session.portalId, lineId: from }, session);
+    void this.operators.refresh(session);
+    return this.state(session);
+  }
+
+  async receiveBy(session: SettingsSession, mode: BotMode): Promise<LineState> {
+    await this.portal(session);
+    const bot = await this.clients.receiveBy(session, mode);
+    await this.record(session, 'bot.update', `bot:${bot.id}`, { mode });
+    return this.state(session);
+  }
+
+  async change(session: SettingsSession, body: LineChangeBody): Promise<LineState> {
+    await this.portal(session);
+    const change = lineChange(body);
+    if (!(await this.lines.change(session.portalId, session.lineId, change))) {
+      throw new Problem(409, 'line_off', 'The connector has never been switched on in this line: connect a bot first.');
+    }
+    await this.record(session, 'portal.line', `portal:${session.portalId}`, { ...body });
+    void this.operators.refresh(session);
+    return this.state(session);
+  }
+
+  /** Works while the portal does not answer, too: the connector then stays on there until somebody switches it off. */
+  async disconnect(session: SettingsSession): Promise<LineState> {
+    await this.portal(session);
+    const bot = await this.clients.release(session);
+    await this.lifecycle.botMoved(session, null);
+    const subject = bot ? `bot:${bot.id}` : `portal:${session.portalId}`;
+    await this.record(session, 'bot.disconnect', subject, {});
+    return this.state(session);
+  }
+
+  /** Null: the bot has none, or Telegram does not give it now; the page does without. */
+  async picture(session: SettingsSession, signal: AbortSignal): Promise<Picture | null> {
+    await this.portal(session);
+    return this.clients.picture(session, signal).catch((error: unknown) => {
+      if (error instanceof UpstreamError) return null;
+      throw error;
+    });
+  }
+
+  private async portal({ portalId }: SettingsSession): Promise<PortalRecord> {
+    const portal = await this.portals.findById(portalId);
+    if (portal && portal.state !== 'uninstalled') return portal;
+    throw new Problem(403, 'portal_gone', 'The application was removed from this portal.');
+  }
+
+  /** One batch: the portal's bucket of requests belongs to the messages. */
+  private async askPortal(portal: PortalRecord, lineId: string): Promise<Pick<CheckedLine, 'links' | 'lineName'>> {
+    if (portal.state !== 'active') return { lineName: null, links: [{ id: 'portal', ok: false, code: portal.state }] };
+    const commands: Record<string, RestCommand> = {
+      installed: { method: 'app.info', params: {} },
+      events: { method: 'event.get', params: {} },
+      line: { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: lineId } },
+      name: { method: LINE_METHOD, params: { CONFIG_ID: lineId } },
+    };
+    try {
+      const { results } = await this.rest.callBatch(portal.id, commands, { timeoutMs: BITRIX_LIMIT_MS });
+      const read = (id: 'installed' | 'events' | 'line', judge: (result: unknown) => string): Link => {
+        const outcome = results[id];
+        if (!outcome?.ok) return { id, ok: false, code: 'refused', detail: outcome?.error.detail };
+        const code = judge(outcome.result);
+        return { id, ok: code === 'ok', code };
+      };
+      if (results.name?.ok) await this.operators.learn({ portalId: portal.id, lineId }, results.name.result);
+      const name = results.name?.ok ? (results.name.result as { LINE_NAME?: unknown } | null)?.LINE_NAME : null;
+      return {
+        lineName: typeof name === 'string' && name !== '' ? name : null,
+        links: [
+          { id: 'portal', ok: true, code: 'ok' },
+          read('installed', isInstalled),
+          read('events', (result) => this.eventsBound(result)),
+          read('line', lineIsOn),
+        ],
+      };
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      const code = error.kind === 'unauthorised' ? 'reauthorise' : 'portal_unreachable';
+      return { lineName: null, links: [{ id: 'portal', ok: false, code, detail: error.detail }] };
+    }
+  }
+
+  private eventsBound(result: unknown): string {
+    const { handlerUrl } = this.registration;
+    if (!handlerUrl) return 'no_public_url';
+    // PHP writes a list with gaps as an object.
+    const bound = (Array.isArray(result) ? result : Object.values(result ?? {})) as BoundHandler[];
+    const { stale, missing } = reconcileHandlers(bound, handlerUrl);
+    return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
+  }
+
+  /** The change is made and cannot be taken back: a row that cannot be written goes to the log instead. */
+  private async record(
+    session: SettingsSession,
+    action: string,
+    subject: string,
+    detail: Record<string, unknown>,
+  ): Promise<void> {
+    const { portalId, lineId } = session;
+    const said = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
+    const about = { lineId, ...said } as Prisma.InputJsonObject;
+    const entry = { actor: personOf(session), action, subject, portalId, detail: about };
+    await this.entries.record(entry).catch((error: unknown) => {
+      this.logger.error({ action, subject, err: error }, 'The audit row could not be written');
+    });
+  }
+}
+
+function isInstalled(result: unknown): string {
+  const installed = (result as { INSTALLED?: unknown } | null)?.INSTALLED;
+  return installed === true || installed === 'Y' ? 'ok' : 'not_installed';
+}
+
+function lineIsOn(result: unknown): string {
+  const { STATUS, ERROR } = (result ?? {}) as Record<string, unknown>;
+  return STATUS === true ? 'ok' : ERROR === true ? 'line_in_error' : 'line_off';
+}

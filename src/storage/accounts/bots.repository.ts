@@ -1,0 +1,221 @@
+import { Injectable } from '@nestjs/common';
+import { BOT, columnOf } from '../postgres/columns.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
+import { botEndpoint, NOWHERE, portalEndpoint } from '../work/endpoint-id.js';
+import { lockChatsOfBot } from '../work/lock-order.js';
+import { leaveReports, reportRemoval } from '../work/dialog-reports.js';
+import type { Bot, BotMode, BotState } from '../prisma/client.js';
+
+/** What a new bot needs; `token` and `webhookSecret` are already encrypted. */
+export interface NewBot {
+  key: string;
+  telegramId: bigint;
+  token: string;
+  webhookSecret: string | null;
+  mode: BotMode;
+  username?: string;
+  name?: string;
+  portalId?: bigint;
+  lineId?: string;
+  isDefault?: boolean;
+}
+
+/** What is changed beside line and state; secrets are already encrypted. */
+type BotChange = Partial<Pick<Bot, 'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault'>>;
+
+/** The table `bots`: each bot serves at most one line, each line has at most one bot. */
+@Injectable()
+export class BotsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  list(): Promise<Bot[]> {
+    return this.select('ORDER BY id');
+  }
+
+  async find(id: bigint): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE id = $1', [id], 'bot');
+    return bot ?? null;
+  }
+
+  async findByKey(key: string): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE key = $1', [key], 'bot_by_key');
+    return bot ?? null;
+  }
+
+  async findByTelegramId(telegramId: bigint): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE telegram_id = $1', [telegramId]);
+    return bot ?? null;
+  }
+
+  async findByLine(portalId: bigint, lineId: string): Promise<Bot | null> {
+    const [bot] = await this.select('WHERE portal_id = $1 AND line_id = $2', [portalId, lineId]);
+    return bot ?? null;
+  }
+
+  listByPortal(portalId: bigint): Promise<Bot[]> {
+    return this.select('WHERE portal_id = $1 ORDER BY id', [portalId]);
+  }
+
+  /** The bot of TG_BOT_TOKEN, else the only one there is. */
+  async findDefault(): Promise<Bot | null> {
+    const [first, second] = await this.select('ORDER BY is_default DESC, id LIMIT 2');
+    return first && (first.isDefault || !second) ? first : null;
+  }
+
+  /** Throws the unique violation (23505) when the bot is known. */
+  async create(bot: NewBot): Promise<Bot> {
+    const { rows } = await this.db.query<Bot>(
+      `INSERT INTO bots (key, telegram_id, token, webhook_secret, mode, username, name, portal_id, line_id, is_default)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${BOT}`,
+      [
+        bot.key,
+        bot.telegramId,
+        bot.token,
+        bot.webhookSecret,
+        bot.mode,
+        bot.username ?? null,
+        bot.name ?? null,
+        bot.portalId ?? null,
+        bot.lineId ?? null,
+        bot.isDefault ?? false,
+      ],
+    );
+    return rows[0]!;
+  }
+
+  /** Changes what is named; what is left out, or undefined, stays. Throws when there is no such bot. */
+  async update(id: bigint, change: BotChange): Promise<Bot> {
+    const named = Object.entries(change).filter(([, value]) => value !== undefined);
+    const assignments = named.map(([field], index) => `${columnOf(field)} = $${index + 2}`);
+    const { rows } = await this.db.query<Bot>(
+      `UPDATE bots SET ${[...assignments, 'updated_at = now()'].join(', ')} WHERE id = $1 RETURNING ${BOT}`,
+      [id, ...named.map(([, value]) => value)],
+    );
+    if (!rows[0]) throw new Error(`There is no bot ${id}`);
+    return rows[0];
+  }
+
+  async setState(id: bigint, state: BotState, reason: string | null): Promise<void> {
+    await this.db.query(
+      `UPDATE bots SET state = $2::"BotState", state_reason = $3, updated_at = now()
+        WHERE id = $1 AND (state, state_reason) IS DISTINCT FROM ($2::"BotState", $3)`,
+      [id, state, reason],
+    );
+  }
+
+  /** Marks one bot as the default and no other. */
+  async setDefault(id: bigint): Promise<void> {
+    await this.db.query(`UPDATE bots SET is_default = (id = $1) WHERE is_default IS DISTINCT FROM (id = $1)`, [id]);
+  }
+
+  /**
+   * Gives the bot a line (or takes it away). Its chats and everything they still wait for follow in the same
+   * transaction. Throws the unique violation of (portal, line) when another bot serves that line.
+   */
+  async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {
+    await this.db.transaction((connection) => assignLine(connection, id, line));
+  }
+
+  /**
+   * The bot of this line; a line without one adopts the default bot (else the only unassigned bot), if that bot
+   * serves no line yet and the line was not switched off. Null when there is none to adopt.
+   */
+  async adoptUnassigned(portalId: bigint, lineId: string): Promise<Bot | null> {
+    const id = await this.db.transaction(async (connection) => {
+      const { rows: serving } = await connection.query<{ id: bigint }>(
+        `SELECT id FROM bots WHERE portal_id = $1 AND line_id = $2`,
+        [portalId, lineId],
+      );
+      if (serving[0]) return serving[0].id;
+      const { rows } = await connection.query<{ id: bigint; is_default: boolean }>(
+        `SELECT id, is_default FROM bots
+          WHERE line_id IS NULL AND state <> 'disabled' AND NOT EXISTS (
+            SELECT FROM lines l WHERE l.portal_id = $1 AND l.line_id = $2 AND l.state = 'inactive')
+          ORDER BY id FOR UPDATE`,
+        [portalId, lineId],
+      );
+      const [candidate, other] = rows.sort((one, another) => Number(another.is_default) - Number(one.is_default));
+      if (!candidate || (!candidate.is_default && other)) return null;
+      await assignLine(connection, candidate.id, { portalId, lineId });
+      return candidate.id;
+    });
+    return id === null ? null : this.find(id);
+  }
+
+  /** Removes the bot with its chats and their history; dialogs in which answers wait for it are told. */
+  async remove(id: bigint): Promise<void> {
+    await this.db.transaction(async (connection) => {
+      await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [id]);
+      await connection.query(`SELECT FROM endpoints WHERE id = $1 FOR UPDATE`, [botEndpoint(id)]);
+      await lockChatsOfBot(connection, id);
+      await reportRemoval(connection, id);
+      await connection.query(
+        `WITH gone AS (DELETE FROM lanes USING chat_links c WHERE c.id = lanes.chat_id AND c.bot_id = $1 RETURNING lanes.id)
+         DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
+        [id],
+      );
+      await connection.query(`DELETE FROM bots WHERE id = $1`, [id]);
+      await connection.query(`DELETE FROM endpoints WHERE id = $1`, [botEndpoint(id)]);
+    });
+  }
+
+  private async select(which: string, values: unknown[] = [], name?: string): Promise<Bot[]> {
+    const { rows } = await this.db.query<Bot>(`SELECT ${BOT} FROM bots ${which}`, values, { name });
+    return rows;
+  }
+}
+
+async function assignLine(
+  connection: Queryable,
+  botId: bigint,
+  line: { portalId: bigint; lineId: string } | null,
+): Promise<void> {
+  // Intakes that are under way end before: see lock-order.ts.
+  await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [botId]);
+  const { rowCount } = await connection.query(
+    `UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now()
+      WHERE id = $1 AND (portal_id, line_id) IS DISTINCT FROM ($2, $3)`,
+    [botId, line?.portalId ?? null, line?.lineId ?? null],
+  );
+  if (!rowCount) return;
+  await lockChatsOfBot(connection, botId);
+  // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
+  await connection.query(
+    `UPDATE chat_links
+        SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL,
+            dialog_open = NULL, dialog_title = '', refused_photo = NULL
+      WHERE bot_id = $1`,
+    [botId, line?.portalId ?? null],
+  );
+  // Fences count per endpoint: what is in flight must not look like a send of the new one.
+  await connection.query(
+    `UPDATE lanes SET endpoint = $2, due_at = now(), busy_fence = -abs(busy_fence),
+            busy_endpoint = CASE WHEN busy_fence IS NOT NULL THEN coalesce(busy_endpoint, endpoint) END
+       FROM chat_links c
+      WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
+    [botId, line ? portalEndpoint(line.portalId) : NOWHERE],
+  );
+  await leaveReports(connection, botId, line);
+  if (line) await leaveOtherPortals(connection, botId, line.portalId);
+}
+
+/** What still waits belongs to the new portal, except what is about an older one's messages: it must not learn of them. */
+async function leaveOtherPortals(connection: Queryable, botId: bigint, portalId: bigint): Promise<void> {
+  await connection.query(
+    `WITH gone AS (
+       DELETE FROM deliveries d USING lanes l, chat_links c, messages m
+        WHERE c.bot_id = $1 AND l.chat_id = c.id AND l.channel <> 'outbound' AND d.lane_id = l.id AND d.state = 'queued'
+          AND d.kind IN ('status', 'reading', 'note') AND m.id = d.message_id AND m.portal_id <> $2
+        RETURNING d.lane_id
+     )
+     UPDATE lanes SET pending = pending - g.deliveries
+       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id`,
+    [botId, portalId],
+  );
+  await connection.query(
+    `UPDATE messages m SET portal_id = $2
+      WHERE m.bot_id = $1 AND m.state = 'queued' AND m.direction = 'inbound' AND m.portal_id IS DISTINCT FROM $2
+        AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.state = 'sending')`,
+    [botId, portalId],
+  );
+}

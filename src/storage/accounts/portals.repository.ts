@@ -1,0 +1,189 @@
+import { Injectable } from '@nestjs/common';
+import { resumeAnswers } from '../work/answer-pauses.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
+
+export type PortalState = 'active' | 'reauthorise' | 'uninstalled';
+
+/** A connected Bitrix24 account, without its secrets. */
+export interface PortalRecord {
+  id: bigint;
+  memberId: string;
+  /** Host, with the port when it is not the standard one. */
+  domain: string;
+  /** Base of every REST call, with the trailing slash. */
+  clientEndpoint: string;
+  oauthOrigin: string;
+  clientId: string;
+  /** SHA-256 of the application_token that signs this portal's events. */
+  applicationTokenHash: Buffer | null;
+  scope: string;
+  language: string;
+  connectorId: string;
+  state: PortalState;
+  stateReason: string | null;
+  /** See answer-pauses.ts; null when answers leave, perhaps in the past. Each pause has another. */
+  answersPausedUntil: Date | null;
+  installedAt: Date;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface Installation {
+  memberId: string;
+  domain: string;
+  clientEndpoint: string;
+  oauthOrigin: string;
+  clientId: string;
+  scope: string;
+  language?: string;
+  connectorId: string;
+}
+
+const COLUMNS = `id, member_id AS "memberId", domain, client_endpoint AS "clientEndpoint",
+  oauth_origin AS "oauthOrigin", client_id AS "clientId", application_token_hash AS "applicationTokenHash",
+  scope, language, connector_id AS "connectorId", state, state_reason AS "stateReason",
+  hold_outbound_until AS "answersPausedUntil",
+  installed_at AS "installedAt", created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+/** Table `portals`. Reads are not cached: an uninstallation has to stop the next call of every replica. */
+@Injectable()
+export class PortalsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  async findById(id: bigint): Promise<PortalRecord | undefined> {
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals WHERE id = $1`, [id], {
+      name: 'portal',
+    });
+    return rows[0];
+  }
+
+  async findByMemberId(memberId: string): Promise<PortalRecord | undefined> {
+    const { rows } = await this.db.query<PortalRecord>(
+      `SELECT ${COLUMNS} FROM portals WHERE member_id = $1`,
+      [memberId],
+      { name: 'portal_by_member' },
+    );
+    return rows[0];
+  }
+
+  async list(): Promise<PortalRecord[]> {
+    const { rows } = await this.db.query<PortalRecord>(`SELECT ${COLUMNS} FROM portals ORDER BY id`);
+    return rows;
+  }
+
+  /**
+   * Records a verified installation: the portal is active from now on. Another application, or a return after an
+   * uninstallation, signs its events anew, so the known application_token is forgotten then.
+   */
+  async upsertInstalled(installation: Installation): Promise<PortalRecord> {
+    const { rows } = await this.db.query<PortalRecord>(
+      `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id,
+         scope, language, connector_id, state, installed_at, updated_at)
+       VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'), $8, 'active', now(), now())
+       ON CONFLICT (member_id) DO UPDATE SET
+         domain = EXCLUDED.domain, client_endpoint = EXCLUDED.client_endpoint, oauth_origin = EXCLUDED.oauth_origin,
+         client_id = EXCLUDED.client_id, scope = EXCLUDED.scope, language = coalesce($7, known.language),
+         connector_id = EXCLUDED.connector_id,
+         application_token_hash = CASE
+           WHEN known.client_id = EXCLUDED.client_id AND known.state <> 'uninstalled' THEN known.application_token_hash
+         END,
+         state = 'active', state_reason = NULL, installed_at = now(), updated_at = now()
+       RETURNING ${COLUMNS}`,
+      [
+        installation.memberId,
+        installation.domain,
+        installation.clientEndpoint,
+        installation.oauthOrigin,
+        installation.clientId,
+        installation.scope,
+        installation.language ?? null,
+        installation.connectorId,
+      ],
+    );
+    return rows[0]!;
+  }
+
+  /** Follows a portal to its new address. */
+  async saveRename(id: bigint, domain: string, clientEndpoint: string): Promise<void> {
+    await this.db.query(`UPDATE portals SET domain = $2, client_endpoint = $3, updated_at = now() WHERE id = $1`, [
+      id,
+      domain,
+      clientEndpoint,
+    ]);
+  }
+
+  async setState(id: bigint, state: PortalState, reason: string | null): Promise<void> {
+    await this.db.query(
+      `UPDATE portals SET state = $2::"PortalState", state_reason = $3, updated_at = now() WHERE id = $1`,
+      [id, state, reason],
+    );
+  }
+
+  /**
+   * Parks an active portal until it is authorised anew. With `installedBefore`, only if no installation came
+   * since: what was learned from older credentials says nothing about newer ones.
+   */
+  async requireAuthorisation(id: bigint, reason: string, installedBefore: Date): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET state = 'reauthorise', state_reason = $2, updated_at = now()
+       WHERE id = $1 AND state = 'active' AND installed_at <= $3`,
+      [id, reason, installedBefore],
+    );
+    return rowCount === 1;
+  }
+
+  /** The same, and only while no administrator's pair is left that works. */
+  async requireAuthorisationWithoutTokens(id: bigint, reason: string): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET state = 'reauthorise', state_reason = $2, updated_at = now()
+       WHERE id = $1 AND state = 'active' AND NOT EXISTS (
+         SELECT FROM tokens WHERE portal_id = $1 AND state = 'valid' AND (is_admin OR is_installer))`,
+      [id, reason],
+    );
+    return rowCount === 1;
+  }
+
+  /** Ends a park: verified credentials came. An uninstalled portal stays so until it is installed. */
+  async endPark(id: bigint, on: Queryable = this.db): Promise<void> {
+    await on.query(
+      `UPDATE portals SET state = 'active', state_reason = NULL, updated_at = now()
+       WHERE id = $1 AND state = 'reauthorise'`,
+      [id],
+    );
+  }
+
+  /** See {@link resumeAnswers}. */
+  async resumeAnswers(id: bigint, until: Date): Promise<void> {
+    await resumeAnswers(this.db, id, until);
+  }
+
+  /**
+   * Remembers the application_token that signs this portal's events. A known one is only replaced when Bitrix24
+   * vouched for the new one (`verified`). Answers whether `hash` is the one that counts now.
+   */
+  async setApplicationTokenHash(id: bigint, hash: Buffer, { verified }: { verified: boolean }): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE portals SET application_token_hash = $2, updated_at = now()
+       WHERE id = $1 AND (application_token_hash IS NULL OR application_token_hash = $2 OR $3)`,
+      [id, hash, verified],
+    );
+    return rowCount === 1;
+  }
+
+  async setScope(id: bigint, scope: string): Promise<void> {
+    await this.db.query(`UPDATE portals SET scope = $2, updated_at = now() WHERE id = $1`, [id, scope]);
+  }
+
+  /** The portal's own language, as app.info names it (LANGUAGE_ID). */
+  async setLanguage(id: bigint, language: string): Promise<void> {
+    await this.db.query(
+      `UPDATE portals SET language = $2, updated_at = now() WHERE id = $1 AND language IS DISTINCT FROM $2`,
+      [id, language],
+    );
+  }
+
+  /** For how many days messages are kept; null: for ever. */
+  async setRetention(id: bigint, days: number | null): Promise<void> {
+    await this.db.query(`UPDATE portals SET retention_days = $2, updated_at = now() WHERE id = $1`, [id, days]);
+  }
+}

@@ -1,0 +1,169 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
+
+/** A dialog that may hold operators' messages which never reached us. */
+export interface ActiveDialog {
+  chatId: bigint;
+  externalId: string;
+  lineId: string;
+  bitrixChatId: string;
+  bitrixSessionId: string | null;
+  bitrixUserId: string | null;
+  /** Session up to which it was looked through. */
+  lookedSessionId: string | null;
+  createdAt: Date;
+  /** The database's time of this look. */
+  asOf: Date;
+}
+
+/** What the portal says happened in one of its chats. */
+export interface Happening {
+  bitrixChatId: string;
+  /** null: a message was changed, and whether we know how it reads now is not to be told from its id. */
+  newMessageId: string | null;
+}
+
+/** A private chat whose client's photo is not known yet, or was looked at long ago. */
+export interface DueProfilePhoto {
+  chatId: bigint;
+  /** In a private chat the client's user id. */
+  telegramChatId: bigint;
+}
+
+/** Days after which a photo is looked at again, and for how long a silent client counts as gone. */
+const PHOTO_DAYS = 7;
+
+/** The table `chat_links`, as the rooms of the two networks read it; the relay's statements write it. */
+@Injectable()
+export class ChatsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /**
+   * Dialogs of the portal in which somebody wrote within the last `minutes` or an answer waits to be sent, the latest
+   * first.
+   */
+  async activeDialogs(portalId: bigint, minutes: number, limit: number): Promise<ActiveDialog[]> {
+    return this.dialogs(
+      `(greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
+               OR c.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
+                            WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
+        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC NULLS LAST LIMIT $3`,
+      [portalId, minutes, limit],
+    );
+  }
+
+  /** Those dialogs of the portal in which something happened that was not told here. */
+  async untoldDialogs(portalId: bigint, happened: Happening[]): Promise<ActiveDialog[]> {
+    if (happened.length === 0) return [];
+    return this.dialogs(
+      `c.bitrix_chat_id IN (
+            SELECT h.chat_id FROM jsonb_to_recordset($2::jsonb) AS h(chat_id text, message_id text)
+             WHERE h.message_id IS NULL OR NOT EXISTS (
+                     SELECT FROM messages m WHERE m.portal_id = $1 AND m.bitrix_message_id = h.message_id))`,
+      [
+        portalId,
+        jsonb(happened.map(({ bitrixChatId, newMessageId }) => ({ chat_id: bitrixChatId, message_id: newMessageId }))),
+      ],
+    );
+  }
+
+  private async dialogs(which: string, parameters: unknown[]): Promise<ActiveDialog[]> {
+    const { rows } = await this.db.query<{
+      id: bigint;
+      external_id: string;
+      line_id: string;
+      bitrix_chat_id: string;
+      bitrix_session_id: string | null;
+      bitrix_user_id: string | null;
+      looked_session_id: string | null;
+      created_at: Date;
+      as_of: Date;
+    }>(
+      `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id,
+              c.looked_session_id, c.created_at, now() AS as_of
+         FROM chat_links c JOIN bots b ON b.id = c.bot_id
+        WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL AND ${which}`,
+      parameters,
+    );
+    return rows.map((row) => ({
+      chatId: row.id,
+      externalId: row.external_id,
+      lineId: row.line_id,
+      bitrixChatId: row.bitrix_chat_id,
+      bitrixSessionId: row.bitrix_session_id,
+      bitrixUserId: row.bitrix_user_id,
+      lookedSessionId: row.looked_session_id,
+      createdAt: row.created_at,
+      asOf: row.as_of,
+    }));
+  }
+
+  /** Keeps up to which session dialogs were looked through. */
+  async saveLookedSessions(looked: { chatId: bigint; sessionId: string }[]): Promise<void> {
+    if (looked.length === 0) return;
+    await this.db.query(
+      `UPDATE chat_links c SET looked_session_id = r.session_id
+         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, session_id text) WHERE c.id = r.id`,
+      [jsonb(looked.map(({ chatId, sessionId }) => ({ id: chatId, session_id: sessionId })))],
+    );
+  }
+
+  /**
+   * Events of the portal may have been lost: which of its sessions are still open is not known any more, and looked up
+   * where it matters.
+   */
+  async doubtSessions(portalId: bigint): Promise<void> {
+    await this.db.query(
+      `UPDATE chat_links SET dialog_open = NULL WHERE id IN (
+         SELECT id FROM chat_links WHERE portal_id = $1 AND dialog_open ORDER BY bot_id, external_id FOR NO KEY UPDATE)`,
+      [portalId],
+    );
+  }
+
+  /**
+   * Puts a chat on the ban list, or takes it off: what comes from a banned one is kept and not relayed. Nothing changes
+   * the second time.
+   */
+  async setBanned(chatId: bigint, banned: boolean): Promise<void> {
+    await this.db.query(
+      `UPDATE chat_links SET banned_at = CASE WHEN $2 THEN coalesce(banned_at, now()) END, updated_at = now() WHERE id = $1`,
+      [chatId, banned],
+    );
+  }
+
+  /**
+   * Private chats of the bot with recent words whose photo is due, those never looked at first; `among`: only of these
+   * Telegram chats.
+   */
+  async dueProfilePhotos(botId: bigint, limit: number, among?: bigint[]): Promise<DueProfilePhoto[]> {
+    const { rows } = await this.db.query<{ id: bigint; telegram_chat_id: bigint }>(
+      `SELECT id, telegram_chat_id FROM chat_links
+        WHERE bot_id = $1 AND type = 'private' AND state = 'active'
+          AND last_inbound_at > now() - make_interval(days => $2)
+          AND (avatar_checked_at IS NULL OR avatar_checked_at < now() - make_interval(days => $2))
+          ${among ? 'AND telegram_chat_id = ANY($4::bigint[])' : ''}
+        ORDER BY avatar_checked_at NULLS FIRST, last_inbound_at DESC LIMIT $3`,
+      [botId, PHOTO_DAYS, limit, ...(among ? [among] : [])],
+    );
+    return rows.map((row) => ({ chatId: row.id, telegramChatId: row.telegram_chat_id }));
+  }
+
+  /** Keeps what was learned of the client's photo now; null: he has none, or shows it to nobody. */
+  async saveProfilePhoto(chatId: bigint, photo: { fileId: string; uniqueId: string } | null): Promise<void> {
+    await this.db.query(
+      `UPDATE chat_links SET avatar_file_id = $2, avatar_unique_id = $3, avatar_checked_at = now() WHERE id = $1`,
+      [chatId, photo?.fileId ?? null, photo?.uniqueId ?? null],
+    );
+  }
+
+  /** Where the bot finds the client's photo; null when it is not the newest one any more. */
+  async findProfilePhoto(chatId: bigint, uniqueId: string): Promise<{ botId: bigint; telegramFileId: string } | null> {
+    const { rows } = await this.db.query<{ botId: bigint; telegramFileId: string }>(
+      `SELECT bot_id AS "botId", avatar_file_id AS "telegramFileId" FROM chat_links
+        WHERE id = $1 AND avatar_unique_id = $2 AND avatar_file_id IS NOT NULL`,
+      [chatId, uniqueId],
+    );
+    return rows[0] ?? null;
+  }
+}

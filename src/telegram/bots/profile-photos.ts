@@ -1,0 +1,134 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { UpstreamError } from '../../common/upstream-error.js';
+import type { HeldLease } from '../../relay/endpoint-driver.js';
+import { ChatsRepository, type DueProfilePhoto } from '../../storage/history/chats.repository.js';
+import { asList, asNumber, asObject, asText, type JsonObject } from '../../common/json-fields.js';
+import type { BotApi } from '../api/telegram.client.js';
+
+/** Clients whose updates another replica took in, and photos that grew old, are found this often. */
+const SWEEP_MS = 120_000;
+const BATCH = 50;
+/** Between two questions: a photo must never use up what messages need. */
+const PACE_MS = 500;
+const TROUBLE_MS = 15_000;
+/** Width of the largest size that Telegram makes of every profile photo. */
+const WANTED_PIXELS = 640;
+/** So many clients of a bot are remembered as looked at; beyond it the table is asked again. */
+const REMEMBERED = 10_000;
+
+/** A bot that this replica drives. */
+export interface PhotographedBot {
+  id: bigint;
+  held: HeldLease;
+  api: () => Promise<BotApi>;
+}
+
+interface Watch extends PhotographedBot {
+  signal: AbortSignal;
+  /** Chats that were looked at, so that not every message asks the table. */
+  looked: Set<bigint>;
+  noticed: Set<bigint>;
+  wakeUp?: () => void;
+}
+
+/**
+ * Learns the profile photos of clients: of new ones within a second or two, of the others once a week. One slow
+ * question at a time for each bot, beside its messages and never in their way.
+ */
+@Injectable()
+export class ProfilePhotos {
+  private readonly logger = new Logger(ProfilePhotos.name);
+  private readonly watches = new Map<bigint, Watch>();
+
+  constructor(private readonly chats: ChatsRepository) {}
+
+  /** Clients wrote in these private chats (Telegram's ids). */
+  notice(botId: bigint, telegramChatIds: bigint[]): void {
+    const watch = this.watches.get(botId);
+    if (!watch) return;
+    for (const id of telegramChatIds) if (!watch.looked.has(id)) watch.noticed.add(id);
+    if (watch.noticed.size > 0) watch.wakeUp?.();
+  }
+
+  /** Works for the bot until the signal; never rejects. */
+  async run(bot: PhotographedBot, signal: AbortSignal): Promise<void> {
+    const watch: Watch = { ...bot, signal, looked: new Set(), noticed: new Set() };
+    this.watches.set(bot.id, watch);
+    let sweepAt = performance.now();
+    while (!signal.aborted) {
+      try {
+        if (!bot.held.held) await pause(TROUBLE_MS, signal);
+        else if (watch.noticed.size > 0) await this.lookAtNoticed(watch);
+        else if (performance.now() < sweepAt) await pause(sweepAt - performance.now(), signal, watch);
+        else if (await this.learnDue(watch)) sweepAt = performance.now() + SWEEP_MS;
+      } catch (error) {
+        this.logger.debug({ botId: String(bot.id), err: error }, 'Profile photos must wait');
+        await pause(waitAfter(error), signal);
+        // Finds those that were being looked at, too.
+        sweepAt = performance.now();
+      }
+    }
+    if (this.watches.get(bot.id) === watch) this.watches.delete(bot.id);
+  }
+
+  private async lookAtNoticed(watch: Watch): Promise<void> {
+    const taken = [...watch.noticed].slice(0, BATCH);
+    for (const id of taken) watch.noticed.delete(id);
+    await this.learnDue(watch, taken);
+    if (watch.looked.size > REMEMBERED) watch.looked.clear();
+    for (const id of taken) watch.looked.add(id);
+  }
+
+  /** False when there may be more. */
+  private async learnDue({ id, held, api, signal }: Watch, among?: bigint[]): Promise<boolean> {
+    const due = await this.chats.dueProfilePhotos(id, BATCH, among);
+    for (const chat of due) {
+      if (signal.aborted || !held.held) return false;
+      await this.learn(chat, await api());
+      await pause(PACE_MS, signal);
+    }
+    return due.length < BATCH;
+  }
+
+  private async learn({ chatId, telegramChatId }: DueProfilePhoto, { calls }: BotApi): Promise<void> {
+    const photo = await calls.getUserProfilePhotos({ user_id: Number(telegramChatId), limit: 1 }).then(
+      ({ photos }) => photoOf(photos),
+      (error: unknown) => {
+        // A refusal concerns this client alone, who is asked about again in a week.
+        if (error instanceof UpstreamError && error.kind === 'refused') return null;
+        throw error;
+      },
+    );
+    await this.chats.saveProfilePhoto(chatId, photo);
+  }
+}
+
+/** Of the newest photo the size nearest to what is wanted; null when he has none, or hides it. */
+function photoOf(photos: unknown): { fileId: string; uniqueId: string } | null {
+  const distance = (size: JsonObject) => Math.abs((asNumber(size.width) ?? 0) - WANTED_PIXELS);
+  const [best] = asList(asList(photos)[0])
+    .map(asObject)
+    .filter((size) => asText(size.file_id) !== '' && asText(size.file_unique_id) !== '')
+    .sort((a, b) => distance(a) - distance(b));
+  return best ? { fileId: asText(best.file_id), uniqueId: asText(best.file_unique_id) } : null;
+}
+
+function waitAfter(error: unknown): number {
+  return Math.max(TROUBLE_MS, error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0);
+}
+
+/** Ends at the signal, and with `watch` when it is woken. */
+function pause(ms: number, signal: AbortSignal, watch?: Watch): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      if (watch) watch.wakeUp = undefined;
+      resolve();
+    }
+    signal.addEventListener('abort', done);
+    if (watch) watch.wakeUp = done;
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,106 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { Injectable } from '@nestjs/common';
+import { Semaphore } from '../../common/semaphore.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import { OperatorSide } from '../../relay/operator-side.js';
+import { openTemporaryFile } from '../api/temporary-file.js';
+
+/** Messages with files that are under way at once: each holds its files on the disk, at most 10 in practice. */
+const MESSAGES_PER_BOT = 2;
+const MESSAGES = 6;
+const CHUNK_BYTES = 64 * 1024;
+
+/** A file as it came, on the disk without a name: it goes with the process, however that ends. */
+export class SpooledFile {
+  constructor(
+    private readonly handle: FileHandle,
+    readonly size: number,
+    /** SHA-256 of the content. */
+    readonly digest: Buffer,
+    /** As the portal's answer names it. */
+    readonly mime: string | null,
+  ) {}
+
+  /** The content from its start; may be asked for again. */
+  async *content(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < this.size;) {
+      const { bytesRead, buffer } = await this.handle.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES, at);
+      if (bytesRead === 0) throw new Error('A temporary file ends too early');
+      yield buffer.subarray(0, bytesRead);
+      at += bytesRead;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.handle.close();
+  }
+}
+
+/**
+ * Keeps operators' files on the disk between the two networks: the content is hashed before it is uploaded, and read
+ * again when Telegram wants it in another form. Only a few messages may have files here at once.
+ */
+@Injectable()
+export class FileSpool {
+  private readonly all = new Semaphore(MESSAGES);
+  private readonly ofBots = new Map<bigint, Semaphore>();
+
+  constructor(private readonly operators: OperatorSide) {}
+
+  /** The right to fetch the files of one message; null: not now. The caller gives it back. */
+  enter(botId: bigint): (() => void) | null {
+    const ofBot = this.ofBots.get(botId) ?? new Semaphore(MESSAGES_PER_BOT);
+    const leaveBot = ofBot.tryEnter();
+    const leaveAll = leaveBot && this.all.tryEnter();
+    const leave = () => {
+      leaveAll?.();
+      leaveBot?.();
+      if (ofBot.isEmpty) this.ofBots.delete(botId);
+    };
+    if (leaveBot) this.ofBots.set(botId, ofBot);
+    if (leaveAll) return leave;
+    leave();
+    return null;
+  }
+
+  /**
+   * Fetches a file from the portal; the caller closes it. Throws UpstreamError: `refused` when it will never be had
+   * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be had now.
+   */
+  async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
+    const { stream, mime } = await this.operators.openFile(portalId, url, { maxBytes, signal });
+    let handle: FileHandle | undefined;
+    try {
+      handle = await openTemporaryFile('operator-file');
+      const hash = createHash('sha256');
+      const size = await write(stream, handle, hash);
+      if (size === 0) throw fileRefused('file_empty', 'The file has no content.');
+      return new SpooledFile(handle, size, hash.digest(), mime);
+    } catch (error) {
+      stream.destroy();
+      await handle?.close();
+      throw error;
+    }
+  }
+}
+
+async function write(content: AsyncIterable<Uint8Array>, handle: FileHandle, hash: Hash): Promise<number> {
+  let size = 0;
+  for await (const chunk of content) {
+    size += chunk.length;
+    hash.update(chunk);
+    await handle.writeFile(chunk);
+  }
+  return size;
+}
+
+/** A file larger than a bot may send. */
+export function tooLarge(maxBytes: number): UpstreamError {
+  return fileRefused('file_too_large', `A bot may send files of up to ${Math.floor(maxBytes / (1024 * 1024))} MB.`);
+}
+
+/** A file that can never be sent. */
+export function fileRefused(code: string, detail: string): UpstreamError {
+  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+}

@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import type { Message, MessageEntity } from '@grammyjs/types';
+import { UpstreamError } from '../../common/upstream-error.js';
+import type { RichText } from '../../relay/rich-text.js';
+import { UploadsRepository, type UploadKey } from '../../storage/work/uploads.repository.js';
+import type { BotCalls } from '../api/bot-api.js';
+import type { ChatTarget, TargetParams } from './chat-target.js';
+import type { SpooledFile } from '../files/file-spool.js';
+import { sendFormatted } from './formatted-words.js';
+import { fallbackOf, type MediaKind } from './media-kind.js';
+import { Upload } from '../api/request-body.js';
+import { TELEGRAM_CAPTION_LIMIT } from '../markup/telegram-markup.js';
+import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import { announced, uploadActionOf } from './upload-action.js';
+
+/** A file that is ready to be sent. */
+export interface ReadyFile {
+  ordinal: number;
+  name: string;
+  kind: MediaKind;
+  content: SpooledFile;
+}
+
+/** The bot that sends, and where to. */
+export interface Sending {
+  botId: bigint;
+  api: BotApi;
+  target: ChatTarget;
+  /** Aborted: an upload that is not complete is given up. */
+  signal: AbortSignal;
+}
+
+const METHOD = {
+  photo: 'sendPhoto',
+  video: 'sendVideo',
+  animation: 'sendAnimation',
+  voice: 'sendVoice',
+  audio: 'sendAudio',
+  document: 'sendDocument',
+} as const satisfies Record<MediaKind, keyof BotCalls>;
+
+type CaptionParams = { caption: string; caption_entities: MessageEntity[] } | Record<string, never>;
+type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
+/** Its type names each family that may stand together; which one it is, the plan knows. */
+type Album = Parameters<BotCalls['sendMediaGroup']>[0]['media'];
+
+/** These show a name to the client, so the same content under another name is another file. */
+const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'animation']);
+/** Telegram does not want this file in this form; the next one may do. */
+const NOT_LIKE_THIS: ReadonlySet<string> = new Set(['media_refused', 'voice_forbidden']);
+/** Clear refusals that concern the file alone. */
+const FILE_REFUSED: ReadonlySet<string> = new Set([...NOT_LIKE_THIS, 'file_id_refused', 'file_too_large']);
+/** Clear refusals that concern the words under a file. */
+const CAPTION_REFUSED: ReadonlySet<string> = new Set(['entities_refused', 'caption_too_long', 'too_long']);
+
+/** Whether it is the file that Telegram does not take, not the chat. */
+export function isFileRefused(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.kind === 'refused' && FILE_REFUSED.has(error.code);
+}
+
+/** Whether it is the words that Telegram does not take under a file, not the file. */
+export function isCaptionRefused(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.kind === 'refused' && CAPTION_REFUSED.has(error.code);
+}
+
+/**
+ * Sends files as what they are: those that the bot has sent before by their file id, others as an upload. What
+ * Telegram refuses in one form goes in the next, at last as a document.
+ */
+@Injectable()
+export class MediaSender {
+  private readonly logger = new Logger(MediaSender.name);
+
+  constructor(
+    private readonly uploads: UploadsRepository,
+    private readonly telegram: TelegramClient,
+  ) {}
+
+  /** Sends one file and answers its message id. */
+  sendOne(sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
+    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, params));
+  }
+
+  private async sendInSomeForm(sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {
+    for (let kind = file.kind; ;) {
+      try {
+        return await this.sendAs(kind, sending, file, caption);
+      } catch (error) {
+        const next = isNotLikeThis(error) ? fallbackOf(kind) : null;
+        if (!next) throw error;
+        kind = next;
+      }
+    }
+  }
+
+  /** Sends an album and answers a message id for each file; null: Telegram takes these files one by one at most. */
+  async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | null> {
+    const known = await Promise.all(files.map((file) => this.fileIdOf(keyOf(sending.botId, file, file.kind))));
+    try {
+      return await withCaption(caption, (params) => this.sendTogether(sending, files, known, params));
+    } catch (error) {
+      if (!isFileRefused(error)) throw error;
+      // One by one it turns out which of them it is.
+      return null;
+    }
+  }
+
+  private async sendTogether(
+    sending: Sending,
+    files: ReadyFile[],
+    known: (string | null)[],
+    caption: CaptionParams,
+  ): Promise<bigint[] | null> {
+    const { botId, api, target } = sending;
+    if (newBytes(files, known) > this.telegram.uploadLimit) return null;
+    const messages = await target.send((params) =>
+      uploading(sending, files, known, (media, bytes) =>
+        (bytes > 0 ? api.uploads(bytes) : api.calls).sendMediaGroup({
+          ...params,
+          media: files.map(({ kind }, index) => ({
+            type: kind,
+            media: media[index]!,
+            ...streamed(kind),
+            ...(index === 0 ? caption : {}),
+          })) as unknown as Album,
+        }),
+      ),
+    );
+    await Promise.all(
+      files.map(async (file, index) => {
+        if (known[index] === null) await this.remember(keyOf(botId, file, file.kind), messages[index]!);
+      }),
+    );
+    return messages.map(({ message_id }) => BigInt(message_id));
+  }
+
+  private async sendAs(kind: MediaKind, sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {
+    const { botId, api, target } = sending;
+    const key = keyOf(botId, file, kind);
+    const send = (fileId: string | null) =>
+      target.send((params) =>
+        uploading(sending, [{ ...file, kind }], [fileId], ([media], bytes) => {
+          const method = (bytes > 0 ? api.uploads(bytes) : api.calls)[METHOD[kind]] as SendOne;
+          return method({ ...params, [kind]: media, ...streamed(kind), ...caption });
+        }),
+      );
+    const known = await this.fileIdOf(key);
+    if (known !== null) {
+      try {
+        return BigInt((await send(known)).message_id);
+      } catch (error) {
+        if (!(error instanceof UpstreamError) || error.code !== 'file_id_refused') throw error;
+        await this.forget(key, known);
+      }
+    }
+    const message = await send(null);
+    await this.remember(key, message);
+    return BigInt(message.message_id);
+  }
+
+  private fileIdOf(key: UploadKey): Promise<string | null> {
+    return this.uploads.use(key).catch((error: unknown) => this.withoutUploads(error));
+  }
+
+  /** Telegram may have taken the file as something else; then its id is of no use for this kind. */
+  private async remember(key: UploadKey, message: Message): Promise<void> {
+    const fileId = fileIdIn(message, key.kind as MediaKind);
+    if (fileId === undefined) return;
+    await this.uploads.remember(key, fileId).catch((error: unknown) => this.withoutUploads(error));
+  }
+
+  private async forget(key: UploadKey, fileId: string): Promise<void> {
+    await this.uploads.forget(key, fileId).catch((error: unknown) => this.withoutUploads(error));
+  }
+
+  /** What was uploaded before only saves time: a message is never in doubt for it. */
+  private withoutUploads(error: unknown): null {
+    this.logger.warn({ err: error }, 'What the bot has uploaded is not known now; files are uploaded anew');
+    return null;
+  }
+}
+
+/**
+ * Makes a call with files in the place of those without a file id. A request that failed before all of its content
+ * was read cannot have been understood: then nothing was sent, whatever became of the connection.
+ */
+async function uploading<Answer>(
+  { api, target, signal }: Sending,
+  files: ReadyFile[],
+  known: (string | null)[],
+  call: (media: (string | Upload)[], bytes: number) => Promise<Answer>,
+): Promise<Answer> {
+  let unread = 0;
+  async function* content(file: ReadyFile): AsyncGenerator<Uint8Array> {
+    for await (const chunk of file.content.content()) {
+      signal.throwIfAborted();
+      yield chunk;
+    }
+    unread--;
+  }
+  const media = files.map((file, index) => {
+    const fileId = known[index] ?? null;
+    if (fileId !== null) return fileId;
+    unread++;
+    return new Upload(() => content(file), file.content.size, uploadName(file.name));
+  });
+  const bytes = newBytes(files, known);
+  const { stage } = target;
+  const action = uploadActionOf(files[0]!.kind);
+  try {
+    if (bytes === 0 || !stage) return await call(media, bytes);
+    const show = (over: AbortSignal) => api.calls.sendChatAction({ ...stage, action }, over);
+    return await announced(show, () => call(media, bytes));
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.kind !== 'unknown' || unread === 0) throw error;
+    throw new UpstreamError(
+      { network: 'telegram', kind: 'not_sent', scope: error.scope, code: error.code, detail: error.detail },
+      { cause: error },
+    );
+  }
+}
+
+function isNotLikeThis(error: unknown): boolean {
+  return error instanceof UpstreamError && NOT_LIKE_THIS.has(error.code);
+}
+
+function newBytes(files: ReadyFile[], known: (string | null)[]): number {
+  return files.reduce((sum, { content }, index) => sum + ((known[index] ?? null) === null ? content.size : 0), 0);
+}
+
+function keyOf(botId: bigint, { content, name }: ReadyFile, kind: MediaKind): UploadKey {
+  const { digest } = content;
+  return { botId, kind, digest: NAMED.has(kind) ? createHash('sha256').update(digest).update(name).digest() : digest };
+}
+
+function withCaption<Answer>(
+  caption: RichText | null,
+  send: (params: CaptionParams) => Promise<Answer>,
+): Promise<Answer> {
+  if (caption === null) return send({});
+  return sendFormatted(caption, TELEGRAM_CAPTION_LIMIT, ({ text, entities }) =>
+    send({ caption: text, caption_entities: entities }),
+  );
+}
+
+/** A video is watched while it comes. */
+function streamed(kind: MediaKind): Record<string, unknown> {
+  return kind === 'video' ? { supports_streaming: true } : {};
+}
+
+function fileIdIn(message: Message, kind: MediaKind): string | undefined {
+  // Its largest size; the id of any of them is the photo.
+  if (kind === 'photo') return message.photo?.at(-1)?.file_id;
+  return message[kind]?.file_id;
+}
+
+/** A name that the header of a multipart section carries as it is. */
+function uploadName(name: string): string {
+  // oxlint-disable-next-line no-control-regex
+  const safe = name.replace(/[\u0000-\u001f\u007f";\\/]/g, '_').trim();
+  return safe === '' ? 'file' : safe;
+}

@@ -1,0 +1,148 @@
+import { UpstreamError } from '../../common/upstream-error.js';
+import type { RichText } from '../../relay/rich-text.js';
+import { sendFormatted, sendText } from './formatted-words.js';
+import { captionOf, textsOf, type Heading } from './message-plan.js';
+import type { Outgoing } from './outgoing.js';
+import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
+import type { BotApi } from '../api/telegram.client.js';
+
+/** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
+const DELETED_AT_ONCE = 100;
+
+/**
+ * Gives a message its newer words: its texts are changed one by one, those that are too many deleted, those that are
+ * missing sent; a file keeps its caption. May be repeated; only what would be sent anew is not sent when an earlier
+ * attempt may have done it. Answers 0, or the milliseconds until the limits allow it.
+ */
+export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<number> {
+  const { delivery, sent } = outgoing;
+  const attached = delivery.message.attachments.length;
+  const [file] = sent.between(0, attached);
+  const texts = sent.between(attached);
+  if (texts.length > 0) return editTexts(outgoing, textsOf(words, heading), texts, attached);
+  if (file) return editCaption(outgoing, captionOf(words, heading), file.id);
+  throw refused('message_gone', 'Telegram has nothing of this message.');
+}
+
+/** Takes a message back: all of it, or those of its parts that the payload names. Answers as {@link editMessage}. */
+export function deleteMessage(outgoing: Outgoing): Promise<number> {
+  const { delivery, sent } = outgoing;
+  const named = delivery.payload?.['telegramMessageIds'] as (string | number)[] | undefined;
+  const ids = named?.map(BigInt) ?? sent.between(0).map(({ id }) => id);
+  const calls = Math.ceil(ids.length / DELETED_AT_ONCE);
+  return paced(outgoing, calls, () => deleteAll(outgoing, ids));
+}
+
+function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<number> {
+  if (words === null) throw refused('caption_too_long', 'The words are too long to stand under a file.');
+  const { api, target } = outgoing;
+  return paced(outgoing, 1, () =>
+    unlessModified(
+      sendFormatted(words, TELEGRAM_CAPTION_LIMIT, ({ text: caption, entities: caption_entities }) =>
+        target.change((params) =>
+          api.calls.editMessageCaption({ ...params, message_id: Number(id), caption, caption_entities }),
+        ),
+      ),
+    ),
+  );
+}
+
+function editTexts(
+  outgoing: Outgoing,
+  words: RichText[],
+  texts: { part: number; id: bigint }[],
+  attached: number,
+): Promise<number> {
+  const { delivery, sent } = outgoing;
+  if (words.length === 0 && sent.parts.size === texts.length) throw refused('empty', 'There is no text to send.');
+  const surplus = texts.slice(words.length);
+  const added = words.slice(texts.length);
+  if (added.length > 0 && delivery.unknown) throw uncertainEnd('An earlier attempt may have sent it.');
+  return paced(outgoing, words.length + Math.min(1, surplus.length), async () => {
+    for (const [index, text] of words.slice(0, texts.length).entries()) {
+      await editText(outgoing, text, texts[index]!.id);
+    }
+    for (const [index, text] of added.entries()) await sendAdded(outgoing, text, attached + texts.length + index);
+    if (surplus.length === 0) return;
+    await deleteAll(
+      outgoing,
+      surplus.map(({ id }) => id),
+    );
+    for (const { part } of surplus) sent.remove(part);
+  });
+}
+
+function editText({ api, target }: Outgoing, words: RichText, id: bigint): Promise<void> {
+  return unlessModified(
+    sendFormatted(words, TELEGRAM_TEXT_LIMIT, (formatted) =>
+      target.change((params) => api.calls.editMessageText({ ...params, message_id: Number(id), ...formatted })),
+    ),
+  );
+}
+
+async function sendAdded({ api, target, sent }: Outgoing, words: RichText, part: number): Promise<void> {
+  try {
+    sent.add([part], [await sendText(api, target, words)]);
+  } catch (error) {
+    // A change may be repeated, a message may not.
+    if (error instanceof UpstreamError && error.kind === 'unknown') throw uncertainEnd(error.detail);
+    throw error;
+  }
+}
+
+/** What is not there any more is deleted. */
+async function deleteAll({ api, target }: Outgoing, ids: bigint[]): Promise<void> {
+  for (let at = 0; at < ids.length; at += DELETED_AT_ONCE) {
+    const message_ids = ids.slice(at, at + DELETED_AT_ONCE).map(Number);
+    await target.change(async ({ chat_id, business_connection_id }) => {
+      const [message_id, second] = message_ids;
+      if (business_connection_id !== undefined) return deleteOfBusiness(api, business_connection_id, message_ids);
+      if (second !== undefined) return api.calls.deleteMessages({ chat_id, message_ids });
+      return unless('message_gone', api.calls.deleteMessage({ chat_id, message_id: message_id! }));
+    });
+  }
+}
+
+/** Together they go only while all of them are there. */
+async function deleteOfBusiness(api: BotApi, business_connection_id: string, message_ids: number[]): Promise<void> {
+  try {
+    await api.calls.deleteBusinessMessages({ business_connection_id, message_ids });
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.code !== 'message_gone') throw error;
+    if (message_ids.length === 1) return;
+    for (const id of message_ids) await deleteOfBusiness(api, business_connection_id, [id]);
+  }
+}
+
+function unlessModified(change: Promise<unknown>): Promise<void> {
+  return unless('not_modified', change);
+}
+
+/** A refusal with this code says that it is as it should be. */
+async function unless(code: string, change: Promise<unknown>): Promise<void> {
+  try {
+    await change;
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.code !== code) throw error;
+  }
+}
+
+/** All calls of a change are asked for at once: begun anew each time, it would never end otherwise. */
+async function paced({ turn }: Outgoing, calls: number, change: () => Promise<void>): Promise<number> {
+  const waitMs = turn.take(calls, performance.now());
+  if (waitMs > 0) return waitMs;
+  try {
+    await change();
+  } finally {
+    for (let answered = 0; answered < calls; answered++) turn.answered(performance.now());
+  }
+  return 0;
+}
+
+function uncertainEnd(detail: string): UpstreamError {
+  return refused('edit_uncertain', detail);
+}
+
+function refused(code: string, detail: string): UpstreamError {
+  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+}

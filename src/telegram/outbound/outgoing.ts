@@ -1,0 +1,18 @@
+import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
+import type { ChatTarget } from './chat-target.js';
+import type { ChatTurn } from './send-pace.js';
+import type { SentParts } from './sent-parts.js';
+import type { BotApi } from '../api/telegram.client.js';
+
+/** One delivery on its way, and what there is to send it with. */
+export interface Outgoing {
+  api: BotApi;
+  chat: ClaimedLane['chat'];
+  delivery: ClaimedDelivery;
+  /** Asked before every call that counts: what has to wait is handed back, so that nothing but this chat waits. */
+  turn: ChatTurn;
+  target: ChatTarget;
+  sent: SentParts;
+  /** Aborted when another replica is to drive the bot. */
+  signal: AbortSignal;
+}

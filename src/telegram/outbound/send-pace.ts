@@ -1,0 +1,186 @@
+import { TokenBucket, type Rate } from '../../common/token-bucket.js';
+import { SendWindow, type SentFor } from './send-window.js';
+
+/** "Avoid sending more than one message per second" in a chat, short bursts tolerated (core.telegram.org/bots/faq). */
+const PRIVATE_CHAT: Rate = { perSecond: 1, burst: 3 };
+/** "Not more than 20 messages per minute" in a group (same page): 2 at once and 18 a minute are 20 in any minute. */
+const GROUP: Rate = { perSecond: 18 / 60, burst: 2 };
+
+const SWEEP_MS = 60_000;
+
+/**
+ * The pace of one chat, never ahead of the bucket at the other side: a message is taken off when it begins, but its
+ * token returns only from its answer on, since nobody knows when in between it was counted. It begins with one token at
+ * `born`: what was sent before, perhaps by another replica, is not known.
+ */
+class ChatPace {
+  private readonly bucket: TokenBucket;
+  private underWay = 0;
+
+  constructor(
+    private readonly rate: Rate,
+    born: number,
+  ) {
+    this.bucket = new TokenBucket(rate, born, 1);
+  }
+
+  /**
+   * Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. More than the burst (an
+   * album is one call) begin from a full bucket; what comes after waits the longer.
+   */
+  waitMs(messages: number, now: number): number {
+    return Math.ceil(this.bucket.waitMs(Math.min(messages, this.rate.burst) + this.underWay, now));
+  }
+
+  begin(messages: number): void {
+    this.underWay += messages;
+  }
+
+  cancel(messages: number): void {
+    this.underWay -= messages;
+  }
+
+  answered(now: number): void {
+    this.underWay--;
+    this.bucket.take(1, now);
+  }
+
+  rested(now: number): boolean {
+    return this.underWay === 0 && this.bucket.level(now) === this.rate.burst;
+  }
+}
+
+/**
+ * How fast one bot may send: in all, and to each chat. What it permits Telegram's published limits permit; a 429 all
+ * the same silences its chat for the time named, and the bot when a second chat gets one meanwhile, because then it
+ * is the bot that is too fast. Times are milliseconds of one monotonic clock.
+ */
+export class SendPace {
+  private readonly bot: SendWindow;
+  private readonly chats = new Map<bigint, ChatPace>();
+  private readonly silentUntil = new Map<bigint, number>();
+  private botSilentUntil = 0;
+  private sweptAt: number;
+
+  constructor(private readonly born: number) {
+    this.bot = new SendWindow(born);
+    this.sweptAt = born;
+  }
+
+  /** Reserves up to `max` messages whose chats are not known yet; answers how many. */
+  reserve(max: number, now: number): number {
+    if (now < this.botSilentUntil) return 0;
+    const granted = Math.min(max, this.bot.unsaved(now).all);
+    this.bot.begin(granted, 'people');
+    return granted;
+  }
+
+  /** How many of the messages that may be reserved now may be such as nobody wrote. */
+  freeForNobody(now: number): number {
+    return now < this.botSilentUntil ? 0 : this.bot.unsaved(now).nobody;
+  }
+
+  /** Reserved messages are not sent after all. */
+  release(messages: number): void {
+    this.bot.cancel(messages, 'people');
+  }
+
+  /** Milliseconds until the bot may send so many messages, whatever their chats. */
+  waitMs(now: number, messages = 1, sentFor: SentFor = 'people'): number {
+    return Math.max(0, this.botSilentUntil - now, this.bot.waitMs(messages, sentFor, now));
+  }
+
+  /**
+   * Turns one reserved message into the turn of a chat, which must be ended.
+   *
+   * @param chatId Telegram's id: topics of a forum share the limit of their group
+   */
+  turn(chatId: bigint, sentFor: SentFor = 'people'): ChatTurn {
+    this.bot.cancel(1, 'people');
+    this.bot.begin(1, sentFor);
+    return new ChatTurn(this, this.bot, chatId, sentFor);
+  }
+
+  /** Milliseconds for which nothing at all may be sent, because Telegram said so. */
+  silentMs(now: number): number {
+    return Math.max(0, this.botSilentUntil - now);
+  }
+
+  /** Telegram answered 429 in this chat. */
+  refused(chatId: bigint, retryAfterMs: number, now: number): void {
+    for (const [chat, until] of this.silentUntil) if (until <= now) this.silentUntil.delete(chat);
+    const others = [...this.silentUntil.keys()].some((chat) => chat !== chatId);
+    this.silentUntil.set(chatId, now + retryAfterMs);
+    if (others) this.botSilentUntil = Math.max(this.botSilentUntil, now + retryAfterMs);
+  }
+
+  /** Milliseconds until so many messages may go to the chat, whatever the bot sends elsewhere. */
+  chatWaitMs(chatId: bigint, messages: number, now: number): number {
+    return Math.max(0, (this.silentUntil.get(chatId) ?? 0) - now, this.chat(chatId, now).waitMs(messages, now));
+  }
+
+  /** Groups, supergroups and channels have negative ids. */
+  chat(chatId: bigint, now: number): ChatPace {
+    this.sweep(now);
+    let chat = this.chats.get(chatId);
+    if (!chat) this.chats.set(chatId, (chat = new ChatPace(chatId > 0n ? PRIVATE_CHAT : GROUP, this.born)));
+    return chat;
+  }
+
+  private sweep(now: number): void {
+    if (now - this.sweptAt < SWEEP_MS) return;
+    this.sweptAt = now;
+    for (const [chatId, chat] of this.chats) if (chat.rested(now)) this.chats.delete(chatId);
+  }
+}
+
+/** What is sent to one chat in one go. */
+export class ChatTurn {
+  /** Of the bot's messages, those that are ours and not begun yet. */
+  private reserved = 1;
+  private underWay = 0;
+
+  constructor(
+    private readonly pace: SendPace,
+    private readonly bot: SendWindow,
+    private readonly chatId: bigint,
+    private readonly sentFor: SentFor,
+  ) {}
+
+  /** 0: so many messages may go now. Otherwise the milliseconds until it is worth asking again. */
+  waitMs(messages: number, now: number): number {
+    const more = messages - this.reserved;
+    const chatMs = this.pace.chatWaitMs(this.chatId, messages, now);
+    if (chatMs > 0 || more <= 0) return chatMs;
+    const waitMs = this.pace.waitMs(now, more, this.sentFor);
+    if (waitMs > 0) this.bot.save(more, waitMs, now);
+    return waitMs;
+  }
+
+  /** As {@link waitMs}; with 0 the messages are counted. */
+  take(messages: number, now: number): number {
+    const wait = this.waitMs(messages, now);
+    if (wait > 0) return wait;
+    this.bot.begin(messages - this.reserved, this.sentFor);
+    this.reserved = 0;
+    this.underWay += messages;
+    this.pace.chat(this.chatId, now).begin(messages);
+    return 0;
+  }
+
+  /** One message that was taken has its answer, or will never have one. */
+  answered(now: number): void {
+    this.underWay--;
+    this.bot.answered(this.sentFor, now);
+    this.pace.chat(this.chatId, now).answered(now);
+  }
+
+  /** Gives back what was not used; milliseconds until the chat may get its next message. */
+  end(now: number): number {
+    this.bot.cancel(this.reserved + this.underWay, this.sentFor);
+    this.pace.chat(this.chatId, now).cancel(this.underWay);
+    this.reserved = 0;
+    this.underWay = 0;
+    return this.pace.chatWaitMs(this.chatId, 1, now);
+  }
+}
