@@ -60,6 +60,9 @@ const YIELDS_MS = 1_000;
  */
 const OPERATING_CEILING_S = 420;
 
+/** A look at the portal's row holds for this long: whoever waited longer since then looks again before a call leaves. */
+const LOOKED_MS = 100;
+
 /** Administrators whose pairs are tried for one call. */
 const MAX_USERS = 5;
 
@@ -198,10 +201,19 @@ export class RestClient {
     permit: Permit,
   ): Promise<RestAnswer<Result>> {
     let portal = await this.callable(portalId);
+    let lookedAt = performance.now();
     let credentials = await this.tokens.accessToken(portalId, portal.installedAt);
     let [moved, renewed, users] = [false, false, 1];
     for (;;) {
-      await permit.use();
+      await permit.ready();
+      // In the bucket, for a token, for another answer: the application may have been removed or installed anew meanwhile.
+      while (performance.now() - lookedAt > LOOKED_MS) {
+        const { installedAt } = portal;
+        portal = await this.callable(portalId);
+        lookedAt = performance.now();
+        if (portal.installedAt > installedAt) credentials = await this.tokens.accessToken(portalId, portal.installedAt);
+      }
+      permit.use();
       const askedAt = performance.now();
       const { destination, answer, error } = await this.exchange<Result>(portal, method, credentials, params, options);
       if (destination && !moved) {
@@ -359,7 +371,8 @@ export class RestClient {
   }
 
   private async askHarmless(portal: PortalRecord, credentials: Credentials): Promise<Exchange<unknown>> {
-    await new Permit(this.limiter, portal.id).use();
+    await new Permit(this.limiter, portal.id).ready();
+    await this.callable(portal.id);
     return this.exchange(portal, HARMLESS, credentials, {}, { timeoutMs: HARMLESS_TIMEOUT_MS });
   }
 
@@ -446,8 +459,13 @@ class Permit {
     this.held = options.permit ?? false;
   }
 
-  async use(): Promise<void> {
+  /** Waits until a request may leave. */
+  async ready(): Promise<void> {
     if (!this.held) await this.take();
+  }
+
+  /** A request leaves: the next one needs another place. */
+  use(): void {
     this.held = false;
   }
 

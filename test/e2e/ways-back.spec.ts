@@ -63,6 +63,8 @@ async function waits(text: string): Promise<void> {
 describe('a line', () => {
   it('switched off in Contact Center waits until it is connected there again', async () => {
     const chat = await Conversation.begin(bridge, 801);
+    // The end of an installation registers anew, and would connect the line again.
+    await bridge.portal.quiet();
     bridge.portal.disableConnector(bridge.connectorId, LINE);
     await eventually(linesInTable, (lines) => lines[LINE] === 'inactive');
     expect(logged('warn', `line ${LINE} was switched off`)).toHaveLength(1);
@@ -191,6 +193,8 @@ describe('a portal', () => {
     expect([await bridge.messages(), (await admin('GET', '/chats')).json.items]).toEqual([[], []]);
     expect(new Set(Object.values(await linesInTable()))).toEqual(new Set(['inactive', 'deleted']));
 
+    // What left before the removal.
+    await portal.quiet();
     const calls = portal.calls.length;
     chat.client.sends('are you there?');
     await waits('are you there?');

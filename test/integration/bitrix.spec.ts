@@ -658,6 +658,31 @@ describe('calls', () => {
     expect(portalServer.seen).toEqual([]);
   });
 
+  it('a call that waits in the bucket while the application is removed never leaves', async () => {
+    const slow = process_({ B24_REQUESTS_PER_SECOND: '1', B24_BURST: '3' });
+    const { id } = await install(slow);
+    const reserve = slow.limiter.reserve.bind(slow.limiter);
+    slow.limiter.reserve = async (portal) => {
+      await reserve(portal);
+      await slow.portals.setState(portal, 'uninstalled', 'ONAPPUNINSTALL');
+      return 300;
+    };
+    expect(await failure(slow.client.call(id, 'profile'))).toMatchObject({ code: 'PORTAL_UNINSTALLED' });
+    expect(portalServer.calls).toEqual([]);
+    expect(await slow.limiter.tryReserve(id, 5)).toBe(1);
+  });
+
+  it('a call that waits for a token while the application is removed never leaves', async () => {
+    const { id } = await install(one, ['1'], 1_000);
+    portalServer.oauth = async (seen, response) => {
+      await one.portals.setState(id, 'uninstalled', 'ONAPPUNINSTALL');
+      await sleep(300);
+      return portalServer.rotate(seen, response);
+    };
+    expect(await failure(one.client.call(id, 'profile'))).toMatchObject({ code: 'PORTAL_UNINSTALLED' });
+    expect(portalServer.calls).toEqual([]);
+  });
+
   it('a deleted portal is parked, a payment that is due is not', async () => {
     portalServer.rest = status(401, { error: 'PAYMENT_REQUIRED' });
     expect(await failure(one.client.call(portalId, 'profile'))).toMatchObject({

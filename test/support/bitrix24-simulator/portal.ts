@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientDownloads } from './client-downloads.js';
 import type { Cause } from './connector-events.js';
 import { Dialog } from './dialog.js';
@@ -28,6 +29,8 @@ import { PortalApp, type AppSettings, type Line, type PortalUser } from './porta
 import { RestEndpoint, type RestCall } from './rest-endpoint.js';
 import type { Grant, TokenStore } from './token-store.js';
 import type { VirtualClock } from './virtual-clock.js';
+
+const QUIET_WITHIN_MS = 20_000;
 
 /** Stands for the portal's session cookie: the employee in whose browser `/oauth/authorize/` is opened; default 1. */
 const SIGNED_IN_AS = 'x-simulated-user';
@@ -398,6 +401,17 @@ export class Portal {
   /** The last REST calls, oldest first. */
   get calls(): RestCall[] {
     return this.rest.calls;
+  }
+
+  /** Resolves when no call came for `forMs`: what was under way is over. Throws when that takes longer than 20 s. */
+  async quiet(forMs = 1_000): Promise<void> {
+    const deadline = performance.now() + QUIET_WITHIN_MS;
+    for (let since = performance.now(), last = this.calls.at(-1); performance.now() - since < forMs; await sleep(50)) {
+      if (this.calls.at(-1) === last) continue;
+      if (performance.now() > deadline) throw new Error(`Calls go on, the last one is ${this.calls.at(-1)?.method}.`);
+      last = this.calls.at(-1);
+      since = performance.now();
+    }
   }
 
   ledger(): Ledger {
