@@ -105,6 +105,36 @@ describe('claims of one process', () => {
     expect(words(await ask(bot))).toEqual(['to a']);
   });
 
+  it('leave an album that grows at the same moment to the next claim, whole', async () => {
+    const part = (id: number, name: string) =>
+      update(id, 10, '', {
+        albumId: 'album',
+        said: { kind: 'photo', text: '', marks: [], raw: {}, attachments: [{ kind: 'photo', name, label: '' }] },
+      });
+    await intake.acceptClientUpdates([part(1, 'one'), update(2, 10, 'and words')]);
+    await storage.db.query(`UPDATE lanes SET due_at = now()`);
+    // The claim has its snapshot and waits for the advisory lock before it looks at the lanes.
+    const stalled = Object.create(storage.db) as typeof storage.db;
+    stalled.query = (text, values) =>
+      storage.db.query(
+        text.replace('WHERE NOT EXISTS', `WHERE pg_advisory_xact_lock(7)::text = '' AND NOT EXISTS`),
+        values,
+      );
+    const waiting = async () =>
+      (await storage.db.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`)).rowCount;
+    const claim = await storage.db.transaction(async (connection) => {
+      await connection.query(`SELECT pg_advisory_xact_lock(7)`);
+      const claiming = new LanesRepository(stalled).claim(portal, 10, 1);
+      await expect.poll(waiting, { timeout: 5_000, interval: 10 }).toBe(1);
+      await intake.acceptClientUpdates([part(3, 'two')]);
+      return { claiming };
+    });
+    const files = (claimed: ClaimedLane[]) =>
+      claimed.flatMap(({ deliveries }) => deliveries[0]!.message.attachments.map(({ name }) => name));
+    const claimed = [...(await claim.claiming), ...(await lanes.claim(portal, 10, 1))];
+    expect(files(claimed)).toEqual(['one', 'two']);
+  });
+
   it('find an endpoint that is about to change hands empty, and do not wait for it', async () => {
     await intake.acceptClientUpdates([update(1, 10, 'a')]);
     await intake.acceptOperatorMessages([operatorMessage(5, 10, 'to a')]);

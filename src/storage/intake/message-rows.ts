@@ -302,6 +302,11 @@ async function grow(connection: Queryable, album: Growing, { said, telegramMessa
     [album.id, album.text, jsonb(album.marks), album.attached, jsonb(album.raw), said.notOwnWords ?? false],
   );
   await recordWords(connection, [album]);
+  // A claim that is under way may have read the album without this part: it finds the delivery changed, and passes it by.
+  await connection.query(
+    `UPDATE deliveries SET state = 'queued' WHERE message_id = $1 AND kind = 'message' AND state = 'queued'`,
+    [album.id],
+  );
   await connection.query(
     `UPDATE lanes SET due_at = now() + make_interval(secs => $2)
       WHERE chat_id = $1 AND channel = 'inbound' AND busy_fence IS NULL

@@ -128,17 +128,18 @@ export class LanesRepository {
          UPDATE lanes SET busy_fence = ${NOBODY}, busy_endpoint = NULL, claim = due.claim
            FROM due WHERE lanes.id = due.id AND due.astray
        ), heads AS (
-         SELECT due.*, h.seq, h.message_id
+         SELECT due.*, h.seq, h.version
            FROM due CROSS JOIN LATERAL (
-             SELECT seq, message_id, bool_and(state = 'queued') OVER (ORDER BY seq) AS in_turn
+             SELECT seq, xmin AS version, bool_and(state = 'queued') OVER (ORDER BY seq) AS in_turn
                FROM deliveries WHERE lane_id = due.id
               ORDER BY seq LIMIT CASE WHEN due.channel IN ('status', 'reading') THEN $7::int ELSE due.heads END) h
           WHERE NOT due.astray AND h.in_turn
        ), d AS (
          UPDATE deliveries SET state = 'sending', attempts = attempts + 1, started_at = clock_timestamp()
            FROM heads h
-          -- A message that took this place meanwhile cannot be seen by this statement, so the next one claims it.
-          WHERE deliveries.lane_id = h.id AND deliveries.seq = h.seq AND deliveries.message_id = h.message_id
+          -- What was changed after this statement's snapshot (another message in this place, one more part of an album)
+          -- cannot be read by it: the next claim takes it.
+          WHERE deliveries.lane_id = h.id AND deliveries.seq = h.seq AND deliveries.xmin = h.version
             AND deliveries.state = 'queued'
           RETURNING deliveries.*, h.claim, h.chat_id, h.channel, h.request, h.endpoint, h.fence
        ), taken AS (
