@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../../bitrix/applications.service.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { bitrixError, isRecord } from '../../bitrix/rest-errors.js';
+import { parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { OperatorFile, OperatorSource } from '../../relay/operator-side.js';
-import { DISK_FILE } from '../../storage/intake/intake.rows.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { openPortalFile } from './portal-download.js';
 
@@ -31,7 +31,8 @@ export class OperatorFilesClient {
       throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
     }
     const rules = await this.applications.hostRules(portal.clientId);
-    const link = address.startsWith(DISK_FILE) ? await this.linkOf(portalId, address.slice(DISK_FILE.length)) : address;
+    const fileId = parseDiskAddress(address);
+    const link = fileId === null ? address : await this.linkOf(portalId, fileId);
     return openPortalFile({ address: link, origin: new URL(portal.clientEndpoint).origin, rules, ...options });
   }
 
