@@ -5,16 +5,9 @@ import { watchCall } from '../common/spans.js';
 import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
-import {
-  bitrixError,
-  classifyPage,
-  classifyTransport,
-  describe,
-  isRecord,
-  parseObject,
-  readFault,
-  type RestFault,
-} from './rest-errors.js';
+import { bitrixError, bitrixProblem } from './bitrix-problems.js';
+import { isObject, parseObject } from '../common/json-fields.js';
+import { classifyPage, classifyTransport, describe, readFault, type RestFault } from './rest-errors.js';
 import { post } from './transport.js';
 
 const TIMEOUT_MS = 10_000;
@@ -133,7 +126,7 @@ export class OauthClient {
   /** Asks the issuer itself which application, portal and user an access token belongs to. */
   async appInfo(origin: string, accessToken: string): Promise<AppInfo> {
     const body = await this.ask(`${origin}/rest/app.info`, { auth: accessToken });
-    return readAppInfo(isRecord(body['result']) ? body['result'] : body);
+    return readAppInfo(isObject(body['result']) ? body['result'] : body);
   }
 
   /**
@@ -207,7 +200,7 @@ function unreadable(status: number): UpstreamError {
 function readGrant(body: Record<string, unknown>): TokenGrant {
   const { access_token: accessToken, refresh_token: refreshToken } = body;
   if (typeof accessToken !== 'string' || typeof refreshToken !== 'string' || !accessToken || !refreshToken) {
-    throw bitrixError('unknown', 'NO_TOKENS', 'the OAuth server answered without a pair of tokens', 'endpoint');
+    throw bitrixProblem('NO_TOKENS', 'the OAuth server answered without a pair of tokens');
   }
   return {
     accessToken,
@@ -229,7 +222,7 @@ function expiry(body: Record<string, unknown>): Date {
 }
 
 function readAppInfo(info: Record<string, unknown>): AppInfo {
-  const install = isRecord(info['install']) ? info['install'] : {};
+  const install = isObject(info['install']) ? info['install'] : {};
   const scope = info['scope'];
   return {
     clientId: word(info['client_id']),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TransportError } from '../common/http-exchange.js';
 import type { UpstreamError } from '../common/upstream-error.js';
+import { parseObject } from '../common/json-fields.js';
 import {
   classifyFault,
   classifyPage,
@@ -13,7 +14,6 @@ import {
   operationPauseMs,
   pageAboutWords,
   pageOfPortal,
-  parseObject,
 } from './rest-errors.js';
 
 const outcome = ({ kind, scope, retryAfterMs }: UpstreamError) => [kind, scope, retryAfterMs];

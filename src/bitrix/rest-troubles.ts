@@ -1,7 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
 import { RestLimitsRepository, type Pauses, WHOLE_PORTAL } from '../storage/work/rest-limits.repository.js';
-import { bitrixError } from './rest-errors.js';
+import { bitrixError } from './bitrix-problems.js';
 
 /** Methods without which messages, changes or statuses do not travel; what other methods are for can be missed. */
 const CARRIES_MESSAGES = /^imconnector\.(?:send|update|delete)\./i;

@@ -10,8 +10,9 @@ import { ApplicationsService } from './applications.service.js';
 import { isPortalAddress } from './portal-hosts.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RestConnections } from './rest-connections.js';
+import { bitrixError, bitrixProblem } from './bitrix-problems.js';
+import { isObject, parseObject } from '../common/json-fields.js';
 import {
-  bitrixError,
   classifyFault,
   classifyPage,
   classifyTransport,
@@ -20,13 +21,11 @@ import {
   isOperationLimit,
   isPageRefusal,
   isQueryLimit,
-  isRecord,
   isTokenRejected,
   isUserRejected,
   operationPauseMs,
   pageAboutWords,
   pageOfPortal,
-  parseObject,
   readFault,
 } from './rest-errors.js';
 import { RestTroubles } from './rest-troubles.js';
@@ -299,12 +298,7 @@ export class RestClient {
       known.protocol === 'http:' && destination.protocol === 'https:' && known.hostname === destination.hostname;
     const trusted = destination.protocol === known.protocol && isPortalAddress(destination, rules);
     if (!secured && !trusted) {
-      throw bitrixError(
-        'unauthorised',
-        'REDIRECT_REFUSED',
-        `the portal redirects to ${destination.host}, which is no portal`,
-        'portal',
-      );
+      throw bitrixProblem('REDIRECT_REFUSED', `the portal redirects to ${destination.host}, which is no portal`);
     }
     const moved = { ...portal, domain: destination.host, clientEndpoint: destination.origin + known.pathname };
     if (secured) await this.assertSamePortal(moved, credentials);
@@ -317,14 +311,12 @@ export class RestClient {
   private async assertSamePortal(portal: PortalRecord, credentials: Credentials): Promise<void> {
     const { answer, error } = await this.askHarmless(portal, credentials);
     if (error && !isTokenRejected(error)) throw error;
-    const { CODE: code } = isRecord(answer?.result) ? answer.result : {};
+    const { CODE: code } = isObject(answer?.result) ? answer.result : {};
     const another = typeof code === 'string' && code.startsWith('local.') && code !== portal.clientId;
     if (!another) return;
-    throw bitrixError(
-      'unauthorised',
+    throw bitrixProblem(
       'REDIRECT_REFUSED',
       `the portal redirects to ${portal.domain}, where another application answers`,
-      'portal',
     );
   }
 
@@ -482,13 +474,9 @@ class Permit {
     const wait = await this.limiter.reserve(this.portalId);
     this.held = true;
     if (wait > MAX_WAIT_MS) {
-      throw bitrixError(
-        'not_sent',
-        'LOCAL_QUEUE_FULL',
-        "the portal's request limit is used up",
-        'endpoint',
-        wait - MAX_WAIT_MS,
-      );
+      throw bitrixProblem('LOCAL_QUEUE_FULL', "the portal's request limit is used up", {
+        retryAfterMs: wait - MAX_WAIT_MS,
+      });
     }
     if (wait > 0) await sleep(wait);
   }
@@ -497,7 +485,7 @@ class Permit {
 function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
   const body = parseObject(text);
   if (!body) throw classifyPage(status, text);
-  const time = isRecord(body['time']) ? (body['time'] as RestTime) : undefined;
+  const time = isObject(body['time']) ? (body['time'] as RestTime) : undefined;
   const fault = faultOf(body);
   if (fault) throw classifyFault(fault, { status, ...(time && { time }) });
   if (!('result' in body) || status >= 300) throw classifyPage(status, text);
@@ -551,24 +539,24 @@ function readCommand(key: string, batch: unknown, halt: boolean): CommandOutcome
   if (halt && hasErrors(batch)) return { ok: false, error: halted() };
   return {
     ok: false,
-    error: bitrixError('unknown', 'NO_RESULT', 'the batch answered without this command', 'message'),
+    error: bitrixProblem('NO_RESULT', 'the batch answered without this command'),
   };
 }
 
 /** PHP writes an empty map as `[]`, and one with the keys 0, 1, 2 as a list. */
 function member(batch: unknown, list: string, key: string): unknown {
-  const entries = isRecord(batch) ? batch[list] : undefined;
+  const entries = isObject(batch) ? batch[list] : undefined;
   if (typeof entries !== 'object' || entries === null || !Object.hasOwn(entries, key)) return undefined;
   return (entries as Record<string, unknown>)[key];
 }
 
 function timeOf(key: string, batch: unknown): RestTime | undefined {
   const time = member(batch, 'result_time', key);
-  return isRecord(time) ? (time as RestTime) : undefined;
+  return isObject(time) ? (time as RestTime) : undefined;
 }
 
 function hasErrors(batch: unknown): boolean {
-  const errors = isRecord(batch) ? batch['result_error'] : undefined;
+  const errors = isObject(batch) ? batch['result_error'] : undefined;
   return typeof errors === 'object' && errors !== null && Object.keys(errors).length > 0;
 }
 
@@ -594,5 +582,5 @@ function methodRests({ restMs, trouble }: Rest): UpstreamError {
 }
 
 function halted(): UpstreamError {
-  return bitrixError('not_sent', 'BATCH_HALTED', 'an earlier command of the batch failed', 'message');
+  return bitrixProblem('BATCH_HALTED', 'an earlier command of the batch failed');
 }

@@ -11,7 +11,7 @@ import {
 } from '../storage/accounts/tokens.repository.js';
 import { ApplicationsService } from './applications.service.js';
 import { OauthClient } from './oauth.client.js';
-import { bitrixError } from './rest-errors.js';
+import { bitrixError, bitrixProblem } from './bitrix-problems.js';
 
 /** An access token and the Bitrix24 user it acts for. */
 export interface Credentials {
@@ -131,7 +131,7 @@ export class TokensService {
 
   /** A token was rejected although it had just been renewed: no use in renewing it again at once. */
   renewalDidNotHelp(portalId: bigint, userId: string): void {
-    const error = bitrixError('not_sent', 'REFRESH_PAUSED', 'the token was refused although it was new', 'endpoint');
+    const error = bitrixProblem('REFRESH_PAUSED', 'the token was refused although it was new');
     this.pauses.set(nameOf({ portalId, userId }), { until: Date.now() + USELESS_MS, failures: 0, error });
   }
 
@@ -298,21 +298,16 @@ export class TokensService {
 
 /** Throws unless calls may be made to this portal; nothing leaves the process otherwise. */
 export function assertCallable(portal: PortalRecord | undefined): asserts portal is PortalRecord {
-  if (!portal) throw bitrixError('unauthorised', 'PORTAL_UNKNOWN', 'the portal is not connected', 'endpoint');
+  if (!portal) throw bitrixProblem('PORTAL_UNKNOWN', 'the portal is not connected');
   if (portal.state === 'uninstalled') {
-    throw bitrixError('unauthorised', 'PORTAL_UNINSTALLED', 'the application was removed from the portal', 'endpoint');
+    throw bitrixProblem('PORTAL_UNINSTALLED', 'the application was removed from the portal');
   }
   if (portal.state === 'reauthorise') throw noTokens(portal.stateReason);
 }
 
 function noTokens(reason: string | null | undefined): UpstreamError {
   const why = reason ? ` (${reason})` : '';
-  return bitrixError(
-    'unauthorised',
-    'REAUTHORISE',
-    `an administrator has to install the application again${why}`,
-    'endpoint',
-  );
+  return bitrixProblem('REAUTHORISE', `an administrator has to install the application again${why}`);
 }
 
 function isFresh({ expiresAt }: TokenRecord): boolean {

@@ -1,13 +1,28 @@
 /**
- * Reads fields of JSON that Telegram sent. Types of the Bot API promise shapes that a newer or foreign server may not
- * keep; these readers answer with nothing instead of throwing.
+ * Reads JSON that another server sent. Its documentation promises shapes that a newer or foreign server may not keep;
+ * these readers answer with nothing instead of throwing.
  */
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Whether the value is an object: neither a list nor null. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** The value when it is an object, else an empty one. */
 export function asObject(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+  return isObject(value) ? value : {};
+}
+
+/** The object that the text is; undefined when it is none: a page, another value, an empty or a cut body. */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isObject(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The value when it is a list, else an empty one. */

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import { bitrixProblem } from '../bitrix/bitrix-problems.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { UpstreamError } from '../common/upstream-error.js';
@@ -331,7 +332,6 @@ function hasWaited(lanes: ClaimedLane[]): boolean {
   return Date.now() - since > TICKS_WAIT_MS;
 }
 
-function notNow(code: string, cause?: unknown): UpstreamError {
-  const detail = 'The call was not made; it will be tried again.';
-  return new UpstreamError({ network: 'bitrix24', kind: 'not_sent', scope: 'message', code, detail }, { cause });
+function notNow(code: 'LEASE_LOST' | 'PORTAL_PARKED' | 'INTERNAL', cause?: unknown): UpstreamError {
+  return bitrixProblem(code, 'The call was not made; it will be tried again.', { cause });
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { bitrixError } from '../../bitrix/rest-errors.js';
+import { bitrixError } from '../../bitrix/bitrix-problems.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../../storage/work/dialog-reports.repository.js';

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { makeClientMessageId, makeNoteId, makePartId, makeReportedId } from '../../common/external-ids.js';
 import type { Language } from '../../common/language.js';
 import { join, plain, type Mark, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
@@ -32,8 +32,6 @@ export interface Element {
 
 /** Longer names are cut by the CRM (apidocs.bitrix24.com, imconnector.send.messages: user.name, up to 25 characters). */
 const NAME_LIMIT = 25;
-/** message.id is kept up to this length; see the same page. */
-const ID_LIMIT = 100;
 
 /**
  * The client as Bitrix24 is told of him. The whole block is hashed there and every change of it costs a profile
@@ -73,35 +71,24 @@ function crmName(name: string | null): string {
   return /[\p{L}\p{N}]/u.test(letters) ? [...letters].slice(0, NAME_LIMIT).join('').trim() : '';
 }
 
-/**
- * message.id of what a client said: `<chat.id>:<Telegram message id>`; of a press or the like: by our own id. Ours is
- * added where Telegram's is not the only one: Bitrix24 finds messages by it.
- */
+/** message.id of what a client said; of a press or the like, which Telegram does not number, by our own id. */
 export function externalIdOf(
   chat: Chat,
   { id, telegramMessageIds, sameTelegramId }: ClaimedDelivery['message'],
 ): string {
-  const [telegramId] = telegramMessageIds;
-  const own = `m${id}`;
-  if (telegramId === undefined) return bounded(`${chat.externalId}:${own}`);
-  return bounded(`${chat.externalId}:${telegramId}${sameTelegramId ? `:${own}` : ''}`);
+  const [telegramMessageId] = telegramMessageIds;
+  if (telegramMessageId === undefined) return makeClientMessageId(chat.externalId, { messageId: id });
+  return makeClientMessageId(chat.externalId, { telegramMessageId, ...(sameTelegramId && { messageId: id }) });
 }
 
 /** message.id of a note about a message; a message that fails again gets another note. */
 export function noteIdOf(chat: Chat, { message, seq }: ClaimedDelivery): string {
-  return bounded(`${chat.externalId}:note${message.id}-${firstPlace(seq)}`);
+  return makeNoteId(chat.externalId, message.id, firstPlace(seq));
 }
 
 /** All ids under which Telegram knows an operator's message. */
 export function externalIdsOf(chat: Chat, message: ClaimedDelivery['message']): string[] {
-  return message.telegramMessageIds.map((id) => bounded(`${chat.externalId}:${id}`));
-}
-
-/** Bitrix24 cuts longer ids; a hash keeps them apart. */
-function bounded(id: string): string {
-  if (id.length <= ID_LIMIT) return id;
-  const hash = createHash('sha256').update(id).digest('hex').slice(0, 32);
-  return `${id.slice(0, ID_LIMIT - 33)}.${hash}`;
+  return message.telegramMessageIds.map((id) => makeReportedId(chat.externalId, id));
 }
 
 /** Nobody's words: they never come back to us as an event, and the CRM looks for no phones and addresses in them. */
@@ -159,7 +146,7 @@ export function messagesOf(chat: Chat, delivery: ClaimedDelivery, along: Accompa
   return parts.map((part, index) => ({
     user: userOf(chat, along.photo),
     message: {
-      id: partId(id, index),
+      id: makePartId(id, index + 1),
       date,
       text: textOf(part, index === 0 ? before : ''),
       ...(index === 0 && along.files.length > 0 ? { files: along.files } : {}),
@@ -189,15 +176,11 @@ export function correctionsOf(
   const before = RATING.test(said.text) ? '' : replyFrame(message, language);
   return splitForBitrix(said, before.length).map((part, index) => ({
     user: userOf(chat, photo),
-    message: { id: partId(id, index), text: textOf(part, index === 0 ? before : '') },
+    message: { id: makePartId(id, index + 1), text: textOf(part, index === 0 ? before : '') },
     chat: chatOf(chat),
   }));
 }
 
 function textOf(part: RichText, before: string): string {
   return `${before}${toBBCode(part)}`.trim();
-}
-
-function partId(id: string, index: number): string {
-  return index === 0 ? id : bounded(`${id}:${index + 1}`);
 }

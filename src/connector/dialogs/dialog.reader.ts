@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
+import { makeUnusedMessageId } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
@@ -142,7 +143,7 @@ export class DialogReader {
     const element = {
       // The whole of it: what is left out would be wiped from the client's profile (imconnector, lib/connectors/base.php).
       user: userOf(chat, this.files.photo(chat)),
-      message: { id: `${chat.externalId}:none` },
+      message: { id: makeUnusedMessageId(chat.externalId) },
       chat: { id: chat.externalId },
     };
     const result = await this.ask(portal.id, 'imconnector.delete.messages', {

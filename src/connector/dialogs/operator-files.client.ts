@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../../bitrix/applications.service.js';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { bitrixError, isRecord } from '../../bitrix/rest-errors.js';
+import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
+import { isObject } from '../../common/json-fields.js';
+import { parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { OperatorFile, OperatorSource } from '../../relay/operator-side.js';
-import { DISK_FILE } from '../../storage/intake/intake.rows.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { openPortalFile } from './portal-download.js';
 
@@ -28,27 +29,28 @@ export class OperatorFilesClient {
   async open(...[portalId, address, options]: Parameters<OperatorSource['openFile']>): Promise<OperatorFile> {
     const portal = await this.portals.findById(portalId);
     if (!portal || portal.state === 'uninstalled') {
-      throw bitrixError('refused', 'file_gone', 'The portal is no longer connected.', 'message');
+      throw bitrixProblem('file_gone', 'The portal is no longer connected.');
     }
     const rules = await this.applications.hostRules(portal.clientId);
-    const link = address.startsWith(DISK_FILE) ? await this.linkOf(portalId, address.slice(DISK_FILE.length)) : address;
+    const fileId = parseDiskAddress(address);
+    const link = fileId === null ? address : await this.linkOf(portalId, fileId);
     return openPortalFile({ address: link, origin: new URL(portal.clientEndpoint).origin, rules, ...options });
   }
 
   private async linkOf(portalId: bigint, fileId: string): Promise<string> {
     try {
       const { result } = await this.rest.call<unknown>(portalId, DISK_METHOD, { id: fileId });
-      const link = isRecord(result) ? result['DOWNLOAD_URL'] : undefined;
+      const link = isObject(result) ? result['DOWNLOAD_URL'] : undefined;
       if (typeof link === 'string') return link;
-      throw bitrixError('refused', 'file_gone', 'The portal names no link to the file.', 'message');
+      throw bitrixProblem('file_gone', 'The portal names no link to the file.');
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       if (NO_SCOPE.test(error.code)) {
-        throw bitrixError('refused', 'file_needs_disk', `${DISK_METHOD} needs the scope disk.`, 'message');
+        throw bitrixProblem('file_needs_disk', `${DISK_METHOD} needs the scope disk.`);
       }
       if (error.kind !== 'refused' || error.code === 'file_gone') throw error;
       const code = /ACCESS/i.test(error.code) ? 'file_forbidden' : 'file_gone';
-      throw bitrixError('refused', code, `${DISK_METHOD}: ${error.code}`, 'message');
+      throw bitrixProblem(code, `${DISK_METHOD}: ${error.code}`);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { isRecord } from '../../bitrix/rest-errors.js';
+import { isObject } from '../../common/json-fields.js';
 import { TimeLimitError, within } from '../../common/within.js';
 import type { Operator } from '../../relay/operator-side.js';
 
@@ -55,7 +55,7 @@ export class OperatorsService {
   private async ask(portalId: bigint, userId: string): Promise<Operator | null> {
     try {
       const { result } = await this.rest.call<unknown>(portalId, 'user.get', { ID: userId }, { timeoutMs: CALL_MS });
-      const user = Array.isArray(result) ? result.filter(isRecord).find(({ ID }) => String(ID) === userId) : undefined;
+      const user = Array.isArray(result) ? result.filter(isObject).find(({ ID }) => String(ID) === userId) : undefined;
       return user ? operatorOf(user) : null;
     } catch (error) {
       this.logger.debug({ portalId: String(portalId), err: error }, 'The name of an operator could not be read');

@@ -1,6 +1,6 @@
 import { isNamedAddress, isPortalAddress, type HostRules } from '../../bitrix/portal-hosts.js';
 import { PRIVATE_ADDRESS, publicLookup } from '../../bitrix/public-address.js';
-import { bitrixError } from '../../bitrix/rest-errors.js';
+import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { connectionCode } from '../../common/http-exchange.js';
 import { type FileAnswer, httpGet } from '../../common/http-get.js';
 import { limitStream, StreamLimitError } from '../../common/limited-stream.js';
@@ -75,7 +75,7 @@ async function follow(download: Download, { answerMs }: typeof PATIENCE): Promis
     answer.body.destroy();
     address = location;
   }
-  throw refused('file_gone', 'The link leads in circles.');
+  throw bitrixProblem('file_gone', 'The link leads in circles.');
 }
 
 /** The name alone proves nothing about the address behind it: that is looked at when the connection is made. */
@@ -95,13 +95,13 @@ function refusalOf(answer: FileAnswer, maxBytes: number): UpstreamError | null {
     return bitrixError('not_sent', `HTTP_${status}`, 'The portal does not give the file now.', 'message');
   }
   if (status === 401 || (status === 403 && answer.headers['bx-file-error'] === undefined)) {
-    return refused('file_forbidden', `The portal does not let the file be fetched (${status}).`);
+    return bitrixProblem('file_forbidden', `The portal does not let the file be fetched (${status}).`);
   }
   if (status !== 200 || answer.headers['bx-file-error'] !== undefined) {
-    return refused('file_gone', `The portal does not have the file (${status}).`);
+    return bitrixProblem('file_gone', `The portal does not have the file (${status}).`);
   }
   if (typeOf(answer) === 'text/html' && !isAttachedPage(answer)) {
-    return refused('file_html', 'The portal answered with a page instead of the file.');
+    return bitrixProblem('file_html', 'The portal answered with a page instead of the file.');
   }
   return (sizeOf(answer) ?? 0) > maxBytes ? tooLarge(maxBytes) : null;
 }
@@ -129,14 +129,13 @@ function sizeOf({ headers }: FileAnswer): number | null {
 function asUpstreamError(error: Error): UpstreamError {
   if (error instanceof UpstreamError) return error;
   if (error instanceof StreamLimitError) {
-    if (error.limit === 'too_large') return refused('file_too_large', 'The file is larger than it may be.');
-    return bitrixError('not_sent', error.limit, 'The portal sends the file too slowly.', 'message');
+    if (error.limit === 'too_large') return bitrixProblem('file_too_large', 'The file is larger than it may be.');
+    return bitrixProblem(error.limit, 'The portal sends the file too slowly.');
   }
   const code = connectionCode(error);
   if (code === PRIVATE_ADDRESS) return refusedHost();
   return bitrixError('not_sent', code, 'The connection for the file failed.', 'message');
 }
 
-const refused = (code: string, detail: string) => bitrixError('refused', code, detail, 'message');
-const refusedHost = () => refused('file_refused_host', 'The link is none of the portal.');
-const tooLarge = (maxBytes: number) => refused('file_too_large', `The file is larger than ${maxBytes} bytes.`);
+const refusedHost = () => bitrixProblem('file_refused_host', 'The link does not lead to the portal.');
+const tooLarge = (maxBytes: number) => bitrixProblem('file_too_large', `The file is larger than ${maxBytes} bytes.`);

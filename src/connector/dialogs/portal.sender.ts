@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestTime } from '../../bitrix/rest.types.js';
 import type { Fence } from '../../common/http-exchange.js';
@@ -353,7 +354,7 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
     const [first] = answers.slice(next, (next += elements.length));
     if (!first) {
       const detail = 'Bitrix24 accepted the call but named no result for the message.';
-      return { seq, delivered: false, error: problem('unknown', 'NO_RESULT', detail) };
+      return { seq, delivered: false, error: bitrixProblem('NO_RESULT', detail) };
     }
     if (first.SUCCESS === false) {
       const detail = [first.ERRORS ?? []].flat().map(String).join('; ') || 'Bitrix24 gave no reason.';
@@ -363,7 +364,7 @@ function read(prepared: Prepared[], answers: SentElement[]): LaneResult {
         photoRefused = true;
         return { seq, delivered: false, error: withoutPicture(detail) };
       }
-      return { seq, delivered: false, error: problem('refused', 'element_error', detail) };
+      return { seq, delivered: false, error: bitrixProblem('element_error', detail) };
     }
     last = first;
     // A file that the portal could not fetch is left out without a word.
@@ -385,14 +386,10 @@ function hasPicture({ elements }: Prepared): boolean {
 }
 
 function withoutPicture(detail: string): UpstreamError {
-  return new UpstreamError({
-    network: 'bitrix24',
-    kind: 'not_sent',
-    scope: 'message',
-    code: 'PICTURE_REFUSED',
-    detail: `Refused together with the client's picture; it goes once more without: ${detail}`,
-    retryAfterMs: 0,
-  });
+  return bitrixProblem(
+    'PICTURE_REFUSED',
+    `Refused together with the client's picture; it goes once more without: ${detail}`,
+  );
 }
 
 /** Nothing is left to do for it. */
@@ -401,19 +398,7 @@ export function done(lane: ClaimedLane): LaneResult {
 }
 
 function notThereYet(retryAfterMs: number): UpstreamError {
-  const detail = 'An earlier try may still arrive in the dialog.';
-  return new UpstreamError({
-    network: 'bitrix24',
-    kind: 'not_sent',
-    scope: 'message',
-    code: 'SETTLING',
-    detail,
-    retryAfterMs,
-  });
-}
-
-function problem(kind: UpstreamError['kind'], code: string, detail: string): UpstreamError {
-  return new UpstreamError({ network: 'bitrix24', kind, scope: 'message', code, detail });
+  return bitrixProblem('SETTLING', 'An earlier try may still arrive in the dialog.', { retryAfterMs });
 }
 
 function isId(value: unknown): boolean {
@@ -427,14 +412,7 @@ function observe({ timing }: Caller, time: RestTime | undefined, messages: numbe
 /** A bot that was taken off its line has nowhere to send: the message waits for the next line. */
 function lineOf(lane: ClaimedLane): number {
   if (lane.chat.lineId === null) {
-    throw new UpstreamError({
-      network: 'bitrix24',
-      kind: 'not_sent',
-      scope: 'line',
-      code: 'NO_LINE',
-      detail: 'The bot of this chat serves no open line.',
-      retryAfterMs: 30_000,
-    });
+    throw bitrixProblem('NO_LINE', 'The bot of this chat serves no open line.');
   }
   return Number(lane.chat.lineId);
 }

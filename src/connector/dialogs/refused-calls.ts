@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../../relay/endpoint-driver.js';
@@ -127,7 +128,7 @@ export class RefusedCalls {
       if (chat) outcome.chat = { ...outcome.chat, ...chat };
       const last = deliveries.at(-1)!;
       if ('error' in last && last.error.kind !== 'refused') outcome.stopped ??= behind(last.error);
-      if ('postponed' in last) outcome.stopped ??= problem('not_sent', 'WAITS', 'Waits for the message before it.');
+      if ('postponed' in last) outcome.stopped ??= bitrixProblem('WAITS', 'Waits for the message before it.');
     });
     return 'done';
   }
@@ -142,7 +143,7 @@ export class RefusedCalls {
     const method = methodOf(delivery!);
     const trouble = await this.troubleOf(portal, lane, method);
     if (trouble?.code.toUpperCase() === SAYS_NOTHING) return this.rest.holdMethod(portal.id, method, trouble);
-    if (trouble && trouble.kind !== 'refused') return problem('not_sent', trouble.code, trouble.detail);
+    if (trouble && trouble.kind !== 'refused') return bitrixError('not_sent', trouble.code, trouble.detail, 'message');
     const key = `${lane.id}:${delivery!.seq}`;
     const before = this.refusals.get(key) ?? 0;
     this.refusals.delete(key);
@@ -150,8 +151,7 @@ export class RefusedCalls {
     if (retryAfterMs === undefined) return error;
     this.refusals.set(key, before + 1);
     if (this.refusals.size > MOST_REMEMBERED) this.refusals.delete(this.refusals.keys().next().value!);
-    const { network, code, detail } = error;
-    return new UpstreamError({ network, kind: 'not_sent', scope: 'message', code, detail, retryAfterMs });
+    return bitrixError('not_sent', error.code, error.detail, 'message', retryAfterMs);
   }
 
   /** How the method ends when it is given no message: refused for that (ERROR_ARGUMENT) where it is well. */
@@ -207,18 +207,7 @@ function unsent({ delivery: { seq } }: Item, error: UpstreamError): DeliveryResu
 
 /** Behind a message that must wait, the order of the chat makes the others wait, unsent. */
 function behind(error: UpstreamError): UpstreamError {
-  const { network, code, scope, retryAfterMs } = error;
+  const { code, scope, retryAfterMs } = error;
   const detail = `Waits for the message before it (${code}).`;
-  return new UpstreamError({
-    network,
-    kind: 'not_sent',
-    code: 'WAITS',
-    detail,
-    scope: scope === 'endpoint' ? 'message' : scope,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
-  });
-}
-
-function problem(kind: UpstreamError['kind'], code: string, detail: string): UpstreamError {
-  return new UpstreamError({ network: 'bitrix24', kind, scope: 'message', code, detail });
+  return bitrixError('not_sent', 'WAITS', detail, scope === 'endpoint' ? 'message' : scope, retryAfterMs);
 }

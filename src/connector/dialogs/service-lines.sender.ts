@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { isAboutWords, isMethodWithheld } from '../../bitrix/bitrix-problems.js';
 import { RateLimiter } from '../../bitrix/rate-limiter.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestCommand } from '../../bitrix/rest.types.js';
@@ -14,16 +15,6 @@ import { PortalSender, type Prepared, type Caller } from './portal.sender.js';
 import { isUrgent, mayGoAside } from './service-lines.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
-/** The portal does not let us use the method; the others: not in this dialog. */
-const NO_METHOD = new Set([
-  'ERROR_METHOD_NOT_FOUND',
-  'ERROR_BATCH_METHOD_NOT_ALLOWED',
-  'INSUFFICIENT_SCOPE',
-  'INVALID_SCOPE',
-  'WRONG_AUTH_TYPE',
-]);
-/** What a filter or a size limit says of the line itself, whatever way it goes. */
-const OF_THE_WORDS = new Set(['filtered', 'too_large']);
 /** A refusal is believed for so long, milliseconds: roles and members of a line change. */
 const REFUSED_MS = 3_600_000;
 const MOST_REFUSALS = 10_000;
@@ -151,8 +142,8 @@ export class ServiceLinesSender {
       const error = own.find((outcome) => outcome !== null) ?? (own.includes(undefined) ? undefined : null);
       if (error === undefined) return untried(delivery);
       if (error === null) return { seq: delivery.seq, delivered: true };
-      if (OF_THE_WORDS.has(error.code)) return { seq: delivery.seq, delivered: false, error };
-      const isMethod = NO_METHOD.has(error.code.toUpperCase());
+      if (isAboutWords(error)) return { seq: delivery.seq, delivered: false, error };
+      const isMethod = isMethodWithheld(error);
       if (!isMethod && error.kind !== 'refused') return { seq: delivery.seq, delivered: false, error };
       if (this.refused.size >= MOST_REFUSALS) this.refused.clear();
       this.refused.set(isMethod ? portalKey(portal) : chatKey(lane.chat), Date.now() + REFUSED_MS);
@@ -170,7 +161,7 @@ export class ServiceLinesSender {
     const outcomes: (UpstreamError | null | undefined)[] = [];
     for (const { method, params } of commands) {
       const before = outcomes.at(-1);
-      if (outcomes.length > 0 && before !== null && !OF_THE_WORDS.has(before?.code ?? '')) {
+      if (before === undefined ? outcomes.length > 0 : before !== null && !isAboutWords(before)) {
         outcomes.push(undefined);
         continue;
       }

@@ -1,6 +1,6 @@
 import type { OperatorChange, OperatorMessage } from '../../relay/message.js';
 import type { ActiveDialog } from '../../storage/history/chats.repository.js';
-import { DISK_FILE } from '../../storage/intake/intake.rows.js';
+import { makeDiskAddress } from '../../common/external-ids.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
 import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
@@ -125,7 +125,7 @@ function asMessages(
     said: {
       ...parsed.said,
       ...(parsed.said.attachments && {
-        attachments: parsed.said.attachments.map((file, index) => ({ ...file, url: `${DISK_FILE}${fileIds[index]}` })),
+        attachments: parsed.said.attachments.map((file, index) => ({ ...file, url: makeDiskAddress(fileIds[index]!) })),
       }),
     },
   }));

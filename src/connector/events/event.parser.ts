@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Ignored, OperatorChange, OperatorMessage, Said } from '../../relay/message.js';
 import { FOREIGN_CONNECTOR, type StoredAttachment } from '../../storage/intake/intake.rows.js';
+import { parseReportedId, parseShortMessageId } from '../../common/external-ids.js';
+import { eventSource } from '../../storage/intake/processed-events.js';
 import { type EventAuth, parseAuth } from '../install/event-auth.js';
 import { linesOfCards } from './card.parser.js';
 import { elementsOf, fieldsOf, languageCode, scalar } from '../../bitrix/form-fields.reader.js';
@@ -104,7 +106,7 @@ export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): Op
     if (!bitrixMessageId) return;
     const element = fieldsOf(elements[index]) ?? {};
     const before = taken ? changes.get(bitrixMessageId) : undefined;
-    const ids = taken ? externalIds.flatMap(telegramIdOf) : [];
+    const ids = taken ? externalIds.flatMap((id) => parseReportedId(id) ?? []) : [];
     const said = taken ? undefined : readOperatorWords(scalar(fieldsOf(element.message)?.text) ?? '');
     const rich = said?.words ?? null;
     const rest = said?.quoted?.rest;
@@ -118,17 +120,11 @@ export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): Op
       ...(event.raisedAt && { saidAt: event.raisedAt }),
       raw: event.raw,
       name: event.name,
-      source: `bitrix24:${portalId}`,
+      source: eventSource(portalId),
       key: `${event.name}:${digest([bitrixMessageId, taken ? telegramMessageIds.map(String) : [rich, event.raw.ts ?? null]])}`,
     });
   });
   return [...changes.values()];
-}
-
-/** `<chat.id>:<Telegram message id>`. */
-function telegramIdOf(externalId: string): bigint[] {
-  const id = /:(\d{1,15})$/.exec(externalId)?.[1];
-  return id ? [BigInt(id)] : [];
 }
 
 /** The elements of ONIMCONNECTORMESSAGEUPDATE and …DELETE; `message.id` comes as a list or as one value. */
@@ -203,7 +199,7 @@ function parseElement(element: Record<string, unknown>): Element {
   const im = fieldsOf(element.im) ?? {};
   const message = fieldsOf(element.message) ?? {};
   const externalChatId = scalar(fieldsOf(element.chat)?.id) ?? '';
-  const messageId = scalar(im.message_id) ?? scalar(message.id)?.replace(/^b24:/, '');
+  const messageId = scalar(im.message_id) ?? parseShortMessageId(scalar(message.id) ?? '');
   const attachments = elementsOf(message.files).flatMap(parseFile);
   const written = scalar(message.text) ?? '';
   const cards = linesOfCards({ ...message, attachments_old: element.attachments_old }, written);

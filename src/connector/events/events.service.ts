@@ -9,6 +9,7 @@ import { INTAKE_LIMIT_MS, TimeLimitError, within } from '../../common/within.js'
 import { Environment } from '../../config/environment.js';
 import { IntakeService } from '../../relay/intake.service.js';
 import { RelayEvents } from '../../relay/relay-events.js';
+import { eventSource } from '../../storage/intake/processed-events.js';
 import { EncryptionService } from '../../storage/secrets/encryption.service.js';
 import { ERASED, ERASING } from '../../storage/erasure/portal-erasure.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
@@ -278,7 +279,7 @@ export class EventsService {
 
 function recordOf(event: EventEnvelope, { portal, unsigned }: Sender) {
   return {
-    source: `bitrix24:${portal.id}`,
+    source: eventSource(portal.id),
     key: eventKey(event),
     portalId: portal.id,
     name: event.name,

@@ -1,14 +1,8 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
-import {
-  bitrixError,
-  classifyFault,
-  classifyPage,
-  classifyTransport,
-  faultOf,
-  isRecord,
-  parseObject,
-} from '../../bitrix/rest-errors.js';
+import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
+import { isObject, parseObject } from '../../common/json-fields.js';
+import { classifyFault, classifyPage, classifyTransport, faultOf } from '../../bitrix/rest-errors.js';
 import { post } from '../../bitrix/transport.js';
 import { TransportError } from '../../common/http-exchange.js';
 
@@ -41,10 +35,10 @@ export class ProfileClient {
     if (!body) throw classifyPage(answer.status);
     const fault = faultOf(body);
     if (fault) throw classifyFault(fault, { status: answer.status });
-    const profile = isRecord(body['result']) ? body['result'] : {};
+    const profile = isObject(body['result']) ? body['result'] : {};
     const userId = String(profile['ID'] ?? '');
     if (!/^\d+$/.test(userId)) {
-      throw bitrixError('unknown', 'NO_PROFILE', 'The portal did not say who the user is', 'message');
+      throw bitrixProblem('NO_PROFILE', 'The portal did not say who the user is');
     }
     return { userId, isAdmin: profile['ADMIN'] === true || profile['ADMIN'] === 'Y' || profile['ADMIN'] === 1 };
   }

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { parseUserId } from '../../common/external-ids.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 
 /** Who or what is to be erased, and where. */
 export interface ErasureTarget {
-  /** A client, in all of his chats; or the one group chat with the id `chatId`. */
+  /** A client, in all of their chats; or the one group chat with the id `chatId`. */
   kind: 'client' | 'group';
   chatId: string;
   /** Every bot of this portal; null: the bot alone. */
@@ -100,9 +101,8 @@ export class ErasuresRepository {
   }
 
   private async targetOf(chatId: bigint): Promise<ErasureTarget | null> {
-    const { rows } = await this.db.query<ErasureTarget>(
+    const { rows } = await this.db.query<Omit<ErasureTarget, 'userId'>>(
       `SELECT t.kind, c.id::text AS "chatId", c.portal_id::text AS "portalId", c.bot_id::text AS "botId",
-              CASE WHEN t.kind = 'client' THEN substring(c.external_user_id FROM '^tg:([0-9]+)$') END AS "userId",
               c.external_user_id AS "externalUserId",
               ARRAY(SELECT o.external_id FROM chat_links o
                      WHERE CASE WHEN t.kind = 'group' THEN o.id = c.id
@@ -117,7 +117,10 @@ export class ErasuresRepository {
         WHERE c.id = $1`,
       [chatId, CLIENT_CHATS],
     );
-    return rows[0] ?? null;
+    const [target] = rows;
+    if (!target) return null;
+    const userId = target.kind === 'client' ? parseUserId(target.externalUserId) : null;
+    return { ...target, userId: userId?.toString() ?? null };
   }
 }
 

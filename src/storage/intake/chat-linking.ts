@@ -1,3 +1,4 @@
+import { makeBusinessKey, makeChatId } from '../../common/external-ids.js';
 import type { Queryable } from '../postgres/database.service.js';
 import type { ClientUpdateRow, StoredChat, StoredConnection } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
@@ -128,9 +129,9 @@ async function rememberConnections(connection: Queryable, updates: ClientUpdateR
     `INSERT INTO business_connections AS c (bot_id, id, key, owner_id, enabled, can_reply)
      SELECT r.bot_id, r.id,
             coalesce((SELECT key FROM business_connections o WHERE o.bot_id = r.bot_id AND o.owner_id = r.owner_id
-                       ORDER BY o.updated_at LIMIT 1), translate(r.id, ':|', '__')),
+                       ORDER BY o.updated_at LIMIT 1), r.key),
             r.owner_id, coalesce(r.enabled, true), coalesce(r.can_reply, true)
-       FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, id text, owner_id bigint, enabled boolean, can_reply boolean)
+       FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, id text, key text, owner_id bigint, enabled boolean, can_reply boolean)
        JOIN bots b ON b.id = r.bot_id
       ORDER BY r.bot_id, r.id
      ON CONFLICT (bot_id, id) DO UPDATE
@@ -143,6 +144,7 @@ async function rememberConnections(connection: Queryable, updates: ClientUpdateR
         [...named.values()].map(({ bot_id, id, ownerId, enabled, canReply }) => ({
           bot_id,
           id,
+          key: makeBusinessKey(id),
           owner_id: ownerId ?? null,
           enabled: enabled ?? null,
           can_reply: canReply ?? null,
@@ -162,7 +164,7 @@ async function frozenIds(connection: Queryable, mentions: Mention[]): Promise<Ma
   // The notice of the move names the group as it was; what follows in the same batch is in that chat already.
   const moves = new Map(
     groups
-      .filter(({ chat }) => chat.externalId !== `tg:${chat.telegramChatId}`)
+      .filter(({ chat }) => chat.externalId !== makeChatId({ telegramChatId: chat.telegramChatId }))
       .map(({ botId, chat }) => [`${botId}/${chat.telegramChatId}`, chat.externalId]),
   );
   for (const update of groups) {
@@ -189,7 +191,7 @@ async function frozenIds(connection: Queryable, mentions: Mention[]): Promise<Ma
     );
     for (const { ord, key } of rows) {
       const update = business[ord]!;
-      frozen.set(update, `${update.chat.externalUserId}:b${key}`);
+      frozen.set(update, makeChatId({ telegramChatId: update.chat.telegramChatId, businessKey: key }));
     }
   }
   return frozen;

@@ -1,3 +1,5 @@
+import { makeUserId, parseChatId } from '../../common/external-ids.js';
+
 /** What chat.id, as Bitrix24 knows it, says of the Telegram chat. */
 export interface ExternalChat {
   externalUserId: string;
@@ -8,19 +10,20 @@ export interface ExternalChat {
   type: 'private' | 'group' | 'supergroup';
 }
 
-const EXTERNAL_CHAT = /^tg:(-?[1-9]\d{0,14})(?::(?:b([^:|]+)|([1-9]\d{0,14})))?$/;
 /** Ids of supergroups and channels begin so; ids of groups are negative, of persons positive (core.telegram.org/api/bots/ids). */
 const SUPERGROUP = /^-100\d{10,}$/;
 
-/** Reads `tg:<chat id>`, `tg:<chat id>:<thread id>` and `tg:<chat id>:b<connection key>`; null: anything else. */
+/** Null: it is no chat.id of ours. */
 export function parseExternalChat(externalId: string): ExternalChat | null {
-  const [, id, businessKey, threadId] = EXTERNAL_CHAT.exec(externalId) ?? [];
-  if (!id) return null;
+  const parts = parseChatId(externalId);
+  if (!parts) return null;
+  const { telegramChatId, threadId = null, businessKey = null } = parts;
+  const isSupergroup = threadId !== null || SUPERGROUP.test(telegramChatId.toString());
   return {
-    externalUserId: `tg:${id}`,
-    telegramChatId: BigInt(id),
-    threadId: threadId ? BigInt(threadId) : null,
-    businessKey: businessKey ?? null,
-    type: !id.startsWith('-') ? 'private' : threadId || SUPERGROUP.test(id) ? 'supergroup' : 'group',
+    externalUserId: makeUserId(telegramChatId),
+    telegramChatId,
+    threadId,
+    businessKey,
+    type: telegramChatId > 0n ? 'private' : isSupergroup ? 'supergroup' : 'group',
   };
 }

@@ -12,12 +12,9 @@ export interface StoredAttachment {
   label: string;
   telegramFileId?: string;
   telegramUniqueId?: string;
-  /** Of an operator's file: the portal's link. */
+  /** Of an operator's file: the portal's link; where only its id is known, `makeDiskAddress`. */
   url?: string;
 }
-
-/** Begins the `url` of an operator's file that is known by its id only: REST gives the link, and so may its event. */
-export const DISK_FILE = 'disk:';
 
 /** Code of what is ignored because it belongs to a connector of another application: that one's operators see to it. */
 export const FOREIGN_CONNECTOR = 'foreign_connector';

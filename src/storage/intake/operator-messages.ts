@@ -1,9 +1,10 @@
+import { DISK_FILE, parseDiskAddress } from '../../common/external-ids.js';
 import { findAddressees } from './addressees.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { routeReports, type RoutedReports } from '../work/dialog-reports.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
-import { DISK_FILE, FOREIGN_CONNECTOR, type OperatorMessageRow } from './intake.rows.js';
+import { FOREIGN_CONNECTOR, type OperatorMessageRow } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
 import { lockBotsOfPortals, lockChats } from '../work/lock-order.js';
 import { insertMessages, type NewMessage } from './message-rows.js';
@@ -96,7 +97,7 @@ export async function acceptMessages(connection: Queryable, rows: OperatorMessag
 async function bringLinks(connection: Queryable, duplicates: OperatorMessageRow[]): Promise<void> {
   const files = duplicates.flatMap(({ portalId, bitrixMessageId, said: { attachments = [] } }) =>
     attachments.flatMap(({ kind, name, mime, size, label, url }, ordinal) =>
-      url === undefined || url.startsWith(DISK_FILE)
+      url === undefined || parseDiskAddress(url) !== null
         ? []
         : [
             {

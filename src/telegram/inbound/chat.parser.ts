@@ -1,5 +1,6 @@
 import type { TelegramChat } from '../../relay/message.js';
 import { asBigInt, asObject, asOrdinal, asText, type JsonObject } from '../../common/json-fields.js';
+import { makeBusinessKey, makeChatId, makeUserId } from '../../common/external-ids.js';
 import { namesOf, personName, visible } from './person-name.js';
 
 /** Longest number by ITU-T E.164; the shortest that are in use have seven digits. */
@@ -30,8 +31,11 @@ function parsePrivateChat(id: bigint, place: JsonObject, from: JsonObject): Tele
   const client = isClient ? { ...from, ...chat } : chat;
   return {
     // The tables put the key of the account's first connection in the place of this one.
-    externalId: `tg:${id}${connection ? `:b${connection.replace(/[:|]/g, '_')}` : topic ? `:${topic}` : ''}`,
-    externalUserId: `tg:${id}`,
+    externalId: makeChatId({
+      telegramChatId: id,
+      ...(connection ? { businessKey: makeBusinessKey(connection) } : { threadId: topic }),
+    }),
+    externalUserId: makeUserId(id),
     telegramChatId: id,
     threadId: connection ? undefined : topic,
     businessConnection: connection || undefined,
@@ -50,8 +54,8 @@ function parseDirectMessages(id: bigint, place: JsonObject, from: JsonObject): T
   const user = asObject(topic.user);
   const userId = asBigInt(user.id);
   return {
-    externalId: `tg:${id}:${threadId}`,
-    externalUserId: `tg:${userId ?? id}`,
+    externalId: makeChatId({ telegramChatId: id, threadId }),
+    externalUserId: makeUserId(userId ?? id),
     telegramChatId: id,
     threadId,
     type: 'direct_messages',
@@ -68,17 +72,17 @@ function parseGroup(id: bigint, type: string, place: JsonObject): TelegramChat {
   const [before, now] = [asBigInt(place.migrate_from_chat_id), asBigInt(place.migrate_to_chat_id)];
   const known = before ?? id;
   const group = {
-    externalUserId: `tg:${known}`,
+    externalUserId: makeUserId(known),
     telegramChatId: now ?? id,
     type: now !== undefined || before !== undefined ? 'supergroup' : type,
     username,
   };
   const threadId = topicOf(place);
-  if (threadId === undefined) return { ...group, externalId: `tg:${known}`, title };
+  if (threadId === undefined) return { ...group, externalId: makeChatId({ telegramChatId: known }), title };
   const topic = topicTitleOf(place);
   return {
     ...group,
-    externalId: `tg:${known}:${threadId}`,
+    externalId: makeChatId({ telegramChatId: known, threadId }),
     threadId,
     title: topic ? topic.title : title,
     assumedTitle: topic?.isNew ? undefined : true,
