@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ClientSide } from './client-side.js';
+import { DeliveryProblems } from './delivery-problems.js';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { ErasureService } from './erasure.service.js';
@@ -15,6 +16,7 @@ import { WordIndexService } from './word-index.service.js';
 @Module({
   providers: [
     ClientSide,
+    DeliveryProblems,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,
@@ -28,6 +30,7 @@ import { WordIndexService } from './word-index.service.js';
   ],
   exports: [
     ClientSide,
+    DeliveryProblems,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,
