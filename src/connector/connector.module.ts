@@ -5,6 +5,7 @@ import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { Environment } from '../config/environment.js';
+import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { OperatorSide } from '../relay/operator-side.js';
 import { RelayModule } from '../relay/relay.module.js';
@@ -31,6 +32,7 @@ import { PortalLinesService } from './install/portal-lines.service.js';
 import { MessengerEvents } from './events/messenger-events.service.js';
 import { MissedMessagesService } from './events/missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
+import { PORTAL_PROBLEMS } from './dialogs/portal-problems.js';
 import { PortalSender } from './dialogs/portal.sender.js';
 import { ProfileClient } from './install/profile.client.js';
 import { RefusedCalls } from './dialogs/refused-calls.js';
@@ -78,6 +80,7 @@ import { SettingsService } from './settings/settings.service.js';
 export class ConnectorModule implements OnModuleInit {
   constructor(
     private readonly drivers: EndpointDrivers,
+    private readonly problems: DeliveryProblems,
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly troubles: RestTroubles,
@@ -94,6 +97,7 @@ export class ConnectorModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
+    this.problems.register(PORTAL_PROBLEMS);
     this.operatorSide.register({
       openFile: (...asked) => this.operatorFiles.open(...asked),
       operator: (...asked) => this.operators.find(...asked),

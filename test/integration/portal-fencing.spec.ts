@@ -9,6 +9,7 @@ import { DialogReader } from '../../src/connector/dialogs/dialog.reader.js';
 import { PortalDriver } from '../../src/connector/portal.driver.js';
 import { PortalSender } from '../../src/connector/dialogs/portal.sender.js';
 import { RefusedCalls } from '../../src/connector/dialogs/refused-calls.js';
+import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { ServiceLinesSender } from '../../src/connector/dialogs/service-lines.sender.js';
 import type { HeldLease } from '../../src/relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
@@ -70,7 +71,7 @@ function driverOf(origin: string, bucketMs: number): PortalDriver {
   const rest = new RestClient(new RestConnections(), portals, tokens, limiter, stub({}), limits, troubles);
   const files = stub<never>({ sort: () => ({ files: [], left: [] }), photo: () => null, isTooLarge: () => false });
   const dialogs = new DialogReader(rest, files);
-  const sender = new PortalSender(rest, dialogs, files, new RefusedCalls(rest));
+  const sender = new PortalSender(rest, dialogs, files, new RefusedCalls(rest), new DeliveryProblems());
   const lines = new ServiceLinesSender(rest, limiter, dialogs, stub({}), sender, stub({}));
   const held: HeldLease = {
     lease: { endpoint: 'portal:1', owner: 'me', fence: 1n },

@@ -1,96 +1,7 @@
 import type { Language } from '../../common/language.js';
 import { BOT_UNAUTHORISED, FILES_LEFT_OUT } from '../../relay/endpoint-driver.js';
+import type { DeliveryProblems } from '../../relay/delivery-problems.js';
 import { WAITS } from '../../storage/work/told-waits.js';
-
-/** What an operator reads in the dialog when his message did not reach the client. */
-const REASONS: Record<'ru' | 'en', Record<string, string>> = {
-  en: {
-    bot_blocked: 'the client blocked the bot',
-    user_deactivated: "the client's Telegram account was deleted",
-    bot_removed: 'the bot was removed from the chat',
-    conversation_not_started: 'the client has not started the bot yet, and a bot cannot write first',
-    chat_not_found: 'Telegram does not know this chat for this bot',
-    no_rights: 'the bot has no right to write in this chat',
-    too_long: 'Telegram finds the text too long',
-    entities_refused: 'Telegram does not accept its formatting',
-    empty: 'there is no text that Telegram could show',
-    filtered: 'a filter in front of the portal refuses these words',
-    too_large: 'the web server of the portal finds it too large',
-    group_migrated: 'the group became a supergroup with a new address',
-    topic_deleted: 'the topic of this dialog was deleted in Telegram',
-    topic_closed: 'the topic of this dialog is closed in Telegram',
-    business_window:
-      'the client has not written within the last 24 hours, and until he does only the owner of the account can answer, from his phone',
-    business_excluded: 'the owner of the Telegram Business account has excluded this chat; answer from his phone',
-    business_disconnected: 'the Telegram Business account is no longer connected to the bot',
-    business_rights: 'the owner of the Telegram Business account has not allowed the bot to do this',
-    message_gone: 'Telegram does not have the message any more',
-    edit_refused: 'Telegram does not let this message be changed',
-    delete_refused: 'Telegram does not let this message be deleted (48 hours after sending it is too late)',
-    caption_too_long: 'under a file there is room for 1,024 characters',
-    edit_uncertain: 'it grew by a further message, and Telegram gave no clear answer to that one',
-    file_too_large: 'it is larger than a bot may send (50 MB)',
-    file_empty: 'it is empty',
-    file_gone: 'the portal does not have it any more',
-    file_html: 'the portal gives a page in its place',
-    file_forbidden: 'the portal does not let the service fetch it',
-    file_refused_host: "its link is none of the portal's",
-    file_needs_disk:
-      'the portal did not tell of it in time, and the application has no permission (disk) to fetch it now; send it again',
-    media_refused: 'Telegram does not accept it',
-    file_id_refused: 'Telegram does not accept it',
-    voice_forbidden: 'the client does not accept voice messages',
-    unknown_chat: 'no bot of this application knows this client (any more); ask the client to write again',
-    ambiguous_chat:
-      'several bots know this client, and none of them serves this open line any more; answer in the client’s newest dialog',
-    no_chat: 'Bitrix24 did not say which client it is for; write it again',
-    no_message_id: 'Bitrix24 did not number the message; write it again',
-    bot_removed_here: 'the bot was removed, with what still waited for it',
-  },
-  ru: {
-    bot_blocked: 'клиент заблокировал бота',
-    user_deactivated: 'аккаунт клиента в Telegram удалён',
-    bot_removed: 'бот удалён из чата',
-    conversation_not_started: 'клиент ещё не запускал бота, а бот не может написать первым',
-    chat_not_found: 'Telegram не знает такого чата у этого бота',
-    no_rights: 'у бота нет права писать в этот чат',
-    too_long: 'Telegram считает текст слишком длинным',
-    entities_refused: 'Telegram не принимает его оформление',
-    empty: 'нет текста, который Telegram мог бы показать',
-    filtered: 'фильтр перед порталом не пропускает эти слова',
-    too_large: 'веб-сервер портала считает его слишком большим',
-    group_migrated: 'группа стала супергруппой с новым адресом',
-    topic_deleted: 'тема этого диалога удалена в Telegram',
-    topic_closed: 'тема этого диалога закрыта в Telegram',
-    business_window:
-      'клиент не писал последние 24 часа, и пока он не напишет, ответить может только владелец аккаунта с телефона',
-    business_excluded: 'владелец аккаунта Telegram Business исключил этот чат; ответьте с его телефона',
-    business_disconnected: 'аккаунт Telegram Business больше не подключён к боту',
-    business_rights: 'владелец аккаунта Telegram Business не разрешил боту это делать',
-    message_gone: 'в Telegram этого сообщения больше нет',
-    edit_refused: 'Telegram не даёт изменить это сообщение',
-    delete_refused: 'Telegram не даёт удалить это сообщение (через 48 часов после отправки уже поздно)',
-    caption_too_long: 'под файлом помещается только 1024 символа',
-    edit_uncertain: 'к нему добавилось ещё одно сообщение, и на него Telegram не дал ясного ответа',
-    file_too_large: 'больше, чем может отправить бот (50 МБ)',
-    file_empty: 'файл пуст',
-    file_gone: 'на портале его больше нет',
-    file_html: 'вместо него портал отдаёт страницу',
-    file_forbidden: 'портал не отдаёт его сервису',
-    file_refused_host: 'это не ссылка портала',
-    file_needs_disk:
-      'портал не сообщил о нём вовремя, а забрать его теперь приложению не позволяют права (нет disk); отправьте файл ещё раз',
-    media_refused: 'Telegram его не принимает',
-    file_id_refused: 'Telegram его не принимает',
-    voice_forbidden: 'клиент не принимает голосовые сообщения',
-    unknown_chat: 'ни один бот приложения не знает этого клиента (или уже не знает); попросите клиента написать снова',
-    ambiguous_chat:
-      'этого клиента знают несколько ботов, и ни один из них больше не обслуживает эту линию; ответьте в последнем диалоге с клиентом',
-    no_chat: 'Битрикс24 не указал, какому клиенту оно адресовано; напишите его ещё раз',
-    no_message_id: 'Битрикс24 не присвоил сообщению номер; напишите его ещё раз',
-    bot_removed_here: 'бот удалён вместе со всем, что ещё ждало отправки',
-  },
-};
 
 const SENTENCES = {
   en: {
@@ -178,12 +89,15 @@ export function notShownNote(
   return `${notShown(what)} (${unread(detail)}).\n${seeConsole(id.toString())}`;
 }
 
+/** Where reasons have their words. */
+export type Reasons = Pick<DeliveryProblems, 'reason'>;
+
 /** The note on a message, or on a change of one, that ended as failed or uncertain; `words` is what the operator wrote. */
-export function undeliveredNote(reason: NoteReason, words: string, language: Language): string {
+export function undeliveredNote(reason: NoteReason, words: string, language: Language, reasons: Reasons): string {
   const excerpt = excerptOf(words);
   const lines = [
-    ...(reason.code === FILES_LEFT_OUT ? [] : [sentenceOf(reason, language)]),
-    ...leftOutLines(reason.files ?? [], language),
+    ...(reason.code === FILES_LEFT_OUT ? [] : [sentenceOf(reason, language, reasons)]),
+    ...leftOutLines(reason.files ?? [], language, reasons),
     ...(excerpt ? [`«${unread(excerpt)}»`] : []),
   ];
   return lines.join('\n');
@@ -194,12 +108,12 @@ function excerptOf(words: string): string {
   return [...flat].length > EXCERPT ? `${[...flat].slice(0, EXCERPT).join('')}…` : flat;
 }
 
-function sentenceOf({ code, detail, about, until }: NoteReason, language: Language): string {
+function sentenceOf({ code, detail, about, until }: NoteReason, language: Language, reasons: Reasons): string {
   const sentences = SENTENCES[language];
   if (code === WAITS) return sentences.waits(fromNow(Date.parse(until ?? '') - Date.now(), language));
   if (code === 'uncertain') return sentences.uncertain;
   if (code === BOT_UNAUTHORISED) return sentences.noToken;
-  const why = REASONS[language][code] ?? sentences.refused(detail);
+  const why = reasons.reason(code, language) ?? sentences.refused(detail);
   if (about === 'edit') return sentences.notEdited(why);
   return about === 'delete' ? sentences.notDeleted(why) : sentences.failed(why);
 }
@@ -212,12 +126,12 @@ function fromNow(ms: number, language: Language): string {
   return minutes < 120 ? format.format(minutes, 'minute') : format.format(Math.ceil(minutes / 60), 'hour');
 }
 
-function leftOutLines(files: NonNullable<NoteReason['files']>, language: Language): string[] {
+function leftOutLines(files: NonNullable<NoteReason['files']>, language: Language, reasons: Reasons): string[] {
   if (files.length === 0) return [];
   const { leftOut, withheld } = SENTENCES[language];
   return [
     leftOut,
-    ...files.map(({ name, code, detail }) => `${unread(name)}: ${REASONS[language][code] ?? withheld(detail)}`),
+    ...files.map(({ name, code, detail }) => `${unread(name)}: ${reasons.reason(code, language) ?? withheld(detail)}`),
   ];
 }
 

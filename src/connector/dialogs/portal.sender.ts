@@ -5,6 +5,7 @@ import type { RestTime } from '../../bitrix/rest.types.js';
 import type { Fence } from '../../common/http-exchange.js';
 import { languageOf } from '../../common/language.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import { CLIENT_MESSAGE_REFUSED, type DeliveryResult, type LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
@@ -88,6 +89,7 @@ export class PortalSender {
     private readonly dialogs: DialogReader,
     private readonly files: ClientFiles,
     private readonly refused: RefusedCalls,
+    private readonly problems: DeliveryProblems,
   ) {}
 
   /** What one chat says, in order, as far as one request carries it; the rest is due at once. */
@@ -324,7 +326,7 @@ export class PortalSender {
     const language = languageOf(portal.language);
     if (reason.code === WELCOME) return welcomeNote(message.text, language);
     if (reason.code === CLIENT_MESSAGE_REFUSED) return notShownNote(message, reason.detail, language);
-    if (reason.code !== FILES_MISSING) return undeliveredNote(reason, message.text, language);
+    if (reason.code !== FILES_MISSING) return undeliveredNote(reason, message.text, language, this.problems);
     const files = message.attachments.map((file) => ({ ...file, link: this.files.noteLink(message.id, file) }));
     return missingFilesNote(files, language);
   }
