@@ -1,4 +1,4 @@
-import type { ProblemTable } from '../../relay/delivery-problems.js';
+import type { ProblemTable } from '../../common/delivery-problem.js';
 
 const REFUSED = { kind: 'refused', scope: 'message' } as const;
 
