@@ -1,5 +1,6 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { ClientSide } from '../relay/client-side.js';
+import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/accounts/bots.repository.js';
@@ -12,6 +13,7 @@ import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
 import { MediaSender } from './outbound/media.sender.js';
 import { ProfilePhotos } from './bots/profile-photos.js';
+import { TELEGRAM_PROBLEMS } from './api/telegram-problems.js';
 import { TelegramClient } from './api/telegram.client.js';
 import { UpdatesService } from './inbound/updates.service.js';
 import { WebhookController } from './inbound/webhook.controller.js';
@@ -36,6 +38,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
 export class TelegramModule implements OnModuleInit {
   constructor(
     private readonly drivers: EndpointDrivers,
+    private readonly problems: DeliveryProblems,
     private readonly service: BotsService,
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
@@ -46,6 +49,7 @@ export class TelegramModule implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
+    this.problems.register(TELEGRAM_PROBLEMS);
     this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',

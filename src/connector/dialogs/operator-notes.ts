@@ -8,7 +8,6 @@ import type { ClaimedDelivery } from '../../storage/work/claimed-lane.js';
 import { WAITS } from '../../storage/work/told-waits.js';
 import { ClientFiles } from './client-files.js';
 import { KINDS, OTHER_KIND, PHRASES, SENTENCES } from './note.words.js';
-import { TELEGRAM_REASONS } from './telegram-reasons.js';
 
 /** Code of the note on files of a client that the portal could not fetch. */
 export const FILES_MISSING = 'files_missing';
@@ -68,7 +67,7 @@ export class OperatorNotes {
       ...(reason.code === FILES_LEFT_OUT ? [] : [this.sentence(reason, language)]),
       ...(files.length > 0 ? [PHRASES.leftOut[language]] : []),
       ...files.map(({ name, code, detail }) => {
-        const why = this.reason(code, language) ?? SENTENCES.withheldByPortal[language](detail);
+        const why = this.problems.reason(code, language) ?? SENTENCES.withheldByPortal[language](detail);
         return `${unread(name)}: ${why}`;
       }),
       ...(excerpt ? [`«${unread(excerpt)}»`] : []),
@@ -80,13 +79,9 @@ export class OperatorNotes {
     if (code === WAITS) return SENTENCES.waits[language](fromNow(Date.parse(until ?? '') - Date.now(), language));
     if (code === 'uncertain') return PHRASES.uncertain[language];
     if (code === BOT_UNAUTHORISED) return PHRASES.noToken[language];
-    const why = this.reason(code, language) ?? SENTENCES.refusedByTelegram[language](detail);
+    const why = this.problems.reason(code, language) ?? SENTENCES.refusedByTelegram[language](detail);
     if (about === 'edit') return SENTENCES.notEdited[language](why);
     return about === 'delete' ? SENTENCES.notDeleted[language](why) : SENTENCES.failed[language](why);
-  }
-
-  private reason(code: string, language: Language): string | undefined {
-    return this.problems.reason(code, language) ?? TELEGRAM_REASONS[code]?.[language];
   }
 
   /** Files of a client that the portal could not fetch, each with a link where it can be followed. */

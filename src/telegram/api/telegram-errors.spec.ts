@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { classifyFailure, classifyRefusal, GatewayAnswer, GroupMigrated, type Page } from './telegram-errors.js';
+import { GatewayAnswer, type Page } from './gateway-page.js';
+import { classifyFailure, classifyRefusal, GroupMigrated } from './telegram-errors.js';
 
 const refusal = (error_code: number, description: string, parameters?: { retry_after?: number }) =>
   classifyRefusal({ error_code, description, ...(parameters && { parameters }) });

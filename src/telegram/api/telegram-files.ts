@@ -8,6 +8,7 @@ import { watchCall } from '../../common/spans.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { BotCalls } from './bot-api.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
+import { refusal, telegramError } from './telegram-problems.js';
 import { openTemporaryFile } from './temporary-file.js';
 
 const ANSWER_MS = 20_000;
@@ -174,8 +175,5 @@ function failed(error: unknown): UpstreamError {
 const incomplete = (bytes: number, size: number) =>
   notNow('file_incomplete', `The source ended after ${bytes} of ${size} bytes.`);
 
-const notNow = (code: string, detail: string) =>
-  new UpstreamError({ network: 'telegram', kind: 'not_sent', scope: 'message', code, detail });
-const gone = (detail: string) => refused('file_gone', detail);
-const refused = (code: string, detail: string) =>
-  new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+const notNow = (code: string, detail: string) => telegramError(code, { kind: 'not_sent', scope: 'message' }, detail);
+const gone = (detail: string) => refusal('file_gone', detail);

@@ -5,11 +5,11 @@ import { exchange, type Fence, type HttpRequest } from '../../common/http-exchan
 import { watchCall } from '../../common/spans.js';
 import { Environment } from '../../config/environment.js';
 import { type BotCalls, botCalls } from './bot-api.js';
-import { readPage } from './gateway-page.js';
+import { GatewayAnswer, readPage } from './gateway-page.js';
 import { requestBody } from './request-body.js';
 import { TelegramConnections } from './telegram-connections.js';
 import { TelegramFiles } from './telegram-files.js';
-import { classifyFailure, classifyRefusal, GatewayAnswer } from './telegram-errors.js';
+import { classifyFailure, classifyRefusal } from './telegram-errors.js';
 import { routesOf, type RouteState, type TelegramRoutes } from './telegram-routes.js';
 
 /** Telegram clamps a long poll to 50 s (tdlib/telegram-bot-api, Client.h, LONG_POLL_MAX_TIMEOUT). */

@@ -2,8 +2,9 @@ import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { Semaphore } from '../../common/semaphore.js';
-import { UpstreamError } from '../../common/upstream-error.js';
+import type { UpstreamError } from '../../common/upstream-error.js';
 import { OperatorSide } from '../../relay/operator-side.js';
+import { refusal } from '../api/telegram-problems.js';
 import { openTemporaryFile } from '../api/temporary-file.js';
 
 /** Messages with files that are under way at once: each holds its files on the disk, at most 10 in practice. */
@@ -75,7 +76,7 @@ export class FileSpool {
       handle = await openTemporaryFile('operator-file');
       const hash = createHash('sha256');
       const size = await write(stream, handle, hash);
-      if (size === 0) throw fileRefused('file_empty', 'The file has no content.');
+      if (size === 0) throw refusal('file_empty', 'The file has no content.');
       return new SpooledFile(handle, size, hash.digest(), mime);
     } catch (error) {
       stream.destroy();
@@ -97,10 +98,5 @@ async function write(content: AsyncIterable<Uint8Array>, handle: FileHandle, has
 
 /** A file larger than a bot may send. */
 export function tooLarge(maxBytes: number): UpstreamError {
-  return fileRefused('file_too_large', `A bot may send files of up to ${Math.floor(maxBytes / (1024 * 1024))} MB.`);
-}
-
-/** A file that can never be sent. */
-export function fileRefused(code: string, detail: string): UpstreamError {
-  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+  return refusal('file_too_large', `A bot may send files of up to ${Math.floor(maxBytes / (1024 * 1024))} MB.`);
 }

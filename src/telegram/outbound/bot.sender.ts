@@ -13,10 +13,10 @@ import { concat, plain, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedAttachment, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import { WELCOME } from '../../storage/intake/welcome.js';
 import { ChatTarget } from './chat-target.js';
-import { fileRefused, FileSpool, tooLarge } from '../files/file-spool.js';
+import { FileSpool, tooLarge } from '../files/file-spool.js';
 import { sendText } from './formatted-words.js';
 import { mediaKindOf } from './media-kind.js';
-import { isCaptionRefused, isFileRefused, MediaSender, type ReadyFile } from './media.sender.js';
+import { MediaSender, type ReadyFile } from './media.sender.js';
 import { deleteMessage, editMessage } from './message-changes.js';
 import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
 import { headingOf, withoutName } from './operator-name.js';
@@ -24,6 +24,7 @@ import type { Outgoing } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
+import { faultOf, isFileRefused, refusal, telegramError } from '../api/telegram-problems.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
@@ -128,7 +129,7 @@ export class BotSender {
   ): Promise<ReadyFile | null> {
     const limit = this.telegram.uploadLimit;
     try {
-      if (chat.portalId === null || url === null) throw fileRefused('file_gone', 'Nobody knows where the file is.');
+      if (chat.portalId === null || url === null) throw refusal('file_gone', 'Nobody knows where the file is.');
       if (size !== null && size > limit) throw tooLarge(limit);
       const content = await this.spool.fetch(chat.portalId, url, limit, signal);
       const seen = { kind, name, mime: mime ?? content.mime, size: content.size };
@@ -175,7 +176,7 @@ export class BotSender {
         await this.perform(outgoing, call, files, leftOut);
         mark = null;
       } catch (error) {
-        if (call.type === 'text' || !call.caption || !isCaptionRefused(error)) throw error;
+        if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') throw error;
         // It is the words that Telegram does not take there, so they go as a message of their own.
         captioned = false;
         used = before ? 1 : 0;
@@ -222,10 +223,7 @@ export class BotSender {
 /** What the log explains: a fault of the program, or of the database. */
 export function notPrepared(cause: unknown): UpstreamError {
   const detail = 'The message could not be prepared; see the log.';
-  return new UpstreamError(
-    { network: 'telegram', kind: 'not_sent', scope: 'message', code: 'INTERNAL', detail },
-    { cause },
-  );
+  return telegramError('INTERNAL', { kind: 'not_sent', scope: 'message' }, detail, { cause });
 }
 
 /** UNCERTAIN_POLICY=resend repeats a part once, and says so: before its words, or ahead of them when they fill a message. */
@@ -238,11 +236,9 @@ function markedAsRepeated(call: PlannedCall, mark: string): { before: RichText |
 }
 
 function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
-  const [code, detail] =
-    leftOut.length === 0
-      ? ['empty', 'There is no text to send.']
-      : [FILES_LEFT_OUT, leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`).join('; ')];
-  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+  if (leftOut.length === 0) return refusal('empty', 'There is no text to send.');
+  const files = leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`);
+  return refusal(FILES_LEFT_OUT, files.join('; '));
 }
 
 /** The portal's trouble is not the bot's: only this message waits for it. */
@@ -252,12 +248,6 @@ function mayBringLinks({ saidAt, createdAt }: ClaimedDelivery['message']): boole
 }
 
 function notNow({ code, detail, retryAfterMs }: UpstreamError): UpstreamError {
-  return new UpstreamError({
-    network: 'telegram',
-    kind: 'not_sent',
-    scope: 'message',
-    code: 'file_not_now',
-    detail: `The portal does not give the file now (${code}): ${detail}`,
-    retryAfterMs,
-  });
+  const said = `The portal does not give the file now (${code}): ${detail}`;
+  return telegramError('file_not_now', { kind: 'not_sent', scope: 'message', retryAfterMs }, said);
 }

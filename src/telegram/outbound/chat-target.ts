@@ -1,8 +1,8 @@
 import type { ReplyParameters } from '@grammyjs/types';
-import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { LearnedChat } from '../../storage/work/learned-chats.js';
 import { GroupMigrated } from '../api/telegram-errors.js';
+import { isRefusal, unreachableReason } from '../api/telegram-problems.js';
 
 /** The part of a call that says where its message goes. */
 export interface TargetParams {
@@ -12,13 +12,6 @@ export interface TargetParams {
   business_connection_id?: string;
   reply_parameters?: ReplyParameters;
 }
-
-/** The client will see nothing more from us in this chat. */
-const UNREACHABLE: Record<string, string> = {
-  bot_blocked: 'The client blocked the bot',
-  user_deactivated: 'The Telegram account was deleted',
-  bot_removed: 'The bot was removed from the chat',
-};
 
 /**
  * A chat as calls reach it. Clear refusals that another address or a missing original explains are answered by the
@@ -58,7 +51,7 @@ export class ChatTarget {
         this.reply = undefined;
         return answer;
       } catch (error) {
-        if (!(error instanceof UpstreamError) || !this.evades(error)) throw error;
+        if (!this.evades(error)) throw error;
       }
     }
   }
@@ -73,7 +66,7 @@ export class ChatTarget {
       return await call();
     } catch (error) {
       if (error instanceof GroupMigrated) this.learned.telegramChatId = error.chatId;
-      const unreachable = error instanceof UpstreamError ? UNREACHABLE[error.code] : undefined;
+      const unreachable = unreachableReason(error);
       if (unreachable) this.learned.blockedReason = unreachable;
       throw error;
     }
@@ -106,22 +99,22 @@ export class ChatTarget {
   }
 
   /** True when the next call goes another way; each way is given up once, so this ends. */
-  private evades(error: UpstreamError): boolean {
+  private evades(error: unknown): boolean {
     if (error instanceof GroupMigrated && this.chatId === this.chat.telegramChatId && error.chatId !== this.chatId) {
       this.chatId = error.chatId;
       return true;
     }
-    // Topics of a private chat are the client's own folders: without one he reads it all the same.
-    if (error.code === 'topic_deleted' && this.chat.type === 'private' && this.thread !== null) {
+    // Topics of a private chat are the client's own folders: without one they read it all the same.
+    if (isRefusal(error, 'topic_deleted') && this.chat.type === 'private' && this.thread !== null) {
       this.thread = null;
       return true;
     }
-    if (error.code === 'quote_refused' && this.reply?.quote !== undefined) {
+    if (isRefusal(error, 'quote_refused') && this.reply?.quote !== undefined) {
       const { quote: _, ...reply } = this.reply;
       this.reply = reply;
       return true;
     }
-    if ((error.code === 'quote_refused' || error.code === 'reply_refused') && this.reply) {
+    if (isRefusal(error, 'quote_refused', 'reply_refused') && this.reply) {
       this.reply = undefined;
       return true;
     }

@@ -1,7 +1,7 @@
-import { UpstreamError } from '../../common/upstream-error.js';
 import type { RichText } from '../../relay/rich-text.js';
 import type { ChatTarget } from './chat-target.js';
 import { TELEGRAM_TEXT_LIMIT, toEntities, withoutEntities, type FormattedWords } from '../markup/telegram-markup.js';
+import { isRefusal } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 
 /** Sends a message without files and answers its id. */
@@ -27,8 +27,7 @@ export async function sendFormatted<Answer>(
   try {
     return await send(formatted);
   } catch (error) {
-    const isEntities = error instanceof UpstreamError && error.code === 'entities_refused';
-    if (!isEntities || formatted.entities.length === 0) throw error;
+    if (!isRefusal(error, 'entities_refused') || formatted.entities.length === 0) throw error;
     return send(withoutEntities(words, limit));
   }
 }

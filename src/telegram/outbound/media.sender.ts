@@ -11,6 +11,7 @@ import { sendFormatted } from './formatted-words.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
 import { Upload } from '../api/request-body.js';
 import { TELEGRAM_CAPTION_LIMIT } from '../markup/telegram-markup.js';
+import { faultOf, isFileRefused, isRefusal, telegramError } from '../api/telegram-problems.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 import { announced, uploadActionOf } from './upload-action.js';
 
@@ -47,22 +48,6 @@ type Album = Parameters<BotCalls['sendMediaGroup']>[0]['media'];
 
 /** These show a name to the client, so the same content under another name is another file. */
 const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'animation']);
-/** Telegram does not want this file in this form; the next one may do. */
-const NOT_LIKE_THIS: ReadonlySet<string> = new Set(['media_refused', 'voice_forbidden']);
-/** Clear refusals that concern the file alone. */
-const FILE_REFUSED: ReadonlySet<string> = new Set([...NOT_LIKE_THIS, 'file_id_refused', 'file_too_large']);
-/** Clear refusals that concern the words under a file. */
-const CAPTION_REFUSED: ReadonlySet<string> = new Set(['entities_refused', 'caption_too_long', 'too_long']);
-
-/** Whether it is the file that Telegram does not take, not the chat. */
-export function isFileRefused(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && error.kind === 'refused' && FILE_REFUSED.has(error.code);
-}
-
-/** Whether it is the words that Telegram does not take under a file, not the file. */
-export function isCaptionRefused(error: unknown): error is UpstreamError {
-  return error instanceof UpstreamError && error.kind === 'refused' && CAPTION_REFUSED.has(error.code);
-}
 
 /**
  * Sends files as what they are: those that the bot has sent before by their file id, others as an upload. What
@@ -87,7 +72,7 @@ export class MediaSender {
       try {
         return await this.sendAs(kind, sending, file, caption);
       } catch (error) {
-        const next = isNotLikeThis(error) ? fallbackOf(kind) : null;
+        const next = faultOf(error) === 'form' ? fallbackOf(kind) : null;
         if (!next) throw error;
         kind = next;
       }
@@ -150,7 +135,7 @@ export class MediaSender {
       try {
         return BigInt((await send(known)).message_id);
       } catch (error) {
-        if (!(error instanceof UpstreamError) || error.code !== 'file_id_refused') throw error;
+        if (!isRefusal(error, 'file_id_refused')) throw error;
         await this.forget(key, known);
       }
     }
@@ -214,15 +199,8 @@ async function uploading<Answer>(
     return await announced(show, () => call(media, bytes));
   } catch (error) {
     if (!(error instanceof UpstreamError) || error.kind !== 'unknown' || unread === 0) throw error;
-    throw new UpstreamError(
-      { network: 'telegram', kind: 'not_sent', scope: error.scope, code: error.code, detail: error.detail },
-      { cause: error },
-    );
+    throw telegramError(error.code, { kind: 'not_sent', scope: error.scope }, error.detail, { cause: error });
   }
-}
-
-function isNotLikeThis(error: unknown): boolean {
-  return error instanceof UpstreamError && NOT_LIKE_THIS.has(error.code);
 }
 
 function newBytes(files: ReadyFile[], known: (string | null)[]): number {

@@ -4,6 +4,7 @@ import { sendFormatted, sendText } from './formatted-words.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import type { Outgoing } from './outgoing.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
+import { isRefusal, refusal, type RefusalCode } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 
 /** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
@@ -21,7 +22,7 @@ export async function editMessage(outgoing: Outgoing, words: RichText, heading: 
   const texts = sent.between(attached);
   if (texts.length > 0) return editTexts(outgoing, textsOf(words, heading), texts, attached);
   if (file) return editCaption(outgoing, captionOf(words, heading), file.id);
-  throw refused('message_gone', 'Telegram has nothing of this message.');
+  throw refusal('message_gone', 'Telegram has nothing of this message.');
 }
 
 /** Takes a message back: all of it, or those of its parts that the payload names. Answers as {@link editMessage}. */
@@ -34,7 +35,7 @@ export function deleteMessage(outgoing: Outgoing): Promise<number> {
 }
 
 function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<number> {
-  if (words === null) throw refused('caption_too_long', 'The words are too long to stand under a file.');
+  if (words === null) throw refusal('caption_too_long', 'The words are too long to stand under a file.');
   const { api, target } = outgoing;
   return paced(outgoing, 1, () =>
     unlessModified(
@@ -54,7 +55,7 @@ function editTexts(
   attached: number,
 ): Promise<number> {
   const { delivery, sent } = outgoing;
-  if (words.length === 0 && sent.parts.size === texts.length) throw refused('empty', 'There is no text to send.');
+  if (words.length === 0 && sent.parts.size === texts.length) throw refusal('empty', 'There is no text to send.');
   const surplus = texts.slice(words.length);
   const added = words.slice(texts.length);
   if (added.length > 0 && delivery.unknown) throw uncertainEnd('An earlier attempt may have sent it.');
@@ -108,7 +109,7 @@ async function deleteOfBusiness(api: BotApi, business_connection_id: string, mes
   try {
     await api.calls.deleteBusinessMessages({ business_connection_id, message_ids });
   } catch (error) {
-    if (!(error instanceof UpstreamError) || error.code !== 'message_gone') throw error;
+    if (!isRefusal(error, 'message_gone')) throw error;
     if (message_ids.length === 1) return;
     for (const id of message_ids) await deleteOfBusiness(api, business_connection_id, [id]);
   }
@@ -119,11 +120,11 @@ function unlessModified(change: Promise<unknown>): Promise<void> {
 }
 
 /** A refusal with this code says that it is as it should be. */
-async function unless(code: string, change: Promise<unknown>): Promise<void> {
+async function unless(code: RefusalCode, change: Promise<unknown>): Promise<void> {
   try {
     await change;
   } catch (error) {
-    if (!(error instanceof UpstreamError) || error.code !== code) throw error;
+    if (!isRefusal(error, code)) throw error;
   }
 }
 
@@ -140,9 +141,5 @@ async function paced({ turn }: Outgoing, calls: number, change: () => Promise<vo
 }
 
 function uncertainEnd(detail: string): UpstreamError {
-  return refused('edit_uncertain', detail);
-}
-
-function refused(code: string, detail: string): UpstreamError {
-  return new UpstreamError({ network: 'telegram', kind: 'refused', scope: 'message', code, detail });
+  return refusal('edit_uncertain', detail);
 }
