@@ -1,5 +1,6 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module, type OnModuleInit } from '@nestjs/common';
+import { BITRIX_PROBLEMS } from '../bitrix/bitrix-problems.js';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
@@ -24,6 +25,7 @@ import { InstallService } from './install/install.service.js';
 import { LineOperatorsService } from './dialogs/line-operators.service.js';
 import { LineSettingsService } from './settings/line-settings.service.js';
 import { OperatorFilesClient } from './dialogs/operator-files.client.js';
+import { OperatorNotes } from './dialogs/operator-notes.js';
 import { OperatorsService } from './dialogs/operators.service.js';
 import { OauthCallbackService } from './install/oauth-callback.service.js';
 import { OauthController } from './oauth.controller.js';
@@ -32,8 +34,8 @@ import { PortalLinesService } from './install/portal-lines.service.js';
 import { MessengerEvents } from './events/messenger-events.service.js';
 import { MissedMessagesService } from './events/missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
-import { PORTAL_PROBLEMS } from './dialogs/portal-problems.js';
 import { PortalSender } from './dialogs/portal.sender.js';
+import { PreparedMessages } from './dialogs/prepared-messages.js';
 import { ProfileClient } from './install/profile.client.js';
 import { RefusedCalls } from './dialogs/refused-calls.js';
 import { RegistrationService } from './install/registration.service.js';
@@ -65,7 +67,9 @@ import { SettingsService } from './settings/settings.service.js';
     ClientFiles,
     DialogReader,
     DialogTitles,
+    OperatorNotes,
     PortalSender,
+    PreparedMessages,
     PortalLifecycleService,
     PortalLinesService,
     ProfileClient,
@@ -80,7 +84,6 @@ import { SettingsService } from './settings/settings.service.js';
 export class ConnectorModule implements OnModuleInit {
   constructor(
     private readonly drivers: EndpointDrivers,
-    private readonly problems: DeliveryProblems,
     private readonly portals: PortalsRepository,
     private readonly limiter: RateLimiter,
     private readonly troubles: RestTroubles,
@@ -94,10 +97,11 @@ export class ConnectorModule implements OnModuleInit {
     private readonly operatorFiles: OperatorFilesClient,
     private readonly operators: OperatorsService,
     private readonly lineOperators: LineOperatorsService,
+    private readonly problems: DeliveryProblems,
   ) {}
 
   onModuleInit(): void {
-    this.problems.register(PORTAL_PROBLEMS);
+    this.problems.register(BITRIX_PROBLEMS);
     this.operatorSide.register({
       openFile: (...asked) => this.operatorFiles.open(...asked),
       operator: (...asked) => this.operators.find(...asked),

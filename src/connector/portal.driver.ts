@@ -11,7 +11,8 @@ import { planCalls, type PlannedCall } from './dialogs/call-plan.js';
 import type { DialogTitles } from './dialogs/dialog-titles.service.js';
 import { newReading, type MessengerEvents } from './events/messenger-events.service.js';
 import type { MissedMessagesService } from './events/missed-messages.service.js';
-import { done, type PortalSender } from './dialogs/portal.sender.js';
+import { done, failed, untried } from './dialogs/lane-results.js';
+import type { PortalSender } from './dialogs/portal.sender.js';
 import type { ServiceLinesSender } from './dialogs/service-lines.sender.js';
 
 /** Requests to one portal at the same time; more would only queue inside it. */
@@ -166,10 +167,7 @@ export class PortalDriver implements EndpointDriver {
   }
 
   private later({ deliveries }: ClaimedLane): LaneResult {
-    return {
-      deliveries: deliveries.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } })),
-      nextInMs: this.intervalMs,
-    };
+    return { deliveries: deliveries.map(untried), nextInMs: this.intervalMs };
   }
 
   /** Milliseconds until the portal's bucket has room for one request more. */
@@ -189,9 +187,7 @@ export class PortalDriver implements EndpointDriver {
         this.logger.error({ portalId: String(this.id), err: cause }, 'A request could not be prepared');
       }
       const error = cause instanceof UpstreamError ? cause : notNow('INTERNAL', cause);
-      return call.lanes.map((lane) => ({
-        deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })),
-      }));
+      return call.lanes.map((lane) => failed(lane, error));
     }
   }
 

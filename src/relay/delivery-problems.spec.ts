@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DeliveryProblems, type ProblemTable } from './delivery-problems.js';
+import type { ProblemTable } from '../common/delivery-problem.js';
+import { DeliveryProblems } from './delivery-problems.js';
 
 const TABLE: ProblemTable = {
   bot_blocked: { kind: 'refused', scope: 'chat', reason: { en: 'blocked', ru: 'заблокирован' } },

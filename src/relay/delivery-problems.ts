@@ -2,8 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { ProblemTable, Words } from '../common/delivery-problem.js';
 import type { Language } from '../common/language.js';
 
-export type { DeliveryProblem, ProblemTable, Words } from '../common/delivery-problem.js';
-
 /** What the program itself finds, before any network is asked. */
 const OWN_PROBLEMS = {
   unknown_chat: {

@@ -87,15 +87,15 @@ describe('files of an operator', () => {
     const message = sends(chat, { text: 'Two', files: [jpeg('gone.jpg'), jpeg('there.jpg')] });
     bridge.portal.files.remove(message.files[0]!);
     const [note] = await chat.hasNotes(1);
-    expect(note).toContain('Not every file reached the client');
-    expect(note).toContain('gone.jpg: the portal does not have it any more');
+    expect(note).toContain('Some files did not reach the client');
+    expect(note).toContain('gone.jpg: the portal no longer has it');
     expect(note).not.toContain('there.jpg');
     expect(inShort(chat)).toEqual(['photo "Two"']);
 
     const page = sends(chat, { text: '', files: [pdf('page.pdf')] });
     bridge.portal.files.breakFile(page.files[0]!, { page: 200 });
     const [, refused] = await chat.hasNotes(2);
-    expect(refused).toContain('page.pdf: the portal gives a page in its place');
+    expect(refused).toContain('page.pdf: the portal returns a web page instead of the file');
     expect(inShort(chat)).toHaveLength(1);
   });
 

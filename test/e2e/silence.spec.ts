@@ -377,7 +377,7 @@ describe('a message of a client that Bitrix24 refuses', () => {
     chat.client.sends('not to be had');
     await chat.becomes('not to be had', 'failed');
     const [told] = await chat.hasNotes(1);
-    expect(told).toContain('A message of the client could not be shown here');
+    expect(told).toContain('A message from the client could not be shown here');
     expect(told).toContain('«not to be had»');
     chat.client.sends('and on');
     await chat.becomes('and on', 'delivered');

@@ -7,9 +7,11 @@ import { RestClient } from '../../src/bitrix/rest.client.js';
 import { RestConnections } from '../../src/bitrix/rest-connections.js';
 import { DialogReader } from '../../src/connector/dialogs/dialog.reader.js';
 import { PortalDriver } from '../../src/connector/portal.driver.js';
+import { OperatorNotes } from '../../src/connector/dialogs/operator-notes.js';
+import { PreparedMessages } from '../../src/connector/dialogs/prepared-messages.js';
+import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { PortalSender } from '../../src/connector/dialogs/portal.sender.js';
 import { RefusedCalls } from '../../src/connector/dialogs/refused-calls.js';
-import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { ServiceLinesSender } from '../../src/connector/dialogs/service-lines.sender.js';
 import type { HeldLease } from '../../src/relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
@@ -71,8 +73,9 @@ function driverOf(origin: string, bucketMs: number): PortalDriver {
   const rest = new RestClient(new RestConnections(), portals, tokens, limiter, stub({}), limits, troubles);
   const files = stub<never>({ sort: () => ({ files: [], left: [] }), photo: () => null, isTooLarge: () => false });
   const dialogs = new DialogReader(rest, files);
-  const sender = new PortalSender(rest, dialogs, files, new RefusedCalls(rest), new DeliveryProblems());
-  const lines = new ServiceLinesSender(rest, limiter, dialogs, stub({}), sender, stub({}));
+  const messages = new PreparedMessages(dialogs, files, new OperatorNotes(new DeliveryProblems(), files));
+  const sender = new PortalSender(rest, messages, new RefusedCalls(rest));
+  const lines = new ServiceLinesSender(rest, limiter, dialogs, stub({}), messages, sender, stub({}));
   const held: HeldLease = {
     lease: { endpoint: 'portal:1', owner: 'me', fence: 1n },
     signal: new AbortController().signal,

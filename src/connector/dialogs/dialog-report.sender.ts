@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { bitrixError } from '../../bitrix/bitrix-problems.js';
+import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../../storage/work/dialog-reports.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { OperatorNotes } from './operator-notes.js';
 import { type Caller, PortalSender } from './portal.sender.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
@@ -17,6 +18,7 @@ export class DialogReportSender {
   constructor(
     private readonly rest: RestClient,
     private readonly sender: PortalSender,
+    private readonly notes: OperatorNotes,
   ) {}
 
   /**
@@ -37,7 +39,7 @@ export class DialogReportSender {
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
   private async addToChat(portal: PortalRecord, { lane, delivery }: ClaimedReport): Promise<UpstreamError | null> {
     if (!mayWriteSystemLines(portal)) return notAllowed();
-    const { method, params } = systemLine(lane.chat.bitrixChatId, this.sender.noteText(portal, delivery));
+    const { method, params } = systemLine(lane.chat.bitrixChatId, this.notes.textOf(portal, delivery));
     try {
       await this.rest.call(portal.id, method, params);
       return null;
@@ -49,12 +51,11 @@ export class DialogReportSender {
 }
 
 function notAllowed(): UpstreamError {
-  const detail = 'The application was installed without the scope "im".';
-  return new UpstreamError({ network: 'bitrix24', kind: 'refused', scope: 'method', code: 'no_scope', detail });
+  return bitrixProblem('no_scope', 'The application was installed without the scope "im".');
 }
 
 function assertDelivered({ deliveries }: LaneResult): void {
   const [result] = deliveries;
   if (result && 'error' in result) throw result.error;
-  if (!result?.delivered) throw bitrixError('not_sent', 'WAITS', 'The report was not sent yet.', 'message');
+  if (!result?.delivered) throw bitrixProblem('WAITS', 'The report was not sent yet.');
 }

@@ -1,3 +1,4 @@
+import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { makeClientMessageId, makeNoteId, makePartId, makeReportedId } from '../../common/external-ids.js';
 import type { Language } from '../../common/language.js';
 import { join, plain, type Mark, type RichText } from '../../relay/rich-text.js';
@@ -55,6 +56,12 @@ export function userOf(chat: Chat, photo: string | null = null): Element['user']
 
 export function chatOf(chat: Chat): Record<string, string> {
   return { id: chat.externalId, name: chat.title };
+}
+
+/** Number of the open line. A bot that was taken off its line has nowhere to send: the message waits for the next line. */
+export function lineOf({ chat }: { chat: Pick<Chat, 'lineId'> }): number {
+  if (chat.lineId === null) throw bitrixProblem('NO_LINE', 'The bot of this chat serves no open line.');
+  return Number(chat.lineId);
 }
 
 /**

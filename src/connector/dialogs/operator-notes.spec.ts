@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { BITRIX_PROBLEMS } from '../../bitrix/bitrix-problems.js';
+import type { Language } from '../../common/language.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
-import { notShownNote, undeliveredNote as noteOf, type NoteReason } from './operator-notes.js';
-import { PORTAL_PROBLEMS } from './portal-problems.js';
+import { CLIENT_MESSAGE_REFUSED } from '../../relay/endpoint-driver.js';
+import type { ClientFiles } from './client-files.js';
+import { OperatorNotes } from './operator-notes.js';
 
 const problems = new DeliveryProblems();
-problems.register(PORTAL_PROBLEMS);
+problems.register(BITRIX_PROBLEMS);
 problems.register({
   bot_blocked: {
     kind: 'refused',
@@ -12,8 +15,17 @@ problems.register({
     reason: { en: 'the client blocked the bot', ru: 'клиент заблокировал бота' },
   },
 });
-const undeliveredNote = (reason: NoteReason, words: string, language: 'ru' | 'en') =>
-  noteOf(reason, words, language, problems);
+const notes = new OperatorNotes(problems, {} as ClientFiles);
+const message = { id: 4711n, kind: 'text', text: '', attachments: [] };
+
+function undeliveredNote(payload: object, text: string, language: Language): string {
+  return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } });
+}
+
+function notShownNote(said: object, detail: string, language: Language): string {
+  const payload = { code: CLIENT_MESSAGE_REFUSED, detail };
+  return notes.textOf({ language }, { payload, message: { ...message, ...said } });
+}
 
 describe('a note to the operator', () => {
   it('says why, in the language, and quotes the words', () => {
@@ -30,12 +42,12 @@ describe('a note to the operator', () => {
     const waits = (until: string, language: 'ru' | 'en') =>
       undeliveredNote({ code: 'waits', detail: '', about: 'message', until }, 'Hello', language);
     expect(waits(inMinutes(12), 'en')).toBe(
-      '⏳ Not sent yet: Telegram asks the bot to pause. The message goes out by itself in 12 minutes; there is no need to send it again.\n«Hello»',
+      '⏳ Not sent yet: Telegram asks the bot to pause. The message will be sent automatically in 12 minutes; there is no need to send it again.\n«Hello»',
     );
-    expect(waits(inMinutes(22), 'ru')).toContain('Сообщение уйдёт само через 22 минуты, отправлять');
+    expect(waits(inMinutes(22), 'ru')).toContain('Сообщение уйдёт автоматически через 22 минуты, отправлять');
     expect(waits(inMinutes(175), 'ru')).toContain('через 3 часа');
-    expect(waits(inMinutes(-1), 'en')).toContain('by itself soon');
-    expect(waits(inMinutes(-1), 'ru')).toContain('само скоро');
+    expect(waits(inMinutes(-1), 'en')).toContain('automatically soon');
+    expect(waits(inMinutes(-1), 'ru')).toContain('автоматически скоро');
   });
 
   it('quotes Telegram for a reason that has no words of ours', () => {
@@ -63,9 +75,9 @@ describe('a note to the operator', () => {
     ];
     expect(undeliveredNote({ code: 'files_left_out', detail: '', about: 'message', files }, 'Look', 'en')).toBe(
       [
-        '⚠️ Not every file reached the client:',
-        'a[\u200bb].iso: the portal does not have it any more',
-        'c.pdf: the portal does not give it (a page came)',
+        '⚠️ Some files did not reach the client:',
+        'a[\u200bb].iso: the portal no longer has it',
+        'c.pdf: the portal does not provide it (a page came)',
         '«Look»',
       ].join('\n'),
     );
@@ -81,14 +93,14 @@ describe('a note to the operator', () => {
 });
 
 describe('the note on a client’s message that is not in the dialog', () => {
-  const message = { id: 4711n, kind: 'text', text: 'call [b]me[/b]' };
+  const said = { text: 'call [b]me[/b]' };
 
   it('says what it was, why, and where it is', () => {
-    expect(notShownNote(message, 'Incomplete data', 'en')).toBe(
-      '⚠️ A message of the client could not be shown here: «call [\u200bb]me[\u200b/b]». Bitrix24 refused it (Incomplete data).\n' +
-        'An administrator finds it in the console of the application, message 4711.',
+    expect(notShownNote(said, 'Incomplete data', 'en')).toBe(
+      '⚠️ A message from the client could not be shown here: «call [\u200bb]me[\u200b/b]». Bitrix24 refused it (Incomplete data).\n' +
+        'An administrator can find it in the console of the application, message 4711.',
     );
-    expect(notShownNote({ ...message, text: ' ', kind: 'voice' }, 'x', 'ru')).toContain('голосовое сообщение');
-    expect(notShownNote({ ...message, text: '', kind: 'poll' }, 'x', 'en')).toContain('another kind of message');
+    expect(notShownNote({ text: ' ', kind: 'voice' }, 'x', 'ru')).toContain('голосовое сообщение');
+    expect(notShownNote({ text: '', kind: 'poll' }, 'x', 'en')).toContain('another kind of message');
   });
 });

@@ -5,6 +5,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { failed, untried } from './lane-results.js';
 import { partsOf } from './refused-call.plan.js';
 
 /**
@@ -91,8 +92,7 @@ export class RefusedCalls {
     }
     for (const item of next.value) {
       const { deliveries, stopped } = outcomes.get(item.lane.id)!;
-      const { seq } = item.delivery;
-      deliveries.push(stopped ? unsent(item, stopped) : { seq, delivered: false, postponed: { begun: false } });
+      deliveries.push(stopped ? unsent(item, stopped) : untried(item.delivery));
     }
     return lanes.map(({ id }) => {
       const { deliveries, chat } = outcomes.get(id)!;
@@ -195,10 +195,6 @@ function methodOf({ kind }: ClaimedDelivery): string {
     default:
       return 'imconnector.send.messages';
   }
-}
-
-function failed(lane: ClaimedLane, error: UpstreamError): LaneResult {
-  return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
 }
 
 function unsent({ delivery: { seq } }: Item, error: UpstreamError): DeliveryResult {

@@ -11,7 +11,9 @@ import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-la
 import { LanesRepository } from '../../storage/work/lanes.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { DialogReader, type OpenSession } from './dialog.reader.js';
-import { PortalSender, type Prepared, type Caller } from './portal.sender.js';
+import { failed, untried } from './lane-results.js';
+import { PortalSender, type Caller } from './portal.sender.js';
+import { type Prepared, PreparedMessages } from './prepared-messages.js';
 import { isUrgent, mayGoAside } from './service-lines.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
@@ -47,6 +49,7 @@ export class ServiceLinesSender {
     private readonly limiter: RateLimiter,
     private readonly dialogs: DialogReader,
     private readonly chats: ChatsRepository,
+    private readonly messages: PreparedMessages,
     private readonly sender: PortalSender,
     private readonly lanes: LanesRepository,
   ) {}
@@ -68,7 +71,7 @@ export class ServiceLinesSender {
       return await this.bring(portal, lane, caller, reserved);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error })) };
+      return failed(lane, error);
     } finally {
       if (reserved.left) await this.limiter.release(portal.id, 1);
     }
@@ -99,7 +102,7 @@ export class ServiceLinesSender {
         continue;
       }
       // What may have arrived is looked for first, even if it waits then.
-      const prepared = await this.sender.prepare(portal, lane, delivery);
+      const prepared = await this.messages.prepare(portal, lane, delivery);
       if (prepared.elements.length === 0) done.push({ seq: delivery.seq, delivered: true });
       else if (route === 'aside') add.push(prepared);
       else done.push(waiting(delivery, route, prepared));
@@ -222,10 +225,6 @@ function routeOf(delivery: ClaimedDelivery, aside: boolean, { open, beingClosed,
 
 function waiting({ seq }: ClaimedDelivery, waitsFor: 'words' | 'session', { repeated }: Prepared): DeliveryResult {
   return { seq, delivered: false, postponed: { begun: false, waitsFor, ...(repeated ? {} : { known: true }) } };
-}
-
-function untried({ seq }: ClaimedDelivery): DeliveryResult {
-  return { seq, delivered: false, postponed: { begun: false } };
 }
 
 function sessionOf({ id }: OpenSession): { bitrixSessionId?: string } {

@@ -1,6 +1,6 @@
 import { redact } from '../../common/redact.js';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { DeliveryProblem, ProblemTable } from '../../relay/delivery-problems.js';
+import type { DeliveryProblem, ProblemTable } from '../../common/delivery-problem.js';
 
 /** A problem as the Bot API reports it, or as this room finds it before it asks. */
 interface TelegramProblem extends DeliveryProblem {
