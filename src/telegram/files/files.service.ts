@@ -7,7 +7,7 @@ import { FileLinks } from '../../relay/file-links.js';
 import { AttachmentsRepository, type ClientFile } from '../../storage/intake/attachments.repository.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import { BotGoneError, BotsService } from '../bots/bots.service.js';
-import { partOf } from './file-headers.js';
+import { readRange } from './byte-range.js';
 import type { LocatedFile, TelegramFiles } from '../api/telegram-files.js';
 
 /** Files that pass through this process at once, and requests that wait for their turn: each is on the disk meanwhile. */
@@ -77,9 +77,9 @@ export class FilesService {
     if ((located.size ?? 0) > LARGE_BYTES) await this.enter(this.large, over);
     const { handle, size } = await this.asked(file, over, files.open(located, over));
     over.addEventListener('abort', () => void handle.close().catch(() => undefined), { once: true });
-    const part = partOf(range, size);
-    if (part === 'outside') throw new Problem(416, 'range_outside', 'The file is shorter than that.');
-    const { first, last } = part ?? { first: 0, last: size - 1 };
+    const asked = readRange(range, size);
+    if (asked.kind === 'unsatisfiable') throw new Problem(416, 'range_outside', 'The file is shorter than that.');
+    const { first, last } = asked.kind === 'part' ? asked : { first: 0, last: size - 1 };
     const stream = handle.createReadStream({ start: first, end: Math.max(last, 0), autoClose: true });
     stream.on('error', (error: Error) => this.warn(file, over, error));
     return {
@@ -88,7 +88,7 @@ export class FilesService {
       size,
       stream,
       length: last - first + 1,
-      contentRange: part && `bytes ${first}-${last}/${size}`,
+      contentRange: asked.kind === 'part' ? `bytes ${first}-${last}/${size}` : null,
     };
   }
 
