@@ -1,59 +1,69 @@
-/** Lets so many in at once; who comes later waits in line, first come, first served. */
+/** Gives back what was acquired; may be called again without effect. */
+export type Release = () => void;
+
+/**
+ * Lets so many in at once; whoever comes later waits in a queue of bounded length, for a bounded time, first come first
+ * served. (p-queue and p-limit know neither bound, nor how to take a permit that is free now.)
+ */
 export class Semaphore {
-  private inside = 0;
-  private readonly line = new Set<() => void>();
+  private held = 0;
+  private readonly queue = new Set<() => void>();
 
   constructor(
-    private readonly places: number,
+    private readonly permits: number,
     /** How many may wait. */
-    private readonly longestLine = 0,
+    private readonly maxQueued = 0,
   ) {}
 
-  get isEmpty(): boolean {
-    return this.inside === 0;
+  get isIdle(): boolean {
+    return this.held === 0;
   }
 
-  /** Takes a place that is free now, and answers how to give it back, once; null: there is none. */
-  tryEnter(): (() => void) | null {
-    if (this.inside >= this.places) return null;
-    this.inside++;
-    return () => this.leave();
+  /** Takes a permit that is free now, and answers how to give it back; null: there is none. */
+  tryAcquire(): Release | null {
+    if (this.held >= this.permits) return null;
+    this.held++;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.release();
+      isHeld = false;
+    };
   }
 
   /**
-   * Holds a place until `over`. False: there was none within `waitMs` milliseconds, the line is too long, or it was
-   * over before.
+   * Holds a permit until `over` is aborted. False: there was none within `timeoutMs` milliseconds, too many wait, or it
+   * was over before.
    */
-  async enter(waitMs: number, over: AbortSignal): Promise<boolean> {
+  async acquire(timeoutMs: number, over: AbortSignal): Promise<boolean> {
     if (over.aborted) return false;
-    if (this.inside < this.places) this.inside++;
-    else if (!(await this.wait(waitMs, over))) return false;
-    over.addEventListener('abort', () => this.leave(), { once: true });
-    // A place that was handed over at the very end goes on to the next.
-    if (over.aborted) this.leave();
+    if (this.held < this.permits) this.held++;
+    else if (!(await this.wait(timeoutMs, over))) return false;
+    over.addEventListener('abort', () => this.release(), { once: true });
+    // A permit that was handed over at the very end goes on to the next.
+    if (over.aborted) this.release();
     return !over.aborted;
   }
 
-  private wait(waitMs: number, over: AbortSignal): Promise<boolean> {
-    if (this.line.size >= this.longestLine) return Promise.resolve(false);
+  private wait(timeoutMs: number, over: AbortSignal): Promise<boolean> {
+    if (this.queue.size >= this.maxQueued) return Promise.resolve(false);
     return new Promise((resolve) => {
-      const end = (entered: boolean) => {
-        this.line.delete(enter);
+      const end = (acquired: boolean) => {
+        this.queue.delete(grant);
         clearTimeout(timer);
         over.removeEventListener('abort', giveUp);
-        resolve(entered);
+        resolve(acquired);
       };
-      const enter = () => end(true);
+      const grant = () => end(true);
       const giveUp = () => end(false);
-      const timer = setTimeout(giveUp, waitMs);
+      const timer = setTimeout(giveUp, timeoutMs);
       over.addEventListener('abort', giveUp);
-      this.line.add(enter);
+      this.queue.add(grant);
     });
   }
 
-  private leave(): void {
-    const [next] = this.line;
+  private release(): void {
+    const [next] = this.queue;
     if (next) next();
-    else this.inside--;
+    else this.held--;
   }
 }

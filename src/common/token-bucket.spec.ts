@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { TokenBuckets } from './token-bucket.js';
 
+const granted = { granted: true };
+
 describe('TokenBuckets', () => {
   it('gives a burst, then one per interval, to each caller on its own', () => {
     let now = 0;
     const buckets = new TokenBuckets(2, 3, () => now);
-    expect([1, 2, 3].map(() => buckets.take('a'))).toEqual([0, 0, 0]);
-    expect(buckets.take('a')).toBeCloseTo(0.5);
-    expect(buckets.take('b')).toBe(0);
+    expect([1, 2, 3].map(() => buckets.take('a'))).toEqual([granted, granted, granted]);
+    expect(buckets.take('a')).toEqual({ granted: false, retryAfterMs: 500 });
+    expect(buckets.take('b')).toEqual(granted);
     now = 500;
-    expect(buckets.wait('a')).toBe(0);
-    expect(buckets.take('a')).toBe(0);
-    expect(buckets.take('a')).toBeCloseTo(0.5);
+    expect(buckets.look('a')).toEqual(granted);
+    expect(buckets.take('a')).toEqual(granted);
+    expect(buckets.take('a')).toEqual({ granted: false, retryAfterMs: 500 });
   });
 
   it('never holds more than the burst', () => {
@@ -19,8 +21,8 @@ describe('TokenBuckets', () => {
     const buckets = new TokenBuckets(2, 3, () => now);
     buckets.take('a');
     now = 3_600_000;
-    expect([1, 2, 3].map(() => buckets.take('a'))).toEqual([0, 0, 0]);
-    expect(buckets.take('a')).toBeGreaterThan(0);
+    expect([1, 2, 3].map(() => buckets.take('a'))).toEqual([granted, granted, granted]);
+    expect(buckets.take('a').granted).toBe(false);
   });
 
   it('stays bounded however many callers there are', () => {

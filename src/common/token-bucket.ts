@@ -30,6 +30,11 @@ export class TokenBucket {
   }
 }
 
+/** Whether a caller may go on; if not, after how many milliseconds they may. */
+export type TokenGrant = { granted: true } | { granted: false; retryAfterMs: number };
+
+const GRANTED: TokenGrant = { granted: true };
+
 /** Most callers remembered at once; beyond it the one that was quiet longest is forgotten. */
 const MOST_CALLERS = 10_000;
 
@@ -43,23 +48,24 @@ export class TokenBuckets {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Takes one token. The answer is 0, or the seconds after which there will be one. */
-  take(caller: string): number {
+  /** Takes one token, if there is one. */
+  take(caller: string): TokenGrant {
     const bucket = this.buckets.get(caller) ?? this.fresh();
-    const waitMs = bucket.waitMs(1, this.now());
-    if (waitMs > 0) return waitMs / 1_000;
+    const retryAfterMs = bucket.waitMs(1, this.now());
+    if (retryAfterMs > 0) return { granted: false, retryAfterMs };
     bucket.take(1, this.now());
     // Taken out and put in again, a caller moves to the end: the first one is always the quietest.
     this.buckets.delete(caller);
     this.buckets.set(caller, bucket);
     const [quietest] = this.buckets.keys();
     if (this.buckets.size > MOST_CALLERS && quietest !== undefined) this.buckets.delete(quietest);
-    return 0;
+    return GRANTED;
   }
 
-  /** Seconds until the caller has a token, without taking it; 0: there is one. */
-  wait(caller: string): number {
-    return (this.buckets.get(caller) ?? this.fresh()).waitMs(1, this.now()) / 1_000;
+  /** Whether {@link take} would be granted. */
+  look(caller: string): TokenGrant {
+    const retryAfterMs = (this.buckets.get(caller) ?? this.fresh()).waitMs(1, this.now());
+    return retryAfterMs > 0 ? { granted: false, retryAfterMs } : GRANTED;
   }
 
   private fresh(): TokenBucket {

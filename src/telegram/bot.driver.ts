@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { pause } from '../common/pause.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { BotsRepository } from '../storage/accounts/bots.repository.js';
@@ -217,10 +218,7 @@ export class BotDriver implements EndpointDriver {
         this.webhook = { healthy: false, detail };
         if (error instanceof UpstreamError && error.kind === 'unauthorised') await this.rememberUnauthorised(error);
         this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, WEBHOOK_RETRY_MS);
-          signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-        });
+        await pause(WEBHOOK_RETRY_MS, signal);
       }
     }
   }

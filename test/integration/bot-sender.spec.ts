@@ -405,7 +405,7 @@ describe('outcomes of uploads', () => {
   });
 
   it('wait their turn when other messages of the bot have files under way', async () => {
-    const leave = [spool.enter(1n)!, spool.enter(1n)!];
+    const leave = [spool.tryAcquire(1n)!, spool.tryAcquire(1n)!];
     const talk = new Talk();
     const files = [file('1.jpg', jpeg('busy'))];
     const before = opened.length;

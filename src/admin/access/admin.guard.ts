@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../../common/problem.js';
 import { within } from '../../common/within.js';
 import { AccessKeysRepository } from '../../storage/accounts/access-keys.repository.js';
-import { TokenBuckets } from '../../common/token-bucket.js';
+import { TokenBuckets, type TokenGrant } from '../../common/token-bucket.js';
 import { AdminKey } from '../../storage/storage.module.js';
 import { hashOf, isAccessKey } from './access-key.js';
 import { assertAllowed, requirementOf, setCaller, type Caller } from './caller.js';
@@ -43,7 +43,7 @@ export class AdminGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     void reply.header('cache-control', 'no-store');
-    refuseOver(Math.max(this.requests.take(request.ip), this.failures.wait(request.ip)));
+    refuseOver(this.requests.take(request.ip), this.failures.look(request.ip));
     const caller = await this.callerWith(bearer(request.headers.authorization));
     if (caller) {
       setCaller(request, caller);
@@ -80,9 +80,10 @@ export class AdminGuard implements CanActivate {
   }
 }
 
-function refuseOver(seconds: number): void {
-  if (seconds === 0) return;
-  const retryAfter = Math.ceil(seconds);
+function refuseOver(...grants: TokenGrant[]): void {
+  const waits = grants.map((grant) => (grant.granted ? 0 : grant.retryAfterMs));
+  const retryAfter = Math.ceil(Math.max(...waits) / 1_000);
+  if (retryAfter === 0) return;
   throw new Problem(429, 'too_many_requests', `Too many requests from this address; again in ${retryAfter} s.`, {
     retryAfter,
   });

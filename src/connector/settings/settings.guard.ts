@@ -1,7 +1,7 @@
 import { createParamDecorator, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../../common/problem.js';
-import { TokenBuckets } from '../../common/token-bucket.js';
+import { TokenBuckets, type TokenGrant } from '../../common/token-bucket.js';
 import { SettingsSessions, type SettingsSession } from './settings-sessions.js';
 
 /** Many administrators may share one address; a page asks once in a few seconds. */
@@ -28,7 +28,7 @@ export class SettingsGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<WithSession>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     void reply.header('cache-control', 'no-store');
-    refuseOver(Math.max(this.addresses.take(request.ip), this.failures.wait(request.ip)));
+    refuseOver(this.addresses.take(request.ip), this.failures.look(request.ip));
     const session = this.sessions.read(bearer(request.headers.authorization), new Date());
     if (session === 'expired') {
       throw new Problem(401, 'session_expired', 'The page was opened more than an hour ago: open it again.');
@@ -43,10 +43,11 @@ export class SettingsGuard implements CanActivate {
   }
 }
 
-/** Throws a 429 problem while there are seconds to wait. */
-export function refuseOver(seconds: number): void {
-  if (seconds === 0) return;
-  const retryAfter = Math.ceil(seconds);
+/** Throws a 429 problem unless all of them are granted. */
+export function refuseOver(...grants: TokenGrant[]): void {
+  const waits = grants.map((grant) => (grant.granted ? 0 : grant.retryAfterMs));
+  const retryAfter = Math.ceil(Math.max(...waits) / 1_000);
+  if (retryAfter === 0) return;
   throw new Problem(429, 'too_many_requests', `Too many requests; again in ${retryAfter} s.`, { retryAfter });
 }
 

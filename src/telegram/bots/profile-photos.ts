@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { pause } from '../../common/pause.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { HeldLease } from '../../relay/endpoint-driver.js';
 import { ChatsRepository, type DueProfilePhoto } from '../../storage/history/chats.repository.js';
@@ -28,7 +29,8 @@ interface Watch extends PhotographedBot {
   /** Chats that were looked at, so that not every message asks the table. */
   looked: Set<bigint>;
   noticed: Set<bigint>;
-  wakeUp?: () => void;
+  /** Aborted: there is something to do, or nothing any more. */
+  waking: AbortController;
 }
 
 /**
@@ -47,19 +49,20 @@ export class ProfilePhotos {
     const watch = this.watches.get(botId);
     if (!watch) return;
     for (const id of telegramChatIds) if (!watch.looked.has(id)) watch.noticed.add(id);
-    if (watch.noticed.size > 0) watch.wakeUp?.();
+    if (watch.noticed.size > 0) watch.waking.abort();
   }
 
   /** Works for the bot until the signal; never rejects. */
   async run(bot: PhotographedBot, signal: AbortSignal): Promise<void> {
-    const watch: Watch = { ...bot, signal, looked: new Set(), noticed: new Set() };
+    const watch: Watch = { ...bot, signal, looked: new Set(), noticed: new Set(), waking: new AbortController() };
     this.watches.set(bot.id, watch);
+    signal.addEventListener('abort', () => watch.waking.abort(), { once: true });
     let sweepAt = performance.now();
     while (!signal.aborted) {
       try {
         if (!bot.held.held) await pause(TROUBLE_MS, signal);
         else if (watch.noticed.size > 0) await this.lookAtNoticed(watch);
-        else if (performance.now() < sweepAt) await pause(sweepAt - performance.now(), signal, watch);
+        else if (performance.now() < sweepAt) await this.rest(watch, sweepAt - performance.now());
         else if (await this.learnDue(watch)) sweepAt = performance.now() + SWEEP_MS;
       } catch (error) {
         this.logger.debug({ botId: String(bot.id), err: error }, 'Profile photos must wait');
@@ -69,6 +72,12 @@ export class ProfilePhotos {
       }
     }
     if (this.watches.get(bot.id) === watch) this.watches.delete(bot.id);
+  }
+
+  /** Until somebody is noticed, or the signal. */
+  private async rest(watch: Watch, ms: number): Promise<void> {
+    watch.waking = new AbortController();
+    await pause(ms, watch.waking.signal);
   }
 
   private async lookAtNoticed(watch: Watch): Promise<void> {
@@ -115,20 +124,4 @@ function photoOf(photos: unknown): { fileId: string; uniqueId: string } | null {
 
 function waitAfter(error: unknown): number {
   return Math.max(TROUBLE_MS, error instanceof UpstreamError ? (error.retryAfterMs ?? 0) : 0);
-}
-
-/** Ends at the signal, and with `watch` when it is woken. */
-function pause(ms: number, signal: AbortSignal, watch?: Watch): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      if (watch) watch.wakeUp = undefined;
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-    if (watch) watch.wakeUp = done;
-    if (signal.aborted) done();
-  });
 }

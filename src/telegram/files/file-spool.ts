@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
-import { Semaphore } from '../../common/semaphore.js';
+import { Semaphore, type Release } from '../../common/semaphore.js';
 import type { UpstreamError } from '../../common/upstream-error.js';
 import { OperatorSide } from '../../relay/operator-side.js';
 import { refusal } from '../api/telegram-problems.js';
@@ -49,19 +49,19 @@ export class FileSpool {
 
   constructor(private readonly operators: OperatorSide) {}
 
-  /** The right to fetch the files of one message; null: not now. The caller gives it back. */
-  enter(botId: bigint): (() => void) | null {
+  /** The right to fetch the files of one message, which the caller gives back; null: not now. */
+  tryAcquire(botId: bigint): Release | null {
     const ofBot = this.ofBots.get(botId) ?? new Semaphore(MESSAGES_PER_BOT);
-    const leaveBot = ofBot.tryEnter();
-    const leaveAll = leaveBot && this.all.tryEnter();
-    const leave = () => {
-      leaveAll?.();
-      leaveBot?.();
-      if (ofBot.isEmpty) this.ofBots.delete(botId);
+    const releaseBot = ofBot.tryAcquire();
+    const releaseAll = releaseBot && this.all.tryAcquire();
+    const release = () => {
+      releaseAll?.();
+      releaseBot?.();
+      if (ofBot.isIdle) this.ofBots.delete(botId);
     };
-    if (leaveBot) this.ofBots.set(botId, ofBot);
-    if (leaveAll) return leave;
-    leave();
+    if (releaseBot) this.ofBots.set(botId, ofBot);
+    if (releaseAll) return release;
+    release();
     return null;
   }
 

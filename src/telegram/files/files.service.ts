@@ -7,17 +7,17 @@ import { FileLinks } from '../../relay/file-links.js';
 import { AttachmentsRepository, type ClientFile } from '../../storage/intake/attachments.repository.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import { BotGoneError, BotsService } from '../bots/bots.service.js';
-import { partOf } from './file-headers.js';
+import { readRange } from './byte-range.js';
 import type { LocatedFile, TelegramFiles } from '../api/telegram-files.js';
 
 /** Files that pass through this process at once, and requests that wait for their turn: each is on the disk meanwhile. */
-const PLACES = 32;
+const FILES_AT_ONCE = 32;
 /** Only a Bot API server of the company has larger ones (Telegram's own: 20 MB), up to 2 GB each. */
 const LARGE_BYTES = 64 * 1024 * 1024;
-const LARGE_PLACES = 2;
-const LONGEST_LINE = 256;
+const LARGE_FILES_AT_ONCE = 2;
+const MAX_QUEUED = 256;
 /** A portal gives up a file after about a minute. */
-const LONGEST_WAIT_MS = 20_000;
+const QUEUE_TIMEOUT_MS = 20_000;
 
 /** What can be said of a file without reading it. */
 export interface FileFacts {
@@ -52,8 +52,8 @@ interface Located {
 @Injectable()
 export class FilesService {
   private readonly logger = new Logger(FilesService.name);
-  private readonly places = new Semaphore(PLACES, LONGEST_LINE);
-  private readonly large = new Semaphore(LARGE_PLACES, LONGEST_LINE);
+  private readonly all = new Semaphore(FILES_AT_ONCE, MAX_QUEUED);
+  private readonly large = new Semaphore(LARGE_FILES_AT_ONCE, MAX_QUEUED);
 
   constructor(
     private readonly links: FileLinks,
@@ -74,12 +74,12 @@ export class FilesService {
    */
   async open(token: string, range: string | undefined, over: AbortSignal): Promise<FileFacts & FilePart> {
     const { file, files, located } = await this.locate(token, over);
-    if ((located.size ?? 0) > LARGE_BYTES) await this.enter(this.large, over);
+    if ((located.size ?? 0) > LARGE_BYTES) await this.acquire(this.large, over);
     const { handle, size } = await this.asked(file, over, files.open(located, over));
     over.addEventListener('abort', () => void handle.close().catch(() => undefined), { once: true });
-    const part = partOf(range, size);
-    if (part === 'outside') throw new Problem(416, 'range_outside', 'The file is shorter than that.');
-    const { first, last } = part ?? { first: 0, last: size - 1 };
+    const asked = readRange(range, size);
+    if (asked.kind === 'unsatisfiable') throw new Problem(416, 'range_outside', 'The file is shorter than that.');
+    const { first, last } = asked.kind === 'part' ? asked : { first: 0, last: size - 1 };
     const stream = handle.createReadStream({ start: first, end: Math.max(last, 0), autoClose: true });
     stream.on('error', (error: Error) => this.warn(file, over, error));
     return {
@@ -88,20 +88,20 @@ export class FilesService {
       size,
       stream,
       length: last - first + 1,
-      contentRange: part && `bytes ${first}-${last}/${size}`,
+      contentRange: asked.kind === 'part' ? `bytes ${first}-${last}/${size}` : null,
     };
   }
 
   private async locate(token: string, over: AbortSignal): Promise<Located> {
     const file = await this.find(token);
     if (!file) throw new Problem(404, 'no_such_file', 'This link leads to no file.');
-    await this.enter(this.places, over);
+    await this.acquire(this.all, over);
     const { files } = await this.botOf(file);
     return { file, files, located: await this.asked(file, over, files.locate(file.telegramFileId, over)) };
   }
 
-  private async enter(places: Semaphore, over: AbortSignal): Promise<void> {
-    if (await places.enter(LONGEST_WAIT_MS, over)) return;
+  private async acquire(semaphore: Semaphore, over: AbortSignal): Promise<void> {
+    if (await semaphore.acquire(QUEUE_TIMEOUT_MS, over)) return;
     throw new Problem(503, 'too_many_files', 'Too many files are under way. Try again in a moment.', {
       retryAfter: 10,
     });

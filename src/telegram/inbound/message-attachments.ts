@@ -1,4 +1,5 @@
 import type { StoredAttachment } from '../../storage/intake/intake.rows.js';
+import { extensionOf } from '../../common/media-types.js';
 import { asList, asNumber, asObject, asText, type JsonObject } from '../../common/json-fields.js';
 import type { MessageLabels } from './message-labels.js';
 import { fileSize, listed, named, playingTime, withDetails } from './message-wording.js';
@@ -6,29 +7,6 @@ import { mediaBlocks } from './rich-message.parser.js';
 
 /** Longest file name in code points: file systems take 255 bytes, and three bytes make a letter of most scripts. */
 const NAME_LIMIT = 80;
-
-/** Extensions of the types that Telegram itself makes, and of those that people send most. */
-const EXTENSIONS: ReadonlyMap<string | undefined, string> = new Map([
-  ['application/pdf', 'pdf'],
-  ['application/zip', 'zip'],
-  ['audio/aac', 'aac'],
-  ['audio/flac', 'flac'],
-  ['audio/m4a', 'm4a'],
-  ['audio/mp4', 'm4a'],
-  ['audio/mpeg', 'mp3'],
-  ['audio/ogg', 'ogg'],
-  ['audio/wav', 'wav'],
-  ['audio/x-m4a', 'm4a'],
-  ['audio/x-wav', 'wav'],
-  ['image/gif', 'gif'],
-  ['image/jpeg', 'jpg'],
-  ['image/png', 'png'],
-  ['image/webp', 'webp'],
-  ['text/plain', 'txt'],
-  ['video/mp4', 'mp4'],
-  ['video/quicktime', 'mov'],
-  ['video/webm', 'webm'],
-]);
 
 /** What the files of a field are when Telegram does not say; documents may be anything. */
 const USUAL_MIME: Readonly<Record<string, string>> = {
@@ -132,7 +110,7 @@ function stickerFile(sticker: JsonObject, suffix: string, labels: MessageLabels)
 function fileOf(file: JsonObject, kind: string, suffix: string, label: string): StoredAttachment[] {
   if (!hasFile(file)) return [];
   const mime = mimeOf(file) ?? USUAL_MIME[kind];
-  const extension = EXTENSIONS.get(mime);
+  const extension = mime && extensionOf(mime);
   const size = asNumber(file.file_size);
   return [
     {

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { pause } from '../../common/pause.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { HeldLease } from '../../relay/endpoint-driver.js';
 import type { BotsRepository } from '../../storage/accounts/bots.repository.js';
@@ -140,16 +141,4 @@ export class Poller {
       this.logger.debug({ botId: String(this.bot.id), err: error }, 'deleteWebhook failed; the next poll says why');
     });
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }

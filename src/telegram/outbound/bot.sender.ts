@@ -101,8 +101,8 @@ export class BotSender {
     if (missing.length === 0) return this.sendParts(outgoing, words, heading, [], leftOut);
     const waitMs = outgoing.turn.waitMs(missing.length, performance.now());
     if (waitMs > 0) return waitMs;
-    const leave = this.spool.enter(chat.botId);
-    if (!leave) return ROOM_MS;
+    const release = this.spool.tryAcquire(chat.botId);
+    if (!release) return ROOM_MS;
     const files: ReadyFile[] = [];
     try {
       // All of them before anything is sent: a portal that does not answer now delays a message, but never halves it.
@@ -113,7 +113,7 @@ export class BotSender {
       return await this.sendParts(outgoing, words, heading, files, leftOut);
     } finally {
       await Promise.all(files.map(({ content }) => content.close()));
-      leave();
+      release();
     }
   }
 

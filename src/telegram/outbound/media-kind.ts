@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+import { mediaTypeOf } from '../../common/media-types.js';
 
 /** How a file is shown in Telegram, by the name of its field in Message; `send…` methods are named alike. */
 export type MediaKind = 'photo' | 'video' | 'animation' | 'voice' | 'audio' | 'document';
@@ -22,21 +23,6 @@ const KIND_OF_MIME: ReadonlyMap<string, MediaKind> = new Map([
   ['audio/m4a', 'audio'],
   ['audio/x-m4a', 'audio'],
   ['audio/aac', 'audio'],
-]);
-
-const KIND_OF_EXTENSION: ReadonlyMap<string, MediaKind> = new Map([
-  ['.jpg', 'photo'],
-  ['.jpeg', 'photo'],
-  ['.png', 'photo'],
-  ['.webp', 'photo'],
-  ['.gif', 'animation'],
-  ['.mp4', 'video'],
-  ['.mov', 'video'],
-  ['.ogg', 'voice'],
-  ['.oga', 'voice'],
-  ['.opus', 'voice'],
-  ['.mp3', 'audio'],
-  ['.m4a', 'audio'],
 ]);
 
 /** What a type or an extension that says nothing is taken for, by the kind that the portal names. */
@@ -63,10 +49,7 @@ const FALLBACK: Readonly<Record<MediaKind, MediaKind | null>> = {
  */
 export function mediaKindOf(file: { kind: string; name: string; mime: string | null; size: number }): MediaKind {
   const mime = file.mime?.toLowerCase() ?? '';
-  const extension = extname(file.name).toLowerCase();
-  const kind = says(mime)
-    ? KIND_OF_MIME.get(mime)
-    : (KIND_OF_EXTENSION.get(extension) ?? unnamed(extension, file.kind));
+  const kind = says(mime) ? KIND_OF_MIME.get(mime) : (KIND_OF_MIME.get(mediaTypeOf(file.name) ?? '') ?? unnamed(file));
   if (kind === 'photo' && file.size > PHOTO_LIMIT) return 'document';
   return kind ?? 'document';
 }
@@ -80,6 +63,6 @@ function says(mime: string): boolean {
   return mime !== '' && mime !== 'application/octet-stream' && mime !== 'binary/octet-stream';
 }
 
-function unnamed(extension: string, kind: string): MediaKind | undefined {
-  return extension === '' ? KIND_OF_PORTAL.get(kind) : undefined;
+function unnamed({ name, kind }: { name: string; kind: string }): MediaKind | undefined {
+  return extname(name) === '' ? KIND_OF_PORTAL.get(kind) : undefined;
 }

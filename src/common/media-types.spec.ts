@@ -1,0 +1,45 @@
+import { expect, it } from 'vitest';
+import { extensionOf, mediaTypeOf } from './media-types.js';
+
+it.each([
+  ['application/pdf', 'pdf'],
+  ['application/zip', 'zip'],
+  ['audio/aac', 'aac'],
+  ['audio/flac', 'flac'],
+  ['audio/m4a', 'm4a'],
+  ['audio/mp4', 'm4a'],
+  ['audio/mpeg', 'mp3'],
+  ['audio/ogg', 'ogg'],
+  ['audio/wav', 'wav'],
+  ['audio/x-m4a', 'm4a'],
+  ['audio/x-wav', 'wav'],
+  ['image/gif', 'gif'],
+  ['image/jpeg', 'jpg'],
+  ['image/png', 'png'],
+  ['image/webp', 'webp'],
+  ['text/plain', 'txt'],
+  ['video/mp4', 'mp4'],
+  ['video/quicktime', 'mov'],
+  ['video/webm', 'webm'],
+  ['application/x-nobody-knows', undefined],
+])('files of type %s end with .%s', (type, extension) => expect(extensionOf(type)).toBe(extension));
+
+it.each([
+  ['a.csv', 'text/csv'],
+  ['a.doc', 'application/msword'],
+  ['A.DOCX', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
+  ['a.jpeg', 'image/jpeg'],
+  ['a.m4a', 'audio/mp4'],
+  ['a.mov', 'video/quicktime'],
+  ['a.mp3', 'audio/mpeg'],
+  ['a.oga', 'audio/ogg'],
+  ['a.opus', 'audio/ogg'],
+  ['a.pdf', 'application/pdf'],
+  ['a.webm', 'video/webm'],
+  ['a.xlsx', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'],
+  ['a.b/c.zip', 'application/zip'],
+  ['noname', undefined],
+  ['mp3', undefined],
+  ['.mp3', undefined],
+  ['photo.', undefined],
+])('%s is %s', (name, type) => expect(mediaTypeOf(name)).toBe(type));
