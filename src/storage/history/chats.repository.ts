@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
+import { forgetLeftDialogs } from '../work/left-dialogs.js';
 
 /** A dialog that may hold operators' messages which never reached us; of a line that its bot serves, or has left. */
 export interface ActiveDialog {
@@ -141,6 +142,11 @@ export class ChatsRepository {
         ),
       ],
     );
+  }
+
+  /** Forgets dialogs that were left so long ago that nobody goes on in them; a batch at a time. Returns how many. */
+  forgetLeftDialogs(batch: number): Promise<number> {
+    return forgetLeftDialogs(this.db, batch);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Queryable } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
 
 /** For so long operators are expected to go on in a dialog that its bot has left, and lost events are looked for there. */
 const KEPT_DAYS = 7;
@@ -26,6 +27,31 @@ export async function rememberLeftDialogs(
            bitrix_session_id = excluded.bitrix_session_id, left_at = now(),
            looked_session_id = coalesce(excluded.looked_session_id, d.looked_session_id)`,
     [botId, left.portalId, left.lineId, KEPT_DAYS],
+  );
+}
+
+/** Somebody has answered in these dialogs, in which the bot of the chat is not any more. To be called with the chats locked. */
+export async function goOnInLeftDialogs(
+  connection: Queryable,
+  dialogs: { portalId: bigint; lineId: string; bitrixChatId: string; chatId: bigint }[],
+): Promise<void> {
+  if (dialogs.length === 0) return;
+  await connection.query(
+    `INSERT INTO left_dialogs (portal_id, bitrix_chat_id, chat_id, line_id)
+     SELECT DISTINCT ON (portal_id, bitrix_chat_id) portal_id, bitrix_chat_id, chat_id, line_id
+       FROM jsonb_to_recordset($1::jsonb) AS r(portal_id bigint, bitrix_chat_id text, chat_id bigint, line_id text)
+      ORDER BY portal_id, bitrix_chat_id
+     ON CONFLICT (portal_id, bitrix_chat_id) DO UPDATE SET left_at = now()`,
+    [
+      jsonb(
+        dialogs.map(({ portalId, lineId, bitrixChatId, chatId }) => ({
+          portal_id: portalId,
+          bitrix_chat_id: bitrixChatId,
+          chat_id: chatId,
+          line_id: lineId,
+        })),
+      ),
+    ],
   );
 }
 
