@@ -156,7 +156,7 @@ describe('an answer in a dialog whose bot serves another line by now', () => {
     const otherId = portals.find(({ memberId }) => memberId === other.memberId)!.id;
     await admin('POST', `/portals/${otherId}/connector/activate`, { lineId: '1' });
     const bot = await newBot('emigrant', '8');
-    const { client, dialog } = await begin(bot, '8', 941);
+    const { client, dialog } = await begin(bot, '8', 942);
     const moved = await admin('PATCH', `/bots/${bot.id}`, { portalId: otherId, lineId: '1' });
     expect(moved.status, moved.text).toBe(200);
     leaveOn('8');
