@@ -1,6 +1,7 @@
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Interval, Timeout } from '@nestjs/schedule';
 import { IntakeRepository } from '../storage/intake/intake.repository.js';
+import { ChatsRepository } from '../storage/history/chats.repository.js';
 import { MessageCountsRepository } from '../storage/history/message-counts.repository.js';
 import { MessageRetentionRepository, type Expiry } from '../storage/history/message-retention.repository.js';
 import { UploadsRepository } from '../storage/work/uploads.repository.js';
@@ -36,6 +37,7 @@ export class RetentionService implements BeforeApplicationShutdown {
     private readonly uploads: UploadsRepository,
     private readonly counts: MessageCountsRepository,
     private readonly retention: MessageRetentionRepository,
+    private readonly chats: ChatsRepository,
   ) {}
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -88,6 +90,13 @@ export class RetentionService implements BeforeApplicationShutdown {
     return this.attempt('File ids that nobody uses could not be removed; trying again in an hour', () =>
       this.uploads.purge(KEEP_UPLOADS_DAYS),
     );
+  }
+
+  @Interval(HOUR_MS)
+  forgetLeftDialogs(): Promise<void> {
+    return this.attempt('Dialogs that bots left long ago could not be forgotten; trying again in an hour', async () => {
+      while ((await this.chats.forgetLeftDialogs(BATCH)) === BATCH);
+    });
   }
 
   @Interval(MINUTE_MS)

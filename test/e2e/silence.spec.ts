@@ -130,6 +130,46 @@ describe('an answer in a dialog whose bot serves another line by now', () => {
     await dialog.delivered(answer, 10_000);
   }, 30_000);
 
+  it('reaches the client although its event was lost, once the dialogs are looked through', async () => {
+    const bot = await newBot('missed', '8');
+    const { client, dialog } = await begin(bot, '8', 940);
+    const known = answers(dialog, 'before it went');
+    await dialog.delivered(known, 10_000);
+    await moves(bot, '9');
+    leaveOn('8');
+    bridge.portal.events.loseNext();
+    const missed = answers(dialog, 'nobody told');
+    await bridge.portal.events.idle();
+    await bridge.restart();
+    await dialog.delivered(missed, 30_000);
+    expect(client.inbox.map(({ text }) => text)).toEqual(['before it went', 'nobody told']);
+  }, 60_000);
+
+  it('goes by the bot that left for another portal, not by another one of this portal', async () => {
+    const other = await bridge.bitrix24.addPortal({ lines: [{ id: '1', name: 'Elsewhere' }] });
+    const { clientId, clientSecret, handlerUrl, installUrl } = bridge.app;
+    const frame = await other.openInstallFrame(
+      other.addApp({ kind: 'ui', clientId, clientSecret, handlerUrl, installUrl }),
+    );
+    await frame.runInstallFinish();
+    const portals: Json[] = (await admin('GET', '/portals')).json.items;
+    const otherId = portals.find(({ memberId }) => memberId === other.memberId)!.id;
+    await admin('POST', `/portals/${otherId}/connector/activate`, { lineId: '1' });
+    const bot = await newBot('emigrant', '8');
+    const { client, dialog } = await begin(bot, '8', 942);
+    const moved = await admin('PATCH', `/bots/${bot.id}`, { portalId: otherId, lineId: '1' });
+    expect(moved.status, moved.text).toBe(200);
+    leaveOn('8');
+    const answer = answers(dialog, 'still ours');
+    expect((await client.receives(1, 10_000))[0]!.text).toBe('still ours');
+    await dialog.delivered(answer, 10_000);
+    client.blocks();
+    dialog.chat!.members.add(INSTALLER);
+    answers(dialog, 'too late');
+    expect(await note(dialog, 'blocked the bot')).toContain('«too late»');
+    expect(other.lines.chats.size).toBe(0);
+  }, 60_000);
+
   it.each([
     ['whose installer may write there', 903, true],
     ['whose installer may not', 904, false],

@@ -25,6 +25,11 @@ const addBot = (id: number, line: string | null) =>
     `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES ($1, $2, $1, 't', $3, $4)`,
     [id, `k${id}`, line === null ? null : 1, line],
   );
+const secondPortal = () =>
+  storage.db.query(
+    `INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+     VALUES (2, 'm2', 'b.bitrix24.com', 'https://b.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge')`,
+  );
 const hears = (botId: number, updateId: number, client: number) =>
   intake.acceptClientUpdates([update(updateId, client, 'hello', { botId: BigInt(botId) })]);
 const writes = (id: number, client: number, more: Partial<OperatorMessageRow> = {}) =>
@@ -59,6 +64,63 @@ describe('the chat that an operator’s message goes to', () => {
     await writes(3, 10, { bitrixChatId: '501' });
     expect(await wentTo(2)).toMatchObject({ bot: 1, state: 'queued' });
     expect(await wentTo(3)).toMatchObject({ bot: null, state: 'ignored', code: 'ambiguous_chat' });
+  });
+
+  describe.each([
+    ['another portal', { portalId: 2n, lineId: '7' }],
+    ['no line', null],
+  ])('is, when the bot of the dialog serves %s by now,', (_, place) => {
+    beforeEach(async () => {
+      await secondPortal();
+      await hears(1, 1, 10);
+    });
+
+    it('the one of that bot, whichever others the portal has', async () => {
+      await writes(1, 10);
+      await bots.assign(1n, place);
+      await writes(2, 10);
+      await addBot(2, '8');
+      await writes(3, 10);
+      expect(await Promise.all([1, 2, 3].map(wentTo))).toMatchObject(
+        [1, 1, 1].map((bot) => ({ bot, state: 'queued' })),
+      );
+      expect(await rows(`SELECT bot_id::int AS bot, bitrix_chat_id AS dialog FROM chat_links`)).toEqual([
+        { bot: 1, dialog: null },
+      ]);
+    });
+
+    it('the one of that bot, although another bot of the portal knows the client, too', async () => {
+      await addBot(2, '8');
+      await hears(2, 2, 10);
+      await storage.db.query(`UPDATE chat_links SET bitrix_chat_id = '500' WHERE bot_id = 1`);
+      await bots.assign(1n, place);
+      await writes(1, 10, { bitrixChatId: '500' });
+      await writes(2, 10, { bitrixChatId: '501', lineId: '8' });
+      expect(await Promise.all([1, 2].map(wentTo))).toMatchObject([{ bot: 1 }, { bot: 2 }]);
+    });
+
+    it('the one of that bot, although one was made once for the bot that serves the line now', async () => {
+      await addBot(2, '8');
+      await storage.db.query(`UPDATE chat_links SET bitrix_chat_id = '500'`);
+      await bots.assign(1n, place);
+      await move(2, '7');
+      await storage.db.query(
+        `INSERT INTO chat_links (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title)
+         VALUES (2, 1, 'tg:10', 'tg:10', 10, 'tg:10')`,
+      );
+      await writes(1, 10, { bitrixChatId: '500' });
+      await hears(2, 3, 10);
+      await writes(2, 10, { bitrixChatId: '500' });
+      expect(await Promise.all([1, 2].map(wentTo))).toMatchObject([{ bot: 1 }, { bot: 2 }]);
+    });
+
+    it('none of another portal that never spoke with the client', async () => {
+      await bots.assign(1n, place);
+      await addBot(2, '8');
+      await addBot(3, '9');
+      await writes(1, 11);
+      expect(await wentTo(1)).toMatchObject({ bot: null, state: 'ignored', code: 'unknown_chat' });
+    });
   });
 
   it('is made where no bot knows the client and one can be named, and known only by its id', async () => {

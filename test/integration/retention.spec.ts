@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RetentionService } from '../../src/relay/retention.service.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { ChatsRepository } from '../../src/storage/history/chats.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
 import { type Expiry, MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
@@ -19,7 +20,13 @@ beforeAll(async () => {
   const { db } = storage;
   intake = new IntakeRepository(db);
   retention = new MessageRetentionRepository(db);
-  service = new RetentionService(intake, new UploadsRepository(db), new MessageCountsRepository(db), retention);
+  service = new RetentionService(
+    intake,
+    new UploadsRepository(db),
+    new MessageCountsRepository(db),
+    retention,
+    new ChatsRepository(db),
+  );
   await db.query(`
     INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
     VALUES (2, 'n', 'other.bitrix24.com', 'https://other.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge');

@@ -79,10 +79,11 @@ export class MissedMessagesService {
     }
     await this.keep(portal, found, dialogs[0]!.asOf);
     await this.chats.saveLookedSessions(
+      portal.id,
       looks.flatMap(({ dialog, sessions, isWhole }) => {
         const sessionId = sessions.at(-1)?.id.toString();
         if (!isWhole || !sessionId || sessionId === dialog.lookedSessionId) return [];
-        return [{ chatId: dialog.chatId, sessionId }];
+        return [{ chatId: dialog.chatId, bitrixChatId: dialog.bitrixChatId, sessionId }];
       }),
     );
     return looks.every(({ isWhole }) => isWhole);

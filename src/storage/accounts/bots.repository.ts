@@ -3,6 +3,7 @@ import { BOT, columnOf } from '../postgres/columns.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { botEndpoint, NOWHERE, portalEndpoint } from '../work/endpoint-id.js';
 import { lockChatsOfBot } from '../work/lock-order.js';
+import { rememberLeftDialogs } from '../work/left-dialogs.js';
 import { leaveReports, reportRemoval } from '../work/dialog-reports.js';
 import type { Bot, BotMode, BotState } from '../prisma/client.js';
 
@@ -171,7 +172,10 @@ async function assignLine(
   line: { portalId: bigint; lineId: string } | null,
 ): Promise<void> {
   // Intakes that are under way end before: see lock-order.ts.
-  await connection.query(`SELECT FROM bots WHERE id = $1 FOR UPDATE`, [botId]);
+  const { rows } = await connection.query<{ portal_id: bigint | null; line_id: string | null }>(
+    `SELECT portal_id, line_id FROM bots WHERE id = $1 FOR UPDATE`,
+    [botId],
+  );
   const { rowCount } = await connection.query(
     `UPDATE bots SET portal_id = $2, line_id = $3, updated_at = now()
       WHERE id = $1 AND (portal_id, line_id) IS DISTINCT FROM ($2, $3)`,
@@ -179,6 +183,8 @@ async function assignLine(
   );
   if (!rowCount) return;
   await lockChatsOfBot(connection, botId);
+  const { portal_id: portalId, line_id: lineId } = rows[0]!;
+  if (portalId !== null && lineId !== null) await rememberLeftDialogs(connection, botId, { portalId, lineId });
   // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
   await connection.query(
     `UPDATE chat_links

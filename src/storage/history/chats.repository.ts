@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
+import { forgetLeftDialogs } from '../work/left-dialogs.js';
 
-/** A dialog that may hold operators' messages which never reached us. */
+/** A dialog that may hold operators' messages which never reached us; of a line that its bot serves, or has left. */
 export interface ActiveDialog {
   chatId: bigint;
   externalId: string;
@@ -34,6 +35,23 @@ export interface DueProfilePhoto {
 /** Days after which a photo is looked at again, and for how long a silent client counts as gone. */
 const PHOTO_DAYS = 7;
 
+/**
+ * SQL: the dialogs of the portal $1, each once: where its bot is now, and where it was. `alive_at`: when somebody wrote
+ * last, or the bot left.
+ */
+const DIALOGS = `
+  SELECT DISTINCT ON (bitrix_chat_id) * FROM (
+    SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id, c.looked_session_id,
+           c.created_at, greatest(c.last_inbound_at, c.last_outbound_at) AS alive_at, false AS is_left
+      FROM chat_links c JOIN bots b ON b.id = c.bot_id
+     WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL
+    UNION ALL
+    SELECT c.id, c.external_id, l.line_id, l.bitrix_chat_id, l.bitrix_session_id, l.bitrix_user_id, l.looked_session_id,
+           c.created_at, greatest(l.left_at, c.last_outbound_at), true
+      FROM left_dialogs l JOIN chat_links c ON c.id = l.chat_id
+     WHERE l.portal_id = $1) known
+   ORDER BY bitrix_chat_id, is_left, id`;
+
 /** The table `chat_links`, as the rooms of the two networks read it; the relay's statements write it. */
 @Injectable()
 export class ChatsRepository {
@@ -45,10 +63,10 @@ export class ChatsRepository {
    */
   async activeDialogs(portalId: bigint, minutes: number, limit: number): Promise<ActiveDialog[]> {
     return this.dialogs(
-      `(greatest(c.last_inbound_at, c.last_outbound_at) > now() - make_interval(mins => $2)
-               OR c.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
+      `(d.alive_at > now() - make_interval(mins => $2)
+               OR d.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
                             WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
-        ORDER BY greatest(c.last_inbound_at, c.last_outbound_at) DESC NULLS LAST LIMIT $3`,
+        ORDER BY d.alive_at DESC NULLS LAST LIMIT $3`,
       [portalId, minutes, limit],
     );
   }
@@ -57,7 +75,7 @@ export class ChatsRepository {
   async untoldDialogs(portalId: bigint, happened: Happening[]): Promise<ActiveDialog[]> {
     if (happened.length === 0) return [];
     return this.dialogs(
-      `c.bitrix_chat_id IN (
+      `d.bitrix_chat_id IN (
             SELECT h.chat_id FROM jsonb_to_recordset($2::jsonb) AS h(chat_id text, message_id text)
              WHERE h.message_id IS NULL OR NOT EXISTS (
                      SELECT FROM messages m WHERE m.portal_id = $1 AND m.bitrix_message_id = h.message_id))`,
@@ -80,10 +98,9 @@ export class ChatsRepository {
       created_at: Date;
       as_of: Date;
     }>(
-      `SELECT c.id, c.external_id, b.line_id, c.bitrix_chat_id, c.bitrix_session_id, c.bitrix_user_id,
-              c.looked_session_id, c.created_at, now() AS as_of
-         FROM chat_links c JOIN bots b ON b.id = c.bot_id
-        WHERE c.portal_id = $1 AND b.line_id IS NOT NULL AND c.bitrix_chat_id IS NOT NULL AND ${which}`,
+      `SELECT d.id, d.external_id, d.line_id, d.bitrix_chat_id, d.bitrix_session_id, d.bitrix_user_id,
+              d.looked_session_id, d.created_at, now() AS as_of
+         FROM (${DIALOGS}) d WHERE ${which}`,
       parameters,
     );
     return rows.map((row) => ({
@@ -99,14 +116,37 @@ export class ChatsRepository {
     }));
   }
 
-  /** Keeps up to which session dialogs were looked through. */
-  async saveLookedSessions(looked: { chatId: bigint; sessionId: string }[]): Promise<void> {
+  /** Keeps up to which session dialogs of the portal were looked through, unless their bot has left meanwhile. */
+  async saveLookedSessions(
+    portalId: bigint,
+    looked: { chatId: bigint; bitrixChatId: string; sessionId: string }[],
+  ): Promise<void> {
     if (looked.length === 0) return;
     await this.db.query(
-      `UPDATE chat_links c SET looked_session_id = r.session_id
-         FROM jsonb_to_recordset($1::jsonb) AS r(id bigint, session_id text) WHERE c.id = r.id`,
-      [jsonb(looked.map(({ chatId, sessionId }) => ({ id: chatId, session_id: sessionId })))],
+      `WITH looked AS (
+         SELECT * FROM jsonb_to_recordset($2::jsonb) AS r(id bigint, dialog text, session_id text)
+       ), left_behind AS (
+         UPDATE left_dialogs l SET looked_session_id = r.session_id
+           FROM looked r WHERE l.portal_id = $1 AND l.bitrix_chat_id = r.dialog AND l.chat_id = r.id
+       )
+       UPDATE chat_links c SET looked_session_id = r.session_id
+         FROM looked r WHERE c.id = r.id AND c.portal_id = $1 AND c.bitrix_chat_id = r.dialog`,
+      [
+        portalId,
+        jsonb(
+          looked.map(({ chatId, bitrixChatId, sessionId }) => ({
+            id: chatId,
+            dialog: bitrixChatId,
+            session_id: sessionId,
+          })),
+        ),
+      ],
     );
+  }
+
+  /** Forgets dialogs that were left so long ago that nobody goes on in them; a batch at a time. Returns how many. */
+  forgetLeftDialogs(batch: number): Promise<number> {
+    return forgetLeftDialogs(this.db, batch);
   }
 
   /**

@@ -20,22 +20,26 @@ export interface Unreachable {
 interface Candidate extends LinkedChat {
   ord: number;
   line_id: string | null;
+  /** The client has been heard there: it was not made of its id alone. */
+  known: boolean;
 }
 
 /**
  * For each message the chat that it goes to, or why there is none. A dialog outlives the place of its bot: the bot may
- * serve another line by now, and the dialog may be older than our tables. So the chat is, in this order: the one of the
- * bot that serves the line (of a message that names no line, the newest one); the only one by which a bot of the portal
- * knows the client, of several the one through which this dialog went before; and where no bot knows the client, the
- * one of the bot that serves the line, else of the portal's only bot. That last chat is made here, of its id alone.
+ * serve another line by now, or another portal, and the dialog may be older than our tables. So the chat is, in this order:
+ * 1. the one of the bot that serves the line (of a message that names no line, the newest one), if it knows the client;
+ * 2. the one through which this dialog went before;
+ * 3. the only one by which a bot of the portal knows the client;
+ * 4. where no bot of the portal knows the client, the one through which the portal spoke with the client last;
+ * 5. where none ever did, the one of the bot that serves the line, else of the portal's only bot. It is made here, of
+ *    its id alone.
  */
 export async function findAddressees(
   connection: Queryable,
   rows: OperatorMessageRow[],
 ): Promise<(Addressee | Unreachable)[]> {
   const { rows: known } = await connection.query<Candidate>(
-    `SELECT r.ord, b.line_id, c.id, c.bot_id, c.external_id, c.portal_id, c.bitrix_chat_id, c.unseen_message_id,
-            c.dialog_open, c.banned_at IS NOT NULL AS banned
+    `SELECT r.ord, b.line_id, c.title <> c.external_id AS known, ${LINKED}
        FROM jsonb_to_recordset($1::jsonb) AS r(ord int, portal_id bigint, external_id text)
        JOIN chat_links c ON c.portal_id = r.portal_id AND c.external_id = r.external_id
        JOIN bots b ON b.id = c.bot_id
@@ -56,10 +60,10 @@ async function addresseeOf(
   candidates: Candidate[],
 ): Promise<Addressee | Unreachable> {
   const serving = candidates.find(({ line_id }) => row.lineId === null || line_id === row.lineId);
-  if (serving) return { chat: serving, present: true };
+  if (serving?.known) return { chat: serving, present: true };
+  const chat = (await chatOfDialog(connection, row)) ?? serving ?? (await nearest(connection, row, candidates));
+  if (chat) return { chat, present: chat.id === serving?.id };
   if (candidates.length > 0) {
-    const chat = candidates.length === 1 ? candidates[0]! : await lastOfDialog(connection, row, candidates);
-    if (chat) return { chat, present: false };
     const detail = `Several bots of the portal know ${row.externalChatId}, and none of them serves line ${row.lineId}.`;
     return { code: 'ambiguous_chat', detail };
   }
@@ -69,19 +73,50 @@ async function addresseeOf(
   return made ?? { code: 'unknown_chat', detail };
 }
 
-/** The chat to which the latest answer of the same dialog went. */
-async function lastOfDialog(
+/** SQL: what {@link LinkedChat} reads of a chat `c`. */
+const LINKED = `c.id, c.bot_id, c.external_id, c.portal_id, c.bitrix_chat_id, c.unseen_message_id, c.dialog_open,
+  c.banned_at IS NOT NULL AS banned`;
+
+/** SQL: the chats of this client with any bot: one look into an index for each bot. */
+const OF_CLIENT = `bots b JOIN chat_links c ON c.bot_id = b.id AND c.external_id = $1`;
+
+/** The chat of the same dialog: the one that its bot left there, else the one to which its latest answer went. */
+async function chatOfDialog(connection: Queryable, row: OperatorMessageRow): Promise<LinkedChat | undefined> {
+  if (row.bitrixChatId === null) return undefined;
+  const { rows } = await connection.query<LinkedChat>(
+    `SELECT ${LINKED} FROM ${OF_CLIENT}
+       LEFT JOIN left_dialogs l ON l.chat_id = c.id AND l.portal_id = $2 AND l.bitrix_chat_id = $3
+       LEFT JOIN LATERAL (
+         SELECT id FROM messages
+          WHERE chat_id = c.id AND direction = 'outbound' AND portal_id = $2 AND bitrix_chat_id = $3
+          ORDER BY id DESC LIMIT 1) m ON true
+      WHERE l.chat_id IS NOT NULL OR m.id IS NOT NULL
+      ORDER BY c.title = c.external_id, l.chat_id IS NULL, m.id DESC LIMIT 1`,
+    [row.externalChatId, row.portalId, row.bitrixChatId],
+  );
+  return rows[0];
+}
+
+/** The only one by which a bot of the portal knows the client; where none does, see {@link lastOfPortal}. */
+async function nearest(
   connection: Queryable,
   row: OperatorMessageRow,
   candidates: Candidate[],
-): Promise<Candidate | undefined> {
-  const { rows } = await connection.query<{ chat_id: bigint }>(
-    `SELECT chat_id FROM messages
-      WHERE chat_id = ANY($1::bigint[]) AND direction = 'outbound' AND portal_id = $2 AND bitrix_chat_id = $3
-      ORDER BY id DESC LIMIT 1`,
-    [candidates.map(({ id }) => id), row.portalId, row.bitrixChatId],
+): Promise<LinkedChat | undefined> {
+  if (candidates.length === 0) return lastOfPortal(connection, row);
+  return candidates.length === 1 ? candidates[0] : undefined;
+}
+
+/** The chat that has the latest message of the portal: its bot serves another one by now, or none. */
+async function lastOfPortal(connection: Queryable, row: OperatorMessageRow): Promise<LinkedChat | undefined> {
+  const { rows } = await connection.query<LinkedChat>(
+    `SELECT ${LINKED} FROM ${OF_CLIENT}
+      CROSS JOIN LATERAL (
+        SELECT id FROM messages WHERE chat_id = c.id AND portal_id = $2 ORDER BY id DESC LIMIT 1) m
+      ORDER BY m.id DESC LIMIT 1`,
+    [row.externalChatId, row.portalId],
   );
-  return candidates.find(({ id }) => id === rows[0]?.chat_id);
+  return rows[0];
 }
 
 /**
@@ -106,8 +141,7 @@ async function makeChat(connection: Queryable, row: OperatorMessageRow): Promise
                                   business_connection, type, title, updated_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $3, now())
      ON CONFLICT (bot_id, external_id) DO UPDATE SET portal_id = excluded.portal_id
-     RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, dialog_open,
-               banned_at IS NOT NULL AS banned`,
+     RETURNING ${LINKED}`,
     [
       bot.id,
       row.portalId,

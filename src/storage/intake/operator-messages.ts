@@ -6,6 +6,7 @@ import { endpointOf } from '../work/endpoint-id.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
 import { FOREIGN_CONNECTOR, type OperatorMessageRow } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
+import { goOnInLeftDialogs } from '../work/left-dialogs.js';
 import { lockBotsOfPortals, lockChats } from '../work/lock-order.js';
 import { insertMessages, type NewMessage } from './message-rows.js';
 import { appendDeliveries, orderByMessageId } from '../work/outbox.js';
@@ -55,6 +56,14 @@ export async function acceptMessages(connection: Queryable, rows: OperatorMessag
       [jsonb(learned)],
     );
   }
+  await goOnInLeftDialogs(
+    connection,
+    accepted.flatMap(({ portalId, lineId, bitrixChatId }, ord) => {
+      const found = addressees[ord]!;
+      if (!('chat' in found) || found.present || !lineId || !bitrixChatId) return [];
+      return [{ portalId, lineId, bitrixChatId, chatId: found.chat.id }];
+    }),
+  );
   const answered: (Answered | null)[] = [];
   for (const [ord, row] of accepted.entries()) {
     const chat = row.quoted && chats[ord];

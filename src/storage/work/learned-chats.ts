@@ -80,3 +80,14 @@ export const LEARNED_CHANGES = `
   telegram_chat_id = coalesce(k.telegram_chat_id, c.telegram_chat_id),
   unseen_message_id = coalesce(k.reached, c.unseen_message_id),
   last_outbound_at = CASE WHEN k.reached IS NULL THEN c.last_outbound_at ELSE now() END`;
+
+/** SQL: of an updated chat c, what {@link LEFT_BEHIND} needs. */
+export const LEARNED_PLACE = `${STAYS} AS stays, k.portal_id AS told_by, k.line_id, k.bitrix_chat_id AS dialog,
+  k.bitrix_user_id, k.bitrix_session_id`;
+
+/** SQL: the bot left the line while the dialog there was not known yet; `learned` has the chats with {@link LEARNED_PLACE}. */
+export const LEFT_BEHIND = `
+  INSERT INTO left_dialogs (portal_id, bitrix_chat_id, chat_id, line_id, bitrix_user_id, bitrix_session_id)
+  SELECT told_by, dialog, id, line_id, bitrix_user_id, bitrix_session_id FROM learned
+   WHERE NOT stays AND told_by IS NOT NULL AND line_id IS NOT NULL AND dialog IS NOT NULL
+  ON CONFLICT (portal_id, bitrix_chat_id) DO NOTHING`;

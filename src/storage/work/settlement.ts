@@ -3,7 +3,14 @@ import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { leaveStrayReports, routeFromLocked, routeReports, type Report, type RoutedReports } from './dialog-reports.js';
 import { jsonb } from '../postgres/json.js';
-import { LEARNED_CHANGES, LEARNED_COLUMNS, learnedRows, type LearnedChat } from './learned-chats.js';
+import {
+  LEARNED_CHANGES,
+  LEARNED_COLUMNS,
+  LEARNED_PLACE,
+  learnedRows,
+  LEFT_BEHIND,
+  type LearnedChat,
+} from './learned-chats.js';
 import type { Lease } from './lease.js';
 import { appendDeliveries, BEHIND } from './outbox.js';
 import type { DeliveryKind } from '../prisma/client.js';
@@ -152,7 +159,8 @@ const OUTCOMES = `outcomes AS MATERIALIZED (
 const LEARNED = `learned AS (
   UPDATE chat_links c SET ${LEARNED_CHANGES}
     FROM jsonb_to_recordset($2::jsonb) AS k(${LEARNED_COLUMNS}), bots b
-   WHERE c.id = k.id AND b.id = c.bot_id RETURNING c.id, c.dialog_open)`;
+   WHERE c.id = k.id AND b.id = c.bot_id RETURNING c.id, c.dialog_open, ${LEARNED_PLACE}
+), left_behind AS (${LEFT_BEHIND})`;
 
 /** SQL: a message may have been removed with its bot while it was under way; one that is there is kept until the commit. */
 const THERE = `there AS MATERIALIZED (
