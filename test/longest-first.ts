@@ -1,21 +1,19 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Folders by how long their files wait for the program: retries, leases and looks have their real times. */
-const FOLDERS = ['/test/e2e/', '/test/integration/', '/test/support/', '/src/'];
+const FOLDERS = ['/test/faults/', '/test/e2e/', '/test/integration/', '/test/support/', '/src/'];
 
-/** Those of test/e2e that take more than a minute, the longest first. */
+/** Those of test/e2e and test/integration that take longest, the longest first. */
 const LONGEST = [
-  'portal-waits',
-  'messenger-events',
-  'refused-calls',
-  'silent-connections',
-  'missed-messages',
-  'pace',
-  'long-waits',
-  'replicas',
-  'silence',
-  'restarts',
-  'outcomes',
+  'e2e/missed-messages',
+  'e2e/silence',
+  'e2e/outcomes',
+  'e2e/sessions',
+  'e2e/default-bot',
+  'e2e/relay-pages',
+  'e2e/installation',
+  'integration/embedded-postgres',
+  'integration/delivery-model',
 ];
 
 /** Files that wait long begin first, so that none of them is left over for the end. */
@@ -27,6 +25,6 @@ export default class LongestFirst extends BaseSequencer {
 }
 
 function rank(file: string): number {
-  const long = LONGEST.findIndex((name) => file.endsWith(`/test/e2e/${name}.spec.ts`));
+  const long = LONGEST.findIndex((name) => file.endsWith(`/test/${name}.spec.ts`));
   return long >= 0 ? long : LONGEST.length + FOLDERS.findIndex((folder) => file.includes(folder));
 }

@@ -27,7 +27,7 @@ async function run(): Promise<void> {
   }
   if (values.pooled) process.env.TEST_POOLED = '1';
   if (values.replicas) process.env.TEST_REPLICAS = values.replicas;
-  const all = values.replicas ? ['test/e2e/'] : ['test/integration/', 'test/e2e/'];
+  const all = values.replicas ? ['test/e2e/', 'test/faults/'] : ['test/integration/', 'test/e2e/', 'test/faults/'];
   const filters = positionals.length > 0 ? positionals : all;
   const options = { config: 'test/vitest.config.ts', watch: false };
   const vitest = await startVitest('test', filters, values.replicas ? { ...options, ...PATIENT } : options);

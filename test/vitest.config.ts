@@ -1,18 +1,36 @@
 import { defineConfig } from 'vitest/config';
 import LongestFirst from './longest-first.js';
 
+const ROOT = new URL('..', import.meta.url).pathname;
+
 export default defineConfig({
   test: {
-    root: new URL('..', import.meta.url).pathname,
-    include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'],
+    root: ROOT,
+    // One PostgreSQL for all projects but `unit`.
     globalSetup: ['test/support/global-setup.ts'],
-    exclude: ['test/faults/**', 'test/bench/**', 'test/browser/**', 'node_modules/**', 'dist/**'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
     // Most of them wait for the program most of the time, whatever the number of cores.
     maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
-    // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
-    expect: { poll: { timeout: 20_000 } },
+    projects: [
+      project('unit', ['src/**/*.spec.ts', 'test/support/**/*.spec.ts'], { isolate: false }),
+      project('integration', ['test/integration/**/*.spec.ts'], { isolate: false }),
+      project('e2e', ['test/e2e/**/*.spec.ts']),
+      project('faults', ['test/faults/**/*.spec.ts']),
+    ],
   },
 });
+
+function project(name: string, include: string[], more = {}) {
+  return {
+    root: ROOT,
+    test: {
+      name,
+      include,
+      testTimeout: 60_000,
+      hookTimeout: 120_000,
+      // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.
+      expect: { poll: { timeout: 20_000 } },
+      ...more,
+    },
+  };
+}

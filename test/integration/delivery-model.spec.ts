@@ -15,6 +15,7 @@ import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claime
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { runs } from '../support/random-runs.js';
 import { endHolds } from '../support/storage.js';
 
 /*
@@ -616,49 +617,53 @@ async function drain(model: Model, world: World): Promise<void> {
   }
 }
 
-it('does with every message what the machine does, whatever happens', { timeout: 90_000 }, async () => {
-  const chat = fc.nat(CHATS - 1);
-  const step = fc.commands(
-    [
-      fc.tuple(chat, fc.boolean()).map(([n, twice]) => new Receive(n, twice)),
-      fc.tuple(chat, fc.boolean()).map(([n, twice]) => new Receive(n, twice)),
-      fc.constant(new Begin()),
-      fc.constant(new Begin()),
-      fc.tuple(chat, fc.boolean()).map(([n, paced]) => new Delivered(n, paced)),
-      fc.tuple(chat, fc.boolean()).map(([n, paced]) => new Delivered(n, paced)),
-      chat.map((n) => new Refused(n)),
-      chat.map((n) => new NotSent(n)),
-      chat.map((n) => new Unknown(n)),
-      chat.map((n) => new Postponed(n)),
-      chat.map((n) => new Partly(n)),
-      fc.constant(new Kill()),
-      fc.constant(new TimePasses()),
-      fc.tuple(chat, fc.constantFrom('retry', 'discard', 'resolve')).map(([n, does]) => new Person(n, does)),
-    ],
-    { maxCommands: 60, size: 'max' },
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.constantFrom<Policy>('hold', 'resend'), step, async (policy, steps) => {
-      const model: Model = {
-        policy,
-        chats: Array.from({ length: CHATS }, () => ({
-          queue: [],
-          messages: [],
-          waits: false,
-          inFlight: false,
-          notes: [],
-          statuses: [],
-        })),
-      };
-      const world = await World.begin(policy);
-      try {
-        await fc.asyncModelRun(() => ({ model, real: world }), steps);
-        await drain(model, world);
-      } finally {
-        await world.replica.dies();
-      }
-    }),
-    // Some 0.5 s a run. The limit is for finding the shortest counterexample.
-    { numRuns: 30, interruptAfterTimeLimit: 45_000 },
-  );
-});
+it(
+  'does with every message what the machine does, whatever happens',
+  { timeout: Math.max(90_000, 2 * runs(45_000)) },
+  async () => {
+    const chat = fc.nat(CHATS - 1);
+    const step = fc.commands(
+      [
+        fc.tuple(chat, fc.boolean()).map(([n, twice]) => new Receive(n, twice)),
+        fc.tuple(chat, fc.boolean()).map(([n, twice]) => new Receive(n, twice)),
+        fc.constant(new Begin()),
+        fc.constant(new Begin()),
+        fc.tuple(chat, fc.boolean()).map(([n, paced]) => new Delivered(n, paced)),
+        fc.tuple(chat, fc.boolean()).map(([n, paced]) => new Delivered(n, paced)),
+        chat.map((n) => new Refused(n)),
+        chat.map((n) => new NotSent(n)),
+        chat.map((n) => new Unknown(n)),
+        chat.map((n) => new Postponed(n)),
+        chat.map((n) => new Partly(n)),
+        fc.constant(new Kill()),
+        fc.constant(new TimePasses()),
+        fc.tuple(chat, fc.constantFrom('retry', 'discard', 'resolve')).map(([n, does]) => new Person(n, does)),
+      ],
+      { maxCommands: 60, size: 'max' },
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom<Policy>('hold', 'resend'), step, async (policy, steps) => {
+        const model: Model = {
+          policy,
+          chats: Array.from({ length: CHATS }, () => ({
+            queue: [],
+            messages: [],
+            waits: false,
+            inFlight: false,
+            notes: [],
+            statuses: [],
+          })),
+        };
+        const world = await World.begin(policy);
+        try {
+          await fc.asyncModelRun(() => ({ model, real: world }), steps);
+          await drain(model, world);
+        } finally {
+          await world.replica.dies();
+        }
+      }),
+      // Some 0.5 s a run. The limit is for finding the shortest counterexample.
+      { numRuns: runs(10), interruptAfterTimeLimit: runs(45_000) },
+    );
+  },
+);

@@ -6,6 +6,7 @@ import type { MediaKind } from '../../src/telegram/outbound/media-kind.js';
 import { planMessage } from '../../src/telegram/outbound/message-plan.js';
 import { toEntities, withoutEntities } from '../../src/telegram/markup/telegram-markup.js';
 import { checkLink, LinkFault } from '../support/telegram-simulator/link.check.js';
+import { runs } from '../support/random-runs.js';
 import {
   formatCaption,
   formatText,
@@ -13,7 +14,7 @@ import {
   type FormattedText,
 } from '../support/telegram-simulator/message.entities.js';
 
-const TEXTS = 20_000;
+const TEXTS = runs(2_000);
 
 const from = (...values: string[]) => fc.constantFrom(...values);
 const url = fc.oneof(

@@ -77,13 +77,14 @@ it('takes a wrong password, silence and an end without a word for the same', asy
 });
 
 it('leaves a proxy that failed for a while, unless all did', async () => {
-  const routes = new TelegramRoutes([http.url, socks.url], LIMITS);
+  const limits = { restMs: 3_000, connectMs: 3_000 };
+  const routes = new TelegramRoutes([http.url, socks.url], limits);
   await http.die();
   await ask(routes);
   await http.live();
   await ask(routes);
   expect(http.tunnels).toHaveLength(0);
-  await new Promise((resolve) => setTimeout(resolve, LIMITS.restMs));
+  await new Promise((resolve) => setTimeout(resolve, limits.restMs));
   await ask(routes);
   expect(http.tunnels).toHaveLength(1);
   await Promise.all([http.die(), socks.die()]);

@@ -20,6 +20,9 @@ declare module 'vitest' {
   }
 }
 
+/** Projects whose files need no PostgreSQL. */
+const WITHOUT = new Set(['unit', 'pages']);
+
 const PREFIX = 'telegram-openlines-test-';
 
 /**
@@ -27,7 +30,8 @@ const PREFIX = 'telegram-openlines-test-';
  * database to clone. With TEST_POOLED=1 tests and programs reach their databases through a PgBouncer. Nothing of it is
  * left at the end.
  */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
+  if (project.vitest.projects.every(({ name }) => WITHOUT.has(name))) return undefined;
   await sweep();
   const dataDir = await mkdtemp(path.join(tmpdir(), `${PREFIX}${process.pid}-`));
   let embedded: EmbeddedPostgres | undefined;

@@ -184,9 +184,9 @@ describe('hostile texts', () => {
     '[icon=a title=" ',
   ])('20,000 characters of %j are read, written and cut quickly', (unit) => {
     const text = unit.repeat(BITRIX_TEXT_LIMIT / unit.length);
-    const started = performance.now();
+    const started = process.cpuUsage();
     splitForBitrix(fromBBCode(text));
     toBBCode(plain(text));
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(2_000);
   });
 });

@@ -18,9 +18,9 @@ describe('a page in place of an answer', () => {
   });
 
   it('is read in no time, whatever it holds', () => {
-    const began = performance.now();
+    const began = process.cpuUsage();
     expect(read({ body: '<title'.repeat(200_000) }).title).toBeNull();
-    expect(performance.now() - began).toBeLessThan(1_000);
+    expect(process.cpuUsage(began).user / 1000).toBeLessThan(1_000);
   });
 
   it.each([

@@ -118,11 +118,11 @@ describe('parseVCard', () => {
   });
 
   it('takes time in proportion to the length', () => {
-    const started = performance.now();
+    const started = process.cpuUsage();
     for (const long of ['=\n', '\\', ';"', '":', ' \n ', 'TEL:1\n', ';a=', 'a.']) {
       parseVCard(`BEGIN:VCARD\nORG;ENCODING=QUOTED-PRINTABLE:${long.repeat(20_000)}`);
       parseVCard(`TEL;${long.repeat(20_000)}`);
     }
-    expect(performance.now() - started).toBeLessThan(8_000);
+    expect(process.cpuUsage(started).user / 1000).toBeLessThan(8_000);
   });
 });

@@ -146,7 +146,6 @@ describe('webhook delivery', () => {
     await eventually(() => hook.texts).toEqual(['first', 'first', 'first', 'first', 'second']);
     const at = hook.received.map((received) => received.at);
     const gaps = at.slice(1).map((time, index) => time - at[index]!);
-    expect(gaps[0]).toBeLessThan(gaps[1]!);
     expect(gaps[1]).toBeGreaterThanOrEqual(95);
     expect(gaps[2]).toBeGreaterThanOrEqual(195);
     expect(bot.webhookInfo.last_error_message).toBe('Wrong response from the webhook: 500 Internal Server Error');

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { AuditRepository } from '../accounts/audit.repository.js';
-import { DatabaseService } from '../postgres/database.service.js';
-import { HistoryRepository } from './history.repository.js';
-import type { MessageFilter, MessagePlace } from './message-filter.js';
-import { MessageCountsRepository } from './message-counts.repository.js';
-import { MessageWordsRepository } from './message-words.repository.js';
-import { OverviewRepository } from './overview.repository.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { AuditRepository } from '../../src/storage/accounts/audit.repository.js';
+import { DatabaseService } from '../../src/storage/postgres/database.service.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import type { MessageFilter, MessagePlace } from '../../src/storage/history/message-filter.js';
+import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
+import { MessageWordsRepository } from '../../src/storage/history/message-words.repository.js';
+import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
 
 let database: TestDatabase;
 let db: DatabaseService;
