@@ -6,8 +6,10 @@ import { languageOf } from '../../common/language.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { CLIENT_MESSAGE_REFUSED, type DeliveryResult, type LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
+import type { StatusLane } from '../../storage/work/delivery-reports.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { WELCOME } from '../../storage/intake/welcome.js';
+import { groupStatuses } from './call-plan.js';
 import { ClientFiles } from './client-files.js';
 import {
   chatOf,
@@ -33,12 +35,13 @@ import {
   undeliveredNote,
   welcomeNote,
 } from './operator-notes.js';
-import { RefusedCalls } from './refused-calls.js';
+import { type CarriedLane, RefusedCalls } from './refused-calls.js';
 import { nextRun } from './service-lines.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
 const SEND = 'imconnector.send.messages';
+const REPORT = 'imconnector.send.status.delivery';
 /**
  * A request whose end nobody saw is done after so long, milliseconds: sends take 0.3 to 3 s, ten times that when the
  * portal is in trouble. (It ends them at 60 s, but a client's words should not wait so long for what hardly ever is.)
@@ -246,25 +249,46 @@ export class PortalSender {
     return settled;
   }
 
-  /** Reports operators' messages of these lanes (one line) as delivered. */
-  reportStatus(portal: PortalRecord, lanes: ClaimedLane[], caller: Caller, permit = true): Promise<LaneResult[]> {
+  /** Reports operators' messages of these lanes as delivered, in one request: of several lines as a batch. */
+  reportStatus<Lane extends StatusLane>(
+    portal: PortalRecord,
+    lanes: Lane[],
+    caller: Caller,
+    permit = true,
+  ): Promise<LaneResult[]> {
     return this.refused.settle(portal, lanes, (part, free) => this.report(portal, part, caller, free), permit);
   }
 
-  private async report(
+  private async report<Lane extends StatusLane>(
     portal: PortalRecord,
-    lanes: ClaimedLane[],
+    lanes: Lane[],
     caller: Caller,
     permit: boolean,
   ): Promise<LaneResult[]> {
-    const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
-    await this.rest.call(
-      portal.id,
-      'imconnector.send.status.delivery',
-      { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
-      { permit, lease: caller.lease },
-    );
-    return lanes.map(done);
+    const groups = groupStatuses(lanes);
+    const commands = groups.map((group) => ({
+      method: REPORT,
+      params: {
+        CONNECTOR: portal.connectorId,
+        LINE: lineOf(group[0]!),
+        MESSAGES: group.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery))),
+      },
+    }));
+    const options = { permit, lease: caller.lease };
+    if (commands.length === 1) {
+      await this.rest.call(portal.id, REPORT, commands[0]!.params, options);
+      return lanes.map(done);
+    }
+    const keyed = Object.fromEntries(commands.map((command, index) => [`c${index}`, command]));
+    const { results } = await this.rest.callBatch(portal.id, keyed, options);
+    const settled = new Map<Lane, LaneResult>();
+    for (const [index, group] of groups.entries()) {
+      const outcome = results[`c${index}`]!;
+      const again = (part: Lane[], free: boolean) => this.report(portal, part, caller, free);
+      const made = outcome.ok ? group.map(done) : await this.refused.settleFailed(portal, group, again, outcome.error);
+      for (const [place, lane] of group.entries()) settled.set(lane, made[place]!);
+    }
+    return lanes.map((lane) => settled.get(lane)!);
   }
 
   /** After an unknown outcome the dialog is read first: what stands there is not sent again. */
@@ -396,7 +420,7 @@ function withoutPicture(detail: string): UpstreamError {
 }
 
 /** Nothing is left to do for it. */
-export function done(lane: ClaimedLane): LaneResult {
+export function done(lane: CarriedLane): LaneResult {
   return { deliveries: lane.deliveries.map(({ seq }) => ({ seq, delivered: true as const })) };
 }
 
@@ -425,7 +449,7 @@ function observe({ timing }: Caller, time: RestTime | undefined, messages: numbe
 }
 
 /** A bot that was taken off its line has nowhere to send: the message waits for the next line. */
-function lineOf(lane: ClaimedLane): number {
+function lineOf(lane: CarriedLane): number {
   if (lane.chat.lineId === null) {
     throw new UpstreamError({
       network: 'bitrix24',
@@ -439,7 +463,7 @@ function lineOf(lane: ClaimedLane): number {
   return Number(lane.chat.lineId);
 }
 
-function statusOf(lane: ClaimedLane, { message }: ClaimedDelivery): Record<string, unknown> {
+function statusOf(lane: StatusLane, { message }: StatusLane['deliveries'][number]): Record<string, unknown> {
   return {
     im: {
       chat_id: numeric(message.bitrixChatId ?? lane.chat.bitrixChatId),
