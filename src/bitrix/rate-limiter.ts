@@ -8,6 +8,8 @@ const MARGIN = 2;
 
 /** Requests that must be left in the bucket after one is made that can wait: everything else goes first. */
 const SPARE_REQUESTS = 19;
+/** The same for the ticks of deliveries, which wait for words only. */
+const SPARE_FOR_WORDS = 9;
 
 /** From this rate on (a box without limits, tests) counting would cost more than it protects. */
 const UNLIMITED_PER_SECOND = 1_000;
@@ -22,8 +24,8 @@ export class RateLimiter {
   private readonly bucket: Bucket;
   private readonly capacityMs: number;
   private readonly unlimited: boolean;
-  /** {@link SPARE_REQUESTS}, or half of a bucket that is small. */
-  private readonly spare: number;
+  /** What may be left in the bucket at most: half of one that is small. */
+  private readonly half: number;
 
   constructor(
     private readonly limits: RestLimitsRepository,
@@ -32,7 +34,7 @@ export class RateLimiter {
     const intervalMs = 1000 / environment.B24_REQUESTS_PER_SECOND;
     this.unlimited = environment.B24_REQUESTS_PER_SECOND >= UNLIMITED_PER_SECOND;
     this.bucket = { intervalMs, toleranceMs: Math.max(1, environment.B24_BURST - MARGIN) * intervalMs };
-    this.spare = Math.min(SPARE_REQUESTS, Math.floor(this.bucket.toleranceMs / intervalMs / 2));
+    this.half = Math.floor(this.bucket.toleranceMs / intervalMs / 2);
     this.capacityMs = environment.B24_BURST * intervalMs;
   }
 
@@ -47,8 +49,18 @@ export class RateLimiter {
   }
 
   /** Takes one permit where so many are left that nothing else has to wait for it; true: it was taken. */
-  async takeSpare(portalId: bigint): Promise<boolean> {
-    return this.unlimited || (await this.limits.takeFree(portalId, 1, this.bucket, this.spare)) > 0;
+  takeSpare(portalId: bigint): Promise<boolean> {
+    return this.takeBehind(portalId, SPARE_REQUESTS);
+  }
+
+  /** The same for a request that only the words of clients go before. */
+  takeBehindWords(portalId: bigint): Promise<boolean> {
+    return this.takeBehind(portalId, SPARE_FOR_WORDS);
+  }
+
+  private async takeBehind(portalId: bigint, others: number): Promise<boolean> {
+    if (this.unlimited) return true;
+    return (await this.limits.takeFree(portalId, 1, this.bucket, Math.min(others, this.half))) > 0;
   }
 
   /** The same, waiting for it for so many milliseconds at most. */

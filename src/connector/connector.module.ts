@@ -13,6 +13,7 @@ import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/accounts/portals.repository.js';
 import { ClientFiles } from './dialogs/client-files.js';
 import { DialogReportSender } from './dialogs/dialog-report.sender.js';
+import { DeliveryReportsService } from './dialogs/delivery-reports.service.js';
 import { DialogReportsService } from './dialogs/dialog-reports.service.js';
 import { DialogReader } from './dialogs/dialog.reader.js';
 import { DialogTitles } from './dialogs/dialog-titles.service.js';
@@ -53,6 +54,7 @@ import { SettingsService } from './settings/settings.service.js';
   providers: [
     EventsService,
     DialogReportSender,
+    DeliveryReportsService,
     DialogReportsService,
     FramesService,
     IdentityService,

@@ -17,6 +17,7 @@ export class LaneSettlements {
   private readonly commits = new GroupCommit<EndpointSettlements>(async (settlements) => {
     const endpoints = await this.lanes.settle(settlements, this.instance);
     if (endpoints.length > 0) this.events.emit('work', endpoints);
+    if (settlements.some(({ lanes: settled }) => settled.some(bringsReports))) this.events.emit('reports');
   }, LANES_PER_COMMIT);
 
   constructor(
@@ -48,4 +49,8 @@ export class LaneSettlements {
       }
     }
   }
+}
+
+function bringsReports({ deliveries }: LaneSettlement): boolean {
+  return deliveries.some(({ reportDelivery }) => reportDelivery);
 }

@@ -7,6 +7,8 @@ interface Events {
   accepted: [{ direction: Direction; count: number; duplicates: number }];
   /** A send was settled. */
   settled: [{ network: 'telegram' | 'bitrix24'; kind: string; outcome: string; ms: number }];
+  /** Answers reached clients: portals are to be told (a hint, as for `work`). */
+  reports: [];
   /** These endpoints have work that was not there before (a hint: the slow look at the tables is the truth). */
   work: [string[]];
   /** Something about this endpoint changed (installed again, line moved, mode changed): look at it anew. */

@@ -13,6 +13,7 @@ import { BotsRepository } from './accounts/bots.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
 import { ClientErasureRepository } from './erasure/client-erasure.repository.js';
+import { DeliveryReportsRepository } from './work/delivery-reports.repository.js';
 import { DialogReportsRepository } from './work/dialog-reports.repository.js';
 import { EndpointsRepository } from './work/endpoints.repository.js';
 import { ErasuresRepository } from './erasure/erasures.repository.js';
@@ -51,6 +52,7 @@ const REPOSITORIES: Provider[] = [
   ChatsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,
+  DeliveryReportsRepository,
   DialogReportsRepository,
   EndpointsRepository,
   ErasuresRepository,

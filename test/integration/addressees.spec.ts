@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { DeliveryReportsRepository } from '../../src/storage/work/delivery-reports.repository.js';
 import { DialogReportsRepository } from '../../src/storage/work/dialog-reports.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
@@ -225,7 +226,7 @@ describe('a report that no lane leads to', () => {
     expect(await rows(`SELECT count(*)::int FROM dialog_reports`)).toEqual([{ count: 0 }]);
   });
 
-  it('takes over notes and delivery reports that wait on the lanes of a bot that moves', async () => {
+  it('takes over delivery reports that the version before left on the lanes of a bot that moves', async () => {
     await hears(1, 1, 10);
     await writes(1, 10);
     const [{ id, chat_id }] = (await rows(`SELECT id, chat_id FROM messages WHERE bitrix_message_id = '1'`)) as [
@@ -245,11 +246,8 @@ describe('a report that no lane leads to', () => {
       { kind: 'status', line: '7', its: true },
     ]);
     expect(await rows(`SELECT pending FROM lanes WHERE id = 99`)).toEqual([{ pending: 0 }]);
-    const [claimed] = await reports.claim(10, []);
-    expect(claimed).toMatchObject({
-      clientKnown: true,
-      lane: { channel: 'status', chat: { externalId: 'tg:10', lineId: '7' } },
-    });
+    const [due] = await new DeliveryReportsRepository(storage.db).due([{ portalId: PORTAL, from: null }], 10);
+    expect(due!.reports).toMatchObject([{ chat: { externalId: 'tg:10', lineId: '7', bitrixChatId: '1760' } }]);
   });
 
   it('tells each dialog once that its bot was removed with what waited', async () => {

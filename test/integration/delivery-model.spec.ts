@@ -293,7 +293,7 @@ class World {
   /** Everything that is kept about a chat, in the words of the machine. */
   async kept(chat: number) {
     const { id } = this.chats[chat]!;
-    const [messages, lane, queue, followUps] = await Promise.all([
+    const [messages, lane, queue, notes, statuses] = await Promise.all([
       db.query(
         `SELECT id, state::text, attempts AS sends, delivered_at IS NOT NULL AS arrived,
                 ARRAY(SELECT outcome FROM attempts a WHERE a.message_id = m.id ORDER BY a.id) AS attempts,
@@ -312,19 +312,23 @@ class World {
           WHERE l.chat_id = $1 AND l.channel = 'outbound' ORDER BY d.seq`,
         [id],
       ),
-      db.query<{ id: bigint; kind: string }>(
-        `SELECT d.message_id AS id, d.kind FROM deliveries d JOIN lanes l ON l.id = d.lane_id
+      db.query<{ id: bigint }>(
+        `SELECT d.message_id AS id FROM deliveries d JOIN lanes l ON l.id = d.lane_id
           WHERE l.chat_id = $1 AND l.channel <> 'outbound' ORDER BY d.seq`,
         [id],
       ),
+      db.query<{ id: bigint }>(
+        `SELECT r.message_id AS id FROM dialog_reports r JOIN messages m ON m.id = r.message_id
+          WHERE m.chat_id = $1 AND r.kind = 'status' ORDER BY r.id`,
+        [id],
+      ),
     ]);
-    const ofKind = (kind: string) => followUps.rows.filter((work) => work.kind === kind).map((work) => work.id);
     return {
       messages: messages.rows,
       lane: lane.rows[0] ?? { pending: 0, busy: false, waits: false },
       queue: queue.rows,
-      notes: ofKind('note'),
-      statuses: ofKind('status'),
+      notes: notes.rows.map((work) => work.id),
+      statuses: statuses.rows.map((work) => work.id),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { DeliveryReportsRepository } from '../../src/storage/work/delivery-reports.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
@@ -97,10 +98,9 @@ describe('lanes', () => {
     await settle(bot, await lanes.claim(bot, 1, 1), { outcome: 'retry', code: '429', telegramMessageIds: [71n] });
     const again = await lanes.claim(bot, 1, 1);
     expect(again[0]!.deliveries[0]!.message.telegramMessageIds).toEqual([71n]);
-    const work = await settle(bot, again, { telegramMessageIds: [71n, 72n], reportDelivery: true });
-    expect(work).toEqual(['portal:1']);
-    const status = (await lanes.claim(portal, 10, 1)).find(({ channel }) => channel === 'status')!;
-    expect(status.deliveries[0]!.message.telegramMessageIds).toEqual([71n, 72n]);
+    await settle(bot, again, { telegramMessageIds: [71n, 72n], reportDelivery: true });
+    const [due] = await new DeliveryReportsRepository(storage.db).due([{ portalId: 1n, from: null }], 10);
+    expect(due!.reports.map(({ deliveries }) => deliveries[0]!.message.telegramMessageIds)).toEqual([[71n, 72n]]);
     expect(await rows(`SELECT number, outcome, code FROM attempts ORDER BY id`)).toEqual([
       { number: 1, outcome: 'retry', code: '429' },
       { number: 2, outcome: 'delivered', code: null },

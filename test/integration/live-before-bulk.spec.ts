@@ -10,6 +10,7 @@ import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { appendDeliveries } from '../../src/storage/work/outbox.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import type { Settlement } from '../../src/storage/work/settlement.js';
 import { createTestStorage, endHolds, operatorMessage, update } from '../support/storage.js';
@@ -120,12 +121,25 @@ describe('a claim', () => {
     expect(texts(await lanes.claim(bot, 1, 1))).toEqual(['answer']);
   });
 
-  it('takes a client’s words before the ticks of deliveries, however long those wait', async () => {
+  it('takes a client’s words before ticks that the version before left in lanes, however long those wait', async () => {
     const portal = (await new EndpointsRepository(storage.db).heartbeat('me')).find((l) => l.endpoint === 'portal:1')!;
     await lanes.claim(portal, 50, 1);
     for (const chat of CHATS.slice(0, 3)) await answer(chat, 'answer');
     const claimed = await lanes.claim(bot, 3, 1);
-    await delivered(claimed, { reportDelivery: true });
+    await delivered(claimed);
+    const { endpoint } = portal;
+    await storage.db.transaction((connection) =>
+      appendDeliveries(
+        connection,
+        claimed.map(({ chat, deliveries }) => ({
+          chatId: chat.id,
+          channel: 'status',
+          endpoint,
+          messageId: deliveries[0]!.message.id,
+          kind: 'status',
+        })),
+      ),
+    );
     await waitsSince(3_600);
     await intake.acceptClientUpdates([update(900, 99, 'words')]);
     expect(texts(await lanes.claim(portal, 1, 1))).toEqual(['words']);

@@ -97,6 +97,7 @@ describe('agreement with prisma migrate deploy', () => {
       expect(additions.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
         'constraint lanes lanes_pending_not_negative',
         'index chat_links chat_links_untitled',
+        'index dialog_reports dialog_reports_notes',
         'index lanes lanes_busy',
         'index lanes lanes_due',
         'index message_words message_words_words',

@@ -1,8 +1,9 @@
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
+import type { StatusLane } from '../../storage/work/delivery-reports.repository.js';
 import { isLine } from './service-lines.js';
 
 /** Commands that one batch may hold (apidocs.bitrix24.com, "batch"). */
-const COMMANDS_PER_BATCH = 50;
+export const COMMANDS_PER_BATCH = 50;
 /** Characters of all texts of a batch: percent-encoded Cyrillic grows sixfold, and PHP takes some megabytes. */
 const CHARACTERS_PER_BATCH = 300_000;
 /** Deliveries that one status call reports. */
@@ -26,7 +27,7 @@ export type PlannedCall =
 export function planCalls(lanes: ClaimedLane[], requests: number): PlannedCall[] {
   const statuses = lanes.filter(isStatus);
   const words = lanes.filter((lane) => !isStatus(lane));
-  const statusCalls = planStatuses(statuses);
+  const statusCalls = groupStatuses(statuses).map((members): PlannedCall => ({ kind: 'status', lanes: members }));
   const alone = words.filter((lane) => !isBatchable(lane));
   const together = words.filter(isBatchable);
   const left = Math.max(1, requests - alone.length);
@@ -56,10 +57,11 @@ function planBatches(lanes: ClaimedLane[], requests: number): PlannedCall[] {
   );
 }
 
-function planStatuses(lanes: ClaimedLane[]): PlannedCall[] {
-  const lines = new Map<string, ClaimedLane[][]>();
+/** What one call reports: statuses of one line. */
+export function groupStatuses<Lane extends StatusLane>(lanes: Lane[]): Lane[][] {
+  const lines = new Map<string | null, Lane[][]>();
   for (const lane of lanes) {
-    const key = `${lane.channel}/${lane.chat.lineId}`;
+    const key = lane.chat.lineId;
     const calls = lines.get(key) ?? [];
     const last = calls.at(-1);
     const size = last?.reduce((sum, member) => sum + member.deliveries.length, 0) ?? STATUSES_PER_CALL;
@@ -67,7 +69,7 @@ function planStatuses(lanes: ClaimedLane[]): PlannedCall[] {
     else calls.push([lane]);
     lines.set(key, calls);
   }
-  return [...lines.values()].flat().map((members): PlannedCall => ({ kind: 'status', lanes: members }));
+  return [...lines.values()].flat();
 }
 
 function isStatus(lane: ClaimedLane): boolean {

@@ -9,10 +9,10 @@ import { OperatorNotes } from './operator-notes.js';
 import { type Caller, PortalSender } from './portal.sender.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
-/** A report is claimed by its row, not by a lease of its portal. */
+/** A note is claimed by its row, not by a lease of its portal. */
 const NOBODYS: Caller = { timing: () => undefined };
 
-/** Brings one report into the dialog that it names. */
+/** Brings one note into the dialog that it names. */
 @Injectable()
 export class DialogReportSender {
   constructor(
@@ -27,9 +27,7 @@ export class DialogReportSender {
    * brings (imconnector, `updateUser`). Throws the portal's last UpstreamError.
    */
   async send(portal: PortalRecord, report: ClaimedReport): Promise<void> {
-    const { lane, delivery, clientKnown } = report;
-    if (delivery.kind === 'status')
-      return assertDelivered((await this.sender.reportStatus(portal, [lane], NOBODYS, false))[0]!);
+    const { lane, clientKnown } = report;
     const refusal = await this.addToChat(portal, report);
     if (refusal === null) return;
     if (!clientKnown || lane.chat.lineId === null) throw refusal;
@@ -57,5 +55,5 @@ function notAllowed(): UpstreamError {
 function assertDelivered({ deliveries }: LaneResult): void {
   const [result] = deliveries;
   if (result && 'error' in result) throw result.error;
-  if (!result?.delivered) throw bitrixProblem('WAITS', 'The report was not sent yet.');
+  if (!result?.delivered) throw bitrixProblem('WAITS', 'The note was not sent yet.');
 }

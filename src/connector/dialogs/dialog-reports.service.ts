@@ -25,8 +25,8 @@ const DRAIN_MS = 2_000;
 const LIFETIME_MS = 24 * 3_600_000;
 
 /**
- * Tells portals what no lane leads to: notes and delivery reports in dialogs of lines that a bot left, and of messages
- * whose chat nobody knows. Every replica may do it; each portal's wait only for one another.
+ * Brings notes where no lane leads to: into dialogs of lines that a bot left, and of messages whose chat nobody knows.
+ * Every replica may do it; each portal's wait only for one another.
  */
 @Injectable()
 export class DialogReportsService implements OnApplicationBootstrap, BeforeApplicationShutdown {

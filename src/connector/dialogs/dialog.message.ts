@@ -94,7 +94,10 @@ export function noteIdOf(chat: Chat, { message, seq }: ClaimedDelivery): string 
 }
 
 /** All ids under which Telegram knows an operator's message. */
-export function externalIdsOf(chat: Chat, message: ClaimedDelivery['message']): string[] {
+export function externalIdsOf(
+  chat: Pick<Chat, 'externalId'>,
+  message: Pick<ClaimedDelivery['message'], 'telegramMessageIds'>,
+): string[] {
   return message.telegramMessageIds.map((id) => makeReportedId(chat.externalId, id));
 }
 

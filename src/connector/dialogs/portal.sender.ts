@@ -5,7 +5,9 @@ import type { Fence } from '../../common/http-exchange.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
+import type { StatusLane } from '../../storage/work/delivery-reports.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { groupStatuses } from './call-plan.js';
 import { externalIdsOf, lineOf } from './dialog.message.js';
 import { done, untried } from './lane-results.js';
 import { type Prepared, PreparedMessages } from './prepared-messages.js';
@@ -16,6 +18,7 @@ import { nextRun } from './service-lines.js';
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
 const SEND = 'imconnector.send.messages';
+const REPORT = 'imconnector.send.status.delivery';
 
 /** On whose behalf calls are made. */
 export interface Caller {
@@ -178,25 +181,46 @@ export class PortalSender {
     return settled;
   }
 
-  /** Reports operators' messages of these lanes (one line) as delivered. */
-  reportStatus(portal: PortalRecord, lanes: ClaimedLane[], caller: Caller, permit = true): Promise<LaneResult[]> {
+  /** Reports operators' messages of these lanes as delivered, in one request: of several lines as a batch. */
+  reportStatus<Lane extends StatusLane>(
+    portal: PortalRecord,
+    lanes: Lane[],
+    caller: Caller,
+    permit = true,
+  ): Promise<LaneResult[]> {
     return this.refused.settle(portal, lanes, (part, free) => this.report(portal, part, caller, free), permit);
   }
 
-  private async report(
+  private async report<Lane extends StatusLane>(
     portal: PortalRecord,
-    lanes: ClaimedLane[],
+    lanes: Lane[],
     caller: Caller,
     permit: boolean,
   ): Promise<LaneResult[]> {
-    const MESSAGES = lanes.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery)));
-    await this.rest.call(
-      portal.id,
-      'imconnector.send.status.delivery',
-      { CONNECTOR: portal.connectorId, LINE: lineOf(lanes[0]!), MESSAGES },
-      { permit, lease: caller.lease },
-    );
-    return lanes.map(done);
+    const groups = groupStatuses(lanes);
+    const commands = groups.map((group) => ({
+      method: REPORT,
+      params: {
+        CONNECTOR: portal.connectorId,
+        LINE: lineOf(group[0]!),
+        MESSAGES: group.flatMap((lane) => lane.deliveries.map((delivery) => statusOf(lane, delivery))),
+      },
+    }));
+    const options = { permit, lease: caller.lease };
+    if (commands.length === 1) {
+      await this.rest.call(portal.id, REPORT, commands[0]!.params, options);
+      return lanes.map(done);
+    }
+    const keyed = Object.fromEntries(commands.map((command, index) => [`c${index}`, command]));
+    const { results } = await this.rest.callBatch(portal.id, keyed, options);
+    const settled = new Map<Lane, LaneResult>();
+    for (const [index, group] of groups.entries()) {
+      const outcome = results[`c${index}`]!;
+      const again = (part: Lane[], free: boolean) => this.report(portal, part, caller, free);
+      const made = outcome.ok ? group.map(done) : await this.refused.settleFailed(portal, group, again, outcome.error);
+      for (const [place, lane] of group.entries()) settled.set(lane, made[place]!);
+    }
+    return lanes.map((lane) => settled.get(lane)!);
   }
 
   private params(portal: PortalRecord, lane: ClaimedLane, elements: unknown[]): Record<string, unknown> {
@@ -208,7 +232,7 @@ function observe({ timing }: Caller, time: RestTime | undefined, messages: numbe
   if (time?.duration !== undefined && messages > 0) timing(time.duration, messages);
 }
 
-function statusOf(lane: ClaimedLane, { message }: ClaimedDelivery): Record<string, unknown> {
+function statusOf(lane: StatusLane, { message }: StatusLane['deliveries'][number]): Record<string, unknown> {
   return {
     im: {
       chat_id: numeric(message.bitrixChatId ?? lane.chat.bitrixChatId),

@@ -8,10 +8,17 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 import { failed, untried } from './lane-results.js';
 import { partsOf } from './refused-call.plan.js';
 
+/** What a request carries of one chat. */
+export interface CarriedLane {
+  id: bigint;
+  chat: Pick<ClaimedLane['chat'], 'lineId'>;
+  deliveries: Pick<ClaimedDelivery, 'seq' | 'kind'>[];
+}
+
 /**
  * Makes one request for these lanes; one result each. Throws UpstreamError when the request as a whole had no success.
  */
-export type Attempt = (lanes: ClaimedLane[], permit: boolean) => Promise<LaneResult[]>;
+export type Attempt<Lane extends CarriedLane> = (lanes: Lane[], permit: boolean) => Promise<LaneResult[]>;
 
 /**
  * Requests that one refused request may cost at most. Two culprits among fifty messages take 24; what is left over then
@@ -28,9 +35,9 @@ const VERDICT_MS = 5_000;
 /** Messages of which is remembered how often they were refused; those of long ago are forgotten first. */
 const MOST_REMEMBERED = 1_000;
 
-interface Item {
-  lane: ClaimedLane;
-  delivery: ClaimedDelivery;
+interface Item<Lane extends CarriedLane> {
+  lane: Lane;
+  delivery: Lane['deliveries'][number];
 }
 
 /** What is known of a lane while a request that it shared is taken apart. */
@@ -54,7 +61,12 @@ export class RefusedCalls {
   constructor(private readonly rest: RestClient) {}
 
   /** Makes the attempt and settles every lane, whatever the network says; only what is not its doing is thrown. */
-  async settle(portal: PortalRecord, lanes: ClaimedLane[], attempt: Attempt, permit: boolean): Promise<LaneResult[]> {
+  async settle<Lane extends CarriedLane>(
+    portal: PortalRecord,
+    lanes: Lane[],
+    attempt: Attempt<Lane>,
+    permit: boolean,
+  ): Promise<LaneResult[]> {
     try {
       return await attempt(lanes, permit);
     } catch (error) {
@@ -64,10 +76,10 @@ export class RefusedCalls {
   }
 
   /** The same once the attempt has failed. */
-  async settleFailed(
+  async settleFailed<Lane extends CarriedLane>(
     portal: PortalRecord,
-    lanes: ClaimedLane[],
-    attempt: Attempt,
+    lanes: Lane[],
+    attempt: Attempt<Lane>,
     error: UpstreamError,
   ): Promise<LaneResult[]> {
     if (error.kind !== 'refused') return lanes.map((lane) => failed(lane, error));
@@ -76,13 +88,17 @@ export class RefusedCalls {
     return [failed(first!, await this.judge(portal, first!, error))];
   }
 
-  private async takeApart(portal: PortalRecord, lanes: ClaimedLane[], attempt: Attempt): Promise<LaneResult[]> {
+  private async takeApart<Lane extends CarriedLane>(
+    portal: PortalRecord,
+    lanes: Lane[],
+    attempt: Attempt<Lane>,
+  ): Promise<LaneResult[]> {
     const outcomes = new Map<bigint, Outcome>(lanes.map(({ id }) => [id, { deliveries: [] }]));
-    const items = lanes.flatMap((lane) => lane.deliveries.map((delivery): Item => ({ lane, delivery })));
+    const items = lanes.flatMap((lane) => lane.deliveries.map((delivery): Item<Lane> => ({ lane, delivery })));
     const parts = partsOf(items, MOST_REQUESTS);
     let next = parts.next();
     while (!next.done) {
-      const open: Item[] = [];
+      const open: Item<Lane>[] = [];
       for (const item of next.value) {
         const outcome = outcomes.get(item.lane.id)!;
         if (outcome.stopped) outcome.deliveries.push(unsent(item, outcome.stopped));
@@ -100,10 +116,10 @@ export class RefusedCalls {
     });
   }
 
-  private async tryPart(
+  private async tryPart<Lane extends CarriedLane>(
     portal: PortalRecord,
-    items: Item[],
-    attempt: Attempt,
+    items: Item<Lane>[],
+    attempt: Attempt<Lane>,
     outcomes: Map<bigint, Outcome>,
   ): Promise<'refused' | 'done'> {
     if (items.length === 0) return 'done';
@@ -137,14 +153,14 @@ export class RefusedCalls {
    * What the refusal of a single message means. `ERROR_CORE` is asked about: where the method fails without any message
    * too, it is the method that waits; otherwise the message is tried some times more.
    */
-  private async judge(portal: PortalRecord, lane: ClaimedLane, error: UpstreamError): Promise<UpstreamError> {
+  private async judge(portal: PortalRecord, lane: CarriedLane, error: UpstreamError): Promise<UpstreamError> {
     if (error.code.toUpperCase() !== SAYS_NOTHING) return error;
     const [delivery] = lane.deliveries;
     const method = methodOf(delivery!);
     const trouble = await this.troubleOf(portal, lane, method);
     if (trouble?.code.toUpperCase() === SAYS_NOTHING) return this.rest.holdMethod(portal.id, method, trouble);
     if (trouble && trouble.kind !== 'refused') return bitrixError('not_sent', trouble.code, trouble.detail, 'message');
-    const key = `${lane.id}:${delivery!.seq}`;
+    const key = `${method}:${lane.id}:${delivery!.seq}`;
     const before = this.refusals.get(key) ?? 0;
     this.refusals.delete(key);
     const retryAfterMs = AGAIN_MS[before];
@@ -155,7 +171,7 @@ export class RefusedCalls {
   }
 
   /** How the method ends when it is given no message: refused for that (ERROR_ARGUMENT) where it is well. */
-  private troubleOf(portal: PortalRecord, lane: ClaimedLane, method: string): Promise<UpstreamError | undefined> {
+  private troubleOf(portal: PortalRecord, lane: CarriedLane, method: string): Promise<UpstreamError | undefined> {
     const key = `${portal.id}:${method}`;
     const last = this.verdicts.get(key);
     if (last && performance.now() < last.until) return last.verdict;
@@ -174,8 +190,8 @@ export class RefusedCalls {
 }
 
 /** The lanes of these items, each with its deliveries among them. */
-function together(items: Item[]): ClaimedLane[] {
-  const lanes = new Map<bigint, ClaimedLane>();
+function together<Lane extends CarriedLane>(items: Item<Lane>[]): Lane[] {
+  const lanes = new Map<bigint, Lane>();
   for (const { lane, delivery } of items) {
     const known = lanes.get(lane.id);
     if (known) known.deliveries.push(delivery);
@@ -184,7 +200,7 @@ function together(items: Item[]): ClaimedLane[] {
   return [...lanes.values()];
 }
 
-function methodOf({ kind }: ClaimedDelivery): string {
+function methodOf({ kind }: CarriedLane['deliveries'][number]): string {
   switch (kind) {
     case 'edit':
       return 'imconnector.update.messages';
@@ -197,7 +213,7 @@ function methodOf({ kind }: ClaimedDelivery): string {
   }
 }
 
-function unsent({ delivery: { seq } }: Item, error: UpstreamError): DeliveryResult {
+function unsent<Lane extends CarriedLane>({ delivery: { seq } }: Item<Lane>, error: UpstreamError): DeliveryResult {
   return { seq, delivered: false, error };
 }
 

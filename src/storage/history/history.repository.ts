@@ -304,11 +304,15 @@ export class HistoryRepository {
         [id],
       ),
       this.db.query<WaitingRow>(
-        `SELECT d.kind, d.state, d.attempts, d.unknown_since IS NOT NULL AS unknown, d.started_at AS "startedAt",
+        `SELECT waiting.* FROM (
+         SELECT d.kind, d.state, d.attempts, d.unknown_since IS NOT NULL AS unknown, d.started_at AS "startedAt",
                 d.seq >= ${BEHIND} AND l.due_at = 'infinity' AS "waitsForClient",
                 CASE WHEN l.due_at = 'infinity' THEN d.created_at ELSE l.due_at END AS "dueAt", l.endpoint,
                 (SELECT count(*) FROM deliveries o WHERE o.lane_id = d.lane_id AND o.seq < d.seq)::int AS ahead
-           FROM deliveries d JOIN lanes l ON l.id = d.lane_id WHERE d.message_id = $1 ORDER BY d.lane_id, d.seq`,
+           FROM deliveries d JOIN lanes l ON l.id = d.lane_id WHERE d.message_id = $1 ORDER BY d.lane_id, d.seq) waiting
+         UNION ALL (
+         SELECT kind, 'queued', attempts, false, NULL, false, due_at, 'portal:' || portal_id, 0
+           FROM dialog_reports WHERE message_id = $1 ORDER BY id)`,
         [id],
       ),
     ]);

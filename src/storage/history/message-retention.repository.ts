@@ -100,7 +100,8 @@ async function eraseIdle(connection: Queryable, ids: bigint[]): Promise<number> 
   await dropWaiting(connection, locked);
   const { rowCount } = await connection.query(
     `DELETE FROM messages m
-      WHERE m.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id)`,
+      WHERE m.id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id)
+        AND NOT EXISTS (SELECT FROM dialog_reports r WHERE r.message_id = m.id AND r.kind = 'status')`,
     [locked],
   );
   return rowCount ?? 0;

@@ -201,15 +201,17 @@ export class OverviewRepository {
   }
 
   /**
-   * Cheap whatever the history: reads only lanes that have work, through their partial indexes. Without those that wait
-   * for their client's next words.
+   * Cheap whatever the history: reads only lanes that have work, through their partial indexes, and delivery reports that
+   * wait. Without those that wait for their client's next words.
    */
   async queueDepths(): Promise<QueueDepth[]> {
     const { rows } = await this.db.query<{ channel: Channel; chats: bigint; deliveries: bigint }>(
       `SELECT channel, count(*) AS chats, sum(pending)::bigint AS deliveries
          FROM (SELECT channel, pending FROM lanes WHERE pending > 0 AND busy_fence IS NULL AND due_at < 'infinity'
                UNION ALL
-               SELECT channel, pending FROM lanes WHERE busy_fence IS NOT NULL) busy
+               SELECT channel, pending FROM lanes WHERE busy_fence IS NOT NULL
+               UNION ALL
+               SELECT 'status', count(*) FROM dialog_reports WHERE kind = 'status' GROUP BY portal_id, external_chat_id) busy
         GROUP BY channel`,
     );
     return rows.map((row) => ({

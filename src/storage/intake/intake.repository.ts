@@ -10,6 +10,7 @@ import { LeaseLostError } from '../work/lease.js';
 import { lockBots } from '../work/lock-order.js';
 import { acceptChanges, acceptFound } from './operator-changes.js';
 import { acceptMessages } from './operator-messages.js';
+import { acceptPlainAnswers, ChatErasedError, isPlainAnswer } from './plain-answers.js';
 import { acceptPlain, isPlain } from './plain-updates.js';
 import { firstSeen } from './processed-events.js';
 import { noteSessions, type SessionNews } from '../work/sessions.js';
@@ -67,13 +68,31 @@ export class IntakeRepository {
   /**
    * Keeps operators' messages; those that were kept before are skipped. What nobody has begun to send goes out in the
    * order in which it was written. `suspects`: portals of which earlier messages may be missing; their answers are
-   * paused from this commit on.
+   * paused from the first commit on. Two commits may keep them, those of one dialog in one of them.
    */
-  acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
-    return this.db.transaction(async (connection) => {
-      if (suspects.length > 0) await pauseAnswers(connection, suspects);
-      return acceptMessages(connection, rows);
-    }, PATIENCE);
+  async acceptOperatorMessages(rows: OperatorMessageRow[], suspects: bigint[] = []): Promise<Intake> {
+    const intakes: Intake[] = [];
+    const keep = async <Kept extends Intake>(accept: (connection: Queryable) => Promise<Kept>): Promise<Kept> => {
+      const intake = await this.db.transaction(async (connection) => {
+        if (suspects.length > 0 && intakes.length === 0) await pauseAnswers(connection, suspects);
+        return accept(connection);
+      }, PATIENCE);
+      intakes.push(intake);
+      return intake;
+    };
+    const { plain, other } = sortAnswers(rows);
+    // These first: later ones, in the next commit, may be plain and must not overtake them.
+    if (other.length > 0) await keep((connection) => acceptMessages(connection, other));
+    if (plain.length > 0) {
+      const { elsewhere } = await keep((connection) => acceptPlainAnswers(connection, plain)).catch(
+        (error: unknown) => {
+          if (error instanceof ChatErasedError) return { elsewhere: plain };
+          throw error;
+        },
+      );
+      if (elsewhere.length > 0) await keep((connection) => acceptMessages(connection, elsewhere));
+    }
+    return sumOf(intakes);
   }
 
   /** Pauses the answers of these portals, or of all, as far as they are active; returns the portals. */
@@ -157,6 +176,14 @@ function sortBatches(batches: UpdateBatch[]): { plain: UpdateBatch[]; other: Upd
     plain: batches.filter((batch) => !isOther.has(batch)),
     other: batches.filter((batch) => isOther.has(batch)),
   };
+}
+
+/** Those that one statement can keep, and the others, with whatever else is written in the dialogs of those. */
+function sortAnswers(rows: OperatorMessageRow[]) {
+  const dialogOf = ({ portalId, externalChatId }: OperatorMessageRow) => `${portalId}/${externalChatId}`;
+  const taken = new Set(rows.filter((row) => !isPlainAnswer(row)).map(dialogOf));
+  const isAlone = (row: OperatorMessageRow) => !taken.has(dialogOf(row));
+  return { plain: rows.filter(isPlainAnswer).filter(isAlone), other: rows.filter((row) => !isAlone(row)) };
 }
 
 async function acceptBatches(connection: Queryable, batches: UpdateBatch[]): Promise<Intake & { lost: UpdateBatch[] }> {

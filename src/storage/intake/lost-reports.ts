@@ -1,30 +1,33 @@
 import type { Queryable } from '../postgres/database.service.js';
-import { portalEndpoint } from '../work/endpoint-id.js';
-import type { NewDelivery } from '../work/outbox.js';
+import { reportDelivery } from '../work/delivery-reports.js';
+import { SOON_MINUTES } from '../work/delivery-reports.repository.js';
 
 /** The portal has had time to note the report before, and is not told more often. */
-const AGAIN_MINUTES = 10;
+const AGAIN_MINUTES = 2 * SOON_MINUTES;
 
 /**
- * Delivery reports that the portal does not know of, although the client has these messages: it still shows them as
- * being sent. A report that waits, or was made a moment ago, is not doubled.
+ * Has the delivery of these messages of one portal reported once more, as far as the client has them: the portal still
+ * shows them as being sent. A report that waits, or was made a moment ago, is not doubled: one that left no attempt was
+ * made at the delivery. To be called with the portal locked.
  */
-export async function lostReports(
+export async function reportAgain(
   connection: Queryable,
   messages: { portalId: bigint; bitrixMessageId: string }[],
-): Promise<NewDelivery[]> {
-  if (messages.length === 0) return [];
-  const { rows } = await connection.query<{ id: bigint; chat_id: bigint }>(
-    `SELECT m.id, m.chat_id FROM messages m JOIN chat_links c ON c.id = m.chat_id AND c.portal_id = m.portal_id
-      WHERE m.portal_id = $1 AND m.bitrix_message_id = ANY($2::text[])
-        AND m.direction = 'outbound' AND m.state = 'delivered' AND m.deleted_at IS NULL
-        AND m.delivered_at < now() - make_interval(mins => $3)
-        AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'status')
-        AND NOT EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.kind = 'status'
-                           AND a.finished_at > now() - make_interval(mins => $3))
-      ORDER BY c.bot_id, c.external_id FOR NO KEY UPDATE OF c`,
+): Promise<void> {
+  if (messages.length === 0) return;
+  await connection.query(
+    `WITH lost AS MATERIALIZED (
+       SELECT m.* FROM messages m
+        WHERE m.portal_id = $1 AND m.bitrix_message_id = ANY($2::text[])
+          AND m.direction = 'outbound' AND m.state = 'delivered' AND m.deleted_at IS NULL
+          AND m.delivered_at < now() - make_interval(mins => $3)
+          AND NOT EXISTS (SELECT FROM dialog_reports r WHERE r.message_id = m.id AND r.kind = 'status')
+          AND NOT EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'status')
+          AND NOT EXISTS (SELECT FROM attempts a WHERE a.message_id = m.id AND a.kind = 'status'
+                             AND a.finished_at > now() - make_interval(mins => $3))
+        ORDER BY m.id FOR NO KEY UPDATE OF m
+     )
+     ${reportDelivery('lost m')}`,
     [messages[0]!.portalId, messages.map(({ bitrixMessageId }) => bitrixMessageId), AGAIN_MINUTES],
   );
-  const endpoint = portalEndpoint(messages[0]!.portalId);
-  return rows.map((row) => ({ chatId: row.chat_id, channel: 'status', endpoint, messageId: row.id, kind: 'status' }));
 }

@@ -2,8 +2,8 @@ import type { Queryable } from '../postgres/database.service.js';
 import { insertEvent } from './event-records.js';
 import { intakeOf, type Intake } from './intake.js';
 import type { OperatorChangeRow, OperatorMessageRow } from './intake.rows.js';
-import { lockChats, lockLanes } from '../work/lock-order.js';
-import { lostReports } from './lost-reports.js';
+import { lockChats, lockLanes, lockPortals } from '../work/lock-order.js';
+import { reportAgain } from './lost-reports.js';
 import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { firstSeen } from './processed-events.js';
 import { changedByOperator, reviseByFoundChanges, reviseByOperator } from './revisions.js';
@@ -28,12 +28,14 @@ export async function acceptFound(
   { messages, changes }: { messages: OperatorMessageRow[]; changes: OperatorChangeRow[] },
   asOf: Date,
 ): Promise<Intake> {
+  await lockPortals(
+    connection,
+    messages.map(({ portalId }) => portalId),
+  );
   const lockedChats = await lockPlaces(connection, changes);
-  const work = [
-    ...(await reviseByFoundChanges(connection, changes, { asOf, lockedChats })),
-    ...(await lostReports(connection, messages)),
-  ];
+  const work = await reviseByFoundChanges(connection, changes, { asOf, lockedChats });
   await appendDeliveries(connection, work);
+  await reportAgain(connection, messages);
   return intakeOf(work, 0, 0);
 }
 

@@ -150,7 +150,6 @@ async function tellWhyIgnored(connection: Queryable, ignored: OperatorMessageRow
     connection,
     rows.map(({ id, error_code: code, error_detail: detail }) => ({
       messageId: id,
-      kind: 'note',
       payload: { code, detail, about: 'message' },
     })),
   );

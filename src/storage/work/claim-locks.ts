@@ -6,10 +6,10 @@ import { LeaseLostError, type Lease } from './lease.js';
 export interface ClaimLocks {
   leases: Lease[];
   lanes: ClaimedLane[];
-  /** Chats into whose `inbound` or `status` lanes something may be appended. */
+  /** Chats into whose `inbound` lanes something may be appended. */
   notedChats: bigint[];
   /** Messages of which a portal may be told. */
-  reportedMessages: bigint[];
+  toldMessages: bigint[];
 }
 
 /**
@@ -20,7 +20,7 @@ export interface ClaimLocks {
  */
 export async function lockClaims(
   connection: Queryable,
-  { leases, lanes, notedChats, reportedMessages }: ClaimLocks,
+  { leases, lanes, notedChats, toldMessages }: ClaimLocks,
 ): Promise<ClaimedLane[]> {
   // Each count makes a step wait for the one before it.
   const { rows } = await connection.query<{ endpoint: string | null; lane_id: bigint | null; claim: bigint | null }>(
@@ -38,13 +38,13 @@ export async function lockClaims(
      ), locked AS MATERIALIZED (
        SELECT id, claim, busy_fence FROM lanes
         WHERE (SELECT count(*) FROM chats) >= 0
-          AND (id = ANY($6::bigint[]) OR (chat_id = ANY($7::bigint[]) AND channel IN ('inbound', 'status')))
+          AND (id = ANY($6::bigint[]) OR (chat_id = ANY($7::bigint[]) AND channel = 'inbound'))
         ORDER BY chat_id, channel FOR UPDATE
      )
      SELECT id AS endpoint, NULL::bigint AS lane_id, NULL::bigint AS claim FROM held
      UNION ALL SELECT NULL, id, claim FROM locked WHERE busy_fence IS NOT NULL`,
     [
-      reportedMessages,
+      toldMessages,
       leases.map(({ endpoint }) => endpoint),
       leases.map(({ owner }) => owner),
       leases.map(({ fence }) => fence),

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { claimedLanes, WORK_COLUMNS, type ClaimedDelivery, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService } from '../postgres/database.service.js';
 
-/** A report that is tried now: a lane of one delivery, whose chat stands in the dialog that is to be told. */
+/** A note that is tried now: a lane of one delivery, whose chat stands in the dialog that is to be told. */
 export interface ClaimedReport {
   id: bigint;
   portalId: bigint;
@@ -23,7 +23,7 @@ export interface ReportOutcome {
 /** Seconds that whoever claimed has for all of it; then it is anybody's again. */
 const CLAIM_SECONDS = 180;
 
-/** The table `dialog_reports`. */
+/** The notes in `dialog_reports`; see {@link DeliveryReportsRepository} for the rest. */
 @Injectable()
 export class DialogReportsRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -36,7 +36,7 @@ export class DialogReportsRepository {
     const { rows } = await this.db.query<ClaimRow & { line: string | null; dialog: string; known: boolean }>(
       `WITH due AS (
          SELECT r.id FROM dialog_reports r JOIN portals p ON p.id = r.portal_id AND p.state = 'active'
-          WHERE r.due_at <= now() AND r.portal_id <> ALL($2::bigint[])
+          WHERE r.kind = 'note' AND r.due_at <= now() AND r.portal_id <> ALL($2::bigint[])
             -- A portal in trouble is left alone, see RestTroubles.
             AND NOT EXISTS (SELECT FROM rest_limits t WHERE t.portal_id = r.portal_id AND t.method = '*' AND t.until > now())
           ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
@@ -45,8 +45,7 @@ export class DialogReportsRepository {
            FROM due WHERE r.id = due.id
          RETURNING r.*, r.id AS seq, NULL::timestamptz AS unknown_since, clock_timestamp() AS started_at
        )
-       SELECT d.id AS lane_id, CASE d.kind WHEN 'status' THEN 'status' ELSE 'inbound' END AS channel,
-              d.line_id AS line, d.bitrix_chat_id AS dialog, c.id IS NOT NULL AS known, ${WORK_COLUMNS},
+       SELECT d.id AS lane_id, 'inbound' AS channel, d.line_id AS line, d.bitrix_chat_id AS dialog, c.id IS NOT NULL AS known, ${WORK_COLUMNS},
               d.portal_id AS portal_id, d.external_chat_id AS external_id
          FROM d LEFT JOIN messages m ON m.id = d.message_id
          LEFT JOIN LATERAL (

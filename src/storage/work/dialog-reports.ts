@@ -4,12 +4,11 @@ import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from '../postgres/json.js';
 import type { NewDelivery } from './outbox.js';
 
-/** What a portal is to be told about a message: a note in the dialog, or that it was delivered. */
+/** A note into the dialog of a message; see delivery-reports.ts for what tells that it was delivered. */
 export interface Report {
   messageId: bigint;
-  kind: 'note' | 'status';
-  /** Of a note: what it says. */
-  payload?: unknown;
+  /** What it says. */
+  payload: unknown;
 }
 
 /** How reports leave: on lanes, which the caller appends to, or as rows that wait for these endpoints. */
@@ -60,29 +59,25 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
     [ids],
   );
   const routes = new Map(rows.map((row) => [row.message_id, row]));
-  const wanted = reports.filter(({ kind, messageId }) => kind === 'status' || !routes.get(messageId)?.nobodys);
+  const wanted = reports.filter(({ messageId }) => !routes.get(messageId)?.nobodys);
   const [deliveries, rest]: [NewDelivery[], Report[]] = [[], []];
   for (const report of wanted) {
     const route = routes.get(report.messageId);
     const unbound = route?.chat_portal_id === null && route.dialog;
-    const faceless = report.kind === 'note' && route?.known === false && route.dialog;
+    const faceless = route?.known === false && route.dialog;
     if (!route?.present || unbound || faceless) rest.push(report);
     else deliveries.push(onLane(route, report));
   }
   return { deliveries, endpoints: await keepReports(connection, rest) };
 }
 
-function onLane(
-  { chat_id: chatId, chat_portal_id: portalId }: Route,
-  { messageId, kind, payload }: Report,
-): NewDelivery {
-  const channel = kind === 'note' ? 'inbound' : 'status';
+function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageId, payload }: Report): NewDelivery {
   return {
     chatId,
-    channel,
-    endpoint: endpointOf(channel, { bot_id: 0n, portal_id: portalId }),
+    channel: 'inbound',
+    endpoint: endpointOf('inbound', { bot_id: 0n, portal_id: portalId }),
     messageId,
-    kind,
+    kind: 'note',
     payload,
   };
 }
@@ -96,24 +91,14 @@ async function keepReports(connection: Queryable, reports: Report[]): Promise<st
         WHERE id IN (SELECT message_id FROM jsonb_to_recordset($1::jsonb) AS r(message_id bigint)) FOR KEY SHARE
      )
      INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
-     SELECT m.portal_id, m.id, r.kind::"DeliveryKind", m.bitrix_line_id, m.bitrix_chat_id,
-            coalesce(m.external_chat_id, ''), r.payload
-       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, message_id bigint, kind text, payload jsonb)
+     SELECT m.portal_id, m.id, 'note', m.bitrix_line_id, m.bitrix_chat_id, coalesce(m.external_chat_id, ''), r.payload
+       FROM jsonb_to_recordset($1::jsonb) AS r(ord int, message_id bigint, payload jsonb)
        JOIN there m ON m.id = r.message_id
       WHERE m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL
-        AND NOT (r.kind = 'note' AND m.author_id IS NOT DISTINCT FROM '0')
+        AND m.author_id IS DISTINCT FROM '0'
       ORDER BY r.ord
      RETURNING portal_id`,
-    [
-      jsonb(
-        reports.map(({ messageId, kind, payload }, ord) => ({
-          ord,
-          message_id: messageId,
-          kind,
-          payload: payload ?? null,
-        })),
-      ),
-    ],
+    [jsonb(reports.map(({ messageId, payload }, ord) => ({ ord, message_id: messageId, payload })))],
   );
   return [...new Set(rows.map((row) => portalEndpoint(row.portal_id)))];
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { answersPaused } from './answer-pauses.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from '../postgres/database.service.js';
-import { routeReports } from './dialog-reports.js';
+import { reportDelivered } from './delivery-reports.js';
 import { endpointOf, portalEndpointSql } from './endpoint-id.js';
 import type { Lease } from './lease.js';
 import { lockChatsOf } from './lock-order.js';
@@ -351,9 +351,7 @@ export class LanesRepository {
       if (!row) return null;
       await recordDecision(connection, [messageId], 'resolved', outcome);
       if (outcome === 'failed' || !row.known) return [];
-      const { deliveries, endpoints } = await routeReports(connection, [{ messageId, kind: 'status' }]);
-      await appendDeliveries(connection, deliveries);
-      return [...new Set([...deliveries.map(({ endpoint }) => endpoint), ...endpoints])];
+      return reportDelivered(connection, messageId);
     });
   }
 

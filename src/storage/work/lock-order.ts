@@ -25,6 +25,14 @@ export async function lockBotsOfPortals(connection: Queryable, portalIds: bigint
   ]);
 }
 
+/** These portals are not removed before the commit. */
+export async function lockPortals(connection: Queryable, portalIds: bigint[]): Promise<void> {
+  if (portalIds.length === 0) return;
+  await connection.query(`SELECT FROM portals WHERE id = ANY($1::bigint[]) ORDER BY id FOR KEY SHARE`, [
+    [...new Set(portalIds)],
+  ]);
+}
+
 /** Keeps others from writing these chats until the commit. */
 export async function lockChats(connection: Queryable, chatIds: bigint[]): Promise<void> {
   if (chatIds.length === 0) return;

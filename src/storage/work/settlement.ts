@@ -1,6 +1,7 @@
 import { lockClaims } from './claim-locks.js';
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import type { Queryable } from '../postgres/database.service.js';
+import { reportDelivery } from './delivery-reports.js';
 import { leaveStrayReports, routeFromLocked, routeReports, type Report, type RoutedReports } from './dialog-reports.js';
 import { jsonb } from '../postgres/json.js';
 import {
@@ -49,7 +50,7 @@ export interface Settlement {
     about: DeliveryKind;
     files?: { name: string; code: string; detail: string }[];
   };
-  /** Outbound and delivered: the portal is to be told. */
+  /** With `delivered`, of an operator's message: the portal is to be told. */
   reportDelivery?: boolean;
 }
 
@@ -84,11 +85,11 @@ export async function settle(
     await lockClaims(connection, {
       leases: settlements.map(({ lease }) => lease),
       lanes: all.map(({ lane }) => lane),
-      notedChats: all.filter(mayBringReports).map(({ lane }) => lane.chat.id),
-      reportedMessages: all
+      notedChats: all.filter(mayBringNotes).map(({ lane }) => lane.chat.id),
+      toldMessages: all
         .flatMap(doneIn)
-        .flatMap(reportsOf)
-        .map(({ messageId }) => messageId),
+        .filter(({ settlement }) => settlement.note || settlement.reportDelivery)
+        .map(({ delivery }) => delivery.message.id),
     }),
   );
   const lanes = all.filter(({ lane }) => standing.has(lane));
@@ -119,16 +120,12 @@ function doneIn(settlement: LaneSettlement): Done[] {
 
 const isAgain = ({ outcome }: Settlement) => outcome === 'retry' || outcome === 'postponed';
 
-function mayBringReports({ deliveries, silenceMs = 0 }: LaneSettlement): boolean {
-  return silenceMs > LONG_WAIT_MS || deliveries.some(({ note, reportDelivery }) => note || reportDelivery);
+function mayBringNotes({ deliveries, silenceMs = 0 }: LaneSettlement): boolean {
+  return silenceMs > LONG_WAIT_MS || deliveries.some(({ note }) => note);
 }
 
-function reportsOf({ delivery, settlement }: Done): Report[] {
-  const messageId = delivery.message.id;
-  return [
-    ...(settlement.reportDelivery ? [{ messageId, kind: 'status' as const }] : []),
-    ...(settlement.note ? [{ messageId, kind: 'note' as const, payload: settlement.note }] : []),
-  ];
+function notesOf({ delivery, settlement }: Done): Report[] {
+  return settlement.note ? [{ messageId: delivery.message.id, payload: settlement.note }] : [];
 }
 
 /** Undefined: something of what was claimed is to be done again without waiting. */
@@ -154,7 +151,7 @@ function reachedBy(settlement: LaneSettlement): bigint | undefined {
 const OUTCOMES = `outcomes AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(lane_id bigint, chat_id bigint, seq bigint, message_id bigint, kind text,
          started_at timestamptz, number int, outcome text, tried text, code text, detail text, waits boolean,
-         doubt text, attempts int))`;
+         doubt text, attempts int, report boolean))`;
 
 const LEARNED = `learned AS (
   UPDATE chat_links c SET ${LEARNED_CHANGES}
@@ -164,7 +161,8 @@ const LEARNED = `learned AS (
 
 /** SQL: a message may have been removed with its bot while it was under way; one that is there is kept until the commit. */
 const THERE = `there AS MATERIALIZED (
-  SELECT id FROM messages WHERE id IN (SELECT message_id FROM outcomes WHERE tried IS NOT NULL)
+  SELECT id, portal_id, bitrix_line_id, bitrix_chat_id, external_chat_id FROM messages
+   WHERE id IN (SELECT message_id FROM outcomes WHERE tried IS NOT NULL)
    ORDER BY id FOR NO KEY UPDATE)`;
 
 const ATTEMPTED = `attempted AS (
@@ -192,6 +190,8 @@ const PARTS = `parts AS (
     FROM jsonb_to_recordset($3::jsonb) AS r(message_id bigint, part int, chat_id bigint, telegram_message_id bigint)
     JOIN there ON there.id = r.message_id
   ON CONFLICT (message_id, part) DO NOTHING)`;
+
+const REPORTED = `reported AS (${reportDelivery('there m JOIN outcomes r ON r.message_id = m.id AND r.report')})`;
 
 const FINISHED = `finished AS (
   DELETE FROM deliveries d USING outcomes r
@@ -241,6 +241,7 @@ async function record(connection: Queryable, settlements: LaneSettlement[], inst
     ATTEMPTED,
     WORDS,
     parts.length > 0 && PARTS,
+    settlements.some(({ deliveries }) => deliveries.some(({ reportDelivery: report }) => report)) && REPORTED,
     FINISHED,
     settlements.some(({ deliveries }) => deliveries.some(isAgain)) && AGAIN,
     FREE(waits ? ALL_WAIT : 'false'),
@@ -279,6 +280,7 @@ function outcomeRow({ lane, delivery, settlement }: Done): Record<string, unknow
     waits: settlement.waitsFor !== undefined,
     doubt,
     attempts: outcome === 'postponed' ? delivery.attempt - 1 : delivery.attempt,
+    report: settlement.reportDelivery ?? false,
   };
 }
 
@@ -324,15 +326,15 @@ async function forgetParts(connection: Queryable, settlements: LaneSettlement[])
   );
 }
 
-/** What follows from outcomes: what portals are to be told, and where. Returns the endpoints that have work by it. */
+/** What follows from outcomes: notes, and where they go. Returns the endpoints that have work by it. */
 async function followUp(connection: Queryable, settlements: LaneSettlement[]): Promise<string[]> {
-  const reports = settlements.flatMap(doneIn).flatMap(reportsOf);
+  const notes = settlements.flatMap(doneIn).flatMap(notesOf);
   const long = settlements.filter(({ silenceMs = 0 }) => silenceMs > LONG_WAIT_MS);
   const waits = await untoldWaits(
     connection,
     long.map(({ lane }) => lane.id),
   );
-  const told = await append(connection, await routeFromLocked(connection, [...reports, ...waits.map(waitNote)]));
+  const told = await append(connection, await routeFromLocked(connection, [...notes, ...waits.map(waitNote)]));
   const reporting = settlements.flatMap(outcomesOf).filter(({ delivery, settlement }) => {
     return isAgain(settlement) && (delivery.kind === 'note' || delivery.kind === 'status');
   });
@@ -351,7 +353,6 @@ async function append(connection: Queryable, { deliveries, endpoints }: RoutedRe
 
 const waitNote = ({ messageId, until }: WaitNote): Report => ({
   messageId,
-  kind: 'note',
   payload: { code: WAITS, detail: '', about: 'message', until: until.toISOString() },
 });
 
