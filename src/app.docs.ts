@@ -46,7 +46,10 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
     for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
       const operation = methods[method];
       if (!operation) continue;
-      if (path.startsWith('/admin')) describeProblems(operation);
+      if (path.startsWith('/admin')) {
+        describeProblems(operation);
+        describeIds(operation);
+      }
       for (const media of Object.values(bodyOf(operation)?.content ?? {})) {
         if (!media.examples) media.example ??= exampleOf(media.schema, document);
       }
@@ -77,6 +80,13 @@ function describeProblems({ responses }: Operation): void {
     if (/^[45]/.test(status)) Object.assign(response!, { content });
   }
   responses['default'] ??= { description: 'Any other outcome, as a problem.', content };
+}
+
+/** Ids are bigints to a controller, and decimal strings to whoever calls it. */
+function describeIds({ parameters = [] }: Operation): void {
+  for (const parameter of parameters) {
+    if ('in' in parameter && parameter.in === 'path') parameter.schema = { type: 'string', pattern: '^\\d+$' };
+  }
 }
 
 /** A body that can be sent as it stands: what must be there, and what has a value to show. */
