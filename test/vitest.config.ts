@@ -4,7 +4,10 @@ import LongestFirst from './longest-first.js';
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
-    include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'],
+    projects: [
+      { extends: true, test: { name: 'program', include: ['src/**/*.spec.ts', 'test/**/*.spec.ts'] } },
+      'web/vitest.config.ts',
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     exclude: ['test/faults/**', 'test/bench/**', 'test/browser/**', 'node_modules/**', 'dist/**'],
     testTimeout: 60_000,

@@ -62,7 +62,7 @@ export class ProblemError extends Error {
 }
 
 /** The page stands at <root>/console, the API at <root>/admin, wherever a proxy has put the root. */
-const ROOT = new URL('.', document.baseURI).href.replace(/\/$/, '');
+const root = () => new URL('.', document.baseURI).href.replace(/\/$/, '');
 
 /** Without what is empty: a filter that was not chosen is not sent. */
 export function query(values: Record<string, unknown>): string {
@@ -79,7 +79,7 @@ interface Outcome<Answer> {
 /** Calls with one key. `refused` hears of every 401. */
 export function createApi(key: string, refused: () => void = () => undefined) {
   const client = createClient<paths>({
-    baseUrl: ROOT,
+    baseUrl: root(),
     credentials: 'omit',
     cache: 'no-store',
     headers: { authorization: `Bearer ${key}` },

@@ -35,14 +35,14 @@ export function readBootstrap(): Bootstrap | null {
 }
 
 /** The page stands at <root>/b24/settings, wherever a proxy has put the root. */
-const ROOT = new URL('..', document.baseURI).href.replace(/\/$/, '');
+const root = () => new URL('..', document.baseURI).href.replace(/\/$/, '');
 
 /** Calls of the page's own API; each throws {@link ApiError}. */
 export class SettingsApi {
   private readonly client;
 
   constructor(session: string) {
-    this.client = createClient<paths>({ baseUrl: ROOT, headers: { authorization: `Bearer ${session}` } });
+    this.client = createClient<paths>({ baseUrl: root(), headers: { authorization: `Bearer ${session}` } });
   }
 
   check = () => answer(this.client.POST('/b24/settings/api/check'));
