@@ -10,6 +10,7 @@ COPY .config .config
 COPY prisma prisma
 COPY src src
 COPY web web
+COPY docs/openapi.json docs/
 RUN npm run build && npm prune --omit=dev
 
 # Runs as a user without rights; migrations are applied by the program itself at start.

@@ -1,7 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
-import { ANSWERS, SCHEMAS } from './app.docs.answers.js';
+import { ProblemBody } from './common/problem.dto.js';
 
 /** Swagger UI loads what it needs from us and nothing from elsewhere. */
 const POLICY =
@@ -27,9 +27,10 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Telegram and Bitrix24 Open Lines')
     .setDescription(
-      'Relays messages between Telegram bots and Bitrix24 Open Lines. Errors are application/problem+json (RFC 9457) with a stable `code`; lists are `{ items, nextCursor }`, newest first.',
+      'Relays messages between Telegram bots and Bitrix24 Open Lines. Errors are application/problem+json (RFC 9457) with a stable `code`; lists are `{ items, nextCursor }`, newest first. Answers may get further properties: pass over those that you do not know.',
     )
     .setVersion('1')
+    .setOpenAPIVersion('3.1.0')
     .addBearerAuth(
       {
         type: 'http',
@@ -40,19 +41,28 @@ export function openApi(app: NestFastifyApplication): OpenAPIObject {
       'admin',
     )
     .build();
-  const document = SwaggerModule.createDocument(app, config);
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, ...SCHEMAS } };
+  const document = SwaggerModule.createDocument(app, config, { extraModels: [ProblemBody] });
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
       const operation = methods[method];
       if (!operation) continue;
-      describeAnswers(operation, ANSWERS[`${method} ${path}`], path.startsWith('/admin'));
+      if (path.startsWith('/admin')) {
+        describeProblems(operation);
+        describeIds(operation);
+      }
       for (const media of Object.values(bodyOf(operation)?.content ?? {})) {
         if (!media.examples) media.example ??= exampleOf(media.schema, document);
       }
     }
   }
-  return document;
+  return withSortedEnums(document);
+}
+
+/** The compiler lists the members of a union in the order in which it met them: a change elsewhere would turn them round. */
+function withSortedEnums(document: OpenAPIObject): OpenAPIObject {
+  const sorted = (keyword: string, value: unknown): unknown =>
+    keyword === 'enum' && Array.isArray(value) ? value.toSorted() : value;
+  return JSON.parse(JSON.stringify(document, sorted)) as OpenAPIObject;
 }
 
 type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
@@ -63,17 +73,20 @@ function bodyOf({ requestBody }: Operation): Body | undefined {
   return requestBody && 'content' in requestBody ? requestBody : undefined;
 }
 
-function describeAnswers(operation: Operation, answer: string | undefined, problems: boolean): void {
-  const { responses } = operation;
-  const success = Object.keys(responses).find((status) => status.startsWith('2'));
-  const json = (name: string) => ({ 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } });
-  if (answer && success) Object.assign(responses[success]!, { content: json(answer) });
-  if (!problems) return;
+/** Whatever is not a success is a problem. */
+function describeProblems({ responses }: Operation): void {
   const content = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
   for (const [status, response] of Object.entries(responses)) {
     if (/^[45]/.test(status)) Object.assign(response!, { content });
   }
   responses['default'] ??= { description: 'Any other outcome, as a problem.', content };
+}
+
+/** Ids are bigints to a controller, and decimal strings to whoever calls it. */
+function describeIds({ parameters = [] }: Operation): void {
+  for (const parameter of parameters) {
+    if ('in' in parameter && parameter.in === 'path') parameter.schema = { type: 'string', pattern: '^\\d+$' };
+  }
 }
 
 /** A body that can be sent as it stands: what must be there, and what has a value to show. */

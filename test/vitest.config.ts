@@ -15,6 +15,7 @@ export default defineConfig({
       project('unit', ['src/**/*.spec.ts', 'test/support/**/*.spec.ts'], { isolate: false }),
       project('integration', ['test/integration/**/*.spec.ts'], { isolate: false }),
       project('e2e', ['test/e2e/**/*.spec.ts']),
+      'web/vitest.config.ts',
       project('faults', ['test/faults/**/*.spec.ts']),
     ],
   },

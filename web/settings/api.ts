@@ -1,52 +1,21 @@
+import createClient from 'openapi-fetch';
+import type { components, paths } from '../types/api.js';
+
+/** The API of the settings page. Types come from docs/openapi.json. */
+type Schemas = components['schemas'];
+
 /** How Telegram's updates reach the service. */
-export type BotMode = 'polling' | 'webhook';
-
-export interface LineBot {
-  id: string;
-  username: string | null;
-  name: string | null;
-  mode: BotMode;
-  state: 'active' | 'conflict' | 'unauthorised' | 'disabled';
-}
-
-export interface LineOptions {
-  operatorName: 'hidden' | 'name' | 'template';
-  operatorNameTemplate: string | null;
-  welcomeText: string | null;
-  startOpensSession: boolean;
-}
-
-/** The line, from the tables of the service. */
-export interface LineState {
-  lineId: string;
-  portal: string;
-  connectorName: string;
-  on: boolean;
-  bot: LineBot | null;
-  options: LineOptions;
-  traffic: { lastInboundAt: string | null; lastOutboundAt: string | null; waiting: number; failed: number } | null;
-  webhookPossible: boolean;
-}
-
-/** One thing that must be true for messages to flow; `code` is `ok` or says what is wrong. */
-export interface Link {
-  id: 'token' | 'updates' | 'portal' | 'installed' | 'events' | 'line';
-  ok: boolean;
-  code: string;
-  /** In the words of the network. */
-  detail?: string;
-}
-
-export interface CheckedLine extends LineState {
-  lineName: string | null;
-  links: Link[];
-}
+export type BotMode = Schemas['BotModeBody']['mode'];
+export type LineOptions = Schemas['LineOptions'];
+export type LineSettings = Schemas['LineSettings'];
+export type CheckedLine = Schemas['CheckedLine'];
+export type ChainLink = Schemas['ChainLink'];
 
 /** What the page knows from the start. */
 export interface Bootstrap {
   session: string;
   portalOrigin: string;
-  state: LineState;
+  state: LineSettings;
 }
 
 /** A refusal (application/problem+json), or no answer at all (`no_answer`). */
@@ -65,42 +34,43 @@ export function readBootstrap(): Bootstrap | null {
   return text ? (JSON.parse(text) as Bootstrap) : null;
 }
 
+/** The page stands at <root>/b24/settings, wherever a proxy has put the root. */
+const root = () => new URL('..', document.baseURI).href.replace(/\/$/, '');
+
 /** Calls of the page's own API; each throws {@link ApiError}. */
 export class SettingsApi {
-  constructor(private readonly session: string) {}
+  private readonly client;
 
-  check = () => this.call<CheckedLine>('POST', 'check');
-  repair = () => this.call<CheckedLine>('POST', 'repair');
-  connect = (wish: { token: string; mode: BotMode; move?: boolean }) => this.call<LineState>('POST', 'bot', wish);
-  receiveBy = (mode: BotMode) => this.call<LineState>('PATCH', 'bot', { mode });
-  change = (options: Partial<LineOptions>) => this.call<LineState>('PATCH', 'options', options);
-  disconnect = () => this.call<LineState>('POST', 'disconnect');
+  constructor(session: string) {
+    this.client = createClient<paths>({ baseUrl: root(), headers: { authorization: `Bearer ${session}` } });
+  }
+
+  check = () => answer(this.client.POST('/b24/settings/api/check'));
+  repair = () => answer(this.client.POST('/b24/settings/api/repair'));
+  connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
+  receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
+  change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
+  disconnect = () => answer(this.client.POST('/b24/settings/api/disconnect'));
 
   /** Address of the bot's picture inside the page; null: it has none, or it cannot be had now. */
   async picture(): Promise<string | null> {
-    const answer = await this.send('GET', 'picture').catch(() => null);
-    return answer?.status === 200 ? URL.createObjectURL(await answer.blob()) : null;
+    const call = await this.client.GET('/b24/settings/api/picture', { parseAs: 'blob' }).catch(() => null);
+    return call?.data && call.response.status === 200 ? URL.createObjectURL(call.data) : null;
   }
+}
 
-  private async call<Answer>(method: string, path: string, body?: unknown): Promise<Answer> {
-    const answer = await this.send(method, path, body).catch((error: unknown) => {
-      throw new ApiError('no_answer', String(error));
-    });
-    const json = (await answer.json().catch(() => ({}))) as Record<string, unknown>;
-    if (answer.ok) return json as Answer;
-    const { code = `http_${answer.status}`, detail = answer.statusText, ...extra } = json;
-    throw new ApiError(String(code), String(detail), extra);
-  }
+interface Outcome<Answer> {
+  data?: Answer;
+  error?: unknown;
+  response: Response;
+}
 
-  private send(method: string, path: string, body?: unknown): Promise<Response> {
-    // Relative to /b24/settings: the service may live below a path of a proxy.
-    return fetch(`settings/api/${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${this.session}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  }
+async function answer<Answer>(call: Promise<Outcome<Answer>>): Promise<Answer> {
+  const { data, error, response } = await call.catch((cause: unknown) => {
+    throw new ApiError('no_answer', String(cause));
+  });
+  if (response.ok) return data as Answer;
+  const body = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
+  const { code = `http_${response.status}`, detail = response.statusText, ...extra } = body;
+  throw new ApiError(String(code), String(detail), extra);
 }

@@ -1,5 +1,5 @@
 import { inject, provide, reactive, type InjectionKey } from 'vue';
-import { ApiError, SettingsApi, type Bootstrap, type Link, type LineState } from './api';
+import { ApiError, SettingsApi, type Bootstrap, type ChainLink, type CheckedLine, type LineSettings } from './api';
 import { isText, type Say } from './texts';
 
 /** After a change Telegram and the portal need a moment: what is not well then is looked at again. */
@@ -8,10 +8,10 @@ const SETTLING_MS = [1_500, 3_000, 5_000];
 /** The settings of the line, and everything that may be done with them. */
 export class Settings {
   readonly api: SettingsApi;
-  line: LineState;
+  line: LineSettings;
   lineName: string | null = null;
   /** null: not asked yet. */
-  links: Link[] | null = null;
+  links: ChainLink[] | null = null;
   checking = false;
   /** The session is over: nothing works any more until the page is opened again. */
   over = false;
@@ -33,7 +33,7 @@ export class Settings {
   }
 
   /** Of several that run, only the answer of the latest counts. */
-  async check(work: () => Promise<LineState & { lineName: string | null; links: Link[] }> = this.api.check) {
+  async check(work: () => Promise<CheckedLine> = this.api.check) {
     const round = ++this.round;
     this.checking = true;
     try {
@@ -48,7 +48,7 @@ export class Settings {
   }
 
   /** Makes a change, then finds out what came of it. */
-  async apply(change: () => Promise<LineState>, done: (line: LineState) => string): Promise<void> {
+  async apply(change: () => Promise<LineSettings>, done: (line: LineSettings) => string): Promise<void> {
     this.line = await change();
     this.news = done(this.line);
     void this.settle();

@@ -3,6 +3,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsIn, IsOptional, Matches, MaxLength } from 'class-validator';
 import { IsId, IsTime, ListQuery } from '../admin.dto.js';
+import { ApiId, PageOf } from '../page.dto.js';
 import { ROLES, type Role } from './caller.js';
 
 const IsName = () =>
@@ -60,3 +61,63 @@ export class AuditQuery extends ListQuery {
   @IsTime()
   to?: string;
 }
+
+/** Whose key it is and what it allows. */
+export class Me {
+  name: string;
+  role: Role;
+
+  /** Null: every portal. */
+  portalId: string | null;
+}
+
+/** A key, without the key itself. */
+export class KeyItem {
+  @ApiId()
+  id: string;
+  name: string;
+  role: Role;
+
+  /** The only portal that it opens; null: every portal. */
+  portalId: string | null;
+
+  /** Its last characters, to recognise it by. */
+  hint: string;
+  createdAt: Date;
+  createdBy: string;
+  lastUsedAt: Date | null;
+  expiresAt: Date | null;
+  revokedAt: Date | null;
+}
+
+export class KeyPage extends PageOf(KeyItem) {}
+
+export class NewKey extends KeyItem {
+  /** Shown in this answer and never again. */
+  key: string;
+}
+
+/** A change that was made through the API. */
+export class AuditItem {
+  @ApiId()
+  id: string;
+  at: Date;
+
+  /** Who, and from which address: `name@ip`. */
+  actor: string;
+
+  /** What was done, e.g. `bot.create`. */
+  action: string;
+
+  /** To what, e.g. `bot:5`. */
+  subject: string;
+
+  /** The portal that it belongs to; null: to none, or to all. */
+  portalId: string | null;
+
+  /** What was asked for, without secrets. */
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  detail: unknown;
+}
+
+export class AuditPage extends PageOf(AuditItem) {}

@@ -4,7 +4,7 @@ import { Problem } from '../../common/problem.js';
 import { AccessKeysRepository, type AccessKeyRow } from '../../storage/accounts/access-keys.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { newAccessKey } from './access-key.js';
-import { NewKeyBody } from './access.dto.js';
+import { KeyItem, KeyPage, NewKey, NewKeyBody } from './access.dto.js';
 import { AdminController } from './admin.decorator.js';
 import { ListQuery } from '../admin.dto.js';
 import { Audited } from './audit.interceptor.js';
@@ -23,14 +23,14 @@ export class KeysController {
 
   @Get()
   @ApiOperation({ summary: 'Keys, newest first; revoked and expired ones too' })
-  async list(@Query() { limit, cursor }: ListQuery) {
+  async list(@Query() { limit, cursor }: ListQuery): Promise<KeyPage> {
     return pageOf(await this.keys.list(limit + 1, decodeCursor(cursor)), limit, keyItem);
   }
 
   @Post()
   @Audited('key.create')
   @ApiOperation({ summary: 'Make a key; `key` is shown in this answer and never again' })
-  async create(@Body() body: NewKeyBody, @CalledBy() caller: Caller) {
+  async create(@Body() body: NewKeyBody, @CalledBy() caller: Caller): Promise<NewKey> {
     const { key, hash, hint } = newAccessKey();
     const row = await this.keys.create({
       name: body.name,
@@ -68,7 +68,7 @@ function inFuture(time: string | null | undefined): Date | null {
 }
 
 /** A key as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. */
-function keyItem(row: AccessKeyRow) {
+function keyItem(row: AccessKeyRow): KeyItem {
   return {
     id: row.id.toString(),
     name: row.name,

@@ -4,32 +4,11 @@ import { ApplicationsService, type Application } from '../../bitrix/applications
 import { Environment } from '../../config/environment.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { ListQuery } from '../admin.dto.js';
-import { ApplicationChangeBody, NewApplicationBody } from './applications.dto.js';
+import { ApplicationChangeBody, ApplicationItem, ApplicationPage, NewApplicationBody } from './applications.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { Requires } from '../access/caller.js';
-import { decodeCursor, pageOf, type Page } from '../cursor.js';
+import { decodeCursor, pageOf } from '../cursor.js';
 import { IdPipe } from '../id.pipe.js';
-
-/** An application as the admin API shows it; its secret is never shown. */
-export interface ApplicationItem {
-  /** null: the one of B24_CLIENT_ID, which is changed in the environment. */
-  id: string | null;
-  clientId: string;
-  name: string;
-  /** Of its one portal; null: any cloud portal may install it. */
-  domain: string | null;
-  connectorId: string;
-  lineId: string | null;
-  source: 'environment' | 'stored';
-  /** Portals that use it and are not uninstalled. */
-  portals: number;
-  /** Where an administrator of the portal begins the authorisation; null: it is installed inside the portal. */
-  installUrl: string | null;
-  /** What goes into the card of the application in Bitrix24: its handler and its initial installation path. */
-  handlerPath: string | null;
-  installPath: string | null;
-  createdAt: string | null;
-}
 
 /** Applications of Bitrix24: each local one with its portal, those of the Market with many. */
 @AdminController('applications')
@@ -42,7 +21,7 @@ export class ApplicationsController {
 
   @Get()
   @ApiOperation({ summary: 'Applications, newest first; the one of B24_CLIENT_ID is the last' })
-  async list(@Query() query: ListQuery): Promise<Page<ApplicationItem>> {
+  async list(@Query() query: ListQuery): Promise<ApplicationPage> {
     const before = decodeCursor(query.cursor);
     const [all, counts] = await Promise.all([this.applications.list(), this.applications.portalCounts()]);
     const rows = all
@@ -89,7 +68,7 @@ export class ApplicationsController {
       installUrl: publicUrl && portalOrigin ? `${publicUrl}/b24/install${start}` : null,
       handlerPath: publicUrl ? `${publicUrl}/b24/oauth/callback` : null,
       installPath: publicUrl ? `${publicUrl}/b24/install` : null,
-      createdAt: createdAt?.toISOString() ?? null,
+      createdAt,
     };
   }
 }

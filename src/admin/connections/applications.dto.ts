@@ -4,6 +4,7 @@ import { Transform } from 'class-transformer';
 import { IsOptional, Matches, ValidateIf } from 'class-validator';
 import { PORTAL_HOST } from '../../config/environment.js';
 import { IsLineId } from '../admin.dto.js';
+import { ApiCount, PageOf } from '../page.dto.js';
 
 const trimmed = () => Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value));
 
@@ -101,3 +102,31 @@ export class ApplicationChangeBody {
   @IsLineId()
   lineId?: string | null;
 }
+
+/** An application; its secret is never shown. */
+export class ApplicationItem {
+  /** Null: the application of B24_CLIENT_ID, which is changed in the environment. */
+  id: string | null;
+  clientId: string;
+  name: string;
+
+  /** Host of its one portal; null: any cloud portal may install it. */
+  domain: string | null;
+  connectorId: string;
+  lineId: string | null;
+  source: 'environment' | 'stored';
+
+  /** Portals that use it and are not uninstalled. */
+  @ApiCount()
+  portals: number;
+
+  /** Where an administrator of the portal begins the authorisation; null: it is installed inside the portal. */
+  installUrl: string | null;
+
+  /** What goes into the application's card in Bitrix24: its handler path and its initial installation path. */
+  handlerPath: string | null;
+  installPath: string | null;
+  createdAt: Date | null;
+}
+
+export class ApplicationPage extends PageOf(ApplicationItem) {}

@@ -3,12 +3,13 @@ import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import type { ServedLine } from '../../relay/client-side.js';
-import { BotsService, type BotView } from '../../telegram/bots/bots.service.js';
+import { BotsService } from '../../telegram/bots/bots.service.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { BotChangeBody, ListQuery, NewBotBody } from '../admin.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf, type Page } from '../cursor.js';
+import { decodeCursor, pageOf } from '../cursor.js';
+import { BotItem, BotPage } from './bots.dto.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 
 /** Telegram bots, and the portal and line each serves. */
@@ -21,7 +22,7 @@ export class BotsController {
 
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
-  async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<Page<BotView>> {
+  async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<BotPage> {
     const before = decodeCursor(query.cursor);
     const rows = (await this.bots.list(caller.portalId ?? undefined))
       .map((view) => ({ id: BigInt(view.id), view }))
@@ -32,14 +33,14 @@ export class BotsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One bot' })
-  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<BotView> {
+  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<BotItem> {
     return this.find(id, caller);
   }
 
   @Post()
   @Audited('bot.create')
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
-  async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotView> {
+  async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotItem> {
     assertStaysWith(caller, body.portalId ?? null);
     return this.moved(null, await this.bots.create(body));
   }
@@ -59,7 +60,7 @@ export class BotsController {
     @Param('id', IdPipe) id: bigint,
     @Body() body: BotChangeBody,
     @CalledBy() caller: Caller,
-  ): Promise<BotView> {
+  ): Promise<BotItem> {
     const before = await this.find(id, caller);
     if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
     const bot = await this.bots.update(id, body);
@@ -77,19 +78,19 @@ export class BotsController {
   }
 
   /** The portals are told. */
-  private async moved(before: BotView | null, bot: BotView): Promise<BotView> {
+  private async moved(before: BotItem | null, bot: BotItem): Promise<BotItem> {
     await this.lifecycle.botMoved(before && servedBy(before), servedBy(bot));
     return bot;
   }
 
-  private async find(id: bigint, caller: Caller): Promise<BotView> {
+  private async find(id: bigint, caller: Caller): Promise<BotItem> {
     const bot = (await this.bots.list(caller.portalId ?? undefined)).find((view) => BigInt(view.id) === id);
     if (!bot) throw notFound('No bot', id);
     return bot;
   }
 }
 
-function servedBy({ portalId, lineId }: BotView): ServedLine | null {
+function servedBy({ portalId, lineId }: BotItem): ServedLine | null {
   return portalId && lineId ? { portalId: BigInt(portalId), lineId } : null;
 }
 

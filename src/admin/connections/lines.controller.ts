@@ -2,35 +2,10 @@ import { Get, Param } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { PortalLinesService, type AskedLines } from '../../connector/install/portal-lines.service.js';
 import { OverviewRepository, type PortalView } from '../../storage/history/overview.repository.js';
-import type { LineState, OperatorName } from '../../storage/prisma/client.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, sees, type Caller } from '../access/caller.js';
 import { IdPipe, notFound } from '../id.pipe.js';
-
-/** An open line of a portal: what Bitrix24 says of it, and what we have there. */
-export interface LineItem {
-  lineId: string;
-  /** null: the portal was not asked, or knows no such line (any more). */
-  name: string | null;
-  enabled: boolean | null;
-  /** Of our connector; null: it was never switched on there. */
-  state: LineState | null;
-  bot: { id: string; username: string | null; name: string | null } | null;
-  operatorName: OperatorName;
-  operatorNameTemplate: string | null;
-  /** The bot's answer to /start. */
-  welcomeText: string | null;
-  /** A press of Start opens a session, although the client has said nothing yet. */
-  startOpensSession: boolean;
-}
-
-export interface LineList {
-  items: LineItem[];
-  /** Whether the portal answered; false: these are only the lines of our own tables. */
-  asked: boolean;
-  /** Why it did not. */
-  error: string | null;
-}
+import { LineItem, LineList } from './lines.dto.js';
 
 /** The open lines of a portal. */
 @AdminController('portals/:id/lines')

@@ -3,11 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { LineOperatorsService } from '../../connector/dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { lineChange, LineChangeBody } from '../../connector/settings/line-change.dto.js';
-import {
-  RegistrationService,
-  type ConnectorStatus,
-  type RegistrationReport,
-} from '../../connector/install/registration.service.js';
+import { RegistrationService } from '../../connector/install/registration.service.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository, type PortalView, linesOf } from '../../storage/history/overview.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
@@ -17,6 +13,7 @@ import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, sees, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
+import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, RemovedPortal } from './portals.dto.js';
 
 /** Portals that installed the application, and our connector in their open lines. */
 @AdminController('portals')
@@ -32,14 +29,14 @@ export class PortalsController {
 
   @Get()
   @ApiOperation({ summary: 'Portals, newest first' })
-  async list(@Query() { limit, cursor }: ListQuery, @CalledBy() caller: Caller) {
+  async list(@Query() { limit, cursor }: ListQuery, @CalledBy() caller: Caller): Promise<PortalPage> {
     const rows = await this.overview.portals(limit + 1, decodeCursor(cursor), caller.portalId ?? undefined);
     return pageOf(rows, limit, portalItem);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One portal' })
-  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<PortalItem> {
     return portalItem(await this.find(id, caller));
   }
 
@@ -57,7 +54,7 @@ export class PortalsController {
     @Param('id', IdPipe) id: bigint,
     @Body() { retentionDays }: PortalChangeBody,
     @CalledBy() caller: Caller,
-  ) {
+  ): Promise<PortalItem> {
     await this.find(id, caller);
     if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
     return portalItem(await this.find(id, caller));
@@ -107,7 +104,7 @@ export class PortalsController {
     @Param('id', IdPipe) id: bigint,
     @Query() { lineId }: LineQuery,
     @CalledBy() caller: Caller,
-  ): Promise<{ items: ConnectorStatus[] }> {
+  ): Promise<ConnectorStatusList> {
     const portal = await this.find(id, caller);
     const lines = lineId ? [lineId] : linesOf(portal);
     return { items: await Promise.all(lines.map((line) => this.registration.status(id, line))) };
@@ -124,7 +121,7 @@ export class PortalsController {
     @Param('lineId', IdPipe) lineId: bigint,
     @Body() body: LineChangeBody,
     @CalledBy() caller: Caller,
-  ) {
+  ): Promise<PortalItem> {
     await this.find(id, caller);
     if (!(await this.lines.change(id, lineId.toString(), lineChange(body)))) {
       throw notFound('No line of this portal', lineId);
@@ -141,7 +138,7 @@ export class PortalsController {
     description:
       'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
   })
-  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<RemovedPortal> {
     await this.find(id, caller);
     await this.lifecycle.remove(id);
     const { state, stateReason } = await this.find(id, caller);
@@ -156,7 +153,7 @@ export class PortalsController {
 }
 
 /** A portal as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. */
-function portalItem(portal: PortalView) {
+function portalItem(portal: PortalView): PortalItem {
   return {
     ...portal,
     id: portal.id.toString(),

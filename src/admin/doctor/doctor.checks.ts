@@ -3,14 +3,7 @@ import type { Environment } from '../../config/environment.js';
 import type { LineConfig } from '../../connector/dialogs/line-config.parser.js';
 import type { BotFacts, Hindrance, PortalView } from '../../storage/history/overview.repository.js';
 import type { LineState } from '../../storage/prisma/client.js';
-
-/** One thing that must be true for messages to flow. `advice` says what to do; '' when there is nothing to do. */
-export interface Check {
-  id: string;
-  ok: boolean;
-  what: string;
-  advice: string;
-}
+import type { Check } from './doctor.dto.js';
 
 /** A message that waited this long is stuck, not slow; seconds. */
 const STUCK_SECONDS = 300;

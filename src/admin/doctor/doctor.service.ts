@@ -39,8 +39,8 @@ import {
   lineStateOf,
   portalChecks,
   queueCheck,
-  type Check,
 } from './doctor.checks.js';
+import type { Check, Diagnosis } from './doctor.dto.js';
 import {
   type Attention,
   attentionCheck,
@@ -58,11 +58,6 @@ const NETWORK_LIMIT_MS = 3_000;
 /** Portals and bots that are asked over the network, each; of further ones our own tables tell. */
 const MOST_ASKED = 100;
 const MOST_PORTALS = 10_000;
-
-export interface Diagnosis {
-  ok: boolean;
-  checks: Check[];
-}
 
 /** What was found out, so that each may be told what concerns him. */
 export interface Examination {

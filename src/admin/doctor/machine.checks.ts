@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Environment } from '../../config/environment.js';
 import type { RouteState } from '../../telegram/api/telegram-routes.js';
-import { check, type Check } from './doctor.checks.js';
+import { check } from './doctor.checks.js';
+import type { Check } from './doctor.dto.js';
 
 /** From here on tokens seem to have run out, links to have expired, and timelines to lie; seconds. */
 const CLOCKS_APART_SECONDS = 30;

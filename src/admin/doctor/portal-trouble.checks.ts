@@ -1,7 +1,8 @@
 import type { Application } from '../../bitrix/applications.service.js';
 import type { PortalView } from '../../storage/history/overview.repository.js';
 import { type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
-import { check, type Check } from './doctor.checks.js';
+import { check } from './doctor.checks.js';
+import type { Check } from './doctor.dto.js';
 
 /** What a portal, or Bitrix24's OAuth server, said. */
 type Said = Pick<Trouble, 'code' | 'detail'>;

@@ -1,12 +1,14 @@
 import { Get, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
-import { AuditQuery } from '../access/access.dto.js';
+import { AuditPage, AuditQuery, Me } from '../access/access.dto.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, portalFor, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { DoctorService, type Diagnosis } from './doctor.service.js';
-import { OverviewService, type Overview } from '../numbers/overview.service.js';
+import { Overview } from '../numbers/overview.dto.js';
+import { OverviewService } from '../numbers/overview.service.js';
+import { Diagnosis } from './doctor.dto.js';
+import { DoctorService } from './doctor.service.js';
 
 /** How things are, who changed them, and who is asking. */
 @AdminController('')
@@ -19,7 +21,7 @@ export class StatusController {
 
   @Get('me')
   @ApiOperation({ summary: 'Whose key this is and what it allows; portalId null: every portal' })
-  me(@CalledBy() { name, role, portalId }: Caller) {
+  me(@CalledBy() { name, role, portalId }: Caller): Me {
     return { name, role, portalId: portalId?.toString() ?? null };
   }
 
@@ -39,7 +41,10 @@ export class StatusController {
 
   @Get('audit')
   @ApiOperation({ summary: 'Changes made through this API, newest first' })
-  async audit(@Query() { limit, cursor, portal, action, from, to }: AuditQuery, @CalledBy() caller: Caller) {
+  async audit(
+    @Query() { limit, cursor, portal, action, from, to }: AuditQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<AuditPage> {
     const filter = {
       portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
       action,

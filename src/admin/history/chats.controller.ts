@@ -8,6 +8,8 @@ import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, sees, type Caller } from '../access/caller.js';
 import { decodeCursor, decodePlace, encodePlace, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
+import { ChatItem, ChatPage } from './chats.dto.js';
+import { MessagePage } from './messages.dto.js';
 import { MessagesService } from './messages.service.js';
 import { ViewingLinks } from './viewing-links.js';
 
@@ -23,7 +25,10 @@ export class ChatsController {
 
   @Get()
   @ApiOperation({ summary: 'Chats, newest first, or those first in which somebody wrote last' })
-  async list(@Query() { limit, cursor, q, source, state, portal, bot, sort }: ChatsQuery, @CalledBy() caller: Caller) {
+  async list(
+    @Query() { limit, cursor, q, source, state, portal, bot, sort }: ChatsQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<ChatPage> {
     const filter = {
       words: q,
       source,
@@ -43,7 +48,7 @@ export class ChatsController {
 
   @Get(':id')
   @ApiOperation({ summary: 'One chat' })
-  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<ChatItem> {
     return this.item(await this.find(id, caller));
   }
 
@@ -54,7 +59,7 @@ export class ChatsController {
   @ApiOperation({
     summary: 'Keep what comes from this chat from now on as `ignored`; operators can still write to it',
   })
-  ban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  ban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<ChatItem> {
     return this.setBanned(id, true, caller);
   }
 
@@ -63,18 +68,22 @@ export class ChatsController {
   @Requires('operator')
   @Audited('chat.unban')
   @ApiOperation({ summary: 'Relay again what comes from this chat; what was kept meanwhile stays `ignored`' })
-  unban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  unban(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<ChatItem> {
     return this.setBanned(id, false, caller);
   }
 
   @Get(':id/messages')
   @ApiOperation({ summary: 'Messages of one chat, newest first' })
-  async said(@Param('id', IdPipe) id: bigint, @Query() query: ChatMessagesQuery, @CalledBy() caller: Caller) {
+  async said(
+    @Param('id', IdPipe) id: bigint,
+    @Query() query: ChatMessagesQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<MessagePage> {
     await this.find(id, caller);
     return this.messages.list({ ...query, chat: id.toString() }, caller);
   }
 
-  private async setBanned(id: bigint, banned: boolean, caller: Caller) {
+  private async setBanned(id: bigint, banned: boolean, caller: Caller): Promise<ChatItem> {
     await this.find(id, caller);
     await this.chats.setBanned(id, banned);
     return this.item(await this.find(id, caller));
@@ -87,7 +96,7 @@ export class ChatsController {
   }
 
   /** A chat as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. */
-  private item({ avatarUniqueId, ...chat }: ChatRow) {
+  private item({ avatarUniqueId, ...chat }: ChatRow): ChatItem {
     return {
       ...chat,
       id: chat.id.toString(),

@@ -9,7 +9,7 @@ import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, sees, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { ErasureBody, ErasuresQuery } from './erasures.dto.js';
+import { ErasureBody, ErasuresQuery, Receipt, ReceiptPage } from './erasures.dto.js';
 import { IdPipe, notFound, idOf } from '../id.pipe.js';
 
 /** Clients who are to be forgotten, and the receipts that they were. */
@@ -41,7 +41,7 @@ export class ErasuresController {
     @Body() { confirm }: ErasureBody,
     @CalledBy() caller: Caller,
     @Req() request: FastifyRequest,
-  ) {
+  ): Promise<Receipt> {
     const chat = await this.history.chat(id);
     if (!chat || !sees(caller, chat.portalId)) throw notFound('No chat', id);
     if (confirm !== chat.externalId) {
@@ -60,7 +60,10 @@ export class ErasuresController {
       '`subject` is a keyed hash (HMAC-SHA-256 with a key made of ENCRYPTION_KEY) of the client’s id. `user` asks ' +
       'whether one client was erased: his id as Bitrix24 knew it, `tg:<Telegram user id>`.',
   })
-  async list(@Query() { limit, cursor, portal, user }: ErasuresQuery, @CalledBy() caller: Caller) {
+  async list(
+    @Query() { limit, cursor, portal, user }: ErasuresQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<ReceiptPage> {
     const rows = await this.receipts.list(limit + 1, {
       portalId: portalFor(caller, idOf(portal)),
       subjects: user === undefined ? undefined : this.erasures.subjects(user),
@@ -70,6 +73,6 @@ export class ErasuresController {
   }
 }
 
-function receiptItem(receipt: ErasureRow) {
+function receiptItem(receipt: ErasureRow): Receipt {
   return { ...receipt, id: receipt.id.toString(), portalId: receipt.portalId?.toString() ?? null };
 }

@@ -2,6 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsOptional, IsString, MaxLength } from 'class-validator';
 import { IsId, ListQuery } from '../admin.dto.js';
+import { ApiCount, ApiId, PageOf } from '../page.dto.js';
 
 /** Said again, so that nobody is erased by a slip of the hand. */
 export class ErasureBody {
@@ -27,3 +28,40 @@ export class ErasuresQuery extends ListQuery {
   @MaxLength(200, { message: 'user must not be longer than 200 characters' })
   user?: string;
 }
+
+/** What remains of an erased client or group: it names nobody. */
+export class Receipt {
+  @ApiId()
+  id: string;
+  at: Date;
+
+  /** Null: the erasure is under way. */
+  finishedAt: Date | null;
+
+  /** Who asked for it, and from which address: `name@ip`. */
+  actor: string;
+  portalId: string | null;
+
+  /** Keyed hash of the client's id, in hex. */
+  subject: string;
+
+  @ApiCount()
+  chats: number;
+
+  @ApiCount()
+  messages: number;
+
+  @ApiCount()
+  attachments: number;
+
+  @ApiCount()
+  revisions: number;
+
+  @ApiCount()
+  deliveries: number;
+
+  @ApiCount()
+  events: number;
+}
+
+export class ReceiptPage extends PageOf(Receipt) {}

@@ -1,5 +1,5 @@
 import { Get, Query, Res } from '@nestjs/common';
-import { ApiOperation, ApiProduces, ApiResponse } from '@nestjs/swagger';
+import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
@@ -24,8 +24,11 @@ export class ExportController {
       'cuts the connection, so that a file that ended is whole. `csv` is UTF-8 with a byte order mark; a cell that a ' +
       'spreadsheet would take for a formula begins with an apostrophe. Files are named, not contained.',
   })
-  @ApiProduces('application/x-ndjson', 'text/csv')
-  @ApiResponse({ status: 200, description: 'The messages.' })
+  @ApiResponse({
+    status: 200,
+    description: 'The messages.',
+    content: { 'application/x-ndjson': { schema: { type: 'string' } }, 'text/csv': { schema: { type: 'string' } } },
+  })
   @ApiResponse({ status: 429, description: '`too_many_exports`: two are running in this process already.' })
   messages(@Query() query: ExportQuery, @CalledBy() caller: Caller, @Res() reply: FastifyReply): void {
     const { format } = query;

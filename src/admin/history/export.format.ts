@@ -1,7 +1,8 @@
 import { stringify } from 'csv-stringify/sync';
 import type { MessageRow } from '../../storage/history/history.repository.js';
 import type { ExportFormat } from './export.dto.js';
-import { messageItem, type MessageItem } from './message.view.js';
+import { messageItem } from './message.view.js';
+import type { MessageItem } from './messages.dto.js';
 
 export const CONTENT_TYPES: Record<ExportFormat, string> = {
   ndjson: 'application/x-ndjson; charset=utf-8',

@@ -7,6 +7,15 @@ import type {
   RevisionRow,
   WaitingRow,
 } from '../../storage/history/history.repository.js';
+import type {
+  AttachmentItem,
+  Mark,
+  MessageDetail,
+  MessageError,
+  MessageItem,
+  Revision,
+  TimelineEntry,
+} from './messages.dto.js';
 
 /** Where a person can look at a file; null: nowhere. */
 type LinkTo = (file: LinkedFile) => string | null;
@@ -15,14 +24,14 @@ type LinkTo = (file: LinkedFile) => string | null;
  * A message as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. A message without words is read
  * by the labels of its files.
  */
-export function messageItem(row: MessageRow, linkTo: LinkTo) {
+export function messageItem(row: MessageRow, linkTo: LinkTo): MessageItem {
   return {
     id: row.id.toString(),
     direction: row.direction,
     state: row.state,
     kind: row.kind,
     text: row.text || row.attachments.map(({ label }) => label).join('\n'),
-    marks: row.marks,
+    marks: row.marks as Mark[],
     attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
     systemLine: row.systemLine,
     source: row.source,
@@ -48,11 +57,10 @@ export function messageItem(row: MessageRow, linkTo: LinkTo) {
     deletedAt: row.deletedAt,
   };
 }
-export type MessageItem = ReturnType<typeof messageItem>;
 
 const WAITS_FOR_CLIENT = "waits for the client's next words, because no session of the dialog is open";
 
-function errorOf({ errorCode, errorDetail, waitsForClient }: MessageRow): { code: string; detail: string } | null {
+function errorOf({ errorCode, errorDetail, waitsForClient }: MessageRow): MessageError | null {
   if (errorCode !== null) return { code: errorCode, detail: errorDetail ?? '' };
   return waitsForClient ? { code: 'waits_for_client', detail: WAITS_FOR_CLIENT } : null;
 }
@@ -62,56 +70,25 @@ function attachmentItem(
   messageId: bigint,
   { ordinal, kind, name, mime, size, label, atTelegram }: AttachmentRow,
   linkTo: LinkTo,
-) {
+): AttachmentItem {
   const url = atTelegram ? linkTo({ of: 'message', messageId, ordinal }) : null;
   return { kind, name, mime, size, label, url };
 }
 
-/** One thing that happened to a message, or that is still to happen. */
-export interface TimelineEntry {
-  at: Date;
-  what:
-    | 'received'
-    | 'stored'
-    | 'attempt'
-    | 'delivered'
-    | 'seen'
-    | 'edited'
-    | 'deleted'
-    | 'failed'
-    | 'uncertain'
-    | 'ignored'
-    | 'resolved'
-    | 'discarded'
-    | 'sending'
-    | 'waiting';
-  /**
-   * Of an attempt or of waiting work: message, edit, delete, note, status (delivery report) or, of older versions, reading (read report).
-   */
-  kind?: string;
-  /** Number of the attempt, from 1; of `edited` and `deleted`, that of the revision. */
-  number?: number;
-  /** Of an attempt: delivered, retry, failed, uncertain, unknown. Of `resolved`: what a person said, delivered or failed. */
-  outcome?: string;
-  code?: string;
-  detail?: string;
-  finishedAt?: Date;
-  /** Which replica tried. */
-  instance?: string;
-}
-
 /** The message with its `timeline`, oldest first; what is still to come stands at the end. */
-export function messageDetail(story: MessageStory, linkTo: LinkTo) {
+export function messageDetail(story: MessageStory, linkTo: LinkTo): MessageDetail {
   const { message, revisions } = story;
   return {
     ...messageItem(message, linkTo),
     raw: withoutFileKeys(message.raw),
-    // The row of the original is written with the first change.
-    revisions: revisions.map((revision) =>
-      revision.number === 0 ? { ...revision, createdAt: message.createdAt } : revision,
-    ),
+    revisions: revisions.map((revision) => revisionItem(revision, message)),
     timeline: timeline(story),
   };
+}
+
+/** The row of the original is written with the first change, so the time of the message is that of the original. */
+function revisionItem(row: RevisionRow, message: MessageRow): Revision {
+  return { ...row, marks: row.marks as Mark[], createdAt: row.number === 0 ? message.createdAt : row.createdAt };
 }
 
 /** Names under which Telegram's updates and Bitrix24's events give away a file: whoever has the value has the file. */

@@ -7,7 +7,7 @@ import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from '../adm
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, type Caller } from '../access/caller.js';
 import { IdPipe } from '../id.pipe.js';
-import type { MessageItem } from './message.view.js';
+import { Discarded, MessageDetail, MessagePage, Retried, type MessageItem } from './messages.dto.js';
 import { MessagesService } from './messages.service.js';
 
 /** Every message, both ways. */
@@ -20,13 +20,13 @@ export class MessagesController {
 
   @Get()
   @ApiOperation({ summary: 'Messages, newest first' })
-  list(@Query() query: MessagesQuery, @CalledBy() caller: Caller) {
+  list(@Query() query: MessagesQuery, @CalledBy() caller: Caller): Promise<MessagePage> {
     return this.messages.list(query, caller);
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One message with its timeline: received, stored, every attempt, what is still to come' })
-  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller) {
+  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<MessageDetail> {
     return this.messages.one(id, caller);
   }
 
@@ -35,7 +35,7 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send every failed or uncertain message that the filter names again' })
-  async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<{ retried: number }> {
+  async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<Retried> {
     return { retried: await this.messages.retry(body, caller) };
   }
 
@@ -44,7 +44,7 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.retry')
   @ApiOperation({ summary: 'Send one failed or uncertain message again' })
-  async retry(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<{ retried: number }> {
+  async retry(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<Retried> {
     const message = await this.messages.changeable(id, caller);
     if (message.deletedAt !== null) {
       throw new Problem(409, 'taken_back', 'Its author took this message back: it is not sent again.');
@@ -62,7 +62,7 @@ export class MessagesController {
   @ApiOperation({
     summary: 'Put away every failed or uncertain message that the filter names: they become `ignored`, for good',
   })
-  async discardAll(@Body() filter: UndeliveredFilter, @CalledBy() caller: Caller): Promise<{ discarded: number }> {
+  async discardAll(@Body() filter: UndeliveredFilter, @CalledBy() caller: Caller): Promise<Discarded> {
     return { discarded: await this.messages.discard(filter, caller) };
   }
 
@@ -71,7 +71,7 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.discard')
   @ApiOperation({ summary: 'Put away one failed or uncertain message: it becomes `ignored`, for good' })
-  async discard(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<{ discarded: number }> {
+  async discard(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<Discarded> {
     const message = await this.messages.changeable(id, caller);
     if ((await this.replay.discard([id])) === 0) {
       throw wrongState('not_discardable', 'Only failed and uncertain messages can be discarded', message);
@@ -84,7 +84,11 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.resolve')
   @ApiOperation({ summary: 'Say what became of a message whose outcome is unknown; nothing is sent' })
-  async resolve(@Param('id', IdPipe) id: bigint, @Body() { outcome }: ResolveBody, @CalledBy() caller: Caller) {
+  async resolve(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { outcome }: ResolveBody,
+    @CalledBy() caller: Caller,
+  ): Promise<MessageDetail> {
     const message = await this.messages.changeable(id, caller);
     if (!(await this.replay.resolve(id, outcome))) {
       throw wrongState('not_uncertain', 'Only uncertain messages can be resolved', message);

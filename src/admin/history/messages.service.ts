@@ -13,19 +13,14 @@ import { OverviewRepository } from '../../storage/history/overview.repository.js
 import type { MessagesQuery, RetryBody, UndeliveredFilter } from '../admin.dto.js';
 import { AuthorNames } from './author-names.js';
 import { portalFor, sees, type Caller } from '../access/caller.js';
-import { decodePlace, encodePlace, type Page } from '../cursor.js';
+import { decodePlace, encodePlace } from '../cursor.js';
 import { notFound } from '../id.pipe.js';
-import { messageDetail, messageItem, type MessageItem } from './message.view.js';
+import { messageDetail, messageItem } from './message.view.js';
+import type { MessageDetail, MessageItem, MessagePage } from './messages.dto.js';
 import { ViewingLinks } from './viewing-links.js';
 
 /** Messages that one transaction sends again or puts away. */
 const BATCH = 500;
-
-/** A page of messages, and what else was asked for. */
-export interface MessagePage extends Page<MessageItem>, Partial<MessageTotal> {
-  /** Leads to newer messages; null: there are none. Not there on a page that begins with the newest. */
-  previousCursor?: string | null;
-}
 
 /** Rows of a page, and whether there are others on either side; `newer` undefined: the page begins with the newest. */
 interface Shown {
@@ -119,7 +114,7 @@ export class MessagesService {
   }
 
   /** One message with its timeline. Throws a 404 problem when there is none. */
-  async one(id: bigint, caller: Caller) {
+  async one(id: bigint, caller: Caller): Promise<MessageDetail> {
     const story = await this.history.message(id);
     if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
     const [message] = await this.names.known([story.message]);

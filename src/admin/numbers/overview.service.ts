@@ -4,22 +4,7 @@ import {
   type MessageCount,
   type OldestWaiting,
 } from '../../storage/history/overview.repository.js';
-
-/** `messages[direction][state]`; states without a message are left out. */
-type Counts = Partial<Record<'inbound' | 'outbound', Record<string, number>>>;
-
-interface Summary {
-  messages: Counts;
-  /** When the message that waits longest was stored; null: nothing waits. */
-  oldestWaiting: Date | null;
-}
-
-export interface Overview extends Summary {
-  /** When this was counted. */
-  at: Date;
-  byPortal: ({ portalId: string | null } & Summary)[];
-  byBot: ({ botId: string | null } & Summary)[];
-}
+import type { MessageCounts, Overview, Summary } from './overview.dto.js';
 
 /** The traffic in numbers. */
 @Injectable()
@@ -46,9 +31,9 @@ export function summarise(counts: MessageCount[], oldest: OldestWaiting[], at: D
 }
 
 function summary(counts: MessageCount[], oldest: OldestWaiting[]): Summary {
-  const messages: Counts = { inbound: {}, outbound: {} };
+  const messages: MessageCounts = { inbound: {}, outbound: {} };
   for (const { direction, state, count } of counts) {
-    const states = (messages[direction] ??= {});
+    const states = messages[direction];
     states[state] = (states[state] ?? 0) + count;
   }
   const times = oldest.map((row) => row.since.getTime());

@@ -3,8 +3,8 @@ import { ApiOperation } from '@nestjs/swagger';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, portalFor, Requires, type Caller } from '../access/caller.js';
 import { idOf } from '../id.pipe.js';
-import { StatisticsParameters } from './statistics.dto.js';
-import { StatisticsService, type Statistics } from './statistics.service.js';
+import { Statistics, StatisticsParameters } from './statistics.dto.js';
+import { StatisticsService } from './statistics.service.js';
 
 /** The traffic over time, for charts. */
 @AdminController('statistics')

@@ -2,6 +2,7 @@ import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min } from 'class-validator';
 import { IsId, IsTime, TIME } from '../admin.dto.js';
+import { ApiCount } from '../page.dto.js';
 
 const STEP = 'step must be a whole number of seconds from 1 to 86400';
 
@@ -35,4 +36,38 @@ export class StatisticsParameters {
   @IsOptional()
   @IsId()
   bot?: string;
+}
+
+/** Milliseconds from stored to delivered, right within 1 %. */
+export class Latency {
+  p50: number;
+  p95: number;
+}
+
+/** Messages that were stored within one step, which begins at `at`. */
+export class StatisticsItem {
+  at: Date;
+
+  @ApiCount()
+  inbound: number;
+
+  @ApiCount()
+  outbound: number;
+
+  @ApiCount()
+  failed: number;
+
+  @ApiCount()
+  uncertain: number;
+  inboundLatencyMs: Latency | null;
+  outboundLatencyMs: Latency | null;
+}
+
+export class Statistics {
+  from: Date;
+  to: Date;
+
+  @ApiCount()
+  stepSeconds: number;
+  items: StatisticsItem[];
 }

@@ -6,6 +6,7 @@ import {
   type StepCounts,
 } from '../../storage/history/statistics.repository.js';
 import { Cached } from '../cached.js';
+import type { Statistics, StatisticsItem } from './statistics.dto.js';
 
 /** How long an answer is kept: many may look at the same chart. */
 const KEPT_MS = 10_000;
@@ -25,30 +26,6 @@ export interface StatisticsQuery {
   stepSeconds?: number;
   portalId?: bigint;
   botId?: bigint;
-}
-
-/** Milliseconds from stored to delivered, right within 1 %. */
-interface Latency {
-  p50: number;
-  p95: number;
-}
-
-/** Messages that were stored within one step from `at` on. */
-export interface StatisticsItem {
-  at: Date;
-  inbound: number;
-  outbound: number;
-  failed: number;
-  uncertain: number;
-  inboundLatencyMs: Latency | null;
-  outboundLatencyMs: Latency | null;
-}
-
-export interface Statistics {
-  from: Date;
-  to: Date;
-  stepSeconds: number;
-  items: StatisticsItem[];
 }
 
 /** The traffic over time. */

@@ -5,51 +5,21 @@ import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
-import { ClientSide, type LineBot, type Picture, type Verdict } from '../../relay/client-side.js';
+import { ClientSide, type Picture } from '../../relay/client-side.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
-import { OverviewRepository, type Traffic } from '../../storage/history/overview.repository.js';
+import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { BotMode, Prisma } from '../../storage/prisma/client.js';
 import { reconcileHandlers, type BoundHandler } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
-import { lineChange, type LineChangeBody, type OPERATOR_NAMES } from './line-change.dto.js';
+import { lineChange, type LineChangeBody } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
 import { RegistrationService } from '../install/registration.service.js';
-import type { BotTokenBody } from './settings-api.dto.js';
+import type { BotTokenBody, ChainLink, CheckedLine, LineSettings } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
 import { personOf, refuseOver } from './settings.guard.js';
-
-/** A line as its settings page shows it. */
-export interface LineState {
-  lineId: string;
-  portal: string;
-  connectorName: string;
-  /** Switched on, as far as we know. */
-  on: boolean;
-  bot: (Omit<LineBot, 'id'> & { id: string }) | null;
-  options: {
-    operatorName: (typeof OPERATOR_NAMES)[number];
-    operatorNameTemplate: string | null;
-    welcomeText: string | null;
-    startOpensSession: boolean;
-  };
-  traffic: Traffic | null;
-  /** Telegram could be told where to send updates. */
-  webhookPossible: boolean;
-}
-
-/** A link of the chain; `code` is `ok` or says what is wrong, for the page to explain. */
-export interface Link extends Verdict {
-  id: 'token' | 'updates' | 'portal' | 'installed' | 'events' | 'line';
-}
-
-/** Null: the line has no bot, or Bitrix24 does not tell the name. */
-export interface CheckedLine extends LineState {
-  lineName: string | null;
-  links: Link[];
-}
 
 /** Whoever tries tokens learns which of them are good: like a log-in. */
 const TOKENS_TRIED = { perSecond: 1 / 6, burst: 10 };
@@ -75,7 +45,7 @@ export class LineSettingsService {
   ) {}
 
   /** From our own tables; nobody is asked. Throws a 403 Problem when the portal is there no longer. */
-  async state(session: SettingsSession): Promise<LineState> {
+  async state(session: SettingsSession): Promise<LineSettings> {
     const portal = await this.portal(session);
     const [line, bot] = await Promise.all([
       this.lines.find(session.portalId, session.lineId),
@@ -102,7 +72,7 @@ export class LineSettingsService {
   async check(session: SettingsSession): Promise<CheckedLine> {
     const portal = await this.portal(session);
     const [bot, room] = await Promise.all([this.clients.check(session), this.askPortal(portal, session.lineId)]);
-    const telegram: Link[] = bot
+    const telegram: ChainLink[] = bot
       ? [
           { id: 'token', ...bot.token },
           { id: 'updates', ...bot.updates },
@@ -119,7 +89,7 @@ export class LineSettingsService {
   }
 
   /** Throws a Problem as {@link ClientSide.connect}, or 429. */
-  async connect(session: SettingsSession, wish: BotTokenBody): Promise<LineState> {
+  async connect(session: SettingsSession, wish: BotTokenBody): Promise<LineSettings> {
     await this.portal(session);
     refuseOver(this.tokensTried.take(String(session.portalId)));
     const { bot, from } = await this.clients.connect(session, wish);
@@ -130,14 +100,14 @@ export class LineSettingsService {
     return this.state(session);
   }
 
-  async receiveBy(session: SettingsSession, mode: BotMode): Promise<LineState> {
+  async receiveBy(session: SettingsSession, mode: BotMode): Promise<LineSettings> {
     await this.portal(session);
     const bot = await this.clients.receiveBy(session, mode);
     await this.record(session, 'bot.update', `bot:${bot.id}`, { mode });
     return this.state(session);
   }
 
-  async change(session: SettingsSession, body: LineChangeBody): Promise<LineState> {
+  async change(session: SettingsSession, body: LineChangeBody): Promise<LineSettings> {
     await this.portal(session);
     const change = lineChange(body);
     if (!(await this.lines.change(session.portalId, session.lineId, change))) {
@@ -149,7 +119,7 @@ export class LineSettingsService {
   }
 
   /** Works while the portal does not answer, too: the connector then stays on there until somebody switches it off. */
-  async disconnect(session: SettingsSession): Promise<LineState> {
+  async disconnect(session: SettingsSession): Promise<LineSettings> {
     await this.portal(session);
     const bot = await this.clients.release(session);
     await this.lifecycle.botMoved(session, null);
@@ -184,7 +154,7 @@ export class LineSettingsService {
     };
     try {
       const { results } = await this.rest.callBatch(portal.id, commands, { timeoutMs: BITRIX_LIMIT_MS });
-      const read = (id: 'installed' | 'events' | 'line', judge: (result: unknown) => string): Link => {
+      const read = (id: 'installed' | 'events' | 'line', judge: (result: unknown) => string): ChainLink => {
         const outcome = results[id];
         if (!outcome?.ok) return { id, ok: false, code: 'refused', detail: outcome?.error.detail };
         const code = judge(outcome.result);

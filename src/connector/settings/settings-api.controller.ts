@@ -1,10 +1,10 @@
 import { finished } from 'node:stream';
 import { Body, Controller, Get, HttpCode, Patch, Post, Res, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { LineChangeBody } from './line-change.dto.js';
-import { LineSettingsService, type CheckedLine, type LineState } from './line-settings.service.js';
-import { BotModeBody, BotTokenBody } from './settings-api.dto.js';
+import { LineSettingsService } from './line-settings.service.js';
+import { BotModeBody, BotTokenBody, CheckedLine, LineSettings } from './settings-api.dto.js';
 import { OpenedBy, SettingsGuard } from './settings.guard.js';
 import type { SettingsSession } from './settings-sessions.js';
 
@@ -21,7 +21,7 @@ export class SettingsApiController {
 
   @Get('state')
   @ApiOperation({ summary: 'The line, its bot and what clients read there' })
-  state(@OpenedBy() session: SettingsSession): Promise<LineState> {
+  state(@OpenedBy() session: SettingsSession): Promise<LineSettings> {
     return this.settings.state(session);
   }
 
@@ -42,13 +42,13 @@ export class SettingsApiController {
   @Post('bot')
   @HttpCode(200)
   @ApiOperation({ summary: 'Let the bot of this token serve the line, or give its bot a new token' })
-  connect(@OpenedBy() session: SettingsSession, @Body() body: BotTokenBody): Promise<LineState> {
+  connect(@OpenedBy() session: SettingsSession, @Body() body: BotTokenBody): Promise<LineSettings> {
     return this.settings.connect(session, body);
   }
 
   @Patch('bot')
   @ApiOperation({ summary: 'Receive by polling or by webhook' })
-  receiveBy(@OpenedBy() session: SettingsSession, @Body() { mode }: BotModeBody): Promise<LineState> {
+  receiveBy(@OpenedBy() session: SettingsSession, @Body() { mode }: BotModeBody): Promise<LineSettings> {
     return this.settings.receiveBy(session, mode);
   }
 
@@ -56,20 +56,21 @@ export class SettingsApiController {
   @ApiOperation({
     summary: 'What clients read before an answer, what they read when they press Start, and what such a press does',
   })
-  change(@OpenedBy() session: SettingsSession, @Body() body: LineChangeBody): Promise<LineState> {
+  change(@OpenedBy() session: SettingsSession, @Body() body: LineChangeBody): Promise<LineSettings> {
     return this.settings.change(session, body);
   }
 
   @Post('disconnect')
   @HttpCode(200)
   @ApiOperation({ summary: 'Take the bot off the line and switch the connector off there; the history stays' })
-  disconnect(@OpenedBy() session: SettingsSession): Promise<LineState> {
+  disconnect(@OpenedBy() session: SettingsSession): Promise<LineSettings> {
     return this.settings.disconnect(session);
   }
 
   @Get('picture')
   @ApiOperation({ summary: 'The picture of the bot; 204 when it has none' })
-  @ApiProduces('image/jpeg')
+  @ApiResponse({ status: 200, content: { 'image/jpeg': { schema: { type: 'string', format: 'binary' } } } })
+  @ApiResponse({ status: 204, description: 'The bot has no picture.' })
   async picture(@OpenedBy() session: SettingsSession, @Res() reply: FastifyReply): Promise<void> {
     const over = new AbortController();
     finished(reply.raw, () => over.abort());

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsOptional, Matches, MaxLength } from 'class-validator';
+import type { BotMode, BotState, OperatorName } from '../../storage/prisma/client.js';
 
 const MODES = ['polling', 'webhook'] as const;
 
@@ -29,4 +30,77 @@ export class BotTokenBody {
   @IsOptional()
   @IsBoolean({ message: 'move must be true or false' })
   move: boolean = false;
+}
+
+/** The bot of a line. */
+export class SettingsBot {
+  id: string;
+  username: string | null;
+  name: string | null;
+  mode: BotMode;
+  state: BotState;
+}
+
+/** What clients of a line read, and what a press of Start does. */
+export class LineOptions {
+  operatorName: OperatorName;
+  operatorNameTemplate: string | null;
+  welcomeText: string | null;
+  startOpensSession: boolean;
+}
+
+/** What goes through a line. */
+export class LineTraffic {
+  /** A client's newest words. */
+  lastInboundAt: Date | null;
+
+  /** The newest answer that reached a client. */
+  lastOutboundAt: Date | null;
+
+  /** Messages that wait, either way. */
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  waiting: number;
+
+  /** Failed and uncertain ones. */
+  @ApiProperty({ type: 'integer', minimum: 0 })
+  failed: number;
+}
+
+/** A line as its settings page shows it, from our own tables. */
+export class LineSettings {
+  lineId: string;
+
+  /** Host of the portal. */
+  portal: string;
+  connectorName: string;
+
+  /** Switched on, as far as we know. */
+  on: boolean;
+  bot: SettingsBot | null;
+  options: LineOptions;
+
+  /** Null: the line has no bot. */
+  traffic: LineTraffic | null;
+
+  /** Telegram could be told where to send updates. */
+  webhookPossible: boolean;
+}
+
+/** One thing that must be true for messages to flow. */
+export class ChainLink {
+  id: 'token' | 'updates' | 'portal' | 'installed' | 'events' | 'line';
+  ok: boolean;
+
+  /** `ok`, or what is wrong, for the page to explain. */
+  code: string;
+
+  /** In the words of the network. */
+  detail?: string;
+}
+
+/** A line and every link of the chain between its clients and its operators, asked just now. */
+export class CheckedLine extends LineSettings {
+  /** Null: Bitrix24 does not tell it. */
+  lineName: string | null;
+  links: ChainLink[];
 }

@@ -1,0 +1,23 @@
+import type { BotMode, BotState } from '../../storage/prisma/client.js';
+import { ApiId, PageOf } from '../page.dto.js';
+
+/** A bot and the open line that it serves. No token. */
+export class BotItem {
+  @ApiId()
+  id: string;
+
+  /** Last part of its webhook address. */
+  key: string;
+  telegramId: string;
+  username: string | null;
+  name: string | null;
+  mode: BotMode;
+  portalId: string | null;
+  lineId: string | null;
+  state: BotState;
+  stateReason: string | null;
+  isDefault: boolean;
+  createdAt: Date;
+}
+
+export class BotPage extends PageOf(BotItem) {}
