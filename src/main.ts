@@ -3,8 +3,12 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
 import { APP_OPTIONS, configureApp, createAdapter } from './app.setup.js';
+import { StartError } from './common/start-error.js';
+import { startWaits } from './common/start-wait.js';
+import { refuseUnwritableTemporaryFolder } from './common/temporary-folder.js';
 import { EnvironmentError, readEnvironment, type Environment } from './config/environment.js';
 import { createLogging, type Logging } from './observability/logging.js';
+import { answerProbesWhileWaiting } from './observability/start-probes.js';
 import { startReport } from './observability/start-report.js';
 import { startTracing, type StopTracing } from './observability/tracing.js';
 import { AdminKey } from './storage/storage.module.js';
@@ -26,6 +30,8 @@ function environmentOrExit(): Environment {
 }
 
 async function start(environment: Environment, logging: Logging): Promise<NestFastifyApplication> {
+  await refuseUnwritableTemporaryFolder();
+  if (environment.PORT !== 0) answerProbesWhileWaiting(environment.PORT, environment.HOST, logging.pino);
   const app = await NestFactory.create<NestFastifyApplication>(AppModule, createAdapter(), {
     ...APP_OPTIONS,
     logger: logging.nest,
@@ -42,10 +48,14 @@ async function start(environment: Environment, logging: Logging): Promise<NestFa
 /** The first signal ends what is under way and then the process, with code 0; the second ends the process at once. */
 function stopOnSignals(starting: Promise<NestFastifyApplication>, { pino }: Logging, stopTracing: StopTracing): void {
   let stopping = false;
+  let waiting = false;
+  startWaits.on('wait', () => (waiting = true)).on('over', () => (waiting = false));
   const stop = async (signal: string): Promise<void> => {
     if (stopping) process.exit(1);
     stopping = true;
     pino.info({ context: 'Stop' }, `${signal}: finishing what is under way`);
+    // Nothing is under way before there is a database.
+    if (waiting) process.exit(0);
     const done = starting
       .then((app) => app.close())
       .then(() => stopTracing().catch((error: unknown) => pino.warn({ err: error }, 'The last spans are lost')))
@@ -78,6 +88,8 @@ const stopTracing = await startTracing(process.env);
 const starting = start(environment, logging);
 stopOnSignals(starting, logging, stopTracing);
 await starting.catch((error: unknown) => {
-  logging.pino.fatal({ err: error, context: 'Start' }, 'The start failed');
+  // What is for a person to mend is said whole; anything else with its stack.
+  if (error instanceof StartError) logging.pino.fatal({ context: 'Start' }, error.message);
+  else logging.pino.fatal({ err: error, context: 'Start' }, 'The start failed');
   process.exit(1);
 });

@@ -100,6 +100,12 @@ export class Environment {
   @Matches(/^postgres(ql)?:\/\//, { message: 'must start with postgresql://' })
   DATABASE_URL?: string;
 
+  @number()
+  @IsOptional()
+  @IsInt({ message: 'must be a whole number' })
+  @Min(4, { message: 'must be at least 4' })
+  DATABASE_POOL: number = 12;
+
   @flag()
   @IsOptional()
   @IsBoolean({ message: 'must be 1 or 0' })

@@ -53,6 +53,16 @@ describe('a new database', () => {
   });
 });
 
+describe('a database whose transactions begin as serializable', () => {
+  it('is migrated once by two programs that start at once', async () => {
+    const name = new URL(database.directUrl).pathname.slice(1);
+    await query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'serializable'`);
+    await migration('1_slow', 'CREATE TABLE slow (); SELECT pg_sleep(0.5);');
+    const outcomes = await Promise.all([1, 2].map(() => applyMigrations(database.directUrl, folder)));
+    expect(outcomes.map(({ applied }) => applied.length).sort()).toEqual([0, 1]);
+  });
+});
+
 describe('agreement with prisma migrate deploy', () => {
   it('it finds nothing to do after us', async () => {
     await applyMigrations(database.url);

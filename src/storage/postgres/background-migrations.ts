@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, type ClientConfig } from 'pg';
+import { ISOLATION } from './database.service.js';
 
 /** prisma/background-migrations, seen from src/storage as from dist/storage. */
 export const BACKGROUND_FOLDER = fileURLToPath(new URL('../../../prisma/background-migrations', import.meta.url));
@@ -96,7 +97,7 @@ async function pendingOf(connection: Client, migrations: BackgroundMigration[]):
  * parameters, because the portal of a statement with parameters keeps its snapshot.
  */
 async function takeLock(connection: Client): Promise<boolean> {
-  await connection.query('BEGIN');
+  await connection.query(`BEGIN ISOLATION LEVEL ${ISOLATION}`);
   await connection.query('SET LOCAL idle_in_transaction_session_timeout = 0');
   const { rows } = await connection.query<{ free: boolean }>(`SELECT pg_try_advisory_xact_lock(${LOCK}) AS free`);
   return rows[0]!.free;

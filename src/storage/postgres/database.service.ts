@@ -84,6 +84,9 @@ const PATIENT_LIMITS = {
  */
 export const SESSION_LIMITS = HOT_LIMITS;
 
+/** Connections of a process at most, unless DATABASE_POOL says otherwise. */
+const DEFAULT_POOL = 12;
+
 /** A role or a database may have other defaults, and every statement here is written for this one. */
 export const ISOLATION = 'read committed';
 
@@ -128,7 +131,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     url: string,
     private readonly options: {
       /** Connections of this process at most. */
-      max?: number;
+      max?: number | undefined;
       applicationName?: string;
       /**
        * true: nobody else uses the server's end of a connection, so it keeps {@link SESSION_LIMITS} and names. false: a
@@ -146,7 +149,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     this.pool = new Pool({
       connectionString: url,
       types: parsers,
-      max: options.max ?? 12,
+      max: options.max ?? DEFAULT_POOL,
       connectionTimeoutMillis: 5_000,
       ...(this.ownSessions ? SESSION_LIMITS : {}),
       // A server behind a dead network cannot end a statement: then this end gives the connection up.

@@ -1,5 +1,7 @@
+import { StartError } from '../../common/start-error.js';
+
 /** Names what cannot be used and what to do about it. */
-export class EmbeddedPostgresError extends Error {
+export class EmbeddedPostgresError extends StartError {
   override readonly name = 'EmbeddedPostgresError';
 }
 

@@ -3,12 +3,14 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
+import { StartError } from '../../common/start-error.js';
+import { ISOLATION } from './database.service.js';
 
 /** The folder this build was made with: prisma/migrations, seen from src/storage as from dist/storage. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));
 
 /** Names the migration that stands in the way and the cure. */
-export class MigrationError extends Error {
+export class MigrationError extends StartError {
   override readonly name = 'MigrationError';
   constructor(
     readonly code: 'migration_failed' | 'migration_edited' | 'migration_broken',
@@ -44,9 +46,12 @@ const MIGRATE_LOCK = 72707369;
 /** A table that is in use for longer than this fails the migration instead of queueing all traffic behind it. */
 const DDL_LOCK_TIMEOUT = '15s';
 
+/** Where Prisma and we write down what was applied. */
+export const MIGRATIONS_TABLE = '_prisma_migrations';
+
 /** As `prisma migrate deploy` makes it. */
-const MIGRATIONS_TABLE = `
-CREATE TABLE IF NOT EXISTS _prisma_migrations (
+const MAKE_MIGRATIONS_TABLE = `
+CREATE TABLE ${MIGRATIONS_TABLE} (
     id                      VARCHAR(36) PRIMARY KEY NOT NULL,
     checksum                VARCHAR(64) NOT NULL,
     finished_at             TIMESTAMPTZ,
@@ -71,12 +76,14 @@ CREATE TABLE IF NOT EXISTS _prisma_migrations (
 export async function applyMigrations(url: string, folder: string = MIGRATIONS_FOLDER): Promise<MigrationOutcome> {
   const migrations = await readMigrations(folder);
   return withConnection(url, async (connection) => {
-    await connection.query('BEGIN');
+    // Whoever waited for the lock must see what was committed meanwhile, however the role begins its transactions.
+    await connection.query(`BEGIN ISOLATION LEVEL ${ISOLATION}`);
     // However the role or the pool is set up, waiting for another replica's work is not an error.
     await connection.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0');
     await connection.query('SELECT pg_advisory_xact_lock($1)', [MIGRATE_LOCK]);
     await connection.query(`SET LOCAL lock_timeout = '${DDL_LOCK_TIMEOUT}'`);
-    await connection.query(MIGRATIONS_TABLE);
+    // `IF NOT EXISTS` would ask for the right to make tables, which a role that only works with them may lack.
+    if (!(await hasMigrationsTable(connection))) await connection.query(MAKE_MIGRATIONS_TABLE);
     const { pending, unknown } = compare(migrations, await readRows(connection));
     for (const migration of pending) await apply(connection, migration);
     await connection.query('COMMIT');
@@ -88,12 +95,22 @@ export async function applyMigrations(url: string, folder: string = MIGRATIONS_F
 export async function pendingMigrations(url: string, folder: string = MIGRATIONS_FOLDER): Promise<string[]> {
   const migrations = await readMigrations(folder);
   return withConnection(url, async (connection) => {
-    const { rows } = await connection.query<{ exists: boolean }>(
-      `SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`,
-    );
-    const known = rows[0]?.exists ? await readRows(connection) : [];
+    const known = (await hasMigrationsTable(connection)) ? await readRows(connection) : [];
     return compare(migrations, known).pending.map(({ name }) => name);
   });
+}
+
+/** Names of the tables that the migrations of `folder` make, those that a later one drops included. */
+export async function migratedTables(folder: string = MIGRATIONS_FOLDER): Promise<string[]> {
+  const migrations = await readMigrations(folder);
+  return migrations.flatMap(({ sql }) => [...sql.matchAll(/^CREATE TABLE "([^"]+)"/gm)].map(([, name]) => name!));
+}
+
+async function hasMigrationsTable(connection: Client): Promise<boolean> {
+  const { rows } = await connection.query<{ exists: boolean }>(
+    `SELECT to_regclass('${MIGRATIONS_TABLE}') IS NOT NULL AS exists`,
+  );
+  return rows[0]!.exists;
 }
 
 async function withConnection<Result>(url: string, work: (connection: Client) => Promise<Result>): Promise<Result> {
