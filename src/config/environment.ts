@@ -91,6 +91,13 @@ export class Environment {
   @IsOptional()
   HOST: string = '0.0.0.0';
 
+  @number()
+  @IsOptional()
+  @IsInt({ message: 'must be a port number' })
+  @Min(1, { message: 'must be a port number' })
+  @Max(65535, { message: 'must be a port number' })
+  METRICS_PORT?: number;
+
   @text()
   @IsOptional()
   @url(['http', 'https'], 'must be an absolute URL such as https://bridge.example.com')
