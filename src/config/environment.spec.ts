@@ -51,6 +51,15 @@ describe('the environment', () => {
     ]);
   });
 
+  it('in production takes the variables of PostgreSQL itself for a missing DATABASE_URL', () => {
+    const postgres = { PGHOST: 'db', PGUSER: 'u', PGPASSWORD: 'p@ss/word', PGDATABASE: 'x' };
+    const read = (variables: Record<string, string>) => readEnvironment({ ...production, ...postgres, ...variables });
+    expect(read({ DATABASE_URL: '' }).DATABASE_URL).toBe('postgresql://u:p%40ss%2Fword@db/x');
+    expect(read({}).DATABASE_URL).toBe(production.DATABASE_URL);
+    // On a developer's machine they belong to something else.
+    expect(readEnvironment(postgres).DATABASE_URL).toBeUndefined();
+  });
+
   it('names every variable that is bad at once, without its value', () => {
     const problems = problemsOf({
       PORT: 'http',

@@ -14,6 +14,7 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
+import { postgresUrlFrom } from './postgres-variables.js';
 
 const text = () =>
   Transform(({ value }) => (typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined));
@@ -89,6 +90,13 @@ export class Environment {
   @text()
   @IsOptional()
   HOST: string = '0.0.0.0';
+
+  @number()
+  @IsOptional()
+  @IsInt({ message: 'must be a port number' })
+  @Min(1, { message: 'must be a port number' })
+  @Max(65535, { message: 'must be a port number' })
+  METRICS_PORT?: number;
 
   @text()
   @IsOptional()
@@ -273,7 +281,7 @@ export class EnvironmentError extends Error {
 }
 
 const REQUIRED_IN_PRODUCTION: [keyof Environment & string, string][] = [
-  ['DATABASE_URL', 'postgresql://user:password@host:5432/database'],
+  ['DATABASE_URL', 'postgresql://user:password@host:5432/database, or set PGHOST, PGUSER, PGPASSWORD and PGDATABASE'],
   ['ENCRYPTION_KEY', 'make one with: openssl rand -base64 32'],
   ['ADMIN_API_KEY', 'make one with: openssl rand -hex 24'],
 ];
@@ -284,6 +292,7 @@ export function readEnvironment(variables: Record<string, unknown>): Environment
   for (const [name, value] of Object.entries(variables)) {
     if (!(typeof value === 'string' && value.trim() === '')) known[name] = value;
   }
+  if (known['NODE_ENV'] === 'production') known['DATABASE_URL'] ??= postgresUrlFrom(known);
   const environment = plainToInstance(Environment, known, { exposeDefaultValues: true });
   const problems = validateSync(environment, { skipMissingProperties: false, whitelist: false }).flatMap((error) =>
     Object.values(error.constraints ?? {})

@@ -3,6 +3,7 @@ import { TerminusModule } from '@nestjs/terminus';
 import { RelayModule } from '../relay/relay.module.js';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
+import { MetricsListener } from './metrics.listener.js';
 import { MetricsService } from './metrics.service.js';
 import { ReadinessIndicator } from './readiness.indicator.js';
 
@@ -10,7 +11,7 @@ import { ReadinessIndicator } from './readiness.indicator.js';
 @Module({
   imports: [TerminusModule.forRoot({ logger: false }), RelayModule],
   controllers: [HealthController, MetricsController],
-  providers: [MetricsService, ReadinessIndicator],
+  providers: [MetricsService, MetricsListener, ReadinessIndicator],
   exports: [MetricsService],
 })
 export class ObservabilityModule {}

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, connect, type AddressInfo, type Server, type Socket } from 'node:net';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -5,6 +6,7 @@ import path from 'node:path';
 import { once } from 'node:events';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { postgresUrlFrom } from '../../src/config/postgres-variables.js';
 import { HOT_LIMIT_MS, type DatabaseService, type Queryable } from '../../src/storage/postgres/database.service.js';
 import { openDatabase } from '../../src/storage/postgres/database-start.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -56,6 +58,26 @@ describe('opening the database of DATABASE_URL', () => {
     waiting.abort();
     expect(((await opening) as Error).name).toBe('AbortError');
     expect(said.join()).not.toContain('hunter2');
+  });
+
+  it('opens it from the variables of PostgreSQL, whatever the password is made of', async () => {
+    const PGPASSWORD = `a'b"c \\ / : @ ? # % & + = %41 $x пароль`;
+    const { hostname, port, pathname } = new URL(database.directUrl);
+    const PGUSER = `any_${randomBytes(4).toString('hex')}`;
+    const owner = new Client(database.directUrl);
+    await owner.connect();
+    try {
+      await owner.query(`CREATE ROLE ${PGUSER} LOGIN PASSWORD ${owner.escapeLiteral(PGPASSWORD)}`);
+      await owner.query(`GRANT ALL ON SCHEMA public TO ${PGUSER}`);
+      await owner.query(`GRANT CREATE ON DATABASE ${pathname.slice(1)} TO ${PGUSER}`);
+      const variables = { PGHOST: hostname, PGPORT: port, PGDATABASE: pathname.slice(1), PGUSER, PGPASSWORD };
+      const service = await open(postgresUrlFrom(variables)!, 1_000);
+      expect((await service.query('SELECT current_user AS name')).rows).toEqual([{ name: PGUSER }]);
+      await service.onApplicationShutdown();
+      await owner.query(`DROP OWNED BY ${PGUSER} CASCADE; DROP ROLE ${PGUSER}`);
+    } finally {
+      await owner.end();
+    }
   });
 
   it.each([

@@ -24,11 +24,31 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | qu
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{- define "bridge.secretName" -}}
-{{- if .Values.existingSecret }}
-{{- .Values.existingSecret }}
+{{- define "bridge.image" -}}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
 {{- else }}
-{{- include "bridge.fullname" . }}
+{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
+{{- end }}
+{{- end }}
+
+{{- /* A variable as text: numbers as they were written (Helm reads 1000000 as 1e+06), switches as true and false. */}}
+{{- define "bridge.text" -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ toJson . | quote }}{{ end }}
+{{- end }}
+
+{{- /* Later ones win: what is set with the release, over a Secret that exists, over other sources. */}}
+{{- define "bridge.envFrom" -}}
+{{- with .Values.envFrom }}
+{{- toYaml . }}
+{{- end }}
+{{- with .Values.existingSecret }}
+- secretRef:
+    name: {{ . }}
+{{- end }}
+{{- if .Values.secretEnv }}
+- secretRef:
+    name: {{ include "bridge.fullname" . }}
 {{- end }}
 {{- end }}
 
