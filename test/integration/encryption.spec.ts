@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DatabaseService } from '../../src/storage/postgres/database.service.js';
@@ -122,9 +123,13 @@ describe('rotating the keys', () => {
   });
 
   it('is a command', async () => {
-    const command = fileURLToPath(new URL('../../src/storage/keys-rotate.ts', import.meta.url));
+    // Of the built program, as administrators run it.
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    const { scripts } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8')) as { scripts: Record<string, string> };
+    const [, ...command] = scripts['keys:rotate']!.split(' ');
     const run = async (keys: Buffer[]) => {
-      const child = spawn(process.execPath, ['--import', 'tsx', command], {
+      const child = spawn(process.execPath, command, {
+        cwd: root,
         stdio: ['ignore', 'pipe', 'pipe'],
         env: {
           ...process.env,

@@ -112,7 +112,7 @@ export class Program extends ProgramClient {
    */
   static async start(
     environment: Record<string, string | undefined>,
-    waitMs = 60_000,
+    waitMs = 100_000,
     ownGroup = false,
   ): Promise<Program> {
     const port = environment.PORT ?? String(await freePort());
