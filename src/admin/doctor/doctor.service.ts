@@ -26,6 +26,7 @@ import { SchemaService } from '../../storage/postgres/schema.service.js';
 import { BotsService } from '../../telegram/bots/bots.service.js';
 import { TelegramClient } from '../../telegram/api/telegram.client.js';
 import { Cached } from '../cached.js';
+import { databaseCheck, transactionCheck } from './database.checks.js';
 import {
   answerChecks,
   botChecks,
@@ -124,15 +125,11 @@ export class DoctorService {
   }
 
   private async checkDatabase(): Promise<Check> {
-    const advice =
-      'Start PostgreSQL or correct DATABASE_URL. Nothing is lost: both networks keep what we cannot store.';
-    const failure = await failureOf(within(NETWORK_LIMIT_MS, this.overview.ping()));
-    return check(
-      'database',
-      !failure,
-      failure ? `PostgreSQL does not answer: ${failure}` : 'PostgreSQL answers',
-      advice,
+    const failure = await within(NETWORK_LIMIT_MS, this.overview.ping()).then(
+      () => null,
+      (error: unknown) => error,
     );
+    return databaseCheck(failure, describe(failure));
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
@@ -171,14 +168,16 @@ export class DoctorService {
   }
 
   private async checkMachine(): Promise<Check[]> {
-    const [disks, { secondsAhead, bytes }] = await Promise.all([
+    const [disks, { secondsAhead, bytes }, oldest] = await Promise.all([
       disksOf(this.environment),
       within(NETWORK_LIMIT_MS, this.overview.database()),
+      within(NETWORK_LIMIT_MS, this.overview.oldestTransaction()),
     ]);
     return [
       ...proxyChecks(this.telegram.routes),
       clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
       diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
+      transactionCheck(oldest),
     ];
   }
 
@@ -289,15 +288,8 @@ function migrationsCheck(pending: string[]): Check {
   );
 }
 
-async function failureOf(work: Promise<unknown>): Promise<string | null> {
-  return work.then(
-    () => null,
-    (error: unknown) => describe(error),
-  );
-}
-
 function describe(error: unknown): string {
   if (error instanceof UpstreamError) return `${error.code}: ${error.detail}`;
-  const { message, code } = error as { message?: string; code?: string };
+  const { message, code } = (error ?? {}) as { message?: string; code?: string };
   return redact(message || code || 'unknown error').slice(0, 200);
 }

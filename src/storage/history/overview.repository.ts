@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { select } from '../postgres/columns.js';
 import { DatabaseService } from '../postgres/database.service.js';
+import { oldestTransaction, refuseReadOnly, type OpenTransaction } from '../postgres/server-state.js';
 import type {
   Bot,
   BotMode,
@@ -398,9 +399,14 @@ export class OverviewRepository {
     };
   }
 
-  /** Throws when PostgreSQL does not answer. */
+  /** Throws when PostgreSQL does not answer; `DatabaseReadOnlyError` when it takes no writes. */
   async ping(): Promise<void> {
-    await this.db.query('SELECT 1');
+    await refuseReadOnly(this.db);
+  }
+
+  /** The transaction of the database that has been open for longest; null: none. */
+  async oldestTransaction(): Promise<OpenTransaction | null> {
+    return oldestTransaction(this.db);
   }
 
   /** What may be seen of a table's rows, per portal. */
