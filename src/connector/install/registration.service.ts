@@ -13,7 +13,7 @@ import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { Bot } from '../../storage/prisma/client.js';
-import { languageCode } from '../../bitrix/form-fields.reader.js';
+import { languageCode } from '../../bitrix/php-values.reader.js';
 import { CONNECTOR_ICON, CONNECTOR_ICON_DISABLED } from './connector-icon.js';
 import { BOUND_EVENTS, isOurHandler, reconcileHandlers, type BoundHandler } from './event-handlers.js';
 

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestCommand } from '../../bitrix/rest.types.js';
 import { Problem } from '../../common/problem.js';
@@ -11,7 +12,7 @@ import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository, type Traffic } from '../../storage/history/overview.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { BotMode, Prisma } from '../../storage/prisma/client.js';
-import { reconcileHandlers, type BoundHandler } from '../install/event-handlers.js';
+import { readBoundHandlers, reconcileHandlers } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
 import { lineChange, type LineChangeBody, type OPERATOR_NAMES } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
@@ -211,9 +212,7 @@ export class LineSettingsService {
   private eventsBound(result: unknown): string {
     const { handlerUrl } = this.registration;
     if (!handlerUrl) return 'no_public_url';
-    // PHP writes a list with gaps as an object.
-    const bound = (Array.isArray(result) ? result : Object.values(result ?? {})) as BoundHandler[];
-    const { stale, missing } = reconcileHandlers(bound, handlerUrl);
+    const { stale, missing } = reconcileHandlers(readBoundHandlers(result), handlerUrl);
     return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
   }
 
@@ -235,11 +234,10 @@ export class LineSettingsService {
 }
 
 function isInstalled(result: unknown): string {
-  const installed = (result as { INSTALLED?: unknown } | null)?.INSTALLED;
-  return installed === true || installed === 'Y' ? 'ok' : 'not_installed';
+  return isYes(fieldsOf(result)?.INSTALLED) ? 'ok' : 'not_installed';
 }
 
 function lineIsOn(result: unknown): string {
-  const { STATUS, ERROR } = (result ?? {}) as Record<string, unknown>;
+  const { STATUS, ERROR } = fieldsOf(result) ?? {};
   return STATUS === true ? 'ok' : ERROR === true ? 'line_in_error' : 'line_off';
 }
