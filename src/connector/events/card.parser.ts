@@ -1,5 +1,6 @@
 import { join, plain, withMark, type RichText } from '../../relay/rich-text.js';
-import { fromBBCode, linkTarget } from '../markup/bbcode.reader.js';
+import { fromBBCode } from '../markup/bbcode.reader.js';
+import { linkTarget } from '../markup/bbcode.values.js';
 import { elementsOf, fieldsOf, fieldsOfText, scalar } from '../../bitrix/php-values.reader.js';
 
 const DELIMITER = '———';
