@@ -17,6 +17,7 @@ import { LINE_METHOD } from '../dialogs/line-config.parser.js';
 import { lineChange, type LineChangeBody, type OPERATOR_NAMES } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
+import { EventBindings } from '../install/event-bindings.service.js';
 import { RegistrationService } from '../install/registration.service.js';
 import type { BotTokenBody } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
@@ -69,6 +70,7 @@ export class LineSettingsService {
     private readonly entries: AuditRepository,
     private readonly clients: ClientSide,
     private readonly registration: RegistrationService,
+    private readonly events: EventBindings,
     private readonly lifecycle: PortalLifecycleService,
     private readonly operators: LineOperatorsService,
     private readonly rest: RestClient,
@@ -210,7 +212,7 @@ export class LineSettingsService {
   }
 
   private eventsBound(result: unknown): string {
-    const { handlerUrl } = this.registration;
+    const { handlerUrl } = this.events;
     if (!handlerUrl) return 'no_public_url';
     const { stale, missing } = reconcileHandlers(readBoundHandlers(result), handlerUrl);
     return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
