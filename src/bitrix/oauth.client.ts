@@ -6,7 +6,8 @@ import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
 import { bitrixError, bitrixProblem } from './bitrix-problems.js';
-import { isObject, parseObject } from '../common/json-fields.js';
+import { fieldsOf, isYes } from './php-values.reader.js';
+import { parseObject } from '../common/json-fields.js';
 import { classifyPage, classifyTransport, describe, readFault, type RestFault } from './rest-errors.js';
 import { post } from './transport.js';
 
@@ -126,7 +127,7 @@ export class OauthClient {
   /** Asks the issuer itself which application, portal and user an access token belongs to. */
   async appInfo(origin: string, accessToken: string): Promise<AppInfo> {
     const body = await this.ask(`${origin}/rest/app.info`, { auth: accessToken });
-    return readAppInfo(isObject(body['result']) ? body['result'] : body);
+    return readAppInfo(fieldsOf(body['result']) ?? body);
   }
 
   /**
@@ -222,14 +223,14 @@ function expiry(body: Record<string, unknown>): Date {
 }
 
 function readAppInfo(info: Record<string, unknown>): AppInfo {
-  const install = isObject(info['install']) ? info['install'] : {};
+  const install = fieldsOf(info['install']) ?? {};
   const scope = info['scope'];
   return {
     clientId: word(info['client_id']),
     scope: Array.isArray(scope) ? scope.map(String) : word(scope).split(',').filter(Boolean),
     ...(info['user_id'] !== undefined && { userId: word(info['user_id']) }),
     install: {
-      installed: install['installed'] === true || install['installed'] === 'Y' || install['installed'] === 1,
+      installed: isYes(install['installed']),
       status: word(install['status']),
       domain: word(install['domain']),
       clientEndpoint: word(install['client_endpoint']),

@@ -19,6 +19,9 @@ import { DialogReader } from './dialogs/dialog.reader.js';
 import { DialogTitles } from './dialogs/dialog-titles.service.js';
 import { EventsController } from './events/events.controller.js';
 import { EventsService } from './events/events.service.js';
+import { BotAdoption } from './install/bot-adoption.service.js';
+import { EventBindings } from './install/event-bindings.service.js';
+import { LineConnections } from './install/line-connections.service.js';
 import { FramesService } from './install/frames.service.js';
 import { IdentityService } from './install/identity.service.js';
 import { InstallController } from './install.controller.js';
@@ -76,12 +79,22 @@ import { SettingsService } from './settings/settings.service.js';
     PortalLinesService,
     ProfileClient,
     RefusedCalls,
+    BotAdoption,
+    EventBindings,
+    LineConnections,
     RegistrationService,
     ServiceLinesSender,
     SettingsService,
     SettingsSessions,
   ],
-  exports: [LineOperatorsService, PortalLifecycleService, PortalLinesService, RegistrationService],
+  exports: [
+    EventBindings,
+    LineConnections,
+    LineOperatorsService,
+    PortalLifecycleService,
+    PortalLinesService,
+    RegistrationService,
+  ],
 })
 export class ConnectorModule implements OnModuleInit {
   constructor(

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { RestClient } from '../../src/bitrix/rest.client.js';
 import { Environment, readEnvironment } from '../../src/config/environment.js';
 import { ConnectorModule } from '../../src/connector/connector.module.js';
+import { LineConnections } from '../../src/connector/install/line-connections.service.js';
 import { RegistrationService } from '../../src/connector/install/registration.service.js';
 import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
@@ -403,9 +404,9 @@ describe('the event handler', () => {
     await registered();
     portal.disableConnector(CONNECTOR, '1');
     await expect.poll(() => rows(`SELECT state FROM lines`)).toEqual([{ state: 'inactive' }]);
-    expect((await app.get(RegistrationService).activate(1n, '1')).ok).toBe(true);
+    expect((await app.get(LineConnections).activate(1n, '1')).ok).toBe(true);
     expect(await rows(`SELECT state FROM lines`)).toEqual([{ state: 'active' }]);
-    expect((await app.get(RegistrationService).deactivate(1n, '1')).ok).toBe(true);
+    expect((await app.get(LineConnections).deactivate(1n, '1')).ok).toBe(true);
     expect(portal.lines.isReady(CONNECTOR, '1')).toBe(false);
     portal.deleteLine('1');
     await expect.poll(() => rows(`SELECT state FROM lines`)).toEqual([{ state: 'deleted' }]);

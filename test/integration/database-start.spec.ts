@@ -71,7 +71,7 @@ describe('opening the database of DATABASE_URL', () => {
       await owner.query(`GRANT ALL ON SCHEMA public TO ${PGUSER}`);
       await owner.query(`GRANT CREATE ON DATABASE ${pathname.slice(1)} TO ${PGUSER}`);
       const variables = { PGHOST: hostname, PGPORT: port, PGDATABASE: pathname.slice(1), PGUSER, PGPASSWORD };
-      const service = await open(postgresUrlFrom(variables)!, 1_000);
+      const service = await open(postgresUrlFrom(variables)!);
       expect((await service.query('SELECT current_user AS name')).rows).toEqual([{ name: PGUSER }]);
       await service.onApplicationShutdown();
       await owner.query(`DROP OWNED BY ${PGUSER} CASCADE; DROP ROLE ${PGUSER}`);

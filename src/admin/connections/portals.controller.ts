@@ -3,6 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { LineOperatorsService } from '../../connector/dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { lineChange, LineChangeBody } from '../../connector/settings/line-change.dto.js';
+import { LineConnections } from '../../connector/install/line-connections.service.js';
 import { RegistrationService } from '../../connector/install/registration.service.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository, type PortalView, linesOf } from '../../storage/history/overview.repository.js';
@@ -22,6 +23,7 @@ export class PortalsController {
     private readonly overview: OverviewRepository,
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
+    private readonly lineConnections: LineConnections,
     private readonly portals: PortalsRepository,
     private readonly lifecycle: PortalLifecycleService,
     private readonly operators: LineOperatorsService,
@@ -81,7 +83,7 @@ export class PortalsController {
     @CalledBy() caller: Caller,
   ): Promise<RegistrationReport> {
     await this.find(id, caller);
-    return this.registration.activate(id, lineId);
+    return this.lineConnections.activate(id, lineId);
   }
 
   @Post(':id/connector/deactivate')
@@ -95,7 +97,7 @@ export class PortalsController {
     @CalledBy() caller: Caller,
   ): Promise<RegistrationReport> {
     await this.find(id, caller);
-    return this.registration.deactivate(id, lineId);
+    return this.lineConnections.deactivate(id, lineId);
   }
 
   @Get(':id/connector/status')
@@ -107,7 +109,7 @@ export class PortalsController {
   ): Promise<ConnectorStatusList> {
     const portal = await this.find(id, caller);
     const lines = lineId ? [lineId] : linesOf(portal);
-    return { items: await Promise.all(lines.map((line) => this.registration.status(id, line))) };
+    return { items: await Promise.all(lines.map((line) => this.lineConnections.status(id, line))) };
   }
 
   @Patch(':id/lines/:lineId')

@@ -1,4 +1,5 @@
-import { reconcileHandlers, type BoundHandler } from '../../connector/install/event-handlers.js';
+import { readBoundHandlers, reconcileHandlers } from '../../connector/install/event-handlers.js';
+import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import type { Environment } from '../../config/environment.js';
 import type { LineConfig } from '../../connector/dialogs/line-config.parser.js';
 import type { BotFacts, Hindrance, PortalView } from '../../storage/history/overview.repository.js';
@@ -215,11 +216,11 @@ export function portalChecks(
 
 /** @param result of app.info. */
 export function installedCheck(portal: PortalView, result: unknown): Check {
-  const installed = (result as { INSTALLED?: unknown } | null)?.INSTALLED;
+  const installed = isYes(fieldsOf(result)?.INSTALLED);
   return check(
     `portal:${portal.id}:installed`,
-    installed === true || installed === 'Y',
-    `${portal.domain} says that the application is ${installed === true || installed === 'Y' ? '' : 'not '}installed`,
+    installed,
+    `${portal.domain} says that the application is ${installed ? '' : 'not '}installed`,
     'Until the installation is finished Bitrix24 sends no events: open the application inside the portal once.',
   );
 }
@@ -229,9 +230,7 @@ export function handlerCheck(portal: PortalView, result: unknown, handlerUrl: st
   const id = `portal:${portal.id}:handler`;
   const advice = `POST /admin/portals/${portal.id}/connector/register binds what is missing and removes what is stale.`;
   if (!handlerUrl) return check(id, false, 'The address of our event handler is not known', 'Set PUBLIC_URL.');
-  // PHP writes a list with gaps as an object.
-  const bound = (Array.isArray(result) ? result : Object.values(result ?? {})) as BoundHandler[];
-  const { stale, missing } = reconcileHandlers(bound, handlerUrl);
+  const { stale, missing } = reconcileHandlers(readBoundHandlers(result), handlerUrl);
   const faults = [
     ...(missing.length > 0 ? [`not bound: ${missing.join(', ')}`] : []),
     ...(stale.length > 0 ? [`bound twice or to an old address: ${stale.map((row) => row.event).join(', ')}`] : []),

@@ -14,7 +14,7 @@ import {
   readLineConfigs,
 } from '../../connector/dialogs/line-config.parser.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
-import { RegistrationService } from '../../connector/install/registration.service.js';
+import { EventBindings } from '../../connector/install/event-bindings.service.js';
 import {
   OverviewRepository,
   type BotFacts,
@@ -91,7 +91,7 @@ export class DoctorService {
     private readonly bots: BotsService,
     private readonly telegram: TelegramClient,
     private readonly rest: RestClient,
-    private readonly registration: RegistrationService,
+    private readonly events: EventBindings,
     private readonly applications: ApplicationsService,
     private readonly lifecycle: PortalLifecycleService,
     private readonly limits: RestLimitsRepository,
@@ -227,7 +227,7 @@ export class DoctorService {
         check(id, true, `${portal.domain} answers`, ''),
         ...portalClockCheck(portal, time?.finish, Date.now()),
         ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
-        ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.registration.handlerUrl)]),
+        ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.events.handlerUrl)]),
         ...lines.flatMap((line) =>
           answered(`line${line}`, `line:${line}:connector`, (result) =>
             lineChecks(portal, line, result, configOf(line)),

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { elementsOf, fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { makeUnusedMessageId } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
@@ -90,8 +91,7 @@ export class DialogReader {
     for (const [method, params, field] of reads) {
       const result = await this.ask(portal.id, method, params);
       if (result === HIDDEN) continue;
-      // PHP writes a list with gaps as a map.
-      const messages = Object.values((result?.[field] ?? {}) as Record<string, DialogMessage>);
+      const messages = elementsOf(result?.[field]) as DialogMessage[];
       if (messages.some((message) => isIt(message, sought))) return 'there';
       // A message would be in the session that is the last one now: older sessions prove nothing.
       if (params.SESSION_ID === undefined || String(params.SESSION_ID) === current.sessionId) newestRead = true;
@@ -128,8 +128,8 @@ export class DialogReader {
     if (dialog === null || dialog === HIDDEN) return dialog;
     const fields = String(dialog.entity_data_1 ?? '').split('|');
     return {
-      chatId: idOf(dialog.id),
-      sessionId: idOf(fields[SESSION_FIELD]),
+      chatId: idOf(dialog.id) ?? null,
+      sessionId: idOf(fields[SESSION_FIELD]) ?? null,
       beingClosed: fields[CLOSING_FIELD] === 'Y',
     };
   }
@@ -137,7 +137,7 @@ export class DialogReader {
   /**
    * The Bitrix24 user behind a client of whom no answer has told it yet. Only the answers of imconnector.* name it;
    * a deletion of a message that never was changes nothing and answers all the same. Null: there is no such user,
-   * so nothing of his arrived.
+   * so nothing of theirs arrived.
    */
   private async userOf(portal: PortalRecord, line: number, chat: Chat): Promise<string | typeof HIDDEN | null> {
     const element = {
@@ -152,8 +152,8 @@ export class DialogReader {
       MESSAGES: [element],
     });
     if (result === HIDDEN || result === null) return HIDDEN;
-    const [answer] = Object.values(((result.DATA as { RESULT?: unknown } | undefined)?.RESULT ?? {}) as object);
-    return idOf((answer as { user?: unknown } | undefined)?.user);
+    const [answer] = elementsOf(fieldsOf(result.DATA)?.RESULT);
+    return idOf(fieldsOf(answer)?.user) ?? null;
   }
 
   /** Null: there is no such thing. */
@@ -171,12 +171,6 @@ export class DialogReader {
       return error.code.toUpperCase() === 'DIALOG_NOT_FOUND' ? null : HIDDEN;
     }
   }
-}
-
-/** Ids are positive numbers, often written as text; 0 and '' mean none. */
-function idOf(value: unknown): string | null {
-  const id = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-  return /^[1-9]\d*$/.test(id) ? id : null;
 }
 
 function isIt(message: DialogMessage, { externalId, text, authorId }: Sought): boolean {

@@ -1,3 +1,5 @@
+import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
+
 /** An open line as Bitrix24 itself keeps it. */
 export interface LineConfig {
   lineId: string;
@@ -18,12 +20,11 @@ export function lineConfigsQuery(): Record<string, unknown> {
 
 /** Reads the answer: a list, or a map where PHP's list has gaps; ids are texts. What is no line is left out. */
 export function readLineConfigs(result: unknown): LineConfig[] {
-  const rows: unknown[] = result !== null && typeof result === 'object' ? Object.values(result) : [];
-  return rows.flatMap((row): LineConfig[] => {
-    const { ID, LINE_NAME, ACTIVE } = (row ?? {}) as Record<string, unknown>;
-    if (typeof ID !== 'string' && typeof ID !== 'number') return [];
-    const name = typeof LINE_NAME === 'string' && LINE_NAME !== '' ? LINE_NAME : null;
-    return [{ lineId: String(ID), name, enabled: ACTIVE !== 'N' && ACTIVE !== false }];
+  return elementsOf(result).flatMap((row): LineConfig[] => {
+    const { ID: id, LINE_NAME: name, ACTIVE: active } = fieldsOf(row) ?? {};
+    const lineId = scalar(id);
+    if (lineId === undefined) return [];
+    return [{ lineId, name: scalar(name) || null, enabled: active !== 'N' && active !== false }];
   });
 }
 
@@ -39,11 +40,10 @@ export const LINE_METHOD = 'imopenlines.config.get';
 
 /** Reads the line's answer; null: it does not say, or there is no such line. */
 export function readLineOperators(result: unknown): LineOperators | null {
-  const { OPERATOR_DATA: data, QUEUE_USERS_FIELDS: fields } = (result ?? {}) as Record<string, unknown>;
+  const { OPERATOR_DATA: data, QUEUE_USERS_FIELDS: fields } = fieldsOf(result) ?? {};
   if (data !== 'profile' && data !== 'queue' && data !== 'hide') return null;
-  const rows = Object.entries((fields ?? {}) as Record<string, { USER_NAME?: unknown } | null>);
-  const named = rows.flatMap(([id, row]) => {
-    const name = typeof row?.USER_NAME === 'string' ? row.USER_NAME.replace(/\s+/g, ' ').trim() : '';
+  const named = Object.entries(fieldsOf(fields) ?? {}).flatMap(([id, row]) => {
+    const name = (scalar(fieldsOf(row)?.USER_NAME) ?? '').replace(/\s+/g, ' ').trim();
     return name === '' ? [] : [[id, name] as const];
   });
   return { data, names: Object.fromEntries(named) };

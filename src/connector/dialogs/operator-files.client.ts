@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../../bitrix/applications.service.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
-import { isObject } from '../../common/json-fields.js';
+import { fieldsOf } from '../../bitrix/php-values.reader.js';
 import { parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { OperatorFile, OperatorSource } from '../../relay/operator-side.js';
@@ -40,7 +40,7 @@ export class OperatorFilesClient {
   private async linkOf(portalId: bigint, fileId: string): Promise<string> {
     try {
       const { result } = await this.rest.call<unknown>(portalId, DISK_METHOD, { id: fileId });
-      const link = isObject(result) ? result['DOWNLOAD_URL'] : undefined;
+      const link = fieldsOf(result)?.DOWNLOAD_URL;
       if (typeof link === 'string') return link;
       throw bitrixProblem('file_gone', 'The portal names no link to the file.');
     } catch (error) {

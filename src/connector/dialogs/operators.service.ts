@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { elementsOf, fieldsOf, scalar, word } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { isObject } from '../../common/json-fields.js';
 import { TimeLimitError, within } from '../../common/within.js';
 import type { Operator } from '../../relay/operator-side.js';
 
@@ -55,7 +55,9 @@ export class OperatorsService {
   private async ask(portalId: bigint, userId: string): Promise<Operator | null> {
     try {
       const { result } = await this.rest.call<unknown>(portalId, 'user.get', { ID: userId }, { timeoutMs: CALL_MS });
-      const user = Array.isArray(result) ? result.filter(isObject).find(({ ID }) => String(ID) === userId) : undefined;
+      const user = elementsOf(result)
+        .map(fieldsOf)
+        .find((fields) => scalar(fields?.ID) === userId);
       return user ? operatorOf(user) : null;
     } catch (error) {
       this.logger.debug({ portalId: String(portalId), err: error }, 'The name of an operator could not be read');
@@ -65,6 +67,5 @@ export class OperatorsService {
 }
 
 function operatorOf({ NAME, LAST_NAME, WORK_POSITION }: Record<string, unknown>): Operator {
-  const text = (value: unknown) => (typeof value === 'string' ? value.trim() : '');
-  return { firstName: text(NAME), lastName: text(LAST_NAME), position: text(WORK_POSITION) };
+  return { firstName: word(NAME) ?? '', lastName: word(LAST_NAME) ?? '', position: word(WORK_POSITION) ?? '' };
 }

@@ -1,5 +1,5 @@
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 import type { UpstreamError } from '../../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../../relay/endpoint-driver.js';
 import type { LearnedChat } from '../../storage/work/learned-chats.js';

@@ -1,6 +1,7 @@
 import { join, plain, withMark, type RichText } from '../../relay/rich-text.js';
-import { fromBBCode, linkTarget } from '../markup/bbcode.reader.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { fromBBCode } from '../markup/bbcode.reader.js';
+import { linkTarget } from '../markup/bbcode.values.js';
+import { elementsOf, fieldsOf, fieldsOfText, scalar } from '../../bitrix/php-values.reader.js';
 
 const DELIMITER = '———';
 
@@ -18,8 +19,8 @@ export interface CardFields {
 export function linesOfCards(fields: CardFields, text: string): RichText[] {
   const kept = elementsOf(fields.attachments_old);
   const lines = (kept.length > 0 ? kept : cardsOfMessage(fields.attachments))
-    .map((card) => (typeof card === 'string' ? parseJson(card) : card))
-    .flatMap((card) => elementsOf(fieldsOf(card)?.BLOCKS ?? [card]))
+    .map(fieldsOfText)
+    .flatMap((card) => elementsOf(card?.BLOCKS ?? [card]))
     .flatMap((block) => Object.entries(fieldsOf(block) ?? {}))
     .flatMap(([type, content]) => linesOfBlock(type, content, text))
     .filter((line) => line.text.trim() !== '');
@@ -87,13 +88,4 @@ function isWritten(link: string, text: string): boolean {
   const [address, words] = [link, text].map((some) => some.replaceAll('&amp;', '&'));
   const bare = address!.replace(/^https?:\/\/(?:www\.)?/i, '').replace(/\/$/, '');
   return bare !== '' && words!.includes(bare);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not the form that is documented: nothing to read in it, the event is kept as it came.
-    return undefined;
-  }
 }

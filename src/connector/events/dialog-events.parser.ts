@@ -1,6 +1,6 @@
 import type { SessionNews } from '../../storage/work/sessions.js';
 import type { EventEnvelope } from './event.parser.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 
 export const DIALOG_START = 'ONIMCONNECTORDIALOGSTART';
 export const DIALOG_FINISH = 'ONIMCONNECTORDIALOGFINISH';

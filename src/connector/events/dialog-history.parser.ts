@@ -3,7 +3,7 @@ import type { ActiveDialog } from '../../storage/history/chats.repository.js';
 import { makeDiskAddress } from '../../common/external-ids.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, isYes, scalar } from '../../bitrix/php-values.reader.js';
 import { readOperatorWords } from './operator-words.parser.js';
 
 /**
@@ -173,8 +173,4 @@ function nameAsWritten(name: string): string {
 function paramsOf({ params }: HistoryMessage): Map<string, unknown> {
   if (!params || Array.isArray(params)) return new Map();
   return new Map(Object.entries(params).map(([name, value]) => [name.replaceAll('_', '').toLowerCase(), value]));
-}
-
-function isYes(value: unknown): boolean {
-  return value === true || value === 'Y' || value === 1 || value === '1';
 }

@@ -5,7 +5,7 @@ import { parseReportedId, parseShortMessageId } from '../../common/external-ids.
 import { eventSource } from '../../storage/intake/processed-events.js';
 import { type EventAuth, parseAuth } from '../install/event-auth.js';
 import { linesOfCards } from './card.parser.js';
-import { elementsOf, fieldsOf, languageCode, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, isYes, languageCode, scalar, word } from '../../bitrix/php-values.reader.js';
 import { readOperatorWords } from './operator-words.parser.js';
 
 /**
@@ -155,7 +155,7 @@ export function parseLineDelete(data: unknown): string | null {
 
 /** ONAPPUNINSTALL: did the administrator ask to wipe the application's data? */
 export function parseUninstall(data: unknown): { clean: boolean } {
-  return { clean: ['1', 'true', 'Y', 'y'].includes(scalar(fieldsOf(data)?.CLEAN) ?? '') };
+  return { clean: isYes(fieldsOf(data)?.CLEAN) };
 }
 
 /** LANGUAGE_ID of a lifecycle event, lower case; undefined when it names none. */
@@ -235,8 +235,8 @@ const KIND_OF_FILE: Record<string, string> = { image: 'photo', video: 'video', a
 function parseFile(value: unknown): StoredAttachment[] {
   const file = fieldsOf(value);
   if (!file) return [];
-  const name = scalar(file.name)?.trim() || 'file';
-  const mime = scalar(file.mime)?.trim().toLowerCase();
+  const name = word(file.name) ?? 'file';
+  const mime = word(file.mime)?.toLowerCase();
   const size = Number(scalar(file.size));
   const shown = scalar(file.sizef);
   const url = [scalar(file.downloadLink), scalar(file.link)].find((link) => /^https?:\/\//i.test(link ?? ''));

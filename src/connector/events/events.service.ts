@@ -29,7 +29,7 @@ import {
 import type { EventAuth } from '../install/event-auth.js';
 import { InstallService } from '../install/install.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
-import type { RegistrationStep } from '../install/registration.service.js';
+import type { RegistrationStep } from '../install/registration-steps.js';
 
 /** How long the OAuth server may take to confirm an event of a portal whose application_token is not known yet. */
 const CONFIRMATION_MS = 4_000;

@@ -1,5 +1,5 @@
 import type { Happening } from '../../storage/history/chats.repository.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 
 /** One event of im.v2.Event.get, as far as it is read here. */
 export interface MessengerEvent {

@@ -6,7 +6,7 @@ import type { OperatorMessage } from '../../relay/message.js';
 import { ChatsRepository, type ActiveDialog } from '../../storage/history/chats.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { unreported, type DialogHistory, type HistoryMessage, type Unreported } from './dialog-history.parser.js';
-import { elementsOf, fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 
 /** What an operator wrote longer ago is no longer delivered by surprise. */
 const OLDEST_MS = 24 * 3_600_000;

@@ -1,4 +1,5 @@
 import { concat, isBlank, join, trim, type RichText } from '../../relay/rich-text.js';
+import { PLAIN_BREAK, WRITTEN_BREAK } from '../markup/bbcode.grammar.js';
 import { fromBBCode, fromPassages } from '../markup/bbcode.reader.js';
 import { passagesOf } from '../markup/quote.parser.js';
 import { withEmoji } from '../markup/smile-codes.js';
@@ -8,7 +9,7 @@ export interface OperatorWords {
   words: RichText;
   /**
    * The message begins with a quotation: whose, where it says that, what it quotes, and what the operator wrote
-   * himself.
+   * themselves.
    */
   quoted?: { bitrixMessageId?: string; words: string; rest: RichText };
 }
@@ -17,7 +18,10 @@ export interface OperatorWords {
  * The line in which the portal puts the author's name before the words where the connector asks for it:
  * `[b]Name:[/b] [br]words` (2026), `[b]Name:[/b][br] words` (before, and in updates), `[b]Name:[/b] ` (only files).
  */
-const NAME_LINE = /^\[b\](?:(?!\[\/?b\]).){1,200}?:\[\/b\] ?(?:(?:\[br\]|#BR#|\n) ?|$)/iu;
+const NAME_LINE = new RegExp(
+  String.raw`^\[b\](?:(?!\[\/?b\]).){1,200}?:\[\/b\] ?(?:(?:${PLAIN_BREAK}|${WRITTEN_BREAK}) ?|$)`,
+  'iu',
+);
 
 /** Reads the text of an operator's message and what stands on its cards. */
 export function readOperatorWords(bbcode: string, cards: RichText[] = []): OperatorWords {

@@ -1,4 +1,4 @@
-import { fieldsOf, scalar } from '../../bitrix/form-fields.reader.js';
+import { fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 
 /** The `auth` block of an event. ONAPPUNINSTALL carries no access token; only lifecycle events a refresh token. */
 export interface EventAuth {

@@ -1,3 +1,5 @@
+import { elementsOf, fieldsOf } from '../../bitrix/php-values.reader.js';
+
 /** A row of event.get. */
 export interface BoundHandler {
   event: string;
@@ -6,6 +8,11 @@ export interface BoundHandler {
   auth_type?: string | number;
   /** 1: an offline binding, which has no address. */
   offline?: number | string;
+}
+
+/** Reads the answer of event.get. */
+export function readBoundHandlers(result: unknown): BoundHandler[] {
+  return elementsOf(result).filter((row): row is BoundHandler => typeof fieldsOf(row)?.event === 'string');
 }
 
 /** Every event that we bind, in the spelling of Bitrix24's documentation. */

@@ -1,4 +1,4 @@
-import { languageCode } from '../../bitrix/form-fields.reader.js';
+import { fieldsOf, fieldsOfText, languageCode, word } from '../../bitrix/php-values.reader.js';
 
 /**
  * Reads the form that Bitrix24 makes a user's browser post into a frame of ours: the installation page, the
@@ -30,7 +30,7 @@ export interface PlacementOptions {
 
 /** null: the form has no access token, so it was not posted by Bitrix24. */
 export function parseFrame(query: unknown, body: unknown): Frame | null {
-  const fields = { ...asFields(query), ...asFields(body) };
+  const fields = { ...fieldsOf(query), ...fieldsOf(body) } as Record<string, unknown>;
   const accessToken = word(fields.AUTH_ID);
   if (!accessToken) return null;
   const optional = {
@@ -55,7 +55,8 @@ export function parseLanguage(value: unknown): string {
 }
 
 function parsePlacementOptions(value: unknown): PlacementOptions {
-  const options = typeof value === 'string' ? parseJson(value) : asFields(value);
+  // Other placements put anything there; without options the page says what is missing.
+  const options = fieldsOfText(value) ?? {};
   const connector = word(options.CONNECTOR)?.toLowerCase();
   const lineId = word(options.LINE);
   return {
@@ -64,25 +65,7 @@ function parsePlacementOptions(value: unknown): PlacementOptions {
   };
 }
 
-function parseJson(text: string): Record<string, unknown> {
-  try {
-    return asFields(JSON.parse(text));
-  } catch {
-    // Other placements put anything there; without options the page says what is missing.
-    return {};
-  }
-}
-
 function positive(value: unknown): number | undefined {
   const number = Number(value);
   return Number.isFinite(number) && number > 0 ? number : undefined;
-}
-
-function word(value: unknown): string | undefined {
-  if (typeof value === 'number') return String(value);
-  return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
-}
-
-function asFields(value: unknown): Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

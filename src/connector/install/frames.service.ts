@@ -9,7 +9,7 @@ import { type FramePage, newNonce } from './page-reply.js';
 import { installPage } from './install.page.js';
 import { languageOf, type Language } from '../../common/language.js';
 import { problemPage } from '../pages/problem.page.js';
-import type { RegistrationReport } from './registration.service.js';
+import type { RegistrationReport } from './registration-steps.js';
 
 /** Shown for a registration that takes longer than anybody waits for a page. */
 const STILL_RUNNING: RegistrationReport = {

@@ -1,4 +1,4 @@
-import type { RegistrationReport } from './registration.service.js';
+import type { RegistrationReport } from './registration-steps.js';
 import type { Language } from '../../common/language.js';
 import { escapeHtml, renderPage } from '../pages/layout.js';
 import { say } from '../pages/texts.js';

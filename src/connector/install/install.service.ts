@@ -17,7 +17,7 @@ import type { EventAuth } from './event-auth.js';
 import type { Frame } from './frame.parser.js';
 import { type Identity, IdentityService, type Installation, notConfigured } from './identity.service.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
-import type { RegistrationReport } from './registration.service.js';
+import type { RegistrationReport } from './registration-steps.js';
 
 /** How long an authorisation may take from /b24/install to its callback. */
 const STATE_TTL_MS = 10 * 60_000;

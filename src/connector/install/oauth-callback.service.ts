@@ -6,7 +6,7 @@ import { type Installed, InstallService } from './install.service.js';
 import { languageOf } from '../../common/language.js';
 import { problemPage } from '../pages/problem.page.js';
 import { say } from '../pages/texts.js';
-import type { RegistrationReport } from './registration.service.js';
+import type { RegistrationReport } from './registration-steps.js';
 
 /** What `GET /b24/oauth/callback` answers to a program. */
 export interface ConnectedPortal extends RegistrationReport {

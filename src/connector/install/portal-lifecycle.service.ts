@@ -8,12 +8,9 @@ import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { ERASING, PortalErasureRepository } from '../../storage/erasure/portal-erasure.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LineState } from '../../storage/prisma/client.js';
-import {
-  RegistrationService,
-  type RegistrationOptions,
-  type RegistrationReport,
-  type RegistrationStep,
-} from './registration.service.js';
+import { LineConnections } from './line-connections.service.js';
+import { RegistrationService, type RegistrationOptions } from './registration.service.js';
+import type { RegistrationReport, RegistrationStep } from './registration-steps.js';
 
 const REMOVED = 'The application was removed from the portal';
 
@@ -39,6 +36,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
     private readonly bots: BotsRepository,
     private readonly erasure: PortalErasureRepository,
     private readonly registration: RegistrationService,
+    private readonly connections: LineConnections,
     private readonly relay: RelayEvents,
   ) {}
 
@@ -127,7 +125,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
 
   private async switchOn({ portalId, lineId }: ServedLine): Promise<void> {
     try {
-      const { steps } = await this.registration.activate(portalId, lineId);
+      const { steps } = await this.connections.activate(portalId, lineId);
       this.complain(portalId, steps);
     } catch (error) {
       this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error);
@@ -140,7 +138,7 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
     if (line?.state === 'deleted' || (await this.bots.findByLine(portalId, lineId))) return;
     const portal = await this.portals.findById(portalId);
     try {
-      const report = portal?.state === 'active' ? await this.registration.deactivate(portalId, lineId) : null;
+      const report = portal?.state === 'active' ? await this.connections.deactivate(portalId, lineId) : null;
       if (report?.ok) return;
       this.complain(portalId, report?.steps ?? []);
     } catch (error) {

@@ -1,7 +1,8 @@
 import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
-import { isObject, parseObject } from '../../common/json-fields.js';
+import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
+import { parseObject } from '../../common/json-fields.js';
 import { classifyFault, classifyPage, classifyTransport, faultOf } from '../../bitrix/rest-errors.js';
 import { post } from '../../bitrix/transport.js';
 import { TransportError } from '../../common/http-exchange.js';
@@ -35,11 +36,11 @@ export class ProfileClient {
     if (!body) throw classifyPage(answer.status);
     const fault = faultOf(body);
     if (fault) throw classifyFault(fault, { status: answer.status });
-    const profile = isObject(body['result']) ? body['result'] : {};
+    const profile = fieldsOf(body['result']) ?? {};
     const userId = String(profile['ID'] ?? '');
     if (!/^\d+$/.test(userId)) {
       throw bitrixProblem('NO_PROFILE', 'The portal did not say who the user is');
     }
-    return { userId, isAdmin: profile['ADMIN'] === true || profile['ADMIN'] === 'Y' || profile['ADMIN'] === 1 };
+    return { userId, isAdmin: isYes(profile['ADMIN']) };
   }
 }

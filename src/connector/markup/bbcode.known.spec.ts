@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { BARE, VALUED, VOID } from './bbcode.tags.js';
+import { BARE, VALUED, VOID } from './bbcode.grammar.js';
 import { readOperatorWords } from '../events/operator-words.parser.js';
 
 /** Texts as people and programs of a portal write them: every tag there is, in every other, some never closed. */

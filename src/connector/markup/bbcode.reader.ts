@@ -1,5 +1,7 @@
 import { isBlank, normalise, type Mark, type MarkType, type RichText } from '../../relay/rich-text.js';
-import { BARE, VALUED, VOID } from './bbcode.tags.js';
+import { decode } from './bbcode.encoding.js';
+import { BBCodeLexer, type Token } from './bbcode.lexer.js';
+import { digitsOf, formatTimestamp, linkTarget, titleOf, unquoted, withoutEdgeBreaks } from './bbcode.values.js';
 import { passagesOf, type Passage } from './quote.parser.js';
 
 const MARKS: ReadonlyMap<string, MarkType> = new Map([
@@ -16,44 +18,7 @@ const BLOCKS: ReadonlySet<string> = new Set(['quote', 'list', 'table', 'p', 'lef
 const BUTTONS: ReadonlySet<string> = new Set(['put', 'send']);
 const CELLS: ReadonlySet<string> = new Set(['tr', 'td', 'th']);
 
-/** Without these a name in brackets is a word of the text: `[user]`, `[left]`, `[i 1]`. */
-const NEEDS_VALUE = new RegExp(`^(?:user|chat|size|color|font|context|dialog|pch|project|department|${VOID})$`);
-const NEEDS_CLOSING = /^(?:img|video|put|send|call|p|left|center|right|justify|list|table|spoiler|cut)$/;
-/** The first item of a list or a table says as much. */
-const ITEM = /\s*\[(?:\*|tr)\]/iy;
-const HAS_VALUE = new RegExp(`^(?:${VALUED}|${VOID})$`);
-const HAS_ATTRIBUTES = /^(?:img|video|disk|file|document|table)$/;
-
-const TOKEN = new RegExp(`\\n|\\[(\\/?)(code|${BARE}|${VALUED}|${VOID})(?=[\\]= ])`, 'gi');
-/** `[disk file id=n12]`, `[img size=small]`, and not `[file of mine]`. */
-const ATTRIBUTES = / +(?:file +)?\w+ *=/iy;
 const LONGEST_ADDRESS = 4_096;
-/** An address between `[url]` and `[/url]`, which may hold what looks like tags: `?p[b]=1`. */
-const WRITTEN_ADDRESS = /(?=[a-z][a-z\d+.-]*:)((?:(?!\[(?:\/|url[\]=]))\S)+)\[\/url\]/iy;
-
-/**
- * What Bitrix24 leaves encoded in a text: HTML entities, emoji as the hexadecimal of their four bytes of UTF-8
- * (`:f09f9880:` is 😀; main/lib/text/emoji.php), and smiles as images.
- */
-const ENCODED = new RegExp(
-  [
-    '&(?<name>quot|amp|lt|gt|nbsp|apos);',
-    '&#(?<decimal>\\d{2,6});',
-    '&#x(?<hexadecimal>[0-9a-f]{2,5});',
-    ':(?<emoji>[0-9a-f]{8}):',
-    '<img\\b(?<smile>[^<>]*)>',
-  ].join('|'),
-  'gi',
-);
-const CHARACTER_OF_ENTITY: Readonly<Record<string, string>> = {
-  quot: '"',
-  amp: '&',
-  lt: '<',
-  gt: '>',
-  nbsp: '\u00A0',
-  apos: "'",
-};
-
 /**
  * An operator's text in neutral form. Known tags in any case, `#BR#`, `>>` lines and dash-framed quotes are
  * understood; unknown `[x]` and closing tags without an opening one stay as typed; unclosed tags end with the text and
@@ -67,35 +32,6 @@ export function fromBBCode(text: string): RichText {
 /** As {@link fromBBCode}, of a part of a text. */
 export function fromPassages(passages: Passage[]): RichText {
   return new BBCodeReader(passages).read();
-}
-
-/** What Bitrix24 encoded, decoded once. */
-function decode(text: string): string {
-  return text.replace(ENCODED, (...match) => {
-    const whole: string = match[0];
-    const { name, decimal, hexadecimal, emoji, smile }: Record<string, string | undefined> = match.at(-1);
-    if (name) return CHARACTER_OF_ENTITY[name.toLowerCase()] ?? whole;
-    if (decimal) return String.fromCodePoint(Number(decimal));
-    if (hexadecimal) return String.fromCodePoint(parseInt(hexadecimal, 16));
-    if (emoji) return decodeEmoji(emoji) ?? whole;
-    return decodeSmile(smile ?? '') ?? whole;
-  });
-}
-
-/** Of eight digits; only characters beyond the first 65,536 are kept so. */
-function decodeEmoji(hexadecimal: string): string | undefined {
-  const emoji = Buffer.from(hexadecimal, 'hex').toString('utf8');
-  return emoji.length === 2 && emoji.codePointAt(0)! > 0xffff ? emoji : undefined;
-}
-
-/** An image that stands for a smile; others are somebody's words. */
-function decodeSmile(attributes: string): string | undefined {
-  const attribute = (name: string) =>
-    new RegExp(`\\b${name}=(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(attributes)?.slice(1).join('');
-  const code = attribute('data-code');
-  if (code === undefined) return undefined;
-  const emoji = /^:?([0-9a-f]{8}):?$/i.exec(code)?.[1];
-  return (emoji && decodeEmoji(emoji)) || attribute('alt') || code;
 }
 
 interface OpenTag {
@@ -115,10 +51,7 @@ class BBCodeReader {
   private readonly source: string;
   /** Line breaks of the source behind which a passage begins, and whether it is a quotation. */
   private readonly passages = new Map<number, boolean>();
-  /** For every `[` where its tag ends, see {@link tagEnds}. */
-  private readonly ends: Int32Array;
-  /** The last closing tag of each name. */
-  private readonly closings = new Map<string, number>();
+  private readonly lexer: BBCodeLexer;
   private text = '';
   /** Its last character; looking into a text that grows takes time in proportion to it. */
   private last = '';
@@ -137,19 +70,15 @@ class BBCodeReader {
       source += `${index > 0 ? '\n' : ''}${header === undefined ? '' : `${header}\n`}${text}`;
     }
     this.source = source;
-    this.ends = tagEnds(source);
-    for (const { index, 1: name } of source.matchAll(/\[\/(\w+)\]/g)) this.closings.set(name!.toLowerCase(), index);
+    this.lexer = new BBCodeLexer(source, (name) => this.innermost(name) !== undefined);
   }
 
   read(): RichText {
-    const token = new RegExp(TOKEN);
     let at = 0;
-    for (let match = token.exec(this.source); match; match = token.exec(this.source)) {
-      const before = this.source.slice(at, match.index);
-      const end = this.token(match, () => this.append(decode(before)));
-      if (end === null) continue;
-      at = end;
-      token.lastIndex = end;
+    for (let token = this.lexer.next(at); token; token = this.lexer.next(at)) {
+      this.append(decode(this.source.slice(at, token.start)));
+      this.take(token);
+      at = token.end;
     }
     this.append(decode(this.source.slice(at)));
     const unclosed = [...this.open.values()].flat().sort((a, b) => b.order - a.order);
@@ -158,54 +87,34 @@ class BBCodeReader {
     return normalise({ text: this.text, marks: this.marks });
   }
 
-  /** Reads one token, after `readWords`; answers where it ends, or null when it is words itself. */
-  private token(match: RegExpExecArray, readWords: () => void): number | null {
-    const { 0: whole, 1: slash, 2: written, index } = match;
-    const name = written?.toLowerCase();
-    const next = index + whole.length;
-    if (name === undefined) {
-      readWords();
-      this.lineBreak(index);
-      return next;
+  private take(token: Token): void {
+    switch (token.kind) {
+      case 'break':
+        return this.lineBreak(token.start);
+      case 'opening':
+        return this.begin(token.name, token.value);
+      case 'closing':
+        return this.end(token.name);
+      case 'code':
+        return this.code(token.code);
+      case 'address':
+        return this.writtenLink(decode(token.address));
     }
-    const isBare = this.source[next] === ']';
-    if (slash === '/') return isBare && this.canEnd(name) ? (readWords(), this.end(name), next + 1) : null;
-    if (name === 'code') return isBare ? (readWords(), this.code(next + 1)) : null;
-    if (isBare) return this.isBareTag(name, next + 1) ? (readWords(), this.begin(name, '', next + 1)) : null;
-    const end = this.ends[index]!;
-    if (end === -1 || !HAS_VALUE.test(name)) return null;
-    if (this.source[next] === ' ' && !(HAS_ATTRIBUTES.test(name) && matchAt(ATTRIBUTES, this.source, next)))
-      return null;
-    readWords();
-    return this.begin(name, this.source.slice(next + 1, end), end + 1);
-  }
-
-  private isBareTag(name: string, next: number): boolean {
-    if (name === '*') return this.innermost('list') !== undefined;
-    if (CELLS.has(name)) return this.innermost('table') !== undefined;
-    if (NEEDS_VALUE.test(name)) return false;
-    if (!NEEDS_CLOSING.test(name) || (this.closings.get(name) ?? -1) >= next) return true;
-    return (name === 'list' || name === 'table') && matchAt(ITEM, this.source, next) !== null;
-  }
-
-  private canEnd(name: string): boolean {
-    if (name === '*') return this.innermost('list') !== undefined;
-    if (CELLS.has(name)) return this.innermost('table') !== undefined;
-    return this.innermost(name) !== undefined;
   }
 
   private innermost(name: string): OpenTag | undefined {
     return this.open.get(name)?.at(-1);
   }
 
-  private code(start: number): number {
-    const closing = /\[\/code\]/gi;
-    closing.lastIndex = start;
-    const found = closing.exec(this.source);
-    const code = decode(withoutEdgeBreaks(this.source.slice(start, found?.index)));
+  private code(source: string): void {
+    const code = decode(withoutEdgeBreaks(source));
     this.append(code);
     this.mark(code.includes('\n') ? 'pre' : 'code', this.text.length - code.length);
-    return found ? found.index + found[0].length : this.source.length;
+  }
+
+  private writtenLink(address: string): void {
+    this.append(address);
+    this.linkWritten(this.text.length - address.length);
   }
 
   private lineBreak(at: number): void {
@@ -218,42 +127,28 @@ class BBCodeReader {
     if (quoted) this.quoteStart = this.text.length;
   }
 
-  /** Answers where reading goes on. */
-  private begin(name: string, value: string, next: number): number {
+  private begin(name: string, value: string): void {
     switch (name) {
       case 'like':
-        this.append('👍');
-        return next;
+        return this.append('👍');
       case 'dislike':
-        this.append('👎');
-        return next;
+        return this.append('👎');
       case 'icon':
-        this.append(decode(titleOf(value)));
-        return next;
+        return this.append(decode(titleOf(value)));
       case 'timestamp':
-        this.append(formatTimestamp(value));
-        return next;
+        return this.append(formatTimestamp(value));
       case 'disk':
       case 'file':
       case 'document':
       case 'attach':
       case 'rating':
-        return next;
+        return;
       case '*':
-        this.listItem(this.innermost('list')!);
-        return next;
+        return this.listItem(this.innermost('list')!);
       case 'tr':
       case 'td':
       case 'th':
-        this.cell(name, this.innermost('table')!);
-        return next;
-      case 'url': {
-        const address = value === '' ? matchAt(WRITTEN_ADDRESS, this.source, next) : null;
-        if (!address) break;
-        this.append(decode(address[1]!));
-        this.linkWritten(this.text.length - decode(address[1]!).length);
-        return next + address[0].length;
-      }
+        return this.cell(name, this.innermost('table')!);
     }
     const isTitled = MARKS.get(name) === 'spoiler' && value !== '';
     if (BLOCKS.has(name) || isTitled) this.startLine();
@@ -262,7 +157,6 @@ class BBCodeReader {
     const others = this.open.get(name);
     if (others) others.push(tag);
     else this.open.set(name, [tag]);
-    return next;
   }
 
   private end(name: string): void {
@@ -353,70 +247,4 @@ class BBCodeReader {
     if (this.quoteStart !== undefined) this.mark('quote', this.quoteStart);
     this.quoteStart = undefined;
   }
-}
-
-/**
- * For every `[` the `]` that ends it on its line: the one of its pair (`[url=https://a.example/?p[]=1]`), else the
- * next one; -1 when there is none.
- */
-function tagEnds(source: string): Int32Array {
-  const ends = new Int32Array(source.length).fill(-1);
-  let next = -1;
-  for (let at = source.length - 1; at >= 0; at--) {
-    if (source[at] === ']') next = at;
-    else if (source[at] === '\n') next = -1;
-    else if (source[at] === '[') ends[at] = next;
-  }
-  let open: number[] = [];
-  for (let at = 0; at < source.length; at++) {
-    if (source[at] === '[') open.push(at);
-    else if (source[at] === '\n') open = [];
-    else if (source[at] === ']') {
-      const begin = open.pop();
-      if (begin !== undefined) ends[begin] = at;
-    }
-  }
-  return ends;
-}
-
-function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
-  pattern.lastIndex = at;
-  return pattern.exec(text);
-}
-
-function digitsOf(text: string): string {
-  return text.replace(/\D/g, '');
-}
-
-/** `https://a.example/i.png size=20 title=Big smile`: what a smile says. */
-function titleOf(value: string): string {
-  const [, title = ''] = /(?:^|\s)title=(.*)$/i.exec(value) ?? [];
-  return unquoted(title.replace(/ (?:width|height|size)=.*$/i, ''));
-}
-
-function unquoted(value: string): string {
-  return value.trim().replace(/^(["'])(.*)\1$/, '$2');
-}
-
-function withoutEdgeBreaks(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && text[start] === '\n') start++;
-  while (end > start && text[end - 1] === '\n') end--;
-  return text.slice(start, end);
-}
-
-/**
- * Where a link leads, as it was written: as Telegram does, an address that begins with a domain gets `http://`, and
- * white space is encoded.
- */
-export function linkTarget(url: string): string {
-  const encoded = url.trim().replace(/\s/g, '%20');
-  return /^[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+(?:[:/?#]|$)/u.test(encoded) ? `http://${encoded}` : encoded;
-}
-
-/** Unix seconds as `2026-03-11 22:13 UTC`; the time zone of the reader is not known here. */
-function formatTimestamp(value: string): string {
-  const date = new Date(parseInt(value, 10) * 1000);
-  return Number.isNaN(date.getTime()) ? '' : `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }

@@ -1,4 +1,12 @@
-import { QUOTE_FRAME, QUOTE_PREFIX } from './bbcode.tags.js';
+import {
+  CODE_TAG,
+  ENCODED_QUOTE_PREFIX,
+  parseReference,
+  PLAIN_BREAK,
+  QUOTE_FRAME,
+  QUOTE_PREFIX,
+  WRITTEN_BREAK,
+} from './bbcode.grammar.js';
 
 /** One or more lines of a text: a quotation, or what stands around quotations. */
 export interface Passage {
@@ -17,10 +25,7 @@ interface Line {
   inCode: boolean;
 }
 
-const TURNS = /\[(\/?)code\]|\r\n?|\n|\[br *\/?\]|#BR#/gi;
-const ENCODED_PREFIX = '&gt;&gt;';
-/** `#chat12/345`, `#3:4/345`. */
-const REFERENCE = /^#(?:chat)?\d+(?::\d+)?\/(\d+)$/;
+const TURNS = new RegExp(`${CODE_TAG}|${PLAIN_BREAK}|${WRITTEN_BREAK}`, 'gi');
 
 /**
  * A text of Bitrix24 in passages, in order; between two of them stands one line break. `[br]`, `#BR#`, CR and CR LF
@@ -84,8 +89,8 @@ function framesOf(lines: Line[]): Map<number, number> {
 function framed(lines: string[]): Passage {
   const [first = '', second = ''] = lines;
   const hash = first.lastIndexOf('#');
-  const behind = hash === -1 ? undefined : REFERENCE.exec(first.slice(hash))?.[1];
-  const below = behind === undefined ? REFERENCE.exec(second.trim())?.[1] : undefined;
+  const behind = hash === -1 ? undefined : parseReference(first.slice(hash));
+  const below = behind === undefined ? parseReference(second.trim()) : undefined;
   const header = behind === undefined ? first : first.slice(0, hash).trimEnd();
   const rest = lines.slice(below === undefined ? 1 : 2);
   const bitrixMessageId = behind ?? below;
@@ -99,7 +104,7 @@ function isQuoted(line: Line): boolean {
 }
 
 function prefixOf({ text, inCode }: Line): string {
-  return (!inCode && [QUOTE_PREFIX, ENCODED_PREFIX].find((prefix) => text.startsWith(prefix))) || '';
+  return (!inCode && [QUOTE_PREFIX, ENCODED_QUOTE_PREFIX].find((prefix) => text.startsWith(prefix))) || '';
 }
 
 function unquoted(line: Line): string {

@@ -1,18 +1,17 @@
 import type { Language } from '../../common/language.js';
 import { plain, type Mark, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery } from '../../storage/work/claimed-lane.js';
+import { makeReference, QUOTE_FRAME } from './bbcode.grammar.js';
 import { toBBCode } from './bbcode.writer.js';
 
-/** The messenger's own quote stands between two of them (`im.v2.lib.quote`); the CRM looks for no contacts there. */
-const FRAME = '-'.repeat(54);
 const NAME_LIMIT = 60;
 /** Formatted words that grow beyond it are quoted without their formatting. */
 const WORDS_LIMIT = 2_000;
 const NOTHING_KNOWN = '…';
 
 /**
- * What a client's message answers, as the messenger frames quotes: `Name [time] #chat12/345`, the words; with the line
- * break behind it. '' when it answers nothing. The reference, which a click follows, stands only for operators'
+ * What a client's message answers, as the messenger frames quotes (`im.v2.lib.quote`), where the CRM looks for no contacts:
+ * `Name [time] #chat12/345`, the words; with the line break behind it. '' when it answers nothing. The reference, which a click follows, stands only for operators'
  * messages that Bitrix24 has named to us. The time is that of the program's time zone (`TZ`), which it names.
  */
 export function replyFrame(
@@ -23,10 +22,10 @@ export function replyFrame(
   const name = inHeader(answered?.authorName ?? quoted.name ?? '');
   const said = quoted.at === undefined ? undefined : new Date(quoted.at * 1_000);
   const words = wordsOf({ text: quoted.text, marks: quoted.marks as Mark[] });
-  if (name === '' || !said) return `${FRAME}\n${named(name, withoutHeader(words))}\n${FRAME}\n`;
+  if (name === '' || !said) return `${QUOTE_FRAME}\n${named(name, withoutHeader(words))}\n${QUOTE_FRAME}\n`;
   const { bitrixChatId: chat, bitrixMessageId: message } = answered ?? {};
-  const reference = isId(chat) && isId(message) ? ` #chat${chat}/${message}` : '';
-  return `${FRAME}\n${name} [${timeOf(said, saidAt ?? createdAt, language)}]${reference}\n${words}\n${FRAME}\n`;
+  const reference = isId(chat) && isId(message) ? ` ${makeReference(chat, message)}` : '';
+  return `${QUOTE_FRAME}\n${name} [${timeOf(said, saidAt ?? createdAt, language)}]${reference}\n${words}\n${QUOTE_FRAME}\n`;
 }
 
 function wordsOf(rich: RichText): string {

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestCommand } from '../../bitrix/rest.types.js';
 import { Problem } from '../../common/problem.js';
@@ -11,11 +12,12 @@ import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { BotMode, Prisma } from '../../storage/prisma/client.js';
-import { reconcileHandlers, type BoundHandler } from '../install/event-handlers.js';
+import { readBoundHandlers, reconcileHandlers } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
 import { lineChange, type LineChangeBody } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
+import { EventBindings } from '../install/event-bindings.service.js';
 import { RegistrationService } from '../install/registration.service.js';
 import type { BotTokenBody, ChainLink, CheckedLine, LineSettings } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
@@ -38,6 +40,7 @@ export class LineSettingsService {
     private readonly entries: AuditRepository,
     private readonly clients: ClientSide,
     private readonly registration: RegistrationService,
+    private readonly events: EventBindings,
     private readonly lifecycle: PortalLifecycleService,
     private readonly operators: LineOperatorsService,
     private readonly rest: RestClient,
@@ -179,11 +182,9 @@ export class LineSettingsService {
   }
 
   private eventsBound(result: unknown): string {
-    const { handlerUrl } = this.registration;
+    const { handlerUrl } = this.events;
     if (!handlerUrl) return 'no_public_url';
-    // PHP writes a list with gaps as an object.
-    const bound = (Array.isArray(result) ? result : Object.values(result ?? {})) as BoundHandler[];
-    const { stale, missing } = reconcileHandlers(bound, handlerUrl);
+    const { stale, missing } = reconcileHandlers(readBoundHandlers(result), handlerUrl);
     return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
   }
 
@@ -205,11 +206,10 @@ export class LineSettingsService {
 }
 
 function isInstalled(result: unknown): string {
-  const installed = (result as { INSTALLED?: unknown } | null)?.INSTALLED;
-  return installed === true || installed === 'Y' ? 'ok' : 'not_installed';
+  return isYes(fieldsOf(result)?.INSTALLED) ? 'ok' : 'not_installed';
 }
 
 function lineIsOn(result: unknown): string {
-  const { STATUS, ERROR } = (result ?? {}) as Record<string, unknown>;
+  const { STATUS, ERROR } = fieldsOf(result) ?? {};
   return STATUS === true ? 'ok' : ERROR === true ? 'line_in_error' : 'line_off';
 }

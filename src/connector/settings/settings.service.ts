@@ -13,7 +13,8 @@ import { LineSettingsService } from './line-settings.service.js';
 import { languageOf, type Language } from '../../common/language.js';
 import { outsidePage, statusPage, wrongPlacementPage } from './settings.page.js';
 import { say } from '../pages/texts.js';
-import { RegistrationService } from '../install/registration.service.js';
+import { BotAdoption } from '../install/bot-adoption.service.js';
+import { LineConnections } from '../install/line-connections.service.js';
 import { SettingsSessions } from './settings-sessions.js';
 
 /** The pages that an administrator sees inside the portal. */
@@ -22,7 +23,8 @@ export class SettingsService {
   constructor(
     private readonly identities: IdentityService,
     private readonly installs: InstallService,
-    private readonly registration: RegistrationService,
+    private readonly connections: LineConnections,
+    private readonly adoption: BotAdoption,
     private readonly frames: FramesService,
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
@@ -47,10 +49,9 @@ export class SettingsService {
     }
     const line = await this.lines.find(portal.id, lineId);
     // Whoever disconnected the line here has to choose a bot again.
-    if (line?.state !== 'inactive' && (await this.mayAdopt(portal)))
-      await this.registration.adoptBot(portal.id, lineId);
+    if (line?.state !== 'inactive' && (await this.mayAdopt(portal))) await this.adoption.adoptBot(portal.id, lineId);
     const bot = await this.bots.findByLine(portal.id, lineId);
-    if (bot || line?.state !== 'inactive') await this.registration.activate(portal.id, lineId);
+    if (bot || line?.state !== 'inactive') await this.connections.activate(portal.id, lineId);
     const session = { portalId: portal.id, lineId, userId: identity.userId };
     const { origin } = new URL(identity.clientEndpoint);
     const html = webPage({
