@@ -17,7 +17,7 @@ import type { QuotedWords } from '../../storage/work/claimed-lane.js';
 import { attachmentsOf, FILE_FIELDS, fileLabel } from './message-attachments.js';
 import { MESSAGE_LABELS, type MessageLabels } from './message-labels.js';
 import { lines, named, spaced, withDetails } from './message-wording.js';
-import { personName, visible } from './person-name.js';
+import { chatName, personName } from './person-name.js';
 import { mapUrl, parseRichMessage } from './rich-message.parser.js';
 import { postLink, storyLink } from './post-links.js';
 import { fromEntities } from '../markup/telegram-markup.js';
@@ -546,11 +546,6 @@ export function isMember(member: unknown): boolean {
 function readPollAnswer(answer: JsonObject, labels: MessageLabels): string {
   const options = asList(answer.option_ids).map((option) => String((asNumber(option) ?? 0) + 1));
   return options.length === 0 ? labels.voteRetracted : `${labels.voted} ${options.join(', ')}`;
-}
-
-/** The name of a User, a Contact or a SharedUser. */
-function chatName(value: unknown): string {
-  return visible(asObject(value).title) || personName(value);
 }
 
 function titled(label: string, value: unknown): string {
