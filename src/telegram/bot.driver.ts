@@ -6,7 +6,7 @@ import type { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
 import { LONG_WAIT_MS } from '../storage/work/told-waits.js';
 import { notPrepared, type BotSender } from './outbound/bot.sender.js';
-import { BotGoneError, type BotsService, type RunningBot } from './bots/bots.service.js';
+import { BotGoneError, type RunningBot, type RunningBots } from './bots/running-bots.js';
 import { Poller } from './inbound/poller.js';
 import type { ProfilePhotos } from './bots/profile-photos.js';
 import { SendPace, type ChatTurn } from './outbound/send-pace.js';
@@ -48,7 +48,7 @@ export class BotDriver implements EndpointDriver {
   constructor(
     private readonly id: bigint,
     private readonly held: HeldLease,
-    private readonly service: BotsService,
+    private readonly running: RunningBots,
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
@@ -76,7 +76,7 @@ export class BotDriver implements EndpointDriver {
   }
 
   private async api(): Promise<BotApi> {
-    return (await this.service.running(this.id)).api;
+    return (await this.running.find(this.id)).api;
   }
 
   private endReceiving(): Promise<void> {
@@ -87,7 +87,7 @@ export class BotDriver implements EndpointDriver {
   /** The bot may have been changed at another replica, which cannot tell us. */
   private async watch(): Promise<void> {
     try {
-      const bot = await this.service.running(this.id);
+      const bot = await this.running.find(this.id);
       if (this.receivingAs && !isReceivedAlike(bot, this.receivingAs)) this.refresh();
     } catch (error) {
       this.logger.debug({ botId: String(this.id), err: error }, 'The bot could not be read; looked at again soon');
@@ -138,7 +138,7 @@ export class BotDriver implements EndpointDriver {
 
   private async sendLane(lane: ClaimedLane, turn: ChatTurn): Promise<LaneResult> {
     try {
-      const { api } = await this.service.running(this.id);
+      const { api } = await this.running.find(this.id);
       return this.observed(lane, await this.sender.send(api, lane, turn, this.held));
     } catch (cause) {
       this.logger.error({ botId: String(this.id), err: cause }, 'The bot could not be read');
@@ -184,7 +184,7 @@ export class BotDriver implements EndpointDriver {
     this.poller = null;
     while (!signal.aborted) {
       try {
-        const bot = await this.service.running(this.id);
+        const bot = await this.running.find(this.id);
         this.receivingAs = bot;
         if (bot.state === 'disabled') {
           this.webhook = { healthy: true, detail: 'disabled' };

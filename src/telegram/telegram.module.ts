@@ -6,7 +6,11 @@ import { RelayModule } from '../relay/relay.module.js';
 import { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
 import { BotSender } from './outbound/bot.sender.js';
+import { BotHealth } from './bots/bot-health.js';
+import { BotSecrets } from './bots/bot-secrets.js';
 import { BotsService } from './bots/bots.service.js';
+import { DefaultBot } from './bots/default-bot.js';
+import { RunningBots } from './bots/running-bots.js';
 import { FileSpool } from './files/file-spool.js';
 import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
@@ -23,23 +27,27 @@ import { WebhookController } from './inbound/webhook.controller.js';
   imports: [RelayModule],
   controllers: [FilesController, WebhookController],
   providers: [
+    BotHealth,
+    BotSecrets,
     BotSender,
     BotsService,
+    DefaultBot,
     FilesService,
     FileSpool,
     LineBotsService,
     MediaSender,
     ProfilePhotos,
+    RunningBots,
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotsService, TelegramClient],
+  exports: [BotHealth, BotsService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(
     private readonly drivers: EndpointDrivers,
     private readonly problems: DeliveryProblems,
-    private readonly service: BotsService,
+    private readonly running: RunningBots,
     private readonly bots: BotsRepository,
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
@@ -53,7 +61,7 @@ export class TelegramModule implements OnModuleInit {
     this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',
-      (id, held) => new BotDriver(id, held, this.service, this.bots, this.updates, this.photos, this.sender),
+      (id, held) => new BotDriver(id, held, this.running, this.bots, this.updates, this.photos, this.sender),
     );
   }
 }

@@ -23,7 +23,7 @@ import {
 } from '../../storage/history/overview.repository.js';
 import { RestLimitsRepository } from '../../storage/work/rest-limits.repository.js';
 import { SchemaService } from '../../storage/postgres/schema.service.js';
-import { BotsService } from '../../telegram/bots/bots.service.js';
+import { BotHealth } from '../../telegram/bots/bot-health.js';
 import { TelegramClient } from '../../telegram/api/telegram.client.js';
 import { Cached } from '../cached.js';
 import { databaseCheck, transactionCheck } from './database.checks.js';
@@ -88,7 +88,7 @@ export class DoctorService {
     private readonly environment: Environment,
     private readonly overview: OverviewRepository,
     private readonly schema: SchemaService,
-    private readonly bots: BotsService,
+    private readonly bots: BotHealth,
     private readonly telegram: TelegramClient,
     private readonly rest: RestClient,
     private readonly events: EventBindings,

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { fullName } from '../../common/full-name.js';
 import { TimeLimitError, within } from '../../common/within.js';
 import { OperatorSide } from '../../relay/operator-side.js';
 
@@ -39,7 +40,7 @@ export class AuthorNames {
   private async ask(portalId: bigint, userId: string): Promise<string | null> {
     try {
       const operator = await within(WAIT_MS, this.operators.operator(portalId, userId));
-      return [operator?.firstName, operator?.lastName].filter(Boolean).join(' ') || null;
+      return fullName(operator?.firstName, operator?.lastName) || null;
     } catch (error) {
       if (error instanceof TimeLimitError) return null;
       throw error;

@@ -1,16 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { languageOf, type Language } from '../../common/language.js';
+import { Injectable, Logger } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
-import { ApplicationsRepository } from '../../storage/accounts/applications.repository.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
-import { encryptionContext, EncryptionService } from '../../storage/secrets/encryption.service.js';
+import { BotSecrets, newWebhookKey } from './bot-secrets.js';
+import { RunningBots } from './running-bots.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
-import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import { TelegramClient } from '../api/telegram.client.js';
 
 /** A bot as people see it: without anything secret. */
 export interface BotView {
@@ -29,18 +27,6 @@ export interface BotView {
   createdAt: Date;
 }
 
-/** A bot with its secrets in the clear, for the drivers and the webhook. */
-export interface RunningBot {
-  id: bigint;
-  mode: BotMode;
-  state: BotState;
-  stateReason: string | null;
-  nextOffset: bigint | null;
-  webhookSecret: string | null;
-  webhookUrl: string | null;
-  api: BotApi;
-}
-
 export interface BotChange {
   token?: string;
   mode?: BotMode;
@@ -50,42 +36,21 @@ export interface BotChange {
   lineId?: string | null;
 }
 
-const CACHE_MS = 5_000;
-/** core.telegram.org/bots/features#privacy-mode */
-const PRIVACY =
-  'sees in groups only commands and answers to itself (privacy mode): for all messages make it an administrator there, or /setprivacy at @BotFather and add it anew';
 /** As @BotFather gives it; the number before the colon is the bot's Telegram id. */
 const TOKEN = /^(\d+):[A-Za-z0-9_-]+$/;
-/** The last part of a webhook's address. */
-const KEY = /^[A-Za-z0-9_-]+$/;
-
-/** The bot was removed, here or by another replica. */
-export class BotGoneError extends Error {
-  override readonly name = 'BotGoneError';
-}
-
-/** The bots: who they are, which line each serves, and the default one that `.env` asks for. */
+/** Takes bots into service, changes and removes them: who each is, and which line it serves. */
 @Injectable()
-export class BotsService implements OnApplicationBootstrap {
+export class BotsService {
   private readonly logger = new Logger(BotsService.name);
-  private readonly cache = new Map<string, { until: number; value: Promise<unknown> }>();
-  /** Rows whose secrets were opened already: every update of a webhook asks for the same one. */
-  private readonly opened = new WeakMap<Bot, RunningBot>();
-  private readonly clients = new Map<string, BotApi>();
-
   constructor(
     private readonly bots: BotsRepository,
     private readonly portals: PortalsRepository,
-    private readonly applications: ApplicationsRepository,
-    private readonly encryption: EncryptionService,
+    private readonly secrets: BotSecrets,
+    private readonly running: RunningBots,
     private readonly telegram: TelegramClient,
     private readonly events: RelayEvents,
     private readonly environment: Environment,
   ) {}
-
-  async onApplicationBootstrap(): Promise<void> {
-    if (this.environment.TG_BOT_TOKEN) await this.seedDefault(this.environment.TG_BOT_TOKEN);
-  }
 
   /** All, or those that serve a line of the portal. */
   async list(portalId?: bigint): Promise<BotView[]> {
@@ -110,13 +75,10 @@ export class BotsService implements OnApplicationBootstrap {
     const telegramId = BigInt(me.id);
     const bot = await this.bots
       .create({
-        key: randomBytes(18).toString('base64url'),
+        key: newWebhookKey(),
         telegramId,
-        token: this.encryption.encrypt(token, encryptionContext('bots.token', telegramId)),
-        webhookSecret: this.encryption.encrypt(
-          randomBytes(32).toString('base64url'),
-          encryptionContext('bots.webhook_secret', telegramId),
-        ),
+        token: this.secrets.sealToken(telegramId, token),
+        webhookSecret: this.secrets.sealWebhookSecret(telegramId),
         mode,
         username: me.username,
         name: me.first_name,
@@ -146,7 +108,7 @@ export class BotsService implements OnApplicationBootstrap {
         );
       }
       await this.bots.update(id, {
-        token: this.encryption.encrypt(token, encryptionContext('bots.token', bot.telegramId)),
+        token: this.secrets.sealToken(bot.telegramId, token),
         username: me.username,
         name: me.first_name,
       });
@@ -169,7 +131,7 @@ export class BotsService implements OnApplicationBootstrap {
       await this.assign(id, line);
       this.tellPortal(bot);
     }
-    this.changed(id);
+    this.running.changed(id);
     return this.view(id);
   }
 
@@ -178,117 +140,14 @@ export class BotsService implements OnApplicationBootstrap {
     const bot = await this.bots.find(id);
     if (!bot) throw notFound(id);
     await this.bots.setState(id, 'disabled', 'Being removed');
-    this.changed(id);
-    const { calls } = this.api(bot);
+    this.running.changed(id);
+    const { calls } = this.running.open(bot).api;
     await calls.deleteWebhook({ drop_pending_updates: false }).catch((error: unknown) => {
       this.logger.warn({ botId: String(id), err: error }, 'The webhook of a removed bot could not be taken down');
     });
     await this.bots.remove(id);
-    this.changed(id);
+    this.running.changed(id);
     this.tellPortal(bot);
-  }
-
-  /** For the doctor: does Telegram accept the token, and does it deliver updates? */
-  async check(id: bigint): Promise<{ ok: boolean; detail: string }> {
-    const bot = await this.bots.find(id);
-    if (!bot) return { ok: false, detail: 'unknown bot' };
-    const { calls } = this.api(bot);
-    try {
-      const me = await calls.getMe();
-      const hook = await calls.getWebhookInfo();
-      const name = `@${me.username}`;
-      if (bot.state === 'conflict')
-        return { ok: false, detail: `${name}: ${bot.stateReason ?? 'another program reads its updates'}` };
-      if (bot.mode === 'polling' && hook.url)
-        return { ok: false, detail: `${name} polls, but a webhook is set elsewhere` };
-      if (bot.mode === 'webhook' && hook.url !== this.webhookUrl(bot)) {
-        return { ok: false, detail: `${name}: Telegram sends updates to another address than ours` };
-      }
-      const failedRecently = hook.last_error_date !== undefined && Date.now() / 1000 - hook.last_error_date < 300;
-      if (bot.mode === 'webhook' && failedRecently && (hook.pending_update_count ?? 0) > 0) {
-        return {
-          ok: false,
-          detail: `${name}: Telegram cannot deliver: ${hook.last_error_message ?? 'no reason given'}`,
-        };
-      }
-      const groups = me.can_read_all_group_messages ? 'sees every message in groups' : PRIVACY;
-      return {
-        ok: true,
-        detail: `${name}, ${bot.mode}, ${hook.pending_update_count} updates waiting at Telegram; ${groups}`,
-      };
-    } catch (error) {
-      return { ok: false, detail: error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String(error) };
-    }
-  }
-
-  /** The bot as its driver needs it; read anew each time. Throws {@link BotGoneError}. */
-  async running(id: bigint): Promise<RunningBot> {
-    const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-    if (!bot) throw new BotGoneError(`Bot ${id} no longer exists`);
-    return this.open(bot);
-  }
-
-  /** The bot that a webhook request is for: by key, or the default one. Null when there is none. */
-  async receiver(key: string | undefined): Promise<RunningBot | null> {
-    if (key !== undefined && !KEY.test(key)) return null;
-    const bot = await this.cached(`key:${key ?? ''}`, () =>
-      key === undefined ? this.bots.findDefault() : this.bots.findByKey(key),
-    );
-    return bot ? this.open(bot) : null;
-  }
-
-  /** Language of the placeholders that operators read: the portal's. */
-  async language(id: bigint): Promise<Language> {
-    return this.cached(`language:${id}`, async () => {
-      const bot = await this.cached(`id:${id}`, () => this.bots.find(id));
-      const portal = bot?.portalId ? await this.portals.findById(bot.portalId) : undefined;
-      return languageOf(portal?.language);
-    });
-  }
-
-  private async seedDefault(token: string): Promise<void> {
-    const telegramId = BigInt(TOKEN.exec(token)![1]!);
-    const mode: BotMode = this.environment.TG_USE_POLLING ? 'polling' : 'webhook';
-    const secret = this.environment.TG_WEBHOOK_SECRET;
-    const fields = {
-      token: this.encryption.encrypt(token, encryptionContext('bots.token', telegramId)),
-      webhookSecret: secret
-        ? this.encryption.encrypt(secret, encryptionContext('bots.webhook_secret', telegramId))
-        : null,
-      mode,
-    };
-    const known = await this.bots.findByTelegramId(telegramId);
-    const bot = known
-      ? await this.bots.update(known.id, fields)
-      : await this.bots
-          .create({ ...fields, telegramId, key: randomBytes(18).toString('base64url') })
-          .catch(async (error: unknown) => {
-            // Another replica seeds at the same moment.
-            const other = await this.bots.findByTelegramId(telegramId);
-            if (!other) throw error;
-            return other;
-          });
-    await this.bots.setDefault(bot.id);
-    const { B24_LINE_ID: lineId, portalOrigin } = this.environment;
-    if (bot.lineId === null && lineId) {
-      // B24_LINE_ID is a line of a portal of B24_CLIENT_ID: other applications have lines of their own.
-      const others = new Set((await this.applications.list()).map(({ clientId }) => clientId));
-      const portals = (await this.portals.list()).filter(
-        ({ state, clientId }) => state !== 'uninstalled' && !others.has(clientId),
-      );
-      const portal =
-        portals.find((candidate) => portalOrigin && new URL(candidate.clientEndpoint).origin === portalOrigin) ??
-        (portals.length === 1 ? portals[0] : undefined);
-      if (portal) await this.bots.adoptUnassigned(portal.id, lineId);
-    }
-    this.changed(bot.id);
-    // Names are for people; a Telegram that is away now must not keep the program from starting.
-    void this.api(bot)
-      .calls.getMe()
-      .then((me) => this.bots.update(bot.id, { username: me.username, name: me.first_name }))
-      .catch((error: unknown) =>
-        this.logger.warn({ botId: String(bot.id), err: error }, 'getMe of the default bot failed'),
-      );
   }
 
   /** The bot of a token, in Telegram's words. Throws a Problem as {@link create}. */
@@ -345,7 +204,7 @@ export class BotsService implements OnApplicationBootstrap {
       if ((error as { code?: string }).code === '23505' && line) throw lineTaken(line.lineId);
       throw error;
     }
-    this.changed(id);
+    this.running.changed(id);
     if (line) this.events.emit('work', [`portal:${line.portalId}`]);
   }
 
@@ -355,66 +214,10 @@ export class BotsService implements OnApplicationBootstrap {
     }
   }
 
-  private changed(id: bigint): void {
-    this.cache.clear();
-    this.events.emit('changed', `bot:${id}`);
-  }
-
   private async view(id: bigint): Promise<BotView> {
     const bot = await this.bots.find(id);
     if (!bot) throw notFound(id);
     return view(bot);
-  }
-
-  private async cached<Value>(key: string, read: () => Promise<Value>): Promise<Value> {
-    const entry = this.cache.get(key);
-    if (entry && entry.until > Date.now()) return entry.value as Promise<Value>;
-    const value = read();
-    if (this.cache.size > 10_000) this.cache.clear();
-    this.cache.set(key, { until: Date.now() + CACHE_MS, value });
-    value.catch(() => this.cache.delete(key));
-    return value;
-  }
-
-  private open(bot: Bot): RunningBot {
-    const known = this.opened.get(bot);
-    if (known) return known;
-    const running = this.openRow(bot);
-    this.opened.set(bot, running);
-    return running;
-  }
-
-  private openRow(bot: Bot): RunningBot {
-    return {
-      id: bot.id,
-      mode: bot.mode,
-      state: bot.state,
-      stateReason: bot.stateReason,
-      nextOffset: bot.nextOffset,
-      webhookSecret:
-        bot.webhookSecret === null
-          ? null
-          : this.encryption.decrypt(bot.webhookSecret, encryptionContext('bots.webhook_secret', bot.telegramId)),
-      webhookUrl: this.webhookUrl(bot),
-      api: this.api(bot),
-    };
-  }
-
-  /** One client per stored token: its connections stay, and a new token gets a new client. */
-  private api(bot: Bot): BotApi {
-    let api = this.clients.get(bot.token);
-    if (!api) {
-      if (this.clients.size > 10_000) this.clients.clear();
-      api = this.telegram.bot(this.encryption.decrypt(bot.token, encryptionContext('bots.token', bot.telegramId)));
-      this.clients.set(bot.token, api);
-    }
-    return api;
-  }
-
-  private webhookUrl(bot: Bot): string | null {
-    const base = this.environment.publicUrl;
-    if (!base) return null;
-    return bot.isDefault ? `${base}/tg/webhook` : `${base}/tg/webhook/${bot.key}`;
   }
 }
 

@@ -1,27 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClientSource, LineBot, Picture, ServedLine, Verdict } from '../../relay/client-side.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { Bot, BotMode } from '../../storage/prisma/client.js';
-import { BotsService, type RunningBot } from './bots.service.js';
-import { asList, asNumber, asObject, asText } from '../../common/json-fields.js';
+import { choosePhotoSize } from '../api/photo-sizes.js';
+import { BotHealth } from './bot-health.js';
+import { BotsService } from './bots.service.js';
+import { RunningBots } from './running-bots.js';
+import { asList, asText } from '../../common/json-fields.js';
 
-/** An error of Telegram's webhook that is older is over; milliseconds. */
-const RECENT_MS = 300_000;
 /** Width that is asked for, in pixels: shown at a third of it. */
-const PICTURE_PIXELS = 160;
-const OK: Verdict = { ok: true, code: 'ok' };
-
-type WebhookInfo = Awaited<ReturnType<RunningBot['api']['calls']['getWebhookInfo']>>;
-
-/** What the administrator of a portal may do with bots: only by their tokens, and only in his own portal. */
+const PICTURE_WIDTH = 160;
+/** What the administrator of a portal may do with bots: only by their tokens, and only in their own portal. */
 @Injectable()
 export class LineBotsService implements ClientSource {
   constructor(
     private readonly service: BotsService,
+    private readonly running: RunningBots,
+    private readonly health: BotHealth,
     private readonly bots: BotsRepository,
     private readonly portals: PortalsRepository,
     private readonly overview: OverviewRepository,
@@ -63,28 +61,19 @@ export class LineBotsService implements ClientSource {
   async check(line: ServedLine): Promise<{ token: Verdict; updates: Verdict } | null> {
     const bot = await this.bot(line);
     if (!bot) return null;
-    const running = await this.service.running(bot.id);
-    const { calls } = running.api;
-    try {
-      await calls.getMe();
-      const [hook, driven] = await Promise.all([calls.getWebhookInfo(), this.overview.isDriven(`bot:${bot.id}`)]);
-      return { token: OK, updates: receives(running, hook, driven) };
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      const code = error.kind === 'unauthorised' || error.kind === 'refused' ? 'token_refused' : 'telegram_unreachable';
-      const verdict = { ok: false, code, detail: error.detail };
-      return { token: verdict, updates: verdict };
-    }
+    const running = await this.running.find(bot.id);
+    return this.health.verdicts(running, () => this.overview.isDriven(`bot:${bot.id}`));
   }
 
   async picture(line: ServedLine, signal: AbortSignal): Promise<Picture | null> {
     const row = await this.bots.findByLine(line.portalId, line.lineId);
     if (!row) return null;
-    const { api } = await this.service.running(row.id);
+    const { api } = await this.running.find(row.id);
     const { photos } = await api.calls.getUserProfilePhotos({ user_id: Number(row.telegramId), limit: 1 });
-    const fileId = nearest(photos);
-    if (!fileId) return null;
-    const { handle, size } = await api.files.open(await api.files.locate(fileId, signal), signal);
+    const newest = choosePhotoSize(asList(photos)[0], { width: PICTURE_WIDTH });
+    if (!newest) return null;
+    const located = await api.files.locate(asText(newest.file_id), signal);
+    const { handle, size } = await api.files.open(located, signal);
     return { stream: handle.createReadStream({ start: 0 }), size };
   }
 
@@ -112,29 +101,6 @@ export class LineBotsService implements ClientSource {
     if (!bot) throw new Problem(409, 'no_bot', 'No bot serves this line.');
     return bot;
   }
-}
-
-function receives(bot: RunningBot, hook: WebhookInfo, driven: boolean): Verdict {
-  if (bot.state === 'disabled') return { ok: false, code: 'disabled' };
-  if (bot.state === 'conflict') return { ok: false, code: 'conflict' };
-  if (!driven) return { ok: false, code: 'not_driven' };
-  if ((hook.url ?? '') !== (bot.mode === 'webhook' ? bot.webhookUrl : '')) {
-    return { ok: false, code: 'webhook_elsewhere' };
-  }
-  const failedMs = Date.now() - (hook.last_error_date ?? 0) * 1000;
-  if (bot.mode === 'webhook' && failedMs < RECENT_MS && (hook.pending_update_count ?? 0) > 0) {
-    return { ok: false, code: 'webhook_failing', detail: hook.last_error_message };
-  }
-  return OK;
-}
-
-/** File id of the newest photo in the size nearest to what is wanted. */
-function nearest(photos: unknown): string | null {
-  const distance = (width: unknown) => Math.abs((asNumber(width) ?? 0) - PICTURE_PIXELS);
-  const [best] = asList(asList(photos)[0])
-    .map(asObject)
-    .sort((a, b) => distance(a.width) - distance(b.width));
-  return asText(best?.file_id) || null;
 }
 
 function shown({ id, username, name, mode, state }: Bot): LineBot {

@@ -3,7 +3,8 @@ import { pause } from '../../common/pause.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { HeldLease } from '../../relay/endpoint-driver.js';
 import { ChatsRepository, type DueProfilePhoto } from '../../storage/history/chats.repository.js';
-import { asList, asNumber, asObject, asText, type JsonObject } from '../../common/json-fields.js';
+import { asList, asText } from '../../common/json-fields.js';
+import { choosePhotoSize } from '../api/photo-sizes.js';
 import type { BotApi } from '../api/telegram.client.js';
 
 /** Clients whose updates another replica took in, and photos that grew old, are found this often. */
@@ -13,7 +14,7 @@ const BATCH = 50;
 const PACE_MS = 500;
 const TROUBLE_MS = 15_000;
 /** Width of the largest size that Telegram makes of every profile photo. */
-const WANTED_PIXELS = 640;
+const WANTED_WIDTH = 640;
 /** So many clients of a bot are remembered as looked at; beyond it the table is asked again. */
 const REMEMBERED = 10_000;
 
@@ -112,14 +113,11 @@ export class ProfilePhotos {
   }
 }
 
-/** Of the newest photo the size nearest to what is wanted; null when he has none, or hides it. */
+/** The newest photo, in the size nearest to what is wanted; null when they have none, or hide it. */
 function photoOf(photos: unknown): { fileId: string; uniqueId: string } | null {
-  const distance = (size: JsonObject) => Math.abs((asNumber(size.width) ?? 0) - WANTED_PIXELS);
-  const [best] = asList(asList(photos)[0])
-    .map(asObject)
-    .filter((size) => asText(size.file_id) !== '' && asText(size.file_unique_id) !== '')
-    .sort((a, b) => distance(a) - distance(b));
-  return best ? { fileId: asText(best.file_id), uniqueId: asText(best.file_unique_id) } : null;
+  const size = choosePhotoSize(asList(photos)[0], { width: WANTED_WIDTH });
+  const uniqueId = asText(size?.file_unique_id);
+  return size && uniqueId !== '' ? { fileId: asText(size.file_id), uniqueId } : null;
 }
 
 function waitAfter(error: unknown): number {

@@ -6,7 +6,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { FileLinks } from '../../relay/file-links.js';
 import { AttachmentsRepository, type ClientFile } from '../../storage/intake/attachments.repository.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
-import { BotGoneError, BotsService } from '../bots/bots.service.js';
+import { BotGoneError, RunningBots } from '../bots/running-bots.js';
 import { readRange } from './byte-range.js';
 import type { LocatedFile, TelegramFiles } from '../api/telegram-files.js';
 
@@ -59,7 +59,7 @@ export class FilesService {
     private readonly links: FileLinks,
     private readonly attachments: AttachmentsRepository,
     private readonly chats: ChatsRepository,
-    private readonly bots: BotsService,
+    private readonly bots: RunningBots,
   ) {}
 
   /** Whether the file can be had, and what it is. */
@@ -121,7 +121,7 @@ export class FilesService {
 
   private async botOf({ botId }: ClientFile): Promise<{ files: TelegramFiles }> {
     try {
-      return (await this.bots.running(botId)).api;
+      return (await this.bots.find(botId)).api;
     } catch (error) {
       if (error instanceof BotGoneError) throw new Problem(404, 'no_such_file', 'The bot of this file was removed.');
       throw error;

@@ -1,6 +1,7 @@
 import type { StoredAttachment } from '../../storage/intake/intake.rows.js';
 import { extensionOf } from '../../common/media-types.js';
-import { asList, asNumber, asObject, asText, type JsonObject } from '../../common/json-fields.js';
+import { asNumber, asObject, asText, type JsonObject } from '../../common/json-fields.js';
+import { choosePhotoSize } from '../api/photo-sizes.js';
 import type { MessageLabels } from './message-labels.js';
 import { fileSize, listed, named, playingTime, withDetails } from './message-wording.js';
 import { mediaBlocks } from './rich-message.parser.js';
@@ -84,17 +85,8 @@ function filesOf(field: FileField, holder: JsonObject, suffix: string, labels: M
 }
 
 function photoFile(sizes: unknown, suffix: string, label: string): StoredAttachment[] {
-  const largest = largestSize(sizes);
+  const largest = choosePhotoSize(sizes, 'largest');
   return largest ? fileOf(largest, 'photo', suffix, label) : [];
-}
-
-/** The largest of a list of PhotoSize that has a file. */
-function largestSize(sizes: unknown): JsonObject | undefined {
-  const area = ({ width, height }: JsonObject) => (asNumber(width) ?? 0) * (asNumber(height) ?? 0);
-  return asList(sizes)
-    .map(asObject)
-    .filter(hasFile)
-    .sort((a, b) => area(b) - area(a))[0];
 }
 
 function stickerFile(sticker: JsonObject, suffix: string, labels: MessageLabels): StoredAttachment[] {

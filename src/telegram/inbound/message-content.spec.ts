@@ -2,7 +2,8 @@ import type { Message, Update } from '@grammyjs/types';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isBlank } from '../../relay/rich-text.js';
-import { describeMessage, describeUpdate, type MessageKind } from './message-content.js';
+import type { MessageKind } from './message-body.js';
+import { describeMessage, describeUpdate } from './message-content.js';
 import { MESSAGE_LABELS } from './message-labels.js';
 
 const from = { id: 7, is_bot: false, first_name: 'Ivan', last_name: 'Petrov' };

@@ -1,10 +1,15 @@
 import { isBlank } from '../../relay/rich-text.js';
-import { asNumber, asObject } from '../../common/json-fields.js';
+import { asNumber, asObject, asText } from '../../common/json-fields.js';
 import type { MessageLabels } from './message-labels.js';
 
 /** `label: name`, or the label alone where there is no name. */
 export function named(label: string, name: string): string {
   return isBlank(name) ? label : `${label}: ${name}`;
+}
+
+/** The label with the title of what it stands for. */
+export function titled(label: string, value: unknown): string {
+  return named(label, asText(asObject(value).title));
 }
 
 /** `label (details)`, or the label alone where there are none. */

@@ -1,3 +1,4 @@
+import { fullName } from '../../common/full-name.js';
 import { isBlank } from '../../relay/rich-text.js';
 import { asObject, asText } from '../../common/json-fields.js';
 
@@ -18,7 +19,12 @@ export function namesOf(person: unknown): PersonNames {
 /** How the person is called; `@username` when the names show nothing, '' when that is missing, too. */
 export function personName(person: unknown): string {
   const { first, last, username } = namesOf(person);
-  return [first, last].filter(Boolean).join(' ') || (username && `@${username}`);
+  return fullName(first, last) || (username && `@${username}`);
+}
+
+/** How a Chat is called: by its title, or by the name of its one person. */
+export function chatName(chat: unknown): string {
+  return visible(asObject(chat).title) || personName(chat);
 }
 
 /** '' for text of which nobody sees anything: some people name themselves with fillers and blanks (U+3164, U+115F). */

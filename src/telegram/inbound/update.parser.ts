@@ -14,13 +14,8 @@ import {
   asText,
   type JsonObject,
 } from '../../common/json-fields.js';
-import {
-  describeEndOfLiveLocation,
-  describeMessage,
-  describeUpdate,
-  isMember,
-  type MessageContent,
-} from './message-content.js';
+import { describeEndOfLiveLocation, describeMessage, describeUpdate, type MessageContent } from './message-content.js';
+import { isMember } from './event-content.js';
 import { MESSAGE_LABELS } from './message-labels.js';
 import { personName, visible } from './person-name.js';
 import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';

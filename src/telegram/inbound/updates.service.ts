@@ -3,7 +3,7 @@ import type { Update } from '@grammyjs/types';
 import { IntakeService } from '../../relay/intake.service.js';
 import type { ClientUpdate } from '../../relay/message.js';
 import type { Lease } from '../../storage/work/lease.js';
-import { BotsService, type RunningBot } from '../bots/bots.service.js';
+import { RunningBots, type RunningBot } from '../bots/running-bots.js';
 import { asObject, asText } from '../../common/json-fields.js';
 import { ProfilePhotos } from '../bots/profile-photos.js';
 import { parseUpdate } from './update.parser.js';
@@ -19,7 +19,7 @@ export class UpdatesService {
   private readonly logger = new Logger(UpdatesService.name);
 
   constructor(
-    private readonly bots: BotsService,
+    private readonly bots: RunningBots,
     private readonly intake: IntakeService,
     private readonly photos: ProfilePhotos,
   ) {}

@@ -4,7 +4,7 @@ import type { Update } from '@grammyjs/types';
 import { Problem } from '../../common/problem.js';
 import { INTAKE_LIMIT_MS, within } from '../../common/within.js';
 import { EncryptionService } from '../../storage/secrets/encryption.service.js';
-import { BotsService } from '../bots/bots.service.js';
+import { RunningBots } from '../bots/running-bots.js';
 import { UpdatesService } from './updates.service.js';
 
 const EXAMPLE = {
@@ -28,7 +28,7 @@ const EXAMPLE = {
 @Controller('tg/webhook')
 export class WebhookController {
   constructor(
-    private readonly bots: BotsService,
+    private readonly bots: RunningBots,
     private readonly updates: UpdatesService,
     private readonly encryption: EncryptionService,
   ) {}

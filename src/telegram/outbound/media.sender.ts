@@ -228,7 +228,7 @@ function streamed(kind: MediaKind): Record<string, unknown> {
 }
 
 function fileIdIn(message: Message, kind: MediaKind): string | undefined {
-  // Its largest size; the id of any of them is the photo.
+  // The id of any of its sizes is the photo.
   if (kind === 'photo') return message.photo?.at(-1)?.file_id;
   return message[kind]?.file_id;
 }

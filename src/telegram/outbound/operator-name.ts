@@ -1,3 +1,4 @@
+import { fullName } from '../../common/full-name.js';
 import type { Operator, OperatorSource } from '../../relay/operator-side.js';
 import { slice, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
@@ -22,7 +23,7 @@ export async function headingOf(
   const known = portalId !== null && lineId !== null;
   const operator = known ? await operators.operatorOnLine({ portalId, lineId }, authorId) : null;
   if (operator === 'hidden') return null;
-  const name = (operator && fullName(operator)) || (authorName ?? '');
+  const name = (operator && fullName(operator.firstName, operator.lastName)) || (authorName ?? '');
   if (name === '') return { line: '' };
   if (chat.operatorName === 'name') return { line: `${oneLine(name)}:` };
   const template = chat.operatorNameTemplate ?? '{name}:';
@@ -54,7 +55,8 @@ export async function withoutName(
   // In which order they stand is a setting of the portal.
   const parts = (name: string) => oneLine(name.replaceAll(',', ' ')).split(' ').toSorted().join(' ');
   const isName = known.some(
-    (operator) => operator && operator !== 'hidden' && parts(fullName(operator)) === parts(line[1]!),
+    (operator) =>
+      operator && operator !== 'hidden' && parts(fullName(operator.firstName, operator.lastName)) === parts(line[1]!),
   );
   return isName ? slice(words, line[0].length) : words;
 }
@@ -62,10 +64,6 @@ export async function withoutName(
 function fill(template: string, name: string, { firstName, lastName, position }: Operator): string {
   const values: Record<string, string> = { name, first_name: firstName, last_name: lastName, position };
   return template.replace(/\{(name|first_name|last_name|position)\}/g, (_, key: string) => values[key] ?? '');
-}
-
-function fullName({ firstName, lastName }: Operator): string {
-  return `${firstName} ${lastName}`.trim();
 }
 
 function oneLine(text: string): string {
