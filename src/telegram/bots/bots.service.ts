@@ -9,6 +9,7 @@ import { ApplicationsRepository } from '../../storage/accounts/applications.repo
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { encryptionContext, EncryptionService } from '../../storage/secrets/encryption.service.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 
@@ -335,7 +336,7 @@ export class BotsService implements OnApplicationBootstrap {
 
   /** What waited for the bot in the dialogs of its line is told there. */
   private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
-    if (portalId !== null) this.events.emit('work', [`portal:${portalId}`]);
+    if (portalId !== null) this.events.emit('work', [portalEndpoint(portalId)]);
   }
 
   private async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {
@@ -346,7 +347,7 @@ export class BotsService implements OnApplicationBootstrap {
       throw error;
     }
     this.changed(id);
-    if (line) this.events.emit('work', [`portal:${line.portalId}`]);
+    if (line) this.events.emit('work', [portalEndpoint(line.portalId)]);
   }
 
   private assertPublicUrl(): void {
@@ -357,7 +358,7 @@ export class BotsService implements OnApplicationBootstrap {
 
   private changed(id: bigint): void {
     this.cache.clear();
-    this.events.emit('changed', `bot:${id}`);
+    this.events.emit('changed', botEndpoint(id));
   }
 
   private async view(id: bigint): Promise<BotView> {

@@ -8,6 +8,7 @@ import { PortalsRepository } from '../../storage/accounts/portals.repository.js'
 import type { Bot, BotMode } from '../../storage/prisma/client.js';
 import { BotsService, type RunningBot } from './bots.service.js';
 import { asList, asNumber, asObject, asText } from '../../common/json-fields.js';
+import { botEndpoint } from '../../storage/work/endpoint-id.js';
 
 /** An error of Telegram's webhook that is older is over; milliseconds. */
 const RECENT_MS = 300_000;
@@ -67,7 +68,7 @@ export class LineBotsService implements ClientSource {
     const { calls } = running.api;
     try {
       await calls.getMe();
-      const [hook, driven] = await Promise.all([calls.getWebhookInfo(), this.overview.isDriven(`bot:${bot.id}`)]);
+      const [hook, driven] = await Promise.all([calls.getWebhookInfo(), this.overview.isDriven(botEndpoint(bot.id))]);
       return { token: OK, updates: receives(running, hook, driven) };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;

@@ -3,7 +3,7 @@ const TELEGRAMS_LIMIT = 30;
 /** One is left for what the replica before this one sent last: nobody told us when. */
 export const SEND_LIMIT = TELEGRAMS_LIMIT - 1;
 /** Of them automatic texts leave these free, so that a person's words go at once while a newsletter goes out. */
-export const KEPT_FOR_PEOPLE = 2;
+export const PLACES_KEPT_FOR_PEOPLE = 2;
 /** A second, both of its ends counted. */
 const WINDOW_MS = 1_001;
 /** What is saved up for somebody who does not come back for it is not kept longer. */
@@ -44,7 +44,7 @@ export class SendWindow {
     const { all, nobody } = this.free(now);
     const { messages, sentFor, until } = this.saved;
     const unsaved = all - (now < until ? messages : 0);
-    const kept = sentFor === 'nobody' ? Math.min(all, KEPT_FOR_PEOPLE) : 0;
+    const kept = sentFor === 'nobody' ? Math.min(all, PLACES_KEPT_FOR_PEOPLE) : 0;
     return { all: Math.max(0, kept, unsaved), nobody: Math.max(0, Math.min(nobody, unsaved)) };
   }
 
@@ -54,7 +54,7 @@ export class SendWindow {
    */
   waitMs(messages: number, sentFor: SentFor, now: number): number {
     const free = this.free(now);
-    const places = SEND_LIMIT - (sentFor === 'nobody' ? KEPT_FOR_PEOPLE : 0);
+    const places = SEND_LIMIT - (sentFor === 'nobody' ? PLACES_KEPT_FOR_PEOPLE : 0);
     const needed = Math.min(messages, places);
     const wait = untilAnswer(this.answers, needed - free.all, now);
     return sentFor === 'people'
@@ -83,7 +83,7 @@ export class SendWindow {
 
   /** Places of automatic texts that none of them takes. */
   private get freeForNobody(): number {
-    return SEND_LIMIT - KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
+    return SEND_LIMIT - PLACES_KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
   }
 
   private get used(): number {
