@@ -12,24 +12,18 @@ const SOCKET_CODES = new Set([
   'EPIPE',
   'EHOSTUNREACH',
 ]);
-/** Prisma: cannot reach, timed out, access denied for now, closed, no connection from the pool. */
-const PRISMA_CODES = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037']);
 /** Of node-postgres, and of PostgreSQL when the limits of a statement are over. */
 const WORDS =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Query read timeout|Cannot use a pool after calling end|canceling statement due to (statement|lock) timeout/;
 
 /**
- * Whether PostgreSQL is away, full, read-only or shutting down, as opposed to a statement that is wrong. Looks
- * through wrappers (Prisma's driver adapter, AggregateError of a name with several addresses), a few levels deep.
+ * Whether PostgreSQL is away, full, read-only or shutting down, as opposed to a statement that is wrong. Looks through
+ * wrappers (a cause, the AggregateError of a name with several addresses), a few levels deep.
  */
 export function isStorageUnavailable(error: unknown, depth = 4): boolean {
   if (typeof error !== 'object' || error === null || depth === 0) return false;
-  const { code, originalCode, message, cause, meta, errors, driverAdapterError } = error as Record<string, unknown>;
-  for (const candidate of [code, originalCode]) {
-    if (typeof candidate !== 'string') continue;
-    if (SQLSTATES.test(candidate) || SOCKET_CODES.has(candidate) || PRISMA_CODES.has(candidate)) return true;
-  }
+  const { code, message, cause, errors } = error as Record<string, unknown>;
+  if (typeof code === 'string' && (SQLSTATES.test(code) || SOCKET_CODES.has(code))) return true;
   if (typeof message === 'string' && WORDS.test(message)) return true;
-  const inner = [cause, meta, driverAdapterError, ...(Array.isArray(errors) ? errors : [])];
-  return inner.some((each) => isStorageUnavailable(each, depth - 1));
+  return [cause, ...(Array.isArray(errors) ? errors : [])].some((each) => isStorageUnavailable(each, depth - 1));
 }

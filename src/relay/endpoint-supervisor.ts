@@ -4,6 +4,7 @@ import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationB
 import { HttpAdapterHost } from '@nestjs/core';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { Environment } from '../config/environment.js';
+import { isPortal } from '../storage/work/endpoint-id.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/work/endpoints.repository.js';
 import { LanesRepository } from '../storage/work/lanes.repository.js';
 import type { Lease } from '../storage/work/lease.js';
@@ -319,7 +320,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
 
   private recovered(): void {
     this.logger.log('The database answers again');
-    for (const endpoint of this.owned.keys()) if (endpoint.startsWith('portal:')) this.events.emit('changed', endpoint);
+    for (const endpoint of this.owned.keys()) if (isPortal(endpoint)) this.events.emit('changed', endpoint);
   }
 
   private async every(ms: number, work: () => Promise<void>): Promise<void> {

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { isStorageUnavailable } from '../common/storage-unavailable.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
+import { isBot } from '../storage/work/endpoint-id.js';
 import type { LanesRepository } from '../storage/work/lanes.repository.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { LaneSettlement, Settlement } from '../storage/work/settlement.js';
@@ -21,7 +22,7 @@ const ASK_AGAIN_MS = 1_000;
 /** While the database is away. */
 const DATABASE_PAUSE_MS = 500;
 /** Of the lanes that may be in flight, those that automatic texts leave free for people. */
-const KEPT_FOR_PEOPLE = 1;
+const LANES_KEPT_FOR_PEOPLE = 1;
 /** One of so many claims takes automatic texts first, so that they get on also where people write all the time. */
 const BULK_FIRST_EVERY = 10;
 
@@ -54,7 +55,7 @@ export class EndpointWorker implements Claimant {
     private readonly options: { policy: 'hold' | 'resend'; claims: LaneClaims; settlements: LaneSettlements },
   ) {
     this.traces = new DeliveryTraces(this.endpoint);
-    this.network = this.endpoint.startsWith('bot:') ? 'telegram' : 'bitrix24';
+    this.network = isBot(this.endpoint) ? 'telegram' : 'bitrix24';
   }
 
   get lease(): Lease {
@@ -149,7 +150,7 @@ export class EndpointWorker implements Claimant {
       return permits.retryInMs;
     }
     const bulkFirst = this.claims % BULK_FIRST_EVERY === 0;
-    const kept = bulkFirst ? 0 : KEPT_FOR_PEOPLE;
+    const kept = bulkFirst ? 0 : LANES_KEPT_FOR_PEOPLE;
     const bulkRoom = this.circuit.allowance(this.inFlight.room(this.driver, now) - kept, now);
     const bulk = Math.min(granted, permits.bulk ?? granted, Math.max(0, bulkRoom));
     this.full = bulkRoom <= 0;

@@ -7,6 +7,7 @@ import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Settlement } from '../../src/storage/work/settlement.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import { PAUSE_SECONDS } from '../../src/storage/work/answer-pauses.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
 
@@ -63,6 +64,20 @@ describe('the order of operators’ messages', () => {
     await intake.acceptOperatorMessages([says(11), says(10), says(300)]);
     await intake.acceptOperatorMessages([says(8)]);
     expect(await sendAll()).toEqual(['said 8', 'said 9', 'said 10', 'said 11', 'said 120', 'said 300']);
+  });
+
+  it('is that of their arrival between two portals, whose ids say nothing about one another', async () => {
+    await storage.db.query(
+      `INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+       VALUES (2, 'm2', 'b.bitrix24.com', 'https://b.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge')`,
+    );
+    await storage.db.query(`UPDATE messages SET state = 'delivered'`);
+    await intake.acceptOperatorMessages([says(900), says(902)]);
+    await new BotsRepository(storage.db).assign(1n, { portalId: 2n, lineId: '7' });
+    await intake.acceptOperatorMessages([{ ...says(5), portalId: 2n }]);
+    await intake.acceptOperatorMessages([says(901)]);
+    await intake.acceptOperatorMessages([{ ...says(4), portalId: 2n }]);
+    expect(await sendAll()).toEqual(['said 900', 'said 901', 'said 4', 'said 902', 'said 5']);
   });
 
   it('is kept in each chat for itself', async () => {

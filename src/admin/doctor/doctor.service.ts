@@ -1,3 +1,4 @@
+import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
 import { Injectable } from '@nestjs/common';
 import { ApplicationsService, type Application } from '../../bitrix/applications.service.js';
 import { RestClient } from '../../bitrix/rest.client.js';
@@ -147,7 +148,12 @@ export class DoctorService {
       ...portals.map(async (portal, place) => ({
         portalId: portal.id,
         checks: [
-          ...portalChecks(portal, linesOf(portal), !idle.has(`portal:${portal.id}`), installOf(portal, applications)),
+          ...portalChecks(
+            portal,
+            linesOf(portal),
+            !idle.has(portalEndpoint(portal.id)),
+            installOf(portal, applications),
+          ),
           ...(place < MOST_ASKED ? await this.askPortal(portal, applications) : []),
           ...methodTroubleChecks(portal, troubles),
         ],
@@ -155,7 +161,7 @@ export class DoctorService {
       ...bots.map(async (bot, place) => ({
         portalId: bot.portalId,
         checks: [
-          ...botChecks(bot, portals, !idle.has(`bot:${bot.id}`)),
+          ...botChecks(bot, portals, !idle.has(botEndpoint(bot.id))),
           ...answerChecks(
             bot,
             hindrances.find(({ botId }) => botId === bot.id),

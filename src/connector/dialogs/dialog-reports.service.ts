@@ -10,6 +10,7 @@ import {
   type ClaimedReport,
   type ReportOutcome,
 } from '../../storage/work/dialog-reports.repository.js';
+import { isPortal } from '../../storage/work/endpoint-id.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { DialogReportSender } from './dialog-report.sender.js';
 
@@ -44,7 +45,7 @@ export class DialogReportsService implements OnApplicationBootstrap, BeforeAppli
     relay: RelayEvents,
   ) {
     relay.on('work', (endpoints) => {
-      if (endpoints.some((endpoint) => endpoint.startsWith('portal:'))) this.early.abort();
+      if (endpoints.some(isPortal)) this.early.abort();
     });
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BOT, columnOf } from '../postgres/columns.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
 import { botEndpoint, NOWHERE, portalEndpoint } from '../work/endpoint-id.js';
 import { lockChatsOfBot } from '../work/lock-order.js';
 import { rememberLeftDialogs } from '../work/left-dialogs.js';
@@ -213,9 +214,8 @@ async function leaveOtherPortals(connection: Queryable, botId: bigint, portalId:
         WHERE c.bot_id = $1 AND l.chat_id = c.id AND l.channel <> 'outbound' AND d.lane_id = l.id AND d.state = 'queued'
           AND d.kind IN ('status', 'reading', 'note') AND m.id = d.message_id AND m.portal_id <> $2
         RETURNING d.lane_id
-     )
-     UPDATE lanes SET pending = pending - g.deliveries
-       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id`,
+     ), ${LOWER_PENDING}
+     SELECT`,
     [botId, portalId],
   );
   await connection.query(

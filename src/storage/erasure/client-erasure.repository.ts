@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { CLIENT_CHATS, type ErasureCounts, type ErasureTarget } from './erasures.repository.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
 
 /** `busy`: a send is under way, which is to be settled first. */
 export type ErasureStep = 'more' | 'busy' | 'done';
@@ -220,12 +221,8 @@ async function dropWaiting(
        DELETE FROM deliveries d USING lanes l
         WHERE l.chat_id = $1 AND d.lane_id = l.id AND (d.state = 'queued' OR $3)
           AND ($2::bigint[] IS NULL OR d.message_id = ANY($2::bigint[])) RETURNING d.lane_id
-     ), counted AS (
-       SELECT lane_id, count(*)::int AS count FROM gone GROUP BY lane_id
-     ), emptied AS (
-       UPDATE lanes l SET pending = l.pending - c.count FROM counted c WHERE l.id = c.lane_id
-     )
-     SELECT count FROM counted`,
+     ), ${LOWER_PENDING}
+     SELECT count(*)::int AS count FROM gone`,
     [chatId, messageIds, force],
   );
   const { rows: sending } = await connection.query<{ message_id: bigint }>(
@@ -234,7 +231,7 @@ async function dropWaiting(
     [chatId, messageIds],
   );
   return {
-    deliveries: gone.reduce((sum, { count }) => sum + count, 0),
+    deliveries: gone[0]!.count,
     busy: new Set(sending.map((row) => row.message_id)),
   };
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
 
 /** `state_reason` of a portal whose data are being erased: a start finishes what a stop interrupted. */
 export const ERASING = 'The application was removed; its data are being erased';
@@ -72,9 +73,8 @@ async function eraseOutbox(connection: Queryable, portalId: bigint): Promise<voi
      ), gone AS (
        DELETE FROM deliveries d USING theirs t, messages m
         WHERE d.lane_id = t.id AND m.id = d.message_id AND m.portal_id = $1 RETURNING d.lane_id
-     )
-     UPDATE lanes l SET pending = l.pending - g.deliveries
-       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE l.id = g.lane_id`,
+     ), ${LOWER_PENDING}
+     SELECT`,
     [portalId],
   );
   await connection.query(`DELETE FROM dialog_reports WHERE portal_id = $1`, [portalId]);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
+import { botEndpointSql } from '../work/endpoint-id.js';
 import { forgetLeftDialogs } from '../work/left-dialogs.js';
 
 /** A dialog that may hold operators' messages which never reached us; of a line that its bot serves, or has left. */
@@ -64,7 +65,7 @@ export class ChatsRepository {
   async activeDialogs(portalId: bigint, minutes: number, limit: number): Promise<ActiveDialog[]> {
     return this.dialogs(
       `(d.alive_at > now() - make_interval(mins => $2)
-               OR d.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = 'bot:' || o.id
+               OR d.id IN (SELECT l.chat_id FROM lanes l JOIN bots o ON l.endpoint = ${botEndpointSql('o.id')}
                             WHERE o.portal_id = $1 AND l.pending > 0 AND l.busy_fence IS NULL))
         ORDER BY d.alive_at DESC NULLS LAST LIMIT $3`,
       [portalId, minutes, limit],

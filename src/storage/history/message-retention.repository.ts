@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { lockChats } from '../work/lock-order.js';
 import { BEHIND } from '../work/outbox.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
 
 /** How far the messages of a portal were looked through, and what was erased of them. */
 export interface Expiry {
@@ -120,9 +121,8 @@ async function dropWaiting(connection: Queryable, messageIds: bigint[]): Promise
      ), gone AS (
        DELETE FROM deliveries d USING idle
         WHERE d.lane_id = idle.id AND d.message_id = ANY($1::bigint[]) AND d.seq >= ${BEHIND} RETURNING d.lane_id
-     )
-     UPDATE lanes l SET pending = l.pending - g.deliveries
-       FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE l.id = g.lane_id`,
+     ), ${LOWER_PENDING}
+     SELECT`,
     [messageIds, rows.map(({ lane_id }) => lane_id)],
   );
 }

@@ -2,6 +2,7 @@ import { lockChatsOf } from './lock-order.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from '../postgres/json.js';
+import { LOWER_PENDING } from './dropped-work.js';
 import type { NewDelivery } from './outbox.js';
 
 /** A note into the dialog of a message; see delivery-reports.ts for what tells that it was delivered. */
@@ -122,10 +123,7 @@ const leaveBehind = (lanes: string, { strays }: { strays: boolean }) => `
   ), gone AS (
     DELETE FROM deliveries d USING left_behind r WHERE d.lane_id = r.lane_id AND d.seq = r.seq AND d.state = 'queued'
     RETURNING r.*
-  ), emptied AS (
-    UPDATE lanes SET pending = pending - g.deliveries
-      FROM (SELECT lane_id, count(*) AS deliveries FROM gone GROUP BY lane_id) g WHERE lanes.id = g.lane_id
-  )
+  ), ${LOWER_PENDING}
   INSERT INTO dialog_reports (portal_id, message_id, kind, line_id, bitrix_chat_id, external_chat_id, payload)
   SELECT portal_id, message_id, kind, bitrix_line_id, bitrix_chat_id, external_id, payload FROM gone
    WHERE known ORDER BY lane_id, seq RETURNING portal_id`;
@@ -149,7 +147,7 @@ export async function leaveStrayReports(connection: Queryable, laneIds: bigint[]
   if (laneIds.length === 0) return [];
   const lanes = `lanes l JOIN chat_links c ON c.id = l.chat_id JOIN bots p ON p.id = c.bot_id AND l.id = ANY($1::bigint[])`;
   const { rows } = await connection.query<{ portal_id: bigint }>(leaveBehind(lanes, { strays: true }), [laneIds]);
-  return [...new Set(rows.map((row) => `portal:${row.portal_id}`))];
+  return [...new Set(rows.map((row) => portalEndpoint(row.portal_id)))];
 }
 
 /** Code of the note on answers that waited for a bot when it was removed. */

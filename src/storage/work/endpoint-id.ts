@@ -2,6 +2,11 @@
 export type EndpointId = `bot:${bigint}` | `portal:${bigint}`;
 export const botEndpoint = (botId: bigint): EndpointId => `bot:${botId}`;
 export const portalEndpoint = (portalId: bigint): EndpointId => `portal:${portalId}`;
+export const isBot = (endpoint: string): boolean => endpoint.startsWith('bot:');
+export const isPortal = (endpoint: string): boolean => endpoint.startsWith('portal:');
+
+/** SQL: the endpoint of a bot; `id` is an expression. */
+export const botEndpointSql = (id: string) => `'bot:' || ${id}`;
 
 /** What stands in the place of an endpoint while the chat's bot serves no line: nobody drives it. */
 export const NOWHERE = '';
@@ -18,5 +23,11 @@ export function endpointOf(
   return chat.portal_id === null ? NOWHERE : portalEndpoint(chat.portal_id);
 }
 
-/** SQL: {@link endpointOf} for every channel but `outbound`; `portal` is an expression. */
+/** SQL: {@link endpointOf} for every channel but `outbound`; `portal` is an expression, null where there is none. */
 export const portalEndpointSql = (portal: string) => `coalesce('portal:' || ${portal}, '${NOWHERE}')`;
+
+/** SQL: the id of the bot that is this endpoint; null: it is none. */
+export const botOfSql = (endpoint: string) => `substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint`;
+
+/** SQL: this endpoint is a portal. */
+export const isPortalSql = (endpoint: string) => `starts_with(${endpoint}, 'portal:')`;

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { PAUSE_ANSWERS_ANEW } from './answer-pauses.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
-import { LeaseLostError, type Lease } from './lease.js';
+import { botEndpointSql, isPortalSql, portalEndpointSql } from './endpoint-id.js';
+import type { Lease } from './lease.js';
 
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
@@ -37,7 +38,7 @@ export class EndpointsRepository {
   async acquire(owner: string, limit: number): Promise<Lease[]> {
     await this.db.query(
       `INSERT INTO endpoints (id)
-       SELECT id FROM (SELECT 'bot:' || id FROM bots UNION ALL SELECT 'portal:' || id FROM portals) AS known(id)
+       SELECT id FROM (SELECT ${botEndpointSql('id')} FROM bots UNION ALL SELECT ${portalEndpointSql('id')} FROM portals) AS known(id)
         WHERE NOT EXISTS (SELECT FROM endpoints e WHERE e.id = known.id)
        ON CONFLICT (id) DO NOTHING`,
     );
@@ -45,21 +46,21 @@ export class EndpointsRepository {
       `WITH free AS (
          SELECT id, owner IS NULL AND expires_at > '-infinity' AS handed_over, fence = 0 AS is_new
            FROM endpoints WHERE expires_at <= now()
-          ORDER BY starts_with(id, 'portal:') DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+          ORDER BY ${isPortalSql('id')} DESC, expires_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE endpoints e SET owner = $1, fence = e.fence + 1, expires_at = now() + make_interval(secs => $2)
            FROM free WHERE e.id = free.id RETURNING e.id, e.fence, free.handed_over, free.is_new
        ), concerned AS (
          SELECT id FROM portals
           WHERE state = 'active' AND id IN (
-            SELECT p.id FROM taken t JOIN portals p ON t.id = 'portal:' || p.id WHERE NOT t.handed_over
-            UNION SELECT b.portal_id FROM taken t JOIN bots b ON t.id = 'bot:' || b.id
+            SELECT p.id FROM taken t JOIN portals p ON t.id = ${portalEndpointSql('p.id')} WHERE NOT t.handed_over
+            UNION SELECT b.portal_id FROM taken t JOIN bots b ON t.id = ${botEndpointSql('b.id')}
              WHERE NOT t.handed_over AND NOT t.is_new)
           ORDER BY id FOR NO KEY UPDATE
        ), paused AS (
          UPDATE portals SET ${PAUSE_ANSWERS_ANEW} WHERE id IN (SELECT id FROM concerned)
        )
-       SELECT id, fence FROM taken ORDER BY starts_with(id, 'portal:') DESC, id`,
+       SELECT id, fence FROM taken ORDER BY ${isPortalSql('id')} DESC, id`,
       [owner, LEASE_SECONDS, limit],
       { prepared: true },
     );
@@ -112,21 +113,6 @@ export class EndpointsRepository {
       [lease.endpoint, lease.owner, lease.fence, handOver],
     );
   }
-}
-
-/** {@link assertLeases} for one. */
-export async function assertLease(connection: Queryable, lease: Lease): Promise<void> {
-  await assertLeases(connection, [lease]);
-}
-
-/**
- * Inside a transaction: makes sure that the leases still hold and keeps them from changing hands until the commit.
- * Throws {@link LeaseLostError} otherwise.
- */
-export async function assertLeases(connection: Queryable, leases: Lease[]): Promise<void> {
-  const held = await heldLeases(connection, leases);
-  const lost = leases.find((lease) => !held.has(lease));
-  if (lost) throw new LeaseLostError(lost);
 }
 
 /**

@@ -3,7 +3,7 @@ import { answersPaused } from './answer-pauses.js';
 import { claimedLanes, WORK_COLUMNS, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
 import { DatabaseService, HOT_LIMIT_MS, type Queryable } from '../postgres/database.service.js';
 import { reportDelivered } from './delivery-reports.js';
-import { endpointOf, portalEndpointSql } from './endpoint-id.js';
+import { botEndpointSql, botOfSql, endpointOf, portalEndpointSql } from './endpoint-id.js';
 import type { Lease } from './lease.js';
 import { lockChatsOf } from './lock-order.js';
 import { appendDeliveries, BEHIND, BULK, PRIORITY, type NewDelivery } from './outbox.js';
@@ -26,10 +26,10 @@ const NOBODY = 0;
 /** SQL: the endpoint is a bot, and the answers of its portal are paused. */
 const isPausedBot = (endpoint: string) => `EXISTS (
   SELECT FROM bots o JOIN portals p ON p.id = o.portal_id
-   WHERE o.id = substring(${endpoint}::text FROM '^bot:([0-9]+)$')::bigint AND ${answersPaused('p')})`;
+   WHERE o.id = ${botOfSql(endpoint)} AND ${answersPaused('p')})`;
 
 /** SQL: the endpoint where the lane l belongs, of whose chat k the bot is b; null without a chat. */
-const PLACE = `CASE WHEN l.channel = 'outbound' THEN 'bot:' || k.bot_id
+const PLACE = `CASE WHEN l.channel = 'outbound' THEN ${botEndpointSql('k.bot_id')}
   WHEN k.id IS NOT NULL THEN ${portalEndpointSql('b.portal_id')} END`;
 
 /** SQL: the state of the lane's next delivery. */

@@ -123,26 +123,28 @@ const REORDERED_AT_MOST = 500;
 /**
  * Puts operators' messages that nobody has begun to send into the order in which they were written: Bitrix24 does not
  * promise the order of its events, and what is found in a dialog was written before. `im.message_id` grows within a
- * portal and so tells the order (apidocs.bitrix24.com, "Events: how they work"). To be called in the transaction that
- * appended: it relies on the lock of the lanes. Whatever was tried before, or sent again by a person, keeps its
- * place, as does a message without such an id; several deliveries of one message stay in their order. The history
- * stays in the order of arrival, which is what it records: each message has its own time there.
+ * portal and so tells the order (apidocs.bitrix24.com, "Events: how they work"); messages of another portal, which the
+ * bot served before, keep their places. To be called in the transaction that appended: it relies on the lock of the
+ * lanes. Whatever was tried before, or sent again by a person, keeps its place, as does a message without such an id;
+ * several deliveries of one message stay in their order. The history stays in the order of arrival, which is what it
+ * records: each message has its own time there.
  */
 export async function orderByMessageId(connection: Queryable, lanes: bigint[]): Promise<void> {
   if (lanes.length === 0) return;
   await connection.query(
     `WITH waiting AS (
-       SELECT d.*, row_number() OVER (PARTITION BY d.lane_id ORDER BY d.seq) AS place,
-              row_number() OVER (PARTITION BY d.lane_id ORDER BY d.written, d.seq) AS rightful
+       SELECT d.*, row_number() OVER (PARTITION BY d.lane_id, d.portal_id ORDER BY d.seq) AS place,
+              row_number() OVER (PARTITION BY d.lane_id, d.portal_id ORDER BY d.written, d.seq) AS rightful
          FROM unnest($1::bigint[]) AS l(id) CROSS JOIN LATERAL (
-           SELECT d.lane_id, d.seq, d.message_id, d.kind, d.payload, d.created_at, m.bitrix_message_id::numeric AS written
+           SELECT d.lane_id, d.seq, d.message_id, d.kind, d.payload, d.created_at, m.portal_id,
+                  m.bitrix_message_id::numeric AS written
              FROM deliveries d JOIN messages m ON m.id = d.message_id
             WHERE d.lane_id = l.id AND d.state = 'queued' AND d.attempts = 0 AND m.attempts = 0
               AND m.bitrix_message_id ~ '^[0-9]+$'
             ORDER BY d.seq DESC LIMIT $2) d
      )
      UPDATE deliveries d SET message_id = w.message_id, kind = w.kind, payload = w.payload, created_at = w.created_at
-       FROM waiting w JOIN waiting there ON there.lane_id = w.lane_id AND there.place = w.rightful
+       FROM waiting w JOIN waiting there ON there.lane_id = w.lane_id AND there.portal_id = w.portal_id AND there.place = w.rightful
       WHERE d.lane_id = there.lane_id AND d.seq = there.seq AND w.place <> w.rightful`,
     [lanes, REORDERED_AT_MOST],
   );

@@ -7,6 +7,7 @@ import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { BotSecrets, newWebhookKey } from './bot-secrets.js';
 import { RunningBots } from './running-bots.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient } from '../api/telegram.client.js';
 
@@ -194,7 +195,7 @@ export class BotsService {
 
   /** What waited for the bot in the dialogs of its line is told there. */
   private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
-    if (portalId !== null) this.events.emit('work', [`portal:${portalId}`]);
+    if (portalId !== null) this.events.emit('work', [portalEndpoint(portalId)]);
   }
 
   private async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {
@@ -205,7 +206,7 @@ export class BotsService {
       throw error;
     }
     this.running.changed(id);
-    if (line) this.events.emit('work', [`portal:${line.portalId}`]);
+    if (line) this.events.emit('work', [portalEndpoint(line.portalId)]);
   }
 
   private assertPublicUrl(): void {

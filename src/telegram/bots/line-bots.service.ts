@@ -10,6 +10,7 @@ import { BotHealth } from './bot-health.js';
 import { BotsService } from './bots.service.js';
 import { RunningBots } from './running-bots.js';
 import { asList, asText } from '../../common/json-fields.js';
+import { botEndpoint } from '../../storage/work/endpoint-id.js';
 
 /** Width that is asked for, in pixels: shown at a third of it. */
 const PICTURE_WIDTH = 160;
@@ -62,7 +63,7 @@ export class LineBotsService implements ClientSource {
     const bot = await this.bot(line);
     if (!bot) return null;
     const running = await this.running.find(bot.id);
-    return this.health.verdicts(running, () => this.overview.isDriven(`bot:${bot.id}`));
+    return this.health.verdicts(running, () => this.overview.isDriven(botEndpoint(bot.id)));
   }
 
   async picture(line: ServedLine, signal: AbortSignal): Promise<Picture | null> {

@@ -4,6 +4,7 @@ import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { botEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 import { BotSecrets } from './bot-secrets.js';
@@ -95,7 +96,7 @@ export class RunningBots {
   /** The bot was changed or removed here: nothing that was read before is believed, and its driver looks at it anew. */
   changed(id: bigint): void {
     this.cache.clear();
-    this.events.emit('changed', `bot:${id}`);
+    this.events.emit('changed', botEndpoint(id));
   }
 
   private async cached<Value>(key: string, read: () => Promise<Value>): Promise<Value> {

@@ -153,7 +153,7 @@ export class ChatTurn {
     const chatMs = this.pace.chatWaitMs(this.chatId, messages, now);
     if (chatMs > 0 || more <= 0) return chatMs;
     const waitMs = this.pace.waitMs(now, more, this.sentFor);
-    if (waitMs > 0) this.bot.save(more, waitMs, now);
+    if (waitMs > 0) this.bot.save(more, this.sentFor, waitMs, now);
     return waitMs;
   }
 

@@ -3,11 +3,11 @@ const TELEGRAMS_LIMIT = 30;
 /** One is left for what the replica before this one sent last: nobody told us when. */
 export const SEND_LIMIT = TELEGRAMS_LIMIT - 1;
 /** Of them automatic texts leave these free, so that a person's words go at once while a newsletter goes out. */
-export const KEPT_FOR_PEOPLE = 2;
+export const PLACES_KEPT_FOR_PEOPLE = 2;
 /** A second, both of its ends counted. */
 const WINDOW_MS = 1_001;
 /** What is saved up for somebody who does not come back for it is not kept longer. */
-const PATIENCE_MS = 1_000;
+const SAVED_FOR_MS = 1_000;
 
 /** Who wrote what is sent: a person, or nobody (a newsletter, a closing text). */
 export type SentFor = 'people' | 'nobody';
@@ -21,8 +21,8 @@ export class SendWindow {
   private readonly underWay: Record<SentFor, number> = { people: 0, nobody: 0 };
   /** Oldest first. */
   private answers: { at: number; sentFor: SentFor }[];
-  /** Places that are left free for a message that needs several at once, and until when. */
-  private saved = { messages: 0, until: 0 };
+  /** Places that are left free for a message that needs several at once, whose it is, and until when. */
+  private saved: { messages: number; sentFor: SentFor; until: number } = { messages: 0, sentFor: 'people', until: 0 };
 
   /** It begins with one place at `born`: what was sent before, perhaps by another replica, is not known. */
   constructor(born: number) {
@@ -36,11 +36,16 @@ export class SendWindow {
     return { all, nobody: Math.min(all, this.freeForNobody) };
   }
 
-  /** The same for messages that need one place, and leave alone what is saved up for others. */
+  /**
+   * The same for messages that need one place, and leave alone what is saved up for others. What is saved up for an
+   * automatic text is not taken from the places that are kept for people.
+   */
   unsaved(now: number): { all: number; nobody: number } {
     const { all, nobody } = this.free(now);
-    const saved = now < this.saved.until ? this.saved.messages : 0;
-    return { all: Math.max(0, all - saved), nobody: Math.max(0, Math.min(nobody, all - saved)) };
+    const { messages, sentFor, until } = this.saved;
+    const unsaved = all - (now < until ? messages : 0);
+    const kept = sentFor === 'nobody' ? Math.min(all, PLACES_KEPT_FOR_PEOPLE) : 0;
+    return { all: Math.max(0, kept, unsaved), nobody: Math.max(0, Math.min(nobody, unsaved)) };
   }
 
   /**
@@ -49,7 +54,7 @@ export class SendWindow {
    */
   waitMs(messages: number, sentFor: SentFor, now: number): number {
     const free = this.free(now);
-    const places = SEND_LIMIT - (sentFor === 'nobody' ? KEPT_FOR_PEOPLE : 0);
+    const places = SEND_LIMIT - (sentFor === 'nobody' ? PLACES_KEPT_FOR_PEOPLE : 0);
     const needed = Math.min(messages, places);
     const wait = untilAnswer(this.answers, needed - free.all, now);
     return sentFor === 'people'
@@ -57,9 +62,10 @@ export class SendWindow {
       : Math.max(wait, untilAnswer(this.answersTo('nobody'), needed - this.freeForNobody, now));
   }
 
-  /** So many are needed together: whoever needs one place leaves them free until then. */
-  save(messages: number, waitMs: number, now: number): void {
-    this.saved = { messages, until: now + waitMs + PATIENCE_MS };
+  /** So many are needed together: whoever needs one place leaves them free until then. People go before automatic texts. */
+  save(messages: number, sentFor: SentFor, waitMs: number, now: number): void {
+    if (sentFor === 'nobody' && this.saved.sentFor === 'people' && now < this.saved.until) return;
+    this.saved = { messages, sentFor, until: now + waitMs + SAVED_FOR_MS };
   }
 
   begin(messages: number, sentFor: SentFor): void {
@@ -77,7 +83,7 @@ export class SendWindow {
 
   /** Places of automatic texts that none of them takes. */
   private get freeForNobody(): number {
-    return SEND_LIMIT - KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
+    return SEND_LIMIT - PLACES_KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
   }
 
   private get used(): number {
