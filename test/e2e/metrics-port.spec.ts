@@ -7,10 +7,7 @@ let port: number;
 
 beforeAll(async () => {
   port = await freePort();
-  bridge = await Bridge.start({
-    oneProcess: 'replicas would all take the one port',
-    environment: { METRICS_PORT: String(port) },
-  });
+  bridge = await Bridge.start({ oneProcess: 'one port', environment: { METRICS_PORT: String(port) } });
 });
 afterAll(() => bridge?.stop());
 

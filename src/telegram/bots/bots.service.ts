@@ -7,7 +7,7 @@ import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { BotSecrets, newWebhookKey } from './bot-secrets.js';
 import { RunningBots } from './running-bots.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
-import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
+import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient } from '../api/telegram.client.js';
 

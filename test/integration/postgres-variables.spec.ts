@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { postgresUrlFrom } from './postgres-variables.js';
+import { postgresUrlFrom } from '../../src/config/postgres-variables.js';
 
 /** What node-postgres makes of the URL. */
 const readBack = (variables: Record<string, string>) => {
