@@ -1,5 +1,6 @@
 import { DatabaseReadOnlyError, type OpenTransaction } from '../../storage/postgres/server-state.js';
-import { check, type Check } from './doctor.checks.js';
+import { check } from './doctor.checks.js';
+import type { Check } from './doctor.dto.js';
 
 /** From here on a transaction is too long, in seconds: one that its client has left, and one that works. */
 const TOO_LONG_SECONDS = { idle: 600, active: 3_600 };
