@@ -116,7 +116,7 @@ export class ListQuery {
 }
 
 /** Which messages. */
-export class MessagesFilter {
+class MessagesFilter {
   /** Any of these, comma-separated. */
   @AreSomeOf(SHOWN_STATES)
   state?: (typeof SHOWN_STATES)[number][];
@@ -145,7 +145,7 @@ export class MessagesFilter {
 }
 
 /** Which page of messages, and what else of them. */
-export class MessageListQuery extends ListQuery {
+class MessageListQuery extends ListQuery {
   /**
    * Id of a message: the page has it in its middle, if the filter holds it, and cursors both ways. Means nothing where
    * `cursor` is given.
@@ -222,13 +222,13 @@ export class ChatsQuery extends ListQuery {
 
 /** What a person knows about a message whose outcome is unknown. */
 export class ResolveBody {
-  /** `delivered`: the client has it; `failed`: he has not. */
+  /** `delivered`: the client has it; `failed`: they have not. */
   @ApiProperty({ enum: RESOLVED_STATES })
   @IsIn(RESOLVED_STATES, { message: `outcome must be one of ${RESOLVED_STATES.join(', ')}` })
   outcome: (typeof RESOLVED_STATES)[number];
 }
 
-/** Which failed or uncertain messages are to be sent again, or to be put away; without `state`, both. */
+/** Which failed or uncertain messages are to be sent again or dismissed; without `state`, both. */
 export class UndeliveredFilter {
   /** Any of these, comma-separated. */
   @AreSomeOf(REPLAYABLE_STATES)

@@ -98,7 +98,7 @@ export class NewKey extends KeyItem {
 }
 
 /** A change that was made through the API. */
-export class AuditItem {
+class AuditItem {
   @ApiId()
   id: string;
   at: Date;

@@ -105,7 +105,7 @@ describe('AdminGuard', () => {
     expect(keys.looked).toEqual([hash.toString('hex')]);
   });
 
-  it('knows the holder of a stored key, and holds him to its role and its portal', async () => {
+  it('knows the holder of a stored key, and holds them to its role and its portal', async () => {
     const { key } = newAccessKey();
     const holder: KeyHolder = { id: 7n, name: 'Anna', role: 'operator', portalId: 3n, useIsNews: false };
     const guard = guardOver(new Keys({ [key]: holder }));

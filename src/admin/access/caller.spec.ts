@@ -8,7 +8,7 @@ import {
   requirementOf,
   Requires,
   ROLES,
-  sees,
+  canAccess,
   setCaller,
   signatureOf,
   type Caller,
@@ -74,13 +74,13 @@ describe('what a route asks for', () => {
 });
 
 describe('a caller', () => {
-  it('sees his portal and nothing else, or everything', () => {
+  it('sees one portal and nothing else, or everything', () => {
     const subjects = [1n, 2n, null];
-    expect(subjects.map((subject) => sees(caller('owner', 1n), subject))).toEqual([true, false, false]);
-    expect(subjects.map((subject) => sees(caller('read_only'), subject))).toEqual([true, true, true]);
+    expect(subjects.map((subject) => canAccess(caller('owner', 1n), subject))).toEqual([true, false, false]);
+    expect(subjects.map((subject) => canAccess(caller('read_only'), subject))).toEqual([true, true, true]);
   });
 
-  it('has lists narrowed to his portal', () => {
+  it('has lists narrowed to that portal', () => {
     expect(portalFor(caller('owner', 1n), undefined)).toBe(1n);
     expect(portalFor(caller('owner', 1n), 1n)).toBe(1n);
     expect(codeOf(() => portalFor(caller('owner', 1n), 2n))).toBe('404 not_found');

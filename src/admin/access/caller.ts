@@ -24,7 +24,7 @@ export interface Requirement {
   everyPortal: boolean;
 }
 
-/** The caller as records name him, beyond doubt: `admin` is the key of ADMIN_API_KEY, `Anna#3` the stored key 3. */
+/** The caller as records name them, beyond doubt: `admin` is the key of ADMIN_API_KEY, `Anna#3` the stored key 3. */
 export function signatureOf({ name, keyId }: Caller): string {
   return keyId === undefined ? name : `${name}#${keyId}`;
 }
@@ -64,7 +64,7 @@ export function assertAllowed(caller: Caller, { role, everyPortal }: Requirement
 }
 
 /** Whether something of this portal (null: of none) is there for the caller at all. */
-export function sees({ portalId }: Caller, subject: bigint | null): boolean {
+export function canAccess({ portalId }: Caller, subject: bigint | null): boolean {
   return portalId === null || portalId === subject;
 }
 
@@ -73,7 +73,7 @@ export function sees({ portalId }: Caller, subject: bigint | null): boolean {
  * one's own finds nothing, so it is a 404 problem.
  */
 export function portalFor(caller: Caller, asked: bigint | undefined): bigint | undefined {
-  if (asked !== undefined && !sees(caller, asked)) {
+  if (asked !== undefined && !canAccess(caller, asked)) {
     throw new Problem(404, 'not_found', `No portal has the id ${asked}.`);
   }
   return asked ?? caller.portalId ?? undefined;

@@ -94,7 +94,7 @@ function servedBy({ portalId, lineId }: BotItem): ServedLine | null {
   return portalId && lineId ? { portalId: BigInt(portalId), lineId } : null;
 }
 
-/** A bot without a portal, or of another one, would be out of the caller's sight: he can neither make nor leave it so. */
+/** A bot without a portal, or of another one, would be out of the caller's sight: they can neither make nor leave it so. */
 function assertStaysWith(caller: Caller, portalId: string | null): void {
   if (portalId !== null) portalFor(caller, BigInt(portalId));
   else if (caller.portalId !== null) {

@@ -3,7 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { PortalLinesService, type AskedLines } from '../../connector/install/portal-lines.service.js';
 import { OverviewRepository, type PortalView } from '../../storage/history/overview.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { CalledBy, sees, type Caller } from '../access/caller.js';
+import { CalledBy, canAccess, type Caller } from '../access/caller.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { LineItem, LineList } from './lines.dto.js';
 
@@ -21,14 +21,14 @@ export class LinesController {
     description: 'Names come from the portal itself and are at most a few seconds old.',
   })
   async list(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<LineList> {
-    const portal = sees(caller, id) ? await this.overview.portal(id) : null;
+    const portal = canAccess(caller, id) ? await this.overview.portal(id) : null;
     if (!portal) throw notFound('No portal', id);
     return lineList(portal, await this.lines.list(id));
   }
 }
 
 /** Every line that the portal names or that we know, by number. */
-export function lineList(portal: PortalView, { configs, error }: AskedLines): LineList {
+function lineList(portal: PortalView, { configs, error }: AskedLines): LineList {
   const named = new Map(configs?.map((config) => [config.lineId, config]));
   const known = new Map(portal.lines.map((line) => [line.lineId, line]));
   const served = new Map(portal.bots.flatMap((bot) => (bot.lineId === null ? [] : [[bot.lineId, bot] as const])));

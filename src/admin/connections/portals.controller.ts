@@ -11,7 +11,7 @@ import { PortalsRepository } from '../../storage/accounts/portals.repository.js'
 import { AdminController } from '../access/admin.decorator.js';
 import { LineBody, LineQuery, ListQuery, PortalChangeBody } from '../admin.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, Requires, sees, type Caller } from '../access/caller.js';
+import { CalledBy, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, RemovedPortal } from './portals.dto.js';
@@ -148,7 +148,7 @@ export class PortalsController {
   }
 
   private async find(id: bigint, caller: Caller): Promise<PortalView> {
-    const portal = sees(caller, id) ? await this.overview.portal(id) : null;
+    const portal = canAccess(caller, id) ? await this.overview.portal(id) : null;
     if (!portal) throw notFound('No portal', id);
     return portal;
   }

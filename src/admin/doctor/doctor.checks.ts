@@ -107,7 +107,7 @@ export function botChecks(bot: BotFacts, portals: PortalView[], driven: boolean)
     check(
       `${prefix}:driven`,
       driven,
-      driven ? `A replica works for ${name}` : `No replica works for ${name} at this moment`,
+      driven ? `${name} is being served` : `No replica is serving ${name} right now`,
       'Takes over within 30 s by itself. If this stays, look into the log of the replicas.',
     ),
   ];
@@ -191,7 +191,7 @@ export function portalChecks(
     check(
       `${prefix}:driven`,
       driven,
-      driven ? `A replica works for ${portal.domain}` : `No replica works for ${portal.domain} at this moment`,
+      driven ? `${portal.domain} is being served` : `No replica is serving ${portal.domain} right now`,
       'Takes over within 30 s by itself. If this stays, look into the log of the replicas.',
     ),
     check(

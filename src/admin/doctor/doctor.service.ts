@@ -61,7 +61,7 @@ const NETWORK_LIMIT_MS = 3_000;
 const MOST_ASKED = 100;
 const MOST_PORTALS = 10_000;
 
-/** What was found out, so that each may be told what concerns him. */
+/** What was found out, so that all callers are told what concerns them. */
 export interface Examination {
   /** Of the program itself: everybody's affair, so nothing here names a portal or a bot. */
   program: Check[];

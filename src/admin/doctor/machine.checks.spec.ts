@@ -6,11 +6,11 @@ const GIB = 1024 ** 3;
 
 describe('the clock', () => {
   it.each([
-    [{ database: 0.2, telegram: -0.9 }, true, 'the database is right, Telegram is 1 s behind'],
-    [{ database: 30, telegram: null }, true, 'the database is 30 s ahead'],
-    [{ database: -31, telegram: null }, false, 'the database is 31 s behind'],
-    [{ database: 0, telegram: 300 }, false, 'Telegram is 300 s ahead'],
-    [{ database: null, telegram: null }, true, 'No clock could be asked'],
+    [{ database: 0.2, telegram: -0.9 }, true, 'Clocks agree (database, Telegram is 1 s behind)'],
+    [{ database: 30, telegram: null }, true, 'Clocks agree (database is 30 s ahead)'],
+    [{ database: -31, telegram: null }, false, 'Clocks differ (database is 31 s behind)'],
+    [{ database: 0, telegram: 300 }, false, 'Clocks differ (database, Telegram is 300 s ahead)'],
+    [{ database: null, telegram: null }, true, 'No clock could be read'],
   ])('%j', (ahead, ok, words) => {
     const found = clockCheck(ahead);
     expect(found.ok).toBe(ok);

@@ -22,12 +22,12 @@ export interface Ahead {
 }
 
 export function clockCheck({ database, telegram }: Ahead): Check {
-  const told = [difference('the database', database), difference('Telegram', telegram)].filter((each) => each !== null);
+  const told = [difference('database', database), difference('Telegram', telegram)].filter((each) => each !== null);
   const apart = [database, telegram].some(isApart);
   return check(
     'clock',
     !apart,
-    told.length > 0 ? `By our clock ${told.join(', ')}` : 'No clock could be asked',
+    told.length > 0 ? `${apart ? 'Clocks differ' : 'Clocks agree'} (${told.join(', ')})` : 'No clock could be read',
     SET_CLOCK,
   );
 }
@@ -37,7 +37,12 @@ export function portalClockCheck(portal: { id: bigint; domain: string }, finish:
   if (typeof finish !== 'number' || !(finish > 0)) return [];
   const ahead = finish - nowMs / 1000;
   return [
-    check(`portal:${portal.id}:clock`, !isApart(ahead), `By our clock ${difference(portal.domain, ahead)}`, SET_CLOCK),
+    check(
+      `portal:${portal.id}:clock`,
+      !isApart(ahead),
+      `${isApart(ahead) ? 'Clocks differ' : 'Clocks agree'} (${difference(portal.domain, ahead)})`,
+      SET_CLOCK,
+    ),
   ];
 }
 
@@ -46,7 +51,7 @@ const isApart = (seconds: number | null) => seconds !== null && Math.abs(seconds
 function difference(whose: string, ahead: number | null): string | null {
   if (ahead === null) return null;
   const seconds = Math.round(Math.abs(ahead));
-  return seconds === 0 ? `${whose} is right` : `${whose} is ${seconds} s ${ahead > 0 ? 'ahead' : 'behind'}`;
+  return seconds === 0 ? whose : `${whose} is ${seconds} s ${ahead > 0 ? 'ahead' : 'behind'}`;
 }
 
 export interface Space {

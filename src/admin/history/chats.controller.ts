@@ -5,7 +5,7 @@ import { HistoryRepository, type ChatRow } from '../../storage/history/history.r
 import { AdminController } from '../access/admin.decorator.js';
 import { ChatMessagesQuery, ChatsQuery } from '../admin.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, Requires, sees, type Caller } from '../access/caller.js';
+import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, decodePlace, encodePlace, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ChatItem, ChatPage } from './chats.dto.js';
@@ -91,7 +91,7 @@ export class ChatsController {
 
   private async find(id: bigint, caller: Caller): Promise<ChatRow> {
     const chat = await this.history.chat(id);
-    if (!chat || !sees(caller, chat.portalId)) throw notFound('No chat', id);
+    if (!chat || !canAccess(caller, chat.portalId)) throw notFound('No chat', id);
     return chat;
   }
 

@@ -7,7 +7,7 @@ import { ErasuresRepository, type ErasureRow } from '../../storage/erasure/erasu
 import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, Requires, sees, type Caller } from '../access/caller.js';
+import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { ErasureBody, ErasuresQuery, Receipt, ReceiptPage } from './erasures.dto.js';
 import { IdPipe, notFound, idOf } from '../id.pipe.js';
@@ -28,11 +28,11 @@ export class ErasuresController {
   @ApiOperation({
     summary: 'Erase the client of a private chat everywhere, or a group chat, for good',
     description:
-      'Of a client (private chat, Telegram Business, direct messages of a channel): his chats with every bot of the ' +
-      'portal, all that he and the operators said there, what waits to be sent, and what he said in groups of these ' +
-      'bots. What others wrote in groups in answer to him stays, without his words. A chat that belongs to no portal: ' +
+      'Of a client (private chat, Telegram Business, direct messages of a channel): their chats with every bot of the ' +
+      'portal, all that they and the operators said there, what waits to be sent, and what they said in groups of these ' +
+      'bots. Replies of others to them in groups stay, without the quoted words. A chat that belongs to no portal: ' +
       'the same with its bot alone. Of a group: this chat. `confirm` repeats the `externalId` of the chat. The receipt ' +
-      'names nobody; `finishedAt` null: it goes on. If the client writes again, he is somebody new. What Telegram and ' +
+      'names nobody; `finishedAt` null: it goes on. A client who writes again is a new client. What Telegram and ' +
       'Bitrix24 keep has to be erased there.',
   })
   @ApiResponse({ status: 422, description: '`not_confirmed`: `confirm` is not the `externalId` of the chat.' })
@@ -43,7 +43,7 @@ export class ErasuresController {
     @Req() request: FastifyRequest,
   ): Promise<Receipt> {
     const chat = await this.history.chat(id);
-    if (!chat || !sees(caller, chat.portalId)) throw notFound('No chat', id);
+    if (!chat || !canAccess(caller, chat.portalId)) throw notFound('No chat', id);
     if (confirm !== chat.externalId) {
       throw new Problem(422, 'not_confirmed', 'confirm must be the externalId of the chat: what is erased is gone.');
     }
@@ -58,7 +58,7 @@ export class ErasuresController {
     summary: 'Receipts of erasures, newest first',
     description:
       '`subject` is a keyed hash (HMAC-SHA-256 with a key made of ENCRYPTION_KEY) of the client’s id. `user` asks ' +
-      'whether one client was erased: his id as Bitrix24 knew it, `tg:<Telegram user id>`.',
+      'whether one client was erased: their id in Bitrix24, `tg:<Telegram user id>`.',
   })
   async list(
     @Query() { limit, cursor, portal, user }: ErasuresQuery,

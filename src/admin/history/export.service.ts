@@ -28,7 +28,7 @@ export class ExportService implements BeforeApplicationShutdown {
   }
 
   /**
-   * Messages, oldest first. Reads on when the reader has taken what was read, and no more once he is gone; ends with an
+   * Messages, oldest first. Reads on when the reader has taken what was read, and no more once they are gone; ends with an
    * error when the database does, or when the reader stands still. Throws a 429 problem while two others run.
    */
   messages(filter: MessageFilter, format: ExportFormat): Readable {

@@ -34,7 +34,7 @@ export class MessagesController {
   @HttpCode(200)
   @Requires('operator')
   @Audited('message.retry')
-  @ApiOperation({ summary: 'Send every failed or uncertain message that the filter names again' })
+  @ApiOperation({ summary: 'Send again every failed or uncertain message that matches the filter' })
   async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<Retried> {
     return { retried: await this.messages.retry(body, caller) };
   }
@@ -60,7 +60,7 @@ export class MessagesController {
   @Requires('operator')
   @Audited('message.discard')
   @ApiOperation({
-    summary: 'Put away every failed or uncertain message that the filter names: they become `ignored`, for good',
+    summary: 'Dismiss every failed or uncertain message that matches the filter: they become `ignored` for good',
   })
   async discardAll(@Body() filter: UndeliveredFilter, @CalledBy() caller: Caller): Promise<Discarded> {
     return { discarded: await this.messages.discard(filter, caller) };
@@ -70,7 +70,7 @@ export class MessagesController {
   @HttpCode(200)
   @Requires('operator')
   @Audited('message.discard')
-  @ApiOperation({ summary: 'Put away one failed or uncertain message: it becomes `ignored`, for good' })
+  @ApiOperation({ summary: 'Dismiss one failed or uncertain message: it becomes `ignored` for good' })
   async discard(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<Discarded> {
     const message = await this.messages.changeable(id, caller);
     if ((await this.replay.discard([id])) === 0) {

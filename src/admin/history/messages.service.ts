@@ -12,7 +12,7 @@ import type { MessageFilter } from '../../storage/history/message-filter.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import type { MessagesQuery, RetryBody, UndeliveredFilter } from '../admin.dto.js';
 import { AuthorNames } from './author-names.js';
-import { portalFor, sees, type Caller } from '../access/caller.js';
+import { portalFor, canAccess, type Caller } from '../access/caller.js';
 import { decodePlace, encodePlace } from '../cursor.js';
 import { notFound } from '../id.pipe.js';
 import { messageDetail, messageItem } from './message.view.js';
@@ -116,19 +116,19 @@ export class MessagesService {
   /** One message with its timeline. Throws a 404 problem when there is none. */
   async one(id: bigint, caller: Caller): Promise<MessageDetail> {
     const story = await this.history.message(id);
-    if (!story || !sees(caller, story.message.portalId)) throw notFound('No message', id);
+    if (!story || !canAccess(caller, story.message.portalId)) throw notFound('No message', id);
     const [message] = await this.names.known([story.message]);
     return messageDetail({ ...story, message: message! }, this.linkTo);
   }
 
   /**
    * One message about which the caller may do something. Throws a 404 problem when there is none, and a 409 one where
-   * it would happen in a portal that he does not see.
+   * it would happen in a portal that they cannot access.
    */
   async changeable(id: bigint, caller: Caller): Promise<MessageItem> {
     const message = await this.one(id, caller);
     const chat = message.chatId === null ? null : await this.history.chat(BigInt(message.chatId));
-    if (chat && !sees(caller, chat.portalId)) {
+    if (chat && !canAccess(caller, chat.portalId)) {
       throw new Problem(409, 'chat_moved', 'The bot of this chat serves another portal now: nothing is done there.');
     }
     return message;

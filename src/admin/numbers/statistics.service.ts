@@ -91,7 +91,7 @@ function invalid(detail: string): Problem {
 }
 
 /** One item per step, also where nothing was said. */
-export function itemsOf({ from, to, stepSeconds }: Range, counts: StepCounts[]): StatisticsItem[] {
+function itemsOf({ from, to, stepSeconds }: Range, counts: StepCounts[]): StatisticsItem[] {
   const items = new Map<number, StatisticsItem>();
   for (let at = from.getTime(); at < to.getTime(); at += stepSeconds * 1_000) {
     items.set(at, {
