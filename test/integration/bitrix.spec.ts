@@ -936,6 +936,15 @@ describe('the bucket', () => {
     }
   });
 
+  it('lets ticks have what names of dialogs must leave, and leaves words theirs', async () => {
+    const { limiter } = limited(0.01, 50);
+    bucketId++;
+    let [names, ticks] = [0, 0];
+    while (await limiter.takeSpare(bucketId)) names++;
+    while (await limiter.takeBehindWords(bucketId)) ticks++;
+    expect([names, ticks, await limiter.tryReserve(bucketId, 100)]).toEqual([29, 10, 9]);
+  });
+
   it('lets a call that yields wait for room to spare, and for a moment only', async () => {
     const { limiter } = limited(0.5, 4);
     await limiter.tryReserve(bucketId, 2);
