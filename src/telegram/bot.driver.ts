@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { pause } from '../common/pause.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
+import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import type { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
 import { LONG_WAIT_MS } from '../storage/work/told-waits.js';
@@ -40,6 +41,8 @@ export class BotDriver implements EndpointDriver {
   private webhook: { healthy: boolean; detail?: string } = { healthy: true };
   private readonly pace = new SendPace(performance.now());
   private reserved = 0;
+  /** Settled once it is known whether the bot must still be silent. */
+  private cooldown: Promise<void> | null = null;
   /** Why the last answers could not leave, and until when that is news: the next try comes within ten minutes. */
   private unsendable: { detail: string; until: number } | null = null;
   /** While Telegram refuses the token. */
@@ -53,6 +56,7 @@ export class BotDriver implements EndpointDriver {
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
+    private readonly endpoints: EndpointsRepository,
   ) {}
 
   start(): void {
@@ -101,6 +105,7 @@ export class BotDriver implements EndpointDriver {
   }
 
   async permits(max: number): Promise<Permits> {
+    await this.recallCooldown();
     const now = performance.now();
     if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
     // They are not sent but told how long they wait.
@@ -113,6 +118,18 @@ export class BotDriver implements EndpointDriver {
       bulk,
       bulkInMs: bulk > 0 ? 0 : this.pace.waitMs(now, 1, 'nobody'),
     };
+  }
+
+  /** Telegram may have asked whoever drove the bot before for silence. */
+  private recallCooldown(): Promise<void> {
+    this.cooldown ??= this.endpoints
+      .cooldownMs(this.held.lease.endpoint)
+      .then((ms) => this.pace.silence(ms, performance.now()))
+      .catch((error: unknown) => {
+        this.cooldown = null;
+        throw error;
+      });
+    return this.cooldown;
   }
 
   giveBack(): void {
@@ -139,7 +156,7 @@ export class BotDriver implements EndpointDriver {
   private async sendLane(lane: ClaimedLane, turn: ChatTurn): Promise<LaneResult> {
     try {
       const { api } = await this.running.find(this.id);
-      return this.observed(lane, await this.sender.send(api, lane, turn, this.held));
+      return await this.observed(lane, await this.sender.send(api, lane, turn, this.held));
     } catch (cause) {
       this.logger.error({ botId: String(this.id), err: cause }, 'The bot could not be read');
       const error = notPrepared(cause);
@@ -148,7 +165,7 @@ export class BotDriver implements EndpointDriver {
   }
 
   /** Learns from the answers what concerns the whole bot. */
-  private observed(lane: ClaimedLane, result: LaneResult): LaneResult {
+  private async observed(lane: ClaimedLane, result: LaneResult): Promise<LaneResult> {
     const [delivery] = result.deliveries;
     if (!delivery || !('error' in delivery)) {
       if (delivery?.delivered) this.unsendable = null;
@@ -167,7 +184,15 @@ export class BotDriver implements EndpointDriver {
       void this.rememberUnauthorised(error);
     }
     if (error.code === '429' && error.scope === 'chat') {
-      this.pace.refused(lane.chat.telegramChatId, error.retryAfterMs ?? 0, performance.now());
+      const { retryAfterMs = 0 } = error;
+      if (this.pace.refused(lane.chat.telegramChatId, retryAfterMs, performance.now())) {
+        await this.endpoints.coolDown(this.held.lease, retryAfterMs).catch((cause: unknown) => {
+          this.logger.warn(
+            { botId: String(this.id), err: cause },
+            'A restart would forget for how long the bot is silent',
+          );
+        });
+      }
       return { ...result, silenceMs: error.retryAfterMs };
     }
     return result;

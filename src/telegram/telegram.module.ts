@@ -3,6 +3,7 @@ import { ClientSide } from '../relay/client-side.js';
 import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { BotDriver } from './bot.driver.js';
 import { BotSender } from './outbound/bot.sender.js';
@@ -54,6 +55,7 @@ export class TelegramModule implements OnModuleInit {
     private readonly sender: BotSender,
     private readonly clientSide: ClientSide,
     private readonly lineBots: LineBotsService,
+    private readonly endpoints: EndpointsRepository,
   ) {}
 
   onModuleInit(): void {
@@ -61,7 +63,8 @@ export class TelegramModule implements OnModuleInit {
     this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',
-      (id, held) => new BotDriver(id, held, this.running, this.bots, this.updates, this.photos, this.sender),
+      (id, held) =>
+        new BotDriver(id, held, this.running, this.bots, this.updates, this.photos, this.sender, this.endpoints),
     );
   }
 }

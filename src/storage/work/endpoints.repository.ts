@@ -96,6 +96,24 @@ export class EndpointsRepository {
     return rows[0]!.share ?? Infinity;
   }
 
+  /** The network wants silence from the whole endpoint for so many milliseconds; never shortens a longer silence. */
+  async coolDown({ endpoint, owner, fence }: Lease, forMs: number): Promise<void> {
+    await this.db.query(
+      `UPDATE endpoints SET cooldown_until = greatest(cooldown_until, now() + $4 * interval '1 millisecond')
+        WHERE id = $1 AND owner = $2 AND fence = $3`,
+      [endpoint, owner, fence, forMs],
+    );
+  }
+
+  /** For how many milliseconds the network still wants silence from the whole endpoint; 0: it may be called. */
+  async cooldownMs(endpoint: string): Promise<number> {
+    const { rows } = await this.db.query<{ ms: number | null }>(
+      `SELECT extract(epoch FROM cooldown_until - now())::float8 * 1000 AS ms FROM endpoints WHERE id = $1`,
+      [endpoint],
+    );
+    return Math.max(0, Math.ceil(rows[0]?.ms ?? 0));
+  }
+
   /** This replica takes no more endpoints: the others' shares grow at once. */
   async leave(instance: string): Promise<void> {
     await this.db.query('DELETE FROM replicas WHERE instance = $1', [instance]);

@@ -106,12 +106,18 @@ export class SendPace {
     return Math.max(0, this.botSilentUntil - now);
   }
 
-  /** Telegram answered 429 in this chat. */
-  refused(chatId: bigint, retryAfterMs: number, now: number): void {
+  /** Nothing at all may be sent for so long: Telegram said so, perhaps to the replica before this one. */
+  silence(forMs: number, now: number): void {
+    this.botSilentUntil = Math.max(this.botSilentUntil, now + forMs);
+  }
+
+  /** Telegram answered 429 in this chat. True: now the whole bot is silent for that time. */
+  refused(chatId: bigint, retryAfterMs: number, now: number): boolean {
     for (const [chat, until] of this.silentUntil) if (until <= now) this.silentUntil.delete(chat);
     const others = [...this.silentUntil.keys()].some((chat) => chat !== chatId);
     this.silentUntil.set(chatId, now + retryAfterMs);
-    if (others) this.botSilentUntil = Math.max(this.botSilentUntil, now + retryAfterMs);
+    if (others) this.silence(retryAfterMs, now);
+    return others;
   }
 
   /** Milliseconds until so many messages may go to the chat, whatever the bot sends elsewhere. */

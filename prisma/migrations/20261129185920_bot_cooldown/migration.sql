@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "endpoints" ADD COLUMN     "cooldown_until" TIMESTAMPTZ(3);
