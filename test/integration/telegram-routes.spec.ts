@@ -7,7 +7,7 @@ import { classifyFailure } from '../../src/telegram/api/telegram-errors.js';
 import { ConnectProxy, SocksProxy } from '../support/loopback-proxies.js';
 
 const LOGIN = { user: 'me', password: 'pass:word' };
-const LIMITS = { restMs: 300, connectMs: 300 };
+const LIMITS = { cooldownMs: 300, connectMs: 300 };
 
 let server: Server;
 let port: number;
@@ -83,7 +83,7 @@ it('leaves a proxy that failed for a while, unless all did', async () => {
   await http.live();
   await ask(routes);
   expect(http.tunnels).toHaveLength(0);
-  await new Promise((resolve) => setTimeout(resolve, LIMITS.restMs));
+  await new Promise((resolve) => setTimeout(resolve, LIMITS.cooldownMs));
   await ask(routes);
   expect(http.tunnels).toHaveLength(1);
   await Promise.all([http.die(), socks.die()]);
