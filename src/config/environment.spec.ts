@@ -121,12 +121,12 @@ describe('the environment', () => {
 
   it('takes several ways to Telegram, and names a bad one without its password', () => {
     const ways = 'socks5://u:p%2Cq@10.0.0.1:1080, http://proxy:3128 ,direct';
-    expect(readEnvironment({ TG_PROXY_URL: ways }).telegramWays).toEqual([
+    expect(readEnvironment({ TG_PROXY_URL: ways }).proxyCandidates).toEqual([
       'socks5://u:p%2Cq@10.0.0.1:1080',
       'http://proxy:3128',
       'direct',
     ]);
-    expect(readEnvironment({}).telegramWays).toEqual([]);
+    expect(readEnvironment({}).proxyCandidates).toEqual([]);
     for (const bad of ['ftp://u:hidden@x', 'http://a,', 'proxy:3128', 'http://u:%zz@x:1', 'http://x:1/path']) {
       const problems = problemsOf({ TG_PROXY_URL: bad, PORT: 'x' });
       expect(problems).toHaveLength(2);

@@ -44,19 +44,19 @@ export function connectorIdOf(clientId: string): string {
 }
 
 const PROXY_PROTOCOLS = new Set(['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']);
-const ways = (what: string) =>
+const proxyCandidates = (what: string) =>
   ValidateBy({
-    name: 'ways',
+    name: 'proxyCandidates',
     validator: {
-      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isWay),
+      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isProxyCandidate),
       defaultMessage: () => what,
     },
   });
 
-function isWay(way: string): boolean {
-  if (way === 'direct') return true;
-  if (!URL.canParse(way)) return false;
-  const { protocol, hostname, username, password, pathname, search } = new URL(way);
+function isProxyCandidate(candidate: string): boolean {
+  if (candidate === 'direct') return true;
+  if (!URL.canParse(candidate)) return false;
+  const { protocol, hostname, username, password, pathname, search } = new URL(candidate);
   try {
     decodeURIComponent(username + password);
   } catch {
@@ -214,7 +214,9 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @ways('must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas')
+  @proxyCandidates(
+    'must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas',
+  )
   TG_PROXY_URL?: string;
 
   @text()
@@ -244,8 +246,8 @@ export class Environment {
     return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
   }
 
-  /** How Telegram is reached, the preferred way first: URLs of proxies, `direct`; none: without proxy. */
-  get telegramWays(): string[] {
+  /** Routes to Telegram in order of preference: URLs of proxies, or `direct`; empty: no proxy. */
+  get proxyCandidates(): string[] {
     return this.TG_PROXY_URL ? elements(this.TG_PROXY_URL) : [];
   }
 

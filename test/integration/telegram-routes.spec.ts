@@ -7,7 +7,7 @@ import { classifyFailure } from '../../src/telegram/api/telegram-errors.js';
 import { ConnectProxy, SocksProxy } from '../support/loopback-proxies.js';
 
 const LOGIN = { user: 'me', password: 'pass:word' };
-const LIMITS = { restMs: 300, connectMs: 300 };
+const LIMITS = { cooldownMs: 300, connectMs: 300 };
 
 let server: Server;
 let port: number;
@@ -77,14 +77,14 @@ it('takes a wrong password, silence and an end without a word for the same', asy
 });
 
 it('leaves a proxy that failed for a while, unless all did', async () => {
-  const limits = { restMs: 3_000, connectMs: 3_000 };
+  const limits = { cooldownMs: 3_000, connectMs: 3_000 };
   const routes = new TelegramRoutes([http.url, socks.url], limits);
   await http.die();
   await ask(routes);
   await http.live();
   await ask(routes);
   expect(http.tunnels).toHaveLength(0);
-  await new Promise((resolve) => setTimeout(resolve, limits.restMs));
+  await new Promise((resolve) => setTimeout(resolve, limits.cooldownMs));
   await ask(routes);
   expect(http.tunnels).toHaveLength(1);
   await Promise.all([http.die(), socks.die()]);

@@ -7,18 +7,18 @@ import { Logger } from '@nestjs/common';
 import { SocksClient } from 'socks';
 import type { buildConnector } from 'undici';
 
-/** The way without a proxy, as one element of TG_PROXY_URL. */
+/** The route without a proxy, as one element of TG_PROXY_URL. */
 export const DIRECT = 'direct';
-/** A way that failed is left for so long; calls meanwhile do not wait for it. */
-const REST_MS = 30_000;
-/** One way may take so long to a connection that stands, TLS with Telegram included. */
+/** A route that failed is not tried again for so long; calls meanwhile do not wait for it. */
+const COOLDOWN_MS = 30_000;
+/** Time for one route to connect, TLS with Telegram included. */
 const CONNECT_MS = 5_000;
-/** All ways together: what is left of a call's 30 s belongs to the answer. */
-const ALL_WAYS_MS = 20_000;
-/** Code of the failure when no way works: nothing was sent. */
+/** Time for all routes together: the rest of a call's 30 s belongs to the answer. */
+const ALL_ROUTES_MS = 20_000;
+/** Code of the failure when no route works: nothing was sent. */
 export const NO_WAY = 'NO_WAY';
 
-/** How one way to Telegram does. */
+/** The state of one route to Telegram. */
 export interface RouteState {
   /** `socks5://10.0.0.1:1080`, without credentials, or `direct`. */
   name: string;
@@ -36,24 +36,26 @@ interface Target {
 interface Route extends RouteState {
   connect: (target: Target, signal: AbortSignal) => Promise<Socket>;
   /** Not to be tried before, by `performance.now()`. */
-  restsUntil: number;
+  cooldownUntil: number;
 }
 
 /**
- * Connections to the Bot API by the first way that works: proxies, or none. What fails before the connection stands
- * was certainly not sent, so the next way is tried for the same call; afterwards nothing is tried again. A way that
- * failed is left for 30 s, unless every one is.
+ * Connects to the Bot API by the first route that works: a proxy, or none. What fails before the connection stands was
+ * certainly not sent, so the same call tries the next route; after that nothing is tried again. A route that failed
+ * cools down for 30 s, unless all of them do.
+ *
+ * Our own connector: undici's SOCKS support is experimental, and its proxy agents do not fall back to another proxy.
  */
 export class TelegramRoutes {
   private readonly logger = new Logger('TelegramRoutes');
   private readonly routes: Route[];
 
-  /** @param ways URLs of proxies, or `direct`, in order of preference */
+  /** @param proxyCandidates URLs of proxies, or `direct`, in order of preference */
   constructor(
-    ways: readonly string[],
-    private readonly limits = { restMs: REST_MS, connectMs: CONNECT_MS },
+    proxyCandidates: readonly string[],
+    private readonly limits = { cooldownMs: COOLDOWN_MS, connectMs: CONNECT_MS },
   ) {
-    this.routes = ways.map(routeOf);
+    this.routes = proxyCandidates.map(routeOf);
   }
 
   /** In the order of preference. */
@@ -61,7 +63,7 @@ export class TelegramRoutes {
     return this.routes.map(({ name, failure }) => ({ name, failure }));
   }
 
-  /** For every pool of connections; what it learns of the ways, all of them know. */
+  /** For every pool of connections; what it learns of the routes, all of them know. */
   readonly connector = callbackify(async ({ hostname, port, protocol }: buildConnector.Options) => {
     const secure = protocol === 'https:';
     const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure };
@@ -69,7 +71,7 @@ export class TelegramRoutes {
   }) as unknown as buildConnector.connector;
 
   private async connect(target: Target): Promise<Socket> {
-    const deadline = performance.now() + ALL_WAYS_MS;
+    const deadline = performance.now() + ALL_ROUTES_MS;
     for (const route of this.inOrder()) {
       const left = deadline - performance.now();
       if (left <= 0) break;
@@ -86,35 +88,35 @@ export class TelegramRoutes {
     throw Object.assign(new Error(`No way to Telegram works: ${tried.join(', ')}`), { code: NO_WAY });
   }
 
-  /** Those that rest are asked last, and only while all of them rest. */
+  /** Routes that cool down are tried only while all of them do, the first to be ready first. */
   private inOrder(): Route[] {
     const now = performance.now();
-    const ready = this.routes.filter(({ restsUntil }) => restsUntil <= now);
-    return ready.length > 0 ? ready : [...this.routes].sort((a, b) => a.restsUntil - b.restsUntil);
+    const ready = this.routes.filter(({ cooldownUntil }) => cooldownUntil <= now);
+    return ready.length > 0 ? ready : [...this.routes].sort((a, b) => a.cooldownUntil - b.cooldownUntil);
   }
 
   private works(route: Route): void {
     if (route.failure !== null) this.logger.log(`Telegram can be reached by ${route.name} again`);
     route.failure = null;
-    route.restsUntil = 0;
+    route.cooldownUntil = 0;
   }
 
   private fails(route: Route, reason: string): void {
     if (route.failure === null) this.logger.warn(`Telegram cannot be reached by ${route.name}: ${reason}`);
     route.failure = reason;
-    route.restsUntil = performance.now() + this.limits.restMs;
+    route.cooldownUntil = performance.now() + this.limits.cooldownMs;
   }
 }
 
-/** @param ways as in TG_PROXY_URL; null: no proxy is needed */
-export function routesOf(ways: readonly string[]): TelegramRoutes | null {
-  return ways.some((way) => way !== DIRECT) ? new TelegramRoutes(ways) : null;
+/** Null: no candidate is a proxy, so none is needed. */
+export function routesOf(proxyCandidates: readonly string[]): TelegramRoutes | null {
+  return proxyCandidates.some((candidate) => candidate !== DIRECT) ? new TelegramRoutes(proxyCandidates) : null;
 }
 
-function routeOf(way: string): Route {
-  const route = { failure: null, restsUntil: 0 };
-  if (way === DIRECT) return { ...route, name: DIRECT, connect: direct };
-  const proxy = new URL(way);
+function routeOf(candidate: string): Route {
+  const route = { failure: null, cooldownUntil: 0 };
+  if (candidate === DIRECT) return { ...route, name: DIRECT, connect: direct };
+  const proxy = new URL(candidate);
   const dial = proxy.protocol.startsWith('socks') ? throughSocks : throughHttp;
   return {
     ...route,
@@ -186,7 +188,7 @@ async function throughSocks(proxy: URL, target: Target, signal: AbortSignal): Pr
   return socket;
 }
 
-/** With TLS its handshake belongs to the way: whoever blocks Telegram likes to let the connection stand and no more. */
+/** The TLS handshake belongs to the route: whoever blocks Telegram likes to let the connection stand and no more. */
 function secured(socket: Socket, { host, secure }: Target, signal: AbortSignal): Socket | Promise<Socket> {
   if (!secure) return socket;
   const servername = isIP(host) ? {} : { servername: host };
@@ -199,7 +201,7 @@ function ready(socket: Socket, event: 'connect' | 'secureConnect', signal: Abort
       socket.off(event, done).off('error', fail).off('close', fail);
       signal.removeEventListener('abort', abort);
       if (!error) return resolve(socket);
-      // What follows of it is nobody's business.
+      // Errors that follow are of no interest.
       socket.on('error', () => undefined).destroy();
       reject(error);
     };

@@ -40,22 +40,22 @@ export interface BotApi {
   by: (lease: Fence) => BotApi;
 }
 
-/** Speaks with the Bot API at TG_API_ROOT, by the ways of TG_PROXY_URL if set, over connections that are kept alive. */
+/** Calls the Bot API at TG_API_ROOT, through the proxies of TG_PROXY_URL if set, over connections that are kept alive. */
 @Injectable()
 export class TelegramClient {
-  private readonly ways: TelegramRoutes | null;
+  private readonly proxyRoutes: TelegramRoutes | null;
   private readonly connections: TelegramConnections;
   /** By how many seconds Telegram's clock is ahead of ours, as its last answer said; null: it never said. */
   secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {
-    this.ways = routesOf(environment.telegramWays);
-    this.connections = new TelegramConnections(environment.TG_API_ROOT, this.ways);
+    this.proxyRoutes = routesOf(environment.proxyCandidates);
+    this.connections = new TelegramConnections(environment.TG_API_ROOT, this.proxyRoutes);
   }
 
-  /** The ways of TG_PROXY_URL as this process found them; none when it needs no proxy. */
+  /** The routes of TG_PROXY_URL as this process found them; none when it needs no proxy. */
   get routes(): RouteState[] {
-    return this.ways?.states ?? [];
+    return this.proxyRoutes?.states ?? [];
   }
 
   /** Bytes of the largest file, and of all new files of one call. */

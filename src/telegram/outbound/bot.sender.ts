@@ -20,7 +20,7 @@ import { MediaSender, type ReadyFile } from './media.sender.js';
 import { deleteMessage, editMessage } from './message-changes.js';
 import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
 import { headingOf, withoutName } from './operator-name.js';
-import type { Outgoing } from './outgoing.js';
+import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
@@ -28,11 +28,11 @@ import { faultOf, isFileRefused, refusal, telegramError } from '../api/telegram-
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
-/** When other messages' files take all the room there is. */
-const ROOM_MS = 1_000;
-/** After these a message is not gone on with, or only as a repetition. */
-/** Within this time an event comes after the message of which it tells, if it comes. */
+/** How long to wait while other messages' files fill the spool. */
+const SPOOL_FULL_MS = 1_000;
+/** An event follows the message that it tells of within this time, if it comes at all. */
 const EVENT_COMES_MS = 10_000;
+/** After these a message is not continued, or only as a repetition. */
 const ENDS: ReadonlySet<UpstreamErrorKind> = new Set(['refused', 'unknown']);
 
 /** Sends what operators say and change, part by part, each part once. */
@@ -76,8 +76,11 @@ export class BotSender {
     const { delivery, sent } = outgoing;
     const { seq, kind } = delivery;
     try {
-      const waitMs = await this.proceed(outgoing, leftOut);
-      if (waitMs > 0) return { result: { seq, delivered: false, postponed: { begun: sent.grew } }, waitMs };
+      const progress = await this.proceed(outgoing, leftOut);
+      if (!progress.done) {
+        const result = { seq, delivered: false as const, postponed: { begun: sent.grew } };
+        return { result, waitMs: progress.waitMs };
+      }
       const isOperators = delivery.message.bitrixMessageId !== null;
       const reportDelivery = kind === 'message' && isOperators;
       // Nobody in the dialog wrote it, so they are told what the client has read.
@@ -89,8 +92,7 @@ export class BotSender {
     }
   }
 
-  /** 0: all is done. Otherwise the milliseconds until it is worth going on. */
-  private async proceed(outgoing: Outgoing, leftOut: LeftOutFile[]): Promise<number> {
+  private async proceed(outgoing: Outgoing, leftOut: LeftOutFile[]): Promise<Progress> {
     const { chat, delivery } = outgoing;
     if (delivery.kind === 'delete') return deleteMessage(outgoing);
     const heading = await headingOf(chat, delivery.message, this.operators);
@@ -100,9 +102,9 @@ export class BotSender {
     const missing = this.missingFiles(outgoing);
     if (missing.length === 0) return this.sendParts(outgoing, words, heading, [], leftOut);
     const waitMs = outgoing.turn.waitMs(missing.length, performance.now());
-    if (waitMs > 0) return waitMs;
+    if (waitMs > 0) return later(waitMs);
     const release = this.spool.tryAcquire(chat.botId);
-    if (!release) return ROOM_MS;
+    if (!release) return later(SPOOL_FULL_MS);
     const files: ReadyFile[] = [];
     try {
       // All of them before anything is sent: a portal that does not answer now delays a message, but never halves it.
@@ -149,7 +151,7 @@ export class BotSender {
     heading: Heading | null,
     files: ReadyFile[],
     leftOut: LeftOutFile[],
-  ): Promise<number> {
+  ): Promise<Progress> {
     const { api, turn, target, sent, delivery } = outgoing;
     const { attachments, replyTo } = delivery.message;
     if (sent.parts.size === 0) target.answers(replyTo);
@@ -165,7 +167,7 @@ export class BotSender {
       const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
       const messages = call.parts.length + (before ? 1 : 0);
       const waitMs = messages > granted ? turn.take(messages - granted, performance.now()) : 0;
-      if (waitMs > 0) return waitMs;
+      if (waitMs > 0) return later(waitMs);
       granted = Math.max(granted, messages);
       let used = messages;
       try {
@@ -186,7 +188,7 @@ export class BotSender {
       }
     }
     if (sent.parts.size === 0) throw nothingToSend(leftOut);
-    return 0;
+    return DONE;
   }
 
   private async perform(
@@ -241,12 +243,12 @@ function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
   return refusal(FILES_LEFT_OUT, files.join('; '));
 }
 
-/** The portal's trouble is not the bot's: only this message waits for it. */
 /** It was found in the dialog before its event came, which has links to its files. */
 function mayBringLinks({ saidAt, createdAt }: ClaimedDelivery['message']): boolean {
   return Date.now() - Math.min((saidAt ?? createdAt).getTime(), createdAt.getTime()) < EVENT_COMES_MS;
 }
 
+/** The portal's trouble is not the bot's: only this message waits for it. */
 function notNow({ code, detail, retryAfterMs }: UpstreamError): UpstreamError {
   const said = `The portal does not give the file now (${code}): ${detail}`;
   return telegramError('file_not_now', { kind: 'not_sent', scope: 'message', retryAfterMs }, said);

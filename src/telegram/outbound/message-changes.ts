@@ -2,7 +2,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import type { RichText } from '../../relay/rich-text.js';
 import { sendFormatted, sendText } from './formatted-words.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
-import type { Outgoing } from './outgoing.js';
+import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
 import { isRefusal, refusal, type RefusalCode } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
@@ -13,9 +13,9 @@ const DELETED_AT_ONCE = 100;
 /**
  * Gives a message its newer words: its texts are changed one by one, those that are too many deleted, those that are
  * missing sent; a file keeps its caption. May be repeated; only what would be sent anew is not sent when an earlier
- * attempt may have done it. Answers 0, or the milliseconds until the limits allow it.
+ * attempt may have done it.
  */
-export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<number> {
+export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<Progress> {
   const { delivery, sent } = outgoing;
   const attached = delivery.message.attachments.length;
   const [file] = sent.between(0, attached);
@@ -25,8 +25,8 @@ export async function editMessage(outgoing: Outgoing, words: RichText, heading: 
   throw refusal('message_gone', 'Telegram has nothing of this message.');
 }
 
-/** Takes a message back: all of it, or those of its parts that the payload names. Answers as {@link editMessage}. */
-export function deleteMessage(outgoing: Outgoing): Promise<number> {
+/** Takes a message back: all of it, or those of its parts that the payload names. */
+export function deleteMessage(outgoing: Outgoing): Promise<Progress> {
   const { delivery, sent } = outgoing;
   const named = delivery.payload?.['telegramMessageIds'] as (string | number)[] | undefined;
   const ids = named?.map(BigInt) ?? sent.between(0).map(({ id }) => id);
@@ -34,7 +34,7 @@ export function deleteMessage(outgoing: Outgoing): Promise<number> {
   return paced(outgoing, calls, () => deleteAll(outgoing, ids));
 }
 
-function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<number> {
+function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<Progress> {
   if (words === null) throw refusal('caption_too_long', 'The words are too long to stand under a file.');
   const { api, target } = outgoing;
   return paced(outgoing, 1, () =>
@@ -53,7 +53,7 @@ function editTexts(
   words: RichText[],
   texts: { part: number; id: bigint }[],
   attached: number,
-): Promise<number> {
+): Promise<Progress> {
   const { delivery, sent } = outgoing;
   if (words.length === 0 && sent.parts.size === texts.length) throw refusal('empty', 'There is no text to send.');
   const surplus = texts.slice(words.length);
@@ -129,15 +129,15 @@ async function unless(code: RefusalCode, change: Promise<unknown>): Promise<void
 }
 
 /** All calls of a change are asked for at once: begun anew each time, it would never end otherwise. */
-async function paced({ turn }: Outgoing, calls: number, change: () => Promise<void>): Promise<number> {
+async function paced({ turn }: Outgoing, calls: number, change: () => Promise<void>): Promise<Progress> {
   const waitMs = turn.take(calls, performance.now());
-  if (waitMs > 0) return waitMs;
+  if (waitMs > 0) return later(waitMs);
   try {
     await change();
   } finally {
     for (let answered = 0; answered < calls; answered++) turn.answered(performance.now());
   }
-  return 0;
+  return DONE;
 }
 
 function uncertainEnd(detail: string): UpstreamError {

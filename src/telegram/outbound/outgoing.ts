@@ -4,6 +4,12 @@ import type { ChatTurn } from './send-pace.js';
 import type { SentParts } from './sent-parts.js';
 import type { BotApi } from '../api/telegram.client.js';
 
+/** Whether an attempt did all there was to do; if not, after how many milliseconds it is worth going on. */
+export type Progress = { done: true } | { done: false; waitMs: number };
+
+export const DONE: Progress = { done: true };
+export const later = (waitMs: number): Progress => ({ done: false, waitMs });
+
 /** One delivery on its way, and what there is to send it with. */
 export interface Outgoing {
   api: BotApi;
