@@ -1,7 +1,8 @@
 import { Get, HttpCode, Param, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
-import { HistoryRepository, type ChatRow } from '../../storage/history/history.repository.js';
+import type { ChatRow } from '../../storage/history/shown-chat.js';
+import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { ChatMessagesQuery, ChatsQuery } from '../admin.dto.js';
 import { Audited } from '../access/audit.interceptor.js';

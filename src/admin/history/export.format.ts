@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync';
-import type { MessageRow } from '../../storage/history/history.repository.js';
+import type { MessageRow } from '../../storage/history/shown-message.js';
 import type { ExportFormat } from './export.dto.js';
 import { messageItem } from './message.view.js';
 import type { MessageItem } from './messages.dto.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LinkedFile } from '../../relay/file-links.js';
-import type { AttachmentRow, MessageStory } from '../../storage/history/history.repository.js';
+import type { AttachmentRow, MessageStory } from '../../storage/history/shown-message.js';
 import { messageDetail, messageItem, timeline } from './message.view.js';
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 10, 22, 12, 0, seconds));

@@ -6,7 +6,7 @@ import type {
   MessageStory,
   RevisionRow,
   WaitingRow,
-} from '../../storage/history/history.repository.js';
+} from '../../storage/history/shown-message.js';
 import type {
   AttachmentItem,
   Mark,

@@ -2,12 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
 import type { LinkedFile } from '../../relay/file-links.js';
 import { ReplayService } from '../../relay/replay.service.js';
-import {
-  HistoryRepository,
-  SearchTooLongError,
-  type MessageRow,
-  type MessageTotal,
-} from '../../storage/history/history.repository.js';
+import { HistoryRepository, SearchTooLongError } from '../../storage/history/history.repository.js';
+import type { MessageRow, MessageTotal } from '../../storage/history/shown-message.js';
 import type { MessageFilter } from '../../storage/history/message-filter.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import type { MessagesQuery, RetryBody, UndeliveredFilter } from '../admin.dto.js';

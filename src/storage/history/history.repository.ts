@@ -1,210 +1,36 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
-import {
-  Conditions,
-  messageConditions,
-  orderOf,
-  SENDING,
-  where,
-  type MessageFilter,
-  type MessagePlace,
-  type ShownState,
-} from './message-filter.js';
-import { byWords, NEAREST, textConditions, wordsConditions, wordsQuery } from './message-search.js';
-import { newestOfStrata, strataOf, type Strata } from './message-strata.js';
-import type { ChatState, DeliveryKind, DeliveryState, Direction } from '../prisma/client.js';
 import { BEHIND } from '../work/outbox.js';
-import { isEmpty, parseSearch, substringPattern } from './text-search.js';
+import {
+  ACTIVE_AT,
+  CHAT_COLUMNS,
+  chatConditions,
+  type ChatFilter,
+  type ChatPlace,
+  type ChatRow,
+} from './shown-chat.js';
+import { orderOf, where, type MessageFilter, type MessagePlace } from './message-filter.js';
+import {
+  MESSAGE_COLUMNS,
+  type AttemptRow,
+  type MessageRow,
+  type MessageStory,
+  type MessageTotal,
+  type RevisionRow,
+  type WaitingRow,
+} from './shown-message.js';
+import { wordsConditions } from './message-search.js';
+import { COUNTED, countingOf, idsOf, nearestOf, replayableConditions, START } from './message-selection.js';
+import { strataOf } from './message-strata.js';
+import { parseSearch } from './text-search.js';
 
 /** Longest time a search may read the history, in milliseconds: beyond it the caller should narrow it. */
 const SEARCH_TIMEOUT_MS = 10_000;
-
-/** So many messages are counted one by one, and so many that have the words are looked at for the rest of a filter. */
-const COUNTED = 10_000;
-
-/** A file of a message; what opens it (Telegram's file id, the portal's signed link) stays here. */
-export interface AttachmentRow {
-  ordinal: number;
-  kind: string;
-  name: string;
-  mime: string | null;
-  /** Bytes. */
-  size: number | null;
-  /** What is read in its place where the file cannot go. */
-  label: string;
-  /** The bot can fetch it from Telegram. */
-  atTelegram: boolean;
-}
-
-/** A message as lists show it. */
-export interface MessageRow {
-  id: bigint;
-  direction: Direction;
-  state: ShownState;
-  kind: string;
-  text: string;
-  /** Formatting of `text`. */
-  marks: unknown;
-  attachments: AttachmentRow[];
-  systemLine: boolean;
-  /** Payload of the `/start` that it is. */
-  source: string | null;
-  /** It waits for the client's next words, or for a session. */
-  waitsForClient: boolean;
-  albumId: string | null;
-  replyToId: bigint | null;
-  replyQuote: string | null;
-  chatId: bigint | null;
-  portalId: bigint | null;
-  botId: bigint | null;
-  telegramChatId: bigint | null;
-  externalChatId: string | null;
-  telegramMessageIds: string[];
-  bitrixMessageId: string | null;
-  authorId: string | null;
-  authorName: string | null;
-  unsigned: boolean;
-  attempts: number;
-  errorCode: string | null;
-  errorDetail: string | null;
-  saidAt: Date | null;
-  createdAt: Date;
-  deliveredAt: Date | null;
-  seenAt: Date | null;
-  editedAt: Date | null;
-  deletedAt: Date | null;
-}
-
-/** What an edited or deleted message once said; number 0 is the original. A deletion has no words. */
-export interface RevisionRow {
-  number: number;
-  text: string;
-  marks: unknown;
-  deleted: boolean;
-  saidAt: Date | null;
-  createdAt: Date;
-}
-
-export interface AttemptRow {
-  kind: DeliveryKind;
-  number: number;
-  startedAt: Date;
-  finishedAt: Date;
-  outcome: string;
-  code: string | null;
-  detail: string | null;
-  instance: string;
-}
-
-/** Work that still waits for a message. `ahead` deliveries of its lane go first; `dueAt` is the lane's next try. */
-export interface WaitingRow {
-  kind: DeliveryKind;
-  state: DeliveryState;
-  attempts: number;
-  unknown: boolean;
-  startedAt: Date | null;
-  dueAt: Date;
-  ahead: number;
-  /** For the client's next words, or for a session; `dueAt` is then when it became work. */
-  waitsForClient: boolean;
-  endpoint: string;
-}
-
-/** One message with everything it said, everything that was tried and everything that is still to come. */
-export interface MessageStory {
-  message: MessageRow & { raw: unknown };
-  revisions: RevisionRow[];
-  attempts: AttemptRow[];
-  waiting: WaitingRow[];
-}
-
-export interface ChatRow {
-  id: bigint;
-  botId: bigint;
-  portalId: bigint | null;
-  externalId: string;
-  telegramChatId: bigint;
-  threadId: bigint | null;
-  type: string;
-  title: string;
-  username: string | null;
-  language: string | null;
-  phone: string | null;
-  /** Where the client came from: payload of a `/start`, the first and the newest. */
-  source: string | null;
-  lastSource: string | null;
-  avatarUniqueId: string | null;
-  bannedAt: Date | null;
-  state: ChatState;
-  stateReason: string | null;
-  bitrixChatId: string | null;
-  bitrixSessionId: string | null;
-  lastInboundAt: Date | null;
-  lastOutboundAt: Date | null;
-  /** When somebody last wrote, or when it began. */
-  activeAt: Date;
-  createdAt: Date;
-}
-
-export interface ChatFilter {
-  /** Substring of title, user name or external id, in either case. */
-  words?: string;
-  /** The first or the newest, as it stands. */
-  source?: string;
-  portalId?: bigint;
-  botId?: bigint;
-  state?: ChatState;
-  before?: bigint;
-}
-
-/** Where a list of chats by activity goes on: after this one. */
-export interface ChatPlace {
-  activeAt: Date;
-  id: bigint;
-}
-
-/** How many messages a filter holds. */
-export interface MessageTotal {
-  count: number;
-  /** There are at least so many. */
-  more: boolean;
-}
 
 /** Thrown when the history is too long to be searched in the time given. */
 export class SearchTooLongError extends Error {
   override readonly name = 'SearchTooLongError';
 }
-
-const MESSAGE_COLUMNS = `
-  m.id, m.direction,
-  CASE WHEN m.state = 'queued' AND ${SENDING} THEN 'sending' ELSE m.state::text END AS state,
-  m.kind, m.text, m.marks,
-  CASE WHEN m.attached = 0 THEN '[]'::json ELSE (
-    SELECT coalesce(json_agg(json_build_object('ordinal', a.ordinal, 'kind', a.kind, 'name', a.name, 'mime', a.mime,
-             'size', a.size, 'label', a.label, 'atTelegram', a.telegram_file_id IS NOT NULL) ORDER BY a.ordinal), '[]')
-      FROM attachments a WHERE a.message_id = m.id) END AS attachments,
-  m.system_line AS "systemLine", m.source, m.can_wait AND m.state = 'queued' AND EXISTS (
-    SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'message' AND d.state = 'queued' AND d.seq >= ${BEHIND})
-    AS "waitsForClient", m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
-  m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
-  c.telegram_chat_id AS "telegramChatId", coalesce(c.external_id, m.external_chat_id) AS "externalChatId",
-  ARRAY(SELECT l.telegram_message_id::text FROM message_links l WHERE l.message_id = m.id ORDER BY l.part)
-    AS "telegramMessageIds",
-  m.bitrix_message_id AS "bitrixMessageId", m.author_id AS "authorId", m.author_name AS "authorName", m.unsigned,
-  m.attempts, m.error_code AS "errorCode", m.error_detail AS "errorDetail", m.said_at AS "saidAt",
-  m.created_at AS "createdAt", m.delivered_at AS "deliveredAt", m.seen_at AS "seenAt",
-  m.edited_at AS "editedAt", m.deleted_at AS "deletedAt"`;
-
-/** SQL: when somebody last wrote in a chat, or when it began. */
-const ACTIVE_AT = `coalesce(greatest(last_inbound_at, last_outbound_at), created_at)`;
-
-const CHAT_COLUMNS = `
-  id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
-  thread_id AS "threadId", type, title, username, language, phone, source,
-  coalesce(last_source, source) AS "lastSource", avatar_unique_id AS "avatarUniqueId",
-  banned_at AS "bannedAt", state, state_reason AS "stateReason",
-  bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
-  last_outbound_at AS "lastOutboundAt", ${ACTIVE_AT} AS "activeAt", created_at AS "createdAt"`;
 
 /** Reads of what was said, for people. Changes nothing. */
 @Injectable()
@@ -396,84 +222,4 @@ export class HistoryRepository {
       throw new SearchTooLongError('The search was given up', { cause: error });
     }
   }
-}
-
-/** Before every message, by id and by time. */
-const START: MessagePlace = { id: -1n, createdAt: new Date(0) };
-
-/** SQL: ids of the first `limit` messages that the filter leaves without regard to its words, in the order of {@link orderOf}. */
-function nearestOf(strata: Strata | null, filter: MessageFilter, values: unknown[], limit: number): string {
-  if (strata) return newestOfStrata(strata, filter, values, limit);
-  return `SELECT m.id FROM messages m ${where(messageConditions(filter, values))} ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
-}
-
-/** SQL: the same of those that have its words. */
-async function idsOf(connection: Queryable, filter: MessageFilter, values: unknown[], limit: number): Promise<string> {
-  const search = parseSearch(filter.words ?? '');
-  const strata = await strataOf(connection, filter);
-  if (isEmpty(search)) return nearestOf(strata, filter, values, limit);
-  if (search.terms.length === 0) {
-    return `SELECT m.id FROM messages m ${where(messageConditions(filter, values), textConditions(search.exact, values))}
-             ORDER BY ${orderOf(filter)} LIMIT ${limit}`;
-  }
-  if (!(await areFew(connection, strata, filter))) return byWords(filter, search, values, limit);
-  // One after the other, until the page is full.
-  const texts = textConditions(search.exact, values);
-  return `SELECT n.id FROM (${nearestOf(strata, filter, values, NEAREST)}) n
-           CROSS JOIN LATERAL (
-             SELECT FROM message_words w WHERE w.message_id = n.id AND w.words @@ ${wordsQuery(search.terms, values)} OFFSET 0) w
-           CROSS JOIN LATERAL (${texts.parts.length > 0 ? `SELECT FROM messages m ${where(texts)} AND m.id = n.id` : 'SELECT'} OFFSET 0) t
-           LIMIT ${limit}`;
-}
-
-/** SQL: `count` of the messages that the filter means, and whether more may be beyond those that were looked at (`cut`). */
-async function countingOf(connection: Queryable, filter: MessageFilter, values: unknown[]): Promise<string> {
-  const search = parseSearch(filter.words ?? '');
-  const strata = await strataOf(connection, filter);
-  const most = COUNTED + 1;
-  if (search.terms.length === 0 || (await areFew(connection, strata, filter))) {
-    const nearest = nearestOf(strata, filter, values, most);
-    const { parts } = wordsConditions(search, values);
-    if (parts.length === 0) return `SELECT count(*) AS count FROM (${nearest}) m`;
-    return `SELECT count(*) FILTER (WHERE ${parts.join(' AND ')}) AS count, count(*) = ${most} AS cut
-              FROM messages m WHERE m.id IN (${nearest})`;
-  }
-  const found = `SELECT message_id AS id FROM message_words w WHERE w.words @@ ${wordsQuery(search.terms, values)} LIMIT ${most}`;
-  const rest = where(messageConditions(filter, values), textConditions(search.exact, values));
-  if (rest === '') return `SELECT count(*) AS count FROM (${found}) m`;
-  return `WITH found AS MATERIALIZED (${found})
-          SELECT count(*) AS count, (SELECT count(*) FROM found) = ${most} AS cut FROM found JOIN messages m USING (id) ${rest}`;
-}
-
-/** Whether the filter leaves so few messages without regard to its words that each can be looked at. */
-async function areFew(connection: Queryable, strata: Strata | null, filter: MessageFilter): Promise<boolean> {
-  const values: unknown[] = [];
-  if (messageConditions(filter).parts.length === 0) return false;
-  const { rows } = await connection.query<{ count: bigint }>(
-    `SELECT count(*) AS count FROM (${nearestOf(strata, filter, values, NEAREST + 1)}) m`,
-    values,
-  );
-  return rows[0]!.count <= NEAREST;
-}
-function replayableConditions(filter: MessageFilter): Conditions {
-  const conditions = messageConditions(filter);
-  conditions.also(`m.state IN ('failed', 'uncertain')`);
-  if (filter.portalId !== undefined) {
-    conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
-  }
-  return conditions;
-}
-
-function chatConditions(filter: ChatFilter): Conditions {
-  const conditions = new Conditions();
-  conditions.add(filter.portalId, (place) => `portal_id = ${place}`);
-  conditions.add(filter.botId, (place) => `bot_id = ${place}`);
-  conditions.add(filter.state, (place) => `state = ${place}::"ChatState"`);
-  conditions.add(filter.before, (place) => `id < ${place}`);
-  conditions.add(filter.source, (place) => `(source = ${place} OR last_source = ${place})`);
-  conditions.add(
-    filter.words && substringPattern(filter.words),
-    (place) => `(title ~ ${place} OR username ~ ${place} OR external_id ~ ${place})`,
-  );
-  return conditions;
 }
