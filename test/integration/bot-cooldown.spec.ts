@@ -31,7 +31,7 @@ it('a bot that Telegram silenced in all of its chats is silent after a restart, 
     new BotDriver(
       BOT,
       held,
-      { running: () => Promise.resolve({}) } as never,
+      { find: () => Promise.resolve({}) } as never,
       {} as never,
       {} as never,
       {} as never,

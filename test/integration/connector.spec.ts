@@ -9,6 +9,7 @@ import { ConnectorModule } from '../../src/connector/connector.module.js';
 import { LineConnections } from '../../src/connector/install/line-connections.service.js';
 import { RegistrationService } from '../../src/connector/install/registration.service.js';
 import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
+import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
@@ -28,8 +29,8 @@ const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
 @Module({
-  providers: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
-  exports: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  providers: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  exports: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
 })
 class IntakeOnlyModule {}
 

@@ -35,6 +35,8 @@ WITH said AS MATERIALIZED (
          bool_and(c.id IS NOT NULL) OVER (PARTITION BY s.portal_id, s.external_id) AS found
     FROM said s LEFT JOIN places p ON p.portal_id = s.portal_id AND p.line_id = s.line_id
     LEFT JOIN chat_links c ON c.bot_id = p.id AND c.external_id = s.external_id AND c.portal_id = s.portal_id
+      -- One that was made of its id alone may not be the one of the dialog: see addressees.ts.
+      AND c.title <> c.external_id
 ), new_keys AS (
   INSERT INTO processed_events (source, key)
   SELECT DISTINCT event_source, event_key FROM addressed WHERE found ORDER BY 1, 2
