@@ -15,8 +15,7 @@ for (const [index, report] of reports.entries()) {
   if (!report) continue;
   // A file that breaks before its first test fails no test.
   const broken = report.testResults.filter(
-    ({ status, assertionResults }) =>
-      status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
   );
   passed += report.numPassedTests;
   failed += report.numFailedTests + broken.length;
