@@ -134,6 +134,7 @@ module.exports = {
       comment: 'A package that package.json does not name is there by accident.',
       severity: 'error',
       from: { path: '^src/', pathNot: '\\.spec\\.ts$' },
+      // Types of a development package leave nothing in the program.
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'], dependencyTypesNot: ['type-only'] },
     },
   ],

@@ -38,7 +38,7 @@ it('nothing that people do loads a query engine, or without a collector what sen
   }
   const modules = await loaded();
   // The list is no empty promise.
-  expect(of(modules, /dist\/storage\/bots\.repository\.js/)).toHaveLength(1);
+  expect(of(modules, /dist\/storage\/accounts\/bots\.repository\.js/)).toHaveLength(1);
   expect(of(modules, /@prisma\/client\/runtime\/(client|query_compiler)|@prisma\/adapter-pg/)).toEqual([]);
   expect(of(modules, /@opentelemetry\/(sdk|exporter|resources)/)).toEqual([]);
 });

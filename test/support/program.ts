@@ -117,7 +117,8 @@ export class Program extends ProgramClient {
   ): Promise<Program> {
     const port = environment.PORT ?? String(await freePort());
     const adminKey = environment.ADMIN_API_KEY ?? DEFAULT_ADMIN_KEY;
-    const child = spawn(process.execPath, COMMAND, {
+    // `npm run dev` lets Node.js start it anew when its files change.
+    const child = spawn(process.execPath, process.env.PROGRAM_WATCH ? ['--watch', ...COMMAND] : COMMAND, {
       cwd: ROOT,
       env: {
         PATH: process.env.PATH,
