@@ -227,7 +227,7 @@ describe('what happened while the program was away', () => {
     });
     await sees(chat, ['The offer']);
     const [note] = await chat.hasNotes(1);
-    expect(note).toContain('offer.pdf: the portal did not tell of it in time');
+    expect(note).toContain('offer.pdf: the portal announced it too late');
     bridge.app.scope.push('disk');
     let sent = '';
     await whileAway(() => {

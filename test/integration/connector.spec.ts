@@ -11,6 +11,7 @@ import { RegistrationService } from '../../src/connector/install/registration.se
 import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
 import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
+import { EndpointSupervisor } from '../../src/relay/endpoint-supervisor.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
 import { OperatorSide } from '../../src/relay/operator-side.js';
@@ -29,8 +30,27 @@ const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
 @Module({
-  providers: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
-  exports: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  // Drives nothing: what waits stays.
+  providers: [
+    { provide: EndpointSupervisor, useValue: { status: () => [] } },
+    ClientSide,
+    DeliveryProblems,
+    EndpointDrivers,
+    FileLinks,
+    IntakeService,
+    OperatorSide,
+    RelayEvents,
+  ],
+  exports: [
+    ClientSide,
+    DeliveryProblems,
+    EndpointDrivers,
+    EndpointSupervisor,
+    FileLinks,
+    IntakeService,
+    OperatorSide,
+    RelayEvents,
+  ],
 })
 class IntakeOnlyModule {}
 
