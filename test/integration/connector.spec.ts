@@ -12,6 +12,7 @@ import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
+import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { OperatorSide } from '../../src/relay/operator-side.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
@@ -28,8 +29,8 @@ const CONNECTOR = 'tg_bridge';
 
 /** The way in without the workers that send. */
 @Module({
-  providers: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
-  exports: [ClientSide, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  providers: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
+  exports: [ClientSide, DeliveryProblems, EndpointDrivers, FileLinks, IntakeService, OperatorSide, RelayEvents],
 })
 class IntakeOnlyModule {}
 
