@@ -2,7 +2,9 @@ import type { OperatorChange, OperatorMessage } from '../../relay/message.js';
 import type { ActiveDialog } from '../../storage/history/chats.repository.js';
 import { makeDiskAddress } from '../../common/external-ids.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
-import { parseOperatorChanges, parseOperatorMessages, type EventEnvelope } from './event.parser.js';
+import { parseOperatorChanges } from './message-changes.parser.js';
+import { parseOperatorMessages } from './operator-messages.parser.js';
+import type { EventEnvelope } from './event.parser.js';
 import { elementsOf, fieldsOf, isYes, scalar } from '../../bitrix/php-values.reader.js';
 import { readOperatorWords } from './operator-words.parser.js';
 

@@ -2,17 +2,11 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EVENTS } from '../../../test/fixtures/bitrix24/events.js';
 import { mutationsOf } from '../../../test/fixtures/mutations.js';
-import {
-  eventKey,
-  eventLanguage,
-  MalformedEvent,
-  parseEvent,
-  parseLineDelete,
-  parseOperatorChanges,
-  parseOperatorMessages,
-  parseStatusDelete,
-  parseUninstall,
-} from './event.parser.js';
+import { eventKey } from './event.key.js';
+import { eventLanguage, parseLineDelete, parseStatusDelete, parseUninstall } from './lifecycle-events.parser.js';
+import { MalformedEvent, parseEvent } from './event.parser.js';
+import { parseOperatorChanges } from './message-changes.parser.js';
+import { parseOperatorMessages } from './operator-messages.parser.js';
 
 const CONTEXT = { portalId: 7n, connectorId: 'tg_bridge', unsigned: false };
 

@@ -1,16 +1,10 @@
 import qs from 'qs';
 import { describe, expect, it } from 'vitest';
-import {
-  eventKey,
-  MalformedEvent,
-  parseEvent,
-  parseLineDelete,
-  parseMessageReferences,
-  parseOperatorChanges,
-  parseOperatorMessages,
-  parseStatusDelete,
-  parseUninstall,
-} from './event.parser.js';
+import { eventKey } from './event.key.js';
+import { MalformedEvent, parseEvent } from './event.parser.js';
+import { parseLineDelete, parseStatusDelete, parseUninstall } from './lifecycle-events.parser.js';
+import { parseMessageReferences, parseOperatorChanges } from './message-changes.parser.js';
+import { parseOperatorMessages } from './operator-messages.parser.js';
 
 const CONTEXT = { portalId: 7n, connectorId: 'tg_bridge', unsigned: false };
 

@@ -14,18 +14,11 @@ import { EncryptionService } from '../../storage/secrets/encryption.service.js';
 import { ERASED, ERASING } from '../../storage/erasure/portal-erasure.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { DIALOG_FINISH, DIALOG_START, parseSessionEvent } from './dialog-events.parser.js';
-import {
-  type EventEnvelope,
-  eventKey,
-  eventLanguage,
-  MalformedEvent,
-  parseEvent,
-  parseLineDelete,
-  parseOperatorChanges,
-  parseOperatorMessages,
-  parseStatusDelete,
-  parseUninstall,
-} from './event.parser.js';
+import { type EventEnvelope, MalformedEvent, parseEvent } from './event.parser.js';
+import { eventKey } from './event.key.js';
+import { eventLanguage, parseLineDelete, parseStatusDelete, parseUninstall } from './lifecycle-events.parser.js';
+import { parseOperatorChanges } from './message-changes.parser.js';
+import { parseOperatorMessages } from './operator-messages.parser.js';
 import type { EventAuth } from '../install/event-auth.js';
 import { InstallService } from '../install/install.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
