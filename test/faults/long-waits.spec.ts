@@ -29,12 +29,15 @@ async function silenced(): Promise<{ what: string; advice: string; ok: boolean }
   return json.checks.find(({ id }: { id: string }) => id.endsWith(':silenced'));
 }
 
-/** As if the time named had passed. */
-async function waitsAreOver(): Promise<void> {
+/** A restart, as if the time named had passed meanwhile. */
+async function restartAfterWaits(): Promise<void> {
+  await bridge.program.stop();
   const client = new Client({ connectionString: bridge.database.directUrl });
   await client.connect();
   await client.query(`UPDATE lanes SET due_at = now(), waits_until = now() WHERE waits_until > now()`);
+  await client.query(`UPDATE endpoints SET cooldown_until = now() WHERE cooldown_until > now()`);
   await client.end();
+  await bridge.restart();
 }
 
 describe('a long retry_after of Telegram', () => {
@@ -92,8 +95,7 @@ describe('a long retry_after of Telegram', () => {
 
   it('is not told again after a restart, nor when the same message has to wait again', async () => {
     silences(first, TEN_MINUTES);
-    await bridge.restart();
-    await waitsAreOver();
+    await restartAfterWaits();
     await second.becomes('too fast', 'delivered');
     await third.becomes('and again', 'delivered', 20_000);
     await eventually(
@@ -105,8 +107,7 @@ describe('a long retry_after of Telegram', () => {
   });
 
   it('ends by itself, in order, and the next one is told anew', async () => {
-    await bridge.restart();
-    await waitsAreOver();
+    await restartAfterWaits();
     await first.becomes('two', 'delivered', 20_000);
     await eventually(
       () => first.reached,
