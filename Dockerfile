@@ -18,8 +18,8 @@ USER node
 EXPOSE 5555
 CMD ["node", "deploy/image/studio.mjs"]
 
-# The packages that the program loads. Left out: the embedded PostgreSQL, what only libraries of libraries could want,
-# Prisma's query compilers (the program reads the names of columns, and writes its SQL itself), source maps, types.
+# The packages that the program loads. Left out: the embedded PostgreSQL, optional and peer packages that nothing here
+# loads, Prisma's query compilers (the program writes its SQL itself), source maps, types.
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -28,7 +28,7 @@ RUN npm ci --omit=dev --omit=optional --omit=peer \
       \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \
       -o -path '*/@prisma/client/runtime/query_compiler_*' -o -path '*/@prisma/client/runtime/wasm-compiler-*' \) -delete
 
-# Debian with Node.js alone: npm and yarn are of no use here, and scanners find something in them again and again.
+# Debian with the Node.js binary alone: npm and yarn are not needed here, and scanners keep finding faults in them.
 FROM debian:bookworm-slim
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="telegram-openlines" \
@@ -50,11 +50,11 @@ COPY package.json LICENSE ./
 COPY prisma/migrations prisma/migrations
 COPY prisma/background-migrations prisma/background-migrations
 COPY deploy/image/healthcheck /usr/local/bin/
-# By number: Kubernetes must see that it is not root.
+# A number, so that Kubernetes can see that it is not root.
 USER 1000:1000
 EXPOSE 8000
-# Liveness only: a database that is away for a while must not make anyone kill a process that recovers by itself. It
-# answers once the database is migrated, which may take long the first time after an upgrade.
+# Liveness only: a database that is away for a while must not make anyone kill a process that recovers by itself. The
+# program answers once the database is migrated, which may take long the first time after an upgrade.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=1h --retries=3 CMD ["healthcheck"]
 # No shell and no npm in between: SIGTERM reaches the program, which drains within 10 s.
 STOPSIGNAL SIGTERM
