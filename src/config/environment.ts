@@ -228,6 +228,11 @@ export class Environment {
 
   @text()
   @IsOptional()
+  @url(['http', 'https'], 'must be an absolute URL such as https://relay.example.com/path')
+  TG_WEBHOOK_URL?: string;
+
+  @text()
+  @IsOptional()
   @apiRoots('must be addresses such as https://api.telegram.org, several separated by commas')
   TG_API_ROOT: string = 'https://api.telegram.org';
 
@@ -268,6 +273,11 @@ export class Environment {
   get publicUrl(): string | undefined {
     if (this.PUBLIC_URL) return this.PUBLIC_URL.replace(/\/+$/, '');
     return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
+  }
+
+  /** Base of the addresses to which Telegram sends updates, without a trailing slash; undefined when unknown. */
+  get webhookBase(): string | undefined {
+    return this.TG_WEBHOOK_URL?.replace(/\/+$/, '') ?? this.publicUrl;
   }
 
   /** Routes to Telegram in order of preference: URLs of proxies, or `direct`; empty: no proxy. */
