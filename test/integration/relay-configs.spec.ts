@@ -144,6 +144,16 @@ describe.each(Object.keys(STARTS))('the relay of deploy/relay with %s (needs it)
     expect(hooks).toHaveLength(1);
   });
 
+  it.skipIf(isMissing)('never says that nothing arrived when it may have: the bridge would send it twice', async () => {
+    for (const fault of ['dropAfter', { gateway: 504, performed: true }] as const) {
+      telegram.faults.next('sendMessage', fault, 1);
+      await expect(api.calls.sendMessage({ chat_id: 501, text: 'once' })).rejects.toMatchObject({ kind: 'unknown' });
+    }
+    expect(telegram.ledger().filter(({ text }) => text === 'once')).toHaveLength(2);
+    telegram.faults.next('sendMessage', { gateway: 502, performed: false }, 1);
+    await expect(api.calls.sendMessage({ chat_id: 501, text: 'later' })).rejects.toMatchObject({ kind: 'not_sent' });
+  });
+
   it.skipIf(isMissing)('says that nothing arrived while Telegram is away, and writes no token anywhere', async () => {
     await telegram.stop();
     await expect(api.calls.sendMessage({ chat_id: 501, text: 'x' })).rejects.toMatchObject({ kind: 'not_sent' });
