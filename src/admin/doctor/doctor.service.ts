@@ -44,7 +44,7 @@ import {
 } from './doctor.checks.js';
 import type { Check, Diagnosis } from './doctor.dto.js';
 import { type Attention, attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck } from './machine.checks.js';
-import { rootChecks } from './telegram-roots.checks.js';
+import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -176,6 +176,7 @@ export class DoctorService {
     ]);
     return [
       ...rootChecks(this.telegram.rootStates),
+      ...apiKindChecks(this.telegram.isLocalUnsaid),
       clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
       diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
       transactionCheck(oldest),

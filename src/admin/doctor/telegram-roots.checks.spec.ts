@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { rootChecks } from './telegram-roots.checks.js';
+import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
 
 const dead = { name: 'http://10.0.0.1:3128', failure: 'ECONNREFUSED', connectMs: null };
 const direct = { name: 'direct', failure: null, connectMs: 12 };
@@ -27,4 +27,9 @@ it('one root that works is enough, and it is named', () => {
   );
   expect(proxies?.what).toContain('https://relay.example by http://10.0.0.1:3128: ECONNREFUSED');
   expect(rootChecks([relay, { ...relay, name: 'https://other.example' }])[0]?.ok).toBe(false);
+});
+
+it('names the variable that lifts the limits of an own server', () => {
+  expect(apiKindChecks(false)).toEqual([]);
+  expect(apiKindChecks(true)).toMatchObject([{ ok: false, advice: expect.stringContaining('TG_API_KIND=local') }]);
 });

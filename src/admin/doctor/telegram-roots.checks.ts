@@ -7,6 +7,19 @@ export function rootChecks(roots: RootState[]): Check[] {
   return [...severalRoots(roots), ...proxies(roots)];
 }
 
+/** @param unsaid the server is an own one, and TG_API_KIND says that it is Telegram's */
+export function apiKindChecks(unsaid: boolean): Check[] {
+  if (!unsaid) return [];
+  return [
+    check(
+      'telegram_api_kind',
+      false,
+      'TG_API_ROOT leads to a Bot API server of your own, but files are limited as at Telegram: 20 MB from clients, 50 MB to them',
+      'Set TG_API_KIND=local and restart: files of up to 2 GB go both ways.',
+    ),
+  ];
+}
+
 function severalRoots(roots: RootState[]): Check[] {
   if (roots.length < 2) return [];
   const told = roots.map(({ name, failure, inUse, answerMs }) => {

@@ -61,6 +61,8 @@ export type Proof = (root: ApiRoot) => Promise<unknown>;
 export class ApiRoots {
   private readonly logger = new Logger('ApiRoots');
   private readonly roots: ApiRoot[];
+  /** A file was named by a path on a disk: only an own server does so, with `--local`. */
+  nameDiskPaths = false;
   /** The last caller's: any bot will do. */
   private proof: Proof | null = null;
 

@@ -66,6 +66,7 @@ export class TelegramFiles {
     const { path } = located;
     const directory = this.directoryOf(path);
     if (directory === null) return this.download(located, signal);
+    this.bot.roots.nameDiskPaths = true;
     const handle = await openWithin(directory, path);
     if (handle) return wholeFile(handle);
     // The disk of the server is not always shared; then something in front of it serves the same files by HTTP.

@@ -61,6 +61,11 @@ export class TelegramClient {
     return this.roots.states;
   }
 
+  /** TG_API_KIND says that Telegram's limits hold, but the server is an own one without them. */
+  get isLocalUnsaid(): boolean {
+    return this.roots.nameDiskPaths && this.environment.TG_API_KIND === 'telegram';
+  }
+
   /** Tries all roots, by all proxies, and measures how long they take; {@link rootStates} tells. */
   async measure(): Promise<void> {
     await this.roots.measure();
