@@ -13,6 +13,8 @@ const SPARE_FOR_WORDS = 9;
 
 /** From this rate on (a box without limits, tests) counting would cost more than it protects. */
 const UNLIMITED_PER_SECOND = 1_000;
+/** How long a portal's own figures are believed, in milliseconds: another replica may have changed them. */
+const BELIEVED_MS = 10_000;
 
 /**
  * A portal's leaky bucket of requests, shared by all processes that call from this address (Bitrix24 counts per
@@ -21,31 +23,27 @@ const UNLIMITED_PER_SECOND = 1_000;
  */
 @Injectable()
 export class RateLimiter {
-  private readonly bucket: Bucket;
-  private readonly capacityMs: number;
-  private readonly unlimited: boolean;
-  /** What may be left in the bucket at most: half of one that is small. */
-  private readonly half: number;
+  /** Of portals that have none of their own. */
+  private readonly common: PortalBucket;
+  private readonly known = new Map<bigint, { until: number; bucket: Promise<PortalBucket> }>();
 
   constructor(
     private readonly limits: RestLimitsRepository,
     environment: Environment,
   ) {
-    const intervalMs = 1000 / environment.B24_REQUESTS_PER_SECOND;
-    this.unlimited = environment.B24_REQUESTS_PER_SECOND >= UNLIMITED_PER_SECOND;
-    this.bucket = { intervalMs, toleranceMs: Math.max(1, environment.B24_BURST - MARGIN) * intervalMs };
-    this.half = Math.floor(this.bucket.toleranceMs / intervalMs / 2);
-    this.capacityMs = environment.B24_BURST * intervalMs;
+    this.common = portalBucket(environment.B24_REQUESTS_PER_SECOND, environment.B24_BURST);
   }
 
   /** Takes `permits` and answers in how many milliseconds they may be used; whoever does not wait gives them back. */
   async reserve(portalId: bigint, permits = 1): Promise<number> {
-    return this.unlimited ? 0 : this.limits.take(portalId, permits, this.bucket);
+    const bucket = await this.bucketOf(portalId);
+    return bucket.unlimited ? 0 : this.limits.take(portalId, permits, bucket);
   }
 
   /** Takes what may be used at once without waiting, at most `max` permits, and answers how many those are. */
   async tryReserve(portalId: bigint, max: number): Promise<number> {
-    return this.unlimited ? max : this.limits.takeFree(portalId, max, this.bucket);
+    const bucket = await this.bucketOf(portalId);
+    return bucket.unlimited ? max : this.limits.takeFree(portalId, max, bucket);
   }
 
   /** Takes one permit where so many are left that nothing else has to wait for it; true: it was taken. */
@@ -59,13 +57,15 @@ export class RateLimiter {
   }
 
   private async takeBehind(portalId: bigint, others: number): Promise<boolean> {
-    if (this.unlimited) return true;
-    return (await this.limits.takeFree(portalId, 1, this.bucket, Math.min(others, this.half))) > 0;
+    const bucket = await this.bucketOf(portalId);
+    if (bucket.unlimited) return true;
+    return (await this.limits.takeFree(portalId, 1, bucket, Math.min(others, bucket.half))) > 0;
   }
 
   /** The same, waiting for it for so many milliseconds at most. */
   async waitForSpare(portalId: bigint, longestMs: number): Promise<boolean> {
-    for (const end = performance.now() + longestMs; ; await sleep(Math.min(this.bucket.intervalMs / 2, longestMs))) {
+    const { intervalMs } = await this.bucketOf(portalId);
+    for (const end = performance.now() + longestMs; ; await sleep(Math.min(intervalMs / 2, longestMs))) {
       if (await this.takeSpare(portalId)) return true;
       if (performance.now() >= end) return false;
     }
@@ -73,7 +73,8 @@ export class RateLimiter {
 
   /** Gives back permits that were reserved and not used. */
   async release(portalId: bigint, permits: number): Promise<void> {
-    if (!this.unlimited && permits > 0) await this.limits.give(portalId, permits, this.bucket);
+    const bucket = await this.bucketOf(portalId);
+    if (!bucket.unlimited && permits > 0) await this.limits.give(portalId, permits, bucket);
   }
 
   /**
@@ -81,8 +82,9 @@ export class RateLimiter {
    * milliseconds until the next call.
    */
   async penalise(portalId: bigint): Promise<number> {
-    if (!this.unlimited) await this.limits.rest(portalId, '', this.capacityMs + this.bucket.intervalMs);
-    return Math.ceil(this.capacityMs + this.bucket.intervalMs * 2 - this.bucket.toleranceMs);
+    const { unlimited, capacityMs, intervalMs, toleranceMs } = await this.bucketOf(portalId);
+    if (!unlimited) await this.limits.rest(portalId, '', capacityMs + intervalMs);
+    return Math.ceil(capacityMs + intervalMs * 2 - toleranceMs);
   }
 
   /** Lets one method of one portal rest, as OPERATION_TIME_LIMIT asks. */
@@ -95,4 +97,45 @@ export class RateLimiter {
     const rest = (await this.limits.rests(portalId)).find((known) => known.method === method.toLowerCase());
     return rest && rest.restMs > 0 ? new Date(Date.now() + rest.restMs) : undefined;
   }
+
+  /** At most ten seconds old. */
+  private bucketOf(portalId: bigint): Promise<PortalBucket> {
+    const now = performance.now();
+    const known = this.known.get(portalId);
+    if (known && now < known.until) return known.bucket;
+    const bucket = this.readBucket(portalId);
+    this.known.set(portalId, { until: now + BELIEVED_MS, bucket });
+    bucket.catch(() => this.known.delete(portalId));
+    return bucket;
+  }
+
+  private async readBucket(portalId: bigint): Promise<PortalBucket> {
+    const own = await this.limits.ownBucket(portalId);
+    const { requestsPerSecond, burst } = this.common;
+    return portalBucket(own?.requestsPerSecond ?? requestsPerSecond, own?.requestBurst ?? burst);
+  }
+}
+
+/** The bucket of one portal, and what follows from it. */
+interface PortalBucket extends Bucket {
+  requestsPerSecond: number;
+  burst: number;
+  capacityMs: number;
+  /** What may be left in the bucket at most: half of one that is small. */
+  half: number;
+  unlimited: boolean;
+}
+
+function portalBucket(requestsPerSecond: number, burst: number): PortalBucket {
+  const intervalMs = 1000 / requestsPerSecond;
+  const toleranceMs = Math.max(1, burst - MARGIN) * intervalMs;
+  return {
+    requestsPerSecond,
+    burst,
+    intervalMs,
+    toleranceMs,
+    capacityMs: burst * intervalMs,
+    half: Math.floor(toleranceMs / intervalMs / 2),
+    unlimited: requestsPerSecond >= UNLIMITED_PER_SECOND,
+  };
 }

@@ -119,6 +119,21 @@ describe('the environment', () => {
     expect(problemsOf({ B24_CONNECTOR_ID: 'Shop.TG' })).toHaveLength(1);
   });
 
+  it('takes several roots of the Bot API; an own server is told apart by its kind', () => {
+    const roots = 'https://relay.example/secret, https://api.telegram.org';
+    expect(readEnvironment({ TG_API_ROOT: roots }).apiRoots).toEqual([
+      'https://relay.example/secret',
+      'https://api.telegram.org',
+    ]);
+    expect(readEnvironment({ TG_API_ROOT: 'https://relay.example' }).largestTelegramFile).toBe(20 << 20);
+    const own = { TG_API_KIND: 'local', TG_API_ROOT: 'http://10.0.0.5:8081' };
+    expect(readEnvironment(own).largestTelegramFile).toBe(Infinity);
+    expect(problemsOf({ ...own, TG_API_ROOT: roots })).toEqual([expect.stringContaining('TG_API_KIND=local')]);
+    for (const bad of ['https://a,', 'relay.example', 'ftp://x', 'https://u:hidden@x', 'https://x/?a=1']) {
+      expect(problemsOf({ TG_API_ROOT: bad })).toEqual([expect.stringMatching(/^TG_API_ROOT must be (?!.*hidden)/)]);
+    }
+  });
+
   it('takes several ways to Telegram, and names a bad one without its password', () => {
     const ways = 'socks5://u:p%2Cq@10.0.0.1:1080, http://proxy:3128 ,direct';
     expect(readEnvironment({ TG_PROXY_URL: ways }).proxyCandidates).toEqual([

@@ -65,6 +65,25 @@ function isProxyCandidate(candidate: string): boolean {
   return PROXY_PROTOCOLS.has(protocol) && hostname !== '' && (pathname === '' || pathname === '/') && search === '';
 }
 
+const apiRoots = (what: string) =>
+  ValidateBy({
+    name: 'apiRoots',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isApiRoot),
+      defaultMessage: () => what,
+    },
+  });
+
+/** A path is taken along; a login would not be. */
+function isApiRoot(root: string): boolean {
+  if (!URL.canParse(root)) return false;
+  const { protocol, hostname, username, password, search, hash } = new URL(root);
+  const known = protocol === 'https:' || protocol === 'http:';
+  return known && hostname !== '' && username + password + search + hash === '';
+}
+
+const CLOUD_HOST = 'api.telegram.org';
+
 const elements = (list: string): string[] => list.split(',').map((element) => element.trim());
 
 /** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
@@ -209,8 +228,18 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @url(['http', 'https'], 'must be an origin such as https://api.telegram.org')
+  @url(['http', 'https'], 'must be an absolute URL such as https://relay.example.com/path')
+  TG_WEBHOOK_URL?: string;
+
+  @text()
+  @IsOptional()
+  @apiRoots('must be addresses such as https://api.telegram.org, several separated by commas')
   TG_API_ROOT: string = 'https://api.telegram.org';
+
+  @text()
+  @IsOptional()
+  @IsIn(['telegram', 'local'], { message: 'must be telegram (also by relays) or local (an own Bot API server)' })
+  TG_API_KIND: 'telegram' | 'local' = 'telegram';
 
   @text()
   @IsOptional()
@@ -246,14 +275,24 @@ export class Environment {
     return this.B24_REDIRECT_URI ? new URL(this.B24_REDIRECT_URI).origin : undefined;
   }
 
+  /** Base of the addresses to which Telegram sends updates, without a trailing slash; undefined when unknown. */
+  get webhookBase(): string | undefined {
+    return this.TG_WEBHOOK_URL?.replace(/\/+$/, '') ?? this.publicUrl;
+  }
+
   /** Routes to Telegram in order of preference: URLs of proxies, or `direct`; empty: no proxy. */
   get proxyCandidates(): string[] {
     return this.TG_PROXY_URL ? elements(this.TG_PROXY_URL) : [];
   }
 
+  /** Roots of the Bot API in order of preference; each leads to the same server. */
+  get apiRoots(): string[] {
+    return [...new Set(elements(this.TG_API_ROOT))];
+  }
+
   /** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */
   get largestTelegramFile(): number {
-    return new URL(this.TG_API_ROOT).hostname === 'api.telegram.org' ? 20 * 1024 * 1024 : Infinity;
+    return this.TG_API_KIND === 'local' ? Infinity : 20 * 1024 * 1024;
   }
 
   /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */
@@ -304,6 +343,12 @@ export function readEnvironment(variables: Record<string, unknown>): Environment
   for (const key of (environment.ENCRYPTION_KEY ?? '').split(',').filter(Boolean)) {
     if (Buffer.from(key.trim(), 'base64').length !== 32)
       problems.push('ENCRYPTION_KEY must be base64 of exactly 32 bytes (openssl rand -base64 32)');
+  }
+  if (problems.length === 0 && environment.TG_API_KIND === 'local') {
+    // Its limits are not those of an own server, and a bot works at one of the two only.
+    const cloud = environment.apiRoots.some((root) => new URL(root).hostname === CLOUD_HOST);
+    if (cloud)
+      problems.push(`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`);
   }
   if (environment.production) {
     for (const [name, hint] of REQUIRED_IN_PRODUCTION) {

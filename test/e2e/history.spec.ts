@@ -240,6 +240,27 @@ describe('the time that messages are kept', () => {
   });
 });
 
+describe('the requests that a portal takes', () => {
+  it('are set per portal', async () => {
+    const common = { requestsPerSecond: null, requestBurst: null };
+    expect((await admin('GET', `/portals/${portalId}`)).json).toMatchObject(common);
+    const enterprise = { requestsPerSecond: 5, requestBurst: 250 };
+    expect(await admin('PATCH', `/portals/${portalId}`, enterprise)).toMatchObject({ status: 200, json: enterprise });
+    expect((await admin('PATCH', `/portals/${portalId}`, { requestBurst: null })).json).toMatchObject({
+      requestsPerSecond: 5,
+      requestBurst: null,
+    });
+    for (const wrong of [
+      { requestsPerSecond: 0 },
+      { requestsPerSecond: '5' },
+      { requestBurst: 1.5 },
+      { requestBurst: 0 },
+    ])
+      expect([wrong, (await admin('PATCH', `/portals/${portalId}`, wrong)).status]).toEqual([wrong, 400]);
+    expect((await admin('PATCH', `/portals/${portalId}`, common)).json).toMatchObject(common);
+  });
+});
+
 describe('erasing a client', () => {
   it('needs his name again, and leaves a receipt that does not have it', async () => {
     bridge.portal.operator({ id: 27, name: 'Samantha Johnson' }).sends('tg:901', 'Good morning, Ann');

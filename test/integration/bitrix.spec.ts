@@ -963,6 +963,23 @@ describe('the bucket', () => {
     expect(portalServer.calls).toHaveLength(2);
   });
 
+  it('is the portal’s own where an administrator says so, at every replica and for that portal alone', async () => {
+    const [one, other] = [limited(0.01, 12), limited(0.01, 12)];
+    const [{ id: enterprise }, { id: usual }] = [await install(one), await install(one)];
+    await one.portals.setBucket(enterprise, { requestsPerSecond: 20, requestBurst: 102 });
+    expect(await one.limiter.tryReserve(enterprise, 500)).toBe(100);
+    expect(await other.limiter.tryReserve(usual, 500)).toBe(10);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const refilled = await other.limiter.tryReserve(enterprise, 500);
+    expect(refilled).toBeGreaterThanOrEqual(10);
+    expect(refilled).toBeLessThan(60);
+    await one.portals.setBucket(enterprise, { requestsPerSecond: null });
+    expect(await limited(0.01, 12).limits.ownBucket(enterprise)).toEqual({
+      requestsPerSecond: null,
+      requestBurst: 102,
+    });
+  });
+
   it('costs nothing without a limit', async () => {
     const { limiter, db } = process_();
     expect(await limiter.reserve(bucketId, 5)).toBe(0);

@@ -163,9 +163,14 @@ describe('over HTTP', () => {
 
 describe('on the disk of a local server', () => {
   it('reads the file where the server says it lies', async () => {
+    const client = new TelegramClient(readEnvironment({ TG_API_ROOT: apiRoot() }));
+    files = client.bot(TOKEN).files;
     file = { file_path: await onDisk('documents/file_1.pdf'), file_size: 21 };
+    expect(client.isLocalUnsaid).toBe(false);
     expect(await read()).toBe(WORDS);
     expect(asked).toEqual([]);
+    // Whoever had it before there was TG_API_KIND is told.
+    expect(client.isLocalUnsaid).toBe(true);
   });
 
   it('reads an empty file', async () => {

@@ -73,6 +73,7 @@ export class Bridge {
       B24_OAUTH_URL: bitrix24.oauthUrl,
       TG_BOT_TOKEN: BOT_TOKEN,
       TG_API_ROOT: telegram.url,
+      TG_API_KIND: options.telegram?.local ? 'local' : 'telegram',
       ...options.environment,
     };
     const replicas = options.oneProcess ? 1 : REPLICAS;

@@ -46,19 +46,21 @@ export class PortalsController {
   @Requires('owner')
   @Audited('portal.change')
   @ApiOperation({
-    summary: 'For how long the messages of a portal are kept',
+    summary: 'For how long the messages of a portal are kept, and how many REST requests it takes',
     description:
       'Once an hour, messages and events that are older than `retentionDays` are erased with all that hangs on them ' +
       '(files’ names, revisions, attempts, words); one of which something still waits to be sent stays until it is. ' +
-      'Chats stay. null: everything is kept for ever.',
+      'Chats stay. null: everything is kept for ever. `requestsPerSecond` and `requestBurst` are those of the portal’s ' +
+      'plan (5 and 250 on Enterprise) or of the box; every replica keeps to them within 10 seconds.',
   })
   async change(
     @Param('id', IdPipe) id: bigint,
-    @Body() { retentionDays }: PortalChangeBody,
+    @Body() { retentionDays, ...bucket }: PortalChangeBody,
     @CalledBy() caller: Caller,
   ): Promise<PortalItem> {
     await this.find(id, caller);
     if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
+    if (Object.values(bucket).some((value) => value !== undefined)) await this.portals.setBucket(id, bucket);
     return portalItem(await this.find(id, caller));
   }
 

@@ -61,6 +61,14 @@ export class PortalItem {
   /** Messages are erased after this many days; null: they are kept for ever. */
   @ApiProperty({ type: 'integer', nullable: true })
   retentionDays: number | null;
+
+  /** REST requests a second that the portal takes; null: as B24_REQUESTS_PER_SECOND says. */
+  @ApiProperty({ type: 'number', nullable: true })
+  requestsPerSecond: number | null;
+
+  /** REST requests that the portal takes at once; null: as B24_BURST says. */
+  @ApiProperty({ type: 'integer', nullable: true })
+  requestBurst: number | null;
   installedAt: Date;
   lines: PortalLine[];
   tokens: PortalToken[];

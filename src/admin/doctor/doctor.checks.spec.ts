@@ -26,6 +26,8 @@ const portal: PortalView = {
   stateReason: null,
   eventsVerified: true,
   retentionDays: null,
+  requestsPerSecond: null,
+  requestBurst: null,
   installedAt: new Date(0),
   lines: [
     {

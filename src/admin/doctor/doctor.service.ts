@@ -43,15 +43,8 @@ import {
   queueCheck,
 } from './doctor.checks.js';
 import type { Check, Diagnosis } from './doctor.dto.js';
-import {
-  type Attention,
-  attentionCheck,
-  clockCheck,
-  diskCheck,
-  disksOf,
-  portalClockCheck,
-  proxyChecks,
-} from './machine.checks.js';
+import { type Attention, attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck } from './machine.checks.js';
+import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -178,9 +171,12 @@ export class DoctorService {
       disksOf(this.environment),
       within(NETWORK_LIMIT_MS, this.overview.database()),
       within(NETWORK_LIMIT_MS, this.overview.oldestTransaction()),
+      // What takes longer is told the next time.
+      within(NETWORK_LIMIT_MS, this.telegram.measure()).catch(() => undefined),
     ]);
     return [
-      ...proxyChecks(this.telegram.routes),
+      ...rootChecks(this.telegram.rootStates),
+      ...apiKindChecks(this.telegram.isLocalUnsaid),
       clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
       diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
       transactionCheck(oldest),

@@ -2,7 +2,6 @@ import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { Environment } from '../../config/environment.js';
-import type { RouteState } from '../../telegram/api/telegram-routes.js';
 import { check } from './doctor.checks.js';
 import type { Check } from './doctor.dto.js';
 
@@ -126,22 +125,4 @@ export function attentionCheck(found: Attention[]): Check {
       ? 'No message of the last 24 hours waits for a person'
       : `Of the last 24 hours, ${failed} failed and ${uncertain} uncertain messages wait for a person: see GET /admin/messages?state=failed and ?state=uncertain, then retry, resolve or discard`;
   return check('attention', true, what, '');
-}
-
-/** Nothing is said where no proxy is set. */
-export function proxyChecks(routes: RouteState[]): Check[] {
-  if (routes.length === 0) return [];
-  const failing = routes.filter(({ failure }) => failure !== null);
-  const works = failing.length < routes.length;
-  const told = failing.map(({ name, failure }) => `${name}: ${failure}`).join('; ');
-  return [
-    check(
-      'telegram_proxies',
-      works,
-      failing.length === 0
-        ? `Nothing is wrong with the ${routes.length} ways to Telegram`
-        : `${failing.length} of ${routes.length} ways to Telegram failed the last time: ${told}`,
-      'Start one of the proxies of TG_PROXY_URL again, or name another there (direct: without proxy) and restart. Messages wait and go on by themselves.',
-    ),
-  ];
 }

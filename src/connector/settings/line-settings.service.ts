@@ -67,7 +67,7 @@ export class LineSettingsService {
         startOpensSession: line?.startOpensSession ?? false,
       },
       traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
-      webhookPossible: this.environment.publicUrl !== undefined,
+      webhookPossible: this.environment.webhookBase !== undefined,
     };
   }
 

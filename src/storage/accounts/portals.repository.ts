@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { resumeAnswers } from '../work/answer-pauses.js';
+import type { OwnBucket } from '../work/rest-limits.repository.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 
 export type PortalState = 'active' | 'reauthorise' | 'uninstalled';
@@ -179,6 +180,22 @@ export class PortalsRepository {
     await this.db.query(
       `UPDATE portals SET language = $2, updated_at = now() WHERE id = $1 AND language IS DISTINCT FROM $2`,
       [id, language],
+    );
+  }
+
+  /** What its bucket of REST requests takes; null: as for all portals. What is left out stays. */
+  async setBucket(id: bigint, { requestsPerSecond, requestBurst }: Partial<OwnBucket>): Promise<void> {
+    await this.db.query(
+      `UPDATE portals SET requests_per_second = CASE WHEN $2 THEN $3::float8 ELSE requests_per_second END,
+              request_burst = CASE WHEN $4 THEN $5::int ELSE request_burst END, updated_at = now()
+        WHERE id = $1`,
+      [
+        id,
+        requestsPerSecond !== undefined,
+        requestsPerSecond ?? null,
+        requestBurst !== undefined,
+        requestBurst ?? null,
+      ],
     );
   }
 

@@ -55,6 +55,9 @@ export interface PortalView {
   eventsVerified: boolean;
   /** Messages are erased after so many days; null: they are kept for ever. */
   retentionDays: number | null;
+  /** Its bucket of REST requests; null: as for all portals. */
+  requestsPerSecond: number | null;
+  requestBurst: number | null;
   installedAt: Date;
   lines: {
     lineId: string;
@@ -141,7 +144,7 @@ const TRIES_IN_VAIN = 3;
 
 /** Columns that may be seen: a new secret one must not appear by itself. */
 const SEEN = {
-  portals: `${select(['id', 'memberId', 'domain', 'clientId', 'connectorId', 'scope', 'language', 'state', 'stateReason', 'retentionDays', 'installedAt'])},
+  portals: `${select(['id', 'memberId', 'domain', 'clientId', 'connectorId', 'scope', 'language', 'state', 'stateReason', 'retentionDays', 'requestsPerSecond', 'requestBurst', 'installedAt'])},
     application_token_hash IS NOT NULL AS "eventsVerified"`,
   lines: select(['lineId', 'state', 'operatorName', 'operatorNameTemplate', 'welcomeText', 'startOpensSession']),
   tokens: select(['userId', 'isAdmin', 'isInstaller', 'state', 'stateReason', 'refreshedAt', 'expiresAt']),

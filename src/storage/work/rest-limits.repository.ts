@@ -7,6 +7,12 @@ export interface Bucket {
   toleranceMs: number;
 }
 
+/** What a portal's bucket takes, as an administrator set it for this portal; null: as for all. */
+export interface OwnBucket {
+  requestsPerSecond: number | null;
+  requestBurst: number | null;
+}
+
 /** In place of a method: the portal as a whole. */
 export const WHOLE_PORTAL = '*';
 
@@ -42,6 +48,16 @@ export interface Pauses {
 @Injectable()
 export class RestLimitsRepository {
   constructor(private readonly db: DatabaseService) {}
+
+  /** Undefined: there is no such portal. */
+  async ownBucket(portalId: bigint): Promise<OwnBucket | undefined> {
+    const { rows } = await this.db.query<OwnBucket>(
+      `SELECT requests_per_second AS "requestsPerSecond", request_burst AS "requestBurst" FROM portals WHERE id = $1`,
+      [portalId],
+      { prepared: true },
+    );
+    return rows[0];
+  }
 
   /** Takes `permits` whatever the level and answers in how many milliseconds they may be used (0: now). */
   async take(portalId: bigint, permits: number, bucket: Bucket): Promise<number> {

@@ -1,12 +1,13 @@
 import { open, realpath, type FileHandle } from 'node:fs/promises';
 import { isAbsolute, normalize, sep } from 'node:path';
-import type { Dispatcher } from 'undici';
 import { type FileAnswer, httpGet } from '../../common/http-get.js';
-import { connectionCode } from '../../common/http-exchange.js';
+import { connectionCode, TransportError } from '../../common/http-exchange.js';
 import { limitStream, StreamLimitError, type StreamLimits } from '../../common/limited-stream.js';
 import { watchCall } from '../../common/spans.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import type { ApiRoot, ApiRoots, Proof } from './api-roots.js';
 import type { BotCalls } from './bot-api.js';
+import { GatewayAnswer, readPage } from './gateway-page.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
 import { refusal, telegramError } from './telegram-problems.js';
 import { openTemporaryFile } from './temporary-file.js';
@@ -22,12 +23,9 @@ const LIMITS: StreamLimits = {
 /** The bot, and how its server is reached. */
 export interface FilesOfBot {
   token: string;
-  /** Without a trailing slash. */
-  apiRoot: string;
-  connections: Dispatcher;
+  roots: ApiRoots;
+  proof: Proof;
   calls: BotCalls;
-  /** It may name paths on a disk that we share. */
-  ownServer: boolean;
 }
 
 /** Where a file is now; a path holds for an hour (core.telegram.org/bots/api#getfile). */
@@ -66,8 +64,9 @@ export class TelegramFiles {
    */
   async open(located: LocatedFile, signal: AbortSignal): Promise<WholeFile> {
     const { path } = located;
-    const directory = this.bot.ownServer ? this.directoryOf(path) : null;
+    const directory = this.directoryOf(path);
     if (directory === null) return this.download(located, signal);
+    this.bot.roots.nameDiskPaths = true;
     const handle = await openWithin(directory, path);
     if (handle) return wholeFile(handle);
     // The disk of the server is not always shared; then something in front of it serves the same files by HTTP.
@@ -76,7 +75,7 @@ export class TelegramFiles {
 
   /**
    * The bot's own directory on the disk of a local server, which is called like its token (on Windows with `~` for
-   * the colon): `/var/lib/telegram-bot-api/<token>/photos/file_0.jpg`. Null for any other path.
+   * the colon): `/var/lib/telegram-bot-api/<token>/photos/file_0.jpg`. Null for any other path, such as Telegram's.
    */
   private directoryOf(path: string): string | null {
     if (!isAbsolute(path) || normalize(path) !== path) return null;
@@ -101,17 +100,30 @@ export class TelegramFiles {
   private async ask({ path }: LocatedFile, signal: AbortSignal): Promise<FileAnswer> {
     const names = path.split('/');
     if (names.some((name) => name === '..' || name === '.')) throw gone('Telegram names a path that leads elsewhere.');
-    const { apiRoot, token, connections } = this.bot;
-    const url = new URL(`${apiRoot}/file/bot${token}/${names.map(encodeURIComponent).join('/')}`);
-    const headers = { 'Accept-Encoding': 'identity' };
-    const answer = await httpGet(url, { headers, connections, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
-      throw failed(error);
-    });
-    const { status, body } = answer;
-    if (status === 200) return answer;
-    body.destroy();
-    throw refusalOf(status);
+    const { token, roots, proof } = this.bot;
+    const pathOfFile = `/file/bot${token}/${names.map(encodeURIComponent).join('/')}`;
+    return roots
+      .call(proof, (root) => answerOf(root, pathOfFile, signal), { repeatable: true })
+      .catch((error: unknown) => {
+        throw error instanceof GatewayAnswer ? refusalOf(error.page.status) : failed(error);
+      });
   }
+}
+
+/** Throws what {@link ApiRoots} knows: an answer that is not the Bot API's may be another one at another root. */
+async function answerOf(root: ApiRoot, path: string, signal: AbortSignal): Promise<FileAnswer> {
+  const url = new URL(`${root.url}${path}`);
+  const { downloads: connections } = root.connections;
+  const headers = { 'Accept-Encoding': 'identity' };
+  const answer = await httpGet(url, { headers, connections, signal, answerMs: ANSWER_MS }).catch((error: unknown) => {
+    throw new TransportError(connectionCode(error), true);
+  });
+  const { status, body } = answer;
+  if (status === 200) return answer;
+  body.destroy();
+  if (/json/i.test(String(answer.headers['content-type']))) throw refusalOf(status);
+  const page = { status, body: '', location: null, retryAfter: null, afterMs: 0 };
+  throw new GatewayAnswer(readPage(page, Date.now()));
 }
 
 /** On the disk, without a name. A source that is cut short may look as if it had ended: its size tells. */

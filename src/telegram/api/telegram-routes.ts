@@ -15,6 +15,7 @@ const COOLDOWN_MS = 30_000;
 const CONNECT_MS = 5_000;
 /** Time for all routes together: the rest of a call's 30 s belongs to the answer. */
 const ALL_ROUTES_MS = 20_000;
+const LIMITS = { cooldownMs: COOLDOWN_MS, connectMs: CONNECT_MS, allRoutesMs: ALL_ROUTES_MS };
 /** Code of the failure when no route works: nothing was sent. */
 export const NO_WAY = 'NO_WAY';
 
@@ -24,6 +25,8 @@ export interface RouteState {
   name: string;
   /** Why it failed the last time; null: it worked, or was not needed yet. */
   failure: string | null;
+  /** Milliseconds that the last connection took, TLS included; null: none stood yet. */
+  connectMs: number | null;
 }
 
 /** Where a connection leads; `host` without the brackets of IPv6. */
@@ -49,43 +52,57 @@ interface Route extends RouteState {
 export class TelegramRoutes {
   private readonly logger = new Logger('TelegramRoutes');
   private readonly routes: Route[];
+  private readonly limits: typeof LIMITS;
 
   /** @param proxyCandidates URLs of proxies, or `direct`, in order of preference */
-  constructor(
-    proxyCandidates: readonly string[],
-    private readonly limits = { cooldownMs: COOLDOWN_MS, connectMs: CONNECT_MS },
-  ) {
+  constructor(proxyCandidates: readonly string[], limits: Partial<typeof LIMITS> = {}) {
     this.routes = proxyCandidates.map(routeOf);
+    this.limits = { ...LIMITS, ...limits };
   }
 
   /** In the order of preference. */
   get states(): RouteState[] {
-    return this.routes.map(({ name, failure }) => ({ name, failure }));
+    return this.routes.map(({ name, failure, connectMs }) => ({ name, failure, connectMs }));
   }
 
   /** For every pool of connections; what it learns of the routes, all of them know. */
   readonly connector = callbackify(async ({ hostname, port, protocol }: buildConnector.Options) => {
-    const secure = protocol === 'https:';
-    const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure };
-    return (await this.connect(target)).setNoDelay(true);
+    return (await this.connect(targetOf({ hostname, port, protocol }))).setNoDelay(true);
   }) as unknown as buildConnector.connector;
 
+  /** Connects once by each route, for people; the states say what came of it. */
+  async measure(url: string): Promise<void> {
+    const target = targetOf(new URL(url));
+    const attempts = this.routes.map((route) => this.attempt(route, target, this.limits.connectMs));
+    for (const attempt of await Promise.allSettled(attempts)) {
+      if (attempt.status === 'fulfilled') attempt.value.destroy();
+    }
+  }
+
   private async connect(target: Target): Promise<Socket> {
-    const deadline = performance.now() + ALL_ROUTES_MS;
+    const deadline = performance.now() + this.limits.allRoutesMs;
     for (const route of this.inOrder()) {
       const left = deadline - performance.now();
       if (left <= 0) break;
-      const signal = AbortSignal.timeout(Math.min(this.limits.connectMs, left));
-      try {
-        const socket = await route.connect(target, signal);
-        this.works(route);
-        return socket;
-      } catch (error) {
-        this.fails(route, signal.aborted ? 'no connection in time' : reasonOf(error));
-      }
+      const socket = await this.attempt(route, target, Math.min(this.limits.connectMs, left)).catch(() => null);
+      if (socket) return socket;
     }
     const tried = this.routes.map(({ name, failure }) => `${name} (${failure ?? 'not tried'})`);
     throw Object.assign(new Error(`No way to Telegram works: ${tried.join(', ')}`), { code: NO_WAY });
+  }
+
+  private async attempt(route: Route, target: Target, timeoutMs: number): Promise<Socket> {
+    const began = performance.now();
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      const socket = await route.connect(target, signal);
+      route.connectMs = Math.round(performance.now() - began);
+      this.works(route);
+      return socket;
+    } catch (error) {
+      this.fails(route, signal.aborted ? 'no connection in time' : reasonOf(error));
+      throw error;
+    }
   }
 
   /** Routes that cool down are tried only while all of them do, the first to be ready first. */
@@ -113,8 +130,17 @@ export function routesOf(proxyCandidates: readonly string[]): TelegramRoutes | n
   return proxyCandidates.some((candidate) => candidate !== DIRECT) ? new TelegramRoutes(proxyCandidates) : null;
 }
 
+function targetOf({
+  hostname,
+  port,
+  protocol,
+}: Pick<buildConnector.Options, 'hostname' | 'port' | 'protocol'>): Target {
+  const secure = protocol === 'https:';
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || (secure ? 443 : 80), secure };
+}
+
 function routeOf(candidate: string): Route {
-  const route = { failure: null, cooldownUntil: 0 };
+  const route = { failure: null, connectMs: null, cooldownUntil: 0 };
   if (candidate === DIRECT) return { ...route, name: DIRECT, connect: direct };
   const proxy = new URL(candidate);
   const dial = proxy.protocol.startsWith('socks') ? throughSocks : throughHttp;

@@ -7,14 +7,16 @@ import { Environment } from '../../config/environment.js';
 import { type BotCalls, botCalls } from './bot-api.js';
 import { GatewayAnswer, readPage } from './gateway-page.js';
 import { requestBody } from './request-body.js';
-import { TelegramConnections } from './telegram-connections.js';
+import { type ApiRoot, ApiRoots, type Proof, type RootState } from './api-roots.js';
+import type { BotConnections } from './telegram-connections.js';
 import { TelegramFiles } from './telegram-files.js';
 import { classifyFailure, classifyRefusal } from './telegram-errors.js';
-import { routesOf, type RouteState, type TelegramRoutes } from './telegram-routes.js';
 
 /** Telegram clamps a long poll to 50 s (tdlib/telegram-bot-api, Client.h, LONG_POLL_MAX_TIMEOUT). */
 export const POLL_SECONDS = 25;
 const CALL_TIMEOUT_SECONDS = 30;
+/** For a harmless call that shows whether a root works. */
+const PROOF_TIMEOUT_SECONDS = 5;
 /** A connection that went silent is given up early enough for clients to be heard again within 45 s. */
 const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 10;
 /** For getFile: an own server answers when it has the whole file, of up to 2 GB, on its disk. */
@@ -24,7 +26,7 @@ const UPLOAD_TIMEOUT_SECONDS = 120;
 const UPLOAD_BYTES_PER_SECOND = 256 * 1024;
 const MEBIBYTE = 1024 * 1024;
 /** "50 MB max size for other files", and with a local Bot API server "up to 2000 MB" (core.telegram.org/bots/api). */
-const UPLOAD_LIMIT = { cloud: 50 * MEBIBYTE, local: 2000 * MEBIBYTE };
+const UPLOAD_LIMIT = { telegram: 50 * MEBIBYTE, local: 2000 * MEBIBYTE };
 
 /** The Bot API of one bot. */
 export interface BotApi {
@@ -40,74 +42,61 @@ export interface BotApi {
   by: (lease: Fence) => BotApi;
 }
 
-/** Calls the Bot API at TG_API_ROOT, through the proxies of TG_PROXY_URL if set, over connections that are kept alive. */
+/**
+ * Calls the Bot API at the first root of TG_API_ROOT that works, through the proxies of TG_PROXY_URL if set, over
+ * connections that are kept alive.
+ */
 @Injectable()
 export class TelegramClient {
-  private readonly proxyRoutes: TelegramRoutes | null;
-  private readonly connections: TelegramConnections;
+  private readonly roots: ApiRoots;
   /** By how many seconds Telegram's clock is ahead of ours, as its last answer said; null: it never said. */
   secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {
-    this.proxyRoutes = routesOf(environment.proxyCandidates);
-    this.connections = new TelegramConnections(environment.TG_API_ROOT, this.proxyRoutes);
+    this.roots = new ApiRoots(environment.apiRoots, environment.proxyCandidates);
   }
 
-  /** The routes of TG_PROXY_URL as this process found them; none when it needs no proxy. */
-  get routes(): RouteState[] {
-    return this.proxyRoutes?.states ?? [];
+  /** The roots of TG_API_ROOT as this process found them. */
+  get rootStates(): RootState[] {
+    return this.roots.states;
+  }
+
+  /** TG_API_KIND says that Telegram's limits hold, but the server is an own one without them. */
+  get isLocalUnsaid(): boolean {
+    return this.roots.nameDiskPaths && this.environment.TG_API_KIND === 'telegram';
+  }
+
+  /** Tries all roots, by all proxies, and measures how long they take; {@link rootStates} tells. */
+  async measure(): Promise<void> {
+    await this.roots.measure();
   }
 
   /** Bytes of the largest file, and of all new files of one call. */
   get uploadLimit(): number {
-    return this.ownServer ? UPLOAD_LIMIT.local : UPLOAD_LIMIT.cloud;
+    return UPLOAD_LIMIT[this.environment.TG_API_KIND];
   }
 
   /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
   bot(token: string): BotApi {
-    const lines = this.connections.ofBot();
+    const caller = new BotCaller(token, this.roots, (root, request) => this.ask(root, request));
+    const fetchSeconds = this.environment.TG_API_KIND === 'local' ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS;
     const files = new TelegramFiles({
       token,
-      apiRoot: this.apiRoot,
-      connections: this.connections.downloads,
-      calls: this.calls(token, this.ownServer ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS, (ask) => lines.call(ask)),
-      ownServer: this.ownServer,
+      roots: this.roots,
+      proof: caller.proof,
+      calls: caller.calls(fetchSeconds, (lines, ask) => lines.call(ask)),
     });
     const by = (lease?: Fence): BotApi => ({
-      calls: this.calls(token, CALL_TIMEOUT_SECONDS, (ask) => lines.call(ask), lease),
-      polls: this.calls(token, POLL_TIMEOUT_SECONDS, (ask) => lines.poll(ask), lease),
+      calls: caller.calls(CALL_TIMEOUT_SECONDS, (lines, ask) => lines.call(ask), lease),
+      polls: caller.calls(POLL_TIMEOUT_SECONDS, (lines, ask) => lines.poll(ask), lease),
       uploads: (bytes) => {
         const seconds = UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND);
-        return this.calls(token, seconds, (ask) => lines.upload(ask), lease);
+        return caller.calls(seconds, (lines, ask) => lines.upload(ask), lease);
       },
       files,
       by,
     });
     return by();
-  }
-
-  private get apiRoot(): string {
-    return this.environment.TG_API_ROOT.replace(/\/+$/, '');
-  }
-
-  /** A Bot API server of the company's own, which keeps files on its disk. */
-  private get ownServer(): boolean {
-    return new URL(this.apiRoot).hostname !== 'api.telegram.org';
-  }
-
-  private calls(token: string, timeoutSeconds: number, borrow: Lender, lease?: Fence): BotCalls {
-    const timeoutMs = timeoutSeconds * 1_000;
-    return botCalls((method, params, signal) =>
-      watchCall('telegram', method, async () => {
-        const url = new URL(`${this.apiRoot}/bot${token}/${method}`);
-        const request: HttpRequest = { method: 'POST', url, ...requestBody(params), timeoutMs, signal, lease };
-        const answer = await borrow((dispatcher) => this.ask(dispatcher, request)).catch((error: unknown) => {
-          throw classifyFailure(error);
-        });
-        if (!answer.ok) throw classifyRefusal(answer);
-        return answer.result;
-      }),
-    );
   }
 
   /** An answer of anything but the Bot API keeps what it says. */
@@ -125,7 +114,55 @@ export class TelegramClient {
   }
 }
 
-type Lender = <Answer>(exchange: (by: Dispatcher) => Promise<Answer>) => Promise<Answer>;
+type Ask = (by: Dispatcher, request: HttpRequest) => Promise<ApiResponse<unknown>>;
+type Exchange = (by: Dispatcher) => Promise<ApiResponse<unknown>>;
+type Lender = (lines: BotConnections, exchange: Exchange) => Promise<ApiResponse<unknown>>;
+
+/** One bot's calls: by which root, over which connection. */
+class BotCaller {
+  private readonly lines = new Map<ApiRoot, BotConnections>();
+
+  constructor(
+    private readonly token: string,
+    private readonly roots: ApiRoots,
+    private readonly ask: Ask,
+  ) {}
+
+  /** Who the bot is: any answer of the Bot API will do, a refusal of the token as well. */
+  readonly proof: Proof = (root) => {
+    const request = this.request(root, 'getMe', {}, PROOF_TIMEOUT_SECONDS * 1_000);
+    return this.linesOf(root).upload((dispatcher) => this.ask(dispatcher, request));
+  };
+
+  calls(timeoutSeconds: number, lend: Lender, lease?: Fence): BotCalls {
+    return botCalls((method, params, signal) =>
+      watchCall('telegram', method, async () => {
+        const deadline = performance.now() + timeoutSeconds * 1_000;
+        const exchange = (root: ApiRoot) => {
+          const left = Math.max(0, deadline - performance.now());
+          const request = { ...this.request(root, method, params, left), signal, lease };
+          return lend(this.linesOf(root), (dispatcher) => this.ask(dispatcher, request));
+        };
+        const answer = await this.roots.call(this.proof, exchange).catch((error: unknown) => {
+          throw classifyFailure(error);
+        });
+        if (!answer.ok) throw classifyRefusal(answer);
+        return answer.result;
+      }),
+    );
+  }
+
+  private request(root: ApiRoot, method: string, params: object, timeoutMs: number): HttpRequest {
+    const url = new URL(`${root.url}/bot${this.token}/${method}`);
+    return { method: 'POST', url, ...requestBody(params), timeoutMs };
+  }
+
+  private linesOf(root: ApiRoot): BotConnections {
+    let lines = this.lines.get(root);
+    if (!lines) this.lines.set(root, (lines = root.connections.ofBot()));
+    return lines;
+  }
+}
 
 function parsed(body: string): unknown {
   try {

@@ -210,7 +210,7 @@ export class BotsService {
   }
 
   private assertPublicUrl(): void {
-    if (!this.environment.publicUrl) {
+    if (!this.environment.webhookBase) {
       throw new Problem(422, 'no_public_url', 'A webhook needs PUBLIC_URL: set it, or use mode "polling".');
     }
   }

@@ -17,7 +17,7 @@ export interface RunningBot {
   stateReason: string | null;
   nextOffset: bigint | null;
   webhookSecret: string | null;
-  /** Null: PUBLIC_URL is not known. */
+  /** Null: neither PUBLIC_URL nor TG_WEBHOOK_URL is known. */
   webhookUrl: string | null;
   api: BotApi;
 }
@@ -121,7 +121,7 @@ export class RunningBots {
   }
 
   private webhookUrl(bot: Bot): string | null {
-    const base = this.environment.publicUrl;
+    const base = this.environment.webhookBase;
     if (!base) return null;
     return bot.isDefault ? `${base}/tg/webhook` : `${base}/tg/webhook/${bot.key}`;
   }

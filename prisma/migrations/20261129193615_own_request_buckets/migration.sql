@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "portals" ADD COLUMN     "request_burst" INTEGER,
+ADD COLUMN     "requests_per_second" DOUBLE PRECISION;
