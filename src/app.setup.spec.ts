@@ -6,6 +6,7 @@ import { ListQuery } from './admin/admin.dto.js';
 import { APP_OPTIONS, configureApp, createAdapter } from './app.setup.js';
 import { Environment, readEnvironment } from './config/environment.js';
 import { MetricsService } from './observability/metrics.service.js';
+import { ShutdownState } from './observability/shutdown-state.js';
 
 const observed: string[] = [];
 
@@ -35,6 +36,7 @@ class ProbeController {
 @Module({
   controllers: [ProbeController],
   providers: [
+    ShutdownState,
     { provide: Environment, useValue: readEnvironment({}) },
     {
       provide: MetricsService,

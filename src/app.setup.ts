@@ -13,6 +13,7 @@ import { Environment } from './config/environment.js';
 import { SETTINGS_API } from './connector/settings/settings-api.controller.js';
 import { MetricsService } from './observability/metrics.service.js';
 import { logRequest } from './observability/request-log.js';
+import { ShutdownState } from './observability/shutdown-state.js';
 import { traceRequests } from './observability/tracing.js';
 
 /** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
@@ -39,6 +40,8 @@ export function createAdapter(): FastifyAdapter {
     bodyLimit: BODY_LIMIT,
     trustProxy: ['loopback', 'linklocal', 'uniquelocal'],
     genReqId: () => randomUUID(),
+    // A request that comes while the server closes is served like any other.
+    return503OnClosing: false,
     // What Fastify refuses before any route, filter or hook is asked: an address that is none.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       void reply.headers(HEADERS);
@@ -54,6 +57,7 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   parseBodies(server);
   letRefusedBodiesEnd(server);
   protectAnswers(server);
+  endConnections(server, app.get(ShutdownState));
   traceRequests(server);
   observe(server, app.get(MetricsService));
   serveAssets(server);
@@ -114,6 +118,14 @@ function protectAnswers(server: FastifyInstance): void {
   server.addHook('onRequest', (_request, reply, done) => {
     void reply.headers(HEADERS);
     done();
+  });
+}
+
+/** Whoever keeps a connection to a process that is leaving makes the next one elsewhere. */
+function endConnections(server: FastifyInstance, shutdown: ShutdownState): void {
+  server.addHook('onSend', (_request, reply, payload, done) => {
+    if (shutdown.isShuttingDown) void reply.header('connection', 'close');
+    done(null, payload);
   });
 }
 

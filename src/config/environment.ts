@@ -117,6 +117,13 @@ export class Environment {
   @Max(65535, { message: 'must be a port number' })
   METRICS_PORT?: number;
 
+  @number()
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number of seconds' })
+  @Min(0, { message: 'must be from 0 to 60' })
+  @Max(60, { message: 'must be from 0 to 60' })
+  SHUTDOWN_DELAY?: number;
+
   @text()
   @IsOptional()
   @url(['http', 'https'], 'must be an absolute URL such as https://bridge.example.com')
@@ -267,6 +274,11 @@ export class Environment {
 
   get production(): boolean {
     return this.NODE_ENV === 'production';
+  }
+
+  /** For how long requests are still taken after a signal, in milliseconds: as long as load balancers take to notice. */
+  get shutdownDelayMs(): number {
+    return (this.SHUTDOWN_DELAY ?? (this.production ? 2 : 0.5)) * 1_000;
   }
 
   /** Base of every URL handed to Bitrix24, Telegram or a browser, without a trailing slash; undefined when unknown. */

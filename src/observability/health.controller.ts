@@ -26,6 +26,7 @@ export class HealthController {
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
     return answer(reply, () =>
       this.health.check([
+        () => this.readiness.process(),
         () => this.readiness.database(),
         () => this.readiness.migrations(),
         () => this.readiness.endpoints(),

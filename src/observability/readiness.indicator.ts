@@ -4,6 +4,7 @@ import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
 import { SchemaService } from '../storage/postgres/schema.service.js';
+import { ShutdownState } from './shutdown-state.js';
 
 /** A database that needs longer than this for `SELECT 1` cannot take messages in; milliseconds. */
 const DATABASE_LIMIT_MS = 1_000;
@@ -16,7 +17,14 @@ export class ReadinessIndicator {
     private readonly overview: OverviewRepository,
     private readonly schema: SchemaService,
     private readonly supervisor: EndpointSupervisor,
+    private readonly shutdown: ShutdownState,
   ) {}
+
+  /** Down from the signal on that ends this process, so that load balancers choose another replica. */
+  process(): HealthIndicatorResult {
+    const indicator = this.indicators.check('process');
+    return this.shutdown.isShuttingDown ? indicator.down({ reason: 'shutting_down' }) : indicator.up();
+  }
 
   async database(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');

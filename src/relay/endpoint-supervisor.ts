@@ -91,6 +91,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private readonly settlements: LaneSettlements;
   private readonly loops: Promise<void>[] = [];
   private stopping = false;
+  private draining: Promise<void> | undefined;
   private reconciled = 0;
 
   constructor(
@@ -139,8 +140,16 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
     }));
   }
 
-  /** Drains: nothing new is claimed, what is in flight is settled, the leases are given up at once. */
-  async beforeApplicationShutdown(): Promise<void> {
+  /** Nothing new is claimed, what is in flight is settled, the leases are given up at once. A second call joins the first. */
+  drain(): Promise<void> {
+    return (this.draining ??= this.giveUpAll());
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.drain();
+  }
+
+  private async giveUpAll(): Promise<void> {
     this.stopping = true;
     const deadline = performance.now() + DRAIN_MS;
     await Promise.all([

@@ -9,6 +9,7 @@ import { waitForServer, type DatabaseServer } from './database-wait.js';
 import { DatabaseService } from './database.service.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres, type StartLogger } from './embedded-postgres.js';
 import { applyMigrations } from './migration-runner.js';
+import { noticeRestoredBackup } from './restored-backup.js';
 
 /** Before a server that went away during the start is looked for again. */
 const AGAIN_MS = 1_000;
@@ -56,6 +57,7 @@ async function makeReady(address: DatabaseAddress, logger: StartLogger, signal?:
       refuseUnfitDatabase(server, address.where, address.schema);
       await refuseMissingRights(server, address.where);
       await migrate(server.url, logger);
+      await sayWhatIsRestored(server.url, logger);
       return server;
     } catch (error) {
       if (error instanceof StartError || !isStorageUnavailable(error)) throw error;
@@ -71,5 +73,13 @@ async function migrate(url: string, logger: StartLogger): Promise<void> {
   if (unknown.length > 0)
     logger.warn(
       `The database has migrations this version does not know (${unknown.join(', ')}): a newer version runs or ran on it. Going on; update this one soon.`,
+    );
+}
+
+async function sayWhatIsRestored(url: string, logger: StartLogger): Promise<void> {
+  const doubted = await noticeRestoredBackup(url);
+  if (doubted > 0)
+    logger.warn(
+      `This database is not the one of the last start, as after a backup was restored: ${doubted} messages of clients are looked up in their dialogs before they are sent. What else to know is in docs/backup.md, "After a restore".`,
     );
 }
