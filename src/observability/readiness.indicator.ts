@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
@@ -17,6 +18,11 @@ export class ReadinessIndicator {
     private readonly schema: SchemaService,
     private readonly supervisor: EndpointSupervisor,
   ) {}
+
+  /** Which version answers. */
+  program(): HealthIndicatorResult {
+    return this.indicators.check('program').up({ version: VERSION });
+  }
 
   async database(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
