@@ -39,3 +39,30 @@ export async function insertAuditEntry(connection: Queryable, entry: NewAuditEnt
   );
   return rows[0]!.id;
 }
+
+/**
+ * Records what the program does to a portal every hour or so: `counts` are added to its entry of the last 24 hours, or begin
+ * a new one. Locks the entry, so it comes last in its transaction.
+ */
+export async function addToAuditEntry(
+  connection: Queryable,
+  { action, portalId }: { action: string; portalId: bigint },
+  counts: Record<string, number>,
+): Promise<void> {
+  const { rowCount } = await connection.query(
+    `UPDATE audit_entries SET detail = detail || (
+        SELECT jsonb_object_agg(key, value::bigint + coalesce((detail ->> key)::bigint, 0)) FROM jsonb_each_text($4::jsonb))
+      WHERE id = (SELECT id FROM audit_entries
+                   WHERE portal_id = $1 AND action = $2 AND actor = $3 AND at > now() - interval '1 day'
+                   ORDER BY id DESC LIMIT 1)`,
+    [portalId, action, PROGRAM, jsonb(counts)],
+  );
+  if ((rowCount ?? 0) > 0) return;
+  await insertAuditEntry(connection, {
+    actor: PROGRAM,
+    action,
+    subject: `portal:${portalId}`,
+    portalId,
+    detail: counts,
+  });
+}
