@@ -18,8 +18,16 @@ export function serveDocs(app: NestFastifyApplication): void {
     jsonDocumentUrl: 'docs-json',
     customSiteTitle: 'Telegram and Bitrix24 Open Lines',
     // Swagger UI would otherwise send the document's address to validator.swagger.io.
-    swaggerOptions: { validatorUrl: null, persistAuthorization: true },
+    swaggerOptions: { validatorUrl: null, persistAuthorization: false, onComplete: forgetKey },
   });
+}
+
+/**
+ * Runs in the browser: the key lives as long as the page. Versions before kept it for whoever opens the browser next, so
+ * what they left behind is removed.
+ */
+function forgetKey(): void {
+  (globalThis as unknown as { localStorage: { removeItem(name: string): void } }).localStorage.removeItem('authorized');
 }
 
 /** The whole API as an OpenAPI 3 document: what Nest finds in the controllers, with answers and examples. */

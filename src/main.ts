@@ -5,6 +5,7 @@ import { AppModule } from './app.module.js';
 import { APP_OPTIONS, configureApp, createAdapter } from './app.setup.js';
 import { shutDown } from './app.shutdown.js';
 import { StartError } from './common/start-error.js';
+import { VERSION } from './common/version.js';
 import { refuseUnwritableTemporaryFolder } from './common/temporary-folder.js';
 import { EnvironmentError, readEnvironment, type Environment } from './config/environment.js';
 import { createLogging, type Logging } from './observability/logging.js';
@@ -97,6 +98,8 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
     process.exit(1);
   });
 }
+
+logging.pino.info({ context: 'Start' }, `telegram-openlines ${VERSION} starts on Node.js ${process.version}`);
 
 const stopTracing = await startTracing(process.env);
 let open = false;

@@ -1,6 +1,7 @@
 import { Controller, Get, Header, Headers, Res } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { VERSION } from '../common/version.js';
 import { webPage, webPagePolicy } from '../common/web-page.js';
 import { Environment } from '../config/environment.js';
 
@@ -21,6 +22,12 @@ export class ConsoleController {
     const filesFrom = publicUrl && new URL(publicUrl).origin;
     void reply.header('content-security-policy', webPagePolicy({ ...(filesFrom && { filesFrom }) }));
     const lang = /^ru\b/i.test(languages ?? '') ? 'ru' : 'en';
-    return webPage({ name: 'console', toRoot: '', lang, title: 'Telegram ⇄ Bitrix24' });
+    return webPage({
+      name: 'console',
+      toRoot: '',
+      lang,
+      title: 'Telegram ⇄ Bitrix24',
+      bootstrap: { version: VERSION },
+    });
   }
 }

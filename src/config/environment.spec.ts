@@ -6,7 +6,7 @@ const production = {
   NODE_ENV: 'production',
   DATABASE_URL: 'postgresql://u:p@db/x',
   ENCRYPTION_KEY: KEY,
-  ADMIN_API_KEY: 'k',
+  ADMIN_API_KEY: 'k'.repeat(24),
 };
 
 function problemsOf(variables: Record<string, string>): string[] {
@@ -49,6 +49,17 @@ describe('the environment', () => {
       'ENCRYPTION_KEY',
       'ADMIN_API_KEY',
     ]);
+  });
+
+  it('in production refuses secrets that can be guessed, and says how to make better ones', () => {
+    const weak = { ADMIN_API_KEY: 'k'.repeat(23), B24_HANDLER_SECRET: 's'.repeat(15) };
+    expect(problemsOf({ ...production, ...weak })).toEqual([
+      expect.stringMatching(/^ADMIN_API_KEY is too weak: .*at least 24 characters.*openssl rand -hex 24$/),
+      expect.stringMatching(/^B24_HANDLER_SECRET is too weak: .*at least 16 characters.*openssl rand -hex 16$/),
+    ]);
+    expect(problemsOf({ ...production, B24_HANDLER_SECRET: 's'.repeat(16) })).toEqual([]);
+    // On a developer's machine any will do.
+    expect(problemsOf(weak)).toEqual([]);
   });
 
   it('in production takes the variables of PostgreSQL itself for a missing DATABASE_URL', () => {

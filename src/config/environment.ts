@@ -333,6 +333,12 @@ export class EnvironmentError extends Error {
   }
 }
 
+/** Fewest characters that a secret has in production: fewer can be guessed by trying. */
+const SHORTEST_IN_PRODUCTION: [keyof Environment & string, number, string][] = [
+  ['ADMIN_API_KEY', 24, 'openssl rand -hex 24'],
+  ['B24_HANDLER_SECRET', 16, 'openssl rand -hex 16'],
+];
+
 const REQUIRED_IN_PRODUCTION: [keyof Environment & string, string][] = [
   ['DATABASE_URL', 'postgresql://user:password@host:5432/database, or set PGHOST, PGUSER, PGPASSWORD and PGDATABASE'],
   ['ENCRYPTION_KEY', 'make one with: openssl rand -base64 32'],
@@ -366,6 +372,13 @@ export function readEnvironment(variables: Record<string, unknown>): Environment
     for (const [name, hint] of REQUIRED_IN_PRODUCTION) {
       if (environment[name] === undefined)
         problems.push(`${name} is missing (required with NODE_ENV=production): ${hint}`);
+    }
+    for (const [name, characters, command] of SHORTEST_IN_PRODUCTION) {
+      const secret = environment[name];
+      if (typeof secret === 'string' && secret.length < characters)
+        problems.push(
+          `${name} is too weak: it needs at least ${characters} characters with NODE_ENV=production; make one with: ${command}`,
+        );
     }
   }
   if (problems.length > 0) throw new EnvironmentError(problems);

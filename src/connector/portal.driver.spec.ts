@@ -97,8 +97,8 @@ describe('the driver of a portal', () => {
     free = 0;
     const portal = driver();
     for (let n = 0; n < 20; n++) {
-      const { granted, retryInMs } = await portal.permits(50);
-      expect(granted).toBe(0);
+      const { granted, retryInMs, obstacle } = await portal.permits(50);
+      expect({ granted, obstacle }).toEqual({ granted: 0, obstacle: 'limit' });
       expect(retryInMs).toBeGreaterThan(0);
       expect(retryInMs).toBeLessThanOrEqual(500);
     }
@@ -110,7 +110,7 @@ describe('the driver of a portal', () => {
 
   it('asks for nothing while the portal as a whole rests', async () => {
     restMs = 60_000;
-    expect(await driver().permits(50)).toMatchObject({ granted: 0 });
+    expect(await driver().permits(50)).toMatchObject({ granted: 0, obstacle: 'trouble' });
     expect(asked).toBe(0);
   });
 });

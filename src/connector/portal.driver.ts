@@ -107,15 +107,18 @@ export class PortalDriver implements EndpointDriver {
     const free = Math.min(max, CALLS_IN_FLIGHT - this.inFlight);
     if (free <= 0) return { granted: 0, retryInMs: PARKED_MS };
     const portal = await this.portal();
-    if (portal?.state !== 'active') return { granted: 0, retryInMs: PARKED_MS };
+    if (portal?.state !== 'active') {
+      const removed = portal === undefined || portal.state === 'uninstalled';
+      return { granted: 0, retryInMs: PARKED_MS, ...(!removed && { obstacle: 'trouble' }) };
+    }
     const restMs = await this.restMs();
-    if (restMs > 0) return { granted: 0, retryInMs: Math.min(restMs, LOOK_MS) };
+    if (restMs > 0) return { granted: 0, retryInMs: Math.min(restMs, LOOK_MS), obstacle: 'trouble' };
     const now = performance.now();
-    if (now < this.fullUntil) return { granted: 0, retryInMs: this.fullUntil - now };
+    if (now < this.fullUntil) return { granted: 0, retryInMs: this.fullUntil - now, obstacle: 'limit' };
     this.reserved = await this.limiter.tryReserve(this.id, free);
     if (this.reserved === 0) {
       this.fullUntil = now + this.intervalMs;
-      return { granted: 0, retryInMs: this.intervalMs };
+      return { granted: 0, retryInMs: this.intervalMs, obstacle: 'limit' };
     }
     const chatsPerCall = Math.max(1, Math.min(CHATS_PER_CALL, this.messagesPerCall));
     return { granted: Math.min(max, this.reserved * chatsPerCall), retryInMs: 0 };

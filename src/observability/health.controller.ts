@@ -17,7 +17,7 @@ export class HealthController {
   @HealthCheck()
   @ApiOperation({ summary: '200 as long as the process answers, whatever else is away' })
   live(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
-    return answer(reply, () => this.health.check([]));
+    return answer(reply, () => this.health.check([() => this.readiness.program()]));
   }
 
   @Get('ready')
@@ -26,6 +26,7 @@ export class HealthController {
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
     return answer(reply, () =>
       this.health.check([
+        () => this.readiness.program(),
         () => this.readiness.process(),
         () => this.readiness.database(),
         () => this.readiness.migrations(),

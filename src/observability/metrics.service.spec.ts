@@ -18,7 +18,16 @@ const OVERVIEW = {
     ]),
   idleEndpoints: () => Promise.resolve(new Set(['bot:9'])),
 };
-const SUPERVISOR = { status: () => [{ id: 'bot:1', owned: true, healthy: false }] };
+const SUPERVISOR = {
+  status: () => [
+    { id: 'bot:1', owned: true, healthy: false, polledMsAgo: 90_000 },
+    { id: 'bot:2', owned: true, healthy: true, polledMsAgo: 1_000, heldBackBy: 'limit' },
+    { id: 'bot:3', owned: false, healthy: true, polledMsAgo: 500_000, heldBackBy: 'limit' },
+    { id: 'portal:1', owned: true, healthy: true, heldBackBy: 'circuit' },
+  ],
+};
+const answered = (method: string, url: string, statusCode: number) =>
+  metrics.observeRequest({ method, routeOptions: { url } } as never, { statusCode, elapsedTime: 1 } as never);
 
 const events = new RelayEvents();
 const metrics = new MetricsService(events, OVERVIEW as never, SUPERVISOR as never);
@@ -31,11 +40,21 @@ beforeAll(async () => {
   await watchCall('telegram', 'sendMessage', () => Promise.resolve());
   const refusal = new UpstreamError({ network: 'bitrix24', kind: 'refused', code: 'X', detail: '', scope: 'message' });
   await watchCall('bitrix24', 'batch', () => Promise.reject(refusal)).catch(() => undefined);
+  answered('POST', '/b24/handler', 503);
+  answered('POST', '/b24/handler', 200);
+  answered('HEAD', '/b24/handler', 503);
+  answered('POST', '/tg/webhook/:botKey', 401);
+  answered('POST', '/tg/webhook', 404);
+  answered('GET', '/admin/bots', 503);
+  events.emit('refused');
   text = await metrics.render();
 });
 
 afterAll(() => metrics.onModuleDestroy());
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const names = () =>
   [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => ({ name: name!, type: type! }));
 const file = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -54,7 +73,36 @@ describe('a scrape', () => {
     'openlines_bitrix24_requests_total{method="batch",outcome="refused"} 1',
     'openlines_network_request_duration_seconds_count{network="telegram"} 1',
     'openlines_oldest_waiting_seconds 7',
+    'openlines_endpoints_driven{kind="portal",health="ill"} 0',
+    'openlines_endpoints_held_back{kind="bot",obstacle="limit"} 1',
+    'openlines_endpoints_held_back{kind="portal",obstacle="circuit"} 1',
+    'openlines_endpoints_held_back{kind="portal",obstacle="trouble"} 0',
+    'openlines_poll_age_seconds 90',
+    'openlines_intake_refused_total{network="bitrix24",reason="unavailable"} 1',
+    'openlines_intake_refused_total{network="bitrix24",reason="forbidden"} 0',
+    'openlines_intake_refused_total{network="telegram",reason="forbidden"} 1',
+    'openlines_intake_refused_total{network="telegram",reason="malformed"} 1',
+    'openlines_intake_refused_total{network="telegram",reason="unavailable"} 1',
+    `openlines_build_info{version="${version}"} 1`,
   ])('says %s', (line) => expect(text.split('\n')).toContain(line));
+
+  it('before anything happened has the counters that rules look at, at 0', async () => {
+    const fresh = new MetricsService(new RelayEvents(), OVERVIEW as never, SUPERVISOR as never);
+    fresh.onModuleInit();
+    const lines = (await fresh.render()).split('\n');
+    fresh.onModuleDestroy();
+    for (const series of [
+      'openlines_send_duration_seconds_count{network="telegram",kind="message",outcome="uncertain"}',
+      'openlines_send_duration_seconds_count{network="telegram",kind="message",outcome="failed"}',
+      'openlines_send_duration_seconds_count{network="bitrix24",kind="note",outcome="failed"}',
+      'openlines_messages_accepted_total{direction="inbound"}',
+      'openlines_messages_duplicate_total{direction="outbound"}',
+      'openlines_telegram_requests_total{method="getUpdates",outcome="not_sent"}',
+      'openlines_bitrix24_requests_total{method="batch",outcome="unknown"}',
+      'openlines_intake_refused_total{network="telegram",reason="unavailable"}',
+    ])
+      expect(lines).toContain(`${series} 0`);
+  });
 
   it('without a database tells what the process knows, and that it is away', async () => {
     const away = { ...OVERVIEW, census: () => Promise.reject(new Error('away')) };

@@ -1,7 +1,8 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { networkCalls, type NetworkCall } from '../common/spans.js';
+import { networkCalls, type CallOutcome, type NetworkCall } from '../common/spans.js';
+import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
@@ -16,6 +17,32 @@ const KNOWN_STATES = {
   lines: ['active', 'inactive', 'deleted'],
   messages: ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'],
 } as const;
+/**
+ * A counter that appears with its first 1 never rose, as Prometheus sees it, and no rule on its rise fires. So the series
+ * that rules look at begin at 0, as far as they are known.
+ */
+const KNOWN_SENDS = {
+  telegram: ['message', 'edit', 'delete'],
+  bitrix24: ['message', 'edit', 'delete', 'note', 'status'],
+} as const;
+const KNOWN_CALLS = {
+  telegram: ['getUpdates', 'sendMessage', 'download'],
+  bitrix24: ['batch', 'imconnector.send.messages'],
+} as const;
+const CALL_OUTCOMES: CallOutcome[] = ['ok', 'not_sent', 'refused', 'unauthorised', 'unknown', 'broken'];
+const NETWORKS = ['telegram', 'bitrix24'] as const;
+
+/** Why something that came was not taken in: we could not, it does not prove where it comes from, it is nothing known. */
+const REFUSALS = ['unavailable', 'forbidden', 'malformed'] as const;
+/** Addresses to which the networks send what there is to take in. */
+const INTAKE_ROUTES: Partial<Record<string, NetworkCall['network']>> = {
+  '/b24/handler': 'bitrix24',
+  '/tg/webhook': 'telegram',
+  '/tg/webhook/:botKey': 'telegram',
+};
+
+const KINDS_OF_ENDPOINTS = ['bot', 'portal'] as const;
+const OBSTACLES = ['circuit', 'limit', 'trouble'] as const;
 const LONG_POLL = 'getUpdates';
 /** A scrape must not hang on a database that is away; milliseconds. */
 const SCRAPE_LIMIT_MS = 1_000;
@@ -50,6 +77,12 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     registers: [this.registry],
   });
+  private readonly refusals = new Counter({
+    name: 'openlines_intake_refused_total',
+    help: 'Events and updates that were not taken in, by the network that sent them and the reason (unavailable, forbidden, malformed).',
+    labelNames: ['network', 'reason'],
+    registers: [this.registry],
+  });
   private readonly calls = {
     telegram: this.callsOf('telegram', 'the Bot API'),
     bitrix24: this.callsOf('bitrix24', 'Bitrix24 (a batch counts once)'),
@@ -80,7 +113,17 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
     help: 'Bots and portals that this replica drives, by kind and by whether they are well.',
     labelNames: ['kind', 'health'],
     registers: [this.registry],
-    collect: () => this.countDriven(),
+  });
+  private readonly heldBack = new Gauge({
+    name: 'openlines_endpoints_held_back',
+    help: 'Bots and portals of this replica to which nothing is sent at this moment, by kind and obstacle (circuit, limit, trouble).',
+    labelNames: ['kind', 'obstacle'],
+    registers: [this.registry],
+  });
+  private readonly pollAge = new Gauge({
+    name: 'openlines_poll_age_seconds',
+    help: 'Time since Telegram last answered a poll, of the bot of this replica for which it is longest; 0 when none is polled.',
+    registers: [this.registry],
   });
   private readonly queued = new Gauge({
     name: 'openlines_queue_deliveries',
@@ -113,6 +156,14 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
 
   onModuleInit(): void {
     collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'openlines_build_info',
+      help: 'Version of the program; always 1.',
+      labelNames: ['version'],
+      registers: [this.registry],
+    }).set({ version: VERSION }, 1);
+    this.beginAtZero();
+    this.events.on('refused', () => this.refusals.inc({ network: 'telegram', reason: 'unavailable' }));
     this.events.on('accepted', ({ direction, count, duplicates }) => {
       this.accepted.inc({ direction }, count);
       this.duplicates.inc({ direction }, duplicates);
@@ -141,6 +192,9 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
       status: String(reply.statusCode),
     };
     this.requests.observe(labels, reply.elapsedTime / 1000);
+    const network = request.method === 'POST' ? INTAKE_ROUTES[labels.route] : undefined;
+    const reason = refusalOf(reply.statusCode);
+    if (network && reason) this.refusals.inc({ network, reason });
   }
 
   get contentType(): string {
@@ -150,6 +204,7 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
   /** The text of a scrape. */
   async render(): Promise<string> {
     await this.readTables();
+    this.readEndpoints();
     return this.registry.metrics();
   }
 
@@ -190,14 +245,40 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
     }
   }
 
-  private countDriven(): void {
+  private readEndpoints(): void {
     this.driven.reset();
-    for (const kind of ['bot', 'portal']) {
+    this.heldBack.reset();
+    for (const kind of KINDS_OF_ENDPOINTS) {
       for (const health of ['well', 'ill']) this.driven.set({ kind, health }, 0);
+      for (const obstacle of OBSTACLES) this.heldBack.set({ kind, obstacle }, 0);
     }
-    for (const { id, owned, healthy } of this.supervisor.status()) {
-      if (owned) this.driven.inc({ kind: id.split(':')[0]!, health: healthy ? 'well' : 'ill' });
+    let pollAgeMs = 0;
+    for (const { id, owned, healthy, heldBackBy, polledMsAgo = 0 } of this.supervisor.status()) {
+      if (!owned) continue;
+      const kind = id.split(':')[0]!;
+      this.driven.inc({ kind, health: healthy ? 'well' : 'ill' });
+      if (heldBackBy) this.heldBack.inc({ kind, obstacle: heldBackBy });
+      pollAgeMs = Math.max(pollAgeMs, polledMsAgo);
     }
+    this.pollAge.set(pollAgeMs / 1000);
+  }
+
+  private beginAtZero(): void {
+    for (const direction of DIRECTIONS) {
+      this.accepted.inc({ direction }, 0);
+      this.duplicates.inc({ direction }, 0);
+    }
+    for (const network of NETWORKS) {
+      for (const reason of REFUSALS) this.refusals.inc({ network, reason }, 0);
+      for (const method of KNOWN_CALLS[network]) {
+        for (const outcome of CALL_OUTCOMES) this.calls[network].inc({ method, outcome }, 0);
+      }
+      for (const kind of KNOWN_SENDS[network]) {
+        for (const outcome of ['delivered', 'retry', 'failed']) this.sends.zero({ network, kind, outcome });
+      }
+    }
+    // Only of an operator's message nobody can find out.
+    this.sends.zero({ network: 'telegram', kind: 'message', outcome: 'uncertain' });
   }
 
   private callsOf(network: NetworkCall['network'], whom: string) {
@@ -212,6 +293,12 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
   private census(of: keyof Census, help: string) {
     return new Gauge({ name: `openlines_${of}`, help, labelNames: ['state'], registers: [this.registry] });
   }
+}
+
+function refusalOf(status: number): (typeof REFUSALS)[number] | undefined {
+  if (status >= 500) return 'unavailable';
+  if (status === 401 || status === 403) return 'forbidden';
+  return status >= 400 ? 'malformed' : undefined;
 }
 
 function tell(gauge: Gauge<'state'>, known: readonly string[], counts: Map<string, number>): void {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
@@ -19,6 +20,11 @@ export class ReadinessIndicator {
     private readonly supervisor: EndpointSupervisor,
     private readonly shutdown: ShutdownState,
   ) {}
+
+  /** Which version answers. */
+  program(): HealthIndicatorResult {
+    return this.indicators.check('program').up({ version: VERSION });
+  }
 
   /** Down from the signal on that ends this process, so that load balancers choose another replica. */
   process(): HealthIndicatorResult {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { VERSION } from '../common/version.js';
 import { startWaits, type StartWait } from '../common/start-wait.js';
 
 /** When a client may come again; seconds. */
@@ -30,7 +31,10 @@ export function answerProbesWhileWaiting(port: number, host: string, log: Logger
 function answer(request: IncomingMessage, response: ServerResponse, { what, reason, since }: StartWait): void {
   request.resume();
   const path = request.url?.split('?')[0];
-  if (path === '/health/live') return send(response, 200, { status: 'ok', info: {}, error: {}, details: {} });
+  if (path === '/health/live') {
+    const up = { program: { status: 'up', version: VERSION } };
+    return send(response, 200, { status: 'ok', info: up, error: {}, details: up });
+  }
   if (path !== '/health/ready')
     return send(response, 503, {
       type: 'about:blank',

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import { diag, DiagLogLevel, SpanKind, SpanStatusCode, type Span } from '@opentelemetry/api';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { tracer, under } from '../common/spans.js';
+import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 
 /** Ends tracing; what was seen until then is sent. */
@@ -29,7 +30,7 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<StopTr
   const provider = new NodeTracerProvider({
     resource: resources
       .defaultResource()
-      .merge(resources.resourceFromAttributes({ 'service.name': 'telegram-openlines' }))
+      .merge(resources.resourceFromAttributes({ 'service.name': 'telegram-openlines', 'service.version': VERSION }))
       .merge(named),
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });

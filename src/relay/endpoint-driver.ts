@@ -68,9 +68,14 @@ export interface LaneResult {
   chat?: LearnedChat;
 }
 
+/** Why nothing may be sent: a limit of the network, or trouble that somebody has to end. */
+export type Obstacle = 'limit' | 'trouble';
+
 /** How many lanes may be sent. */
 export interface Permits {
   granted: number;
+  /** With none granted: what keeps them back. */
+  obstacle?: Obstacle;
   /** With none granted: milliseconds until it is worth asking again. */
   retryInMs: number;
   /** Of these, how many may be such as nobody wrote; absent: all of them. */
@@ -109,7 +114,16 @@ export interface EndpointDriver {
   stop(): Promise<void>;
   /** Something about the endpoint changed in the tables. */
   refresh(): void;
-  health(): { healthy: boolean; detail?: string };
+  health(): EndpointHealth;
+}
+
+/** How an endpoint is, as whoever drives it sees it. */
+export interface EndpointHealth {
+  healthy: boolean;
+  /** What is wrong; for people. */
+  detail?: string;
+  /** Of a bot that is polled: milliseconds since Telegram last answered a poll, or since polling began. */
+  polledMsAgo?: number;
 }
 
 export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;

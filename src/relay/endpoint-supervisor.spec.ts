@@ -60,7 +60,7 @@ function begin(table: Endpoints) {
     concurrency: 1,
     inDoubt: 1,
     headsPerLane: 1,
-    permits: async () => ({ granted: 0, retryInMs: 5_000 }),
+    permits: async () => ({ granted: 0, retryInMs: 5_000, obstacle: 'limit' as const }),
     giveBack() {},
     send: () => [],
     start() {},
@@ -84,6 +84,13 @@ function begin(table: Endpoints) {
 }
 
 const driven = (supervisor: EndpointSupervisor) => supervisor.status().filter(({ owned }) => owned).length;
+
+it('tells what keeps the messages of an endpoint back', async () => {
+  const { supervisor } = begin(new Endpoints());
+  await vi.advanceTimersByTimeAsync(3_000);
+  const [first] = supervisor.status();
+  expect(first).toMatchObject({ id: 'bot:1', owned: true, healthy: true, heldBackBy: 'limit' });
+});
 
 describe('a replica that loses some of its endpoints', () => {
   it('goes on beating for the others, however long the lost ones take to end', async () => {

@@ -8,7 +8,7 @@ import { isPortal } from '../storage/work/endpoint-id.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/work/endpoints.repository.js';
 import { LanesRepository } from '../storage/work/lanes.repository.js';
 import type { Lease } from '../storage/work/lease.js';
-import { EndpointDrivers, type HeldLease } from './endpoint-driver.js';
+import { EndpointDrivers, type EndpointHealth, type HeldLease, type Obstacle } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
 import { IntakeService } from './intake.service.js';
 import { LaneClaims } from './lane-claims.js';
@@ -63,6 +63,14 @@ class OwnLease implements HeldLease {
   end(): void {
     this.controller.abort();
   }
+}
+
+/** An endpoint that this process drives. */
+export interface DrivenEndpoint extends EndpointHealth {
+  id: string;
+  owned: boolean;
+  /** What keeps its messages from being sent at this moment. */
+  heldBackBy?: Obstacle | 'circuit' | undefined;
 }
 
 interface Owned {
@@ -132,10 +140,11 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   }
 
   /** Every endpoint this process drives, and whether it is well. */
-  status(): { id: string; owned: boolean; healthy: boolean; detail?: string }[] {
+  status(): DrivenEndpoint[] {
     return [...this.owned.values()].map(({ lease, worker }) => ({
       id: worker.endpoint,
       owned: lease.held,
+      heldBackBy: worker.heldBackBy,
       ...worker.health(),
     }));
   }

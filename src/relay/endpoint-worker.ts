@@ -8,7 +8,7 @@ import type { Lease } from '../storage/work/lease.js';
 import type { LaneSettlement, Settlement } from '../storage/work/settlement.js';
 import { Circuit } from './circuit.js';
 import { DeliveryTraces } from './delivery-traces.js';
-import type { EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Obstacle } from './endpoint-driver.js';
 import { InFlight } from './in-flight.js';
 import type { Claimant, LaneClaims } from './lane-claims.js';
 import type { LaneSettlements } from './lane-settlements.js';
@@ -42,6 +42,8 @@ export class EndpointWorker implements Claimant {
   private full = false;
   /** When it is worth asking the driver for permits again, by `performance.now()`. */
   private askAt = 0;
+  /** What kept lanes back when the driver was last asked for permits. */
+  private obstacle: Obstacle | undefined;
   private wakeUp: (() => void) | null = null;
   private woken = false;
   private stopped = false;
@@ -85,8 +87,13 @@ export class EndpointWorker implements Claimant {
     this.wake();
   }
 
-  health(): { healthy: boolean; detail?: string } {
+  health(): EndpointHealth {
     return this.driver.health();
+  }
+
+  /** What keeps messages from being sent at this moment; `circuit`: one chat after the other failed. */
+  get heldBackBy(): Obstacle | 'circuit' | undefined {
+    return this.circuit.open ? 'circuit' : this.obstacle;
   }
 
   /** Claims nothing more, waits for what is in flight and settles it; gives up waiting after `timeoutMs`. */
@@ -144,6 +151,7 @@ export class EndpointWorker implements Claimant {
     if (this.full) return this.askAt - now;
     const permits = await this.driver.permits(free);
     const { granted, bulkInMs = IDLE_MS } = permits;
+    this.obstacle = granted === 0 ? permits.obstacle : undefined;
     this.full = granted === 0;
     if (this.full) {
       this.askAt = performance.now() + Math.min(permits.retryInMs, ASK_AGAIN_MS);

@@ -60,7 +60,10 @@ export class IntakeService {
   acceptPolledUpdates(updates: ClientUpdate[], poll: Poll): Promise<void> {
     return intake('inbound', async () => {
       const batch: ArrivedBatch = { updates, poll };
-      await this.polledUpdates.add(batch);
+      await this.polledUpdates.add(batch).catch((error: unknown) => {
+        this.events.emit('refused');
+        throw error;
+      });
       if (batch.isLost) throw new LeaseLostError(poll.lease);
     });
   }

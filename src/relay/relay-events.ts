@@ -5,6 +5,8 @@ import type { Direction } from './message.js';
 interface Events {
   /** New messages were committed. */
   accepted: [{ direction: Direction; count: number; duplicates: number }];
+  /** Updates that a poll brought could not be committed: they stay at Telegram. */
+  refused: [];
   /** A send was settled. */
   settled: [{ network: 'telegram' | 'bitrix24'; kind: string; outcome: string; ms: number }];
   /** Answers reached clients: portals are to be told (a hint, as for `work`). */

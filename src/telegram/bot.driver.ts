@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../common/pause.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
+import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import type { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
@@ -98,16 +98,16 @@ export class BotDriver implements EndpointDriver {
     }
   }
 
-  health(): { healthy: boolean; detail?: string } {
+  health(): EndpointHealth {
     const receiving = this.poller?.health() ?? this.webhook;
     if (!receiving.healthy || !this.unsendable || performance.now() > this.unsendable.until) return receiving;
-    return { healthy: false, detail: this.unsendable.detail };
+    return { ...receiving, healthy: false, detail: this.unsendable.detail };
   }
 
   async permits(max: number): Promise<Permits> {
     await this.recallCooldown();
     const now = performance.now();
-    if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now };
+    if (now < this.blockedUntil) return { granted: 0, retryInMs: this.blockedUntil - now, obstacle: 'trouble' };
     // They are not sent but told how long they wait.
     if (this.pace.silentMs(now) > LONG_WAIT_MS) return { granted: max, retryInMs: 0 };
     const bulk = Math.min(max, this.pace.freeForNobody(now));
@@ -115,6 +115,7 @@ export class BotDriver implements EndpointDriver {
     return {
       granted: this.reserved,
       retryInMs: this.reserved > 0 ? 0 : this.pace.waitMs(now),
+      obstacle: 'limit',
       bulk,
       bulkInMs: bulk > 0 ? 0 : this.pace.waitMs(now, 1, 'nobody'),
     };

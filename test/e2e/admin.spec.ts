@@ -412,6 +412,12 @@ describe('documentation', () => {
     }
   });
 
+  it('keeps no key in the browser, and removes one that was kept before', async () => {
+    const { text } = await bridge.program.get('/docs/swagger-ui-init.js');
+    expect(text).toContain('"persistAuthorization": false');
+    expect(text).toContain("localStorage.removeItem('authorized')");
+  });
+
   it('can be hidden', async () => {
     const hidden: Program = await bridge.replica({ DOCS_ENABLED: '0' });
     try {

@@ -49,6 +49,7 @@ export const en = {
     theme: 'Colours',
     themes: { auto: 'As the system', light: 'Light', dark: 'Dark' },
     logOut: 'Log out',
+    version: 'Version',
     onlyPortal: (id: string) => `portal ${id} only`,
   },
   roles: { read_only: 'Read only', operator: 'Operator', owner: 'Owner' },

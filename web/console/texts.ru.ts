@@ -50,6 +50,7 @@ export const ru: Texts = {
     theme: 'Оформление',
     themes: { auto: 'Как в системе', light: 'Светлое', dark: 'Тёмное' },
     logOut: 'Выйти',
+    version: 'Версия',
     onlyPortal: (id) => `только портал ${id}`,
   },
   roles: { read_only: 'Только чтение', operator: 'Оператор', owner: 'Владелец' },

@@ -4,6 +4,7 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsOptional, Matches, MaxLength } from 'class-validator';
 import { IsId, IsTime, ListQuery } from '../admin.dto.js';
 import { ApiId, PageOf } from '../page.dto.js';
+import type { AuditOutcome } from '../../storage/postgres/audit-entries.js';
 import { ROLES, type Role } from './caller.js';
 
 const IsName = () =>
@@ -97,13 +98,13 @@ export class NewKey extends KeyItem {
   key: string;
 }
 
-/** A change that was made through the API. */
+/** A change: made through the API, by somebody in a portal, or by the program itself. */
 class AuditItem {
   @ApiId()
   id: string;
   at: Date;
 
-  /** Who, and from which address: `name@ip`. */
+  /** Who, and from which address: `name@ip`; `portal:1/user:2`: somebody in a portal; `program`: nobody. */
   actor: string;
 
   /** What was done, e.g. `bot.create`. */
@@ -115,9 +116,13 @@ class AuditItem {
   /** The portal that it belongs to; null: to none, or to all. */
   portalId: string | null;
 
-  /** What was asked for, without secrets. */
+  /** What was asked for, without secrets; `failedSteps` or `error` where not all of it was done. */
   @ApiProperty({ type: 'object', additionalProperties: true })
   detail: unknown;
+
+  /** `begun`: under way, or the program ended in the middle of it; `partial`: some steps failed; `failed`: with an error. */
+  @ApiProperty({ enum: ['begun', 'done', 'partial', 'failed'] })
+  outcome: AuditOutcome;
 }
 
 export class AuditPage extends PageOf(AuditItem) {}

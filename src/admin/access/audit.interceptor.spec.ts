@@ -1,7 +1,10 @@
 import { Logger, type CallHandler, type ExecutionContext } from '@nestjs/common';
 import { lastValueFrom, of, throwError } from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { AuditRepository, NewAuditEntry } from '../../storage/accounts/audit.repository.js';
+import { Problem } from '../../common/problem.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import type { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import type { NewAuditEntry } from '../../storage/postgres/audit-entries.js';
 import type { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { Audited, AuditInterceptor } from './audit.interceptor.js';
 import { setCaller, type Caller } from './caller.js';
@@ -26,17 +29,23 @@ interface Change {
   result?: unknown;
   handler?: keyof Routes;
   failure?: Error;
-  broken?: boolean;
+  /** Rows that cannot be written: any of them, or only the first. */
+  broken?: 'ever' | 'first';
+  /** What is on record while the change is made. */
+  meanwhile?: (rows: NewAuditEntry[]) => void;
 }
 
 async function made(change: Change): Promise<NewAuditEntry[]> {
-  const { caller = root, params = {}, query, body, result, handler = 'change', failure, broken } = change;
+  const { caller = root, params = {}, query, body, result, handler = 'change', failure, broken, meanwhile } = change;
   const rows: NewAuditEntry[] = [];
+  let tries = 0;
   const entries = {
     record: async (entry: NewAuditEntry) => {
-      if (broken) throw new Error('away');
-      rows.push(entry);
+      if (broken === 'ever' || (broken === 'first' && tries++ === 0)) throw new Error('away');
+      return BigInt(rows.push(entry) - 1);
     },
+    complete: async (id: bigint, entry: NewAuditEntry) => void (rows[Number(id)] = entry),
+    withdraw: async (id: bigint) => void rows.splice(Number(id), 1),
   };
   const overview = {
     portalOf: async (thing: string, id: bigint) => (thing === 'bot' && id === 5n ? PORTAL_BEFORE : null),
@@ -47,7 +56,12 @@ async function made(change: Change): Promise<NewAuditEntry[]> {
     switchToHttp: () => ({ getRequest: () => request }),
     getHandler: () => Routes.prototype[handler],
   } as unknown as ExecutionContext;
-  const next: CallHandler = { handle: () => (failure ? throwError(() => failure) : of(result)) };
+  const next: CallHandler = {
+    handle: () => {
+      meanwhile?.(structuredClone(rows));
+      return failure ? throwError(() => failure) : of(result);
+    },
+  };
   const interceptor = new AuditInterceptor(
     entries as unknown as AuditRepository,
     overview as unknown as OverviewRepository,
@@ -69,6 +83,7 @@ describe('AuditInterceptor', () => {
         subject: 'bot:5',
         portalId: PORTAL_BEFORE,
         detail: { lineId: '7', mode: 'polling' },
+        outcome: 'done',
       },
     ]);
     expect(await made({ result: { id: '9', portalId: '2' } })).toMatchObject([{ subject: 'bot:9', portalId: 2n }]);
@@ -98,13 +113,61 @@ describe('AuditInterceptor', () => {
   });
 
   it('writes nothing for what was refused or changes nothing', async () => {
-    expect(await made({ failure: new Error('no') })).toEqual([]);
+    for (const status of [400, 404]) {
+      expect(await made({ failure: new Problem(status, 'no', 'No.') })).toEqual([]);
+      expect(await made({ failure: new Problem(status, 'no', 'No.'), broken: 'first' })).toEqual([]);
+    }
     expect(await made({ handler: 'look' })).toEqual([]);
+  });
+
+  it('has the change on record before it is made, without anything that nobody has checked yet', async () => {
+    let during: NewAuditEntry[] = [];
+    const meanwhile = (rows: NewAuditEntry[]) => (during = rows);
+    await made({ params: { id: '5', lineId: '\0' }, body: { anything: '\0' }, meanwhile });
+    const begun = {
+      actor: 'admin@10.0.0.1',
+      action: 'bot.change',
+      portalId: PORTAL_BEFORE,
+      detail: {},
+      outcome: 'begun',
+    };
+    expect(during).toEqual([{ ...begun, subject: 'bot:5' }]);
+    await made({ params: { id: '\0' }, meanwhile });
+    expect(during).toEqual([{ ...begun, subject: 'bots', portalId: null }]);
+  });
+
+  it.each([
+    [new Problem(409, 'line_taken', 'The line has a bot.'), 'line_taken'],
+    [new Problem(503, 'telegram_unavailable', 'Telegram is away.'), 'telegram_unavailable'],
+    [
+      new UpstreamError({ network: 'telegram', kind: 'unknown', code: 'ECONNRESET', detail: '', scope: 'endpoint' }),
+      'ECONNRESET',
+    ],
+    [new TypeError('x is not a function'), 'TypeError'],
+  ])('says that a change failed, perhaps half way: %s', async (failure, error) => {
+    const [row, ...others] = await made({ params: { id: '5' }, body: { mode: 'polling' }, failure });
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({ subject: 'bot:5', detail: { mode: 'polling', error }, outcome: 'failed' });
+    expect(await made({ failure, broken: 'first' })).toMatchObject([{ outcome: 'failed' }]);
+  });
+
+  it('says which steps of a change failed', async () => {
+    const steps = (...oks: boolean[]) => ({
+      ok: oks.every(Boolean),
+      steps: oks.map((ok, n) => ({ step: `step ${n}`, ok, detail: '' })),
+    });
+    expect(await made({ result: steps(true, true) })).toMatchObject([{ outcome: 'done', detail: {} }]);
+    expect(await made({ result: steps(true, false) })).toMatchObject([
+      { outcome: 'partial', detail: { failedSteps: ['step 1'] } },
+    ]);
+    expect(await made({ result: steps(false) })).toMatchObject([
+      { outcome: 'failed', detail: { failedSteps: ['step 0'] } },
+    ]);
   });
 
   it('puts a row that cannot be written into the log, without its secrets', async () => {
     const logged = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
-    expect(await made({ params: { id: '5' }, body: { token: 'S3CRET', mode: 'polling' }, broken: true })).toEqual([]);
+    expect(await made({ params: { id: '5' }, body: { token: 'S3CRET', mode: 'polling' }, broken: 'ever' })).toEqual([]);
     expect(logged).toHaveBeenCalledOnce();
     const [about] = logged.mock.calls[0] as [{ entry: unknown }];
     expect(JSON.stringify(about.entry)).toContain('polling');

@@ -1,4 +1,5 @@
 import {
+  HttpException,
   Injectable,
   Logger,
   SetMetadata,
@@ -7,9 +8,10 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
-import { mergeMap, type Observable } from 'rxjs';
+import { catchError, mergeMap, type Observable } from 'rxjs';
 import { withoutSecrets } from '../../common/redact.js';
-import { AuditRepository, type NewAuditEntry } from '../../storage/accounts/audit.repository.js';
+import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-entries.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { callerOf, signatureOf } from './caller.js';
 import { ID } from '../cursor.js';
@@ -24,13 +26,19 @@ export function actionOf(handler: object): string | undefined {
   return Reflect.getMetadata(AUDITED, handler) as string | undefined;
 }
 
-/** Fields that name or quote a client, who may have to be forgotten: not for the record. Nor is any secret, see {@link AuditRepository.record}. */
+/** Fields that name or quote a client, who may have to be forgotten: not for the record. Nor is any secret, see {@link insertAuditEntry}. */
 const OF_CLIENTS = new Set(['confirm', 'q', 'user']);
 
 type Detail = NewAuditEntry['detail'];
 type Fields = Partial<Record<string, unknown>>;
 
-/** Writes one row per change that an {@link Audited} route made. A refused request changed nothing and leaves none. */
+/** Answers that say: nothing was done. A conflict may be found in the middle of a change. */
+const REFUSALS = new Set([400, 401, 403, 404, 413, 415, 429]);
+
+/**
+ * Writes one row per change that an {@link Audited} route makes: before it, so that a change which the program does not
+ * survive is on record, and again when it is over. A refused request changed nothing and leaves none.
+ */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
   private readonly logger = new Logger('Audit');
@@ -46,10 +54,17 @@ export class AuditInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     // Afterwards the subject may be gone.
     const portalBefore = await this.portalOf(action, request);
+    const begun = await this.begin(action, request, portalBefore);
+    const entryWith = (result: unknown, end: Ending) => entryOf(action, request, result, portalBefore, end);
     return next.handle().pipe(
       mergeMap(async (result: unknown) => {
-        await this.record(entryOf(action, request, result, portalBefore));
+        await this.complete(begun, entryWith(result, endingOf(result)));
         return result;
+      }),
+      catchError(async (error: unknown): Promise<never> => {
+        if (isRefusal(error)) await this.withdraw(begun);
+        else await this.complete(begun, entryWith(undefined, { outcome: 'failed', error: codeOf(error) }));
+        throw error;
       }),
     );
   }
@@ -59,16 +74,76 @@ export class AuditInterceptor implements NestInterceptor {
     return id !== undefined && ID.test(id) ? this.overview.portalOf(thingOf(action), BigInt(id)) : null;
   }
 
+  /** Nothing of the request is checked yet: only its id is taken from it. Null: the row is written afterwards. */
+  private async begin(action: string, request: FastifyRequest, portalBefore: bigint | null): Promise<bigint | null> {
+    const caller = callerOf(request);
+    const { id = '' } = request.params as { id?: string };
+    return this.entries
+      .record({
+        actor: `${signatureOf(caller)}@${request.ip}`,
+        action,
+        subject: subjectOf(action, ID.test(id) ? id : undefined),
+        portalId: caller.portalId ?? portalBefore,
+        detail: {},
+        outcome: 'begun',
+      })
+      .catch((error: unknown) => {
+        this.logger.debug({ action, err: error }, 'The beginning of a change could not be recorded');
+        return null;
+      });
+  }
+
   /** The change is made and cannot be taken back: a row that cannot be written goes to the log instead. */
-  private async record(entry: NewAuditEntry): Promise<void> {
-    await this.entries.record(entry).catch((error: unknown) => {
+  private async complete(begun: bigint | null, entry: NewAuditEntry): Promise<void> {
+    const written = begun === null ? this.entries.record(entry) : this.entries.complete(begun, entry);
+    await written.catch((error: unknown) => {
       const logged = { ...entry, portalId: entry.portalId?.toString() ?? null, detail: withoutSecrets(entry.detail) };
       this.logger.error({ entry: logged, err: error }, 'The audit row could not be written');
     });
   }
+
+  private async withdraw(begun: bigint | null): Promise<void> {
+    if (begun === null) return;
+    await this.entries.withdraw(begun).catch((error: unknown) => {
+      this.logger.warn({ err: error }, `Audit row ${begun} is of a request that was refused`);
+    });
+  }
 }
 
-function entryOf(action: string, request: FastifyRequest, result: unknown, portalBefore: bigint | null): NewAuditEntry {
+/** How a change ended, and which of its steps failed, or with which code it ended. */
+interface Ending {
+  outcome: AuditOutcome;
+  failedSteps?: string[];
+  error?: string;
+}
+
+/** Of a change in steps, which answers each with its result. */
+function endingOf(result: unknown): Ending {
+  const { ok, steps } = fieldsOf(result);
+  if (ok !== false || !Array.isArray(steps)) return { outcome: 'done' };
+  const failed = steps.map(fieldsOf).filter((step) => step.ok === false);
+  return {
+    outcome: failed.length < steps.length ? 'partial' : 'failed',
+    failedSteps: failed.map(({ step }) => String(step)),
+  };
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof HttpException && REFUSALS.has(error.getStatus());
+}
+
+function codeOf(error: unknown): string {
+  const { code, name } = fieldsOf(error);
+  return typeof code === 'string' ? code : String(name ?? 'error');
+}
+
+function entryOf(
+  action: string,
+  request: FastifyRequest,
+  result: unknown,
+  portalBefore: bigint | null,
+  { outcome, ...ending }: Ending,
+): NewAuditEntry {
   const { id: named, ...place } = request.params as { id?: string } & Record<string, string>;
   const changed = fieldsOf(result);
   const id = named ?? (typeof changed.id === 'string' ? changed.id : undefined);
@@ -78,14 +153,20 @@ function entryOf(action: string, request: FastifyRequest, result: unknown, porta
   return {
     actor: `${signatureOf(caller)}@${request.ip}`,
     action,
-    subject: id ? `${thingOf(action)}:${id}` : `${thingOf(action)}s`,
+    subject: subjectOf(action, id),
     // What moved belongs to where it is now: its row names no other portal than its own.
     portalId: caller.portalId ?? idOf(changed.portalId) ?? portalBefore ?? idOf(asked.portal),
     detail: {
       ...place,
       ...(Object.fromEntries(Object.entries(asked).filter(([name]) => !OF_CLIENTS.has(name))) as Detail),
+      ...ending,
     },
+    outcome,
   };
+}
+
+function subjectOf(action: string, id: string | undefined): string {
+  return id ? `${thingOf(action)}:${id}` : `${thingOf(action)}s`;
 }
 
 /** `bot` of `bot.create`, `message` of `messages.export`. */

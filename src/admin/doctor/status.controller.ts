@@ -1,6 +1,7 @@
 import { Get, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import type { AuditOutcome } from '../../storage/postgres/audit-entries.js';
 import { AuditPage, AuditQuery, Me } from '../access/access.dto.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, portalFor, type Caller } from '../access/caller.js';
@@ -40,7 +41,7 @@ export class StatusController {
   }
 
   @Get('audit')
-  @ApiOperation({ summary: 'Changes made through this API, newest first' })
+  @ApiOperation({ summary: 'Changes, newest first: through this API, in portals, and by the program itself' })
   async audit(
     @Query() { limit, cursor, portal, action, from, to }: AuditQuery,
     @CalledBy() caller: Caller,
@@ -57,6 +58,7 @@ export class StatusController {
       ...entry,
       id: entry.id.toString(),
       portalId: entry.portalId?.toString() ?? null,
+      outcome: entry.outcome as AuditOutcome,
     }));
   }
 }

@@ -7,7 +7,7 @@ import { ErasuresRepository, type ErasureRow } from '../../storage/erasure/erasu
 import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
+import { CalledBy, portalFor, Requires, canAccess, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { ErasureBody, ErasuresQuery, Receipt, ReceiptPage } from './erasures.dto.js';
 import { IdPipe, notFound, idOf } from '../id.pipe.js';
@@ -47,7 +47,7 @@ export class ErasuresController {
     if (confirm !== chat.externalId) {
       throw new Problem(422, 'not_confirmed', 'confirm must be the externalId of the chat: what is erased is gone.');
     }
-    const receipt = await this.erasures.erase(id, `${caller.name}@${request.ip}`);
+    const receipt = await this.erasures.erase(id, `${signatureOf(caller)}@${request.ip}`);
     if (!receipt) throw notFound('No chat', id);
     return receiptItem(receipt);
   }

@@ -38,7 +38,7 @@ export class Receipt {
   /** Null: the erasure is under way. */
   finishedAt: Date | null;
 
-  /** Who asked for it, and from which address: `name@ip`. */
+  /** Whose key asked for it, and from which address: `Anna#3@ip`, `admin@ip`. */
   actor: string;
   portalId: string | null;
 

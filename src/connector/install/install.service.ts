@@ -210,6 +210,7 @@ export class InstallService {
       oauthOrigin,
       clientId,
       scope,
+      userId: given.installer?.userId ?? null,
       // Dialogs are named after it: another application, or one made anew, must not open new ones.
       connectorId:
         (application.id === null ? this.environment.B24_CONNECTOR_ID : undefined) ??

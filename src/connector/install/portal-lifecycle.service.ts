@@ -77,7 +77,11 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
 
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
   async uninstall(portalId: bigint, { clean }: { clean: boolean }): Promise<void> {
-    await this.portals.setState(portalId, 'uninstalled', clean ? ERASING : REMOVED);
+    await this.portals.recordUninstalled(portalId, clean ? ERASING : REMOVED, { clean });
+    await this.leave(portalId, { clean });
+  }
+
+  private async leave(portalId: bigint, { clean }: { clean: boolean }): Promise<void> {
     await this.lines.switchAllOff(portalId);
     this.relay.emit('changed', portalEndpoint(portalId));
     this.logger.log(`portal ${portalId}: the application was removed${clean ? ', its data are to be erased' : ''}`);
@@ -94,7 +98,8 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
       const { steps } = await this.registration.withdraw(portalId, WITHDRAWAL_PATIENCE_MS);
       this.complain(portalId, steps);
     }
-    await this.uninstall(portalId, { clean: true });
+    await this.portals.setState(portalId, 'uninstalled', ERASING);
+    await this.leave(portalId, { clean: true });
   }
 
   /** The portal was asked how it is about a line that we know; the news goes into the log once. */

@@ -1,21 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { withoutSecrets } from '../../common/redact.js';
+import { insertAuditEntry, type NewAuditEntry } from '../postgres/audit-entries.js';
 import { AUDIT_ENTRY } from '../postgres/columns.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
-import type { AuditEntry, Prisma } from '../prisma/client.js';
-
-export interface NewAuditEntry {
-  /** Who, and from which address: `name@ip`. */
-  actor: string;
-  /** What was done, e.g. `bot.create`. */
-  action: string;
-  /** To what, e.g. `bot:5`. */
-  subject: string;
-  /** The portal that the change belongs to; null: to none, or to all. */
-  portalId: bigint | null;
-  detail: Prisma.InputJsonObject;
-}
+import type { AuditEntry } from '../prisma/client.js';
 
 export interface AuditFilter {
   portalId?: bigint;
@@ -26,17 +15,27 @@ export interface AuditFilter {
   before?: bigint;
 }
 
-/** The table `audit_entries`: who changed what. Append only. */
+/** The table `audit_entries`: who changed what, and how that ended. */
 @Injectable()
 export class AuditRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Whatever `detail` holds, its secrets are not kept: see {@link withoutSecrets}. */
-  async record(entry: NewAuditEntry): Promise<void> {
+  /** As {@link insertAuditEntry}. */
+  record(entry: NewAuditEntry): Promise<bigint> {
+    return insertAuditEntry(this.db, entry);
+  }
+
+  /** What is known of a change once it is over, in place of what was known when it began. */
+  async complete(id: bigint, { subject, portalId, detail, outcome = 'done' }: NewAuditEntry): Promise<void> {
     await this.db.query(
-      `INSERT INTO audit_entries (actor, action, subject, portal_id, detail) VALUES ($1, $2, $3, $4, $5::jsonb)`,
-      [entry.actor, entry.action, entry.subject, entry.portalId, jsonb(withoutSecrets(entry.detail))],
+      `UPDATE audit_entries SET subject = $2, portal_id = $3, detail = $4::jsonb, outcome = $5 WHERE id = $1`,
+      [id, subject, portalId, jsonb(withoutSecrets(detail)), outcome],
     );
+  }
+
+  /** A change that was begun was refused before anything of it was done. */
+  async withdraw(id: bigint): Promise<void> {
+    await this.db.query(`DELETE FROM audit_entries WHERE id = $1 AND outcome = 'begun'`, [id]);
   }
 
   /** Newest first, at most `limit`. */

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { insertAuditEntry, PROGRAM } from '../postgres/audit-entries.js';
 import { BOT, columnOf } from '../postgres/columns.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
@@ -139,6 +140,14 @@ export class BotsRepository {
       const [candidate, other] = rows.sort((one, another) => Number(another.is_default) - Number(one.is_default));
       if (!candidate || (!candidate.is_default && other)) return null;
       await assignLine(connection, candidate.id, { portalId, lineId });
+      const subject = `bot:${candidate.id}`;
+      await insertAuditEntry(connection, {
+        actor: PROGRAM,
+        action: 'bot.adopt',
+        subject,
+        portalId,
+        detail: { lineId },
+      });
       return candidate.id;
     });
     return id === null ? null : this.find(id);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { resumeAnswers } from '../work/answer-pauses.js';
+import { insertAuditEntry } from '../postgres/audit-entries.js';
 import type { OwnBucket } from '../work/rest-limits.repository.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 
@@ -38,6 +39,8 @@ export interface Installation {
   scope: string;
   language?: string;
   connectorId: string;
+  /** The administrator who installed, as the portal names them; null: the portal told of it by itself. */
+  userId?: string | null;
 }
 
 const COLUMNS = `id, member_id AS "memberId", domain, client_endpoint AS "clientEndpoint",
@@ -76,9 +79,10 @@ export class PortalsRepository {
    * Records a verified installation: the portal is active from now on. Another application, or a return after an
    * uninstallation, signs its events anew, so the known application_token is forgotten then.
    */
-  async upsertInstalled(installation: Installation): Promise<PortalRecord> {
-    const { rows } = await this.db.query<PortalRecord>(
-      `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id,
+  upsertInstalled(installation: Installation): Promise<PortalRecord> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<PortalRecord & { isNew: boolean }>(
+        `INSERT INTO portals AS known (member_id, domain, client_endpoint, oauth_origin, client_id,
          scope, language, connector_id, state, installed_at, updated_at)
        VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'), $8, 'active', now(), now())
        ON CONFLICT (member_id) DO UPDATE SET
@@ -89,19 +93,43 @@ export class PortalsRepository {
            WHEN known.client_id = EXCLUDED.client_id AND known.state <> 'uninstalled' THEN known.application_token_hash
          END,
          state = 'active', state_reason = NULL, installed_at = now(), updated_at = now()
-       RETURNING ${COLUMNS}`,
-      [
-        installation.memberId,
-        installation.domain,
-        installation.clientEndpoint,
-        installation.oauthOrigin,
-        installation.clientId,
-        installation.scope,
-        installation.language ?? null,
-        installation.connectorId,
-      ],
-    );
-    return rows[0]!;
+       RETURNING ${COLUMNS}, xmax = 0 AS "isNew"`,
+        [
+          installation.memberId,
+          installation.domain,
+          installation.clientEndpoint,
+          installation.oauthOrigin,
+          installation.clientId,
+          installation.scope,
+          installation.language ?? null,
+          installation.connectorId,
+        ],
+      );
+      const { isNew, ...portal } = rows[0]!;
+      await insertAuditEntry(connection, {
+        actor: installation.userId ? `portal:${portal.id}/user:${installation.userId}` : `portal:${portal.id}`,
+        action: isNew ? 'portal.install' : 'portal.reinstall',
+        subject: `portal:${portal.id}`,
+        portalId: portal.id,
+        detail: { domain: portal.domain, clientId: portal.clientId },
+      });
+      return portal;
+    });
+  }
+
+  /** The application was removed in the portal. */
+  async recordUninstalled(id: bigint, reason: string, { clean }: { clean: boolean }): Promise<void> {
+    await this.db.transaction(async (connection) => {
+      await setPortalState(connection, id, 'uninstalled', reason);
+      const subject = `portal:${id}`;
+      await insertAuditEntry(connection, {
+        actor: subject,
+        action: 'portal.uninstall',
+        subject,
+        portalId: id,
+        detail: { clean },
+      });
+    });
   }
 
   /** Follows a portal to its new address. */
@@ -113,11 +141,8 @@ export class PortalsRepository {
     ]);
   }
 
-  async setState(id: bigint, state: PortalState, reason: string | null): Promise<void> {
-    await this.db.query(
-      `UPDATE portals SET state = $2::"PortalState", state_reason = $3, updated_at = now() WHERE id = $1`,
-      [id, state, reason],
-    );
+  setState(id: bigint, state: PortalState, reason: string | null): Promise<void> {
+    return setPortalState(this.db, id, state, reason);
   }
 
   /**
@@ -203,4 +228,16 @@ export class PortalsRepository {
   async setRetention(id: bigint, days: number | null): Promise<void> {
     await this.db.query(`UPDATE portals SET retention_days = $2, updated_at = now() WHERE id = $1`, [id, days]);
   }
+}
+
+async function setPortalState(
+  connection: Queryable,
+  id: bigint,
+  state: PortalState,
+  reason: string | null,
+): Promise<void> {
+  await connection.query(
+    `UPDATE portals SET state = $2::"PortalState", state_reason = $3, updated_at = now() WHERE id = $1`,
+    [id, state, reason],
+  );
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { insertAuditEntry, PROGRAM } from '../postgres/audit-entries.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
 
@@ -52,6 +53,8 @@ export class PortalErasureRepository {
         portalId,
         ERASED,
       ]);
+      const subject = `portal:${portalId}`;
+      await insertAuditEntry(connection, { actor: PROGRAM, action: 'portal.erase', subject, portalId, detail: {} });
       return true;
     });
   }

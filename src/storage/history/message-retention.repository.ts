@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { addToAuditEntry } from '../postgres/audit-entries.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { lockChats } from '../work/lock-order.js';
 import { BEHIND } from '../work/outbox.js';
@@ -11,7 +12,13 @@ export interface Expiry {
   next: bigint | null;
 }
 
-/** Erases messages by age, as each portal wishes (`portals.retention_days`). Chats stay: they are the dialogs. */
+/** How the audit names it. */
+const EXPIRE = 'portal.expire';
+
+/**
+ * Erases messages by age, as each portal wishes (`portals.retention_days`), and records how many in the audit. Chats stay:
+ * they are the dialogs.
+ */
 @Injectable()
 export class MessageRetentionRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -44,14 +51,17 @@ export class MessageRetentionRepository {
       const old = rows.filter((row) => row.old && row.ours).map(({ id }) => id);
       // Ids and times go together, but for the length of an intake.
       const next = rows.length === batch && rows.some((row) => row.old) ? rows.at(-1)!.id : null;
-      return { erased: await eraseIdle(connection, old), next };
+      const erased = await eraseIdle(connection, old);
+      if (erased > 0) await addToAuditEntry(connection, { action: EXPIRE, portalId }, { messages: erased });
+      return { erased, next };
     });
   }
 
   /** The same for events that are no messages. */
-  async expireEvents(portalId: bigint, after: bigint, batch: number): Promise<Expiry> {
-    const { rows } = await this.db.query<{ id: bigint; old: boolean }>(
-      `WITH looked AS MATERIALIZED (
+  expireEvents(portalId: bigint, after: bigint, batch: number): Promise<Expiry> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ id: bigint; old: boolean }>(
+        `WITH looked AS MATERIALIZED (
          SELECT e.id, e.received_at < now() - make_interval(days => p.retention_days) AS old
            FROM portals p CROSS JOIN LATERAL (
              SELECT id, received_at FROM events WHERE portal_id = p.id AND id > $2 ORDER BY id LIMIT $3) e
@@ -60,10 +70,12 @@ export class MessageRetentionRepository {
          DELETE FROM events WHERE id IN (SELECT id FROM looked WHERE old)
        )
        SELECT id, old FROM looked ORDER BY id`,
-      [portalId, after, batch],
-    );
-    const erased = rows.filter(({ old }) => old).length;
-    return { erased, next: rows.length === batch && erased > 0 ? rows.at(-1)!.id : null };
+        [portalId, after, batch],
+      );
+      const erased = rows.filter(({ old }) => old).length;
+      if (erased > 0) await addToAuditEntry(connection, { action: EXPIRE, portalId }, { events: erased });
+      return { erased, next: rows.length === batch && erased > 0 ? rows.at(-1)!.id : null };
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../../common/pause.js';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { HeldLease } from '../../relay/endpoint-driver.js';
+import type { EndpointHealth, HeldLease } from '../../relay/endpoint-driver.js';
 import type { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { LeaseLostError } from '../../storage/work/lease.js';
 import { POLL_SECONDS, type BotApi } from '../api/telegram.client.js';
@@ -34,6 +34,8 @@ export class Poller {
   private readonly logger = new Logger(Poller.name);
   private readonly api: BotApi;
   private state: { healthy: boolean; detail?: string };
+  /** When Telegram last answered a poll, by `performance.now()`. */
+  private polledAt = performance.now();
 
   constructor(
     private readonly bot: PolledBot,
@@ -47,8 +49,8 @@ export class Poller {
     this.state = bot.trouble === null ? { healthy: true } : { healthy: false, detail: bot.trouble };
   }
 
-  health(): { healthy: boolean; detail?: string } {
-    return this.state;
+  health(): EndpointHealth {
+    return { ...this.state, polledMsAgo: performance.now() - this.polledAt };
   }
 
   /** Polls until the signal; resolves when no poll is under way. */
@@ -72,6 +74,7 @@ export class Poller {
           },
           signal,
         );
+        this.polledAt = performance.now();
         await this.recovered();
         failures = 0;
         const last = updates.at(-1);
