@@ -21,6 +21,7 @@ declare module 'vue' {
     B24Modal: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Modal.vue')['default']
     B24RadioGroup: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/RadioGroup.vue')['default']
     B24Select: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Select.vue')['default']
+    B24SelectMenu: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/SelectMenu.vue')['default']
     B24Slideover: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Slideover.vue')['default']
     B24Switch: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Switch.vue')['default']
     B24Textarea: typeof import('./../../node_modules/@bitrix24/b24ui-nuxt/dist/runtime/components/Textarea.vue')['default']
