@@ -100,7 +100,7 @@ describe('the console', { timeout: 300_000 }, () => {
     await bubble.getByRole('button').last().click();
     const story = page.getByRole('dialog');
     await story.getByText('Attempt 1: done').waitFor();
-    await story.getByText('As it came (JSON)').click();
+    await story.getByText('Original data (JSON)').click();
     await story.getByText('ONIMCONNECTORMESSAGEADD').first().waitFor();
     await page.keyboard.press('Escape');
     await story.waitFor({ state: 'detached' });
