@@ -245,6 +245,16 @@ export class UndeliveredFilter {
   @IsId()
   chat?: string;
 
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  portal?: string;
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  bot?: string;
+
   @ApiPropertyOptional(TIME)
   @IsTime()
   from?: string;

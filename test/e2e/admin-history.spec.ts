@@ -143,6 +143,30 @@ describe('messages of every kind', () => {
     expect((await admin('POST', `/messages/${id}/discard`)).json).toEqual({ discarded: 1 });
   });
 
+  it('are not sent again to a client who blocked the bot, nor of another portal or bot', async () => {
+    client().blocks();
+    operator().sends('tg:901', 'nobody reads this');
+    const failed = await newest('outbound', ({ state, text }) => state === 'failed' && text === 'nobody reads this');
+    const { id, portalId, botId } = failed;
+    const blocked = await eventually(
+      () => detail(id),
+      (item) => item.blocked,
+    );
+    expect(blocked).toMatchObject({ state: 'failed', blocked: true });
+    const retried = async (body: object) => (await admin('POST', '/messages/retry', body)).json.retried;
+    expect([await retried({ dryRun: true }), await retried({})]).toEqual([0, 0]);
+    client().unblocks();
+    await eventually(
+      () => detail(id),
+      (item) => !item.blocked,
+    );
+    expect(await retried({ dryRun: true, portal: portalId, bot: botId })).toBe(1);
+    expect(await retried({ portal: '999999' })).toBe(0);
+    expect(await retried({ bot: '999999' })).toBe(0);
+    expect(await retried({ portal: portalId, bot: botId })).toBe(1);
+    await newest('outbound', ({ state, text }) => state === 'delivered' && text === 'nobody reads this');
+  });
+
   it('that failed are sent again with their files', async () => {
     bridge.telegram.faults.next('sendDocument', {
       status: 400,

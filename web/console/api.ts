@@ -116,13 +116,14 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     changeLine: (id: string, lineId: string, body: LineChange) =>
       answer(client.PATCH('/admin/portals/{id}/lines/{lineId}', { params: { path: { id, lineId } }, body })),
 
-    bots: () => answer(client.GET('/admin/bots', { params: { query: { limit: 200 } } })),
+    bots: (cursor?: string) => answer(client.GET('/admin/bots', { params: { query: { limit: 200, cursor } } })),
     addBot: (body: Schemas['NewBotBody']) => answer(client.POST('/admin/bots', { body })),
     changeBot: (id: string, body: Schemas['BotChangeBody']) =>
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
 
-    applications: () => answer(client.GET('/admin/applications')),
+    applications: (cursor?: string) =>
+      answer(client.GET('/admin/applications', { params: { query: { limit: 50, cursor } } })),
     addApplication: (body: Schemas['NewApplicationBody']) => answer(client.POST('/admin/applications', { body })),
     changeApplication: (id: string, body: Schemas['ApplicationChangeBody']) =>
       answer(client.PATCH('/admin/applications/{id}', { ...of(id), body })),
@@ -137,7 +138,7 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.POST('/admin/chats/{id}/erase', { ...of(id), body: { confirm } })),
     erasures: (cursor?: string) => answer(client.GET('/admin/erasures', { params: { query: { limit: 50, cursor } } })),
 
-    messages: (filter: MessageFilter, cursor?: string, limit = 50, signal?: AbortSignal) =>
+    messages: (filter: MessageFilter & { around?: string }, cursor?: string, limit = 50, signal?: AbortSignal) =>
       answer(client.GET('/admin/messages', { params: { query: { ...filter, limit, cursor } }, signal })),
     message: (id: string) => answer(client.GET('/admin/messages/{id}', of(id))),
     retry: (id: string) => answer(client.POST('/admin/messages/{id}/retry', of(id))),
@@ -157,7 +158,7 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       return (await call).response;
     },
 
-    keys: () => answer(client.GET('/admin/keys')),
+    keys: (cursor?: string) => answer(client.GET('/admin/keys', { params: { query: { limit: 50, cursor } } })),
     addKey: (body: Schemas['NewKeyBody']) => answer(client.POST('/admin/keys', { body })),
     revokeKey: (id: string) => answer(client.DELETE('/admin/keys/{id}', of(id))),
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { MessageItem } from './api.js';
-import { conversationRows, merged } from './conversation.js';
+import { conversationRows, oldestFirst } from './conversation.js';
 
 const message = (id: string, more: Partial<MessageItem> = {}) =>
   ({
@@ -15,18 +15,18 @@ const message = (id: string, more: Partial<MessageItem> = {}) =>
 const ids = (messages: readonly MessageItem[]) => messages.map(({ id }) => id);
 
 it('keeps messages oldest first, whatever the order in which pages are read', () => {
-  expect(ids(merged([message('10'), message('11')], [message('9'), message('8')]))).toEqual(['8', '9', '10', '11']);
-  expect(ids(merged([], [message('100'), message('99')]))).toEqual(['99', '100']);
+  expect(ids(oldestFirst([message('10'), message('11'), message('9'), message('8')]))).toEqual(['8', '9', '10', '11']);
+  expect(ids(oldestFirst([message('100'), message('99')]))).toEqual(['99', '100']);
 });
 
-it('takes the newer reading of a message', () => {
-  const [only, ...others] = merged([message('1', { state: 'queued' })], [message('1', { state: 'delivered' })]);
+it('shows a message of two pages once, as it was read last', () => {
+  const [only, ...others] = oldestFirst([message('1', { state: 'queued' }), message('1', { state: 'delivered' })]);
   expect(only!.state).toBe('delivered');
   expect(others).toEqual([]);
 });
 
 it('compares ids beyond what a JavaScript number holds', () => {
-  expect(ids(merged([message('900719925474099301')], [message('900719925474099300')]))).toEqual([
+  expect(ids(oldestFirst([message('900719925474099301'), message('900719925474099300')]))).toEqual([
     '900719925474099300',
     '900719925474099301',
   ]);

@@ -3,9 +3,9 @@ import type { MessageItem } from './api.js';
 /** By id: ids are decimal numbers of up to 18 digits. */
 const byId = (a: MessageItem, b: MessageItem) => a.id.length - b.id.length || (a.id < b.id ? -1 : 1);
 
-/** What is known and what was read now, oldest first; of the same message the newer reading counts. */
-export function merged(known: readonly MessageItem[], read: readonly MessageItem[]): MessageItem[] {
-  return [...new Map([...known, ...read].map((message) => [message.id, message])).values()].sort(byId);
+/** Messages of several pages, each once, oldest first. */
+export function oldestFirst(messages: readonly MessageItem[]): MessageItem[] {
+  return [...new Map(messages.map((message) => [message.id, message])).values()].sort(byId);
 }
 
 /** A message as the conversation shows it. */

@@ -10,7 +10,13 @@ const pick = (window as SaveWindow).showSaveFilePicker?.bind(window);
 /** Whether an export goes to the disk as it comes; otherwise the browser holds all of it in memory first. */
 export const writesToDisk = pick !== undefined;
 
-/** Saves what the filter names; false: the person chose no file. `progress` hears of the bytes so far. */
+/** Null where the person closed the dialog without a file; whatever else went wrong is theirs to know. */
+function unlessDeclined(error: unknown): null {
+  if (error instanceof DOMException && error.name === 'AbortError') return null;
+  throw error;
+}
+
+/** Saves what the filter names; false: the person chose no file. Throws when the file is not saved, or not whole. `progress` hears of the bytes so far. */
 export async function saveExport(
   format: 'ndjson' | 'csv',
   filter: MessageFilter,
@@ -18,7 +24,7 @@ export async function saveExport(
   signal: AbortSignal,
   progress: (received: number) => void,
 ): Promise<boolean> {
-  const handle = await pick?.({ suggestedName: name }).catch(() => null);
+  const handle = await pick?.({ suggestedName: name }).catch(unlessDeclined);
   if (handle === null) return false;
   progress(0);
   const response = await api().export(format, filter, signal);

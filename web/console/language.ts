@@ -72,6 +72,12 @@ export const shortDay = format({ day: 'numeric', month: 'short' });
 export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });
 export const shortTime = format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
+/** As a field for dates and times has it: by the reader's clock, to the minute. */
+export function localTime(time: string | number | Date): string {
+  const at = new Date(time);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
 /** The clock for today, the day for everything before. */
 export function shortest(time: string): string {
   return new Date(time).toDateString() === new Date().toDateString() ? clock(time) : shortDay(time);

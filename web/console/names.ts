@@ -1,11 +1,11 @@
-import { computed, shallowRef } from 'vue';
+import { computed } from 'vue';
 import type { BotItem, MessageItem, PortalItem } from './api.js';
 import { t } from './language.js';
+import { everyPage, useData } from './queries.js';
 import { api } from './session.js';
 
-const portals = shallowRef<PortalItem[]>([]);
-const bots = shallowRef<BotItem[]>([]);
-const loaded = shallowRef(false);
+/** Portals and bots are few beside what is said there: all of them are read, and kept for a while. */
+const FRESH_MS = 60_000;
 
 /** Who said it; Bitrix24 does not always tell an operator's name. */
 export function authorOf({ authorName, authorId, direction }: MessageItem): string {
@@ -13,34 +13,55 @@ export function authorOf({ authorName, authorId, direction }: MessageItem): stri
   return direction === 'outbound' && authorId ? t.conversation.operator(authorId) : t.directions[direction];
 }
 
+/** Every portal. `everyMs`: read again after so many milliseconds. */
+export function usePortals(everyMs?: number) {
+  return useData<PortalItem[]>(
+    () => ['portals'],
+    () => everyPage((cursor) => api().portals(cursor)),
+    {
+      freshMs: everyMs === undefined ? FRESH_MS : 0,
+      ...(everyMs === undefined ? {} : { everyMs }),
+    },
+  );
+}
+
+/** Every bot, likewise. */
+export function useBots(everyMs?: number) {
+  return useData<BotItem[]>(
+    () => ['bots'],
+    () => everyPage((cursor) => api().bots(cursor)),
+    {
+      freshMs: everyMs === undefined ? FRESH_MS : 0,
+      ...(everyMs === undefined ? {} : { everyMs }),
+    },
+  );
+}
+
 /** Portals and bots, for filters and for naming what only has an id. */
 export function useNames() {
-  const load = async (): Promise<void> => {
-    [portals.value, bots.value] = await Promise.all([
-      api()
-        .portals()
-        .then(({ items }) => items),
-      api()
-        .bots()
-        .then(({ items }) => items),
-    ]);
-    loaded.value = true;
-  };
-  const unknown = (id: string): string => (loaded.value ? `#${id}` : '…');
+  const { data: portals } = usePortals();
+  const { data: bots } = useBots();
+  const domains = computed(() => new Map(portals.value?.map(({ id, domain }) => [id, domain])));
+  const users = computed(() => new Map(bots.value?.map((bot) => [bot.id, nameOf(bot)])));
   const portalName = (id: string | null): string =>
-    id === null ? t.common.none : (portals.value.find((portal) => portal.id === id)?.domain ?? unknown(id));
-  const botName = (id: string | null): string => {
-    if (id === null) return t.common.none;
-    const bot = bots.value.find((bot) => bot.id === id);
-    return bot?.username ? `@${bot.username}` : (bot?.name ?? unknown(id));
+    id === null ? t.common.none : (domains.value.get(id) ?? (portals.value ? `#${id}` : '…'));
+  const botName = (id: string | null): string =>
+    id === null ? t.common.none : (users.value.get(id) ?? (bots.value ? `#${id}` : '…'));
+  const choices = (names: Map<string, string>) => [
+    { value: '', label: t.common.any },
+    ...[...names].map(([value, label]) => ({ value, label })),
+  ];
+  return {
+    portals: computed(() => portals.value ?? []),
+    bots: computed(() => bots.value ?? []),
+    portalName,
+    botName,
+    portalChoices: computed(() => choices(domains.value)),
+    botChoices: computed(() => choices(users.value)),
   };
-  const portalChoices = computed(() => [
-    { value: '', label: t.common.any },
-    ...portals.value.map(({ id, domain }) => ({ value: id, label: domain })),
-  ]);
-  const botChoices = computed(() => [
-    { value: '', label: t.common.any },
-    ...bots.value.map(({ id }) => ({ value: id, label: botName(id) })),
-  ]);
-  return { portals, bots, load, portalName, botName, portalChoices, botChoices };
+}
+
+/** As people call it. */
+export function nameOf({ id, username, name }: Pick<BotItem, 'id' | 'username' | 'name'>): string {
+  return username ? `@${username}` : (name ?? `#${id}`);
 }

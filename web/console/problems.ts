@@ -2,6 +2,7 @@ import { ref } from 'vue';
 import { useToast } from '@bitrix24/b24ui-nuxt/composables/useToast';
 import { ProblemError } from './api.js';
 import { t } from './language.js';
+import { refreshShown } from './queries.js';
 
 /** What a person reads of an error: what happened, and what to do. */
 export function explain(error: unknown): { title: string; detail: string } {
@@ -29,7 +30,10 @@ export function useNotices() {
   return { problem, done };
 }
 
-/** Runs what a person asked for, once at a time, and tells how it went. True: it was done. */
+/**
+ * Runs what a person asked for, once at a time, tells how it went, and has all that is shown read again. True: it was
+ * done.
+ */
 export function useAction() {
   const notices = useNotices();
   const busy = ref(false);
@@ -46,6 +50,7 @@ export function useAction() {
       return false;
     } finally {
       busy.value = false;
+      refreshShown();
     }
   };
   return { act, busy };

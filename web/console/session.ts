@@ -1,5 +1,6 @@
 import { computed, shallowRef } from 'vue';
 import { createApi, ProblemError, type Api, type Me, type Role } from './api.js';
+import { queryClient } from './queries.js';
 
 /** Only for as long as the tab lives, and never sent but as a header. */
 const STORED = 'console-key';
@@ -36,7 +37,9 @@ export async function logIn(key: string): Promise<void> {
     logOut();
     expired.value = true;
   });
-  session.value = { api: known, me: await known.me() };
+  const found = await known.me();
+  queryClient.clear();
+  session.value = { api: known, me: found };
   expired.value = false;
   sessionStorage.setItem(STORED, key);
 }
@@ -44,6 +47,7 @@ export async function logIn(key: string): Promise<void> {
 export function logOut(): void {
   sessionStorage.removeItem(STORED);
   session.value = null;
+  queryClient.clear();
 }
 
 /** Logs in with the key of this tab, if there is one that still holds. */

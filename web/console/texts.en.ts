@@ -24,9 +24,12 @@ export const en = {
     close: 'Close',
     copied: 'Copied',
     copy: 'Copy',
+    notCopied: 'This browser does not copy here (that needs https). The text is selected: press Ctrl+C.',
     direction: 'Direction',
     done: 'Done',
     edit: 'Edit',
+    find: 'Find',
+    foundOf: (found: string, all: string) => (found === all ? all : `${found} of ${all}`),
     from: 'From',
     loading: 'Loading…',
     more: 'Show more',
@@ -72,6 +75,7 @@ export const en = {
     forbidden: 'This key does not allow that',
     failing: 'The service failed',
     refused: 'That could not be done',
+    stale: (time: string) => `Shown as of ${time}.`,
   },
   login: {
     title: 'Telegram ⇄ Bitrix24',
@@ -127,6 +131,8 @@ export const en = {
     problems: (count: number) => n(count, '# problem|# problems'),
     well: 'OK',
     service: 'Service',
+    examined: (time: string) => `examined at ${time}`,
+    examineNow: 'Examine now',
   },
   connections: {
     about: 'What is connected, and its state.',
@@ -297,6 +303,8 @@ export const en = {
     anotherMessage: 'An earlier message',
     onlyInPortal: 'only in Bitrix24',
     beginning: 'Start of the conversation',
+    latest: 'Latest messages',
+    gone: 'This message is not here any more: it was erased. These were said around it.',
     empty: 'No messages yet',
     emptyAdvice: 'Messages appear here as soon as the client or an operator writes.',
   },
@@ -311,7 +319,20 @@ export const en = {
     about:
       'Messages that were not delivered, or whose outcome is unknown. Later messages in the same chats are delivered as usual.',
     retryAll: 'Send all again',
-    retryAllText: 'Every message that matches the filter is sent again, oldest first:',
+    retryAllText: 'Choose what is sent again. The oldest go first; messages that cannot go are left out.',
+    period: 'Period',
+    periods: { day: 'Last 24 hours', week: 'Last 7 days', month: 'Last 30 days', all: 'All' },
+    withUncertain: 'Uncertain ones too',
+    twice: 'These may have arrived already: clients may get them twice.',
+    retryCount: (count: number) => n(count, 'Send # again|Send # again'),
+    nothingToRetry: 'No message of this choice can be sent again.',
+    blocked: (count: number) =>
+      n(
+        count,
+        '# message cannot go: its client has blocked the bot.|# messages cannot go: their clients have blocked the bot.',
+      ),
+    showBlocked: 'Show',
+    hideBlocked: 'Hide',
     retried: (count: number) => n(count, '# message is being sent again|# messages are being sent again'),
     discardAll: 'Dismiss all',
     discardAllText: 'Every message that matches the filter becomes “ignored” for good:',
@@ -389,6 +410,7 @@ export const en = {
     toMemory:
       'This browser holds the file in memory until it is complete: for more than some hundred megabytes (about a million messages) choose shorter periods.',
     received: (size: string) => `${size} so far…`,
+    failed: 'The file was not saved',
     saved: (size: string) => `Saved: ${size}`,
   },
   audit: {

@@ -21,6 +21,7 @@ function story(change: Partial<MessageStory['message']> = {}, rest: Partial<Mess
       replyToId: null,
       replyQuote: null,
       chatId: 3n,
+      blocked: false,
       portalId: 1n,
       botId: 2n,
       telegramChatId: -1_001_234_567_890n,

@@ -39,6 +39,7 @@ export function messageItem(row: MessageRow, linkTo: LinkTo): MessageItem {
     replyToId: text(row.replyToId),
     replyQuote: row.replyQuote,
     chatId: text(row.chatId),
+    blocked: row.blocked,
     externalChatId: row.externalChatId,
     telegramChatId: text(row.telegramChatId),
     telegramMessageIds: row.telegramMessageIds,

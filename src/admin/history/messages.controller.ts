@@ -34,7 +34,12 @@ export class MessagesController {
   @HttpCode(200)
   @Requires('operator')
   @Audited('message.retry')
-  @ApiOperation({ summary: 'Send again every failed or uncertain message that matches the filter' })
+  @ApiOperation({
+    summary: 'Send again every failed or uncertain message that matches the filter and can go',
+    description:
+      'Left out are messages for clients who have blocked the bot and messages that their authors took back. With ' +
+      '`dryRun` nothing is sent: the answer says how many it would be.',
+  })
   async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<Retried> {
     return { retried: await this.messages.retry(body, caller) };
   }

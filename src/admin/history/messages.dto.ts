@@ -72,6 +72,9 @@ export class MessageItem {
   replyQuote: string | null;
   chatId: string | null;
 
+  /** It is for a client who has blocked the bot: sent again it would fail again. */
+  blocked: boolean;
+
   /** `chat.id` as Bitrix24 knows it, such as `tg:123456`. */
   externalChatId: string | null;
   telegramChatId: string | null;

@@ -132,28 +132,39 @@ export class MessagesService {
 
   /**
    * Queues every failed or uncertain message that the filter names again, oldest first, so that those of one chat
-   * keep their order. Returns how many; with `dryRun` how many that would be.
+   * keep their order; but those that cannot go: for clients who have blocked the bot, or taken back. Returns how many;
+   * with `dryRun` how many that would be.
    */
   retry({ dryRun, ...body }: RetryBody, caller: Caller): Promise<number> {
     const filter = messageFilter(body, caller);
     return dryRun
       ? this.history.countRetryable(filter)
-      : this.forEachUndelivered(filter, (ids) => this.replay.retry(ids));
+      : this.forEach(
+          (after) => this.history.retryable(filter, after, BATCH),
+          (ids) => this.replay.retry(ids),
+        );
   }
 
   /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
-  discard(filter: UndeliveredFilter, caller: Caller): Promise<number> {
-    return this.forEachUndelivered(messageFilter(filter, caller), (ids) => this.replay.discard(ids));
+  discard(body: UndeliveredFilter, caller: Caller): Promise<number> {
+    const filter = messageFilter(body, caller);
+    return this.forEach(
+      (after) => this.history.replayable(filter, after, BATCH),
+      (ids) => this.replay.discard(ids),
+    );
   }
 
   private readonly linkTo = (file: LinkedFile) => this.links.to(file);
 
   /** Each is looked at once, oldest first: one that fails again meanwhile is not taken twice. */
-  private async forEachUndelivered(filter: MessageFilter, act: (ids: bigint[]) => Promise<number>): Promise<number> {
+  private async forEach(
+    next: (after: bigint) => Promise<bigint[]>,
+    act: (ids: bigint[]) => Promise<number>,
+  ): Promise<number> {
     let changed = 0;
     let after = 0n;
     for (;;) {
-      const ids = await this.history.replayable(filter, after, BATCH);
+      const ids = await next(after);
       changed += await act(ids);
       const last = ids.at(-1);
       if (last === undefined || ids.length < BATCH) return changed;

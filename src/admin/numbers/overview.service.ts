@@ -40,15 +40,19 @@ function summary(counts: MessageCount[], oldest: OldestWaiting[]): Summary {
   return { messages, oldestWaiting: times.length > 0 ? new Date(Math.min(...times)) : null };
 }
 
+/** One pass over each list: there may be thousands of portals and bots. */
 function groups(
   counts: MessageCount[],
   oldest: OldestWaiting[],
   key: 'portalId' | 'botId',
 ): [string | null, MessageCount[], OldestWaiting[]][] {
-  const ids = [...new Set([...counts, ...oldest].map((row) => row[key]))];
-  return ids.map((id) => [
-    id?.toString() ?? null,
-    counts.filter((row) => row[key] === id),
-    oldest.filter((row) => row[key] === id),
-  ]);
+  const found = new Map<bigint | null, [string | null, MessageCount[], OldestWaiting[]]>();
+  const group = (id: bigint | null) => {
+    const known = found.get(id) ?? [id?.toString() ?? null, [], []];
+    found.set(id, known);
+    return known;
+  };
+  for (const row of counts) group(row[key])[1].push(row);
+  for (const row of oldest) group(row[key])[2].push(row);
+  return [...found.values()];
 }

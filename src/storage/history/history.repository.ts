@@ -9,7 +9,7 @@ import {
   type ChatPlace,
   type ChatRow,
 } from './shown-chat.js';
-import { orderOf, where, type MessageFilter, type MessagePlace } from './message-filter.js';
+import { orderOf, where, type Conditions, type MessageFilter, type MessagePlace } from './message-filter.js';
 import {
   MESSAGE_COLUMNS,
   type AttemptRow,
@@ -20,7 +20,15 @@ import {
   type WaitingRow,
 } from './shown-message.js';
 import { wordsConditions } from './message-search.js';
-import { COUNTED, countingOf, idsOf, nearestOf, replayableConditions, START } from './message-selection.js';
+import {
+  COUNTED,
+  countingOf,
+  idsOf,
+  nearestOf,
+  replayableConditions,
+  retryableConditions,
+  START,
+} from './message-selection.js';
 import { strataOf } from './message-strata.js';
 import { parseSearch } from './text-search.js';
 
@@ -150,8 +158,16 @@ export class HistoryRepository {
    * Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. With a portal, without those of
    * chats that moved to another one since: what is done about them would happen there.
    */
-  async replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
-    const conditions = replayableConditions(filter);
+  replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
+    return this.oldest(replayableConditions(filter), after, limit);
+  }
+
+  /** The same of those that can be sent again, which {@link countRetryable} counts. */
+  retryable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
+    return this.oldest(retryableConditions(filter), after, limit);
+  }
+
+  private async oldest(conditions: Conditions, after: bigint, limit: number): Promise<bigint[]> {
     conditions.add(after, (place) => `m.id > ${place}`);
     const { rows } = await this.db.query<{ id: bigint }>(
       `SELECT m.id FROM messages m ${where(conditions)} ORDER BY m.id LIMIT ${conditions.place(limit)}`,
@@ -160,10 +176,9 @@ export class HistoryRepository {
     return rows.map((row) => row.id);
   }
 
-  /** How many of those can be sent again: not those that their authors took back, nor those that belong to no chat. */
+  /** How many messages can be sent again. */
   async countRetryable(filter: MessageFilter): Promise<number> {
-    const conditions = replayableConditions(filter);
-    conditions.also('m.deleted_at IS NULL AND m.chat_id IS NOT NULL');
+    const conditions = retryableConditions(filter);
     const { rows } = await this.db.query<{ count: bigint }>(
       `SELECT count(*) AS count FROM messages m ${where(conditions)}`,
       conditions.values,

@@ -31,6 +31,9 @@ export interface MessageFilter {
 /** SQL: a delivery of the message is under way. */
 export const SENDING = `EXISTS (SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'message' AND d.state = 'sending')`;
 
+/** SQL: it is for a client who has blocked the bot, or for a chat that removed it. */
+export const BLOCKED = `(m.direction = 'outbound' AND EXISTS (SELECT FROM chat_links b WHERE b.id = m.chat_id AND b.state = 'blocked'))`;
+
 /** SQL: those are few, whatever waits. */
 const ALL_SENDING = `m.id = ANY (ARRAY(SELECT d.message_id FROM deliveries d WHERE d.kind = 'message' AND d.state = 'sending'))`;
 

@@ -1,5 +1,6 @@
 import type { Queryable } from '../postgres/database.service.js';
 import {
+  BLOCKED,
   messageConditions,
   orderOf,
   where,
@@ -77,12 +78,19 @@ async function areFew(connection: Queryable, strata: Strata | null, filter: Mess
   return rows[0]!.count <= NEAREST;
 }
 
-/** Those that a person may have sent again. With a portal, not of chats that moved to another one since. */
+/** Those about which a person may do something. With a portal, not of chats that moved to another one since. */
 export function replayableConditions(filter: MessageFilter): Conditions {
   const conditions = messageConditions(filter);
   conditions.also(`m.state IN ('failed', 'uncertain')`);
   if (filter.portalId !== undefined) {
     conditions.also(`EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND c.portal_id = m.portal_id)`);
   }
+  return conditions;
+}
+
+/** Those of them that can go: not taken back by their authors, of a chat, and not for a client who has blocked the bot. */
+export function retryableConditions(filter: MessageFilter): Conditions {
+  const conditions = replayableConditions(filter);
+  conditions.also(`m.deleted_at IS NULL AND m.chat_id IS NOT NULL AND NOT ${BLOCKED}`);
   return conditions;
 }

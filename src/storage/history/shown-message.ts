@@ -1,6 +1,6 @@
 import type { DeliveryKind, DeliveryState, Direction } from '../prisma/client.js';
 import { BEHIND } from '../work/outbox.js';
-import { SENDING, type ShownState } from './message-filter.js';
+import { BLOCKED, SENDING, type ShownState } from './message-filter.js';
 
 /** A file of a message; what opens it (Telegram's file id, the portal's signed link) stays here. */
 export interface AttachmentRow {
@@ -35,6 +35,8 @@ export interface MessageRow {
   replyToId: bigint | null;
   replyQuote: string | null;
   chatId: bigint | null;
+  /** It is for a client who has blocked the bot: sent again it would fail again. */
+  blocked: boolean;
   portalId: bigint | null;
   botId: bigint | null;
   telegramChatId: bigint | null;
@@ -117,7 +119,7 @@ export const MESSAGE_COLUMNS = `
   m.system_line AS "systemLine", m.source, m.can_wait AND m.state = 'queued' AND EXISTS (
     SELECT FROM deliveries d WHERE d.message_id = m.id AND d.kind = 'message' AND d.state = 'queued' AND d.seq >= ${BEHIND})
     AS "waitsForClient", m.album_id AS "albumId", m.reply_to_id AS "replyToId", m.reply_quote AS "replyQuote",
-  m.chat_id AS "chatId", m.portal_id AS "portalId", m.bot_id AS "botId",
+  m.chat_id AS "chatId", ${BLOCKED} AS blocked, m.portal_id AS "portalId", m.bot_id AS "botId",
   c.telegram_chat_id AS "telegramChatId", coalesce(c.external_id, m.external_chat_id) AS "externalChatId",
   ARRAY(SELECT l.telegram_message_id::text FROM message_links l WHERE l.message_id = m.id ORDER BY l.part)
     AS "telegramMessageIds",
