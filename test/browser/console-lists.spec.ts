@@ -303,8 +303,8 @@ describe('lists', { timeout: 240_000 }, () => {
     await page.getByRole('link', { name: /p7\.bitrix24\.example/ }).waitFor();
     expect(await page.getByRole('main').getByRole('link').count()).toBe(1);
     await page.goto(`${bridge.program.url}/console#/messages`);
-    await page.getByLabel('Portal', { exact: true }).click();
-    await page.getByPlaceholder('Find').fill('p7.bitrix24');
+    await page.getByRole('button', { name: /^Portal: / }).click();
+    await page.getByRole('combobox', { name: 'Find' }).fill('p7.bitrix24');
     await page.getByRole('option', { name: 'p7.bitrix24.example' }).click();
     await page.waitForURL(/portal=\d+/);
     await close(page);
@@ -351,8 +351,8 @@ describe('the overview', { timeout: 120_000 }, () => {
   it('leads to the same messages that it counted', async () => {
     const [bot] = await sql<{ id: string }>(bridge, 'SELECT id FROM bots ORDER BY id LIMIT 1');
     const page = await open('/');
-    await page.getByLabel('Bot', { exact: true }).click();
-    await page.getByPlaceholder('Find').fill('shop_bot');
+    await page.getByRole('button', { name: /^Bot: / }).click();
+    await page.getByRole('combobox', { name: 'Find' }).fill('shop_bot');
     await page.getByRole('option', { name: '@shop_bot' }).click();
     for (const name of [/From clients/, /Waiting/, /Need attention/]) {
       const href = await page.getByRole('link', { name }).getAttribute('href');

@@ -107,6 +107,20 @@ describe('the console', { timeout: 300_000 }, () => {
     await close(opened);
   });
 
+  it('shows the end of a conversation, also once its pictures and voices are there', async () => {
+    const opened = await open(`/chats/${anna}`);
+    const { page } = opened;
+    const last = page.getByRole('article').filter({ hasText: 'Трек-номер посылки' });
+    await last.waitFor();
+    await page.waitForLoadState('networkidle').catch(() => undefined);
+    await expect
+      .poll(async () => Math.round((await last.boundingBox())!.y + (await last.boundingBox())!.height), {
+        timeout: 10_000,
+      })
+      .toBeLessThanOrEqual(900);
+    await close(opened);
+  });
+
   it('sends a failed message again once its cause is gone', async () => {
     bridge.bot.client({ id: PETER, first_name: 'Пётр' }).unblocks();
     const opened = await open('/attention');
@@ -282,6 +296,10 @@ describe.each(LOOKS)('every page, $lang, $scheme, $width px', { timeout: 600_000
     await page.getByRole('article').last().locator('button').last().click();
     await page.getByRole('dialog').locator('ol').first().waitFor();
     await examine('timeline');
+    await visit(page, '/attention');
+    await page.getByRole('main').getByRole('button').first().click();
+    await page.getByRole('dialog').getByRole('button').last().waitFor();
+    await examine('retry');
     await page.context().close();
     expect(faults).toEqual({});
     expect(complaints).toEqual([]);
