@@ -91,7 +91,8 @@ describe('what a client sends', () => {
 
   it('is named honestly when it is larger than bots may have', async () => {
     conversation.client.sendsFile('video', { content: { bytes: 25 << 20 } });
-    await note('20 MB');
+    const { files } = await conversation.dialog.waitFor(({ text }) => text.includes('20 MB'), 15_000);
+    expect(files).toEqual([]);
     const messageId = await stored('video');
     const answer = await download(links.to({ of: 'message', messageId, ordinal: 0 }, inDays(1))!);
     expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([404, 'file_too_large']);

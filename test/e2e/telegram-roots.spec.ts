@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Bridge, eventually } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
@@ -128,4 +130,29 @@ it('of kind telegram gives files over 20 MB a note at once, without a link that 
   const note = await conversation.dialog.waitFor(({ text }) => text.includes('20 MB'), 40_000);
   expect(note.text).not.toContain('[url');
   expect(bridge.telegram.calls.filter(({ method }) => method === 'getFile')).toEqual([]);
+});
+
+it('takes updates that come by a relay, and tells Telegram its address', async () => {
+  const asked: string[] = [];
+  const relay = createServer((request, response) => {
+    asked.push(request.url!);
+    void request.toArray().then(async (chunks) => {
+      const { 'content-type': type, 'x-telegram-bot-api-secret-token': secret } = request.headers;
+      const target = `${hooked.program.url}${request.url!.replace('/secret', '')}`;
+      const headers = { 'content-type': String(type), 'x-telegram-bot-api-secret-token': String(secret) };
+      const { status } = await fetch(target, { method: 'POST', headers, body: Buffer.concat(chunks as Buffer[]) });
+      response.writeHead(status).end();
+    });
+  });
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve));
+  const base = `http://127.0.0.1:${(relay.address() as AddressInfo).port}/secret`;
+  const hooked = await Bridge.start({ environment: { TG_USE_POLLING: '0', TG_WEBHOOK_URL: `${base}/` } });
+  try {
+    await Conversation.begin(hooked, 601);
+    expect(new Set(asked)).toEqual(new Set(['/secret/tg/webhook']));
+  } finally {
+    await hooked.stop();
+    relay.closeAllConnections();
+    relay.close();
+  }
 });
