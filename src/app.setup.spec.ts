@@ -50,7 +50,7 @@ describe('the application', () => {
   let app: NestFastifyApplication;
 
   beforeAll(async () => {
-    app = await NestFactory.create<NestFastifyApplication>(ProbeModule, createAdapter(), {
+    app = await NestFactory.create<NestFastifyApplication>(ProbeModule, createAdapter(readEnvironment({})), {
       ...APP_OPTIONS,
       logger: false,
     });
@@ -114,6 +114,21 @@ describe('the application', () => {
     expect(answer.statusCode).toBe(500);
     expect(answer.json()).toMatchObject({ code: 'internal_error', id: expect.stringMatching(/^[0-9a-f-]{36}$/) });
     expect(answer.body).not.toContain('tokens');
+  });
+
+  it('answers with the id of the request: the one that was asked for, or a new one', async () => {
+    const idOf = async (url: string, asked?: string) => {
+      const { headers } = await app.inject({ url, headers: asked === undefined ? {} : { 'x-request-id': asked } });
+      return headers['x-request-id'];
+    };
+    for (const url of ['/list', '/nowhere', '/%zz']) {
+      expect(await idOf(url, 'Root=1-67891233-abc.def_0')).toBe('Root=1-67891233-abc.def_0');
+      for (const unfit of [undefined, '', 'two words', 'a"b', '1:token', 'x'.repeat(129)]) {
+        expect(await idOf(url, unfit)).toMatch(/^[0-9a-f-]{36}$/);
+      }
+    }
+    const broken = await app.inject({ url: '/broken', headers: { 'x-request-id': 'abc' } });
+    expect(broken.json()).toMatchObject({ id: 'abc' });
   });
 
   it('forbids frames, sniffing and referrers, except where a page says otherwise', async () => {

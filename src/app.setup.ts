@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import fastifyStatic from '@fastify/static';
 import type { NestApplicationOptions } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -34,17 +35,17 @@ const HEADERS = {
 /** Nest registers a form parser of its own unless told not to; errors at start are for main to print. */
 export const APP_OPTIONS: NestApplicationOptions = { bodyParser: false, abortOnError: false };
 
-/** The HTTP server under Nest. Believes X-Forwarded-* from proxies on loopback and private networks only. */
-export function createAdapter(): FastifyAdapter {
+/** The HTTP server under Nest. Believes X-Forwarded-* from these proxies only. */
+export function createAdapter({ trustedProxies }: Pick<Environment, 'trustedProxies'>): FastifyAdapter {
   return new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
-    trustProxy: ['loopback', 'linklocal', 'uniquelocal'],
-    genReqId: () => randomUUID(),
+    trustProxy: trustedProxies.length > 0 && trustedProxies,
+    genReqId: ({ headers }: { headers: IncomingHttpHeaders }) => askedId(headers['x-request-id']) ?? randomUUID(),
     // A request that comes while the server closes is served like any other.
     return503OnClosing: false,
     // What Fastify refuses before any route, filter or hook is asked: an address that is none.
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-      void reply.headers(HEADERS);
+      void reply.headers(HEADERS).header('x-request-id', request.id);
       sendProblem(reply, toProblem(error, request.id));
     },
     routerOptions: { maxParamLength: 2_000 },
@@ -65,6 +66,11 @@ export function configureApp(app: NestFastifyApplication): NestFastifyApplicatio
   app.useGlobalFilters(new ProblemFilter());
   if (app.get(Environment).DOCS_ENABLED) serveDocs(app);
   return app;
+}
+
+/** The id that a proxy, or whoever asks, gave the request, where it can stand in a log and in a header as it is. */
+function askedId(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && /^[\w.=-]{1,128}$/.test(header) ? header : undefined;
 }
 
 function parseBodies(server: FastifyInstance): void {
@@ -115,8 +121,8 @@ function letRefusedBodiesEnd(server: FastifyInstance): void {
 }
 
 function protectAnswers(server: FastifyInstance): void {
-  server.addHook('onRequest', (_request, reply, done) => {
-    void reply.headers(HEADERS);
+  server.addHook('onRequest', (request, reply, done) => {
+    void reply.headers(HEADERS).header('x-request-id', request.id);
     done();
   });
 }

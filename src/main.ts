@@ -34,7 +34,7 @@ function environmentOrExit(): Environment {
 async function start(environment: Environment, logging: Logging, onOpen: () => void): Promise<NestFastifyApplication> {
   await refuseUnwritableTemporaryFolder();
   if (environment.PORT !== 0) answerProbesWhileWaiting(environment.PORT, environment.HOST, logging.pino);
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule, createAdapter(), {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, createAdapter(environment), {
     ...APP_OPTIONS,
     logger: logging.nest,
   });

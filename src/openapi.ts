@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { openApi } from './app.docs.js';
 import { AppModule } from './app.module.js';
 import { createAdapter } from './app.setup.js';
+import { readEnvironment } from './config/environment.js';
 
 /**
  * `npm run openapi`: writes docs/openapi.json, what /docs-json answers. With `--check` it only compares, and fails where
@@ -11,7 +12,7 @@ import { createAdapter } from './app.setup.js';
  */
 const FILE = new URL('../docs/openapi.json', import.meta.url);
 
-const app = await NestFactory.create<NestFastifyApplication>(AppModule, createAdapter(), {
+const app = await NestFactory.create<NestFastifyApplication>(AppModule, createAdapter(readEnvironment({})), {
   preview: true,
   abortOnError: false,
   logger: ['error'],

@@ -161,3 +161,20 @@ describe('the environment', () => {
     }
   });
 });
+
+describe('TRUSTED_PROXIES', () => {
+  const proxies = (value?: string) => readEnvironment({ TRUSTED_PROXIES: value }).trustedProxies;
+
+  it('names those whose X-Forwarded-For is believed: by itself loopback and private networks', () => {
+    expect(proxies()).toEqual(['loopback', 'linklocal', 'uniquelocal']);
+    expect(proxies('10.0.0.5, 192.168.0.0/16,2001:db8::/32')).toEqual(['10.0.0.5', '192.168.0.0/16', '2001:db8::/32']);
+    expect(proxies('none')).toEqual([]);
+  });
+
+  it.each(['proxy', '10.0.0.0/33', '10.0.0.0/0', '10.0.0.0/8/8', '10.0.0', 'none,loopback', '1', 'loopback,'])(
+    'refuses %s',
+    (value) => {
+      expect(() => proxies(value)).toThrow(/TRUSTED_PROXIES must be addresses or ranges/);
+    },
+  );
+});

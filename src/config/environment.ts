@@ -14,6 +14,7 @@ import {
   ValidateBy,
   validateSync,
 } from 'class-validator';
+import { isIP } from 'node:net';
 import { postgresUrlFrom } from './postgres-variables.js';
 
 const text = () =>
@@ -84,6 +85,21 @@ function isApiRoot(root: string): boolean {
 
 const CLOUD_HOST = 'api.telegram.org';
 
+/** Names of ranges, as the library that reads X-Forwarded-For knows them (npm package proxy-addr). */
+const PROXY_RANGES = ['loopback', 'linklocal', 'uniquelocal'];
+
+function isTrustedProxies(value: unknown): boolean {
+  if (typeof value !== 'string') return false;
+  return value === 'none' || elements(value).every((element) => PROXY_RANGES.includes(element) || isRange(element));
+}
+
+function isRange(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const bits = { 4: 32, 6: 128 }[isIP(address)];
+  if (bits === undefined || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= bits);
+}
+
 const elements = (list: string): string[] => list.split(',').map((element) => element.trim());
 
 /** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
@@ -123,6 +139,18 @@ export class Environment {
   @Min(0, { message: 'must be from 0 to 60' })
   @Max(60, { message: 'must be from 0 to 60' })
   SHUTDOWN_DELAY?: number;
+
+  @text()
+  @IsOptional()
+  @ValidateBy({
+    name: 'trustedProxies',
+    validator: {
+      validate: isTrustedProxies,
+      defaultMessage: () =>
+        'must be addresses or ranges such as 10.0.0.5,192.168.0.0/16,2001:db8::/32 (loopback, linklocal and uniquelocal are known by name), or none',
+    },
+  })
+  TRUSTED_PROXIES: string = PROXY_RANGES.join(',');
 
   @text()
   @IsOptional()
@@ -274,6 +302,11 @@ export class Environment {
 
   get production(): boolean {
     return this.NODE_ENV === 'production';
+  }
+
+  /** Whose X-Forwarded-For is believed: addresses, ranges and names of ranges; empty: nobody's. */
+  get trustedProxies(): string[] {
+    return this.TRUSTED_PROXIES === 'none' ? [] : elements(this.TRUSTED_PROXIES);
   }
 
   /** For how long requests are still taken after a signal, in milliseconds: as long as load balancers take to notice. */

@@ -41,23 +41,23 @@ function post(url: string, agent: Agent | false): Promise<Seen> {
 function load(url: string, clients: number, everyMs: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const seen: Seen[] = [];
-  let ended = false;
+  const state = { ended: false };
   const work = Promise.all(
     Array.from({ length: clients }, async () => {
-      while (!ended && seen.at(-1)?.outcome !== 'ECONNREFUSED') {
+      while (!state.ended && seen.at(-1)?.outcome !== 'ECONNREFUSED') {
         seen.push(await post(url, agent));
         await sleep(everyMs);
       }
     }),
   );
   undo.push(() => {
-    ended = true;
+    state.ended = true;
     return work.finally(() => agent.destroy());
   });
   return {
     seen,
     end: async () => {
-      ended = true;
+      state.ended = true;
       await work;
       return seen;
     },

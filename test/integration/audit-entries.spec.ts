@@ -21,7 +21,7 @@ afterEach(() => storage.close());
 
 const run = (sql: string) => storage.db.query(sql);
 const entries = async () =>
-  (await audit.list({}, 100)).reverse().map(({ actor, action, subject, portalId, detail, outcome }) => ({
+  (await audit.list({}, 100)).toReversed().map(({ actor, action, subject, portalId, detail, outcome }) => ({
     actor,
     action,
     subject,

@@ -4,15 +4,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../../common/problem.js';
 import { within } from '../../common/within.js';
 import { AccessKeysRepository } from '../../storage/accounts/access-keys.repository.js';
-import { TokenBuckets, type TokenGrant } from '../../common/token-bucket.js';
+import { TokenBuckets } from '../../common/token-bucket.js';
+import { refuseOver } from '../../common/too-many-requests.js';
+import { WrongKeys } from '../../common/wrong-keys.js';
 import { AdminKey } from '../../storage/storage.module.js';
 import { hashOf, isAccessKey } from './access-key.js';
+import { KeyLookups } from './key-lookups.js';
 import { assertAllowed, requirementOf, setCaller, type Caller } from './caller.js';
 
 /** Enough for a console that polls, too little to keep the database busy. */
 const REQUESTS = { perSecond: 50, burst: 200 };
-/** Guessing a key at one try a second leads nowhere. */
-const FAILURES = { perSecond: 1, burst: 20 };
 /** A database that takes longer to find a key is away: 503. */
 const LOOKUP_LIMIT_MS = 5_000;
 
@@ -22,36 +23,38 @@ const ROOT: Caller = { name: 'admin', role: 'owner', portalId: null };
 /**
  * Lets in whoever has `Authorization: Bearer <key>` with the key of ADMIN_API_KEY, or with one made here that is
  * neither revoked nor expired and may do what the route asks for; others get 401, or 403 where the key is not enough.
- * More than 50 requests a second from one address (200 at once), or more than one wrong key a second (20 at once), get
- * 429 with Retry-After. While an address is over the second limit its key is not even looked at.
+ * More than 50 requests a second with one key from one address (200 at once), or too many {@link WrongKeys}, get 429 with
+ * Retry-After. Wrong keys of others never shut out whoever has the right one.
  */
 @Injectable()
 export class AdminGuard implements CanActivate {
   private readonly logger = new Logger(AdminGuard.name);
   private readonly root: Buffer;
   private readonly requests = new TokenBuckets(REQUESTS.perSecond, REQUESTS.burst);
-  private readonly failures = new TokenBuckets(FAILURES.perSecond, FAILURES.burst);
+  private readonly wrongKeys = new WrongKeys();
+  private readonly lookups: KeyLookups;
 
   constructor(
     key: AdminKey,
     private readonly keys: AccessKeysRepository,
   ) {
     this.root = hashOf(key.value);
+    this.lookups = new KeyLookups(keys);
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     void reply.header('cache-control', 'no-store');
-    refuseOver(this.requests.take(request.ip), this.failures.look(request.ip));
-    const caller = await this.callerWith(bearer(request.headers.authorization));
+    const key = bearer(request.headers.authorization);
+    const caller = await this.callerWith(key);
     if (caller) {
+      refuseOver(this.requests.take(`${caller.keyId ?? 'root'}@${request.ip}`));
       setCaller(request, caller);
       assertAllowed(caller, requirementOf(context));
       return true;
     }
-    // Guesses that came together are counted only now.
-    refuseOver(this.failures.take(request.ip));
+    if (key !== '') this.wrongKeys.count(request);
     void reply.header('www-authenticate', 'Bearer realm="admin"');
     throw new Problem(
       401,
@@ -65,7 +68,7 @@ export class AdminGuard implements CanActivate {
     if (timingSafeEqual(hash, this.root)) return ROOT;
     if (!isAccessKey(key)) return null;
     // Found by its hash: how long that takes tells nothing about a key of 256 random bits.
-    const holder = await within(LOOKUP_LIMIT_MS, this.keys.holder(hash));
+    const holder = await within(LOOKUP_LIMIT_MS, this.lookups.holder(hash));
     if (!holder) return null;
     const { id, name, role, portalId, useIsNews } = holder;
     if (useIsNews) void this.recordUse(id);
@@ -78,15 +81,6 @@ export class AdminGuard implements CanActivate {
       this.logger.debug({ keyId: String(id), err: error }, 'The last use of a key could not be written');
     });
   }
-}
-
-function refuseOver(...grants: TokenGrant[]): void {
-  const waits = grants.map((grant) => (grant.granted ? 0 : grant.retryAfterMs));
-  const retryAfter = Math.ceil(Math.max(...waits) / 1_000);
-  if (retryAfter === 0) return;
-  throw new Problem(429, 'too_many_requests', `Too many requests from this address; again in ${retryAfter} s.`, {
-    retryAfter,
-  });
 }
 
 /** The scheme is compared without regard to case (RFC 9110, 11.1). */

@@ -4,6 +4,7 @@ import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestCommand } from '../../bitrix/rest.types.js';
 import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
+import { refuseOver } from '../../common/too-many-requests.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
 import { ClientSide, type Picture } from '../../relay/client-side.js';
@@ -21,7 +22,7 @@ import { EventBindings } from '../install/event-bindings.service.js';
 import { RegistrationService } from '../install/registration.service.js';
 import type { BotTokenBody, ChainLink, CheckedLine, LineSettings } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
-import { personOf, refuseOver } from './settings.guard.js';
+import { personOf } from './settings.guard.js';
 
 /** Whoever tries tokens learns which of them are good: like a log-in. */
 const TOKENS_TRIED = { perSecond: 1 / 6, burst: 10 };

@@ -35,16 +35,16 @@ const USE_RECORDED_EVERY = `interval '1 minute'`;
 export class AccessKeysRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** The holder of the key with this hash; null: there is none, or it is revoked or has expired. */
-  async holder(hash: Buffer): Promise<KeyHolder | null> {
-    const { rows } = await this.db.query<KeyHolder>(
-      `SELECT id, name, role, portal_id AS "portalId",
+  /** The holders of the keys with these hashes, by the hash in hex, without those that are revoked or have expired. */
+  async holders(hashes: Buffer[]): Promise<Map<string, KeyHolder>> {
+    const { rows } = await this.db.query<KeyHolder & { hash: Buffer }>(
+      `SELECT hash, id, name, role, portal_id AS "portalId",
               last_used_at IS NULL OR last_used_at < now() - ${USE_RECORDED_EVERY} AS "useIsNews"
          FROM access_keys
-        WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
-      [hash],
+        WHERE hash = ANY($1::bytea[]) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
+      [hashes],
     );
-    return rows[0] ?? null;
+    return new Map(rows.map(({ hash, ...holder }) => [hash.toString('hex'), holder]));
   }
 
   /** Remembers that the key is in use, at most once a minute however many replicas say so. */
