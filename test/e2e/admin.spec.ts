@@ -375,6 +375,27 @@ describe('how things are', () => {
     }
     expect(JSON.stringify(entries)).not.toContain(SECOND_TOKEN.split(':')[1]);
   });
+
+  it('changes that nobody made through the API are on record, too, with how they ended', async () => {
+    const entries = await list('/audit?limit=200');
+    const [installed] = entries.filter(({ action }) => action === 'portal.install');
+    expect(installed).toMatchObject({ actor: expect.stringMatching(/^portal:\d+\/user:\d+$/), outcome: 'done' });
+    expect(entries.filter(({ action }) => action === 'bot.adopt')).toMatchObject([{ actor: 'program' }]);
+    const [{ id }] = await list('/bots');
+    const before = entries.length;
+    // A change in steps may fail at any of them.
+    const half = await admin('PATCH', `/bots/${id}`, { portalId: '999999', lineId: '1' });
+    expect(half.status).toBe(422);
+    expect((await admin('PATCH', '/bots/999999', { mode: 'polling' })).status).toBe(404);
+    const after = await list('/audit?limit=200');
+    expect(after.length).toBe(before + 1);
+    expect(after[0]).toMatchObject({
+      action: 'bot.update',
+      subject: `bot:${id}`,
+      detail: { error: half.json.code },
+      outcome: 'failed',
+    });
+  });
 });
 
 describe('documentation', () => {

@@ -273,8 +273,13 @@ describe('erasing a client', () => {
       expect((await admin('POST', `/chats/${chat.id}/erase`, body)).status).toBe(status);
     }
     expect((await admin('POST', '/chats/999999/erase', { confirm: 'tg:901' })).status).toBe(404);
-    const erased = await admin('POST', `/chats/${chat.id}/erase`, { confirm: chat.externalId });
+    const { key, id: keyId } = (await admin('POST', '/keys', { name: 'admin', role: 'owner' })).json;
+    const byKey = { authorization: `Bearer ${key}` };
+    const path = `/admin/chats/${chat.id}/erase`;
+    const erased = await bridge.program.request('POST', path, { confirm: chat.externalId }, byKey);
     expect(erased.status, erased.text).toBe(200);
+    // A name may be anybody's: the receipt names the key.
+    expect(erased.json.actor).toMatch(new RegExp(`^admin#${keyId}@`));
     expect(erased.json).toMatchObject({
       portalId,
       chats: 1,
