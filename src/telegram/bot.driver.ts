@@ -251,7 +251,8 @@ export class BotDriver implements EndpointDriver {
 
   /** Sets the webhook; an identical one is left as it is by Telegram. */
   private async keepWebhook(bot: RunningBot, signal: AbortSignal): Promise<void> {
-    if (!bot.webhookUrl) throw new Error('Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates');
+    if (!bot.webhookUrl)
+      throw new Error('Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates');
     await bot.api.by(this.held).calls.setWebhook(
       {
         url: bot.webhookUrl,
