@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
+import { IntakeService } from '../relay/intake.service.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
 import { SchemaService } from '../storage/postgres/schema.service.js';
 
@@ -16,11 +17,18 @@ export class ReadinessIndicator {
     private readonly overview: OverviewRepository,
     private readonly schema: SchemaService,
     private readonly supervisor: EndpointSupervisor,
+    private readonly intakes: IntakeService,
   ) {}
 
   async database(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
     return this.upUnlessItFails(indicator, this.overview.ping());
+  }
+
+  /** Whether what comes in could be stored lately: PostgreSQL may answer, and still have no room for it. */
+  intake(): HealthIndicatorResult {
+    const indicator = this.indicators.check('intake');
+    return this.intakes.trouble === null ? indicator.up() : indicator.down({ reason: 'not_stored' });
   }
 
   async migrations(): Promise<HealthIndicatorResult> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { STORING_FAILS } from '../storage/work/endpoints.repository.js';
 import type { LearnedChat } from '../storage/work/learned-chats.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { WaitsFor } from '../storage/work/settlement.js';
@@ -109,7 +110,16 @@ export interface EndpointDriver {
   stop(): Promise<void>;
   /** Something about the endpoint changed in the tables. */
   refresh(): void;
-  health(): { healthy: boolean; detail?: string };
+  health(): EndpointHealth;
+}
+
+/** How an endpoint is, as whoever drives it sees it. */
+export interface EndpointHealth {
+  healthy: boolean;
+  /** What is wrong; for people. */
+  detail?: string;
+  /** Of what is wrong: what is to be done about it depends on it. */
+  code?: typeof STORING_FAILS;
 }
 
 export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;

@@ -8,7 +8,7 @@ import type { Lease } from '../storage/work/lease.js';
 import type { LaneSettlement, Settlement } from '../storage/work/settlement.js';
 import { Circuit } from './circuit.js';
 import { DeliveryTraces } from './delivery-traces.js';
-import type { EndpointDriver, HeldLease, LaneResult } from './endpoint-driver.js';
+import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult } from './endpoint-driver.js';
 import { InFlight } from './in-flight.js';
 import type { Claimant, LaneClaims } from './lane-claims.js';
 import type { LaneSettlements } from './lane-settlements.js';
@@ -85,7 +85,7 @@ export class EndpointWorker implements Claimant {
     this.wake();
   }
 
-  health(): { healthy: boolean; detail?: string } {
+  health(): EndpointHealth {
     return this.driver.health();
   }
 

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../common/pause.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
+import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import type { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
@@ -38,7 +38,7 @@ export class BotDriver implements EndpointDriver {
   private poller: Poller | null = null;
   private receivingAs: RunningBot | null = null;
   private watching: NodeJS.Timeout | undefined;
-  private webhook: { healthy: boolean; detail?: string } = { healthy: true };
+  private webhook: EndpointHealth = { healthy: true };
   private readonly pace = new SendPace(performance.now());
   private reserved = 0;
   /** Settled once it is known whether the bot must still be silent. */
@@ -98,7 +98,7 @@ export class BotDriver implements EndpointDriver {
     }
   }
 
-  health(): { healthy: boolean; detail?: string } {
+  health(): EndpointHealth {
     const receiving = this.poller?.health() ?? this.webhook;
     if (!receiving.healthy || !this.unsendable || performance.now() > this.unsendable.until) return receiving;
     return { healthy: false, detail: this.unsendable.detail };

@@ -13,6 +13,7 @@ import type {
   OperatorName,
   PortalState,
 } from '../prisma/client.js';
+import type { EndpointTrouble } from '../work/endpoints.repository.js';
 import type { ShownState } from './message-filter.js';
 
 /** Messages of one portal, bot, direction and state. */
@@ -24,7 +25,7 @@ export interface MessageCount {
   count: number;
 }
 
-/** The message that waits longest, per portal, bot and direction. */
+/** Since when the work that waits longest has been waiting, per portal, bot and direction. */
 export interface OldestWaiting {
   portalId: bigint | null;
   botId: bigint | null;
@@ -362,6 +363,15 @@ export class OverviewRepository {
   async idleEndpoints(): Promise<Set<string>> {
     const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
     return new Set(rows.map((row) => row.id));
+  }
+
+  /** Endpoints whose drivers have met trouble, and which. */
+  async endpointTroubles(): Promise<Map<string, EndpointTrouble>> {
+    const { rows } = await this.db.query<EndpointTrouble & { id: string }>(
+      `SELECT id, trouble_code AS code, trouble_detail AS detail, trouble_since AS since
+         FROM endpoints WHERE trouble_code IS NOT NULL`,
+    );
+    return new Map(rows.map(({ id, ...trouble }) => [id, trouble]));
   }
 
   /** Whether a replica drives the endpoint at this moment. */
