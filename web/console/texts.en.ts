@@ -126,6 +126,13 @@ export const en = {
     problems: (count: number) => n(count, '# problem|# problems'),
     well: 'OK',
     service: 'Service',
+    /** How long something has lasted. */
+    spans: {
+      seconds: '# second|# seconds',
+      minutes: '# minute|# minutes',
+      hours: '# hour|# hours',
+      days: '# day|# days',
+    },
   },
   connections: {
     about: 'What is connected, and its state.',

@@ -127,6 +127,13 @@ export const ru: Texts = {
     problems: (count) => n(count, '# проблема|# проблемы|# проблем'),
     well: 'В порядке',
     service: 'Сервис',
+    /** How long something has lasted. */
+    spans: {
+      seconds: '# секунду|# секунды|# секунд',
+      minutes: '# минуту|# минуты|# минут',
+      hours: '# час|# часа|# часов',
+      days: '# день|# дня|# дней',
+    },
   },
   connections: {
     about: 'Что подключено и как работает.',
