@@ -246,7 +246,7 @@ export const ru: Words = {
   },
   'portal.driven': { what: ({ portal }) => `${portal} обслуживается` },
   'portal.idle': { what: ({ portal }) => `Сейчас ${portal} не обслуживает ни одна реплика`, advice: TAKES_OVER },
-  'portal.lines': { what: ({ portal, lines }) => `${portal}: подключены линии ${lines}` },
+  'portal.lines': { what: ({ portal, lines }) => `${portal}: подключённые линии: ${lines}` },
   'portal.no_lines': {
     what: ({ portal }) => `${portal}: ни одна линия не подключена`,
     advice:
