@@ -4,7 +4,7 @@ import { bitrixProblem } from '../bitrix/bitrix-problems.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { UpstreamError } from '../common/upstream-error.js';
-import type { EndpointDriver, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
+import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
 import type { ClaimedLane } from '../storage/work/claimed-lane.js';
 import type { PortalRecord, PortalsRepository } from '../storage/accounts/portals.repository.js';
 import { planCalls, type PlannedCall } from './dialogs/call-plan.js';
@@ -94,7 +94,7 @@ export class PortalDriver implements EndpointDriver {
     this.lookNow.abort();
   }
 
-  health(): { healthy: boolean; detail?: string } {
+  health(): EndpointHealth {
     return { healthy: true };
   }
 

@@ -22,7 +22,9 @@ export class HealthController {
 
   @Get('ready')
   @HealthCheck()
-  @ApiOperation({ summary: '200 while messages can be taken in: database, tables, and what this replica drives' })
+  @ApiOperation({
+    summary: '200 while messages can be taken in: database, tables, what came last, and what this replica drives',
+  })
   ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<unknown> {
     return answer(reply, () =>
       this.health.check([
@@ -30,6 +32,7 @@ export class HealthController {
         () => this.readiness.process(),
         () => this.readiness.database(),
         () => this.readiness.migrations(),
+        () => this.readiness.intake(),
         () => this.readiness.endpoints(),
       ]),
     );

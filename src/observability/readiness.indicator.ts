@@ -3,6 +3,7 @@ import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/term
 import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
+import { IntakeService } from '../relay/intake.service.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
 import { SchemaService } from '../storage/postgres/schema.service.js';
 import { ShutdownState } from './shutdown-state.js';
@@ -19,6 +20,7 @@ export class ReadinessIndicator {
     private readonly schema: SchemaService,
     private readonly supervisor: EndpointSupervisor,
     private readonly shutdown: ShutdownState,
+    private readonly intakes: IntakeService,
   ) {}
 
   /** Which version answers. */
@@ -35,6 +37,12 @@ export class ReadinessIndicator {
   async database(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
     return this.upUnlessItFails(indicator, this.overview.ping());
+  }
+
+  /** Whether what comes in could be stored lately: PostgreSQL may answer, and still have no room for it. */
+  intake(): HealthIndicatorResult {
+    const indicator = this.indicators.check('intake');
+    return this.intakes.trouble === null ? indicator.up() : indicator.down({ reason: 'not_stored' });
   }
 
   async migrations(): Promise<HealthIndicatorResult> {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/work/claimed-lane.js';
+import type { STORING_FAILS } from '../storage/work/endpoints.repository.js';
 import type { LearnedChat } from '../storage/work/learned-chats.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { WaitsFor } from '../storage/work/settlement.js';
@@ -124,6 +125,8 @@ export interface EndpointHealth {
   detail?: string;
   /** Of a bot that is polled: milliseconds since Telegram last answered a poll, or since polling began. */
   polledMsAgo?: number;
+  /** Of what is wrong: what is to be done about it depends on it. */
+  code?: typeof STORING_FAILS;
 }
 
 export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;

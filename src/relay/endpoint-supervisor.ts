@@ -8,6 +8,7 @@ import { isPortal } from '../storage/work/endpoint-id.js';
 import { EndpointsRepository, LEASE_SECONDS } from '../storage/work/endpoints.repository.js';
 import { LanesRepository } from '../storage/work/lanes.repository.js';
 import type { Lease } from '../storage/work/lease.js';
+import { EndpointConditions } from './endpoint-conditions.js';
 import { EndpointDrivers, type EndpointHealth, type HeldLease, type Obstacle } from './endpoint-driver.js';
 import { EndpointWorker } from './endpoint-worker.js';
 import { IntakeService } from './intake.service.js';
@@ -21,6 +22,8 @@ const ACQUIRE_MS = 1_000;
 const LOOK_MS = 200;
 /** How long a claim whose answer was lost, or a lane whose owner is gone, keeps a chat waiting. */
 const RECONCILE_MS = 3_000;
+/** How soon the tables know that an endpoint fell ill or got well. */
+const CONDITIONS_MS = 2_000;
 /** One in so many times every lane is looked at, also those that nobody would ever claim: once a minute. */
 const PUT_ALL_RIGHT_EVERY = 20;
 const ACQUIRE_AT_ONCE = 50;
@@ -97,6 +100,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private readonly handedOver = new Set<string>();
   private readonly claims: LaneClaims;
   private readonly settlements: LaneSettlements;
+  private readonly conditions = new EndpointConditions();
   private readonly loops: Promise<void>[] = [];
   private stopping = false;
   private draining: Promise<void> | undefined;
@@ -136,6 +140,9 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       this.every(ACQUIRE_MS, () => this.acquire()),
       this.every(LOOK_MS, () => this.look()),
       this.every(RECONCILE_MS, () => this.reconcileAll()),
+      this.every(CONDITIONS_MS, () =>
+        this.survive(() => this.tellConditions(), 'The conditions of endpoints are not written down yet'),
+      ),
     );
   }
 
@@ -166,6 +173,15 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
       ...[...this.owned.keys()].map((endpoint) => this.giveUp(endpoint, deadline - performance.now())),
     ]);
     await Promise.race([Promise.all(this.loops), new Promise((resolve) => setTimeout(resolve, 500))]);
+  }
+
+  private async tellConditions(): Promise<void> {
+    const driven = [...this.owned.values()]
+      .filter(({ lease }) => lease.held)
+      .map(({ lease: { lease, since }, worker }) => ({ lease, since, health: worker.health() }));
+    const changed = this.conditions.changed(driven, performance.now());
+    if (changed.length > 0) await this.endpoints.keepConditions(changed);
+    this.conditions.keep(changed, driven);
   }
 
   private async heartbeat(): Promise<void> {
@@ -280,9 +296,9 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   }
 
   /** What is made good a little later says nothing about the database that the other looks would not say. */
-  private async survive(work: () => Promise<void>): Promise<void> {
+  private async survive(work: () => Promise<void>, otherwise = 'Lanes could not be put right yet'): Promise<void> {
     await work().catch((error: unknown) => {
-      this.logger[isStorageUnavailable(error) ? 'debug' : 'error']({ err: error }, 'Lanes could not be put right yet');
+      this.logger[isStorageUnavailable(error) ? 'debug' : 'error']({ err: error }, otherwise);
     });
   }
 

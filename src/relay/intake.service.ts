@@ -11,6 +11,7 @@ import { GroupCommit } from './group-commit.js';
 import { LostEvents, type Suspect } from './lost-events.js';
 import { type ClientUpdate, type Direction, type OperatorChange, type OperatorMessage } from './message.js';
 import { RelayEvents } from './relay-events.js';
+import { type StoringTrouble, StoringTroubles } from './storing-trouble.js';
 
 /** While the database is away. */
 const PAUSE_AGAIN_MS = 100;
@@ -42,15 +43,21 @@ export class IntakeService {
   );
   private readonly lost = new LostEvents();
   private pausing: Promise<void> | null = null;
+  private readonly troubles = new StoringTroubles();
 
   constructor(
     private readonly repository: IntakeRepository,
     private readonly events: RelayEvents,
   ) {}
 
+  /** Why this replica can store nothing that comes in; null: it can, as far as it knows. */
+  get trouble(): StoringTrouble | null {
+    return this.troubles.at(Date.now());
+  }
+
   /** An update that Telegram pushed to the webhook. */
   acceptPushedUpdate(update: ClientUpdate): Promise<void> {
-    return intake('inbound', () => this.pushedUpdates.add({ updates: [update] }));
+    return this.intake('inbound', () => this.pushedUpdates.add({ updates: [update] }));
   }
 
   /**
@@ -58,7 +65,7 @@ export class IntakeService {
    * LeaseLostError otherwise; batches of other bots that came together with it are kept all the same.
    */
   acceptPolledUpdates(updates: ClientUpdate[], poll: Poll): Promise<void> {
-    return intake('inbound', async () => {
+    return this.intake('inbound', async () => {
       const batch: ArrivedBatch = { updates, poll };
       await this.polledUpdates.add(batch).catch((error: unknown) => {
         this.events.emit('refused');
@@ -70,13 +77,13 @@ export class IntakeService {
 
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    if (messages.length > 0) await intake('outbound', () => this.operatorEvents.add(messages));
+    if (messages.length > 0) await this.intake('outbound', () => this.operatorEvents.add(messages));
   }
 
   /** Operators' edits and deletions of one event, in its order. */
   async acceptOperatorChanges(changes: OperatorChange[]): Promise<void> {
     if (changes.length === 0) return;
-    await intake('outbound', async () =>
+    await this.intake('outbound', async () =>
       this.announce('outbound', await this.repository.acceptOperatorChanges(changes)),
     );
   }
@@ -152,8 +159,15 @@ export class IntakeService {
     this.events.emit('accepted', { direction, count: intake.accepted, duplicates: intake.duplicates });
     if (intake.endpoints.length > 0) this.events.emit('work', intake.endpoints);
   }
-}
 
-/** From the parsed message to its commit. */
-const intake = (direction: Direction, work: () => Promise<void>): Promise<void> =>
-  inSpan('intake', { attributes: { 'openlines.direction': direction } }, work);
+  /** From the parsed message to its commit. */
+  private async intake(direction: Direction, work: () => Promise<void>): Promise<void> {
+    try {
+      await inSpan('intake', { attributes: { 'openlines.direction': direction } }, work);
+      this.troubles.stored();
+    } catch (error) {
+      this.troubles.failed(error, Date.now());
+      throw error;
+    }
+  }
+}

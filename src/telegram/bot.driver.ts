@@ -38,7 +38,7 @@ export class BotDriver implements EndpointDriver {
   private poller: Poller | null = null;
   private receivingAs: RunningBot | null = null;
   private watching: NodeJS.Timeout | undefined;
-  private webhook: { healthy: boolean; detail?: string } = { healthy: true };
+  private webhook: EndpointHealth = { healthy: true };
   private readonly pace = new SendPace(performance.now());
   private reserved = 0;
   /** Settled once it is known whether the bot must still be silent. */

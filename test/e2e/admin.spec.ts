@@ -328,7 +328,7 @@ describe('how things are', () => {
     expect(Object.keys(well).toSorted()).toEqual(['checks', 'ok']);
     expect(well.checks.length).toBeGreaterThan(5);
     for (const check of well.checks) {
-      expect(Object.keys(check).toSorted()).toEqual(['advice', 'id', 'ok', 'what']);
+      expect(Object.keys(check).toSorted()).toEqual(['advice', 'code', 'id', 'ok', 'params', 'what']);
       expect(check.what).toEqual(expect.any(String));
     }
     expect(well.checks.filter(({ ok }: Item) => !ok).map(({ id }: Item) => id)).toEqual([]);

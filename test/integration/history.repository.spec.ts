@@ -39,8 +39,10 @@ beforeAll(async () => {
     INSERT INTO message_links (message_id, part, chat_id, telegram_message_id) VALUES (13, 1, 6, 71), (13, 0, 6, 70);
     INSERT INTO lanes (id, chat_id, channel, endpoint, tail, pending, busy_fence) VALUES (20, 5, 'inbound', 'portal:1', 2, 2, 1);
     INSERT INTO lanes (id, chat_id, channel, endpoint, tail, pending) VALUES (21, 6, 'status', 'portal:1', 3, 3);
-    INSERT INTO deliveries (lane_id, seq, message_id, kind, state, attempts, started_at)
-    VALUES (20, 1, 12, 'message', 'sending', 1, now()), (20, 2, 11, 'message', 'queued', 0, NULL);
+    INSERT INTO deliveries (lane_id, seq, message_id, kind, state, attempts, started_at, created_at)
+    SELECT 20, new.seq, new.message_id, 'message', new.state::"DeliveryState", new.attempts, new.started_at, m.created_at
+      FROM (VALUES (1, 12, 'sending', 1, now()), (2, 11, 'queued', 0, NULL)) new (seq, message_id, state, attempts, started_at)
+      JOIN messages m ON m.id = new.message_id;
     INSERT INTO attempts (message_id, kind, number, started_at, outcome, code, instance)
     VALUES (13, 'message', 1, '2026-11-22T10:00:01Z', 'failed', '403', 'host-1');`);
   await fillWords(db);

@@ -1,11 +1,25 @@
+import type { Words } from '../../src/admin/doctor/findings.js';
 import { browserLanguage, createTexts, type Language } from '../shared/i18n.js';
 import type { Texts } from './texts.en.js';
 
 const STORED = 'console-language';
 
-const spoken = createTexts<Texts>({
-  en: async () => (await import('./texts.en.js')).en,
-  ru: async () => (await import('./texts.ru.js')).ru,
+/** The doctor's words are the service's own: what it finds, and how that is called, changes in one place. */
+const spoken = createTexts<Texts & { findings: Words }>({
+  en: async () => {
+    const [texts, findings] = await Promise.all([
+      import('./texts.en.js'),
+      import('../../src/admin/doctor/words.en.js'),
+    ]);
+    return { ...texts.en, findings: findings.en };
+  },
+  ru: async () => {
+    const [texts, findings] = await Promise.all([
+      import('./texts.ru.js'),
+      import('../../src/admin/doctor/words.ru.js'),
+    ]);
+    return { ...texts.ru, findings: findings.ru };
+  },
 });
 
 /** The texts in the language of the moment. */

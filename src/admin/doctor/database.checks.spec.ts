@@ -25,7 +25,7 @@ it.each([
 it('a transaction that is too long is named with what ends it', () => {
   expect(transactionCheck(null).ok).toBe(true);
   const forgotten = transactionCheck({ seconds: 7_200, idle: true, owner: 'psql', pid: 7 });
-  expect(forgotten.what).toBe('A transaction of psql (process 7) has been open for 120 minutes, idle');
+  expect(forgotten.what).toBe('A transaction of psql (process 7) has been open for 2 hours, idle');
   expect(forgotten.advice).toContain('pg_terminate_backend(7)');
   const prepared = transactionCheck({ seconds: 7_200, idle: true, owner: 'batch-1', pid: null });
   expect(prepared.advice).toContain("ROLLBACK PREPARED 'batch-1'");

@@ -12,6 +12,7 @@ import {
   lineStateOf,
   portalChecks,
   queueCheck,
+  reachedCheck,
 } from './doctor.checks.js';
 
 const portal: PortalView = {
@@ -159,6 +160,37 @@ describe('the doctor', () => {
       ['bot:2:answers', false, '1 answer of @acme_bot tried several times in vain, the oldest because of 521: down'],
     ]);
     expect(answerChecks({ ...bot, state: 'disabled' }, { ...none, failing: 1, failure: 'x' })).toEqual([]);
+  });
+
+  it('says since when a bot is ill and why, unless its state says so already', () => {
+    const since = new Date('2026-03-01T10:00:00Z');
+    const trouble = { code: 'ill', detail: 'ECONNREFUSED: refused', since };
+    const told = botChecks(bot, [portal], true, trouble).at(-1)!;
+    expect([told.id, told.ok, told.what]).toEqual([
+      'bot:2:health',
+      false,
+      '@acme_bot has been in trouble since 2026-03-01 10:00 UTC: ECONNREFUSED: refused',
+    ]);
+    const storing = { code: 'storing_fails', detail: '53100: could not extend file', since };
+    expect(botChecks(bot, [portal], true, storing).at(-1)).toMatchObject({
+      code: 'bot.storing_fails',
+      what: expect.stringContaining('53100: could not extend file'),
+    });
+    expect(failing(botChecks({ ...bot, state: 'conflict' }, [portal], true, trouble))).toEqual(['bot:2:state']);
+    expect(failing(botChecks(bot, [portal], false, trouble))).toEqual(['bot:2:driven']);
+  });
+
+  it.each([
+    [
+      'SSL error {error:0A000086:SSL routines::certificate verify failed}',
+      'bot.hook_certificate',
+      /intermediate certificates/,
+    ],
+    ['Connection refused', 'bot.hook_fails', /443, 80, 88 or 8443/],
+  ])('says what to do about a webhook that Telegram cannot reach: %s', (detail, code, advice) => {
+    const found = reachedCheck(bot, { code: 'webhook_failing', username: 'acme_bot', detail });
+    expect(found).toMatchObject({ ok: false, code, what: expect.stringContaining(detail) });
+    expect(found.advice).toMatch(advice);
   });
 
   it('calls a queue stuck after five minutes', () => {

@@ -1,8 +1,16 @@
 import { expect, it } from 'vitest';
 import type { BotFacts, PortalView } from '../../storage/history/overview.repository.js';
-import { check } from './doctor.checks.js';
+import type { Check } from './doctor.dto.js';
 import { diagnosis, type Examination } from './doctor.service.js';
 
+const check = (id: string, ok: boolean, what: string, advice: string): Check => ({
+  id,
+  ok,
+  code: 'any',
+  params: {},
+  what,
+  advice,
+});
 const portal = (id: bigint) => ({ id, state: 'active' }) as PortalView;
 const bot = (id: bigint, portalId: bigint | null) => ({ id, portalId, state: 'active' }) as BotFacts;
 const part = (portalId: bigint | null, id: string, ok = true) => ({
@@ -44,7 +52,10 @@ it('tells everything to whoever sees every portal', () => {
     'attention',
   ]);
   expect(checks.find(({ id }) => id === 'portals')?.what).toBe('2 of 2 portals are connected');
-  expect(checks.find(({ id }) => id === 'queue')).toMatchObject({ ok: false, what: expect.stringContaining('900 s') });
+  expect(checks.find(({ id }) => id === 'queue')).toMatchObject({
+    ok: false,
+    what: 'The oldest waiting message has waited for 15 minutes',
+  });
 });
 
 it('tells of one portal as if there were no other: a neighbour who is ill makes nobody else ill', () => {

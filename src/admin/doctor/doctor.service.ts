@@ -16,23 +16,22 @@ import {
 } from '../../connector/dialogs/line-config.parser.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { EventBindings } from '../../connector/install/event-bindings.service.js';
+import { IntakeService } from '../../relay/intake.service.js';
 import {
   OverviewRepository,
   type BotFacts,
   type PortalView,
   linesOf,
 } from '../../storage/history/overview.repository.js';
-import { RestLimitsRepository } from '../../storage/work/rest-limits.repository.js';
+import { RestLimitsRepository, type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import { SchemaService } from '../../storage/postgres/schema.service.js';
 import { BotHealth } from '../../telegram/bots/bot-health.js';
 import { TelegramClient } from '../../telegram/api/telegram.client.js';
 import { Cached } from '../cached.js';
-import { databaseCheck, transactionCheck } from './database.checks.js';
+import { databaseCheck, intakeCheck, transactionCheck } from './database.checks.js';
 import {
   answerChecks,
   botChecks,
-  botName,
-  check,
   environmentChecks,
   handlerCheck,
   installedCheck,
@@ -41,8 +40,11 @@ import {
   lineStateOf,
   portalChecks,
   queueCheck,
+  reachedCheck,
+  type Installation,
 } from './doctor.checks.js';
 import type { Check, Diagnosis } from './doctor.dto.js';
+import { finding } from './finding.js';
 import { type Attention, attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck } from './machine.checks.js';
 import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
@@ -89,6 +91,7 @@ export class DoctorService {
     private readonly applications: ApplicationsService,
     private readonly lifecycle: PortalLifecycleService,
     private readonly limits: RestLimitsRepository,
+    private readonly intake: IntakeService,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -99,7 +102,7 @@ export class DoctorService {
   private async examine(): Promise<Examination> {
     const database = await this.checkDatabase();
     if (!database.ok) return { program: [database, ...environmentChecks(this.environment, 0)], traffic: null };
-    const program = [database];
+    const program = [database, intakeCheck(this.intake.trouble)];
     try {
       const applications = await this.applications.list();
       const stored = applications.filter(({ id }) => id !== null).length;
@@ -110,11 +113,8 @@ export class DoctorService {
       program.push(...(await this.checkMachine()));
       return { program, traffic };
     } catch (error) {
-      const what = `The examination broke off: ${describe(error)}`;
-      return {
-        program: [...program, check('examination', false, what, 'Try again; the log may tell more.')],
-        traffic: null,
-      };
+      const broken = finding('examination', 'examination.broken', { said: describe(error) });
+      return { program: [...program, broken], traffic: null };
     }
   }
 
@@ -127,10 +127,11 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, waiting, attention, hindrances, unread, troubles] = await Promise.all([
+    const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
       this.overview.idleEndpoints(),
+      this.overview.endpointTroubles(),
       this.overview.oldestWaitingByPortal(),
       this.overview.attention(),
       this.overview.hindrances(),
@@ -145,16 +146,16 @@ export class DoctorService {
             portal,
             linesOf(portal),
             !idle.has(portalEndpoint(portal.id)),
-            installOf(portal, applications),
+            installationOf(portal, applications),
           ),
-          ...(place < MOST_ASKED ? await this.askPortal(portal, applications) : []),
+          ...(await this.examinePortal(portal, applications, wholePortalTrouble(portal, troubles), place < MOST_ASKED)),
           ...methodTroubleChecks(portal, troubles),
         ],
       })),
       ...bots.map(async (bot, place) => ({
         portalId: bot.portalId,
         checks: [
-          ...botChecks(bot, portals, !idle.has(botEndpoint(bot.id))),
+          ...botChecks(bot, portals, !idle.has(botEndpoint(bot.id)), ill.get(botEndpoint(bot.id))),
           ...answerChecks(
             bot,
             hindrances.find(({ botId }) => botId === bot.id),
@@ -185,17 +186,28 @@ export class DoctorService {
 
   private async askTelegram(bot: BotFacts): Promise<Check[]> {
     if (bot.state === 'disabled') return [];
-    const answer = await within(NETWORK_LIMIT_MS, this.bots.check(bot.id)).catch((error: unknown) => ({
-      ok: false,
+    const condition = await within(NETWORK_LIMIT_MS, this.bots.check(bot.id)).catch((error: unknown) => ({
+      code: 'telegram_unreachable' as const,
+      username: bot.username,
       detail: describe(error),
     }));
-    const advice = 'Check the token at @BotFather and that this machine reaches TG_API_ROOT (TG_PROXY_URL, if needed).';
-    return [check(`bot:${bot.id}:telegram`, answer.ok, `${botName(bot)}: ${answer.detail}`, advice)];
+    return [reachedCheck(bot, condition)];
   }
 
-  /** One batch per portal: its bucket of requests belongs to the messages. */
-  private async askPortal(portal: PortalView, applications: Application[]): Promise<Check[]> {
+  /** Of a portal that is not asked itself, the trouble that its messages met is all that is known. */
+  private async examinePortal(
+    portal: PortalView,
+    applications: Application[],
+    trouble: Trouble | null,
+    ask: boolean,
+  ): Promise<Check[]> {
     if (portal.state !== 'active') return [];
+    if (ask) return this.askPortal(portal, applications, trouble?.since ?? null);
+    return trouble ? [portalTroubleCheck(portal, applicationOf(portal, applications), trouble, trouble.since)] : [];
+  }
+
+  /** One batch per portal: its bucket of requests belongs to the messages. `since`: when its trouble began. */
+  private async askPortal(portal: PortalView, applications: Application[], since: Date | null): Promise<Check[]> {
     const lines = linesOf(portal).slice(0, BATCH_LIMIT - 3);
     const commands: Record<string, RestCommand> = {
       installed: { method: 'app.info', params: {} },
@@ -205,9 +217,7 @@ export class DoctorService {
     for (const line of lines) {
       commands[`line${line}`] = { method: 'imconnector.status', params: { CONNECTOR: portal.connectorId, LINE: line } };
     }
-    const id = `portal:${portal.id}:rest`;
-    const advice =
-      'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.';
+    const named = { portal: portal.domain };
     try {
       const call = this.rest.callBatch(portal.id, commands, { timeoutMs: NETWORK_LIMIT_MS });
       const { results, time } = await within(NETWORK_LIMIT_MS, call);
@@ -215,8 +225,8 @@ export class DoctorService {
         const outcome = results[key];
         if (outcome?.ok) return read(outcome.result);
         const detail = outcome ? describe(outcome.error) : 'no answer';
-        const what = `${portal.domain}, ${commands[key]?.method}: ${detail}`;
-        return [check(`portal:${portal.id}:${name}`, false, what, advice)];
+        const told = { ...named, method: commands[key]?.method ?? key, said: detail };
+        return [finding(`portal:${portal.id}:${name}`, 'portal.refuses', told)];
       };
       const configOf = lineConfigs(results['configs']);
       await Promise.all(
@@ -226,7 +236,7 @@ export class DoctorService {
         }),
       );
       return [
-        check(id, true, `${portal.domain} answers`, ''),
+        finding(`portal:${portal.id}:rest`, 'portal.answers', named),
         ...portalClockCheck(portal, time?.finish, Date.now()),
         ...answered('installed', 'installed', (result) => [installedCheck(portal, result)]),
         ...answered('handlers', 'handler', (result) => [handlerCheck(portal, result, this.events.handlerUrl)]),
@@ -237,9 +247,8 @@ export class DoctorService {
         ),
       ];
     } catch (error) {
-      if (!(error instanceof UpstreamError)) return [check(id, false, `${portal.domain}: ${describe(error)}`, advice)];
-      const application = applications.find(({ clientId }) => clientId === portal.clientId) ?? null;
-      return [portalTroubleCheck(portal, application, error)];
+      const said = error instanceof UpstreamError ? error : { code: 'NO_ANSWER', detail: describe(error) };
+      return [portalTroubleCheck(portal, applicationOf(portal, applications), said, since)];
     }
   }
 }
@@ -270,24 +279,28 @@ function lineConfigs(outcome: CommandOutcome | undefined): (line: string) => Lin
   return (line) => configs.find(({ lineId }) => lineId === line) ?? (complete ? null : undefined);
 }
 
-/** Where the portal's application is installed again; null: it is none of ours. */
-function installOf(portal: PortalView, applications: Application[]): string | null {
-  const application = applications.find(({ clientId }) => clientId === portal.clientId);
+function wholePortalTrouble({ id }: PortalView, troubles: Trouble[]): Trouble | null {
+  return troubles.find(({ portalId, method }) => portalId === id && method === WHOLE_PORTAL) ?? null;
+}
+
+function applicationOf({ clientId }: PortalView, applications: Application[]): Application | null {
+  return applications.find((application) => application.clientId === clientId) ?? null;
+}
+
+/** Null: the application of the portal is none of ours. */
+function installationOf(portal: PortalView, applications: Application[]): Installation | null {
+  const application = applicationOf(portal, applications);
   if (!application) return null;
-  return application.id === null
-    ? '/b24/install?redirect=1'
-    : application.portalOrigin === null
-      ? 'in the Market of the portal'
-      : `/b24/install?application=${application.id}&redirect=1`;
+  if (application.id === null) return { path: '/b24/install?redirect=1' };
+  return application.portalOrigin === null
+    ? 'market'
+    : { path: `/b24/install?application=${application.id}&redirect=1` };
 }
 
 function migrationsCheck(pending: string[]): Check {
-  return check(
-    'migrations',
-    pending.length === 0,
-    pending.length === 0 ? 'The tables are up to date' : `Migrations are missing: ${pending.join(', ')}`,
-    'Restart this replica: it applies them at its start.',
-  );
+  return pending.length === 0
+    ? finding('migrations', 'migrations.ok', {})
+    : finding('migrations', 'migrations.missing', { names: pending.join(', ') });
 }
 
 function describe(error: unknown): string {

@@ -73,7 +73,7 @@ it('messages of clients that nobody can read turn the doctor', () => {
   ];
   expect(attentionCheck(found)).toMatchObject({
     ok: false,
-    what: expect.stringMatching(/^3 messages of clients have failed since 2026-03-01T00:00:00/),
+    what: expect.stringMatching(/^3 messages of clients have failed since 2026-03-01 00:00 UTC/),
     advice: expect.stringContaining('state=failed&direction=inbound'),
   });
   expect(attentionCheck(found.slice(1, 2)).what).toMatch(/^1 message of a client has failed/);

@@ -41,8 +41,22 @@ it('a method that takes nothing is named with its cause and its time', () => {
     {
       id: 'portal:7:method:imconnector.send.status.delivery',
       ok: false,
-      what: 'acme.bitrix24.com does not know the method imconnector.send.status.delivery (ERROR_METHOD_NOT_FOUND: x), since 2026-03-01T10:00:00.000Z',
+      code: 'method.missing',
+      params: {
+        portal: 'acme.bitrix24.com',
+        method: 'imconnector.send.status.delivery',
+        said: 'ERROR_METHOD_NOT_FOUND: x',
+        since: since.toISOString(),
+      },
+      what: 'acme.bitrix24.com does not know the method imconnector.send.status.delivery (ERROR_METHOD_NOT_FOUND: x), since 2026-03-01 10:00 UTC',
       advice: expect.stringContaining('the rest goes on'),
     },
   ]);
+});
+
+it('a portal that takes nothing is told with the time since when', () => {
+  const since = new Date('2026-03-01T10:00:00Z');
+  const { what, params } = portalTroubleCheck(portal, own, { code: 'PAYMENT_REQUIRED', detail: 'x' }, since);
+  expect(what).toMatch(/is not paid \(PAYMENT_REQUIRED: x\), since 2026-03-01 10:00 UTC$/);
+  expect(params).toMatchObject({ since: since.toISOString() });
 });

@@ -25,7 +25,7 @@ it('one root that works is enough, and it is named', () => {
   expect(roots?.what).toContain(
     'https://relay.example: ECONNRESET; https://api.telegram.org: answers in 80 ms (in use)',
   );
-  expect(proxies?.what).toContain('https://relay.example by http://10.0.0.1:3128: ECONNREFUSED');
+  expect(proxies?.what).toContain('https://relay.example → http://10.0.0.1:3128: ECONNREFUSED');
   expect(rootChecks([relay, { ...relay, name: 'https://other.example' }])[0]?.ok).toBe(false);
 });
 
@@ -33,3 +33,11 @@ it('names the variable that lifts the limits of an own server', () => {
   expect(apiKindChecks(false)).toEqual([]);
   expect(apiKindChecks(true)).toMatchObject([{ ok: false, advice: expect.stringContaining('TG_API_KIND=local') }]);
 });
+
+it.each(['the proxy answers 407', 'Socks5 Authentication failed'])(
+  'a proxy that refuses the password (%s)',
+  (failure) => {
+    const [check] = rootChecks([{ ...root, routes: [{ ...dead, failure }] }]);
+    expect(check).toMatchObject({ ok: false, code: 'routes.password', advice: expect.stringContaining('password') });
+  },
+);

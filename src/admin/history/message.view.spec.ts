@@ -219,7 +219,14 @@ describe('timeline', () => {
       endpoint: 'portal:1',
     };
     const detailOf = (change: object) => timeline(story({}, { waiting: [{ ...work, ...change }] })).at(-1);
-    expect(detailOf({})).toMatchObject({ what: 'waiting', at: at(40), number: 2, detail: 'next try' });
+    expect(detailOf({})).toMatchObject({
+      what: 'waiting',
+      at: at(40),
+      number: 2,
+      code: 'next_try',
+      detail: 'next try',
+    });
+    expect(detailOf({ ahead: 1 })).toMatchObject({ code: 'behind', params: { ahead: 1 } });
     expect(detailOf({ ahead: 1 })?.detail).toBe('waits behind 1 earlier delivery of this chat');
     expect(detailOf({ ahead: 1, waitsForClient: true })?.detail).toContain("the client's next words");
     expect(detailOf({ endpoint: '' })?.detail).toContain('open line');

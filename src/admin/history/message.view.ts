@@ -105,7 +105,7 @@ function withoutFileKeys(raw: unknown): unknown {
 
 export function timeline({ message, revisions, attempts, waiting }: MessageStory): TimelineEntry[] {
   const past: TimelineEntry[] = [
-    { at: message.saidAt ?? message.createdAt, what: 'received', detail: sourceOf(message) },
+    { at: message.saidAt ?? message.createdAt, what: 'received', ...sourceOf(message) },
     { at: message.createdAt, what: 'stored' },
     ...revisions.flatMap(revisionEntry),
     ...attempts.map(attemptEntry),
@@ -118,10 +118,12 @@ export function timeline({ message, revisions, attempts, waiting }: MessageStory
   return [...past, ...waiting.map(waitingEntry)];
 }
 
-function sourceOf(message: MessageRow): string {
-  if (message.kind === 'welcome') return 'the welcome text of the line';
+function sourceOf(message: MessageRow): Pick<TimelineEntry, 'code' | 'params' | 'detail'> {
+  if (message.kind === 'welcome') return { code: 'welcome', detail: 'the welcome text of the line' };
   const network = message.direction === 'inbound' ? 'Telegram' : 'Bitrix24';
-  return message.saidAt ? `by the clock of ${network}` : `from ${network}`;
+  return message.saidAt
+    ? { code: 'by_clock', params: { network }, detail: `by the clock of ${network}` }
+    : { code: 'arrived', params: { network }, detail: `from ${network}` };
 }
 
 function revisionEntry({ number, deleted, createdAt }: RevisionRow): TimelineEntry[] {
@@ -167,16 +169,21 @@ function waitingEntry(work: WaitingRow): TimelineEntry {
   if (work.state === 'sending') {
     return { at: work.startedAt ?? work.dueAt, what: 'sending', kind: work.kind, number: work.attempts };
   }
-  return { at: work.dueAt, what: 'waiting', kind: work.kind, number: work.attempts + 1, detail: whyItWaits(work) };
+  return { at: work.dueAt, what: 'waiting', kind: work.kind, number: work.attempts + 1, ...whyItWaits(work) };
 }
 
-function whyItWaits(work: WaitingRow): string {
-  if (work.endpoint === '') return 'waits until its bot serves an open line';
-  if (work.waitsForClient) return WAITS_FOR_CLIENT;
-  if (work.ahead > 0)
-    return `waits behind ${work.ahead} earlier ${work.ahead === 1 ? 'delivery' : 'deliveries'} of this chat`;
-  if (work.unknown) return 'nobody knows whether the last try arrived: that is looked up first';
-  return 'next try';
+function whyItWaits(work: WaitingRow): Pick<TimelineEntry, 'code' | 'params' | 'detail'> {
+  const { ahead } = work;
+  if (work.endpoint === '') return { code: 'no_line', detail: 'waits until its bot serves an open line' };
+  if (work.waitsForClient) return { code: 'waits_for_client', detail: WAITS_FOR_CLIENT };
+  if (ahead > 0) {
+    const deliveries = ahead === 1 ? 'delivery' : 'deliveries';
+    return { code: 'behind', params: { ahead }, detail: `waits behind ${ahead} earlier ${deliveries} of this chat` };
+  }
+  if (work.unknown) {
+    return { code: 'looked_up', detail: 'nobody knows whether the last try arrived: that is looked up first' };
+  }
+  return { code: 'next_try', detail: 'next try' };
 }
 
 function present(fields: Record<string, string | null>): Record<string, string> {

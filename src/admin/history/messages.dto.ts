@@ -160,7 +160,15 @@ export class TimelineEntry {
    * failed.
    */
   outcome?: string;
+
+  /** Of `received`: where it came from; of `waiting`: what it waits for; otherwise of the error. */
   code?: string;
+
+  /** What the words of `code` are made of. */
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
+  params?: Record<string, unknown>;
+
+  /** In English. */
   detail?: string;
   finishedAt?: Date;
 

@@ -13,6 +13,7 @@ import type {
   OperatorName,
   PortalState,
 } from '../prisma/client.js';
+import type { EndpointTrouble } from '../work/endpoints.repository.js';
 import type { ShownState } from './message-filter.js';
 
 /** Messages of one portal, bot, direction and state. */
@@ -24,7 +25,7 @@ export interface MessageCount {
   count: number;
 }
 
-/** The message that waits longest, per portal, bot and direction. */
+/** Since when the work that waits longest has been waiting, per portal, bot and direction. */
 export interface OldestWaiting {
   portalId: bigint | null;
   botId: bigint | null;
@@ -159,6 +160,14 @@ const OF_PORTALS: Partial<Record<string, string>> = {
   message: 'messages',
 };
 
+/**
+ * SQL: messages `m` that wait, each with the delivery `d` that is to take it: a message that is sent again waits from
+ * then on, however old it is. Without lines that wait for their client's next words: nobody is late with those.
+ */
+const WAITING = `messages m LEFT JOIN deliveries d ON d.message_id = m.id AND d.kind = 'message'
+   WHERE m.state = 'queued' AND NOT m.can_wait`;
+const WAITS_SINCE = 'coalesce(d.created_at, m.created_at)';
+
 /** Reads across tables, for the admin API, the doctor, probes and metrics. Changes nothing. */
 @Injectable()
 export class OverviewRepository {
@@ -193,12 +202,11 @@ export class OverviewRepository {
     return rows.map((row) => ({ ...row, state: 'sending', count: Number(row.count) }));
   }
 
-  /** Without lines that wait for their client's next words: nobody is late with those. */
   async oldestWaiting(portalId?: bigint): Promise<OldestWaiting[]> {
     const { rows } = await this.db.query<OldestWaiting>(
-      `SELECT portal_id AS "portalId", bot_id AS "botId", direction, min(created_at) AS since
-         FROM messages WHERE state = 'queued' AND NOT can_wait AND ($1::bigint IS NULL OR portal_id = $1)
-        GROUP BY portal_id, bot_id, direction`,
+      `SELECT m.portal_id AS "portalId", m.bot_id AS "botId", m.direction, min(${WAITS_SINCE}) AS since
+         FROM ${WAITING} AND ($1::bigint IS NULL OR m.portal_id = $1)
+        GROUP BY m.portal_id, m.bot_id, m.direction`,
       [portalId ?? null],
     );
     return rows;
@@ -225,16 +233,13 @@ export class OverviewRepository {
     }));
   }
 
-  /**
-   * Seconds since the oldest waiting message was stored, by the database's clock; null: nothing waits. Lines that can
-   * wait do not count.
-   */
+  /** For how many seconds the work that waits longest has been waiting, by the database's clock; null: nothing waits. */
   async oldestWaitingSeconds(): Promise<number | null> {
-    const { rows } = await this.db.query<{ seconds: number }>(
-      `SELECT extract(epoch FROM now() - created_at)::float8 AS seconds
-         FROM messages WHERE state = 'queued' AND NOT can_wait ORDER BY id LIMIT 1`,
+    const { rows } = await this.db.query<{ seconds: number | null }>(
+      `SELECT extract(epoch FROM now() - min(${WAITS_SINCE}))::float8 AS seconds FROM ${WAITING}`,
     );
-    return rows[0] ? Math.max(0, rows[0].seconds) : null;
+    const seconds = rows[0]?.seconds ?? null;
+    return seconds === null ? null : Math.max(0, seconds);
   }
 
   /** Messages of the last 24 hours that ended as failed or uncertain, by portal; cheap whatever the history. */
@@ -301,8 +306,8 @@ export class OverviewRepository {
   /** The same for each portal for which something waits; reads everything that waits. */
   async oldestWaitingByPortal(): Promise<{ portalId: bigint | null; seconds: number }[]> {
     const { rows } = await this.db.query<{ portalId: bigint | null; seconds: number }>(
-      `SELECT portal_id AS "portalId", greatest(0, extract(epoch FROM now() - min(created_at)))::float8 AS seconds
-         FROM messages WHERE state = 'queued' AND NOT can_wait GROUP BY portal_id`,
+      `SELECT m.portal_id AS "portalId", greatest(0, extract(epoch FROM now() - min(${WAITS_SINCE})))::float8 AS seconds
+         FROM ${WAITING} GROUP BY m.portal_id`,
     );
     return rows;
   }
@@ -361,6 +366,15 @@ export class OverviewRepository {
   async idleEndpoints(): Promise<Set<string>> {
     const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
     return new Set(rows.map((row) => row.id));
+  }
+
+  /** Endpoints whose drivers have met trouble, and which. */
+  async endpointTroubles(): Promise<Map<string, EndpointTrouble>> {
+    const { rows } = await this.db.query<EndpointTrouble & { id: string }>(
+      `SELECT id, trouble_code AS code, trouble_detail AS detail, trouble_since AS since
+         FROM endpoints WHERE trouble_code IS NOT NULL`,
+    );
+    return new Map(rows.map(({ id, ...trouble }) => [id, trouble]));
   }
 
   /** Whether a replica drives the endpoint at this moment. */

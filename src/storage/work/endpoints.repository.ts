@@ -10,6 +10,23 @@ export const LEASE_SECONDS = 10;
 /** How long a replica counts after it last asked for its share: it is forgotten before its leases run out. */
 const SEEN_SECONDS = 5;
 
+/** Code of a trouble: updates cannot be stored. Others are called `ill`. */
+export const STORING_FAILS = 'storing_fails';
+
+/** What the driver of an endpoint has met and not overcome. */
+export interface EndpointTrouble {
+  code: string;
+  /** In the words of whoever refused. */
+  detail: string;
+  since: Date;
+}
+
+/** How an endpoint is; `trouble` is null where nothing is wrong. */
+export interface EndpointCondition {
+  lease: Lease;
+  trouble: Omit<EndpointTrouble, 'since'> | null;
+}
+
 /** The tables `endpoints`: who drives which bot and portal, and `replicas`: who could. All times are the database's. */
 @Injectable()
 export class EndpointsRepository {
@@ -112,6 +129,29 @@ export class EndpointsRepository {
       [endpoint],
     );
     return Math.max(0, Math.ceil(rows[0]?.ms ?? 0));
+  }
+
+  /** Keeps how endpoints are, as far as the leases hold; since when stays for as long as a trouble lasts. */
+  async keepConditions(conditions: EndpointCondition[]): Promise<void> {
+    await this.db.query(
+      `WITH told AS (
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[]) AS t (id, owner, fence, code, detail)
+       ), changed AS (
+         SELECT e.id, t.code, t.detail FROM endpoints e JOIN told t USING (id, owner, fence)
+          WHERE (e.trouble_code, e.trouble_detail) IS DISTINCT FROM (t.code, t.detail)
+          ORDER BY e.id FOR NO KEY UPDATE OF e
+       )
+       UPDATE endpoints e SET trouble_code = c.code, trouble_detail = c.detail,
+              trouble_since = CASE WHEN c.code IS NOT NULL THEN coalesce(e.trouble_since, now()) END
+         FROM changed c WHERE e.id = c.id`,
+      [
+        conditions.map(({ lease }) => lease.endpoint),
+        conditions.map(({ lease }) => lease.owner),
+        conditions.map(({ lease }) => lease.fence),
+        conditions.map(({ trouble }) => trouble?.code ?? null),
+        conditions.map(({ trouble }) => trouble?.detail ?? null),
+      ],
+    );
   }
 
   /** This replica takes no more endpoints: the others' shares grow at once. */

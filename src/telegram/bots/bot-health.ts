@@ -7,12 +7,26 @@ import { RunningBots, type RunningBot } from './running-bots.js';
 /** An error of Telegram's webhook that is older is over; milliseconds. */
 const RECENT_MS = 300_000;
 const OK: Verdict = { ok: true, code: 'ok' };
-/** core.telegram.org/bots/features#privacy-mode */
-const PRIVACY =
-  'sees in groups only commands and answers to itself (privacy mode): for all messages make it an administrator there, or /setprivacy at @BotFather and add it anew';
-
 export type WebhookInfo = Awaited<ReturnType<RunningBot['api']['calls']['getWebhookInfo']>>;
 type Received = Pick<RunningBot, 'mode' | 'state' | 'webhookUrl'>;
+
+/** How Telegram finds a bot; `detail`: in its words, or in ours of a conflict. */
+export type BotCondition =
+  | {
+      code: 'ok';
+      username: string;
+      mode: RunningBot['mode'];
+      /** Updates that wait at Telegram. */
+      pending: number;
+      /** Every message in groups; otherwise commands and answers to itself (core.telegram.org/bots/features#privacy-mode). */
+      seesGroups: boolean;
+      detail?: undefined;
+    }
+  | { code: 'webhook_elsewhere'; username: string; mode: RunningBot['mode']; detail?: undefined }
+  | { code: 'conflict'; username: string; detail: string | null }
+  | { code: 'webhook_failing'; username: string; detail: string }
+  | { code: 'token_refused' | 'telegram_unreachable'; username: string | null; detail: string }
+  | { code: 'gone'; username: null; detail?: undefined };
 
 /**
  * Whether the bot's updates reach us, by what Telegram says of its webhook and by whether a replica drives it. The first
@@ -41,24 +55,24 @@ export class BotHealth {
   ) {}
 
   /** For the doctor: does Telegram accept the token, and does it deliver updates? Who drives it is told elsewhere. */
-  async check(id: bigint): Promise<{ ok: boolean; detail: string }> {
+  async check(id: bigint): Promise<BotCondition> {
     const row = await this.bots.find(id);
-    if (!row) return { ok: false, detail: 'unknown bot' };
+    if (!row) return { code: 'gone', username: null };
     const bot = this.running.open(row);
     const { calls } = bot.api;
     try {
-      const me = await calls.getMe();
+      const { username, can_read_all_group_messages: seesGroups = false } = await calls.getMe();
       const hook = await calls.getWebhookInfo();
-      const reception = receptionOf(bot, hook, true, Date.now());
-      const name = `@${me.username}`;
-      if (!reception.ok) return { ok: false, detail: troubleInWords(name, bot, reception) };
-      const groups = me.can_read_all_group_messages ? 'sees every message in groups' : PRIVACY;
-      return {
-        ok: true,
-        detail: `${name}, ${bot.mode}, ${hook.pending_update_count} updates waiting at Telegram; ${groups}`,
-      };
+      const { code, detail } = receptionOf(bot, hook, true, Date.now());
+      const { mode } = bot;
+      if (code === 'conflict') return { code, username, detail: bot.stateReason };
+      if (code === 'webhook_elsewhere') return { code, username, mode };
+      if (code === 'webhook_failing') return { code, username, detail: detail ?? 'no reason given' };
+      return { code: 'ok', username, mode, pending: hook.pending_update_count, seesGroups };
     } catch (error) {
-      return { ok: false, detail: error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String(error) };
+      const { username } = row;
+      if (!(error instanceof UpstreamError)) return { code: 'telegram_unreachable', username, detail: String(error) };
+      return { code: codeOf(error), username, detail: `${error.code}: ${error.detail}` };
     }
   }
 
@@ -71,24 +85,12 @@ export class BotHealth {
       return { token: OK, updates: receptionOf(bot, hook, isDriven, Date.now()) };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
-      const code = error.kind === 'unauthorised' || error.kind === 'refused' ? 'token_refused' : 'telegram_unreachable';
-      const verdict = { ok: false, code, detail: error.detail };
+      const verdict = { ok: false, code: codeOf(error), detail: error.detail };
       return { token: verdict, updates: verdict };
     }
   }
 }
 
-function troubleInWords(name: string, { mode, stateReason }: RunningBot, { code, detail }: Verdict): string {
-  switch (code) {
-    case 'conflict':
-      return `${name}: ${stateReason ?? 'another program reads its updates'}`;
-    case 'webhook_elsewhere':
-      return mode === 'polling'
-        ? `${name} polls, but a webhook is set elsewhere`
-        : `${name}: Telegram sends updates to another address than ours`;
-    case 'webhook_failing':
-      return `${name}: Telegram cannot deliver: ${detail ?? 'no reason given'}`;
-    default:
-      return `${name}: ${code}`;
-  }
+function codeOf({ kind }: UpstreamError): 'token_refused' | 'telegram_unreachable' {
+  return kind === 'unauthorised' || kind === 'refused' ? 'token_refused' : 'telegram_unreachable';
 }

@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../../common/pause.js';
+import { describeStorageFailure } from '../../common/storage-failure.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { EndpointHealth, HeldLease } from '../../relay/endpoint-driver.js';
 import type { BotsRepository } from '../../storage/accounts/bots.repository.js';
+import { STORING_FAILS } from '../../storage/work/endpoints.repository.js';
 import { LeaseLostError } from '../../storage/work/lease.js';
 import { POLL_SECONDS, type BotApi } from '../api/telegram.client.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
@@ -33,7 +35,7 @@ export interface PolledBot {
 export class Poller {
   private readonly logger = new Logger(Poller.name);
   private readonly api: BotApi;
-  private state: { healthy: boolean; detail?: string };
+  private state: EndpointHealth;
   /** When Telegram last answered a poll, by `performance.now()`. */
   private polledAt = performance.now();
 
@@ -102,7 +104,7 @@ export class Poller {
       return LONGEST_PAUSE_MS;
     }
     if (!(error instanceof UpstreamError)) {
-      this.state = { healthy: false, detail: 'updates cannot be stored; they stay at Telegram' };
+      this.state = { healthy: false, code: STORING_FAILS, detail: describeStorageFailure(error) };
       this.logger.warn({ botId: String(this.bot.id), err: error }, 'Updates cannot be stored; they stay at Telegram');
       return growing;
     }

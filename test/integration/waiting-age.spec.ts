@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { createTestStorage, update } from '../support/storage.js';
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let overview: OverviewRepository;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  overview = new OverviewRepository(storage.db);
+});
+
+afterEach(() => storage.close());
+
+const ages = async () => {
+  const [seconds, [ofPortal], [since]] = await Promise.all([
+    overview.oldestWaitingSeconds(),
+    overview.oldestWaitingByPortal(),
+    overview.oldestWaiting(),
+  ]);
+  return [seconds, ofPortal?.seconds, (Date.now() - since!.since.getTime()) / 1_000].map((age) => Math.round(age!));
+};
+
+it('an old message that is sent again has waited since then, and one that nobody took since it came', async () => {
+  await new IntakeRepository(storage.db).acceptClientUpdates([update(1, 10, 'old'), update(2, 11, 'never taken')]);
+  const { rows } = await storage.db.query<{ id: bigint }>(
+    `UPDATE messages SET created_at = now() - interval '10 days', state = 'failed' WHERE text = 'old' RETURNING id`,
+  );
+  await storage.db.query(`DELETE FROM deliveries WHERE message_id = $1`, [rows[0]!.id]);
+  expect(await new LanesRepository(storage.db).retry([rows[0]!.id])).toMatchObject({ retried: 1 });
+  for (const age of await ages()) expect(age).toBeLessThan(60);
+
+  await storage.db.query(`UPDATE deliveries SET created_at = now() - interval '1 hour' WHERE message_id <> $1`, [
+    rows[0]!.id,
+  ]);
+  for (const age of await ages()) expect(age).toBeGreaterThanOrEqual(3_600);
+});
