@@ -474,7 +474,9 @@ describe('a key that is limited to one portal', () => {
     expect((await call(root, 'POST', `/messages/${own.messages}/retry`)).status).toBe(409);
     const entries = await items(keys.reader, '/audit?limit=200');
     expect(new Set(entries.map((entry) => entry.portalId))).toEqual(new Set([portalId]));
-    expect(entries.slice(0, 4).map(({ action, subject }) => `${action} ${subject}`)).toEqual([
+    expect(entries.slice(0, 5).map(({ action, subject }) => `${action} ${subject}`)).toEqual([
+      // Tried, and refused for the state of the message.
+      `message.retry message:${own.messages}`,
       `chat.unban chat:${own.chats}`,
       `chat.ban chat:${own.chats}`,
       expect.stringMatching(/^bot\.remove bot:/),
