@@ -7,11 +7,12 @@ const FOLDERS = ['/test/faults/', '/test/e2e/', '/test/integration/', '/test/sup
 const LONGEST = [
   'e2e/missed-messages',
   'e2e/silence',
+  'e2e/installation',
+  'e2e/bad-input',
   'e2e/outcomes',
   'e2e/sessions',
   'e2e/default-bot',
   'e2e/relay-pages',
-  'e2e/installation',
   'integration/embedded-postgres',
   'integration/delivery-model',
 ];
