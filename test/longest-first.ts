@@ -5,14 +5,12 @@ const FOLDERS = ['/test/faults/', '/test/e2e/', '/test/integration/', '/test/sup
 
 /** Those of test/e2e and test/integration that take longest, the longest first. */
 const LONGEST = [
-  'e2e/missed-messages',
   'e2e/silence',
   'e2e/installation',
   'e2e/bad-input',
   'e2e/outcomes',
   'e2e/sessions',
   'e2e/default-bot',
-  'e2e/relay-pages',
   'integration/embedded-postgres',
   'integration/delivery-model',
 ];
