@@ -14,6 +14,7 @@ import {
   type DueReports,
   type ReportOutcome,
 } from '../../storage/work/delivery-reports.repository.js';
+import { idOf, isPortal } from '../../storage/work/endpoint-id.js';
 import { COMMANDS_PER_BATCH, groupStatuses } from './call-plan.js';
 import { type Caller, PortalSender } from './portal.sender.js';
 
@@ -118,9 +119,7 @@ export class DeliveryReportsService implements OnApplicationBootstrap, BeforeApp
 
   private noticeDriven(): void {
     const driven = new Set(
-      this.supervisor
-        .status()
-        .flatMap(({ id, owned }) => (owned && id.startsWith('portal:') ? BigInt(id.slice(7)) : [])),
+      this.supervisor.status().flatMap(({ id, owned }) => (owned && isPortal(id) ? idOf(id) : [])),
     );
     for (const id of this.portals.keys()) if (!driven.has(id)) this.portals.delete(id);
     for (const id of driven) {

@@ -4,6 +4,8 @@ export const botEndpoint = (botId: bigint): EndpointId => `bot:${botId}`;
 export const portalEndpoint = (portalId: bigint): EndpointId => `portal:${portalId}`;
 export const isBot = (endpoint: string): boolean => endpoint.startsWith('bot:');
 export const isPortal = (endpoint: string): boolean => endpoint.startsWith('portal:');
+/** The bot's or the portal's id in an endpoint. */
+export const idOf = (endpoint: string): bigint => BigInt(endpoint.slice(endpoint.indexOf(':') + 1));
 
 /** SQL: the endpoint of a bot; `id` is an expression. */
 export const botEndpointSql = (id: string) => `'bot:' || ${id}`;
