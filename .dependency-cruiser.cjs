@@ -1,11 +1,11 @@
 /**
  * Imports point one way:
  *
- *   config, common <- storage <- relay, bitrix <- telegram, connector <- admin, observability <- app.*, main
+ *   config, common <- storage <- relay, bitrix <- telegram, connector <- crm <- admin, observability <- app.*, main
  *
  * Run: npx depcruise --config .dependency-cruiser.cjs src
  */
-const ROOMS = ['config', 'common', 'storage', 'relay', 'bitrix', 'telegram', 'connector', 'admin', 'observability'];
+const ROOMS = ['config', 'common', 'storage', 'relay', 'bitrix', 'telegram', 'connector', 'crm', 'admin', 'observability'];
 
 /** Which rooms each room may look into, besides itself. */
 const MAY_IMPORT = {
@@ -16,7 +16,8 @@ const MAY_IMPORT = {
   bitrix: ['config', 'common', 'storage'],
   telegram: ['config', 'common', 'storage', 'relay'],
   connector: ['config', 'common', 'storage', 'relay', 'bitrix'],
-  admin: ['config', 'common', 'storage', 'relay', 'bitrix', 'telegram', 'connector'],
+  crm: ['config', 'common', 'storage', 'relay', 'bitrix', 'connector'],
+  admin: ['config', 'common', 'storage', 'relay', 'bitrix', 'telegram', 'connector', 'crm'],
   observability: ['config', 'common', 'storage', 'relay'],
 };
 
@@ -28,7 +29,8 @@ const INNER = {
     work: ['postgres'],
     accounts: ['secrets', 'postgres', 'work'],
     history: ['postgres', 'work'],
-    intake: ['postgres', 'work', 'history'],
+    crm: ['postgres', 'work'],
+    intake: ['postgres', 'work', 'history', 'crm'],
     erasure: ['postgres', 'work'],
   },
   telegram: {
@@ -46,6 +48,16 @@ const INNER = {
     install: ['pages', 'dialogs'],
     settings: ['pages', 'dialogs', 'install'],
     events: ['markup', 'install'],
+  },
+  crm: {
+    entities: [],
+    links: ['entities'],
+    requests: ['entities'],
+    robots: ['entities', 'links', 'requests'],
+    sms: ['entities', 'requests'],
+    triggers: ['entities'],
+    cards: ['entities', 'links', 'requests'],
+    broadcasts: ['requests'],
   },
   admin: {
     access: [],

@@ -4,6 +4,7 @@ import { AdminModule } from './admin/admin.module.js';
 import { BitrixModule } from './bitrix/bitrix.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { ConnectorModule } from './connector/connector.module.js';
+import { CrmModule } from './crm/crm.module.js';
 import { ObservabilityModule } from './observability/observability.module.js';
 import { RelayModule } from './relay/relay.module.js';
 import { StorageModule } from './storage/storage.module.js';
@@ -19,6 +20,7 @@ import { TelegramModule } from './telegram/telegram.module.js';
     BitrixModule,
     TelegramModule,
     ConnectorModule,
+    CrmModule,
     AdminModule,
     ObservabilityModule,
   ],

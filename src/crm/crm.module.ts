@@ -1,0 +1,8 @@
+import { Module } from '@nestjs/common';
+import { BitrixModule } from '../bitrix/bitrix.module.js';
+import { ConnectorModule } from '../connector/connector.module.js';
+import { RelayModule } from '../relay/relay.module.js';
+
+/** What a portal's CRM does with a conversation: links and invitations, robots, triggers, cards. */
+@Module({ imports: [BitrixModule, ConnectorModule, RelayModule] })
+export class CrmModule {}
