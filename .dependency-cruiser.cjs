@@ -5,7 +5,18 @@
  *
  * Run: npx depcruise --config .dependency-cruiser.cjs src
  */
-const ROOMS = ['config', 'common', 'storage', 'relay', 'bitrix', 'telegram', 'connector', 'crm', 'admin', 'observability'];
+const ROOMS = [
+  'config',
+  'common',
+  'storage',
+  'relay',
+  'bitrix',
+  'telegram',
+  'connector',
+  'crm',
+  'admin',
+  'observability',
+];
 
 /** Which rooms each room may look into, besides itself. */
 const MAY_IMPORT = {
