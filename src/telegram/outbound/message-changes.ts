@@ -4,7 +4,8 @@ import { sendFormatted, sendText } from './formatted-words.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
-import { isRefusal, refusal, type RefusalCode } from '../api/telegram-problems.js';
+import { isRefusal, refusal } from '../api/telegram-problems.js';
+import type { RefusalCode } from '../api/telegram-refusals.js';
 import type { BotApi } from '../api/telegram.client.js';
 
 /** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
@@ -130,8 +131,8 @@ async function unless(code: RefusalCode, change: Promise<unknown>): Promise<void
 
 /** All calls of a change are asked for at once: begun anew each time, it would never end otherwise. */
 async function paced({ turn }: Outgoing, calls: number, change: () => Promise<void>): Promise<Progress> {
-  const waitMs = turn.take(calls, performance.now());
-  if (waitMs > 0) return later(waitMs);
+  const grant = turn.take(calls, performance.now());
+  if (!grant.granted) return later(grant.retryAfterMs);
   try {
     await change();
   } finally {

@@ -1,4 +1,5 @@
-import { concat, isBlank, plain, trim, truncate, type RichText } from '../../relay/rich-text.js';
+import { concat, isBlank, plain, trim, type RichText } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 import type { MediaKind } from './media-kind.js';
 import {
   asTelegramTakes,

@@ -1,10 +1,11 @@
+import type { LeftOutFile } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { ChatTarget } from './chat-target.js';
 import type { ChatTurn } from './send-pace.js';
 import type { SentParts } from './sent-parts.js';
 import type { BotApi } from '../api/telegram.client.js';
 
-/** Whether an attempt did all there was to do; if not, after how many milliseconds it is worth going on. */
+/** Whether an attempt did everything; if not, after how many milliseconds it is worth continuing. */
 export type Progress = { done: true } | { done: false; waitMs: number };
 
 export const DONE: Progress = { done: true };
@@ -19,6 +20,8 @@ export interface Outgoing {
   turn: ChatTurn;
   target: ChatTarget;
   sent: SentParts;
+  /** Files that this attempt found not to reach the client. */
+  leftOut: LeftOutFile[];
   /** Aborted when another replica is to drive the bot. */
   signal: AbortSignal;
 }

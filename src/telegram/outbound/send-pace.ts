@@ -1,3 +1,4 @@
+import { GRANTED, grantIn, type Grant } from '../../common/grant.js';
 import { TokenBucket, type Rate } from '../../common/token-bucket.js';
 import { SendWindow, type SentFor } from './send-window.js';
 
@@ -153,25 +154,25 @@ export class ChatTurn {
     private readonly sentFor: SentFor,
   ) {}
 
-  /** 0: so many messages may go now. Otherwise the milliseconds until it is worth asking again. */
-  waitMs(messages: number, now: number): number {
+  /** Whether so many messages may go now. Places that are lacking are saved up for the chat that comes back for them. */
+  ask(messages: number, now: number): Grant {
     const more = messages - this.reserved;
     const chatMs = this.pace.chatWaitMs(this.chatId, messages, now);
-    if (chatMs > 0 || more <= 0) return chatMs;
+    if (chatMs > 0 || more <= 0) return grantIn(chatMs);
     const waitMs = this.pace.waitMs(now, more, this.sentFor);
     if (waitMs > 0) this.bot.save(more, this.sentFor, waitMs, now);
-    return waitMs;
+    return grantIn(waitMs);
   }
 
-  /** As {@link waitMs}; with 0 the messages are counted. */
-  take(messages: number, now: number): number {
-    const wait = this.waitMs(messages, now);
-    if (wait > 0) return wait;
+  /** As {@link ask}; what is granted is counted, and each message of it must be {@link answered}. */
+  take(messages: number, now: number): Grant {
+    const grant = this.ask(messages, now);
+    if (!grant.granted) return grant;
     this.bot.begin(messages - this.reserved, this.sentFor);
     this.reserved = 0;
     this.underWay += messages;
     this.pace.chat(this.chatId, now).begin(messages);
-    return 0;
+    return GRANTED;
   }
 
   /** One message that was taken has its answer, or will never have one. */
