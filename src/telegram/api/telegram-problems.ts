@@ -18,7 +18,7 @@ const STATUSES: readonly (DeliveryProblem & { from: number; to?: number; says?: 
 /** For {@link DeliveryProblems}. */
 export const TELEGRAM_PROBLEMS: ProblemTable = REFUSALS;
 
-/** The status alone says what happened; undefined: the description has to. */
+/** What the status alone means; undefined: the description tells. */
 export function statusProblem(status: number, description: string): DeliveryProblem | undefined {
   return STATUSES.find(
     ({ from, to = from, says }) => status >= from && status <= to && (says?.test(description) ?? true),
@@ -34,7 +34,7 @@ export function refusalCodeOf(status: number, description: string): RefusalCode 
   return found?.[0] ?? 'refused';
 }
 
-/** An error of Telegram's network; the detail is freed of credentials. */
+/** An error of Telegram's network; credentials are removed from its detail. */
 export function telegramError(
   code: string,
   { kind, scope, retryAfterMs }: DeliveryProblem,
@@ -59,13 +59,13 @@ export function faultOf(error: unknown): TelegramProblem['fault'] {
   return rowOf(error)?.fault;
 }
 
-/** It is a file that Telegram does not take, or its form; not the chat. */
+/** Telegram refused a file, or the form in which it was sent, and not the chat. */
 export function isFileRefused(error: unknown): error is UpstreamError {
   const fault = faultOf(error);
   return fault === 'file' || fault === 'form';
 }
 
-/** Why the client cannot be reached in this chat any more; undefined: they can, as far as the error tells. */
+/** Why the client can no longer be reached in this chat; undefined: the error does not say so. */
 export function unreachableReason(error: unknown): string | undefined {
   return rowOf(error)?.unreachable;
 }

@@ -19,7 +19,7 @@ export const NOWHERE: Ignored = {
   detail: 'It happened where nobody can be answered: in a channel, or in a topic that Telegram does not name.',
 };
 
-/** Kept for the record. */
+/** An update that is kept for the record and not relayed. */
 export function record(
   { base, update, language }: UpdateContext,
   chat: ClientUpdate['chat'],
@@ -74,7 +74,7 @@ export function authorOf(place: JsonObject): { authorId?: string; authorName?: s
   return { authorId: asId(from.id) || undefined, authorName: personName(from) || undefined };
 }
 
-/** Unix time; undefined for what is no moment that a calendar with four digits knows. */
+/** A Unix time; undefined for what no calendar with four-digit years can show. */
 export function dateOf(seconds: unknown): Date | undefined {
   const known = Number.isInteger(seconds) && (seconds as number) >= 0 && (seconds as number) < 1e11;
   return known ? new Date((seconds as number) * 1000) : undefined;

@@ -104,8 +104,8 @@ function reasonToIgnore(message: JsonObject, { quiet }: MessageContent): Ignored
 }
 
 /**
- * In a chat of Telegram Business whoever is not the client is the owner of the account (his greeting and away messages
- * too); in a topic of a channel's direct messages, the channel or one of its administrators.
+ * In a chat of Telegram Business whoever is not the client is the owner of the account (including their greeting and away
+ * messages); in a topic of a channel's direct messages, the channel or one of its administrators.
  */
 function isWrittenByOwner(message: JsonObject): boolean {
   const from = asObject(message.from);

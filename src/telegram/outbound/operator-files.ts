@@ -71,7 +71,7 @@ function missingFiles({ delivery: { message }, sent }: Outgoing): ClaimedAttachm
   return message.attachments.filter(({ ordinal }) => ordinal > last);
 }
 
-/** It was found in the dialog before its event came, which has links to its files. */
+/** It was found in the dialog before its event came, and the event has links to its files. */
 function mayBringLinks({ saidAt, createdAt }: ClaimedDelivery['message']): boolean {
   return Date.now() - Math.min((saidAt ?? createdAt).getTime(), createdAt.getTime()) < EVENT_COMES_MS;
 }

@@ -11,16 +11,16 @@ export type Progress = { done: true } | { done: false; waitMs: number };
 export const DONE: Progress = { done: true };
 export const later = (waitMs: number): Progress => ({ done: false, waitMs });
 
-/** One delivery on its way, and what there is to send it with. */
+/** One delivery on its way, and what is needed to send it. */
 export interface Outgoing {
   api: BotApi;
   chat: ClaimedLane['chat'];
   delivery: ClaimedDelivery;
-  /** Asked before every call that counts: what has to wait is handed back, so that nothing but this chat waits. */
+  /** Asked before every call that counts; what has to wait is handed back, so only this chat waits. */
   turn: ChatTurn;
   target: ChatTarget;
   sent: SentParts;
-  /** Files that this attempt found not to reach the client. */
+  /** Files that cannot reach the client, as this attempt found. */
   leftOut: LeftOutFile[];
   /** Aborted when another replica is to drive the bot. */
   signal: AbortSignal;

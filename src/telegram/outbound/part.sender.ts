@@ -12,7 +12,7 @@ import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
 
-/** What an operator's message says: its words, its author's line, its files as far as they can be sent. */
+/** The content of an operator's message: its words, the line with its author's name, its files that can be sent. */
 export interface Saying {
   words: RichText;
   heading: Heading | null;
@@ -55,7 +55,7 @@ export class PartSender {
         mark = null;
       } catch (error) {
         if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') throw error;
-        // It is the words that Telegram does not take there, so they go as a message of their own.
+        // Telegram does not accept the words as a caption, so they go as a message of their own.
         captioned = false;
         used = before ? 1 : 0;
       } finally {
