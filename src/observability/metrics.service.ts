@@ -7,6 +7,8 @@ import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { OverviewRepository, type Census } from '../storage/history/overview.repository.js';
+import { WaitingWorkRepository } from '../storage/history/waiting-work.repository.js';
+import { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 
 const CHANNELS = ['inbound', 'outbound', 'status'] as const;
 const DIRECTIONS = ['inbound', 'outbound'] as const;
@@ -151,6 +153,8 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
   constructor(
     private readonly events: RelayEvents,
     private readonly overview: OverviewRepository,
+    private readonly waiting: WaitingWorkRepository,
+    private readonly endpoints: EndpointsRepository,
     private readonly supervisor: EndpointSupervisor,
   ) {}
 
@@ -217,11 +221,11 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
       const [depths, oldest, census, counts, idleEndpoints] = await within(
         SCRAPE_LIMIT_MS,
         Promise.all([
-          this.overview.queueDepths(),
-          this.overview.oldestWaitingSeconds(),
+          this.waiting.queueDepths(),
+          this.waiting.oldestWaitingSeconds(),
           this.overview.census(),
           this.overview.messageCounts(),
-          this.overview.idleEndpoints(),
+          this.endpoints.idleEndpoints(),
         ]),
       );
       for (const of of ['portals', 'bots', 'lines'] as const) tell(this[of], KNOWN_STATES[of], census[of]);

@@ -17,7 +17,7 @@ export interface LineBot {
   state: BotState;
 }
 
-/** `code` is `ok` or says what is wrong; `detail` is in the words of the network. */
+/** `code` is `ok` or names the problem; `detail` quotes the network. */
 export interface Verdict {
   ok: boolean;
   code: string;
@@ -31,12 +31,12 @@ export interface Picture {
   size: number | null;
 }
 
-/** What the room of Telegram does for whoever sets up an open line. */
+/** What `telegram/` does for somebody who sets up an open line. */
 export interface ClientSource {
   bot(line: ServedLine): Promise<LineBot | null>;
   /**
-   * Lets the bot of this token serve the line; `from`: the line of the same portal that it has left. A bot that serves
-   * the line already gets the token. Throws a Problem: 422 when Telegram refuses the token, 409 when the line has
+   * Makes the bot of this token serve the line; `from`: the line of the same portal that it left. A bot that already
+   * serves the line gets the new token. Throws a Problem: 422 when Telegram refuses the token, 409 when the line has
    * another bot, when the bot serves another line of the portal (`bot_on_other_line`; unless `move`) or another portal
    * (`bot_elsewhere`), 503 when Telegram cannot be asked.
    */
@@ -50,11 +50,11 @@ export interface ClientSource {
   release(line: ServedLine): Promise<LineBot | null>;
   /** Does Telegram accept the token, do updates arrive? Null: the line has no bot. */
   check(line: ServedLine): Promise<{ token: Verdict; updates: Verdict } | null>;
-  /** The picture of its bot; null: it has none. Throws UpstreamError. */
+  /** The profile photo of its bot; null: it has none. Throws UpstreamError. */
   picture(line: ServedLine, signal: AbortSignal): Promise<Picture | null>;
 }
 
-/** Where the room of Telegram hands in what the room of Bitrix24 asks of it: neither knows the other. */
+/** Where `telegram/` registers what `connector/` asks of it: neither imports the other. */
 @Injectable()
 export class ClientSide implements ClientSource {
   private source: ClientSource | null = null;
@@ -88,7 +88,7 @@ export class ClientSide implements ClientSource {
   }
 
   private get registered(): ClientSource {
-    if (!this.source) throw new Error('No room of Telegram has been started.');
+    if (!this.source) throw new Error('Telegram has not been registered yet.');
     return this.source;
   }
 }

@@ -14,6 +14,8 @@ import { UploadsRepository } from '../../src/storage/work/uploads.repository.js'
 import { BotSender } from '../../src/telegram/outbound/bot.sender.js';
 import { FileSpool } from '../../src/telegram/files/file-spool.js';
 import { MediaSender } from '../../src/telegram/outbound/media.sender.js';
+import { OperatorFiles } from '../../src/telegram/outbound/operator-files.js';
+import { PartSender } from '../../src/telegram/outbound/part.sender.js';
 import { SendPace } from '../../src/telegram/outbound/send-pace.js';
 import { TelegramClient, type BotApi } from '../../src/telegram/api/telegram.client.js';
 import { claimedChat, claimedDelivery } from '../support/claimed-work.js';
@@ -62,7 +64,8 @@ beforeAll(async () => {
   spool = new FileSpool(side);
   uploads = new UploadsRepository(storage.db);
   api = client.bot(TOKEN);
-  sender = new BotSender(side, spool, new MediaSender(uploads, client), client);
+  const parts = new PartSender(new MediaSender(uploads, client));
+  sender = new BotSender(side, new OperatorFiles(spool, client), parts);
 });
 
 afterAll(async () => {
