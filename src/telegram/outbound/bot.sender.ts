@@ -8,7 +8,7 @@ import {
   type LaneResult,
   type LeftOutFile,
 } from '../../relay/endpoint-driver.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDirectory } from '../../relay/operator-directory.js';
 import { concat, plain, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedAttachment, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import { WELCOME } from '../../storage/intake/welcome.js';
@@ -41,7 +41,7 @@ export class BotSender {
   private readonly logger = new Logger(BotSender.name);
 
   constructor(
-    private readonly operators: OperatorSide,
+    private readonly operators: OperatorDirectory,
     private readonly spool: FileSpool,
     private readonly media: MediaSender,
     private readonly telegram: TelegramClient,
