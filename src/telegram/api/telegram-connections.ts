@@ -1,4 +1,5 @@
-import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { pausable } from '../../common/paused-connections.js';
 import type { TelegramRoutes } from './telegram-routes.js';
 
 /**
@@ -17,12 +18,12 @@ export class TelegramConnections {
   /** Of all bots: files may be asked for again. */
   readonly downloads: Dispatcher;
   private readonly origin: string;
-  private readonly connect: buildConnector.connector | { timeout: number };
+  private readonly connect: buildConnector.connector;
 
   constructor(apiRoot: string, routes: TelegramRoutes | null) {
     this.origin = new URL(apiRoot).origin;
-    this.connect = routes?.connector ?? { timeout: CONNECT_MS };
-    this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: this.connect });
+    this.connect = routes?.connector ?? buildConnector({ timeout: CONNECT_MS });
+    this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: pausable(this.connect) });
   }
 
   ofBot(): BotConnections {
