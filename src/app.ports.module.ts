@@ -3,7 +3,7 @@ import { ConnectorModule } from './connector/connector.module.js';
 import { LineOperatorsService } from './connector/dialogs/line-operators.service.js';
 import { OperatorFilesClient } from './connector/dialogs/operator-files.client.js';
 import { LineBots } from './relay/line-bots.js';
-import { OperatorDirectory, OperatorFiles } from './relay/operator-directory.js';
+import { OperatorDirectory, OperatorDownloads } from './relay/operator-directory.js';
 import { LineBotsService } from './telegram/bots/line-bots.service.js';
 import { TelegramModule } from './telegram/telegram.module.js';
 
@@ -14,8 +14,8 @@ import { TelegramModule } from './telegram/telegram.module.js';
   providers: [
     { provide: LineBots, useExisting: LineBotsService },
     { provide: OperatorDirectory, useExisting: LineOperatorsService },
-    { provide: OperatorFiles, useExisting: OperatorFilesClient },
+    { provide: OperatorDownloads, useExisting: OperatorFilesClient },
   ],
-  exports: [LineBots, OperatorDirectory, OperatorFiles],
+  exports: [LineBots, OperatorDirectory, OperatorDownloads],
 })
 export class PortsModule {}

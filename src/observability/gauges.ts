@@ -2,6 +2,8 @@ import { Gauge, type Registry } from 'prom-client';
 import { within } from '../common/within.js';
 import type { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import type { Census, OverviewRepository } from '../storage/history/overview.repository.js';
+import type { WaitingWorkRepository } from '../storage/history/waiting-work.repository.js';
+import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import { DIRECTIONS } from './counters.js';
 
 const CHANNELS = ['inbound', 'outbound', 'status'] as const;
@@ -24,6 +26,8 @@ export class Gauges {
   constructor(
     registry: Registry,
     private readonly overview: OverviewRepository,
+    private readonly waiting: WaitingWorkRepository,
+    private readonly endpoints: EndpointsRepository,
     private readonly supervisor: EndpointSupervisor,
   ) {
     this.gauges = createGauges(registry);
@@ -41,11 +45,11 @@ export class Gauges {
       const [depths, oldest, census, counts, idleEndpoints] = await within(
         SCRAPE_LIMIT_MS,
         Promise.all([
-          this.overview.queueDepths(),
-          this.overview.oldestWaitingSeconds(),
+          this.waiting.queueDepths(),
+          this.waiting.oldestWaitingSeconds(),
           this.overview.census(),
           this.overview.messageCounts(),
-          this.overview.idleEndpoints(),
+          this.endpoints.idleEndpoints(),
         ]),
       );
       for (const of of ['portals', 'bots', 'lines'] as const) tell(this.gauges[of], KNOWN_STATES[of], census[of]);

@@ -6,6 +6,8 @@ import { VERSION } from '../common/version.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { OverviewRepository } from '../storage/history/overview.repository.js';
+import { WaitingWorkRepository } from '../storage/history/waiting-work.repository.js';
+import { EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import { createCounters, type Refusal } from './counters.js';
 import { Gauges } from './gauges.js';
 
@@ -29,9 +31,11 @@ export class MetricsService implements OnModuleInit, OnModuleDestroy {
   constructor(
     private readonly events: RelayEvents,
     overview: OverviewRepository,
+    waiting: WaitingWorkRepository,
+    endpoints: EndpointsRepository,
     supervisor: EndpointSupervisor,
   ) {
-    this.gauges = new Gauges(this.registry, overview, supervisor);
+    this.gauges = new Gauges(this.registry, overview, waiting, endpoints, supervisor);
   }
 
   onModuleInit(): void {

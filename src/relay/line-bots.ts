@@ -16,7 +16,7 @@ export interface LineBot {
   state: BotState;
 }
 
-/** `code` is `ok` or says what is wrong; `detail` is in the words of the network. */
+/** `code` is `ok` or names the problem; `detail` quotes the network. */
 export interface Verdict {
   ok: boolean;
   code: string;
@@ -38,8 +38,8 @@ export abstract class LineBots {
   /** Null: the line has none. */
   abstract bot(line: ServedLine): Promise<LineBot | null>;
   /**
-   * Lets the bot of this token serve the line; `from`: the line of the same portal that it has left. A bot that serves
-   * the line already gets the token. Throws a Problem: 422 when Telegram refuses the token, 409 when the line has
+   * Makes the bot of this token serve the line; `from`: the line of the same portal that it left. A bot that already
+   * serves the line gets the new token. Throws a Problem: 422 when Telegram refuses the token, 409 when the line has
    * another bot, when the bot serves another line of the portal (`bot_on_other_line`; unless `move`) or another portal
    * (`bot_elsewhere`), 503 when Telegram cannot be asked.
    */
@@ -53,6 +53,6 @@ export abstract class LineBots {
   abstract release(line: ServedLine): Promise<LineBot | null>;
   /** Does Telegram accept the token, do updates arrive? Null: the line has no bot. */
   abstract check(line: ServedLine): Promise<{ token: Verdict; updates: Verdict } | null>;
-  /** The picture of its bot; null: there is no bot, or it has no picture. Throws UpstreamError. */
+  /** The profile photo of its bot; null: there is no bot, or it has none. Throws UpstreamError. */
   abstract picture(line: ServedLine, signal: AbortSignal): Promise<Picture | null>;
 }

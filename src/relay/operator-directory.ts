@@ -16,7 +16,7 @@ export interface Operator {
 }
 
 /** Files that operators sent. Implemented by src/connector, provided by PortsModule (src/app.ports.module.ts). */
-export abstract class OperatorFiles {
+export abstract class OperatorDownloads {
   /** Opens a file that the portal's event named. Throws UpstreamError (`refused`: it can never be had). */
   abstract open(
     portalId: bigint,

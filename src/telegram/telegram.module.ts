@@ -16,6 +16,8 @@ import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
 import { MediaSender } from './outbound/media.sender.js';
+import { OperatorFiles } from './outbound/operator-files.js';
+import { PartSender } from './outbound/part.sender.js';
 import { ProfilePhotos } from './bots/profile-photos.js';
 import { TELEGRAM_PROBLEMS } from './api/telegram-problems.js';
 import { TelegramClient } from './api/telegram.client.js';
@@ -36,6 +38,8 @@ import { WebhookController } from './inbound/webhook.controller.js';
     FileSpool,
     LineBotsService,
     MediaSender,
+    OperatorFiles,
+    PartSender,
     ProfilePhotos,
     RunningBots,
     TelegramClient,

@@ -3,14 +3,13 @@ import { ApplicationsService, type Application } from '../../bitrix/applications
 import { within } from '../../common/within.js';
 import { Environment } from '../../config/environment.js';
 import { IntakeService } from '../../relay/intake.service.js';
-import {
-  OverviewRepository,
-  type BotFacts,
-  type PortalView,
-  linesOf,
-} from '../../storage/history/overview.repository.js';
+import { linesOf, type PortalView, PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
+import { OverviewRepository, type BotFacts } from '../../storage/history/overview.repository.js';
+import { WaitingWorkRepository } from '../../storage/history/waiting-work.repository.js';
 import { SchemaService } from '../../storage/postgres/schema.service.js';
+import { ServerRepository } from '../../storage/postgres/server.repository.js';
 import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
+import { EndpointsRepository } from '../../storage/work/endpoints.repository.js';
 import { RestLimitsRepository, type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import { TelegramClient } from '../../telegram/api/telegram.client.js';
 import { BotHealth } from '../../telegram/bots/bot-health.js';
@@ -48,6 +47,10 @@ export class DoctorService {
   constructor(
     private readonly environment: Environment,
     private readonly overview: OverviewRepository,
+    private readonly portals: PortalViewsRepository,
+    private readonly waiting: WaitingWorkRepository,
+    private readonly endpoints: EndpointsRepository,
+    private readonly server: ServerRepository,
     private readonly schema: SchemaService,
     private readonly bots: BotHealth,
     private readonly telegram: TelegramClient,
@@ -82,7 +85,7 @@ export class DoctorService {
   }
 
   private async checkDatabase(): Promise<Check> {
-    const failure = await within(NETWORK_LIMIT_MS, this.overview.ping()).then(
+    const failure = await within(NETWORK_LIMIT_MS, this.server.ping()).then(
       () => null,
       (error: unknown) => error,
     );
@@ -91,13 +94,13 @@ export class DoctorService {
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
     const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles] = await Promise.all([
-      this.overview.portals(MOST_PORTALS),
+      this.portals.portals(MOST_PORTALS),
       this.overview.bots(),
-      this.overview.idleEndpoints(),
-      this.overview.endpointTroubles(),
-      this.overview.oldestWaitingByPortal(),
+      this.endpoints.idleEndpoints(),
+      this.endpoints.endpointTroubles(),
+      this.waiting.oldestWaitingByPortal(),
       this.overview.attention(),
-      this.overview.hindrances(),
+      this.waiting.hindrances(),
       this.overview.unreadByPortal(),
       this.limits.troubles(),
     ]);
@@ -138,8 +141,8 @@ export class DoctorService {
   private async checkMachine(): Promise<Check[]> {
     const [disks, { secondsAhead, bytes }, oldest] = await Promise.all([
       disksOf(this.environment),
-      within(NETWORK_LIMIT_MS, this.overview.database()),
-      within(NETWORK_LIMIT_MS, this.overview.oldestTransaction()),
+      within(NETWORK_LIMIT_MS, this.server.clockAndSize()),
+      within(NETWORK_LIMIT_MS, this.server.oldestTransaction()),
       // What takes longer is told the next time.
       within(NETWORK_LIMIT_MS, this.telegram.measure()).catch(() => undefined),
     ]);

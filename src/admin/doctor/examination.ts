@@ -1,4 +1,5 @@
-import type { BotFacts, PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
+import type { BotFacts } from '../../storage/history/overview.repository.js';
 import { inventoryChecks, queueCheck } from './doctor.checks.js';
 import type { Check, Diagnosis } from './doctor.dto.js';
 import { type Attention, attentionCheck } from './machine.checks.js';

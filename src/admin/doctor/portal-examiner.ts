@@ -13,7 +13,7 @@ import {
 } from '../../connector/dialogs/line-config.parser.js';
 import { EventBindings } from '../../connector/install/event-bindings.service.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
-import { type PortalView, linesOf } from '../../storage/history/overview.repository.js';
+import { linesOf, type PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { Trouble } from '../../storage/work/rest-limits.repository.js';
 import { describeError } from './describe-error.js';
 import { handlerCheck, installedCheck, lineChecks, lineStateOf } from './doctor.checks.js';

@@ -4,7 +4,7 @@ import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 
-/** What tells a portal that messages reached a client; a lane of an older version is such, too. */
+/** What tells a portal that messages reached a client; also a status lane of an older version. */
 export interface StatusLane {
   id: bigint;
   chat: Pick<ClaimedLane['chat'], 'externalId' | 'lineId' | 'bitrixChatId'>;
@@ -23,7 +23,7 @@ export interface DeliveryReport extends StatusLane {
   attempt: number;
   queuedAt: Date;
   messageCreatedAt: Date;
-  /** It is told among the attempts, however it ends: it was tried before, or the message was delivered long ago. */
+  /** Its attempt is recorded however it ends: it was tried before, or the message was delivered long ago. */
   told: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface ReportOutcome {
   delayMs?: number;
 }
 
-/** Where to look: at the reports of a portal that were due at `from` or later; null: at all. */
+/** Reports of a portal that were due at `from` or later; null: all of them. */
 export interface Look {
   portalId: bigint;
   from: Date | null;
@@ -51,15 +51,15 @@ export interface DueReports {
 }
 
 /**
- * A report that succeeds at once leaves no attempt. Later than so many minutes after the delivery it does, because the
- * time of the delivery does not tell any more when it was made.
+ * A report that succeeds at once leaves no attempt. One that is made more than this many minutes after the delivery
+ * does, because then the time of the delivery no longer tells when it was made.
  */
 export const SOON_MINUTES = 5;
 
 /**
- * The rows of kind `status` in `dialog_reports`. Nobody claims them: whoever holds the portal's lease sends them and
- * takes them out afterwards. What is sent twice, by somebody who was killed in between or lost the lease, is noticed by
- * nobody: the portal looks only at the first report of a message.
+ * The rows of kind `status` in `dialog_reports`. They are not claimed: the holder of the portal's lease sends them and
+ * deletes them afterwards. One that is sent twice, because the sender was killed in between or lost the lease, does no
+ * harm: the portal heeds only the first report of a message.
  */
 @Injectable()
 export class DeliveryReportsRepository {
