@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError, type UpstreamErrorKind } from '../../common/upstream-error.js';
 import type { DeliveryResult, HeldLease, LaneResult } from '../../relay/endpoint-driver.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDirectory } from '../../relay/operator-directory.js';
 import type { RichText } from '../../relay/rich-text.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
 import { isOwnWords } from '../../storage/work/own-words.js';
@@ -25,7 +25,7 @@ export class BotSender {
   private readonly logger = new Logger(BotSender.name);
 
   constructor(
-    private readonly operators: OperatorSide,
+    private readonly operators: OperatorDirectory,
     private readonly files: OperatorFiles,
     private readonly parts: PartSender,
   ) {}
