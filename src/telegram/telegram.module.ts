@@ -1,5 +1,4 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
-import { ClientSide } from '../relay/client-side.js';
 import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
@@ -46,7 +45,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotHealth, BotsService, TelegramClient],
+  exports: [BotHealth, BotsService, LineBotsService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(
@@ -57,14 +56,11 @@ export class TelegramModule implements OnModuleInit {
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
-    private readonly clientSide: ClientSide,
-    private readonly lineBots: LineBotsService,
     private readonly endpoints: EndpointsRepository,
   ) {}
 
   onModuleInit(): void {
     this.problems.register(TELEGRAM_PROBLEMS);
-    this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',
       (id, held) =>

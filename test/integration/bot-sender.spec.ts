@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import type { LaneResult } from '../../src/relay/endpoint-driver.js';
-import { OperatorSide, type OperatorSource } from '../../src/relay/operator-side.js';
+import type { OperatorDirectory, OperatorDownloads } from '../../src/relay/operator-directory.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
 import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
 import { BotSender } from '../../src/telegram/outbound/bot.sender.js';
@@ -43,8 +43,8 @@ let seq = 0n;
 /** What the portal has under its links; an error is thrown. */
 const portal = new Map<string, Buffer | UpstreamError>();
 const opened: string[] = [];
-const operator: OperatorSource = {
-  openFile: async (_portalId, url) => {
+const operators: OperatorDirectory & OperatorDownloads = {
+  open: async (_portalId, url) => {
     opened.push(url);
     const content = portal.get(url);
     if (content instanceof Error) throw content;
@@ -59,13 +59,11 @@ beforeAll(async () => {
   [telegram, storage] = await Promise.all([TelegramSimulator.start(), createTestStorage()]);
   bot = telegram.addBot({ token: TOKEN });
   const client = new TelegramClient(readEnvironment({ TG_API_ROOT: telegram.url }));
-  const side = new OperatorSide();
-  side.register(operator);
-  spool = new FileSpool(side);
+  spool = new FileSpool(operators);
   uploads = new UploadsRepository(storage.db);
   api = client.bot(TOKEN);
   const parts = new PartSender(new MediaSender(uploads, client));
-  sender = new BotSender(side, new OperatorFiles(spool, client), parts);
+  sender = new BotSender(operators, new OperatorFiles(spool, client), parts);
 });
 
 afterAll(async () => {

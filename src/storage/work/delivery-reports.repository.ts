@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { REPORT_DELIVERY } from '../../common/connector-methods.js';
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
@@ -49,9 +50,6 @@ export interface DueReports {
   at: Date;
 }
 
-/** The method that reports, lower case, as `rest_limits` names it. */
-const METHOD = 'imconnector.send.status.delivery';
-
 /**
  * A report that succeeds at once leaves no attempt. One that is made more than this many minutes after the delivery
  * does, because then the time of the delivery no longer tells when it was made.
@@ -78,7 +76,7 @@ export class DeliveryReportsRepository {
            JOIN portals o ON o.id = p.id AND o.state = 'active'
           -- A portal in trouble is left alone, see RestTroubles.
           WHERE NOT EXISTS (SELECT FROM rest_limits t
-                             WHERE t.portal_id = p.id AND t.method IN ('*', '${METHOD}') AND t.until > now())
+                             WHERE t.portal_id = p.id AND t.method IN ('*', '${REPORT_DELIVERY}') AND t.until > now())
        )
        SELECT p.id AS portal_id, now() AS at, r.id, m.id AS message_id, r.attempts, r.created_at AS queued_at,
               coalesce(r.line_id, b.line_id) AS line_id,

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import type { ClientSource, LineBot, Picture, ServedLine, Verdict } from '../../relay/client-side.js';
+import type { LineBot, LineBots, Picture, ServedLine, Verdict } from '../../relay/line-bots.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { Bot, BotMode } from '../../storage/prisma/client.js';
@@ -14,9 +14,10 @@ import { EndpointsRepository } from '../../storage/work/endpoints.repository.js'
 
 /** Width to ask for, in pixels; it is shown at a third of that. */
 const PICTURE_WIDTH = 160;
+
 /** What the administrator of a portal may do with bots: only by their tokens, and only in their own portal. */
 @Injectable()
-export class LineBotsService implements ClientSource {
+export class LineBotsService implements LineBots {
   constructor(
     private readonly service: BotsService,
     private readonly running: RunningBots,

@@ -1,10 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError, type UpstreamErrorKind } from '../../common/upstream-error.js';
 import type { DeliveryResult, HeldLease, LaneResult } from '../../relay/endpoint-driver.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDirectory } from '../../relay/operator-directory.js';
 import type { RichText } from '../../relay/rich-text.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
-import { WELCOME } from '../../storage/intake/welcome.js';
+import { isOwnWords } from '../../storage/work/own-words.js';
 import { telegramError } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 import { ChatTarget } from './chat-target.js';
@@ -25,7 +25,7 @@ export class BotSender {
   private readonly logger = new Logger(BotSender.name);
 
   constructor(
-    private readonly operators: OperatorSide,
+    private readonly operators: OperatorDirectory,
     private readonly files: OperatorFiles,
     private readonly parts: PartSender,
   ) {}
@@ -67,7 +67,8 @@ export class BotSender {
       const isOperators = delivery.message.bitrixMessageId !== null;
       const reportDelivery = kind === 'message' && isOperators;
       // Nobody in the dialog wrote it, so they are told what the client has read.
-      const note = delivery.message.kind === WELCOME ? { note: { code: WELCOME, detail: '' } } : {};
+      const { kind: words } = delivery.message;
+      const note = kind === 'message' && isOwnWords(words) ? { note: { code: words, detail: '' } } : {};
       return { result: { seq, delivered: true, reportDelivery, ...note } };
     } catch (error) {
       const failure = error instanceof UpstreamError ? error : this.notPrepared(error);
