@@ -21,7 +21,8 @@ export function settlementOf(
   const parts = { telegramMessageIds, telegramParts, removedMessageIds };
   const aboutFiles = leftOut && { code: FILES_LEFT_OUT, detail: '', about: delivery.kind, files: leftOut };
   if (result.delivered) {
-    const note = result.note ? { ...result.note, about: delivery.kind } : noteOf(delivery, aboutFiles);
+    const files = leftOut && { files: leftOut };
+    const note = result.note ? { ...result.note, about: delivery.kind, ...files } : noteOf(delivery, aboutFiles);
     return { seq, outcome: 'delivered', ...parts, reportDelivery: result.reportDelivery, note };
   }
   if ('postponed' in result) {

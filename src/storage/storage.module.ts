@@ -33,6 +33,7 @@ import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
+import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
 import { TokensRepository } from './accounts/tokens.repository.js';
@@ -77,6 +78,7 @@ const REPOSITORIES: Provider[] = [
   RestLimitsRepository,
   ServerRepository,
   SchemaService,
+  SendRequestsRepository,
   StatisticsRepository,
   TokensRepository,
   UploadsRepository,

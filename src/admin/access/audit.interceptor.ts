@@ -27,7 +27,7 @@ export function actionOf(handler: object): string | undefined {
 }
 
 /** Fields that name or quote a client, who may have to be forgotten: not for the record. Nor is any secret, see {@link insertAuditEntry}. */
-const OF_CLIENTS = new Set(['confirm', 'q', 'user']);
+const OF_CLIENTS = new Set(['confirm', 'q', 'text', 'user']);
 
 type Detail = NewAuditEntry['detail'];
 type Fields = Partial<Record<string, unknown>>;

@@ -11,6 +11,7 @@ import { LeaseLostError } from '../work/lease.js';
 import { lockBots } from '../work/lock-order.js';
 import { acceptChanges, acceptFound } from './operator-changes.js';
 import { acceptMessages } from './operator-messages.js';
+import { acceptSendRequests, type SendAnswer, type SendRequest } from './own-messages.js';
 import { acceptPlainAnswers, ChatErasedError, isPlainAnswer } from './plain-answers.js';
 import { acceptPlain, isPlain } from './plain-updates.js';
 import { firstSeen } from './processed-events.js';
@@ -118,6 +119,14 @@ export class IntakeRepository {
     asOf: Date,
   ): Promise<Intake> {
     return this.db.transaction((connection) => acceptFound(connection, { messages, changes }, asOf), PATIENCE);
+  }
+
+  /**
+   * Keeps what the program is to say on its own account, in the order given; what is known by its key is answered as it
+   * was kept.
+   */
+  acceptSendRequests(requests: SendRequest[]): Promise<{ answers: SendAnswer[]; intake: Intake }> {
+    return this.db.transaction((connection) => acceptSendRequests(connection, requests), PATIENCE);
   }
 
   /** Keeps an event that is no message; false when it was kept before. */

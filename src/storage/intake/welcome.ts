@@ -3,9 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { insertMessages } from './message-rows.js';
 import type { NewDelivery } from '../work/outbox.js';
-
-/** Kind of the messages by which a bot answers /start; nobody in Bitrix24 wrote them. */
-export const WELCOME = 'welcome';
+import { WELCOME } from '../work/own-words.js';
 
 interface Greeting {
   id: bigint;

@@ -4,7 +4,7 @@ import type { DeliveryResult, HeldLease, LaneResult } from '../../relay/endpoint
 import { OperatorDirectory } from '../../relay/operator-directory.js';
 import type { RichText } from '../../relay/rich-text.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
-import { WELCOME } from '../../storage/intake/welcome.js';
+import { isOwnWords } from '../../storage/work/own-words.js';
 import { telegramError } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 import { ChatTarget } from './chat-target.js';
@@ -67,7 +67,8 @@ export class BotSender {
       const isOperators = delivery.message.bitrixMessageId !== null;
       const reportDelivery = kind === 'message' && isOperators;
       // Nobody in the dialog wrote it, so they are told what the client has read.
-      const note = delivery.message.kind === WELCOME ? { note: { code: WELCOME, detail: '' } } : {};
+      const { kind: words } = delivery.message;
+      const note = kind === 'message' && isOwnWords(words) ? { note: { code: words, detail: '' } } : {};
       return { result: { seq, delivered: true, reportDelivery, ...note } };
     } catch (error) {
       const failure = error instanceof UpstreamError ? error : this.notPrepared(error);
