@@ -29,6 +29,9 @@ import { OverviewRepository } from './history/overview.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
+import { ClientPhonesRepository } from './crm/client-phones.repository.js';
+import { EntityChatsRepository } from './crm/entity-chats.repository.js';
+import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
@@ -50,12 +53,14 @@ const REPOSITORIES: Provider[] = [
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
+  ClientPhonesRepository,
   ChatsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,
   DeliveryReportsRepository,
   DialogReportsRepository,
   EndpointsRepository,
+  EntityChatsRepository,
   ErasuresRepository,
   HistoryRepository,
   IntakeRepository,
@@ -67,6 +72,7 @@ const REPOSITORIES: Provider[] = [
   OauthStatesRepository,
   OverviewRepository,
   PortalErasureRepository,
+  PortalFeaturesRepository,
   PortalsRepository,
   RestLimitsRepository,
   SchemaService,
