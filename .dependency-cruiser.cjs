@@ -76,6 +76,7 @@ const INNER = {
     history: ['access'],
     numbers: ['access'],
     doctor: ['access', 'numbers'],
+    crm: ['access'],
   },
 };
 

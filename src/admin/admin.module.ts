@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
+import { CrmModule } from '../crm/crm.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { ApplicationsController } from './connections/applications.controller.js';
@@ -13,6 +14,7 @@ import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
 import { ExportController } from './history/export.controller.js';
 import { ExportService } from './history/export.service.js';
+import { LinksController } from './crm/links.controller.js';
 import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
@@ -25,11 +27,12 @@ import { ViewingLinks } from './history/viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
-  imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
+  imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule, CrmModule],
   controllers: [
     ApplicationsController,
     PortalsController,
     LinesController,
+    LinksController,
     BotsController,
     ChatsController,
     MessagesController,

@@ -79,8 +79,10 @@ function meaningOf(fault: RestFault, { status = 0, time }: FaultContext): Delive
   if (code === 'OPERATION_TIME_LIMIT') {
     return { kind: 'not_sent', scope: 'method', retryAfterMs: operationPauseMs(time) };
   }
-  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method (400).
-  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403)) return REST_IS_CLOSED;
+  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method: 400, or 403 in
+  // the words of rest/lib/accessexception.php and imopenlines/lib/rest.php (yuliai/bitrix-modules).
+  const isOfUser = /^(?:access denied!|you do?n.?t have access)/i.test(fault.description);
+  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403) && !isOfUser) return REST_IS_CLOSED;
   // The portal moved to https; the web server says so before any token is looked at.
   if (code === 'INVALID_REQUEST' && /https/i.test(fault.description)) return { kind: 'not_sent', scope: 'portal' };
   if (code === 'ERROR_CORE' && fault.description.includes('SQL query error')) return NOT_SENT;
