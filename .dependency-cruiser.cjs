@@ -77,6 +77,7 @@ const INNER = {
     history: ['access'],
     numbers: ['access'],
     doctor: ['access', 'numbers'],
+    crm: ['access'],
   },
 };
 

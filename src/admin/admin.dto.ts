@@ -116,6 +116,18 @@ export class ListQuery {
   cursor?: string;
 }
 
+export class LinksQuery extends ListQuery {
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  portal?: string;
+
+  @ApiPropertyOptional({ type: String })
+  @IsOptional()
+  @IsId()
+  bot?: string;
+}
+
 /** Which messages. */
 class MessagesFilter {
   /** Any of these, comma-separated. */

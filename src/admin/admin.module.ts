@@ -15,6 +15,7 @@ import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
 import { ExportController } from './history/export.controller.js';
 import { ExportService } from './history/export.service.js';
+import { LinksController } from './crm/links.controller.js';
 import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
@@ -33,6 +34,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     PortalsController,
     FeaturesController,
     LinesController,
+    LinksController,
     BotsController,
     ChatsController,
     MessagesController,

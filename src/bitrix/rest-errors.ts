@@ -28,7 +28,6 @@ const OPERATION_PAUSE_MS = MINUTE_MS;
 const LONGEST_OPERATION_PAUSE_MS = 10 * MINUTE_MS;
 
 const NOT_SENT: DeliveryProblem = { kind: 'not_sent', scope: 'message' };
-const METHOD_DENIED: DeliveryProblem = { kind: 'refused', scope: 'method' };
 const REST_IS_CLOSED: DeliveryProblem = { kind: 'unauthorised', scope: 'portal', retryAfterMs: MINUTE_MS / 2 };
 
 const has = (error: unknown, code: string): error is UpstreamError =>
@@ -83,10 +82,10 @@ function meaningOf(fault: RestFault, { status = 0, time }: FaultContext): Delive
   if (code === 'OPERATION_TIME_LIMIT') {
     return { kind: 'not_sent', scope: 'method', retryAfterMs: operationPauseMs(time) };
   }
-  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method (400, or 403
-  // in the words of the method: rest/lib/accessexception.php, imopenlines/lib/rest.php).
-  if (code === 'ACCESS_DENIED' && /^Access denied|access to this action/i.test(fault.description)) return METHOD_DENIED;
-  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403)) return REST_IS_CLOSED;
+  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method: 400, or 403 in
+  // the words of rest/lib/accessexception.php and imopenlines/lib/rest.php (yuliai/bitrix-modules).
+  const isOfUser = /^(?:access denied!|you do?n.?t have access)/i.test(fault.description);
+  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403) && !isOfUser) return REST_IS_CLOSED;
   // The portal moved to https; the web server says so before any token is looked at.
   if (code === 'INVALID_REQUEST' && /https/i.test(fault.description)) return { kind: 'not_sent', scope: 'portal' };
   if (code === 'ERROR_CORE' && fault.description.includes('SQL query error')) return NOT_SENT;

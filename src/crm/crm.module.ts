@@ -4,8 +4,12 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
-import { SettingsFeaturesController } from './features/settings-features.controller.js';
 import { PortalFeatures } from './features/portal-features.service.js';
+import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { ArrivalWork } from './links/arrival.work.js';
+import { ArrivalsService } from './links/arrivals.service.js';
+import { LinksService } from './links/links.service.js';
+import { SettingsLinksController } from './links/settings-links.controller.js';
 import { Addressees } from './requests/addressees.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
@@ -17,17 +21,20 @@ import { SmsController } from './sms/sms.controller.js';
 /** What a portal's CRM does with a conversation: links and invitations, robots, triggers, cards. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
-  controllers: [RobotsController, SettingsFeaturesController, SmsController],
+  controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
   providers: [
     Addressees,
+    ArrivalsService,
+    ArrivalWork,
     CrmItems,
     DialogEntitiesService,
+    LinksService,
     MessageService,
     PortalFeatures,
     PortalPosts,
     Robots,
     SendRequests,
   ],
-  exports: [PortalFeatures, SendRequests],
+  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

@@ -5,6 +5,7 @@ import { openDatabase } from './postgres/database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.service.js';
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
+import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
@@ -17,9 +18,11 @@ import { DeliveryReportsRepository } from './work/delivery-reports.repository.js
 import { DialogReportsRepository } from './work/dialog-reports.repository.js';
 import { EndpointsRepository } from './work/endpoints.repository.js';
 import { ErasuresRepository } from './erasure/erasures.repository.js';
+import { EntityChatsRepository } from './crm/entity-chats.repository.js';
 import { HistoryRepository } from './history/history.repository.js';
 import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
+import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
@@ -30,7 +33,6 @@ import { PortalErasureRepository } from './erasure/portal-erasure.repository.js'
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { ClientPhonesRepository } from './crm/client-phones.repository.js';
-import { EntityChatsRepository } from './crm/entity-chats.repository.js';
 import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
@@ -50,6 +52,7 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   AccessKeysRepository,
   ApplicationsRepository,
+  ArrivalsRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
@@ -66,6 +69,7 @@ const REPOSITORIES: Provider[] = [
   IntakeRepository,
   LanesRepository,
   LinesRepository,
+  LinksRepository,
   MessageCountsRepository,
   MessageRetentionRepository,
   MessageWordsRepository,

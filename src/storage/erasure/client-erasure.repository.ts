@@ -96,7 +96,10 @@ export class ClientErasureRepository {
         rows.map(({ id }) => id),
       );
       const last = rows.length < batch;
-      if (last) await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
+      if (last) {
+        await forgetArrivals(connection, chatId, null);
+        await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
+      }
       await record(connection, erasureId, { ...erased, deliveries: deliveries ?? 0, chats: last ? 1 : 0 });
       return last ? 'done' : 'more';
     });
@@ -146,6 +149,7 @@ export class ClientErasureRepository {
       const { deliveries, busy } = await dropWaiting(connection, groupId, ids(true), force);
       const gone = ids(true).filter((id) => !busy.has(id));
       await forgetSources(connection, groupId, gone);
+      await forgetArrivals(connection, groupId, gone);
       const erased = await eraseMessages(connection, gone);
       await record(connection, erasureId, { ...erased, deliveries });
       return { next, busy: busy.size > 0 };
@@ -234,6 +238,25 @@ async function dropWaiting(
     deliveries: gone[0]!.count,
     busy: new Set(sending.map((row) => row.message_id)),
   };
+}
+
+/**
+ * That somebody came by a link of ours is still counted; who it was, and by which payload, is not kept. Of a group: only
+ * what these messages tell.
+ */
+async function forgetArrivals(connection: Queryable, chatId: bigint, messageIds: bigint[] | null): Promise<void> {
+  const theirs = `chat_id = $1 AND ($2::bigint[] IS NULL OR message_id = ANY($2::bigint[]))`;
+  await connection.query(`UPDATE links SET used_by = NULL WHERE used_by = $1 AND $2::bigint[] IS NULL`, [
+    chatId,
+    messageIds,
+  ]);
+  await connection.query(`DELETE FROM arrivals WHERE ${theirs} AND link_id IS NULL`, [chatId, messageIds]);
+  await connection.query(
+    `UPDATE arrivals SET chat_id = NULL, message_id = NULL, payload = '', entity_id = NULL, found_id = NULL,
+            detail = NULL, due_at = NULL
+      WHERE ${theirs}`,
+    [chatId, messageIds],
+  );
 }
 
 /** Where a chat came from by one of these messages. */
