@@ -42,6 +42,8 @@ export interface StoredWords {
   canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;
+  /** Where in `text` that payload stands, in UTF-16 units: a link of ours is called by its name there. */
+  sourceAt?: number;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }
