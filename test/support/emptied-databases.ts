@@ -56,13 +56,13 @@ async function isAlone(client: Client): Promise<boolean> {
 
 /** Clones have the numbers of their template; whatever is made later has another. */
 async function definitions(client: Client): Promise<string> {
-  const catalogues = ['class', 'proc', 'trigger', 'constraint', 'attrdef', 'db_role_setting'];
-  const parts = catalogues.map((name) =>
-    name === 'db_role_setting'
-      ? `(SELECT count(*) FROM pg_db_role_setting WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))`
-      : `(SELECT count(*) || ':' || max(oid::bigint) FROM pg_${name})`,
+  const made = ['class', 'proc', 'trigger', 'constraint', 'attrdef'].map(
+    (kind) => `(SELECT count(*) || ':' || max(oid::bigint) FROM pg_${kind})`,
   );
-  const { rows } = await client.query<{ all: string }>(`SELECT concat_ws(' ', ${parts.join(', ')}) AS all`);
+  const settings = `(SELECT count(*) FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database())`;
+  const { rows } = await client.query<{ all: string }>(
+    `SELECT concat_ws(' ', ${[...made, settings].join(', ')}) AS all`,
+  );
   return rows[0]!.all;
 }
 
