@@ -10,6 +10,7 @@ import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
 import { BotsRepository } from './accounts/bots.repository.js';
+import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
 import { ClientErasureRepository } from './erasure/client-erasure.repository.js';
@@ -49,6 +50,7 @@ const REPOSITORIES: Provider[] = [
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
+  ButtonsRepository,
   ChatsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,

@@ -54,6 +54,7 @@ export function claimedDelivery(
       attachments: [],
       systemLine: false,
       notOwnWords: false,
+      keyboard: null,
       quoted: null,
       answered: null,
       source: null,

@@ -38,6 +38,7 @@ const portal: PortalView = {
       operatorNameTemplate: null,
       welcomeText: null,
       startOpensSession: false,
+      welcomeAsksPhone: false,
     },
   ],
   tokens: [],

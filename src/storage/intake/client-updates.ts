@@ -1,3 +1,4 @@
+import { heedPresses } from './button-presses.js';
 import { linkChats, type LinkedChat } from './chat-linking.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
@@ -9,6 +10,7 @@ import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { firstSeen, updateSource } from './processed-events.js';
 import { deleteByClient, quoteReplaced, reviseByClient, sortEdits, type ClientEdit } from './revisions.js';
 import { markSeen } from './seen.js';
+import { thankForPhones } from './shared-phones.js';
 import { heedStarts } from './start-press.js';
 import { welcome } from './welcome.js';
 
@@ -27,7 +29,9 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const fresh = await heedStarts(connection, unseen);
   const chatOf = await linkChats(connection, fresh);
   // No album leaves while it grows, and lanes are locked before messages.
-  if (fresh.some(({ albumId, edits, deletes }) => albumId || edits || deletes)) {
+  if (
+    fresh.some(({ albumId, edits, deletes, press, sharedPhone }) => albumId || edits || deletes || press || sharedPhone)
+  ) {
     await lockLanes(
       connection,
       fresh.flatMap((update) => chatOf(update)?.id ?? []),
@@ -35,6 +39,10 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   }
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];
+  const presses = await heedPresses(connection, fresh, chatOf);
+  for (const [update, { closing }] of presses) {
+    work.push(...closing.map((delivery) => ({ at: place.get(update)!, delivery })));
+  }
 
   let accepted = 0;
   const keep = async (said: ClientUpdateRow[]): Promise<void> => {
@@ -49,7 +57,8 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
       if (!delivery) return;
       const { update } = messages[index]!;
       const waits = delivery.canWait === true && isKnownClosed(chatOf(update));
-      work.push({ at: place.get(update)!, delivery: { ...delivery, waits } });
+      const payload = presses.get(update)?.rating;
+      work.push({ at: place.get(update)!, delivery: { ...delivery, waits, ...(payload ? { payload } : {}) } });
     });
   };
 
@@ -99,7 +108,14 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
       return chat && !chat.banned ? [chat] : [];
     }),
   );
-  const deliveries = [...ordered, ...greetings];
+  const thanks = await thankForPhones(
+    connection,
+    fresh.flatMap((update) => {
+      const chat = update.sharedPhone && !update.said?.ignored ? chatOf(update) : null;
+      return chat && !chat.banned ? [{ chat, thanks: update.sharedPhone!.thanks }] : [];
+    }),
+  );
+  const deliveries = [...ordered, ...greetings, ...thanks];
   await appendDeliveries(connection, deliveries);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }

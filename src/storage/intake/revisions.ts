@@ -5,6 +5,8 @@ import { endpointOf } from '../work/endpoint-id.js';
 import type { ClientUpdateRow, OperatorChangeRow, StoredWords } from './intake.rows.js';
 import { jsonb, storableText } from '../postgres/json.js';
 import { recordWords } from '../history/message-words.repository.js';
+import { closeKeyboards, insertButtons } from '../work/buttons.js';
+import { looksTheSame, withButtonIds, type Keyboard } from '../work/keyboard.js';
 import type { NewDelivery } from '../work/outbox.js';
 import type { Direction, MessageState } from '../prisma/client.js';
 import { START } from './start-press.js';
@@ -23,6 +25,7 @@ interface Changed {
   marks: unknown;
   album_id: string | null;
   reply_to_id: bigint | null;
+  keyboard: Keyboard | null;
   said_at: Date | null;
   edited_at: Date | null;
   deleted_at: Date | null;
@@ -34,7 +37,7 @@ interface Changed {
 
 const CHANGED_COLUMNS = `
   m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.kind, m.text, m.marks, m.album_id, m.reply_to_id,
-  m.said_at, m.edited_at, m.deleted_at,
+  m.keyboard, m.said_at, m.edited_at, m.deleted_at,
   ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files,
   ARRAY(SELECT a.label FROM attachments a WHERE a.message_id = m.id ORDER BY a.ordinal) AS labels`;
 
@@ -212,7 +215,7 @@ export async function reviseByFoundChanges(
   const isNews = (message: Changed, change: OperatorChangeRow): boolean => {
     if (message.deleted_at !== null || (message.edited_at !== null && message.edited_at >= asOf)) return false;
     const words = wordsOf(change, message);
-    return words === null || !saysTheSame(message, words);
+    return words === null || !saysTheSame(message, words) || !showsTheSame(message, change);
   };
   const { rows } = await connection.query<Changed>(
     `SELECT r.ord, ${CHANGED_COLUMNS}
@@ -248,17 +251,38 @@ export async function reviseByOperator(
   const { telegramMessageIds, raw, saidAt } = change;
   const words = wordsOf(change, message);
   if (words) {
-    if (saysTheSame(message, words)) return [];
+    const showsOthers = !showsTheSame(message, change);
+    if (saysTheSame(message, words) && !showsOthers) return [];
     await keepRevision(connection, message, { ...words, raw, saidAt });
+    if (showsOthers) await replaceButtons(connection, message, change.keyboard ?? null);
     return deliveryOf(message, 'edit', words);
   }
   if (message.deleted_at === null) await keepRevision(connection, message, { raw, saidAt });
+  if (message.keyboard !== null) await closeKeyboards(connection, [message.id]);
   return deliveryOf(message, 'delete', telegramMessageIds.length > 0 ? { telegramMessageIds } : {});
 }
 
 /** What the message is to say now; null: nothing. */
 function wordsOf({ words, rest }: OperatorChangeRow, message: Changed): OperatorChangeRow['words'] {
   return message.reply_to_id === null ? words : (rest ?? words);
+}
+
+/** The portal puts the buttons of a rating under its question, so a change does not name them. */
+function showsTheSame({ keyboard }: Changed, change: OperatorChangeRow): boolean {
+  const isRating = keyboard?.type === 'buttons' && keyboard.rates !== undefined;
+  return isRating || looksTheSame(keyboard, change.keyboard ?? null);
+}
+
+/** The buttons that the message had are no more, whether they were pressed or not. */
+async function replaceButtons(connection: Queryable, message: Changed, keyboard: Keyboard | null): Promise<void> {
+  await connection.query(`DELETE FROM buttons WHERE message_id = $1`, [message.id]);
+  const given = keyboard && withButtonIds(keyboard);
+  await connection.query(`UPDATE messages SET keyboard = $2::jsonb, keyboard_over = false WHERE id = $1`, [
+    message.id,
+    given && jsonb(given),
+  ]);
+  if (given) await insertButtons(connection, [{ messageId: message.id, chatId: message.chat_id, keyboard: given }]);
+  message.keyboard = given;
 }
 
 function saysTheSame(message: Changed, words: { text: string; marks: unknown }): boolean {

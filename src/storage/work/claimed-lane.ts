@@ -1,4 +1,5 @@
 import { BEHIND } from './outbox.js';
+import type { Keyboard } from './keyboard.js';
 import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 
 /** The words that a client's message answers, with who said them and when, as Telegram shows them to the client. */
@@ -38,6 +39,8 @@ export interface ClaimedDelivery {
     notOwnWords: boolean;
     /** Of a client's message: what it answers. */
     quoted: QuotedWords | null;
+    /** Of a message to a client: what stands under it; null: nothing, or no longer. */
+    keyboard: Keyboard | null;
     /** The operator's message that it answers, as Bitrix24 knows it. */
     answered: AnsweredByClient | null;
     /** Payload of the `/start` that it is. */
@@ -145,6 +148,7 @@ export interface ClaimRow {
   system_line: boolean;
   not_own_words: boolean;
   quoted: QuotedWords | null;
+  keyboard: Keyboard | null;
   answered: AnsweredByClient | null;
   source: string | null;
   can_wait: boolean;
@@ -192,6 +196,7 @@ export const WORK_COLUMNS = `
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
   m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted,
+  CASE WHEN NOT m.keyboard_over THEN m.keyboard END AS keyboard,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
              'bitrixChatId', coalesce(a.bitrix_chat_id, c.bitrix_chat_id))
@@ -276,6 +281,7 @@ export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
         systemLine: row.system_line,
         notOwnWords: row.not_own_words,
         quoted: row.quoted,
+        keyboard: row.keyboard,
         answered: row.answered,
         source: row.source,
         canWait: row.can_wait,

@@ -1,3 +1,4 @@
+import { replaceKeyboards } from './buttons.js';
 import { lockClaims } from './claim-locks.js';
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import type { Queryable } from '../postgres/database.service.js';
@@ -342,7 +343,16 @@ async function followUp(connection: Queryable, settlements: LaneSettlement[]): P
     connection,
     reporting.map(({ lane }) => lane.id),
   );
-  return [...told, ...left];
+  const replaced = await replaceKeyboards(
+    connection,
+    settlements
+      .flatMap(doneIn)
+      .filter(({ delivery: { kind, message }, settlement: { outcome } }) => {
+        return kind === 'message' && outcome === 'delivered' && message.keyboard?.type === 'buttons';
+      })
+      .map(({ lane, delivery }) => ({ chatId: lane.chat.id, messageId: delivery.message.id })),
+  );
+  return [...told, ...left, ...(await append(connection, { deliveries: replaced, endpoints: [] }))];
 }
 
 /** Appends what portals are to be told; returns the endpoints that have work by it. */

@@ -1,8 +1,10 @@
 import type { Message, Update } from '@grammyjs/types';
-import type { Language } from '../../common/language.js';
+import { languageOf, type Language } from '../../common/language.js';
 import type { ClientUpdate, Ignored, Said, TelegramChat } from '../../relay/message.js';
 import { concat, isBlank, join, plain, withMark, type RichText } from '../../relay/rich-text.js';
 import type { QuotedWords } from '../../storage/work/claimed-lane.js';
+import { isButtonId } from '../../storage/work/keyboard.js';
+import { CLIENT_WORDS } from '../client-words.js';
 import { parseChat } from './chat.parser.js';
 import {
   asBigInt,
@@ -15,8 +17,9 @@ import {
   type JsonObject,
 } from '../../common/json-fields.js';
 import { describeEndOfLiveLocation, describeMessage, describeUpdate, type MessageContent } from './message-content.js';
-import { isMember } from './event-content.js';
+import { isMember, readPressedCaption } from './event-content.js';
 import { MESSAGE_LABELS } from './message-labels.js';
+import { named } from './message-wording.js';
 import { personName, visible } from './person-name.js';
 import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
 
@@ -169,7 +172,17 @@ function readWords(message: JsonObject, context: Context, edited: boolean): Clie
     replyTo: replyOf(message),
     sawChat: !edited && !isOwner && !isService,
     ...(!edited && isStart(message, chat) ? { starts: true } : {}),
+    ...(!edited && isSharedPhone(chat) ? { sharedPhone: { thanks: thanksFor(message) } } : {}),
   };
+}
+
+/** Only of people who speak with the bot itself: nobody else was asked for a number. */
+function isSharedPhone({ type, businessConnection, phone }: TelegramChat): boolean {
+  return type === 'private' && businessConnection === undefined && phone !== undefined;
+}
+
+function thanksFor(message: JsonObject): string {
+  return CLIENT_WORDS[languageOf(asObject(message.from).language_code)].thanksForPhone;
 }
 
 /** How it is named where the file of an edit takes its place; what it said is told by who kept it. */
@@ -245,16 +258,24 @@ function readCallbackQuery(query: JsonObject, context: Context): ClientUpdate {
   const described = describeUpdate(context.update, context.language);
   if (!chat || !described) return record(context, chat, NOWHERE);
   const author = authorOf({ from });
+  const said = (words: RichText): Said => ({
+    kind: described.kind,
+    ...signed(words, author.authorName, false, chat.type),
+    ...author,
+    raw: context.update,
+    notOwnWords: true,
+  });
+  const buttonId = asText(query.data);
+  if (!isButtonId(buttonId)) return { ...context.base, chat, said: said(described.words), sawChat: true };
+  const label = MESSAGE_LABELS[context.language].buttonPressed;
+  const telegramMessageId = asOrdinal(place.message_id);
   return {
     ...context.base,
     chat,
-    said: {
-      kind: described.kind,
-      ...signed(described.words, author.authorName, false, chat.type),
-      ...author,
-      raw: context.update,
-      notOwnWords: true,
-    },
+    // Until the table says what it means.
+    said: said(plain(named(label, readPressedCaption(query)))),
+    press: { buttonId, pressId: asText(query.id), before: said(plain(`${label}:`)).text },
+    ...(telegramMessageId === undefined ? {} : { replyTo: { telegramMessageId } }),
     sawChat: true,
   };
 }

@@ -9,22 +9,24 @@ import {
   type LeftOutFile,
 } from '../../relay/endpoint-driver.js';
 import { OperatorSide } from '../../relay/operator-side.js';
-import { concat, plain, type RichText } from '../../relay/rich-text.js';
+import { concat, join, plain, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedAttachment, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import { WELCOME } from '../../storage/intake/welcome.js';
+import { CLIENT_WORDS } from '../client-words.js';
 import { ChatTarget } from './chat-target.js';
 import { FileSpool, tooLarge } from '../files/file-spool.js';
 import { sendText } from './formatted-words.js';
 import { mediaKindOf } from './media-kind.js';
 import { MediaSender, type ReadyFile } from './media.sender.js';
-import { deleteMessage, editMessage } from './message-changes.js';
+import { deleteMessage, editMessage, removeKeyboard } from './message-changes.js';
+import { keyboardAsWords, shownKeyboard, type ReplyMarkup } from '../markup/reply-markup.js';
 import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
 import { headingOf, withoutName } from './operator-name.js';
 import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
-import { faultOf, isFileRefused, refusal, telegramError } from '../api/telegram-problems.js';
+import { faultOf, isFileRefused, isRefusal, refusal, telegramError } from '../api/telegram-problems.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
@@ -95,6 +97,7 @@ export class BotSender {
   private async proceed(outgoing: Outgoing, leftOut: LeftOutFile[]): Promise<Progress> {
     const { chat, delivery } = outgoing;
     if (delivery.kind === 'delete') return deleteMessage(outgoing);
+    if (delivery.payload?.['keyboardOnly'] === true) return removeKeyboard(outgoing);
     const heading = await headingOf(chat, delivery.message, this.operators);
     const said = (delivery.kind === 'edit' ? delivery.payload : delivery.message) as unknown as RichText;
     const words = await withoutName({ text: said.text, marks: said.marks }, chat, delivery.message, this.operators);
@@ -153,16 +156,26 @@ export class BotSender {
     leftOut: LeftOutFile[],
   ): Promise<Progress> {
     const { api, turn, target, sent, delivery } = outgoing;
-    const { attachments, replyTo } = delivery.message;
+    const { attachments, replyTo, keyboard } = delivery.message;
+    const language = languageOf(outgoing.chat.language);
     if (sent.parts.size === 0) target.answers(replyTo);
-    let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
+    let mark = delivery.unknown ? REPEATED[language] : null;
+    let under = keyboard && shownKeyboard(keyboard, { ...outgoing.chat, language });
     let captioned = true;
     /** Messages that the turn has granted and that no call has used. */
     let granted = 0;
     for (;;) {
       const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
       const attached = attachments.length;
-      const [next] = planMessage({ words, heading, attached, files: left, sent: sent.parts, captioned });
+      const [next] = planMessage({
+        words: under ? join([words, under.words], '\n') : words,
+        heading,
+        attached,
+        files: left,
+        sent: sent.parts,
+        captioned,
+        ...(under?.markup ? { aboveKeyboard: plain(CLIENT_WORDS[language].choose) } : {}),
+      });
       if (!next) break;
       const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
       const messages = call.parts.length + (before ? 1 : 0);
@@ -175,12 +188,18 @@ export class BotSender {
           await sendText(api, target, before);
           mark = null;
         }
-        await this.perform(outgoing, call, files, leftOut);
+        await this.perform(outgoing, call, files, leftOut, (call.keyboard && under?.markup) || null);
         mark = null;
       } catch (error) {
-        if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') throw error;
-        // It is the words that Telegram does not take there, so they go as a message of their own.
-        captioned = false;
+        if (call.keyboard && under?.markup && isRefusal(error, 'keyboard_refused')) {
+          // Nothing of it was sent: its buttons are read with the words.
+          under = { markup: null, words: keyboardAsWords(keyboard!) };
+        } else if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') {
+          throw error;
+        } else {
+          // It is the words that Telegram does not take there, so they go as a message of their own.
+          captioned = false;
+        }
         used = before ? 1 : 0;
       } finally {
         for (let answered = 0; answered < used; answered++) turn.answered(performance.now());
@@ -196,9 +215,10 @@ export class BotSender {
     call: PlannedCall,
     files: ReadyFile[],
     leftOut: LeftOutFile[],
+    markup: ReplyMarkup | null,
   ): Promise<void> {
     const { api, target, sent } = outgoing;
-    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words)]);
+    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words, markup)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
     const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
@@ -206,7 +226,7 @@ export class BotSender {
     let { caption } = call;
     for (const file of group) {
       try {
-        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption)]);
+        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption, markup)]);
         caption = null;
       } catch (error) {
         if (!isFileRefused(error)) throw error;

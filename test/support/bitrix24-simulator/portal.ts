@@ -207,6 +207,7 @@ export class Portal {
       queue: [],
       welcomeText: null,
       closingText: null,
+      vote: null,
       joinable: true,
       operatorData: 'profile',
       aliases: {},
