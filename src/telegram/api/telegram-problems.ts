@@ -55,7 +55,7 @@ const REFUSALS = {
     says: [
       'inline keyboard',
       'keyboard button',
-      'reply markup',
+      'reply markup is too long',
       'reply keyboard',
       'button_',
       'can be requested in private',
