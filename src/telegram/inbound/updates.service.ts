@@ -14,8 +14,8 @@ import { parseUpdate } from './update.parser.js';
 type ReceivingBot = Pick<RunningBot, 'id' | 'api'>;
 
 /**
- * Takes updates in, however they came. Both methods resolve after the commit; what a client is owed beyond it (his
- * button stops waiting, his photo is learned) is begun then, and nobody waits for that.
+ * Accepts updates, polled or pushed. Both methods resolve after the commit; what else is done for a client (their
+ * button stops waiting, their photo is learned) starts then, and nobody waits for it.
  */
 @Injectable()
 export class UpdatesService {
@@ -51,10 +51,7 @@ export class UpdatesService {
     );
   }
 
-  /**
-   * Ends the waiting that a pressed button shows, and says where the press came too late. One that stays without an answer
-   * harms nobody.
-   */
+  /** Stops the spinner of a pressed button, and says where the press came too late. Without an answer no harm is done. */
   private async answerPresses({ api }: ReceivingBot, parsed: ClientUpdate[]): Promise<void> {
     const presses = parsed.flatMap(({ press, said }) => {
       const query = asObject(asObject(said?.raw).callback_query);
@@ -62,13 +59,12 @@ export class UpdatesService {
       return id === '' ? [] : [{ id, press, language: languageOf(asObject(query.from).language_code) }];
     });
     if (presses.length === 0) return;
-    const ids = presses.flatMap(({ press }) => press?.buttonId ?? []);
-    const known = await this.known(ids);
+    const known = await this.known(presses.flatMap(({ press }) => press?.buttonId ?? []));
     for (const { id, press, language } of presses) {
       const said = press && known ? answerTo(press.pressId, known.get(press.buttonId)) : undefined;
       const text = said === undefined ? {} : { text: CLIENT_WORDS[language][said] };
       await api.calls.answerCallbackQuery({ callback_query_id: id, ...text }).catch((error: unknown) => {
-        this.logger.debug({ err: error }, 'A press of a button was not answered');
+        this.logger.debug({ err: error }, 'A button press could not be answered');
       });
     }
   }

@@ -32,6 +32,8 @@ export interface Line {
   operatorData: 'profile' | 'queue' | 'hide';
   /** `QUEUE_USERS_FIELDS`: names of employees of the queue, by their id; counts with `queue`. */
   aliases: Record<number, string>;
+  /** CRM and CRM_CREATE: nothing, a search for the client, or also a lead or deal for one who is not known. */
+  crm: 'off' | 'search' | 'lead' | 'deal';
 }
 
 /** What the client is asked and answered, and how long a rating is taken (VOTE_MESSAGE_2_*, VOTE_TIME_LIMIT). */

@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { APPLICATION_METHODS } from './application-methods.js';
+import { CRM_ACTIVITY_METHODS } from './crm-activity-methods.js';
+import { CRM_ITEM_METHODS } from './crm-item-methods.js';
+import { CRM_RECORD_METHODS } from './crm-record-methods.js';
 import type { Faults, TransportFault } from './faults.js';
 import { htmlPage, parseForm, requestParams, type Answer, type Exchange, type Reply } from './http-exchange.js';
 import { IMCONNECTOR_METHODS } from './imconnector-methods.js';
+import { MESSAGE_SERVICE_METHODS } from './message-service-methods.js';
 import { accessToken } from './oauth-server.js';
 import { MESSENGER_EVENT_METHODS } from './messenger-events.js';
 import { OPENLINES_METHODS } from './openlines-methods.js';
@@ -11,14 +15,22 @@ import type { PortalApp, PortalUser } from './portal-model.js';
 import type { Portal } from './portal.js';
 import { RestError } from './rest-error.js';
 import { Page, type RestContext, type RestMethod } from './rest-method.js';
+import { ROBOT_METHODS } from './robot-methods.js';
 import type { TokenStore } from './token-store.js';
+import { TRIGGER_METHODS } from './trigger-methods.js';
 
 const METHODS = new Map<string, RestMethod>(
   Object.entries({
     ...APPLICATION_METHODS,
+    ...CRM_ACTIVITY_METHODS,
+    ...CRM_ITEM_METHODS,
+    ...CRM_RECORD_METHODS,
     ...IMCONNECTOR_METHODS,
+    ...MESSAGE_SERVICE_METHODS,
     ...MESSENGER_EVENT_METHODS,
     ...OPENLINES_METHODS,
+    ...ROBOT_METHODS,
+    ...TRIGGER_METHODS,
   }),
 );
 const MAX_BATCH = 50;
@@ -191,8 +203,8 @@ export class RestEndpoint {
       throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
     this.checkAccess(method, caller);
     this.portal.limits.checkOperating(caller.clientId, name);
-    const own = upperKeys(params);
-    delete own['START'];
+    const { START: start, ...upper } = upperKeys(params);
+    const own = method.keysAsGiven === true ? params : upper;
     let worked = false;
     const work = async (): Promise<void> => {
       worked = true;
@@ -205,6 +217,7 @@ export class RestEndpoint {
       user: caller.user,
       faults: this.faults,
       cause,
+      start: Number(text(start)) || 0,
       work,
     };
     const began = performance.now();
