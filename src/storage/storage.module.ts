@@ -12,6 +12,7 @@ import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
 import { BotsRepository } from './accounts/bots.repository.js';
+import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
 import { DecisionsRepository } from './work/decisions.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
@@ -62,6 +63,7 @@ const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotsRepository,
   ClientPhonesRepository,
+  ButtonsRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,

@@ -218,6 +218,9 @@ export const en = {
     welcome: 'Welcome text',
     welcomeHelp: 'Answers a client who presses Start, in private chats. Empty: no answer.',
     hasWelcome: 'welcome text',
+    asksPhone: 'Button “Share my phone number”',
+    asksPhoneHelp:
+      'Under the welcome text, until the client’s number is known. It goes to the client’s card in Bitrix24.',
     startOpens: 'Pressing Start opens a dialog',
     startOpensHelp:
       'Off: operators learn of it with the client’s first message. Start from a link with a source always opens a dialog.',

@@ -51,6 +51,9 @@ const en = {
   welcomeLabel: 'Welcome text',
   welcomePlaceholders: 'Filled in for each client: {placeholders}.',
   welcomeDefault: 'Hello, {first_name}! Write your question here, and we will answer soon.',
+  asksPhone: 'Button “Share my phone number”',
+  asksPhoneHelp:
+    'Under the welcome text, until the client’s number is known. It goes to the client’s card in Bitrix24.',
   startOpens: 'A press of Start opens a dialog',
   startOpensHelp:
     'Off: operators see it together with the client’s first message. Start from a link with a source (t.me/…?start=…) always opens a dialog.',
@@ -179,6 +182,8 @@ const ru: Record<Text, string> = {
   welcomeLabel: 'Приветствие',
   welcomePlaceholders: 'Для каждого клиента подставятся: {placeholders}.',
   welcomeDefault: 'Здравствуйте, {first_name}! Напишите свой вопрос, и мы скоро ответим.',
+  asksPhone: 'Кнопка «Отправить мой номер телефона»',
+  asksPhoneHelp: 'Под приветствием, пока номер клиента неизвестен. Номер попадёт в карточку клиента в Битрикс24.',
   startOpens: 'Нажатие «Старт» открывает диалог',
   startOpensHelp:
     'Если выключено, операторы узнают о нём вместе с первым сообщением клиента. Переход по ссылке с источником (t.me/…?start=…) открывает диалог всегда.',
