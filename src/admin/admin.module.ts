@@ -19,6 +19,7 @@ import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
 import { OverviewService } from './numbers/overview.service.js';
+import { PortalExaminer } from './doctor/portal-examiner.js';
 import { PortalsController } from './connections/portals.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
@@ -50,6 +51,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     OverviewService,
     StatisticsService,
     DoctorService,
+    PortalExaminer,
     ViewingLinks,
   ],
 })

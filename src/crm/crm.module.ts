@@ -8,12 +8,13 @@ import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
 import { SettingsLinksController } from './links/settings-links.controller.js';
+import { SendRequests } from './requests/send-requests.service.js';
 
 /** What a portal's CRM does with a conversation: links and invitations, robots, triggers, cards. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [SettingsLinksController],
-  providers: [ArrivalsService, ArrivalWork, CrmItems, DialogEntitiesService, LinksService],
-  exports: [CrmItems, DialogEntitiesService, LinksService],
+  providers: [ArrivalsService, ArrivalWork, CrmItems, DialogEntitiesService, LinksService, SendRequests],
+  exports: [CrmItems, DialogEntitiesService, LinksService, SendRequests],
 })
 export class CrmModule {}

@@ -3,9 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { insertMessages } from './message-rows.js';
 import type { NewDelivery } from '../work/outbox.js';
-
-/** Kind of the messages by which a bot answers /start; nobody in Bitrix24 wrote them. */
-export const WELCOME = 'welcome';
+import { WELCOME } from '../work/own-words.js';
 
 /** Who pressed Start. `text`: what they are to read in place of their line's welcome. */
 export interface Starter {
@@ -22,8 +20,8 @@ interface Greeting {
 
 /**
  * Inserts the bot's answers to clients who pressed Start, one for each time a chat is named, where their line is on
- * and has a welcome text, or the link by which they came has one. Asks nothing of the database when nobody did. To be called in the transaction that keeps the
- * updates, so that an update which comes again brings no second answer.
+ * and has a welcome text, or the link by which they came has one. Asks nothing of the database when nobody did. To be
+ * called in the transaction that keeps the updates, so that an update which comes again brings no second answer.
  */
 export async function welcome(connection: Queryable, starters: Starter[]): Promise<NewDelivery[]> {
   if (starters.length === 0) return [];
@@ -55,7 +53,7 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
   return work.filter((delivery) => delivery !== null);
 }
 
-/** With the names that the client gave himself; one without a first name is called by what he has. */
+/** Filled with the client's name as they gave it; without a first name, with what there is. */
 function fill(text: string, { first_name: firstName, title }: Greeting): string {
   const values: Record<string, string> = { first_name: firstName ?? title, name: title };
   return text.replace(/\{(first_name|name)\}/g, (_, key: string) => values[key]!);
