@@ -93,8 +93,7 @@ export const WORK_COLUMNS = `
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
-  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone,
-  c.invited_phone,
+  c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.invited_phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
 
