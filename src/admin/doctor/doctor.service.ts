@@ -23,6 +23,7 @@ import {
   type PortalView,
   linesOf,
 } from '../../storage/history/overview.repository.js';
+import { PortalFeaturesRepository } from '../../storage/crm/portal-features.repository.js';
 import { RestLimitsRepository, type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import { SchemaService } from '../../storage/postgres/schema.service.js';
 import { BotHealth } from '../../telegram/bots/bot-health.js';
@@ -47,6 +48,7 @@ import type { Check, Diagnosis } from './doctor.dto.js';
 import { finding } from './finding.js';
 import { type Attention, attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck } from './machine.checks.js';
 import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
+import { featureChecks } from './feature.checks.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -92,6 +94,7 @@ export class DoctorService {
     private readonly lifecycle: PortalLifecycleService,
     private readonly limits: RestLimitsRepository,
     private readonly intake: IntakeService,
+    private readonly features: PortalFeaturesRepository,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -127,7 +130,7 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles] = await Promise.all([
+    const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles, lacking] = await Promise.all([
       this.overview.portals(MOST_PORTALS),
       this.overview.bots(),
       this.overview.idleEndpoints(),
@@ -137,6 +140,7 @@ export class DoctorService {
       this.overview.hindrances(),
       this.overview.unreadByPortal(),
       this.limits.troubles(),
+      this.features.lacking(),
     ]);
     const parts = await Promise.all([
       ...portals.map(async (portal, place) => ({
@@ -150,6 +154,7 @@ export class DoctorService {
           ),
           ...(await this.examinePortal(portal, applications, wholePortalTrouble(portal, troubles), place < MOST_ASKED)),
           ...methodTroubleChecks(portal, troubles),
+          ...featureChecks(portal, lacking),
         ],
       })),
       ...bots.map(async (bot, place) => ({
