@@ -66,8 +66,8 @@ it('killed before the portal has taken the answers, it gives them again', async 
   bridge.bitrix24.faults.next('bizproc.event.send', 'dropBefore', 2 * CHATS);
   const runs = writeAll('late');
   await eventually(
-    () => talks.filter(({ reached }) => reached.includes('late')).length,
-    (count) => count === CHATS,
+    () => bridge.messages('&direction=outbound&q=late'),
+    (items) => items.filter(({ state }) => state === 'delivered').length === CHATS,
     20_000,
   );
   await bridge.restart({}, 'kill');
