@@ -5,6 +5,7 @@ import { bridgeWithScopes, choose, entityOf, returned, runRobot } from '../suppo
 
 const SEND = 'tg_send_message';
 const WAIT = 'tg_wait_answer';
+const INVITE = 'tg_invitation_link';
 let bridge: Bridge;
 
 beforeAll(async () => {
@@ -109,6 +110,24 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
 });
 
+it('makes a link by which the client of the deal comes', async () => {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  const values = await returned(runRobot(bridge, INVITE, deal));
+  expect(values).toMatchObject({ status: 'made', error: '' });
+  const code = /^https:\/\/t\.me\/shop_bot\?start=([\w-]{16,64})$/.exec(String(values['link']))?.[1];
+  const talk = Conversation.of(bridge, 609);
+  talk.client.sends(`/start ${code}`);
+  await eventually(
+    async () => (await bridge.program.admin('GET', '/chats?q=tg:609')).json.items[0]?.source,
+    (source) => source === code,
+  );
+  bridge.portal.crm.records.remove(deal);
+  expect(await returned(runRobot(bridge, INVITE, deal))).toMatchObject({
+    status: 'failed',
+    error: 'The document no longer exists in the CRM.',
+  });
+});
+
 it('repeats the answer until the portal takes it', async () => {
   const talk = await Conversation.begin(bridge, 606);
   bridge.bitrix24.faults.next('bizproc.event.send', { status: 503, error: 'INTERNAL_SERVER_ERROR' }, 2);
@@ -152,15 +171,15 @@ it('takes no post of another portal, of nobody, or of another kind', async () =>
 });
 
 it('are there again after a new version of the application, and go when they are switched off', async () => {
-  expect(codes()).toEqual([SEND, WAIT]);
+  expect(codes()).toEqual([INVITE, SEND, WAIT]);
   bridge.portal.updateApp(bridge.app);
   expect(codes()).toEqual([]);
-  await eventually(codes, (known) => known.length === 2, 20_000);
+  await eventually(codes, (known) => known.length === 3, 20_000);
   const { json } = await choose(bridge, 'robots', false);
   expect(json).toMatchObject({ wanted: false, state: 'off', says: null });
   expect(codes()).toEqual([]);
   await choose(bridge, 'robots', true);
-  expect(codes()).toEqual([SEND, WAIT]);
+  expect(codes()).toEqual([INVITE, SEND, WAIT]);
 });
 
 it('says in one sentence what the portal lacks, and the connector goes on', async () => {

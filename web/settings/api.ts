@@ -10,6 +10,7 @@ export type LineOptions = Schemas['LineOptions'];
 export type LineSettings = Schemas['LineSettings'];
 export type CheckedLine = Schemas['CheckedLine'];
 export type ChainLink = Schemas['ChainLink'];
+export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
 export interface Bootstrap {
@@ -50,6 +51,11 @@ export class SettingsApi {
   connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
+  features = () => answer(this.client.GET('/b24/settings/api/features'));
+  chooseFeature = (feature: FeatureItem['feature'], wanted: boolean) =>
+    answer(
+      this.client.PATCH('/b24/settings/api/features/{feature}', { params: { path: { feature } }, body: { wanted } }),
+    );
   disconnect = () => answer(this.client.POST('/b24/settings/api/disconnect'));
 
   /** Address of the bot's picture inside the page; null: it has none, or it cannot be had now. */

@@ -33,6 +33,13 @@ const en = {
   test: 'Send a test message',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
+  featuresTitle: 'In the CRM',
+  featuresHelp: 'For the whole portal. Conversations do not depend on it.',
+  feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
+  feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
+  feature_triggers: 'What a client does moves a deal on.',
+  featureOff: '{name}: switched off.',
+
   optionsTitle: 'What clients read, and what opens a dialog',
   beforeAnswer: 'Before an operator’s answer',
   hidden: 'Nothing',
@@ -163,6 +170,13 @@ const ru: Record<Text, string> = {
   modeSaved: 'Сохранено. Изменение вступит в силу через несколько секунд.',
   test: 'Отправить пробное сообщение',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
+
+  featuresTitle: 'В CRM',
+  featuresHelp: 'Для всего портала. На переписку это не влияет.',
+  feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
+  feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
+  feature_triggers: 'Действия клиента двигают сделку дальше.',
+  featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',
   beforeAnswer: 'Перед ответом оператора',

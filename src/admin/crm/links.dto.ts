@@ -7,6 +7,3 @@ import { PageOf } from '../page.dto.js';
 export class LinksQuery extends IntersectionType(ListQuery, PlaceFilter) {}
 
 export class LinkPage extends PageOf(LinkItem) {}
-
-/** Which page of whose links. */
-export class LinksQuery extends IntersectionType(ListQuery, PlaceFilter) {}

@@ -14,7 +14,7 @@ export interface Feature {
   withdraw(portal: PortalRecord): Promise<void>;
 }
 
-/** Scopes as the token endpoint lists them. */
+/** Scopes as the token endpoint lists them; a portal that never told them is asked. */
 export function hasScope({ scope }: Pick<PortalRecord, 'scope'>, wanted: string): boolean {
-  return scope.split(/[\s,]+/).includes(wanted);
+  return scope === '' || scope.split(/[\s,]+/).includes(wanted);
 }

@@ -3,6 +3,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { Interval } from '@nestjs/schedule';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { INTAKE_LIMIT_MS, within } from '../../common/within.js';
 import { IntakeService } from '../../relay/intake.service.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { retryDelay } from '../../relay/retry-schedule.js';
@@ -81,9 +82,12 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     return this.intake.acceptSendRequests(requests);
   }
 
-  /** Keeps what is to be looked into later; false: it is known by its key. Resolves after the commit. */
+  /**
+   * Keeps what is to be looked into later; false: it is known by its key. Resolves after the commit; throws the errors of
+   * the database, and TimeLimitError when it takes too long for whoever waits for the answer.
+   */
   async receive(request: ReceivedRequest): Promise<boolean> {
-    const isNew = await this.requests.receive(request);
+    const isNew = await within(INTAKE_LIMIT_MS, this.requests.receive(request));
     if (isNew) this.early.abort();
     return isNew;
   }

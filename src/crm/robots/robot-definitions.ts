@@ -22,6 +22,7 @@ export interface RobotDefinition {
 
 export const SEND_MESSAGE = 'tg_send_message';
 export const WAIT_ANSWER = 'tg_wait_answer';
+export const INVITATION = 'tg_invitation_link';
 
 const STATUS: RobotField = {
   Name: { en: 'Result', ru: 'Результат' },
@@ -115,6 +116,33 @@ export const ROBOTS: readonly RobotDefinition[] = [
       },
       text: { Name: { en: 'Answer', ru: 'Ответ' }, Type: 'text' },
       time: { Name: { en: 'Answered at', ru: 'Время ответа' }, Type: 'string' },
+      error: ERROR,
+    },
+  },
+  {
+    code: INVITATION,
+    name: { en: 'Make a Telegram invitation link', ru: 'Создать приглашение в Telegram' },
+    description: {
+      en: 'Returns a link to the bot: whoever comes by it is bound to the document.',
+      ru: 'Возвращает ссылку на бота: кто по ней придёт, будет связан с документом.',
+    },
+    subscription: 'Y',
+    properties: {
+      line: {
+        Name: { en: 'Open line, number', ru: 'Номер открытой линии' },
+        Description: {
+          en: 'Needed only where several lines have bots.',
+          ru: 'Нужен, только если боты есть у нескольких линий.',
+        },
+        Type: 'string',
+      },
+    },
+    results: {
+      status: {
+        ...STATUS,
+        Description: { en: 'made, failed', ru: 'made — создана, failed — ошибка' },
+      },
+      link: { Name: { en: 'Link', ru: 'Ссылка' }, Type: 'string' },
       error: ERROR,
     },
   },

@@ -21,6 +21,10 @@ const REASONS: Readonly<Record<string, Words>> = {
     en: 'The time to wait must be a whole number of minutes from 1 to 525600.',
     ru: 'Время ожидания должно быть целым числом минут от 1 до 525600.',
   },
+  no_invitation: {
+    en: 'People are invited by leads, deals, contacts and companies only.',
+    ru: 'Приглашать можно только из лидов, сделок, контактов и компаний.',
+  },
   unknown_robot: {
     en: 'This robot is not known any more: delete it from the process.',
     ru: 'Этот робот больше не поддерживается: удалите его из процесса.',
@@ -37,22 +41,23 @@ const REASONS: Readonly<Record<string, Words>> = {
 };
 
 /** Statuses that the process may branch by; all others are `failed`. */
-const STATUSES: ReadonlySet<string> = new Set(['delivered', 'no_chat', 'uncertain', 'answered', 'timeout']);
+const STATUSES: ReadonlySet<string> = new Set(['delivered', 'no_chat', 'uncertain', 'answered', 'timeout', 'made']);
 
 /** RETURN_VALUES of bizproc.event.send; `reasonOf`: words for a code of Telegram. */
 export function robotResults(
-  { status, code, detail, telegramMessageId, text, at }: RequestOutcome,
+  { status, code, detail, telegramMessageId, text, link, at }: RequestOutcome,
   language: Language,
   reasonOf: (code: string) => string | undefined,
 ): Record<string, string> {
   const shown = STATUSES.has(status) ? status : BLOCKED.has(code ?? '') ? 'blocked' : 'failed';
   const why = code ?? status;
   const error = REASONS[why]?.[language] ?? REASONS[status]?.[language] ?? reasonOf(why) ?? detail ?? why;
-  const isFine = shown === 'delivered' || shown === 'answered' || shown === 'timeout';
+  const isFine = shown === 'delivered' || shown === 'answered' || shown === 'timeout' || shown === 'made';
   return {
     status: shown,
     message_id: telegramMessageId ?? '',
     text: typeof text === 'string' ? text : '',
+    link: typeof link === 'string' ? link : '',
     time: at ?? '',
     error: isFine ? '' : error,
   };
@@ -67,6 +72,7 @@ export function logLine({ status, error }: Record<string, string>, language: Lan
 const LOG: Readonly<Record<string, Words>> = {
   delivered: { en: 'The client has got the message in Telegram', ru: 'Клиент получил сообщение в Telegram' },
   answered: { en: 'The client has answered in Telegram', ru: 'Клиент ответил в Telegram' },
+  made: { en: 'The invitation is made', ru: 'Приглашение создано' },
   timeout: { en: 'The client has not answered in time', ru: 'Клиент не ответил вовремя' },
   no_chat: { en: 'There is nobody to write to', ru: 'Писать некому' },
   blocked: { en: 'The client cannot be reached', ru: 'Клиент недоступен' },

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { bitrixError } from '../../bitrix/bitrix-problems.js';
 import { elementsOf } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { languageOf } from '../../common/language.js';
@@ -14,7 +15,9 @@ import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
 import type { RequestSource, RequestStep } from '../requests/request-sources.js';
 import { SendRequests } from '../requests/send-requests.service.js';
-import { ANSWER_MINUTES, robotFields, ROBOTS, SEND_MESSAGE, WAIT_ANSWER } from './robot-definitions.js';
+import { isOpenLineType } from '../entities/crm-entity.js';
+import { linkItem, LinksService } from '../links/links.service.js';
+import { ANSWER_MINUTES, INVITATION, robotFields, ROBOTS, SEND_MESSAGE, WAIT_ANSWER } from './robot-definitions.js';
 import { robotMessage } from './robot-message.js';
 import { parseRobotPost, type RobotPost } from './robot-post.parser.js';
 import { logLine, robotResults } from './robot-results.js';
@@ -44,6 +47,7 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     private readonly requests: SendRequests,
     private readonly features: PortalFeatures,
     private readonly addressees: Addressees,
+    private readonly links: LinksService,
     private readonly problems: DeliveryProblems,
   ) {}
 
@@ -73,6 +77,7 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     if (!(await this.features.isWanted(portal.id, this.name))) return failed('off');
     if (asked.code === SEND_MESSAGE) return this.sendMessage(portal, asked);
     if (asked.code === WAIT_ANSWER) return this.waitForAnswer(portal, asked, createdAt);
+    if (asked.code === INVITATION) return this.makeInvitation(portal, asked);
     return failed('unknown_robot');
   }
 
@@ -94,6 +99,26 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     return typeof found === 'bigint'
       ? { wait: { chatId: found, until: new Date(since.getTime() + minutes * MINUTE_MS) } }
       : found;
+  }
+
+  /** A link that is made twice, because nobody knew of the first one, is one too many and harms nobody. */
+  private async makeInvitation(portal: PortalRecord, { document, properties }: Asked): Promise<RequestStep> {
+    const type = document?.type;
+    if (!document || !type || !isOpenLineType(type)) return failed('no_invitation');
+    const lineId = properties['line']?.trim() || undefined;
+    try {
+      const link = await this.links.make(
+        { portalId: portal.id, lineId },
+        { entity: { type, id: document.id } },
+        'robot',
+      );
+      return { outcome: { status: 'made', link: linkItem(link).url ?? '', at: new Date().toISOString() } };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const { code, message } = error;
+      if (error.getStatus() >= 500) throw bitrixError('not_sent', code, message, 'message');
+      return { outcome: { status: 'failed', code: code === 'entity_not_found' ? 'no_entity' : code, detail: message } };
+    }
   }
 
   /** The chat of the document's client, or the step that says why there is none. */

@@ -114,9 +114,13 @@ export class SendRequestsRepository {
   /** From now on it waits for what the client says, until then at most. */
   async wait({ id, state }: ClaimedRequest, { chatId, until }: { chatId: bigint; until: Date }): Promise<void> {
     await this.db.query(
-      `UPDATE send_requests SET state = 'waiting', chat_id = (SELECT id FROM chat_links WHERE id = $3), payload = '{}',
-              attempts = 0, due_at = $4, error_code = NULL, error_detail = NULL
-        WHERE id = $1 AND state = $2::"SendRequestState"`,
+      `UPDATE send_requests r
+          SET state = 'waiting', chat_id = (SELECT id FROM chat_links WHERE id = $3), attempts = 0, due_at = $4,
+              error_code = NULL, error_detail = NULL,
+              -- Where to begin to look: a chat may be long.
+              payload = jsonb_build_object('after', (
+                SELECT m.id FROM messages m WHERE m.chat_id = $3 AND m.created_at < r.created_at ORDER BY m.id DESC LIMIT 1))
+        WHERE r.id = $1 AND r.state = $2::"SendRequestState"`,
       [id, state, chatId, until],
     );
   }
@@ -131,7 +135,8 @@ export class SendRequestsRepository {
          SELECT r.id, r.chat_id IS NULL AS gone, a.id AS message_id, a.text, coalesce(a.said_at, a.created_at) AS at
            FROM send_requests r LEFT JOIN LATERAL (
              SELECT m.id, m.text, m.said_at, m.created_at FROM messages m
-              WHERE m.chat_id = r.chat_id AND m.direction = 'inbound' AND m.created_at >= r.created_at
+              WHERE m.chat_id = r.chat_id AND m.id > coalesce((r.payload ->> 'after')::bigint, 0)
+                AND m.direction = 'inbound' AND m.created_at >= r.created_at
                 AND NOT m.system_line AND m.state <> 'ignored' AND m.kind <> 'start'
                 AND coalesce(m.said_at, m.created_at) > r.created_at - interval '${CLOCKS_APART}'
               ORDER BY m.id LIMIT 1) a ON true
