@@ -230,7 +230,7 @@ export class ResolveBody {
 }
 
 /** Which failed or uncertain messages are to be sent again or dismissed; without `state`, both. */
-export class UndeliveredFilter {
+export class UndeliveredBody {
   /** Any of these, comma-separated. */
   @AreSomeOf(REPLAYABLE_STATES)
   state?: (typeof REPLAYABLE_STATES)[number][];
@@ -262,11 +262,8 @@ export class UndeliveredFilter {
   @ApiPropertyOptional(TIME)
   @IsTime()
   to?: string;
-}
 
-/** Which failed or uncertain messages are to be sent again. */
-export class RetryBody extends UndeliveredFilter {
-  /** Nothing is sent: the answer says how many it would be. */
+  /** Nothing is done: the answer says how many it would be. */
   @ApiPropertyOptional({ type: Boolean })
   @IsOptional()
   @IsIn([true, false], { message: 'dryRun must be true or false' })

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { readStateReason, stateReason, stateReasonInWords } from '../common/state-reasons.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { DatabaseService, type Queryable } from '../storage/postgres/database.service.js';
 import { PortalsRepository, type PortalRecord } from '../storage/accounts/portals.repository.js';
@@ -288,7 +289,7 @@ export class TokensService {
   }
 
   private async parkWithoutTokens(portalId: bigint, cause?: UpstreamError): Promise<UpstreamError> {
-    const reason = cause ? `${cause.code}: ${cause.detail}` : 'no administrator has authorised the application';
+    const reason = cause ? `${cause.code}: ${cause.detail}` : stateReason('no_administrator');
     if (await this.portals.requireAuthorisationWithoutTokens(portalId, reason)) {
       this.logger.error(`Portal ${portalId} has to be authorised again: ${reason}`);
     }
@@ -306,7 +307,7 @@ export function assertCallable(portal: PortalRecord | undefined): asserts portal
 }
 
 function noTokens(reason: string | null | undefined): UpstreamError {
-  const why = reason ? ` (${reason})` : '';
+  const why = reason ? ` (${stateReasonInWords(readStateReason(reason), 'en')})` : '';
   return bitrixProblem('REAUTHORISE', `an administrator has to install the application again${why}`);
 }
 

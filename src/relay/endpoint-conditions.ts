@@ -1,11 +1,9 @@
-import type { EndpointCondition } from '../storage/work/endpoints.repository.js';
+import { ILL, type EndpointCondition } from '../storage/work/endpoints.repository.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { EndpointHealth } from './endpoint-driver.js';
 
 /** A driver that has just begun knows nothing yet: what its predecessor met lasts until it has looked for this long. */
 const PROVEN_MS = 60_000;
-/** Of a trouble that has no code of its own. */
-const ILL = 'ill';
 
 /** An endpoint that this process drives. */
 export interface Driven {

@@ -1,8 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../common/pause.js';
+import { readStateReason, stateReason } from '../common/state-reasons.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Permits } from '../relay/endpoint-driver.js';
-import type { EndpointsRepository } from '../storage/work/endpoints.repository.js';
+import { NO_WEBHOOK_ADDRESS, type EndpointsRepository } from '../storage/work/endpoints.repository.js';
 import type { BotsRepository } from '../storage/accounts/bots.repository.js';
 import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
 import { LONG_WAIT_MS } from '../storage/work/told-waits.js';
@@ -44,7 +45,7 @@ export class BotDriver implements EndpointDriver {
   /** Settled once it is known whether the bot must still be silent. */
   private cooldown: Promise<void> | null = null;
   /** Why the last answers could not leave, and until when that is news: the next try comes within ten minutes. */
-  private unsendable: { detail: string; until: number } | null = null;
+  private unsendable: { code: string; detail: string; until: number } | null = null;
   /** While Telegram refuses the token. */
   private blockedUntil = 0;
 
@@ -101,7 +102,8 @@ export class BotDriver implements EndpointDriver {
   health(): EndpointHealth {
     const receiving = this.poller?.health() ?? this.webhook;
     if (!receiving.healthy || !this.unsendable || performance.now() > this.unsendable.until) return receiving;
-    return { ...receiving, healthy: false, detail: this.unsendable.detail };
+    const { code, detail } = this.unsendable;
+    return { ...receiving, healthy: false, code, detail };
   }
 
   async permits(max: number): Promise<Permits> {
@@ -175,7 +177,7 @@ export class BotDriver implements EndpointDriver {
     const { error } = delivery;
     if (error.kind === 'refused') this.unsendable = null;
     if (error.kind === 'not_sent' && error.scope === 'endpoint') {
-      this.unsendable = { detail: `${error.code}: ${error.detail}`, until: performance.now() + UNSENDABLE_MS };
+      this.unsendable = { code: error.code, detail: error.detail, until: performance.now() + UNSENDABLE_MS };
     }
     if (error.kind === 'unauthorised') {
       if (performance.now() >= this.blockedUntil) {
@@ -202,7 +204,7 @@ export class BotDriver implements EndpointDriver {
   private async rememberUnauthorised({ detail }: UpstreamError): Promise<void> {
     if (!this.held.held) return;
     await this.bots
-      .setState(this.id, 'unauthorised', `${detail}. Ask @BotFather for the token and enter it again.`)
+      .setState(this.id, 'unauthorised', stateReason('token_refused', detail))
       .catch((error: unknown) => this.logger.debug({ err: error }, 'The state of the bot could not be saved'));
   }
 
@@ -221,7 +223,7 @@ export class BotDriver implements EndpointDriver {
             {
               id: bot.id,
               nextOffset: bot.nextOffset,
-              trouble: bot.state === 'active' ? null : (bot.stateReason ?? bot.state),
+              trouble: bot.state === 'active' ? null : troubleOf(bot),
             },
             bot.api,
             this.updates,
@@ -239,9 +241,9 @@ export class BotDriver implements EndpointDriver {
           this.webhook = { healthy: true, detail: 'removed' };
           return;
         }
-        const detail =
-          error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
-        this.webhook = { healthy: false, detail };
+        const { code, message } = error as Partial<UpstreamError>;
+        const detail = error instanceof UpstreamError ? error.detail : String(message);
+        this.webhook = { healthy: false, ...(typeof code === 'string' && { code }), detail };
         if (error instanceof UpstreamError && error.kind === 'unauthorised') await this.rememberUnauthorised(error);
         this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
         await pause(WEBHOOK_RETRY_MS, signal);
@@ -251,8 +253,10 @@ export class BotDriver implements EndpointDriver {
 
   /** Sets the webhook; an identical one is left as it is by Telegram. */
   private async keepWebhook(bot: RunningBot, signal: AbortSignal): Promise<void> {
-    if (!bot.webhookUrl)
-      throw new Error('Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates');
+    if (!bot.webhookUrl) {
+      const detail = 'Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates';
+      throw Object.assign(new Error(detail), { code: NO_WEBHOOK_ADDRESS });
+    }
     await bot.api.by(this.held).calls.setWebhook(
       {
         url: bot.webhookUrl,
@@ -271,6 +275,12 @@ export class BotDriver implements EndpointDriver {
 function silenced({ deliveries }: ClaimedLane, silenceMs: number): LaneResult {
   const postponed = deliveries.map(({ seq }) => ({ seq, delivered: false as const, postponed: { begun: false } }));
   return { deliveries: postponed, nextInMs: silenceMs, silenceMs };
+}
+
+/** What a process before this one has met. */
+function troubleOf({ state, stateReason: kept }: RunningBot): Pick<EndpointHealth, 'code' | 'detail'> {
+  const { code, said } = kept === null ? { code: null, said: null } : readStateReason(kept);
+  return { code: code ?? state, detail: said ?? '' };
 }
 
 /** Whether nothing changed that decides how updates are received. */

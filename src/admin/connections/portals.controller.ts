@@ -1,9 +1,12 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { inParts } from '../../common/half-done.js';
+import { shownStateReason } from '../../common/state-reasons.js';
 import { LineOperatorsService } from '../../connector/dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { lineChange, LineChangeBody } from '../../connector/settings/line-change.dto.js';
 import { LineConnections } from '../../connector/install/line-connections.service.js';
+import { failedSteps } from '../../connector/install/registration-steps.js';
 import { RegistrationService } from '../../connector/install/registration.service.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository, type PortalView, linesOf } from '../../storage/history/overview.repository.js';
@@ -12,6 +15,7 @@ import { AdminController } from '../access/admin.decorator.js';
 import { LineBody, LineQuery, ListQuery, PortalChangeBody } from '../admin.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, canAccess, type Caller } from '../access/caller.js';
+import { FailedSteps } from '../access/failed-steps.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, RemovedPortal } from './portals.dto.js';
@@ -59,9 +63,14 @@ export class PortalsController {
     @CalledBy() caller: Caller,
   ): Promise<PortalItem> {
     await this.find(id, caller);
-    if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
-    if (Object.values(bucket).some((value) => value !== undefined)) await this.portals.setBucket(id, bucket);
-    return portalItem(await this.find(id, caller));
+    return inParts(async (part) => {
+      if (retentionDays !== undefined) {
+        await this.portals.setRetention(id, retentionDays);
+        part('retentionDays');
+      }
+      if (Object.values(bucket).some((value) => value !== undefined)) await this.portals.setBucket(id, bucket);
+      return portalItem(await this.find(id, caller));
+    });
   }
 
   @Post(':id/connector/register')
@@ -142,10 +151,14 @@ export class PortalsController {
     description:
       'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
   })
-  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<RemovedPortal> {
+  async remove(
+    @Param('id', IdPipe) id: bigint,
+    @CalledBy() caller: Caller,
+    @FailedSteps() failed: string[],
+  ): Promise<RemovedPortal> {
     await this.find(id, caller);
-    await this.lifecycle.remove(id);
-    const { state, stateReason } = await this.find(id, caller);
+    failed.push(...failedSteps(await this.lifecycle.remove(id)));
+    const { state, stateReason } = portalItem(await this.find(id, caller));
     return { id: id.toString(), state, stateReason };
   }
 
@@ -160,7 +173,9 @@ export class PortalsController {
 function portalItem(portal: PortalView): PortalItem {
   return {
     ...portal,
+    ...shownStateReason(portal.stateReason),
     id: portal.id.toString(),
+    tokens: portal.tokens.map((token) => ({ ...token, ...shownStateReason(token.stateReason) })),
     bots: portal.bots.map((bot) => ({ ...bot, id: bot.id.toString() })),
   };
 }

@@ -5,6 +5,7 @@ import { OauthClient } from '../../bitrix/oauth.client.js';
 import { RestTroubles } from '../../bitrix/rest-troubles.js';
 import { TokensService } from '../../bitrix/tokens.service.js';
 import { Problem } from '../../common/problem.js';
+import { stateReason } from '../../common/state-reasons.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
 import { portalEndpoint } from '../../storage/work/endpoint-id.js';
@@ -219,7 +220,7 @@ export class InstallService {
       ...(given.language && { language: given.language }),
     });
     if (known && known.clientId !== clientId)
-      await this.tokens.giveUpAll(portal.id, 'another application was installed');
+      await this.tokens.giveUpAll(portal.id, stateReason('another_application'));
     if (given.installer) {
       const { userId, pair } = given.installer;
       const { accessToken, refreshToken, expiresAt } = pair;

@@ -42,6 +42,8 @@ export interface StoredWords {
   canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;
+  /** Of the span in which it came in, as W3C's traceparent; only where spans are sent. */
+  trace?: string;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }
