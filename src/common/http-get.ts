@@ -1,7 +1,8 @@
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Client, type Dispatcher } from 'undici';
+import { buildConnector, Client, type Dispatcher } from 'undici';
 import { connectionCode, TIMEOUT, USER_AGENT } from './http-exchange.js';
+import { pausable } from './paused-connections.js';
 
 export interface HttpGetOptions {
   headers: Record<string, string>;
@@ -9,7 +10,7 @@ export interface HttpGetOptions {
   answerMs: number;
   /** Aborted: the exchange ends, the body included. */
   signal: AbortSignal;
-  /** They may have been kept for a while. Without: a connection of its own. */
+  /** They may have been kept for a while, and are {@link pausable}. Without: a connection of its own. */
   connections?: Dispatcher;
   /** For a connection of its own. */
   lookup?: LookupFunction;
@@ -34,7 +35,8 @@ export async function httpGet(url: URL, options: HttpGetOptions): Promise<FileAn
       return ask(connections, url, options);
     });
   }
-  const own = new Client(url.origin, { pipelining: 0, connect: { timeout: options.answerMs, lookup } });
+  const connect = pausable(buildConnector({ timeout: options.answerMs, lookup } as buildConnector.BuildOptions));
+  const own = new Client(url.origin, { pipelining: 0, connect });
   try {
     const answer = await ask(own, url, options);
     answer.body.once('close', () => void own.destroy());

@@ -40,8 +40,9 @@ export function placeOf({ id, code, params }: Check): Place | null {
   const [, thing, number] = /^(portal|bot):(\d+)/.exec(id) ?? [];
   if (thing === 'portal' && number) return { to: { name: 'portal', params: { id: number } }, label: places.portal };
   if (thing === 'bot') {
-    const user = typeof params.bot === 'string' && params.bot.startsWith('@') ? { q: params.bot } : {};
-    return { to: { name: 'connections', query: { tab: 'bots', ...user } }, label: places.bot };
+    const query: Record<string, string> = { tab: 'bots' };
+    if (typeof params.bot === 'string' && params.bot.startsWith('@')) query.q = params.bot;
+    return { to: { name: 'connections', query }, label: places.bot };
   }
   const [subject] = code.split('.');
   if (subject === 'queue') return { to: { name: 'messages', query: { state: 'queued' } }, label: places.messages };
