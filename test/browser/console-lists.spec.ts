@@ -296,10 +296,20 @@ describe('lists', { timeout: 240_000 }, () => {
       bridge,
       `WITH made AS (
          INSERT INTO portals (member_id, domain, client_endpoint, oauth_origin, client_id, connector_id, state, installed_at)
-         SELECT 'member' || n, 'p' || n || '.bitrix24.example', 'https://p' || n || '.bitrix24.example/rest/', 'https://oauth.example', 'local.x', 'tg_x', 'uninstalled', now()
+         SELECT 'member' || n, 'p' || n || '.bitrix24.example', 'https://p' || n || '.bitrix24.example/rest/', 'https://oauth.example', 'local.x', 'tg_x', (CASE WHEN n % 2 = 0 THEN 'reauthorise' ELSE 'uninstalled' END)::"PortalState", now()
            FROM generate_series(1, 1000) n RETURNING id)
        INSERT INTO bots (telegram_id, username, name, token, key, state, portal_id, mode)
        SELECT 5000000 + id, 'bot_' || id, 'Bot ' || id, 'none', 'key' || id, 'disabled', id, 'polling' FROM made`,
+    );
+    await sql(
+      bridge,
+      `INSERT INTO lines (portal_id, line_id, state, updated_at)
+       SELECT id, l::text, 'active', now() FROM portals, generate_series(1, 3) l WHERE state <> 'active'`,
+    );
+    await sql(
+      bridge,
+      `INSERT INTO tokens (portal_id, user_id, access_token, refresh_token, expires_at, state, state_reason)
+       SELECT id, u::text, 'none', 'none', now(), 'dead', 'invalid_grant' FROM portals, generate_series(1, 2) u WHERE state <> 'active'`,
     );
     await sql(
       bridge,
@@ -307,16 +317,28 @@ describe('lists', { timeout: 240_000 }, () => {
        SELECT b.portal_id, b.id, d::"Direction", s::"MessageState", 'text', 'many', '{}'
          FROM bots b, unnest(ARRAY['inbound', 'outbound']) d, unnest(ARRAY['delivered', 'failed']) s WHERE b.state = 'disabled'`,
     );
+    const [{ id: portal }, { id: bot }] = [
+      (await sql<{ id: string }>(bridge, `SELECT max(id) AS id FROM portals`))[0]!,
+      (await sql<{ id: string }>(bridge, `SELECT max(id) AS id FROM bots`))[0]!,
+    ];
     const slow: string[] = [];
     for (const call of [
       '/overview',
       '/statistics',
       '/portals?limit=200',
+      `/portals/${portal}`,
       '/bots?limit=200',
+      `/bots/${bot}`,
+      '/applications',
+      '/doctor',
       '/chats?sort=activity',
+      '/chats?q=p7',
       '/messages',
+      `/messages?portal=${portal}&bot=${bot}`,
       '/messages?state=failed,uncertain',
       '/audit',
+      `/audit?portal=${portal}`,
+      '/erasures',
       '/keys',
     ]) {
       // What others do to the machine meanwhile is not the program's: the fastest of a few counts.

@@ -9,7 +9,7 @@ import { AdminController } from '../access/admin.decorator.js';
 import { ListQuery } from '../admin.dto.js';
 import { BotChangeBody, NewBotBody } from './bot-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, type Caller } from '../access/caller.js';
+import { CalledBy, canAccess, portalFor, type Caller } from '../access/caller.js';
 import { FailedSteps } from '../access/failed-steps.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { BotItem, BotPage, ChangedBot } from './bots.dto.js';
@@ -26,11 +26,8 @@ export class BotsController {
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
   async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<BotPage> {
-    const before = decodeCursor(query.cursor);
-    const rows = (await this.bots.list(caller.portalId ?? undefined))
-      .map((view) => ({ id: BigInt(view.id), view }))
-      .filter((row) => before === undefined || row.id < before)
-      .sort((a, b) => (a.id < b.id ? 1 : -1));
+    const which = { before: decodeCursor(query.cursor), portalId: caller.portalId ?? undefined };
+    const rows = (await this.bots.page(query.limit + 1, which)).map((view) => ({ id: BigInt(view.id), view }));
     return pageOf(rows, query.limit, (row) => row.view);
   }
 
@@ -100,8 +97,8 @@ export class BotsController {
   }
 
   private async find(id: bigint, caller: Caller): Promise<BotItem> {
-    const bot = (await this.bots.list(caller.portalId ?? undefined)).find((view) => BigInt(view.id) === id);
-    if (!bot) throw notFound('No bot', id);
+    const bot = await this.bots.one(id);
+    if (!bot || !canAccess(caller, bot.portalId === null ? null : BigInt(bot.portalId))) throw notFound('No bot', id);
     return bot;
   }
 }

@@ -60,10 +60,15 @@ export class BotsService {
     private readonly environment: Environment,
   ) {}
 
-  /** All, or those that serve a line of the portal. */
-  async list(portalId?: bigint): Promise<BotView[]> {
-    const bots = portalId === undefined ? this.bots.list() : this.bots.listByPortal(portalId);
-    return (await bots).map(view);
+  /** Newest first, at most `limit`: of all, or of those that serve a line of the portal; `before`: ids below it. */
+  async page(limit: number, which: { before?: bigint; portalId?: bigint }): Promise<BotView[]> {
+    return (await this.bots.page(limit, which)).map(view);
+  }
+
+  /** null: there is none with this id. */
+  async one(id: bigint): Promise<BotView | null> {
+    const bot = await this.bots.find(id);
+    return bot && view(bot);
   }
 
   /**
