@@ -7,7 +7,7 @@ const en = {
   sessionOver: 'This page was opened more than an hour ago. Reload the portal page and open it again.',
 
   connectTitle: 'Connect a bot',
-  connectWhy: 'Clients write to a Telegram bot, operators answer here. Each open line has a bot of its own.',
+  connectWhy: 'Clients write to a Telegram bot, operators answer here. Each open line has its own bot.',
   step1: 'In Telegram, open {link} and send it /newbot.',
   step2: 'Choose a name and a user name for the bot.',
   step3: 'Copy the token that BotFather answers with, and paste it here.',
@@ -29,8 +29,8 @@ const en = {
   newToken: 'Telegram no longer accepts the token. Ask @BotFather for a new one (/token) and enter it here.',
   saveToken: 'Save the token',
   tokenSaved: 'The new token is saved.',
-  modeSaved: 'Saved. Telegram needs a few seconds for the change.',
-  test: 'Send yourself a test',
+  modeSaved: 'Saved. It takes effect within a few seconds.',
+  test: 'Send a test message',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
   optionsTitle: 'What clients read, and what opens a dialog',
@@ -47,13 +47,13 @@ const en = {
   samplePosition: 'Sales manager',
   sampleAnswer: 'Good afternoon! How can I help?',
   welcome: 'Answer when a client presses Start',
-  welcomeHelp: 'The bot says it at once, in private chats, each time a client presses Start. Operators see it too.',
+  welcomeHelp: 'Sent at once in private chats, each time a client presses Start. Operators see it too.',
   welcomeLabel: 'Welcome text',
   welcomePlaceholders: 'Filled in for each client: {placeholders}.',
   welcomeDefault: 'Hello, {first_name}! Write your question here, and we will answer soon.',
   startOpens: 'A press of Start opens a dialog',
   startOpensHelp:
-    'Off: operators read of it with the client’s first words. A press by a link with a source (t.me/…?start=…) opens one in any case.',
+    'Off: operators see it together with the client’s first message. Start from a link with a source (t.me/…?start=…) always opens a dialog.',
   save: 'Save',
   saved: 'Saved.',
 
@@ -61,7 +61,7 @@ const en = {
   check: 'Check again',
   checking: 'Checking…',
   repair: 'Repair the connection',
-  repaired: 'The connector is set up anew.',
+  repaired: 'The connector has been set up again.',
   allOk: 'Messages flow both ways.',
   someBad: 'Something needs your attention.',
   ok: 'OK',
@@ -87,10 +87,9 @@ const en = {
     'Telegram sends this bot’s messages elsewhere. If you have just changed something, check again in a few seconds; otherwise switch the other program off.',
   advice_webhook_failing:
     'Telegram cannot deliver to the address of the service. Choose “The service asks Telegram”, or tell its administrator.',
-  advice_not_driven: 'The service is just taking over the bot. Check again in half a minute.',
-  advice_disabled: 'The bot was taken out of service. Enter its token again to switch it on.',
-  advice_reauthorise:
-    'Bitrix24 no longer accepts the access of the application. An administrator has to install it again.',
+  advice_not_driven: 'The service is still taking over the bot. Check again in half a minute.',
+  advice_disabled: 'The bot is switched off. Enter its token again to switch it on.',
+  advice_reauthorise: 'Bitrix24 no longer accepts the application’s tokens. An administrator has to install it again.',
   advice_portal_unreachable:
     'Your portal does not answer right now. Messages wait and nothing is lost; check again in a minute.',
   advice_not_installed: 'Open the application once from the menu of your portal, so that its installation is finished.',
@@ -99,7 +98,7 @@ const en = {
   advice_no_public_url: 'The service does not know its own address. Its administrator has to set PUBLIC_URL.',
   advice_line_off: 'The channel is off in this open line. Press “Repair the connection”.',
   advice_line_in_error: 'Bitrix24 reports an error of the channel. Press “Repair the connection”.',
-  advice_refused: 'Bitrix24 did not answer this question: {detail}',
+  advice_refused: 'Bitrix24 refused this check: {detail}',
 
   disconnectTitle: 'Disconnect',
   disconnectHelp: 'Takes {bot} off this open line and switches the channel off here. Past conversations stay.',
@@ -132,7 +131,7 @@ const en = {
     'Bitrix24 no longer accepts the access of the application. An administrator has to install it again.',
   error_bitrix24_unknown: 'Your portal gave no clear answer. Press “Check again” to see how things are.',
   error_no_answer: 'The service does not answer. Nothing was changed; check your connection and try again.',
-  error_other: 'This did not work: {detail}',
+  error_other: 'That did not work: {detail}',
 };
 
 export type Text = keyof typeof en;
@@ -147,7 +146,7 @@ const ru: Record<Text, string> = {
   connectTitle: 'Подключите бота',
   connectWhy: 'Клиенты пишут боту в Telegram, операторы отвечают здесь. У каждой открытой линии свой бот.',
   step1: 'В Telegram откройте {link} и отправьте ему /newbot.',
-  step2: 'Придумайте боту имя и адрес.',
+  step2: 'Придумайте боту имя и имя пользователя.',
   step3: 'Скопируйте токен, который пришлёт BotFather, и вставьте его сюда.',
   token: 'Токен бота',
   tokenHelp: 'Хранится в зашифрованном виде и больше нигде не показывается.',
@@ -167,8 +166,8 @@ const ru: Record<Text, string> = {
   newToken: 'Telegram больше не принимает токен. Возьмите новый у @BotFather (/token) и введите его здесь.',
   saveToken: 'Сохранить токен',
   tokenSaved: 'Новый токен сохранён.',
-  modeSaved: 'Сохранено. Telegram нужно несколько секунд.',
-  test: 'Отправить себе тест',
+  modeSaved: 'Сохранено. Изменение вступит в силу через несколько секунд.',
+  test: 'Отправить пробное сообщение',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',
@@ -185,13 +184,13 @@ const ru: Record<Text, string> = {
   samplePosition: 'менеджер',
   sampleAnswer: 'Добрый день! Чем могу помочь?',
   welcome: 'Отвечать, когда клиент нажимает «Старт»',
-  welcomeHelp: 'Бот скажет это сразу, в личном чате, при каждом нажатии «Старт». Операторы это тоже увидят.',
+  welcomeHelp: 'Отправляется сразу, в личном чате, при каждом нажатии «Старт». Операторы это тоже увидят.',
   welcomeLabel: 'Приветствие',
   welcomePlaceholders: 'Для каждого клиента подставятся: {placeholders}.',
   welcomeDefault: 'Здравствуйте, {first_name}! Напишите свой вопрос, и мы скоро ответим.',
   startOpens: 'Нажатие «Старт» открывает диалог',
   startOpensHelp:
-    'Выключено: операторы узнают о нём вместе с первыми словами клиента. Переход по ссылке с источником (t.me/…?start=…) открывает диалог всегда.',
+    'Если выключено, операторы узнают о нём вместе с первым сообщением клиента. Переход по ссылке с источником (t.me/…?start=…) открывает диалог всегда.',
   save: 'Сохранить',
   saved: 'Сохранено.',
 
@@ -225,9 +224,9 @@ const ru: Record<Text, string> = {
     'Telegram отправляет сообщения этого бота в другое место. Если вы только что что-то изменили, проверьте через несколько секунд; иначе отключите другую программу.',
   advice_webhook_failing:
     'Telegram не может достучаться до сервиса. Выберите «Сервис спрашивает Telegram» или сообщите его администратору.',
-  advice_not_driven: 'Сервис как раз берёт бота в работу. Проверьте через полминуты.',
-  advice_disabled: 'Бот выведен из работы. Введите его токен ещё раз, чтобы включить.',
-  advice_reauthorise: 'Битрикс24 больше не принимает доступ приложения. Администратору нужно установить его заново.',
+  advice_not_driven: 'Сервис ещё подключается к боту. Проверьте через полминуты.',
+  advice_disabled: 'Бот выключен. Чтобы включить его, введите токен ещё раз.',
+  advice_reauthorise: 'Битрикс24 больше не принимает токены приложения. Администратору нужно установить его заново.',
   advice_portal_unreachable: 'Портал сейчас не отвечает. Сообщения ждут, ничего не потеряется; проверьте через минуту.',
   advice_not_installed: 'Откройте приложение один раз из меню портала, чтобы завершить установку.',
   advice_events_missing: 'Портал не сообщает сервису об ответах. Нажмите «Исправить подключение».',
@@ -235,26 +234,27 @@ const ru: Record<Text, string> = {
   advice_no_public_url: 'Сервис не знает своего адреса. Его администратор должен задать PUBLIC_URL.',
   advice_line_off: 'Канал выключен в этой открытой линии. Нажмите «Исправить подключение».',
   advice_line_in_error: 'Битрикс24 сообщает об ошибке канала. Нажмите «Исправить подключение».',
-  advice_refused: 'Битрикс24 не ответил на этот вопрос: {detail}',
+  advice_refused: 'Битрикс24 отклонил эту проверку: {detail}',
 
   disconnectTitle: 'Отключение',
-  disconnectHelp: 'Бот {bot} уйдёт с этой открытой линии, канал здесь выключится. Прошлые диалоги останутся.',
+  disconnectHelp:
+    'Бот {bot} перестанет обслуживать эту открытую линию, и канал в ней выключится. Прошлые диалоги останутся.',
   disconnect: 'Отключить бота',
-  disconnectSure: 'Отключить {bot}? Сообщения клиентов будут ждать, пока бот не получит линию.',
+  disconnectSure: 'Отключить {bot}? Новые сообщения клиентов будут ждать, пока бот снова не подключат к линии.',
   disconnectYes: 'Да, отключить',
   disconnected: 'Бот отключён.',
 
-  error_token_refused: 'Telegram не принимает этот токен. Скопируйте его у @BotFather ещё раз, строку целиком.',
+  error_token_refused: 'Telegram не принимает этот токен. Скопируйте его у @BotFather ещё раз, всю строку целиком.',
   error_bad_token: 'Это не токен бота. Он выглядит как 123456789:AAE… и его даёт @BotFather.',
   error_invalid_request: 'Это нельзя сохранить: проверьте введённое.',
   error_bad_token_shape: 'Это не токен бота. Он выглядит как 123456789:AAE… и его даёт @BotFather.',
   error_bad_template: 'Одна строка до 100 знаков; подставляются только {placeholders}.',
-  error_telegram_unreachable: 'Telegram сейчас недоступен. Ничего не изменено; попробуйте через минуту.',
+  error_telegram_unreachable: 'Telegram сейчас недоступен. Ничего не изменилось; попробуйте через минуту.',
   error_bot_elsewhere: 'Этот бот уже обслуживает другой Битрикс24. Отключите его там или создайте другого бота.',
   error_bot_exists: 'Этого бота только что подключили. Обновите страницу.',
   error_line_taken: 'Эту открытую линию обслуживает другой бот. Обновите страницу, чтобы его увидеть.',
   error_no_public_url: 'Вебхуку нужен публичный адрес, а сервис его не знает. Выберите другой способ.',
-  error_no_bot: 'Эту открытую линию больше не обслуживает бот. Обновите страницу.',
+  error_no_bot: 'У этой открытой линии больше нет бота. Обновите страницу.',
   error_line_off: 'Канал ещё не включали в этой открытой линии: сначала подключите бота.',
   error_portal_gone: 'Приложение удалено с этого портала.',
   error_too_many_requests: 'Слишком много попыток. Подождите немного и попробуйте ещё раз.',
@@ -267,7 +267,7 @@ const ru: Record<Text, string> = {
   error_bitrix24_unauthorised:
     'Битрикс24 больше не принимает доступ приложения. Администратору нужно установить его заново.',
   error_bitrix24_unknown: 'Портал не дал ясного ответа. Нажмите «Проверить ещё раз», чтобы узнать, что получилось.',
-  error_no_answer: 'Сервис не отвечает. Ничего не изменено; проверьте связь и попробуйте ещё раз.',
+  error_no_answer: 'Сервис не отвечает. Ничего не изменилось; проверьте соединение и попробуйте ещё раз.',
   error_other: 'Не получилось: {detail}',
 };
 
