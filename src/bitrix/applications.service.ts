@@ -168,6 +168,8 @@ function originOf(domain: string | null | undefined): string | null | undefined 
   try {
     return portalOriginOf(domain);
   } catch {
-    throw new Problem(422, 'bad_domain', `${domain} is not the address of a portal, such as acme.bitrix24.com.`);
+    throw new Problem(422, 'bad_domain', `${domain} is not the address of a portal, such as acme.bitrix24.com.`, {
+      domain,
+    });
   }
 }

@@ -60,6 +60,7 @@ export function claimedDelivery(
       answered: null,
       source: null,
       canWait: false,
+      trace: null,
       replyTo: null,
       authorId: null,
       authorName: null,

@@ -41,7 +41,7 @@ export type TimelineEntry = Schemas['TimelineEntry'];
 export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
 export type Receipt = Schemas['Receipt'];
-export type UndeliveredFilter = Schemas['UndeliveredFilter'];
+export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
 export type MessageFilter = Omit<QueryOf<'/admin/export/messages'>, 'format'>;
 export type AuditFilter = Omit<QueryOf<'/admin/audit'>, 'limit' | 'cursor'>;
@@ -56,6 +56,8 @@ export class ProblemError extends Error {
     detail: string,
     /** Seconds, with 429 and 503. */
     readonly retryAfter: number | null,
+    /** What the refusal says of itself beside its code. */
+    readonly params: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail);
   }
@@ -145,8 +147,8 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     discard: (id: string) => answer(client.POST('/admin/messages/{id}/discard', of(id))),
     resolve: (id: string, outcome: Schemas['ResolveBody']['outcome']) =>
       answer(client.POST('/admin/messages/{id}/resolve', { ...of(id), body: { outcome } })),
-    retryAll: (body: Schemas['RetryBody']) => answer(client.POST('/admin/messages/retry', { body })),
-    discardAll: (body: UndeliveredFilter) => answer(client.POST('/admin/messages/discard', { body })),
+    retryAll: (body: Schemas['UndeliveredBody']) => answer(client.POST('/admin/messages/retry', { body })),
+    discardAll: (body: Schemas['UndeliveredBody']) => answer(client.POST('/admin/messages/discard', { body })),
     /** The export as it comes. */
     export: async (format: 'ndjson' | 'csv', filter: MessageFilter, signal?: AbortSignal): Promise<Response> => {
       const call = client.GET('/admin/export/messages', {
@@ -179,7 +181,9 @@ async function fetchOrProblem(request: Request): Promise<Response> {
 }
 
 function problemOf({ status, headers }: Response, body: unknown): ProblemError {
-  const { code, detail } = (typeof body === 'object' && body !== null ? body : {}) as Partial<Schemas['Problem']>;
+  const { code, detail, ...params } = (typeof body === 'object' && body !== null ? body : {}) as Partial<
+    Schemas['Problem']
+  >;
   const retryAfter = Number(headers.get('retry-after'));
-  return new ProblemError(status, code ?? 'unknown', detail ?? '', retryAfter > 0 ? retryAfter : null);
+  return new ProblemError(status, code ?? 'unknown', detail ?? '', retryAfter > 0 ? retryAfter : null, params);
 }

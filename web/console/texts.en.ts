@@ -1,4 +1,5 @@
 import { plural } from '../shared/i18n.js';
+import { refusals } from './refusals.en.js';
 
 const n = (count: number, forms: string) => plural('en', count, forms);
 
@@ -134,6 +135,13 @@ export const en = {
     service: 'Service',
     examined: (time: string) => `examined at ${time}`,
     examineNow: 'Examine now',
+    places: {
+      portal: 'Open the portal',
+      bot: 'Show the bot',
+      messages: 'Show the waiting messages',
+      attention: 'Open “Attention”',
+      connections: 'Open “Portals and bots”',
+    },
     /** How long something has lasted. */
     spans: {
       seconds: '# second|# seconds',
@@ -238,8 +246,7 @@ export const en = {
     fromEnvironment: 'From the environment',
     serves: (portal: string, line: string) => `Serves line ${line} of ${portal}`,
     servesNone: 'Not on a line: its messages are waiting',
-    unauthorisedAdvice: 'Get a new token from @BotFather and set it here.',
-    conflictAdvice: 'Stop the other program, or revoke the token at @BotFather and set the new one here.',
+    savedInPart: 'Saved, but the portal did not take everything',
     menu: (bot: string) => `Actions for ${bot}`,
     add: 'Add a bot',
     move: 'Line and mode',
@@ -341,14 +348,28 @@ export const en = {
   attention: {
     about:
       'Messages that were not delivered, or whose outcome is unknown. Later messages in the same chats are delivered as usual.',
-    retryAll: 'Send all again',
-    retryAllText: 'Choose what is sent again. The oldest go first; messages that cannot go are left out.',
     period: 'Period',
     periods: { day: 'Last 24 hours', week: 'Last 7 days', month: 'Last 30 days', all: 'All' },
     withUncertain: 'Uncertain ones too',
-    twice: 'These may have arrived already: clients may get them twice.',
-    retryCount: (count: number) => n(count, 'Send # again|Send # again'),
-    nothingToRetry: 'No message of this choice can be sent again.',
+    tasks: {
+      retry: {
+        title: 'Send all again',
+        about: 'Choose what is sent again. The oldest go first; messages that cannot go are left out.',
+        uncertain: 'These may have arrived already: clients may get them twice.',
+        confirm: (count: number) => n(count, 'Send # again|Send # again'),
+        nothing: 'No message of this choice can be sent again.',
+        done: (count: number) => n(count, '# message is being sent again|# messages are being sent again'),
+      },
+      discard: {
+        title: 'Dismiss all',
+        about:
+          'Choose what is dismissed. These messages become “ignored” for good: they are not sent, and stay in the history.',
+        uncertain: 'Nobody will look any more whether these arrived.',
+        confirm: (count: number) => n(count, 'Dismiss # message|Dismiss # messages'),
+        nothing: 'No message of this choice can be dismissed.',
+        done: (count: number) => n(count, '# message dismissed|# messages dismissed'),
+      },
+    },
     blocked: (count: number) =>
       n(
         count,
@@ -356,13 +377,10 @@ export const en = {
       ),
     showBlocked: 'Show',
     hideBlocked: 'Hide',
-    retried: (count: number) => n(count, '# message is being sent again|# messages are being sent again'),
-    discardAll: 'Dismiss all',
-    discardAllText: 'Every message that matches the filter becomes “ignored” for good:',
-    discarded: (count: number) => n(count, '# message dismissed|# messages dismissed'),
     none: 'Nothing needs attention',
     noneAdvice: 'Messages that fail, or whose outcome is unknown, appear here with the reason.',
   },
+  refusals,
   /** Why a message failed or waits, by the code of its error, where the tables of the networks have no words. */
   reasons: {
     INTERRUPTED: 'The service stopped while this was being sent.',
@@ -370,9 +388,20 @@ export const en = {
     NO_ANSWER: 'The connection was lost before an answer came.',
     NO_WAY: 'Telegram can be reached neither through a proxy nor directly.',
     NO_LINE: 'The bot serves no open line.',
+    PORTAL_DELETED: 'The portal was deleted.',
+    APPLICATION_NOT_FOUND: 'The portal does not know the application any more.',
+    invalid_grant: 'Bitrix24 does not accept the access of the application any more.',
+    NOT_INSTALLED: 'The application is not installed.',
+    USER_ACCESS_ERROR: 'This user may not use the application.',
+    AUTHORIZATION_ERROR: 'This user was dismissed, or may not use the application.',
     PORTAL_UNINSTALLED: 'The application was removed from the portal.',
     REAUTHORISE: 'The application has to be installed again in the portal.',
     ECONNREFUSED: 'The other side refused the connection.',
+    ECONNRESET: 'The connection broke before an answer came.',
+    ETIMEDOUT: 'The other side did not answer in time.',
+    EHOSTUNREACH: 'No way leads to the other side: look at the network of this machine.',
+    ENOTFOUND: 'The name of the other side is not known: look at the DNS of this machine.',
+    EAI_AGAIN: 'The DNS of this machine does not answer.',
     waits_for_client: 'It goes with the client’s next message: no session of the dialog is open.',
     paced: 'Telegram asked for a pause.',
     discarded: 'A person dismissed it.',
@@ -485,6 +514,9 @@ export const en = {
       'portal.erase': 'Portal erased',
       'portal.expire': 'Old messages erased',
       'bot.adopt': 'Bot assigned to a line automatically',
+      'bot.connect': 'Bot connected in the portal',
+      'bot.move': 'Bot moved to another line in the portal',
+      'bot.disconnect': 'Bot disconnected in the portal',
       'bot.create': 'Bot added',
       'bot.update': 'Bot changed',
       'bot.change': 'Bot changed in the portal',

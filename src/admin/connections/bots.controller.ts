@@ -2,15 +2,17 @@ import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/
 import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
+import { failedSteps } from '../../connector/install/registration-steps.js';
 import type { ServedLine } from '../../relay/line-bots.js';
 import { BotsService } from '../../telegram/bots/bots.service.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { ListQuery } from '../admin.dto.js';
 import { BotChangeBody, NewBotBody } from './bot-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, type Caller } from '../access/caller.js';
+import { CalledBy, canAccess, portalFor, type Caller } from '../access/caller.js';
+import { FailedSteps } from '../access/failed-steps.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { BotItem, BotPage } from './bots.dto.js';
+import { BotItem, BotPage, ChangedBot } from './bots.dto.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 
 /** Telegram bots, and the portal and line each serves. */
@@ -24,11 +26,8 @@ export class BotsController {
   @Get()
   @ApiOperation({ summary: 'Bots, newest first' })
   async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<BotPage> {
-    const before = decodeCursor(query.cursor);
-    const rows = (await this.bots.list(caller.portalId ?? undefined))
-      .map((view) => ({ id: BigInt(view.id), view }))
-      .filter((row) => before === undefined || row.id < before)
-      .sort((a, b) => (a.id < b.id ? 1 : -1));
+    const which = { before: decodeCursor(query.cursor), portalId: caller.portalId ?? undefined };
+    const rows = (await this.bots.page(query.limit + 1, which)).map((view) => ({ id: BigInt(view.id), view }));
     return pageOf(rows, query.limit, (row) => row.view);
   }
 
@@ -41,9 +40,13 @@ export class BotsController {
   @Post()
   @Audited('bot.create')
   @ApiOperation({ summary: 'Take a bot into service; its token is checked with Telegram first' })
-  async create(@Body() body: NewBotBody, @CalledBy() caller: Caller): Promise<BotItem> {
+  async create(
+    @Body() body: NewBotBody,
+    @CalledBy() caller: Caller,
+    @FailedSteps() failed: string[],
+  ): Promise<ChangedBot> {
     assertStaysWith(caller, body.portalId ?? null);
-    return this.moved(null, await this.bots.create(body));
+    return this.moved(null, await this.bots.create(body), failed);
   }
 
   @Patch(':id')
@@ -61,32 +64,41 @@ export class BotsController {
     @Param('id', IdPipe) id: bigint,
     @Body() body: BotChangeBody,
     @CalledBy() caller: Caller,
-  ): Promise<BotItem> {
+    @FailedSteps() failed: string[],
+  ): Promise<ChangedBot> {
     const before = await this.find(id, caller);
     if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
     const bot = await this.bots.update(id, body);
-    return body.portalId === undefined && body.lineId === undefined ? bot : this.moved(before, bot);
+    const stays = body.portalId === undefined && body.lineId === undefined;
+    return stays ? bot : this.moved(before, bot, failed);
   }
 
   @Delete(':id')
   @HttpCode(204)
   @Audited('bot.remove')
   @ApiOperation({ summary: 'Remove a bot with its chats and their history' })
-  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
+  async remove(
+    @Param('id', IdPipe) id: bigint,
+    @CalledBy() caller: Caller,
+    @FailedSteps() failed: string[],
+  ): Promise<void> {
     const bot = await this.find(id, caller);
-    await this.bots.remove(id);
-    await this.lifecycle.botMoved(servedBy(bot), null);
+    const { webhookRemoved } = await this.bots.remove(id);
+    if (!webhookRemoved) failed.push('deleteWebhook');
+    failed.push(...failedSteps(await this.lifecycle.botMoved(servedBy(bot), null)));
   }
 
   /** The portals are told. */
-  private async moved(before: BotItem | null, bot: BotItem): Promise<BotItem> {
-    await this.lifecycle.botMoved(before && servedBy(before), servedBy(bot));
-    return bot;
+  private async moved(before: BotItem | null, bot: BotItem, failed: string[]): Promise<ChangedBot> {
+    const steps = await this.lifecycle.botMoved(before && servedBy(before), servedBy(bot));
+    const undone = steps.filter(({ ok }) => !ok);
+    failed.push(...failedSteps(undone));
+    return undone.length > 0 ? { ...bot, failedSteps: undone } : bot;
   }
 
   private async find(id: bigint, caller: Caller): Promise<BotItem> {
-    const bot = (await this.bots.list(caller.portalId ?? undefined)).find((view) => BigInt(view.id) === id);
-    if (!bot) throw notFound('No bot', id);
+    const bot = await this.bots.one(id);
+    if (!bot || !canAccess(caller, bot.portalId === null ? null : BigInt(bot.portalId))) throw notFound('No bot', id);
     return bot;
   }
 }
@@ -103,6 +115,7 @@ function assertStaysWith(caller: Caller, portalId: string | null): void {
       403,
       'limited_to_portal',
       `The key is limited to portal ${caller.portalId}: its bots serve a line of it. Give portalId and lineId.`,
+      { portalId: caller.portalId.toString() },
     );
   }
 }

@@ -49,14 +49,15 @@ export interface Findings {
   'attention.unread': { count: number; since: string };
 
   'bot.active': Bot;
-  'bot.conflict': Bot & { reason: string | null };
-  'bot.unauthorised': Bot & { reason: string | null };
+  'bot.conflict': Bot & Reason;
+  'bot.unauthorised': Bot & Reason;
   'bot.disabled': Bot;
   'bot.line': Bot & { line: string; portal: string };
   'bot.no_line': Bot & { botId: string };
   'bot.driven': Bot;
   'bot.idle': Bot;
-  'bot.ill': Bot & Trouble;
+  'bot.ill': Bot & Trouble & { cause: string | null };
+  'bot.no_webhook_address': Bot;
   'bot.storing_fails': Bot & Trouble;
   'bot.silenced': Bot & { until: string; waiting: number };
   'bot.answers_fail': Bot & { count: number; said: string };
@@ -70,9 +71,9 @@ export interface Findings {
   'bot.unreachable': Bot & { said: string };
 
   'portal.active': Portal;
-  'portal.reauthorise': Portal & Install & { reason: string | null };
-  'portal.uninstalled': Portal & { reason: string | null; bots: string };
-  'portal.gone': Portal & { reason: string | null };
+  'portal.reauthorise': Portal & Install & Reason;
+  'portal.uninstalled': Portal & Reason & { bots: string };
+  'portal.gone': Portal & Reason;
   'portal.application': Portal & { clientId: string };
   'portal.foreign_application': Portal & { clientId: string };
   'portal.tokens': Portal & { valid: number; all: number };
@@ -135,6 +136,8 @@ type Portal = { portal: string };
 type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' };
 /** The path of the service where it is installed again; null: in the Market of the portal. */
 type Install = { install: string | null };
+/** Why it is in its state, by the code of state-reasons.ts, or of Bitrix24; and in the network's words. */
+type Reason = { reason: string | null; reasonCode: string | null; said: string | null };
 type Line = { portal: string; line: string };
 type LineFault = Line & { portalId: string };
 /** Since when, and why. */
@@ -157,6 +160,8 @@ export interface Format {
   /** How long something took, from seconds. */
   span(seconds: number): string;
   size(bytes: number): string;
+  /** What the code of an error means, as a sentence; '' where nobody knows. */
+  reason(code: string): string;
 }
 
 type Said<Params> = string | ((params: Params, format: Format) => string);

@@ -13,6 +13,10 @@ const REGISTER = 'Press “Register again” on the page of the portal';
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, since ${time(moment)}` : '');
 const where = (install: string | null) => install ?? 'in the Market of the portal';
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
+const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
+  const words = cause === null ? '' : reason(cause);
+  return words ? `${words.replace(/\.$/, '')} (${said})` : said;
+};
 const ahead = (whose: string, seconds: number) =>
   seconds === 0 ? whose : `${whose} is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`;
 const clocks = ({ database, telegram }: { database: number | null; telegram: number | null }) =>
@@ -180,9 +184,16 @@ export const en: Words = {
   'bot.driven': { what: ({ bot }) => `${bot} is being served` },
   'bot.idle': { what: ({ bot }) => `No replica is serving ${bot} right now`, advice: TAKES_OVER },
   'bot.ill': {
-    what: ({ bot, since: at, said }, { time }) => `${bot} has been in trouble since ${time(at)}: ${said}`,
+    what: (params, format) =>
+      `${params.bot} has been in trouble since ${format.time(params.since)}: ${why(params, format)}`,
     advice:
       'It is tried again by itself. See that this machine reaches Telegram (TG_API_ROOT, TG_PROXY_URL) and that nobody else uses the token.',
+  },
+  'bot.no_webhook_address': {
+    what: ({ bot }) => `${bot} has a webhook, and this service does not know its own address`,
+    advice:
+      'Set PUBLIC_URL and restart, or choose “Polling” with “Line and mode” in “Portals and bots”. Updates wait at Telegram for 24 hours.',
+    call: 'PATCH /admin/bots/:id with {"mode":"polling"}',
   },
   'bot.storing_fails': {
     what: ({ bot, since: at, said }, { time }) =>

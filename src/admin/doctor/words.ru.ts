@@ -1,3 +1,4 @@
+import { stateReasonInWords } from '../../common/state-reasons.js';
 import type { Findings, Format, Sentence, Words } from './findings.js';
 
 const SET_CLOCK = 'Настройте синхронизацию времени по NTP (systemd-timesyncd, chrony; у контейнера часы хоста).';
@@ -12,7 +13,12 @@ const NO_TIMELY_ANSWER =
   'Если портал работает и адрес верный, подождите: сообщения тоже ждут. Иначе установите приложение заново.';
 
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, с ${time(moment)}` : '');
-const because = (reason: string | null) => (reason ? ` (${reason})` : '');
+const because = ({ reasonCode: code, said }: Findings['portal.gone']) =>
+  code || said ? ` (${stateReasonInWords({ code, said }, 'ru')})` : '';
+const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
+  const words = cause === null ? '' : reason(cause);
+  return words ? `${words.replace(/\.$/, '')} (${said})` : said;
+};
 const where = (install: string | null) => install ?? 'в Маркете портала';
 const ahead = (whose: string, seconds: number) =>
   seconds === 0 ? whose : `${whose} ${seconds > 0 ? 'спешит' : 'отстаёт'} на ${Math.abs(seconds)} с`;
@@ -175,9 +181,14 @@ export const ru: Words = {
   'bot.driven': { what: ({ bot }) => `${bot} обслуживается` },
   'bot.idle': { what: ({ bot }) => `Сейчас ${bot} не обслуживает ни одна реплика`, advice: TAKES_OVER },
   'bot.ill': {
-    what: ({ bot, since: at, said }, { time }) => `У ${bot} неполадки с ${time(at)}: ${said}`,
+    what: (params, format) => `У ${params.bot} неполадки с ${format.time(params.since)}: ${why(params, format)}`,
     advice:
       'Попытки повторяются сами. Проверьте, что с этой машины доступен Telegram (TG_API_ROOT, TG_PROXY_URL) и что токеном больше никто не пользуется.',
+  },
+  'bot.no_webhook_address': {
+    what: ({ bot }) => `${bot} работает через вебхук, но сервис не знает своего адреса`,
+    advice:
+      'Задайте PUBLIC_URL и перезапустите сервис или выберите «Опрос» через «Линия и режим» в разделе «Порталы и боты». Обновления ждут в Telegram 24 часа.',
   },
   'bot.storing_fails': {
     what: ({ bot, since: at, said }, { time }) =>
@@ -236,16 +247,16 @@ export const ru: Words = {
 
   'portal.active': { what: ({ portal }) => `${portal} подключён` },
   'portal.reauthorise': {
-    what: ({ portal, reason }) => `${portal} нужно авторизовать заново${because(reason)}`,
+    what: (params) => `${params.portal} нужно авторизовать заново${because(params)}`,
     advice: ({ install }) =>
       `Установите приложение заново как администратор: ${where(install)}. До этого сообщения ждут.`,
   },
   'portal.uninstalled': {
-    what: ({ portal, reason }) => `На ${portal} приложение удалено${because(reason)}`,
+    what: (params) => `На ${params.portal} приложение удалено${because(params)}`,
     advice: ({ bots }) =>
       `Сообщения ${bots} ждут: установите приложение заново или назначьте ботам другую линию через «Линия и режим» в разделе «Порталы и боты».`,
   },
-  'portal.gone': { what: ({ portal, reason }) => `На ${portal} приложение удалено${because(reason)}` },
+  'portal.gone': { what: (params) => `На ${params.portal} приложение удалено${because(params)}` },
   'portal.application': { what: ({ portal, clientId }) => `${portal} использует приложение ${clientId}` },
   'portal.foreign_application': {
     what: ({ portal, clientId }) =>

@@ -55,6 +55,14 @@ export class BotsRepository {
     return bot ?? null;
   }
 
+  /** Newest first, at most `limit`; `before`: ids below it. */
+  page(limit: number, { before, portalId }: { before?: bigint; portalId?: bigint }): Promise<Bot[]> {
+    return this.select(
+      `WHERE ($2::bigint IS NULL OR id < $2) AND ($3::bigint IS NULL OR portal_id = $3) ORDER BY id DESC LIMIT $1`,
+      [limit, before ?? null, portalId ?? null],
+    );
+  }
+
   listByPortal(portalId: bigint): Promise<Bot[]> {
     return this.select('WHERE portal_id = $1 ORDER BY id', [portalId]);
   }

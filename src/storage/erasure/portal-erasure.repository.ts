@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { STATE_REASONS } from '../../common/state-reasons.js';
 import { insertAuditEntry, PROGRAM } from '../postgres/audit-entries.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
 
 /** `state_reason` of a portal whose data are being erased: a start finishes what a stop interrupted. */
-export const ERASING = 'The application was removed; its data are being erased';
+export const ERASING = STATE_REASONS.erasing.en;
 /** `state_reason` of a portal that is not there for us any more. */
-export const ERASED = 'The application was removed from the portal and its data were erased';
+export const ERASED = STATE_REASONS.erased.en;
 
 /**
  * Erases what clients and operators of one portal said and what is known of them, and the portal's tokens; its row and

@@ -62,6 +62,8 @@ export interface ClaimedDelivery {
     /** Which part each of them is; empty: they are counted from 0. */
     telegramParts: number[];
     createdAt: Date;
+    /** Of the span in which it came in; null: no spans were sent then. */
+    trace: string | null;
   };
 }
 

@@ -33,6 +33,7 @@ export interface ClaimRow {
   author_name: string | null;
   said_at: Date | null;
   message_created_at: Date;
+  trace: string | null;
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
   message_bitrix_line_id: string | null;
@@ -71,7 +72,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted,
+  m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted, m.trace,
   CASE WHEN NOT m.keyboard_over THEN m.keyboard END AS keyboard,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
@@ -176,6 +177,7 @@ function deliveryOf(row: ClaimRow & { seq: bigint }): ClaimedDelivery {
       telegramMessageIds: row.telegram_message_ids,
       telegramParts: row.telegram_parts ?? [],
       createdAt: row.message_created_at,
+      trace: row.trace,
     },
   };
 }
