@@ -15,6 +15,7 @@ import {
   ValidateBy,
   ValidateIf,
 } from 'class-validator';
+import { type ApiKind, areApiRoots } from '../config/environment.js';
 import { ID } from './cursor.js';
 
 export const SHOWN_STATES = ['queued', 'sending', 'delivered', 'failed', 'uncertain', 'ignored'] as const;
@@ -24,6 +25,8 @@ export const DIRECTIONS = ['inbound', 'outbound'] as const;
 
 /** `?state=` without a value means the same as no `state` at all. */
 const emptyIsAbsent = () => Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));
+const emptyIsNull = () =>
+  Transform(({ value }: { value: unknown }) => (typeof value === 'string' && value.trim() === '' ? null : value));
 /** Ids are decimal strings; JSON numbers are taken too. */
 const numberIsText = () =>
   Transform(({ value }: { value: unknown }) =>
@@ -302,6 +305,36 @@ const IsToken = () =>
     Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),
     Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'token must look like 123456:AA…, as @BotFather gave it' }),
   );
+const API_ROOT = {
+  type: String,
+  nullable: true,
+  example: 'http://10.0.0.5:8081',
+  description:
+    'Its Bot API servers, as TG_API_ROOT is written: several, separated by commas, in order of preference. null: those of TG_API_ROOT. Moving it between Telegram and an own server needs logOut first (docs/install.md, “Telegram”).',
+};
+const API_KIND = {
+  enum: ['telegram', 'local'],
+  nullable: true,
+  description:
+    'Whose limits hold at its servers: telegram (also by relays) or local (an own server with --local). null: as TG_API_KIND.',
+};
+
+const AreApiRoots = () =>
+  applyDecorators(
+    emptyIsNull(),
+    IsOptional(),
+    ValidateBy(
+      { name: 'areApiRoots', validator: { validate: (value) => typeof value === 'string' && areApiRoots(value) } },
+      { message: 'apiRoot must be addresses such as https://api.telegram.org, several separated by commas, or null' },
+    ),
+  );
+const IsApiKind = () =>
+  applyDecorators(
+    emptyIsNull(),
+    IsOptional(),
+    IsIn(['telegram', 'local'], { message: 'apiKind must be one of telegram, local, or null' }),
+  );
+
 const IsMode = () => IsIn(['polling', 'webhook'], { message: 'mode must be one of polling, webhook' });
 
 /** A bot to be taken into service. */
@@ -326,6 +359,14 @@ export class NewBotBody {
   @IsOptional()
   @IsMode()
   mode: 'polling' | 'webhook' = 'polling';
+
+  @ApiPropertyOptional(API_ROOT)
+  @AreApiRoots()
+  apiRoot?: string | null;
+
+  @ApiPropertyOptional(API_KIND)
+  @IsApiKind()
+  apiKind?: ApiKind | null;
 }
 
 /** What is to change about a portal; what is left out stays. */
@@ -385,4 +426,12 @@ export class BotChangeBody {
   @IsOptional()
   @IsIn([true, false], { message: 'enabled must be true or false' })
   enabled?: boolean;
+
+  @ApiPropertyOptional(API_ROOT)
+  @AreApiRoots()
+  apiRoot?: string | null;
+
+  @ApiPropertyOptional(API_KIND)
+  @IsApiKind()
+  apiKind?: ApiKind | null;
 }

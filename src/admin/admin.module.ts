@@ -18,6 +18,7 @@ import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
 import { OverviewService } from './numbers/overview.service.js';
 import { PortalsController } from './connections/portals.controller.js';
+import { RequestsController } from './connections/requests.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
 import { StatusController } from './doctor/status.controller.js';
@@ -29,6 +30,7 @@ import { ViewingLinks } from './history/viewing-links.js';
   controllers: [
     ApplicationsController,
     PortalsController,
+    RequestsController,
     LinesController,
     BotsController,
     ChatsController,

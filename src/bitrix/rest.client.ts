@@ -7,9 +7,9 @@ import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository, type PortalRecord } from '../storage/accounts/portals.repository.js';
 import { type Rest, RestLimitsRepository, WHOLE_PORTAL } from '../storage/work/rest-limits.repository.js';
 import { ApplicationsService } from './applications.service.js';
+import { BitrixConnections } from './bitrix-connections.js';
 import { isPortalAddress } from './portal-hosts.js';
 import { RateLimiter } from './rate-limiter.js';
-import { RestConnections } from './rest-connections.js';
 import { bitrixError, bitrixProblem } from './bitrix-problems.js';
 import { isObject, parseObject } from '../common/json-fields.js';
 import {
@@ -28,6 +28,7 @@ import {
   pageOfPortal,
   readFault,
 } from './rest-errors.js';
+import { commandsOf, loggedAnswer, noAnswer, RestRequestLog, type LoggedAnswer } from './rest-request-log.js';
 import { RestTroubles } from './rest-troubles.js';
 import { SharedRead } from './shared-read.js';
 import {
@@ -87,13 +88,14 @@ export class RestClient {
   private readonly records = new SharedRead((portalId: bigint) => this.portals.findById(portalId));
 
   constructor(
-    private readonly connections: RestConnections,
+    private readonly connections: BitrixConnections,
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensService,
     private readonly limiter: RateLimiter,
     private readonly applications: ApplicationsService,
     private readonly limits: RestLimitsRepository,
     private readonly troubles: RestTroubles,
+    private readonly log: RestRequestLog,
   ) {}
 
   /** Calls one method. Throws {@link UpstreamError} for everything that is not a success. */
@@ -244,14 +246,24 @@ export class RestClient {
     params: RestParams,
     options: CallOptions,
   ): Promise<Exchange<Result>> {
+    const beganAt = performance.now();
+    const log = (answer: LoggedAnswer | null) => {
+      if (answer)
+        this.log.add({ portalId: portal.id, method, commands: commandsOf(method, params), ...answer }, beganAt);
+    };
     return watchCall(
       'bitrix24',
       method,
       async () => {
-        const answer = await this.post(portal.clientEndpoint + method, credentials, params, options);
+        const answer = await this.post(portal, method, credentials, params, options).catch((error: unknown) => {
+          log(noAnswer(error));
+          throw error;
+        });
         const destination = redirection(answer);
+        const body = parseObject(answer.text);
+        log(loggedAnswer(answer, body));
         try {
-          return { destination, answer: readAnswer<Result>(answer) };
+          return { destination, answer: readAnswer<Result>(answer, body) };
         } catch (error) {
           return { destination, error };
         }
@@ -261,20 +273,22 @@ export class RestClient {
   }
 
   private async post(
-    url: string,
+    { clientEndpoint, clientId }: PortalRecord,
+    method: string,
     { token }: Credentials,
     params: RestParams,
     { timeoutMs = DEFAULT_TIMEOUT_MS, lease }: CallOptions,
   ): Promise<HttpAnswer> {
     const body = JSON.stringify(params);
     try {
-      return await this.connections.post({
-        url: new URL(url),
+      const request = {
+        url: new URL(clientEndpoint + method),
         headers: { ...HEADERS, Authorization: `Bearer ${token}` },
         body,
         timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS),
         lease,
-      });
+      };
+      return await this.connections.post(request, clientId);
     } catch (error) {
       throw error instanceof TransportError ? classifyTransport(error) : error;
     }
@@ -482,8 +496,10 @@ class Permit {
   }
 }
 
-function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
-  const body = parseObject(text);
+function readAnswer<Result>(
+  { status, text }: HttpAnswer,
+  body: Record<string, unknown> | undefined,
+): RestAnswer<Result> {
   if (!body) throw classifyPage(status, text);
   const time = isObject(body['time']) ? (body['time'] as RestTime) : undefined;
   const fault = faultOf(body);

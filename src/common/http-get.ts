@@ -1,6 +1,5 @@
-import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Client, type Dispatcher } from 'undici';
+import { type buildConnector, Client, type Dispatcher } from 'undici';
 import { connectionCode, TIMEOUT, USER_AGENT } from './http-exchange.js';
 
 export interface HttpGetOptions {
@@ -11,8 +10,8 @@ export interface HttpGetOptions {
   signal: AbortSignal;
   /** They may have been kept for a while. Without: a connection of its own. */
   connections?: Dispatcher;
-  /** For a connection of its own. */
-  lookup?: LookupFunction;
+  /** How a connection of its own is made. */
+  connect?: buildConnector.connector | buildConnector.BuildOptions;
 }
 
 /** An answer of any status. Its body has to be read or destroyed. */
@@ -27,14 +26,15 @@ export interface FileAnswer {
  * closed already is replaced once. Rejects with the socket's error, which never names the address.
  */
 export async function httpGet(url: URL, options: HttpGetOptions): Promise<FileAnswer> {
-  const { connections, lookup } = options;
+  const { connections, connect } = options;
   if (connections) {
     return ask(connections, url, options).catch((error: unknown) => {
       if (connectionCode(error) !== 'ECONNRESET' || options.signal.aborted) throw error;
       return ask(connections, url, options);
     });
   }
-  const own = new Client(url.origin, { pipelining: 0, connect: { timeout: options.answerMs, lookup } });
+  const connected = typeof connect === 'function' ? connect : { timeout: options.answerMs, ...connect };
+  const own = new Client(url.origin, { pipelining: 0, connect: connected });
   try {
     const answer = await ask(own, url, options);
     answer.body.once('close', () => void own.destroy());

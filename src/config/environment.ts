@@ -44,6 +44,8 @@ export function connectorIdOf(clientId: string): string {
   return `tg_${createHash('sha256').update(clientId).digest('hex').slice(0, 8)}`;
 }
 
+const A_PROXY =
+  'must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas';
 const PROXY_PROTOCOLS = new Set(['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']);
 const proxyCandidates = (what: string) =>
   ValidateBy({
@@ -70,7 +72,7 @@ const apiRoots = (what: string) =>
   ValidateBy({
     name: 'apiRoots',
     validator: {
-      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isApiRoot),
+      validate: (value: unknown) => typeof value === 'string' && areApiRoots(value),
       defaultMessage: () => what,
     },
   });
@@ -84,6 +86,29 @@ function isApiRoot(root: string): boolean {
 }
 
 const CLOUD_HOST = 'api.telegram.org';
+
+/** Whose limits a Bot API server has: Telegram's, also by a relay, or none, as an own server with `--local`. */
+export type ApiKind = 'telegram' | 'local';
+
+/** Whether a list of addresses is one of roots of the Bot API, as TG_API_ROOT is written. */
+export function areApiRoots(list: string): boolean {
+  return elements(list).every(isApiRoot);
+}
+
+/** The addresses of such a list, in order of preference. */
+export function apiRootsOf(list: string): string[] {
+  return [...new Set(elements(list))];
+}
+
+/** Its limits are not those of an own server, and a bot works at one of the two only. */
+export function isLocalAtTelegram(kind: ApiKind, roots: readonly string[]): boolean {
+  return kind === 'local' && roots.some((root) => new URL(root).hostname === CLOUD_HOST);
+}
+
+/** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */
+export function largestTelegramFile(kind: ApiKind): number {
+  return kind === 'local' ? Infinity : 20 * 1024 * 1024;
+}
 
 /** Names of ranges, as the library that reads X-Forwarded-For knows them (npm package proxy-addr). */
 const PROXY_RANGES = ['loopback', 'linklocal', 'uniquelocal'];
@@ -234,6 +259,15 @@ export class Environment {
   @url(['http', 'https'], 'must be an origin such as https://oauth.bitrix24.tech')
   B24_OAUTH_URL?: string;
 
+  @text()
+  @IsOptional()
+  @proxyCandidates(A_PROXY)
+  B24_PROXY_URL?: string;
+
+  @text()
+  @IsOptional()
+  B24_CA_FILE?: string;
+
   @number()
   @IsOptional()
   @IsNumber({}, { message: 'must be a number' })
@@ -274,13 +308,11 @@ export class Environment {
   @text()
   @IsOptional()
   @IsIn(['telegram', 'local'], { message: 'must be telegram (also by relays) or local (an own Bot API server)' })
-  TG_API_KIND: 'telegram' | 'local' = 'telegram';
+  TG_API_KIND: ApiKind = 'telegram';
 
   @text()
   @IsOptional()
-  @proxyCandidates(
-    'must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas',
-  )
+  @proxyCandidates(A_PROXY)
   TG_PROXY_URL?: string;
 
   @text()
@@ -326,18 +358,18 @@ export class Environment {
   }
 
   /** Routes to Telegram in order of preference: URLs of proxies, or `direct`; empty: no proxy. */
-  get proxyCandidates(): string[] {
+  get telegramProxies(): string[] {
     return this.TG_PROXY_URL ? elements(this.TG_PROXY_URL) : [];
+  }
+
+  /** Routes to Bitrix24, likewise. */
+  get bitrixProxies(): string[] {
+    return this.B24_PROXY_URL ? elements(this.B24_PROXY_URL) : [];
   }
 
   /** Roots of the Bot API in order of preference; each leads to the same server. */
   get apiRoots(): string[] {
-    return [...new Set(elements(this.TG_API_ROOT))];
-  }
-
-  /** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */
-  get largestTelegramFile(): number {
-    return this.TG_API_KIND === 'local' ? Infinity : 20 * 1024 * 1024;
+    return apiRootsOf(this.TG_API_ROOT);
   }
 
   /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */
@@ -395,11 +427,8 @@ export function readEnvironment(variables: Record<string, unknown>): Environment
     if (Buffer.from(key.trim(), 'base64').length !== 32)
       problems.push('ENCRYPTION_KEY must be base64 of exactly 32 bytes (openssl rand -base64 32)');
   }
-  if (problems.length === 0 && environment.TG_API_KIND === 'local') {
-    // Its limits are not those of an own server, and a bot works at one of the two only.
-    const cloud = environment.apiRoots.some((root) => new URL(root).hostname === CLOUD_HOST);
-    if (cloud)
-      problems.push(`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`);
+  if (problems.length === 0 && isLocalAtTelegram(environment.TG_API_KIND, environment.apiRoots)) {
+    problems.push(`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`);
   }
   if (environment.production) {
     for (const [name, hint] of REQUIRED_IN_PRODUCTION) {

@@ -29,6 +29,7 @@ import { OverviewRepository } from './history/overview.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
+import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
 import { TokensRepository } from './accounts/tokens.repository.js';
@@ -68,6 +69,7 @@ const REPOSITORIES: Provider[] = [
   PortalErasureRepository,
   PortalsRepository,
   RestLimitsRepository,
+  RestRequestsRepository,
   SchemaService,
   StatisticsRepository,
   TokensRepository,

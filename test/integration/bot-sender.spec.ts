@@ -62,7 +62,7 @@ beforeAll(async () => {
   spool = new FileSpool(side);
   uploads = new UploadsRepository(storage.db);
   api = client.bot(TOKEN);
-  sender = new BotSender(side, spool, new MediaSender(uploads, client), client);
+  sender = new BotSender(side, spool, new MediaSender(uploads));
 });
 
 afterAll(async () => {

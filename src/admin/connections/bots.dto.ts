@@ -1,3 +1,4 @@
+import type { ApiKind } from '../../config/environment.js';
 import type { BotMode, BotState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
 
@@ -17,6 +18,10 @@ export class BotItem {
   state: BotState;
   stateReason: string | null;
   isDefault: boolean;
+
+  /** Its own Bot API servers, separated by commas; null: those of TG_API_ROOT. Keys that are no owners’ see no paths. */
+  apiRoot: string | null;
+  apiKind: ApiKind | null;
   createdAt: Date;
 }
 

@@ -1,6 +1,8 @@
 import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
 import { Injectable } from '@nestjs/common';
+import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { ApplicationsService, type Application } from '../../bitrix/applications.service.js';
+import { oauthOriginOfRegion } from '../../bitrix/portal-hosts.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { BATCH_LIMIT, type CommandOutcome, type RestCommand } from '../../bitrix/rest.types.js';
 import { redact } from '../../common/redact.js';
@@ -46,7 +48,8 @@ import {
 import type { Check, Diagnosis } from './doctor.dto.js';
 import { finding } from './finding.js';
 import { type Attention, attentionCheck, clockCheck, diskCheck, disksOf, portalClockCheck } from './machine.checks.js';
-import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
+import { routeChecks } from './proxy-routes.checks.js';
+import { apiKindChecks, botRootChecks, rootChecks } from './telegram-roots.checks.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
@@ -87,6 +90,7 @@ export class DoctorService {
     private readonly bots: BotHealth,
     private readonly telegram: TelegramClient,
     private readonly rest: RestClient,
+    private readonly bitrix: BitrixConnections,
     private readonly events: EventBindings,
     private readonly applications: ApplicationsService,
     private readonly lifecycle: PortalLifecycleService,
@@ -110,7 +114,7 @@ export class DoctorService {
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
       const traffic = await this.examineTraffic(applications);
       // After Telegram was asked: the ways to it and its clock are as they are now.
-      program.push(...(await this.checkMachine()));
+      program.push(...(await this.checkMachine(traffic.portals)));
       return { program, traffic };
     } catch (error) {
       const broken = finding('examination', 'examination.broken', { said: describe(error) });
@@ -167,16 +171,19 @@ export class DoctorService {
     return { portals, bots, parts, waiting, attention: [...attention, ...unread] };
   }
 
-  private async checkMachine(): Promise<Check[]> {
+  private async checkMachine(portals: PortalView[]): Promise<Check[]> {
+    const servers = oauthServers(portals, this.environment);
     const [disks, { secondsAhead, bytes }, oldest] = await Promise.all([
       disksOf(this.environment),
       within(NETWORK_LIMIT_MS, this.overview.database()),
       within(NETWORK_LIMIT_MS, this.overview.oldestTransaction()),
       // What takes longer is told the next time.
       within(NETWORK_LIMIT_MS, this.telegram.measure()).catch(() => undefined),
+      within(NETWORK_LIMIT_MS, this.bitrix.measure(servers)).catch(() => undefined),
     ]);
     return [
       ...rootChecks(this.telegram.rootStates),
+      ...routeChecks('Bitrix24', this.bitrix.routeStates(servers)),
       ...apiKindChecks(this.telegram.isLocalUnsaid),
       clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
       diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
@@ -191,7 +198,8 @@ export class DoctorService {
       username: bot.username,
       detail: describe(error),
     }));
-    return [reachedCheck(bot, condition)];
+    const ownRoots = bot.apiRoot === null ? [] : botRootChecks(bot, this.telegram.rootStatesOf(bot));
+    return [reachedCheck(bot, condition), ...ownRoots];
   }
 
   /** Of a portal that is not asked itself, the trouble that its messages met is all that is known. */
@@ -295,6 +303,14 @@ function installationOf(portal: PortalView, applications: Application[]): Instal
   return application.portalOrigin === null
     ? 'market'
     : { path: `/b24/install?application=${application.id}&redirect=1` };
+}
+
+/** Whatever portals there are, or are to be: tokens are renewed there, so the proxies have to lead there. */
+function oauthServers(portals: PortalView[], { oauthOrigin, portalOrigin }: Environment): string[] {
+  if (oauthOrigin !== undefined) return [oauthOrigin];
+  const hosts = portals.filter(({ state }) => state === 'active').map(({ domain }) => domain);
+  if (hosts.length === 0 && portalOrigin !== undefined) hosts.push(new URL(portalOrigin).host);
+  return [...new Set(hosts.map((host) => oauthOriginOfRegion(host.replace(/:\d+$/, ''))))];
 }
 
 function migrationsCheck(pending: string[]): Check {

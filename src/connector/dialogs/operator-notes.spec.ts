@@ -15,16 +15,17 @@ problems.register({
     reason: { en: 'the client blocked the bot', ru: 'клиент заблокировал бота' },
   },
 });
+const CHAT = { apiKind: null };
 const notes = new OperatorNotes(problems, {} as ClientFiles);
 const message = { id: 4711n, kind: 'text', text: '', attachments: [] };
 
 function undeliveredNote(payload: object, text: string, language: Language): string {
-  return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } });
+  return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } }, CHAT);
 }
 
 function notShownNote(said: object, detail: string, language: Language): string {
   const payload = { code: CLIENT_MESSAGE_REFUSED, detail };
-  return notes.textOf({ language }, { payload, message: { ...message, ...said } });
+  return notes.textOf({ language }, { payload, message: { ...message, ...said } }, CHAT);
 }
 
 describe('a note to the operator', () => {

@@ -15,7 +15,13 @@ import { PortalsRepository, type PortalRecord } from '../../storage/accounts/por
 import type { TokenPair } from '../../storage/accounts/tokens.repository.js';
 import type { EventAuth } from './event-auth.js';
 import type { Frame } from './frame.parser.js';
-import { type Identity, IdentityService, type Installation, notConfigured } from './identity.service.js';
+import {
+  assertCertificate,
+  type Identity,
+  IdentityService,
+  type Installation,
+  notConfigured,
+} from './identity.service.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
 import type { RegistrationReport } from './registration-steps.js';
 
@@ -250,6 +256,7 @@ function pairOf(accessToken: string, refreshToken: string, expiresIn: number): T
 
 function refusedCode(error: unknown): never {
   if (!(error instanceof UpstreamError)) throw error;
+  assertCertificate(error);
   if (error.kind === 'unauthorised' || error.kind === 'refused') {
     throw new Problem(
       400,

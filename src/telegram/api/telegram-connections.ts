@@ -1,5 +1,5 @@
 import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
-import type { TelegramRoutes } from './telegram-routes.js';
+import type { ProxyRoutes } from '../../common/proxy-routes.js';
 
 /**
  * A connection that was not used for so long is closed. Whoever forgets connections (NAT, a proxy, a firewall) does so
@@ -8,7 +8,7 @@ import type { TelegramRoutes } from './telegram-routes.js';
  */
 const IDLE_MS = 5_000;
 const IDLE = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
-/** To a connection that stands; by proxies, see TelegramRoutes. */
+/** To a connection that stands; by proxies, see ProxyRoutes. */
 const CONNECT_MS = 10_000;
 const DOWNLOADS = 256;
 
@@ -19,9 +19,9 @@ export class TelegramConnections {
   private readonly origin: string;
   private readonly connect: buildConnector.connector | { timeout: number };
 
-  constructor(apiRoot: string, routes: TelegramRoutes | null) {
+  constructor(apiRoot: string, routes: ProxyRoutes | null) {
     this.origin = new URL(apiRoot).origin;
-    this.connect = routes?.connector ?? { timeout: CONNECT_MS };
+    this.connect = routes?.connector() ?? { timeout: CONNECT_MS };
     this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: this.connect });
   }
 

@@ -25,7 +25,7 @@ import type { ChatTurn } from './send-pace.js';
 import { SentParts } from './sent-parts.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
 import { faultOf, isFileRefused, refusal, telegramError } from '../api/telegram-problems.js';
-import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import type { BotApi } from '../api/telegram.client.js';
 
 const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
 /** How long to wait while other messages' files fill the spool. */
@@ -44,7 +44,6 @@ export class BotSender {
     private readonly operators: OperatorSide,
     private readonly spool: FileSpool,
     private readonly media: MediaSender,
-    private readonly telegram: TelegramClient,
   ) {}
 
   /**
@@ -125,11 +124,11 @@ export class BotSender {
   }
 
   private async fetch(
-    { chat, signal, delivery: { message } }: Outgoing,
+    { api, chat, signal, delivery: { message } }: Outgoing,
     { ordinal, kind, name, url, mime, size }: ClaimedAttachment,
     leftOut: LeftOutFile[],
   ): Promise<ReadyFile | null> {
-    const limit = this.telegram.uploadLimit;
+    const limit = api.uploadLimit;
     try {
       if (chat.portalId === null || url === null) throw refusal('file_gone', 'Nobody knows where the file is.');
       if (size !== null && size > limit) throw tooLarge(limit);
