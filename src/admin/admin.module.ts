@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
+import { CrmModule } from '../crm/crm.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { ApplicationsController } from './connections/applications.controller.js';
@@ -17,6 +18,7 @@ import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
 import { OverviewService } from './numbers/overview.service.js';
+import { PortalExaminer } from './doctor/portal-examiner.js';
 import { PortalsController } from './connections/portals.controller.js';
 import { RequestsController } from './connections/requests.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
@@ -26,7 +28,7 @@ import { ViewingLinks } from './history/viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
-  imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule],
+  imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule, CrmModule],
   controllers: [
     ApplicationsController,
     PortalsController,
@@ -49,6 +51,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     OverviewService,
     StatisticsService,
     DoctorService,
+    PortalExaminer,
     ViewingLinks,
   ],
 })

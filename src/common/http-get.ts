@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
-import { type buildConnector, Client, type Dispatcher } from 'undici';
+import { buildConnector, Client, type Dispatcher } from 'undici';
 import { connectionCode, TIMEOUT, USER_AGENT } from './http-exchange.js';
+import { pausable } from './paused-connections.js';
 
 export interface HttpGetOptions {
   headers: Record<string, string>;
@@ -8,7 +9,7 @@ export interface HttpGetOptions {
   answerMs: number;
   /** Aborted: the exchange ends, the body included. */
   signal: AbortSignal;
-  /** They may have been kept for a while. Without: a connection of its own. */
+  /** They may have been kept for a while, and are {@link pausable}. Without: a connection of its own. */
   connections?: Dispatcher;
   /** How a connection of its own is made. */
   connect?: buildConnector.connector | buildConnector.BuildOptions;
@@ -26,15 +27,15 @@ export interface FileAnswer {
  * closed already is replaced once. Rejects with the socket's error, which never names the address.
  */
 export async function httpGet(url: URL, options: HttpGetOptions): Promise<FileAnswer> {
-  const { connections, connect } = options;
+  const { connections, connect = {} } = options;
   if (connections) {
     return ask(connections, url, options).catch((error: unknown) => {
       if (connectionCode(error) !== 'ECONNRESET' || options.signal.aborted) throw error;
       return ask(connections, url, options);
     });
   }
-  const connected = typeof connect === 'function' ? connect : { timeout: options.answerMs, ...connect };
-  const own = new Client(url.origin, { pipelining: 0, connect: connected });
+  const made = typeof connect === 'function' ? connect : buildConnector({ timeout: options.answerMs, ...connect });
+  const own = new Client(url.origin, { pipelining: 0, connect: pausable(made) });
   try {
     const answer = await ask(own, url, options);
     answer.body.once('close', () => void own.destroy());

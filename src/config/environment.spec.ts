@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { EnvironmentError, largestTelegramFile, readEnvironment } from './environment.js';
+import { largestTelegramFile } from './bot-api-servers.js';
+import { EnvironmentError, readEnvironment } from './environment.js';
 
 const KEY = Buffer.alloc(32, 1).toString('base64');
 const production = {

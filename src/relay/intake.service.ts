@@ -4,6 +4,7 @@ import { inSpan } from '../common/spans.js';
 import { portalEndpoint } from '../storage/work/endpoint-id.js';
 import type { Intake } from '../storage/intake/intake.js';
 import { IntakeRepository } from '../storage/intake/intake.repository.js';
+import type { SendAnswer, SendRequest } from '../storage/intake/own-messages.js';
 import { LeaseLostError } from '../storage/work/lease.js';
 import type { SessionNews } from '../storage/work/sessions.js';
 import type { Poll, UpdateBatch } from '../storage/intake/update-batch.js';
@@ -86,6 +87,13 @@ export class IntakeService {
     await this.intake('outbound', async () =>
       this.announce('outbound', await this.repository.acceptOperatorChanges(changes)),
     );
+  }
+
+  /** What the program is to say on its own account, answered in the order given. */
+  async acceptSendRequests(requests: SendRequest[]): Promise<SendAnswer[]> {
+    const { answers, intake } = await this.repository.acceptSendRequests(requests);
+    this.announce('outbound', intake);
+    return answers;
   }
 
   /**

@@ -4,6 +4,7 @@ import { DatabaseService } from './postgres/database.service.js';
 import { openDatabase } from './postgres/database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.service.js';
 import { adminKey, encryptionKey } from './secrets/key-file.js';
+import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
@@ -11,6 +12,7 @@ import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
 import { BotsRepository } from './accounts/bots.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
+import { DecisionsRepository } from './work/decisions.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
 import { ClientErasureRepository } from './erasure/client-erasure.repository.js';
 import { DeliveryReportsRepository } from './work/delivery-reports.repository.js';
@@ -27,9 +29,12 @@ import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
 import { OverviewRepository } from './history/overview.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
+import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { RestRequestsRepository } from './work/rest-requests.repository.js';
+import { ServerRepository } from './postgres/server.repository.js';
+import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
 import { TokensRepository } from './accounts/tokens.repository.js';
@@ -45,12 +50,14 @@ export class AdminKey {
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
+  WaitingWorkRepository,
   AccessKeysRepository,
   ApplicationsRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
   ChatsRepository,
+  DecisionsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,
   DeliveryReportsRepository,
@@ -67,10 +74,13 @@ const REPOSITORIES: Provider[] = [
   OauthStatesRepository,
   OverviewRepository,
   PortalErasureRepository,
+  PortalViewsRepository,
   PortalsRepository,
   RestLimitsRepository,
   RestRequestsRepository,
+  ServerRepository,
   SchemaService,
+  SendRequestsRepository,
   StatisticsRepository,
   TokensRepository,
   UploadsRepository,

@@ -1,4 +1,4 @@
-import type { ApiKind } from '../../config/environment.js';
+import type { ApiKind } from '../../config/bot-api-servers.js';
 import type { BotMode, BotState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
 

@@ -1,13 +1,10 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import { IsIn, IsOptional, Matches } from 'class-validator';
-import { IsTime, ListQuery, TIME } from '../admin.dto.js';
+import { IsOptional, Matches } from 'class-validator';
+import { emptyIsAbsent, IsOneOf, IsTime, ListQuery, TIME } from '../admin.dto.js';
 import { ApiId, PageOf } from '../page.dto.js';
 
 const OUTCOMES = ['ok', 'failed'] as const;
 const METHOD = /^[\w.]{1,100}$/;
-
-const emptyIsAbsent = () => Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));
 
 /** Which REST requests of a portal. */
 export class RequestsQuery extends ListQuery {
@@ -19,9 +16,7 @@ export class RequestsQuery extends ListQuery {
   method?: string;
 
   @ApiPropertyOptional({ enum: OUTCOMES })
-  @emptyIsAbsent()
-  @IsOptional()
-  @IsIn(OUTCOMES, { message: `outcome must be one of ${OUTCOMES.join(', ')}` })
+  @IsOneOf(OUTCOMES)
   outcome?: (typeof OUTCOMES)[number];
 
   /** Earliest `at`. */

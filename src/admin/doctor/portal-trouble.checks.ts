@@ -1,7 +1,7 @@
 import { type CertificateFault, certificateFault } from '../../common/certificate-faults.js';
 import type { Application } from '../../bitrix/applications.service.js';
 import { NO_WAY } from '../../common/proxy-routes.js';
-import type { PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import { type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import type { Check } from './doctor.dto.js';
 import { finding } from './finding.js';

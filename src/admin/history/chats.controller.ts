@@ -1,18 +1,25 @@
-import { Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { ApiOperation } from '@nestjs/swagger';
+import { randomUUID } from 'node:crypto';
+import { Body, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { ApiHeader, ApiOperation } from '@nestjs/swagger';
+import { Problem } from '../../common/problem.js';
+import { SendRequests } from '../../crm/requests/send-requests.service.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import type { ChatRow } from '../../storage/history/shown-chat.js';
 import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { ChatMessagesQuery, ChatsQuery } from '../admin.dto.js';
+import { ChatsQuery } from './chats-query.dto.js';
+import { ChatMessagesQuery } from './message-filters.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, decodePlace, encodePlace, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
-import { ChatItem, ChatPage } from './chats.dto.js';
+import { ChatItem, ChatPage, WriteBody, WrittenMessage } from './chats.dto.js';
 import { MessagePage } from './messages.dto.js';
 import { MessagesService } from './messages.service.js';
 import { ViewingLinks } from './viewing-links.js';
+
+/** Of an Idempotency-Key: UUIDs and the like are much shorter. */
+const LONGEST_KEY = 200;
 
 /** Telegram chats and the dialogs that mirror them. */
 @AdminController('chats')
@@ -22,6 +29,7 @@ export class ChatsController {
     private readonly chats: ChatsRepository,
     private readonly messages: MessagesService,
     private readonly links: ViewingLinks,
+    private readonly requests: SendRequests,
   ) {}
 
   @Get()
@@ -82,6 +90,39 @@ export class ChatsController {
   ): Promise<MessagePage> {
     await this.find(id, caller);
     return this.messages.list({ ...query, chat: id.toString() }, caller);
+  }
+
+  @Post(':id/messages')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('chat.write')
+  @ApiOperation({
+    summary: 'Write to the client, whoever wrote last',
+    description:
+      'Anybody who ever wrote to the bot can be written to. The dialog shows what was written, marked as such. 409 `no_portal`: the bot serves no portal; 409 `key_reused`: the key belongs to another message.',
+  })
+  @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'In place of `key`.' })
+  async write(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { text, key: named }: WriteBody,
+    @Headers('idempotency-key') header: string | undefined,
+    @CalledBy() caller: Caller,
+  ): Promise<WrittenMessage> {
+    const { portalId } = await this.find(id, caller);
+    if (portalId === null) throw new Problem(409, 'no_portal', `The bot of chat ${id} serves no portal.`);
+    const key = named ?? (header ? header.slice(0, LONGEST_KEY) : randomUUID());
+    const answer = await this.requests.send({
+      portalId,
+      source: 'api',
+      key,
+      chatId: id,
+      words: { text, marks: [] },
+    });
+    if (answer.status === 'no_chat') throw notFound('No chat', id);
+    const { chatId, messageId, text: said } = answer.request;
+    const isOther = (chatId !== null && chatId !== id) || (said !== null && said !== text);
+    if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
+    return { messageId: messageId?.toString() ?? null, isRepeated: answer.status === 'known' };
   }
 
   private async setBanned(id: bigint, banned: boolean, caller: Caller): Promise<ChatItem> {

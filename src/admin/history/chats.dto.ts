@@ -1,5 +1,38 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import type { ChatState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
+
+/** Longer texts are several messages in Telegram, and 20 of those are no message any more. */
+const TEXT_LIMIT = 20_000;
+const TEXT = `text must be a text of 1 to ${TEXT_LIMIT} characters that is more than white space`;
+const KEY = 'key must be 1 to 200 characters without U+0000';
+
+/** What is to be written to the client. */
+export class WriteBody {
+  /** Plain text. */
+  @ApiProperty({ type: String, minLength: 1, maxLength: TEXT_LIMIT, example: 'Your order has arrived.' })
+  @IsString({ message: TEXT })
+  @MaxLength(TEXT_LIMIT, { message: TEXT })
+  @Matches(/\S/, { message: TEXT })
+  text: string;
+
+  /** What is written twice with one key is sent once; the header Idempotency-Key says the same. */
+  @ApiPropertyOptional({ type: String, minLength: 1, maxLength: 200, example: 'order-17-arrived' })
+  @IsOptional()
+  @Matches(/^[^\0]{1,200}$/, { message: KEY })
+  key?: string;
+}
+
+/** What became of it. */
+export class WrittenMessage {
+  /** `id` of the message; null: it was sent with this key before, and is erased by now. */
+  @ApiProperty({ type: String, nullable: true })
+  messageId: string | null;
+
+  /** It had been written with this key before: nothing was done now. */
+  isRepeated: boolean;
+}
 
 /** A Telegram chat and the dialog that mirrors it. */
 export class ChatItem {

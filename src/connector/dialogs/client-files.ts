@@ -1,6 +1,7 @@
 import { extname } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { Environment, largestTelegramFile } from '../../config/environment.js';
+import { largestTelegramFile } from '../../config/bot-api-servers.js';
+import { Environment } from '../../config/environment.js';
 import { FileLinks } from '../../relay/file-links.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 

@@ -1,5 +1,6 @@
 import type { Words } from '../../common/delivery-problem.js';
 import type { Language } from '../../common/language.js';
+import type { OwnWords } from '../../storage/work/own-words.js';
 
 /** A sentence with something to fill in, in every language that operators read. */
 type Sentence = Readonly<Record<Language, (value: string) => string>>;
@@ -28,8 +29,17 @@ export const PHRASES = {
   },
   soon: { en: 'soon', ru: 'скоро' },
   repeated: { en: '(possibly repeated)', ru: '(возможно, повтор)' },
-  welcomed: { en: '👋 The bot answered /start:', ru: '👋 Бот ответил на /start:' },
 } satisfies Record<string, Words>;
+
+/** What stands before words that nobody wrote in the dialog; a name in brackets and a colon follow. */
+export const OWN: Readonly<Record<OwnWords, Words>> = {
+  welcome: { en: '👋 The bot answered /start', ru: '👋 Бот ответил на /start' },
+  robot: { en: '🤖 Robot wrote', ru: '🤖 Робот написал' },
+  sms: { en: '📨 Sent from the CRM by the message service', ru: '📨 Отправлено из CRM через сервис сообщений' },
+  broadcast: { en: '📣 Broadcast', ru: '📣 Рассылка' },
+  card: { en: '✍️ Written in the CRM card', ru: '✍️ Написано из карточки CRM' },
+  api: { en: '✉️ Written by an administrator', ru: '✉️ Написал администратор' },
+};
 
 /** What notes say with something filled in. */
 export const SENTENCES = {

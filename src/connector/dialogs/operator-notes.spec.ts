@@ -17,7 +17,7 @@ problems.register({
 });
 const CHAT = { apiKind: null };
 const notes = new OperatorNotes(problems, {} as ClientFiles);
-const message = { id: 4711n, kind: 'text', text: '', attachments: [] };
+const message = { id: 4711n, kind: 'text', text: '', attachments: [], authorName: null };
 
 function undeliveredNote(payload: object, text: string, language: Language): string {
   return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } }, CHAT);
@@ -90,6 +90,32 @@ describe('a note to the operator', () => {
 
   it('quotes nothing when there are no words', () => {
     expect(undeliveredNote({ code: 'empty', detail: '' }, ' \n ', 'en')).not.toContain('«');
+  });
+});
+
+describe('the note on what the program said on its own account', () => {
+  const file = {
+    ordinal: 0,
+    kind: 'document',
+    name: 'offer.pdf',
+    mime: null,
+    size: null,
+    label: '',
+    url: 'https://x/',
+  };
+  const own = (code: string, more: object, language: Language, reason: object = {}) =>
+    notes.textOf({ language }, { payload: { code, detail: '', ...reason }, message: { ...message, ...more } }, CHAT);
+
+  it('says who it was, then the words and the files, of which none is read as BBCode', () => {
+    const attachments = [{ ...file, telegramFileId: null, telegramUniqueId: null }];
+    expect(own('robot', { text: 'Pay [b]now', attachments }, 'en')).toBe(
+      '🤖 Robot wrote:\nPay [\u200bb]now\n📎 offer.pdf',
+    );
+    expect(own('card', { text: 'Да', authorName: 'Анна' }, 'ru')).toBe('✍️ Написано из карточки CRM (Анна):\nДа');
+    const files = [{ name: 'offer.pdf', code: 'file_gone', detail: '' }];
+    expect(own('sms', { text: 'x', attachments }, 'en', { files })).toBe(
+      '📨 Sent from the CRM by the message service:\nx\n⚠️ Some files did not reach the client:\noffer.pdf: the portal no longer has it',
+    );
   });
 });
 

@@ -3,11 +3,11 @@ import { languageOf, type Language } from '../../common/language.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import { BOT_UNAUTHORISED, CLIENT_MESSAGE_REFUSED, FILES_LEFT_OUT } from '../../relay/endpoint-driver.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
-import { WELCOME } from '../../storage/intake/welcome.js';
 import type { ClaimedDelivery } from '../../storage/work/claimed-lane.js';
+import { isOwnWords, type OwnWords } from '../../storage/work/own-words.js';
 import { WAITS } from '../../storage/work/told-waits.js';
 import { ClientFiles, type Fetching } from './client-files.js';
-import { KINDS, OTHER_KIND, PHRASES, SENTENCES } from './note.words.js';
+import { KINDS, OTHER_KIND, OWN, PHRASES, SENTENCES } from './note.words.js';
 
 /** Code of the note on files of a client that the portal could not fetch. */
 export const FILES_MISSING = 'files_missing';
@@ -32,7 +32,7 @@ interface NoteReason {
 }
 
 type Note = Pick<ClaimedDelivery, 'payload'> & {
-  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments'>;
+  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments' | 'authorName'>;
 };
 
 /** Writes the notes that tell operators, in the dialog, what they could not see otherwise. */
@@ -47,9 +47,8 @@ export class OperatorNotes {
   textOf(portal: Pick<PortalRecord, 'language'>, { payload, message }: Note, chat: Fetching): string {
     const reason = payload as unknown as NoteReason;
     const language = languageOf(portal.language);
+    if (isOwnWords(reason.code)) return this.ownWords(reason.code, reason, message, language);
     switch (reason.code) {
-      case WELCOME:
-        return `${PHRASES.welcomed[language]}\n${unread(message.text)}`;
       case CLIENT_MESSAGE_REFUSED:
         return notShown(message, reason.detail, language);
       case FILES_MISSING:
@@ -59,20 +58,37 @@ export class OperatorNotes {
     }
   }
 
+  /** What the client has read, although nobody wrote it in the dialog. */
+  private ownWords(kind: OwnWords, reason: NoteReason, message: Note['message'], language: Language): string {
+    const author = message.authorName ? ` (${unread(message.authorName)})` : '';
+    const left = reason.files?.map(({ name }) => name) ?? [];
+    const files = message.attachments.filter(({ name }) => !left.includes(name));
+    const lines = [
+      `${OWN[kind][language]}${author}:`,
+      ...(message.text === '' ? [] : [unread(message.text)]),
+      ...files.map(({ name }) => `📎 ${unread(name)}`),
+      ...this.filesLeftOut(reason, language),
+    ];
+    return lines.join('\n');
+  }
+
   /** An operator's message, or a change of one, that ended as failed or uncertain. */
   private undelivered(reason: NoteReason, words: string, language: Language): string {
-    const { files = [] } = reason;
     const excerpt = excerptOf(words);
     const lines = [
       ...(reason.code === FILES_LEFT_OUT ? [] : [this.sentence(reason, language)]),
-      ...(files.length > 0 ? [PHRASES.leftOut[language]] : []),
-      ...files.map(({ name, code, detail }) => {
-        const why = this.problems.reason(code, language) ?? SENTENCES.withheldByPortal[language](detail);
-        return `${unread(name)}: ${why}`;
-      }),
+      ...this.filesLeftOut(reason, language),
       ...(excerpt ? [`«${unread(excerpt)}»`] : []),
     ];
     return lines.join('\n');
+  }
+
+  private filesLeftOut({ files = [] }: NoteReason, language: Language): string[] {
+    const lines = files.map(({ name, code, detail }) => {
+      const why = this.problems.reason(code, language) ?? SENTENCES.withheldByPortal[language](detail);
+      return `${unread(name)}: ${why}`;
+    });
+    return lines.length > 0 ? [PHRASES.leftOut[language], ...lines] : [];
   }
 
   private sentence({ code, detail, about, until }: NoteReason, language: Language): string {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestTime } from '../../bitrix/rest.types.js';
+import { DELETE_MESSAGES, REPORT_DELIVERY, SEND_MESSAGES, UPDATE_MESSAGES } from '../../common/connector-methods.js';
 import type { Fence } from '../../common/http-exchange.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { LaneResult } from '../../relay/endpoint-driver.js';
@@ -17,8 +18,6 @@ import { nextRun } from './service-lines.js';
 
 /** Bitrix24 ends a request after 60 s (apidocs.bitrix24.com, "Limits"): until then the answer may still come. */
 const SEND_TIMEOUT_MS = 65_000;
-const SEND = 'imconnector.send.messages';
-const REPORT = 'imconnector.send.status.delivery';
 
 /** On whose behalf calls are made. */
 export interface Caller {
@@ -81,11 +80,16 @@ export class PortalSender {
     for (const delivery of lane.deliveries) prepared.push(await this.messages.prepare(portal, lane, delivery));
     const elements = prepared.flatMap((item) => item.elements);
     if (elements.length === 0) return settledBy(prepared, []);
-    const { result, time } = await this.rest.call<unknown>(portal.id, SEND, this.params(portal, lane, elements), {
-      permit,
-      lease: caller.lease,
-      timeoutMs: SEND_TIMEOUT_MS,
-    });
+    const { result, time } = await this.rest.call<unknown>(
+      portal.id,
+      SEND_MESSAGES,
+      this.params(portal, lane, elements),
+      {
+        permit,
+        lease: caller.lease,
+        timeoutMs: SEND_TIMEOUT_MS,
+      },
+    );
     // Files take the time of their size, which says nothing about the next message.
     if (prepared.every(({ files }) => files === 0)) observe(caller, time, elements.length);
     return this.withoutRefusedFiles(portal, lane, caller, prepared, readSentElements(result));
@@ -106,7 +110,7 @@ export class PortalSender {
     const kept = answers.slice(0, -last.elements.length);
     const { elements } = this.messages.withoutFiles(portal, lane, last.delivery);
     try {
-      const { result } = await this.rest.call<unknown>(portal.id, SEND, this.params(portal, lane, elements), {
+      const { result } = await this.rest.call<unknown>(portal.id, SEND_MESSAGES, this.params(portal, lane, elements), {
         lease: caller.lease,
         timeoutMs: SEND_TIMEOUT_MS,
       });
@@ -128,7 +132,7 @@ export class PortalSender {
   ): Promise<LaneResult> {
     const changed = this.messages.change(portal, lane, delivery);
     if (changed.elements.length === 0) return done({ deliveries: [delivery] });
-    const method = delivery.kind === 'delete' ? 'imconnector.delete.messages' : 'imconnector.update.messages';
+    const method = delivery.kind === 'delete' ? DELETE_MESSAGES : UPDATE_MESSAGES;
     const { result } = await this.rest.call<unknown>(portal.id, method, this.params(portal, lane, changed.elements), {
       permit,
       lease: caller.lease,
@@ -154,7 +158,7 @@ export class PortalSender {
     const commands = lanes.map((lane, index) => [
       `c${index}`,
       {
-        method: SEND,
+        method: SEND_MESSAGES,
         params: this.params(
           portal,
           lane,
@@ -199,7 +203,7 @@ export class PortalSender {
   ): Promise<LaneResult[]> {
     const groups = groupStatuses(lanes);
     const commands = groups.map((group) => ({
-      method: REPORT,
+      method: REPORT_DELIVERY,
       params: {
         CONNECTOR: portal.connectorId,
         LINE: lineOf(group[0]!),
@@ -208,7 +212,7 @@ export class PortalSender {
     }));
     const options = { permit, lease: caller.lease };
     if (commands.length === 1) {
-      await this.rest.call(portal.id, REPORT, commands[0]!.params, options);
+      await this.rest.call(portal.id, REPORT_DELIVERY, commands[0]!.params, options);
       return lanes.map(done);
     }
     const keyed = Object.fromEntries(commands.map((command, index) => [`c${index}`, command]));

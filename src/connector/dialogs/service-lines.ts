@@ -1,5 +1,5 @@
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
-import { WELCOME } from '../../storage/intake/welcome.js';
+import { isOwnWords } from '../../storage/work/own-words.js';
 
 /**
  * Lines of the service — reactions, memberships, notes — are nobody's words, and yet Bitrix24 takes a message of author
@@ -13,7 +13,7 @@ export function isLine({ kind, message }: ClaimedDelivery): boolean {
 
 /** An operator must read it at once: the client did not get what they were told, or a file of the client is missing. */
 export function isUrgent({ kind, payload }: ClaimedDelivery): boolean {
-  return kind === 'note' && payload?.code !== WELCOME;
+  return kind === 'note' && !isOwnWords(payload?.code);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { pauseAnswers } from '../work/answer-pauses.js';
 import { acceptUpdates } from './client-updates.js';
-import { DatabaseService, HOT_LIMIT_MS, isRepeatable, type Queryable } from '../postgres/database.service.js';
+import { DatabaseService, isRepeatable, type Queryable } from '../postgres/database.service.js';
+import { HOT_LIMIT_MS } from '../postgres/session-limits.js';
 import { heldLeases } from '../work/endpoints.repository.js';
 import { insertEvent } from './event-records.js';
 import { NOTHING, sumOf, type Intake } from './intake.js';
@@ -10,16 +11,17 @@ import { LeaseLostError } from '../work/lease.js';
 import { lockBots } from '../work/lock-order.js';
 import { acceptChanges, acceptFound } from './operator-changes.js';
 import { acceptMessages } from './operator-messages.js';
+import { acceptSendRequests, type SendAnswer, type SendRequest } from './own-messages.js';
 import { acceptPlainAnswers, ChatErasedError, isPlainAnswer } from './plain-answers.js';
 import { acceptPlain, isPlain } from './plain-updates.js';
 import { firstSeen } from './processed-events.js';
 import { noteSessions, type SessionNews } from '../work/sessions.js';
 import type { Poll, UpdateBatch } from './update-batch.js';
 
-/** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
+/** A network waits for the answer and must learn soon that nothing was stored; milliseconds. */
 const PATIENCE = { limitMs: 5_000, prepared: true };
 
-/** Whoever polls keeps nobody waiting: what is cut off is only asked for again. */
+/** A poller keeps nobody waiting: what is cut off is just asked for again. */
 const patienceFor = (batches: UpdateBatch[]) =>
   batches.every(({ poll }) => poll !== undefined) ? { ...PATIENCE, limitMs: HOT_LIMIT_MS } : PATIENCE;
 
@@ -119,6 +121,14 @@ export class IntakeRepository {
     return this.db.transaction((connection) => acceptFound(connection, { messages, changes }, asOf), PATIENCE);
   }
 
+  /**
+   * Keeps what the program is to say on its own account, in the order given; what is known by its key is answered as it
+   * was kept.
+   */
+  acceptSendRequests(requests: SendRequest[]): Promise<{ answers: SendAnswer[]; intake: Intake }> {
+    return this.db.transaction((connection) => acceptSendRequests(connection, requests), PATIENCE);
+  }
+
   /** Keeps an event that is no message; false when it was kept before. */
   acceptEvent(event: EventRow & { portalId: bigint; name: string; raw: unknown }): Promise<boolean> {
     return this.db.transaction(async (connection) => {
@@ -143,7 +153,7 @@ export class IntakeRepository {
     }, PATIENCE);
   }
 
-  /** Forgets keys older than `days`; a batch at a time so that nobody waits for it. Returns how many. */
+  /** Deletes keys older than `days`, one batch per call so that nobody waits for it; returns how many. */
   async purgeProcessed(days: number, batch = 10_000): Promise<number> {
     const { rowCount } = await this.db.query(
       `DELETE FROM processed_events WHERE (source, key) IN (

@@ -8,7 +8,7 @@ export interface StoredAttachment {
   mime?: string;
   /** Bytes. */
   size?: number;
-  /** What is read in its place where the file cannot go. */
+  /** What is shown where the file cannot be sent. */
   label: string;
   telegramFileId?: string;
   telegramUniqueId?: string;
@@ -29,7 +29,7 @@ export interface StoredWords {
   authorName?: string;
   /** By the clock of the network it came from. */
   saidAt?: Date;
-  /** What came, without credentials. */
+  /** The raw event, without credentials. */
   raw: unknown;
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
@@ -38,7 +38,7 @@ export interface StoredWords {
   insteadOf?: QuotedWords;
   /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
   notOwnWords?: boolean;
-  /** Nobody needs it at once: it opens no session. Every line of the system is like that. */
+  /** Not urgent: it opens no session. Every line of the system is like that. */
   canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;
@@ -62,7 +62,7 @@ export interface StoredChat {
   lastName?: string;
   username?: string;
   language?: string;
-  /** Shared by the client as his own. */
+  /** Shared by the client as their own. */
   phone?: string;
   /** Where the client has come from just now: payload of a link, and no code of the CRM's tracker. */
   source?: string;
@@ -97,7 +97,7 @@ export interface ClientUpdateRow {
   connection?: StoredConnection;
   /** The client blocked (or unblocked) the bot. */
   blocked?: boolean;
-  /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
+  /** Proof that the client looked at the chat: they wrote, pressed or reacted. */
   sawChat: boolean;
   /** The client pressed Start in their chat with the bot: the line's welcome text is the answer. */
   starts?: boolean;
@@ -114,7 +114,7 @@ export interface OperatorMessageRow {
   bitrixChatId: string | null;
   said: StoredWords;
   /**
-   * The message begins with a quote, and `rest` is what the operator wrote himself: when the quoted message is found
+   * The message begins with a quote, and `rest` is what the operator wrote themselves: when the quoted message is found
    * in the chat, `rest` is sent as an answer to it, otherwise `said` with its quote.
    */
   quoted?: { bitrixMessageId?: string; words: string; rest: { text: string; marks: unknown } };
@@ -128,12 +128,12 @@ export interface OperatorChangeRow {
   bitrixMessageId: string;
   /** null: the message is taken back. */
   words: { text: string; marks: unknown } | null;
-  /** Of words that begin with a quote: what the operator wrote himself. It counts where the message is an answer. */
+  /** Of words that begin with a quote: what the operator wrote themselves. It counts where the message is an answer. */
   rest?: { text: string; marks: unknown };
   /** When taken back: the ids in Telegram, as the event names them; empty: all. */
   telegramMessageIds: bigint[];
   saidAt?: Date;
-  /** What came, without credentials. */
+  /** The raw event, without credentials. */
   raw: unknown;
   name: string;
   source: string;

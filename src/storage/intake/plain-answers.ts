@@ -2,12 +2,12 @@ import type { Queryable } from '../postgres/database.service.js';
 import type { Intake } from './intake.js';
 import type { OperatorMessageRow } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
-import { SAID, saidRow } from './message-rows.js';
+import { SAID, saidRow } from './message-columns.js';
 import { wordsVector } from '../history/message-words.repository.js';
 import { BULK, OR_APPEND_TO_LANE, orderByMessageId, PRIORITY } from '../work/outbox.js';
 import { eventSource } from './processed-events.js';
 import { searchableWords } from '../history/text-search.js';
-import { tellOfWaits } from '../work/settlement.js';
+import { tellOfWaits } from '../work/told-waits.js';
 
 /** An operator's words that stand alone, in a dialog that names its line. */
 type PlainAnswer = OperatorMessageRow & { lineId: string };

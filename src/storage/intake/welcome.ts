@@ -3,9 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { insertMessages } from './message-rows.js';
 import type { NewDelivery } from '../work/outbox.js';
-
-/** Kind of the messages by which a bot answers /start; nobody in Bitrix24 wrote them. */
-export const WELCOME = 'welcome';
+import { WELCOME } from '../work/own-words.js';
 
 interface Greeting {
   id: bigint;
@@ -48,7 +46,7 @@ export async function welcome(connection: Queryable, chats: LinkedChat[]): Promi
   return work.filter((delivery) => delivery !== null);
 }
 
-/** With the names that the client gave himself; one without a first name is called by what he has. */
+/** Filled with the client's name as they gave it; without a first name, with what there is. */
 function fill({ text, first_name: firstName, title }: Greeting): string {
   const values: Record<string, string> = { first_name: firstName ?? title, name: title };
   return text.replace(/\{(first_name|name)\}/g, (_, key: string) => values[key]!);

@@ -3,7 +3,8 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from '../postgres/json.js';
 import { LOWER_PENDING } from './dropped-work.js';
-import type { NewDelivery } from './outbox.js';
+import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { isOwnWordsSql } from './own-words.js';
 
 /** A note into the dialog of a message; see delivery-reports.ts for what tells that it was delivered. */
 export interface Report {
@@ -34,7 +35,8 @@ interface Route {
  * serves now. Any other dialog — of a line or a portal that the bot left, or of a message that no chat could be found
  * for — is told by a row of `dialog_reports`, and so is a note to a chat of which nobody knows more than its id: only
  * a message that brings the client's whole name may go through the connector. What the bot's new portal must not learn
- * of, and what says where it was written, is told nobody. A message that nobody wrote (author 0) gets no note.
+ * of, and what says where it was written, is told nobody. A message that nobody wrote (author 0) gets no note, unless it
+ * is the program's own: then the dialog does not have it.
  */
 export async function routeReports(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
   if (reports.length === 0) return { deliveries: [], endpoints: [] };
@@ -54,7 +56,7 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
             c.portal_id IS NULL OR (c.portal_id = m.portal_id AND (m.bitrix_line_id IS NULL OR m.bitrix_line_id = b.line_id))
               AS present,
             c.title <> c.external_id AS known, m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AS dialog,
-            m.direction = 'outbound' AND m.author_id = '0' AS nobodys
+            m.direction = 'outbound' AND m.author_id = '0' AND NOT ${isOwnWordsSql('m.kind')} AS nobodys
        FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN bots b ON b.id = c.bot_id
       WHERE m.id = ANY($1::bigint[])`,
     [ids],
@@ -72,6 +74,15 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
   return { deliveries, endpoints: await keepReports(connection, rest) };
 }
 
+/** Appends reports to their lanes; returns the endpoints that get work by it. */
+export async function appendReports(
+  connection: Queryable,
+  { deliveries, endpoints }: RoutedReports,
+): Promise<string[]> {
+  await appendDeliveries(connection, deliveries);
+  return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
+}
+
 function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageId, payload }: Report): NewDelivery {
   return {
     chatId,
@@ -83,7 +94,7 @@ function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageI
   };
 }
 
-/** Only of messages that say in which dialog they were written. */
+/** Only for messages that name the dialog they were written in. */
 async function keepReports(connection: Queryable, reports: Report[]): Promise<string[]> {
   if (reports.length === 0) return [];
   const { rows } = await connection.query<{ portal_id: bigint }>(

@@ -1,10 +1,11 @@
-import { type buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { pausable } from '../../common/paused-connections.js';
 import type { ProxyRoutes } from '../../common/proxy-routes.js';
 
 /**
- * A connection that was not used for so long is closed. Whoever forgets connections (NAT, a proxy, a firewall) does so
- * without a word, after 30 s at the soonest, and so does a computer that changes its network; the parts of one message,
- * and messages at the pace of a chat, follow each other within seconds.
+ * A connection that was not used for this long is closed. A NAT, proxy or firewall forgets idle connections silently,
+ * after 30 s at the earliest, and so does a computer that changes its network; the parts of one message, and messages
+ * at the pace of a chat, follow each other within seconds.
  */
 const IDLE_MS = 5_000;
 const IDLE = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
@@ -17,12 +18,12 @@ export class TelegramConnections {
   /** Of all bots: files may be asked for again. */
   readonly downloads: Dispatcher;
   private readonly origin: string;
-  private readonly connect: buildConnector.connector | { timeout: number };
+  private readonly connect: buildConnector.connector;
 
   constructor(apiRoot: string, routes: ProxyRoutes | null) {
     this.origin = new URL(apiRoot).origin;
-    this.connect = routes?.connector() ?? { timeout: CONNECT_MS };
-    this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: this.connect });
+    this.connect = routes?.connector() ?? buildConnector({ timeout: CONNECT_MS });
+    this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: pausable(this.connect) });
   }
 
   ofBot(): BotConnections {
@@ -30,7 +31,7 @@ export class TelegramConnections {
   }
 }
 
-/** Makes an exchange by a connection; resolves when the answer is read. */
+/** Makes an exchange over a connection; resolves once the answer has been read. */
 type Exchange<Answer> = (by: Dispatcher) => Promise<Answer>;
 
 /**
@@ -90,7 +91,7 @@ class KeptConnection {
     }
   }
 
-  /** By the clock as well: a process that stood still comes to itself with its timers late. */
+  /** Checks the clock as well: in a process that was frozen the timers are late. */
   private young(): Client {
     if (this.client && performance.now() - this.usedAt < IDLE_MS) return this.client;
     void this.client?.destroy();

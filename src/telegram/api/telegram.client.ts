@@ -3,7 +3,8 @@ import type { ApiResponse } from '@grammyjs/types';
 import type { Dispatcher } from 'undici';
 import { exchange, type Fence, type HttpRequest } from '../../common/http-exchange.js';
 import { watchCall } from '../../common/spans.js';
-import { type ApiKind, apiRootsOf, Environment } from '../../config/environment.js';
+import { type ApiKind, apiRootsOf } from '../../config/bot-api-servers.js';
+import { Environment } from '../../config/environment.js';
 import { type BotCalls, botCalls } from './bot-api.js';
 import { GatewayAnswer, readPage } from './gateway-page.js';
 import { requestBody } from './request-body.js';
@@ -22,7 +23,7 @@ const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 10;
 /** For getFile: an own server answers when it has the whole file, of up to 2 GB, on its disk. */
 const FETCH_TIMEOUT_SECONDS = 300;
 const UPLOAD_TIMEOUT_SECONDS = 120;
-/** The slowest line on which an upload still ends in time. */
+/** The slowest connection over which an upload still ends in time. */
 const UPLOAD_BYTES_PER_SECOND = 256 * 1024;
 const MEBIBYTE = 1024 * 1024;
 /** "50 MB max size for other files", and with a local Bot API server "up to 2000 MB" (core.telegram.org/bots/api). */
@@ -34,7 +35,7 @@ export interface BotApi {
   calls: BotCalls;
   /** For getUpdates. */
   polls: BotCalls;
-  /** For calls that carry so many bytes of files: they get the time for it. */
+  /** For calls that carry this many bytes of files: they get more time. */
   uploads: (bytes: number) => BotCalls;
   /** Bytes of the largest file, and of all new files of one call. */
   uploadLimit: number;
@@ -62,7 +63,7 @@ export class TelegramClient {
   private readonly roots: ApiRoots;
   /** Of bots that have roots of their own, by these. */
   private readonly ownRoots = new Map<string, ApiRoots>();
-  /** By how many seconds Telegram's clock is ahead of ours, as its last answer said; null: it never said. */
+  /** By how many seconds Telegram's clock is ahead of ours, by its latest answer; null: none named a time. */
   secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {

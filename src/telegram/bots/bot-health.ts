@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { Verdict } from '../../relay/client-side.js';
+import type { Verdict } from '../../relay/line-bots.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { RunningBots, type RunningBot } from './running-bots.js';
 

@@ -1,7 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
 import { UpstreamError } from '../../common/upstream-error.js';
-import { type ApiKind, apiRootsOf, Environment, isLocalAtTelegram } from '../../config/environment.js';
+import { type ApiKind, apiRootsOf, isLocalAtTelegram } from '../../config/bot-api-servers.js';
+import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { BotSecrets, newWebhookKey } from './bot-secrets.js';

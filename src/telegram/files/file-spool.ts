@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { Semaphore, type Release } from '../../common/semaphore.js';
 import type { UpstreamError } from '../../common/upstream-error.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDownloads } from '../../relay/operator-directory.js';
 import { refusal } from '../api/telegram-problems.js';
 import { openTemporaryFile } from '../api/temporary-file.js';
 
@@ -47,7 +47,7 @@ export class FileSpool {
   private readonly all = new Semaphore(MESSAGES);
   private readonly ofBots = new Map<bigint, Semaphore>();
 
-  constructor(private readonly operators: OperatorSide) {}
+  constructor(private readonly downloads: OperatorDownloads) {}
 
   /** The right to fetch the files of one message, which the caller gives back; null: not now. */
   tryAcquire(botId: bigint): Release | null {
@@ -70,7 +70,7 @@ export class FileSpool {
    * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be had now.
    */
   async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
-    const { stream, mime } = await this.operators.openFile(portalId, url, { maxBytes, signal });
+    const { stream, mime } = await this.downloads.open(portalId, url, { maxBytes, signal });
     let handle: FileHandle | undefined;
     try {
       handle = await openTemporaryFile('operator-file');

@@ -7,7 +7,7 @@ import type { QuotedWords } from '../../storage/work/claimed-lane.js';
 import { readCallback, readMembership, readPollAnswer, readReaction } from './event-content.js';
 import { attachmentsOf } from './message-attachments.js';
 import { readContent, type MessageKind } from './message-body.js';
-import { MESSAGE_LABELS } from './message-labels.js';
+import { MESSAGE_LABELS } from './labels-by-language.js';
 import { forwardLine, viaLine } from './message-origin.js';
 import { lines } from './message-wording.js';
 import { quotedOf } from './quoted-original.js';

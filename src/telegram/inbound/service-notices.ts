@@ -1,4 +1,5 @@
-import { plain, truncate } from '../../relay/rich-text.js';
+import { plain } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 
 /** Fields of Message that describe it and are no content (Bot API 10.3, Message). */
 const METADATA = new Set(

@@ -11,8 +11,8 @@ import { parseUpdate } from './update.parser.js';
 type ReceivingBot = Pick<RunningBot, 'id' | 'api'>;
 
 /**
- * Takes updates in, however they came. Both methods resolve after the commit; what a client is owed beyond it (his
- * button stops waiting, his photo is learned) is begun then, and nobody waits for that.
+ * Accepts updates, polled or pushed. Both methods resolve after the commit; what else is done for a client (their
+ * button stops waiting, their photo is learned) starts then, and nobody waits for it.
  */
 @Injectable()
 export class UpdatesService {

@@ -83,7 +83,7 @@ export class MediaSender {
       return await withCaption(caption, (params) => this.sendTogether(sending, files, known, params));
     } catch (error) {
       if (!isFileRefused(error)) throw error;
-      // One by one it turns out which of them it is.
+      // Sent one by one, they show which of them was refused.
       return null;
     }
   }
@@ -156,9 +156,9 @@ export class MediaSender {
     await this.uploads.forget(key, fileId).catch((error: unknown) => this.withoutUploads(error));
   }
 
-  /** What was uploaded before only saves time: a message is never in doubt for it. */
+  /** Earlier uploads only save time: no message may fail because of them. */
   private withoutUploads(error: unknown): null {
-    this.logger.warn({ err: error }, 'What the bot has uploaded is not known now; files are uploaded anew');
+    this.logger.warn({ err: error }, 'Earlier uploads of the bot could not be looked up; files are uploaded again');
     return null;
   }
 }
@@ -219,7 +219,7 @@ function withCaption<Answer>(
   );
 }
 
-/** A video is watched while it comes. */
+/** A video can be watched while it loads. */
 function streamed(kind: MediaKind): Record<string, unknown> {
   return kind === 'video' ? { supports_streaming: true } : {};
 }
@@ -230,7 +230,7 @@ function fileIdIn(message: Message, kind: MediaKind): string | undefined {
   return message[kind]?.file_id;
 }
 
-/** A name that the header of a multipart section carries as it is. */
+/** A name that fits unescaped into the header of a multipart section. */
 function uploadName(name: string): string {
   // oxlint-disable-next-line no-control-regex
   const safe = name.replace(/[\u0000-\u001f\u007f";\\/]/g, '_').trim();

@@ -4,16 +4,16 @@ import { sendFormatted, sendText } from './formatted-words.js';
 import { captionOf, textsOf, type Heading } from './message-plan.js';
 import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
-import { isRefusal, refusal, type RefusalCode } from '../api/telegram-problems.js';
+import { isRefusal, refusal } from '../api/telegram-problems.js';
+import type { RefusalCode } from '../api/telegram-refusals.js';
 import type { BotApi } from '../api/telegram.client.js';
 
-/** So many messages are deleted in one call (core.telegram.org/bots/api#deletemessages). */
+/** Most messages deleted in one call (core.telegram.org/bots/api#deletemessages). */
 const DELETED_AT_ONCE = 100;
 
 /**
- * Gives a message its newer words: its texts are changed one by one, those that are too many deleted, those that are
- * missing sent; a file keeps its caption. May be repeated; only what would be sent anew is not sent when an earlier
- * attempt may have done it.
+ * Gives a message its newer words: edits its texts one by one, deletes surplus ones and sends missing ones; a file gets
+ * the words as its caption. May be repeated, except that nothing is sent anew when an earlier attempt may have sent it.
  */
 export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<Progress> {
   const { delivery, sent } = outgoing;
@@ -91,7 +91,7 @@ async function sendAdded({ api, target, sent }: Outgoing, words: RichText, part:
   }
 }
 
-/** What is not there any more is deleted. */
+/** A message that no longer exists counts as deleted. */
 async function deleteAll({ api, target }: Outgoing, ids: bigint[]): Promise<void> {
   for (let at = 0; at < ids.length; at += DELETED_AT_ONCE) {
     const message_ids = ids.slice(at, at + DELETED_AT_ONCE).map(Number);
@@ -104,7 +104,7 @@ async function deleteAll({ api, target }: Outgoing, ids: bigint[]): Promise<void
   }
 }
 
-/** Together they go only while all of them are there. */
+/** They are deleted together only while all of them exist. */
 async function deleteOfBusiness(api: BotApi, business_connection_id: string, message_ids: number[]): Promise<void> {
   try {
     await api.calls.deleteBusinessMessages({ business_connection_id, message_ids });
@@ -119,7 +119,7 @@ function unlessModified(change: Promise<unknown>): Promise<void> {
   return unless('not_modified', change);
 }
 
-/** A refusal with this code says that it is as it should be. */
+/** A refusal with this code means that nothing is left to do. */
 async function unless(code: RefusalCode, change: Promise<unknown>): Promise<void> {
   try {
     await change;
@@ -128,10 +128,10 @@ async function unless(code: RefusalCode, change: Promise<unknown>): Promise<void
   }
 }
 
-/** All calls of a change are asked for at once: begun anew each time, it would never end otherwise. */
+/** Asks for all calls of a change at once: it starts anew each time, so otherwise it might never end. */
 async function paced({ turn }: Outgoing, calls: number, change: () => Promise<void>): Promise<Progress> {
-  const waitMs = turn.take(calls, performance.now());
-  if (waitMs > 0) return later(waitMs);
+  const grant = turn.take(calls, performance.now());
+  if (!grant.granted) return later(grant.retryAfterMs);
   try {
     await change();
   } finally {

@@ -1,4 +1,5 @@
-import { concat, isBlank, plain, trim, truncate, type RichText } from '../../relay/rich-text.js';
+import { concat, isBlank, plain, trim, type RichText } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 import type { MediaKind } from './media-kind.js';
 import {
   asTelegramTakes,
@@ -8,7 +9,7 @@ import {
   TELEGRAM_TEXT_LIMIT,
 } from '../markup/telegram-markup.js';
 
-/** An album has so many items at most (core.telegram.org/bots/api#sendmediagroup). */
+/** Most items of an album (core.telegram.org/bots/api#sendmediagroup). */
 const ALBUM_LIMIT = 10;
 /**
  * Characters that are kept free for the line with the operator's name, whatever the name: the text is cut in the same
@@ -63,7 +64,7 @@ export function planMessage({ words, heading, attached, files, sent, captioned =
   ];
 }
 
-/** The words as messages without files; none when there is nothing to read. */
+/** The words as messages without files; empty when there is nothing to read. */
 export function textsOf(words: RichText, heading: Heading | null): RichText[] {
   const limit = TELEGRAM_TEXT_LIMIT - (heading ? HEADING_ROOM : 0);
   return splitForTelegram(words, limit).map((text, index) => (index === 0 ? withHeading(text, heading) : text));

@@ -1,4 +1,5 @@
-import { clientItems, dialogItem, fileItem, messageItem, portalItem } from './control-items.js';
+import { clientItems, crmItem, dialogItem, fileItem, messageItem, portalItem } from './control-items.js';
+import { CRM_TYPES, type CrmTypeName } from './crm-records.js';
 import { json, type Exchange, type Reply } from './http-exchange.js';
 import type { Chat, LineMessage } from './open-lines.js';
 import type { Operator } from './operator.js';
@@ -30,7 +31,8 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  * - `POST /portals/:memberId/dialogs/:chatId/close`: ends the session; `…/finish`: as an operator does it, with the closing text
  * - `GET /portals/:memberId/clients`: profiles with avatars; `crm: { phones, emails }` is what the CRM tracker found
  * - `POST /portals/:memberId/expectations`: `{ code }` of the CRM's tracker, as in the link by which a card invites a client
- * - `GET /portals/:memberId/clients`: profiles with avatars
+ * - `GET`, `POST /portals/:memberId/crm/:type` (`lead`, `deal`, `contact`, `company`, or the number of a smart process)
+ *   `{ fields, phones?, emails? }`: what an employee makes; `PATCH`, `DELETE …/crm/:type/:id` `{ fields }`: changes, deletes
  * - `GET`, `PATCH /portals/:memberId/files` `{ fault }` for all files, `…/files/:id` for one; `DELETE …/files/:id` removes it from the disk
  * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
  *   fetches clients' files, and every fetch so far
@@ -64,6 +66,7 @@ export class ControlApi {
     if (section === 'expectations' && exchange.method === 'POST')
       return json(201, { code: portal.lines.tracker.expectClient() }, CORS);
     if (section === 'clients') return ok({ items: clientItems(portal) });
+    if (section === 'crm' && id !== undefined) return crm(portal, exchange, id, action);
     if (section === 'files')
       return id === undefined ? allFiles(portal, exchange) : oneFile(portal, exchange, Number(id));
     if (section === 'downloads') return downloads(portal, exchange);
@@ -88,6 +91,26 @@ export class ControlApi {
       ? write(portal, chat, exchange)
       : ok({ items: messagesAfter(portal, chat, exchange.search) });
   }
+}
+
+/** By a person's hand. */
+function crm(portal: Portal, exchange: Exchange, type: string, id?: string): Reply | null {
+  const typeId = /^\d+$/.test(type) ? Number(type) : CRM_TYPES[type.toUpperCase() as CrmTypeName];
+  const { records } = portal.crm;
+  if (typeId === undefined) return null;
+  const body = bodyOf(exchange);
+  const fields = optional(body['fields']) ?? {};
+  if (id === undefined && exchange.method === 'POST') {
+    const named = (value: unknown): string[] => (Array.isArray(value) ? value.map(text) : []);
+    const made = records.add(typeId, { fields, phones: named(body['phones']), emails: named(body['emails']) });
+    return json(201, crmItem(portal, made), CORS);
+  }
+  if (id === undefined) return ok({ items: records.of(typeId).map((record) => crmItem(portal, record)) });
+  const record = records.find(typeId, Number(id));
+  if (record === undefined) return problem(404, 'No such entity.');
+  if (exchange.method === 'PATCH') records.update(record, fields);
+  if (exchange.method === 'DELETE') records.remove(record);
+  return ok(crmItem(portal, record));
 }
 
 function write(portal: Portal, chat: Chat, exchange: Exchange): Reply {

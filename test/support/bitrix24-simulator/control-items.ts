@@ -1,3 +1,4 @@
+import { typeNameOf, type CrmRecord } from './crm-records.js';
 import type { Chat, LineMessage } from './open-lines.js';
 import type { Params } from './php-encoding.js';
 import type { MessageFile } from './portal-files.js';
@@ -62,6 +63,13 @@ export function messageItem(portal: Portal, message: LineMessage): Params {
 export function fileItem(file: MessageFile): Params {
   const { id, name, type, mime, size, sha256, link, downloadLink, source, removed } = file;
   return { id, name, type, mime, size, sha256, url: downloadLink, link, source: source ?? null, removed };
+}
+
+/** With the chats of its dialogs, those touched last first. */
+export function crmItem(portal: Portal, record: CrmRecord): Params {
+  const { typeId, id, fields, utm, phones, emails, changes } = record;
+  const chats = portal.crm.dialogs.chatsOf({ typeId, id }, portal.lines).map(({ chat }) => chat.id);
+  return { type: typeNameOf(typeId), typeId, id, fields, utm, phones, emails, changes, chats: [...new Set(chats)] };
 }
 
 export function clientItems(portal: Portal): Params[] {

@@ -36,6 +36,11 @@ export class Dialog {
     if (this.chat !== undefined) this.lines.finishSession(this.chat);
   }
 
+  /** An operator saves it to the CRM: a lead is made where the client is not known. */
+  saveToCrm(): void {
+    if (this.chat !== undefined) this.lines.saveToCrm(this.chat);
+  }
+
   /** Asks the client for a rating: the next "1" or "0" is taken as one. */
   askVote(): void {
     const { session } = this;

@@ -101,8 +101,7 @@ function land(
   }
   const before = chat.sessions.length;
   const by = byClient ? 'client' : Number(text(author)) > 0 ? 'operator' : 'system';
-  const session = portal.lines.openSession(chat, by, cause);
-  if (chat.sessions.length > before) Object.assign(session, portal.lines.tracker.sessionBegins(sourceOf(parts.raw)));
+  const session = portal.lines.openSession(chat, by, cause, sourceOf(parts.raw));
   Object.assign(session.fields, extraOf(parts));
   // A line of its own that the client does not see.
   if (!isEmpty(message['description']))

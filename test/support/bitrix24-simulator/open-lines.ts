@@ -253,15 +253,38 @@ export class OpenLines {
     return chat;
   }
 
-  /** The open session of a chat, begun when there is none. */
-  openSession(chat: Chat, by: SessionCause, cause: Cause): Session {
+  /** The open session of a chat, begun when there is none; `ref`: `ref.source` of the message that begins it. */
+  openSession(chat: Chat, by: SessionCause, cause: Cause, ref = ''): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
-    const session = newSession((this.lastId.session += 1), by);
+    const session = { ...newSession((this.lastId.session += 1), by), ...this.tracker.sessionBegins(ref) };
     chat.sessions.push(session);
     this.sessionChats.set(session.id, chat);
+    this.tellCrm(chat, session);
     this.events.dialogStarted(chat, session, cause);
     return session;
+  }
+
+  /** An operator saves the dialog to the CRM; false: it is there already. */
+  saveToCrm(chat: Chat): boolean {
+    const session = openOf(chat);
+    const client = this.clientOf(chat);
+    const line = this.lines.get(chat.line);
+    if (session === undefined || client === undefined || line === undefined) throw new Error('No session is open.');
+    return this.portal.crm.dialogs.saveToCrm(chat, session, client, line);
+  }
+
+  private clientOf({ clientId }: Chat): Client | undefined {
+    return [...this.clients.values()].find(({ id }) => id === clientId);
+  }
+
+  /** Chats that are grouped have no client, and what the tracker keeps for itself has no other part of the CRM. */
+  private tellCrm(chat: Chat, session: Session): void {
+    const client = this.clientOf(chat);
+    const line = this.lines.get(chat.line);
+    if (client === undefined || line === undefined || this.connectorOf(chat)?.chatGroup === true) return;
+    if (session.crm === 'client searched, lead made')
+      this.portal.crm.dialogs.sessionBegins(chat, session, client, line);
   }
 
   /** A client's words; the first ones of a session are greeted by the line while the call that brought them still runs. */
@@ -299,6 +322,7 @@ export class OpenLines {
     const session = chat.sessions.at(-1);
     if (session === undefined || session.closed) return;
     ended(session);
+    this.portal.crm.dialogs.sessionEnds(session);
     this.events.dialogFinished(chat, session);
   }
 
@@ -379,6 +403,7 @@ export class OpenLines {
       const { phones, emails } = contactsIn(message.text);
       client.crm.phones = [...new Set([...client.crm.phones, ...phones])];
       client.crm.emails = [...new Set([...client.crm.emails, ...emails])];
+      if (phones.length + emails.length > 0) this.portal.crm.dialogs.contactsFound(chat, client);
     }
     return this.canBeOpened(chat, message);
   }

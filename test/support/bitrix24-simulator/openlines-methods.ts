@@ -21,6 +21,7 @@ export const OPENLINES_METHODS: RestMethods = {
     PUBLIC_PATH: '/contact_center/',
   })),
   'imopenlines.dialog.get': lines(getDialog),
+  'imopenlines.crm.lead.create': { ...lines(createLead), keysAsGiven: true },
   'imopenlines.session.history.get': lines(getHistory),
   'imopenlines.bot.session.message.send': lines(sendBotText),
   'im.dialog.messages.get': { scopes: ['im'], run: getMessages },
@@ -62,8 +63,8 @@ function lineRow(line: Line): Params {
     ID: line.id,
     ACTIVE: line.active ? 'Y' : 'N',
     LINE_NAME: line.name,
-    CRM: 'N',
-    CRM_CREATE: 'none',
+    CRM: line.crm === 'off' ? 'N' : 'Y',
+    CRM_CREATE: line.crm === 'lead' || line.crm === 'deal' ? line.crm : 'none',
     QUEUE_TYPE: 'evenly',
     WELCOME_MESSAGE: line.welcomeText === null ? 'N' : 'Y',
     WELCOME_MESSAGE_TEXT: line.welcomeText ?? '',
@@ -132,8 +133,8 @@ function getDialog(params: Params, { portal, user }: RestContext): Params {
     disk_folder_id: 0,
     entity_type: 'LINES',
     entity_id: chat.userCode,
-    entity_data_1: entityData(chat),
-    entity_data_2: 'LEAD|0|COMPANY|0|CONTACT|0|DEAL|0',
+    entity_data_1: entityData(chat, portal),
+    entity_data_2: portal.crm.dialogs.entityData(chat).second,
     entity_data_3: 'N',
     mute_list: [],
     date_create: portalDate(chat.createdAt),
@@ -162,13 +163,14 @@ function mayEnter(chat: Chat, portal: RestContext['portal'], user: RestContext['
 }
 
 /**
- * imopenlines/lib/chat.php, getFieldData and close: …|PAUSE|WAIT_ACTION|session|…; the session is 0 once it is closed.
+ * imopenlines/lib/chat.php, getFieldData and close: CRM|type|id|PAUSE|WAIT_ACTION|session|…; the session is 0 once it is
+ * closed, what the CRM said stays.
  */
-function entityData(chat: Chat): string {
+function entityData(chat: Chat, portal: RestContext['portal']): string {
   const last = chat.sessions.at(-1);
   const open = last?.closed === false ? last : undefined;
   const begun = Math.floor(chat.createdAt / 1000);
-  return `Y|NONE|0|N|${open?.waitAction ? 'Y' : 'N'}|${open?.id ?? 0}|${begun}|${chat.line}|0|0`;
+  return `${portal.crm.dialogs.entityData(chat).first}|N|${open?.waitAction ? 'Y' : 'N'}|${open?.id ?? 0}|${begun}|${chat.line}|0|0`;
 }
 
 function chatNumber(dialogId: unknown): number {
@@ -212,7 +214,8 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
         name: chat.title,
         entityType: 'LINES',
         entityId: chat.userCode,
-        entityData1: entityData(chat),
+        entityData1: entityData(chat, portal),
+        entityData2: portal.crm.dialogs.entityData(chat).second,
         type: 'lines',
       },
     },
@@ -322,6 +325,20 @@ function getFile(params: Params, { portal }: RestContext): Params {
     SIZE: String(file.size),
     DOWNLOAD_URL: portal.files.downloadUrl(file),
   };
+}
+
+/** Only for whom the session belongs to (imopenlines/lib/chat.php, createLead): whoever answered in it last. */
+function createLead(params: Params, { portal, user }: RestContext): true {
+  if (isEmpty(params['CHAT_ID'])) throw new RestError(400, 'CHAT_ID', 'Chat ID is not specified');
+  const chat = portal.lines.chatById(Number(text(params['CHAT_ID'])));
+  const session = chat?.sessions.at(-1);
+  if (chat === undefined || session === undefined || session.closed)
+    throw new RestError(400, 'ACCESS_DENIED', 'You do not have access to the specified dialog');
+  const answers = chat.messages.filter(({ author, sessionId }) => author === 'operator' && sessionId === session.id);
+  if (answers.at(-1)?.authorId !== user.id)
+    throw new RestError(400, 'ERROR_USER_NOT_OPERATOR', 'The user is not the operator of the dialog');
+  portal.lines.saveToCrm(chat);
+  return true;
 }
 
 function sendBotText(params: Params, { portal, cause }: RestContext): true {

@@ -30,6 +30,8 @@ export interface Line {
   operatorData: 'profile' | 'queue' | 'hide';
   /** `QUEUE_USERS_FIELDS`: names of employees of the queue, by their id; counts with `queue`. */
   aliases: Record<number, string>;
+  /** CRM and CRM_CREATE: nothing, a search for the client, or also a lead or deal for one who is not known. */
+  crm: 'off' | 'search' | 'lead' | 'deal';
 }
 
 export interface AppSettings {

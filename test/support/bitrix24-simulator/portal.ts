@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClientDownloads } from './client-downloads.js';
 import type { Cause } from './connector-events.js';
+import { Crm } from './crm.js';
 import { Dialog } from './dialog.js';
 import { EventQueue, type EventDelivery, type EventHandler } from './event-queue.js';
 import type { Faults } from './faults.js';
@@ -75,6 +76,7 @@ export class Portal {
   readonly apps: PortalApp[] = [];
   readonly users = new Map<number, PortalUser>();
   readonly lines = new OpenLines(this);
+  readonly crm: Crm;
   readonly events: EventQueue;
   readonly messengerEvents: MessengerEvents;
   readonly rest: RestEndpoint;
@@ -127,6 +129,7 @@ export class Portal {
     this.memberId = settings.memberId ?? randomBytes(16).toString('hex');
     this.clock = around.clock;
     this.tokens = around.tokens;
+    this.crm = new Crm(around.clock);
     this.limits = new LoadLimits(around.clock, around.limits);
     this.files = new PortalFiles(
       () => this.linkOrigin ?? this.url,
@@ -210,6 +213,7 @@ export class Portal {
       joinable: true,
       operatorData: 'profile',
       aliases: {},
+      crm: 'lead',
       ...line,
     };
     this.lines.lines.set(added.id, added);

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { APPLICATION_METHODS } from './application-methods.js';
+import { CRM_ACTIVITY_METHODS } from './crm-activity-methods.js';
+import { CRM_ITEM_METHODS } from './crm-item-methods.js';
+import { CRM_RECORD_METHODS } from './crm-record-methods.js';
 import type { Faults, TransportFault } from './faults.js';
 import { htmlPage, parseForm, requestParams, type Answer, type Exchange, type Reply } from './http-exchange.js';
 import { IMCONNECTOR_METHODS } from './imconnector-methods.js';
@@ -16,6 +19,9 @@ import type { TokenStore } from './token-store.js';
 const METHODS = new Map<string, RestMethod>(
   Object.entries({
     ...APPLICATION_METHODS,
+    ...CRM_ACTIVITY_METHODS,
+    ...CRM_ITEM_METHODS,
+    ...CRM_RECORD_METHODS,
     ...IMCONNECTOR_METHODS,
     ...MESSENGER_EVENT_METHODS,
     ...OPENLINES_METHODS,
@@ -191,8 +197,8 @@ export class RestEndpoint {
       throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
     this.checkAccess(method, caller);
     this.portal.limits.checkOperating(caller.clientId, name);
-    const own = upperKeys(params);
-    delete own['START'];
+    const { START: start, ...upper } = upperKeys(params);
+    const own = method.keysAsGiven === true ? params : upper;
     let worked = false;
     const work = async (): Promise<void> => {
       worked = true;
@@ -205,6 +211,7 @@ export class RestEndpoint {
       user: caller.user,
       faults: this.faults,
       cause,
+      start: Number(text(start)) || 0,
       work,
     };
     const began = performance.now();

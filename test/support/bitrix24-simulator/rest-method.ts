@@ -13,6 +13,8 @@ export interface RestContext {
   faults: Faults;
   /** Passed on to the events the call raises. */
   cause: Cause;
+  /** Of a list: how many of its items to pass over. */
+  start: number;
   /** Simulated execution of the call; without latency it is over at once. */
   work: () => Promise<void>;
 }
@@ -32,6 +34,8 @@ export interface RestMethod {
   scopes: string[];
   /** True: OAuth tokens only, webhooks are refused with WRONG_AUTH_TYPE. */
   appOnly?: boolean;
+  /** True: the names of parameters count with their case, and come as they were given. */
+  keysAsGiven?: boolean;
   run: (params: Params, context: RestContext) => unknown;
 }
 

@@ -1,0 +1,184 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { isStorageUnavailable } from '../../common/storage-unavailable.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import { IntakeService } from '../../relay/intake.service.js';
+import { RelayEvents } from '../../relay/relay-events.js';
+import { retryDelay } from '../../relay/retry-schedule.js';
+import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import type { SendSource } from '../../storage/crm/send-requests.js';
+import {
+  SendRequestsRepository,
+  type ClaimedRequest,
+  type ReceivedRequest,
+} from '../../storage/crm/send-requests.repository.js';
+import type { SendAnswer, SendRequest } from '../../storage/intake/own-messages.js';
+import type { RequestSource } from './request-sources.js';
+
+/** How often all are looked at; whoever knows of a change wakes the look, if it is in this process. */
+const LOOK_MS = 5_000;
+/** Ends that come within so long share a look. */
+const GATHER_MS = 100;
+const PORTALS_AT_ONCE = 20;
+const CLAIMED_AT_ONCE = 20;
+/** What is not begun by then is left for the next claim, well before this one runs out. */
+const BEGIN_WITHIN_MS = 60_000;
+/** How long a call that is under way may hold up the end of the process. */
+const DRAIN_MS = 2_000;
+/** What could not be told for so long is given up: the table keeps why. */
+const LIFETIME_MS = 3 * 24 * 3_600_000;
+/** Nobody asks again with the same key after so long. */
+const KEEP_DAYS = 90;
+const PURGED_AT_ONCE = 10_000;
+const HOUR_MS = 3_600_000;
+
+/**
+ * What the program says on its own account: takes it, and brings whoever asked the outcome. The table is the truth, so any
+ * replica may do any step, and a step that a kill interrupts is done again. Each portal's wait only for one another.
+ */
+@Injectable()
+export class SendRequests implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(SendRequests.name);
+  private readonly sources = new Map<SendSource, RequestSource>();
+  private readonly underWay = new Map<bigint, Promise<void>>();
+  private readonly stop = new AbortController();
+  private early = new AbortController();
+  private work: Promise<void> | undefined;
+  /** Messages are on their way of which somebody wants to know the end. */
+  private awaiting = false;
+
+  constructor(
+    private readonly requests: SendRequestsRepository,
+    private readonly portals: PortalsRepository,
+    private readonly intake: IntakeService,
+    relay: RelayEvents,
+  ) {
+    relay.on('settled', ({ network }) => {
+      if (network === 'telegram' && this.awaiting) this.early.abort();
+    });
+  }
+
+  /** From here on requests of this source are worked on. */
+  register(source: RequestSource): void {
+    this.sources.set(source.source, source);
+  }
+
+  /** Says it, once for each key. Resolves after the commit; errors are those of the database. */
+  async send(request: SendRequest): Promise<SendAnswer> {
+    const [answer] = await this.sendAll([request]);
+    return answer!;
+  }
+
+  /** The same for several, in one commit. */
+  async sendAll(requests: SendRequest[]): Promise<SendAnswer[]> {
+    this.awaiting ||= requests.some(({ report }) => report !== undefined);
+    return this.intake.acceptSendRequests(requests);
+  }
+
+  /** Keeps what is to be looked into later; false: it is known by its key. Resolves after the commit. */
+  async receive(request: ReceivedRequest): Promise<boolean> {
+    const isNew = await this.requests.receive(request);
+    if (isNew) this.early.abort();
+    return isNew;
+  }
+
+  onApplicationBootstrap(): void {
+    this.work = this.run();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stop.abort();
+    await this.work;
+    // A call may take longer than a process that leaves has; its claim runs out, and another one makes it.
+    await Promise.race([Promise.allSettled(this.underWay.values()), pause(DRAIN_MS, undefined, { ref: false })]);
+  }
+
+  @Interval(HOUR_MS)
+  async forgetOld(): Promise<void> {
+    try {
+      while ((await this.requests.purge(KEEP_DAYS, PURGED_AT_ONCE)) === PURGED_AT_ONCE);
+    } catch (error) {
+      this.logger.warn({ err: error }, 'Old requests could not be removed; trying again in an hour');
+    }
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stop;
+    while (!signal.aborted) {
+      this.early = new AbortController();
+      try {
+        await this.look();
+      } catch (error) {
+        if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Requests cannot be read now');
+        else this.logger.error({ err: error }, 'Requests could not be read; tried again');
+      }
+      await pause(GATHER_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      const woken = AbortSignal.any([signal, this.early.signal]);
+      await pause(LOOK_MS - GATHER_MS, undefined, { signal: woken, ref: false }).catch(() => undefined);
+    }
+  }
+
+  private async look(): Promise<void> {
+    this.awaiting = (await this.requests.noteEnds()) > 0;
+    if (this.underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
+    const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...this.underWay.keys()]);
+    for (const portalId of new Set(claimed.map((request) => request.portalId))) {
+      const own = claimed.filter((request) => request.portalId === portalId);
+      const done = this.workOn(portalId, own).finally(() => {
+        this.underWay.delete(portalId);
+        // What was done here may be the beginning of the next step, and there may be more than was claimed.
+        this.early.abort();
+      });
+      this.underWay.set(portalId, done);
+    }
+  }
+
+  /** One after the other: they are in the order in which they came. Never rejects. */
+  private async workOn(portalId: bigint, claimed: ClaimedRequest[]): Promise<void> {
+    const begun = performance.now();
+    try {
+      const portal = await this.portals.findById(portalId);
+      if (portal?.state !== 'active') return;
+      for (const request of claimed) {
+        if (this.stop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
+        await this.step(portal, request);
+      }
+    } catch (error) {
+      this.logger.warn({ portalId: String(portalId), err: error }, 'Requests could not be worked on; later again');
+    }
+  }
+
+  private async step(portal: PortalRecord, request: ClaimedRequest): Promise<void> {
+    const source = this.sources.get(request.source)!;
+    try {
+      if (request.state === 'reporting') {
+        await source.report(portal, request, request.outcome!);
+        await this.requests.finish(request, null);
+      } else await this.carryOut(portal, source, request);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      await this.failed(request, error);
+    }
+  }
+
+  private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
+    const step = (await source.carryOut?.(portal, request)) ?? { outcome: { status: 'failed', code: 'unsupported' } };
+    if ('outcome' in step) return this.requests.end(request, step.outcome);
+    const { id, portalId, source: name, key, report } = request;
+    const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
+    if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });
+  }
+
+  private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: UpstreamError): Promise<void> {
+    const ageMs = Date.now() - request.createdAt.getTime();
+    if (kind !== 'refused' && ageMs < LIFETIME_MS) {
+      const delayMs = retryAfterMs ?? retryDelay(request.attempt, ageMs, Math.random());
+      return this.requests.postpone(request, { code, detail, delayMs });
+    }
+    const { id, portalId, source, state } = request;
+    this.logger.warn({ request: String(id), portalId: String(portalId), source, state, code }, 'A request failed');
+    if (state === 'reporting') return this.requests.finish(request, { code, detail });
+    await this.requests.end(request, { status: 'failed', code, detail });
+  }
+}

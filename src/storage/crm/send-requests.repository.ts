@@ -1,0 +1,153 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
+import type { RequestKey, SendSource } from './send-requests.js';
+
+/** What there is to report of a request. */
+export interface RequestOutcome {
+  /**
+   * `delivered`, `failed`, `uncertain` as messages end, `gone` where the message was erased before; what else there is,
+   * is its source's own.
+   */
+  status: string;
+  /** Why it was not delivered, as the history has it. */
+  code?: string;
+  detail?: string;
+  messageId?: string;
+  /** Of the first part. */
+  telegramMessageId?: string;
+  /** ISO 8601. */
+  at?: string;
+  [more: string]: unknown;
+}
+
+/** A step of a request that is tried now. */
+export interface ClaimedRequest extends RequestKey {
+  id: bigint;
+  state: 'received' | 'waiting' | 'reporting';
+  chatId: bigint | null;
+  payload: Record<string, unknown>;
+  report: Record<string, unknown>;
+  outcome: RequestOutcome | null;
+  /** Number of this try of the step, from 1. */
+  attempt: number;
+  createdAt: Date;
+}
+
+/** A request that is to be looked into before it can be done. */
+export interface ReceivedRequest extends RequestKey {
+  /** What its source needs to do it. */
+  payload: unknown;
+  report: unknown;
+}
+
+/** Seconds that whoever claimed has for all of it; then it is anybody's again. */
+const CLAIM_SECONDS = 180;
+
+/** The table `send_requests`; see {@link acceptSendRequests} for how their messages are made. */
+@Injectable()
+export class SendRequestsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Keeps a request; false: it is known by its key. */
+  async receive({ portalId, source, key, payload, report }: ReceivedRequest): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `INSERT INTO send_requests (portal_id, source, key, state, payload, report)
+       VALUES ($1, $2, $3, 'received', $4::jsonb, $5::jsonb) ON CONFLICT (portal_id, source, key) DO NOTHING`,
+      [portalId, source, key, jsonb(payload), jsonb(report)],
+    );
+    return rowCount === 1;
+  }
+
+  /** Those whose message came to its end are to be reported. Returns how many are still on their way. */
+  async noteEnds(): Promise<number> {
+    const { rows } = await this.db.query<{ open: number }>(
+      `WITH ended AS MATERIALIZED (
+         SELECT r.id, r.message_id, coalesce(m.state::text, 'gone') AS status, m.error_code, m.error_detail, m.delivered_at
+           FROM send_requests r LEFT JOIN messages m ON m.id = r.message_id
+          WHERE r.state = 'sending' AND (m.id IS NULL OR m.state <> 'queued')
+            FOR UPDATE OF r SKIP LOCKED
+       ), noted AS (
+         UPDATE send_requests r
+            SET state = 'reporting', attempts = 0, due_at = now(),
+                outcome = jsonb_strip_nulls(jsonb_build_object('status', e.status, 'code', e.error_code,
+                  'detail', e.error_detail, 'messageId', e.message_id::text, 'at', e.delivered_at,
+                  'telegramMessageId', (SELECT l.telegram_message_id::text FROM message_links l
+                                         WHERE l.message_id = e.message_id ORDER BY l.part LIMIT 1)))
+           FROM ended e WHERE r.id = e.id RETURNING r.id
+       )
+       SELECT count(*)::int AS open FROM send_requests r
+        WHERE r.state = 'sending' AND r.id NOT IN (SELECT id FROM noted)`,
+      [],
+      { prepared: true },
+    );
+    return rows[0]!.open;
+  }
+
+  /**
+   * Claims up to `limit` steps that are due, oldest first, of portals that can be called and are not among `busy`. A claim
+   * that nobody ends within {@link CLAIM_SECONDS} is made again: a report may come twice, but not never.
+   */
+  async claim(sources: SendSource[], limit: number, busy: bigint[]): Promise<ClaimedRequest[]> {
+    const { rows } = await this.db.query<ClaimedRequest>(
+      `WITH due AS (
+         SELECT r.id FROM send_requests r JOIN portals p ON p.id = r.portal_id AND p.state = 'active'
+          WHERE r.state IN ('received', 'waiting', 'reporting') AND r.due_at <= now()
+            AND r.source = ANY($4::text[]) AND r.portal_id <> ALL($2::bigint[])
+            -- A portal in trouble is left alone, see RestTroubles.
+            AND NOT EXISTS (SELECT FROM rest_limits t WHERE t.portal_id = r.portal_id AND t.method = '*' AND t.until > now())
+          ORDER BY r.id LIMIT $1 FOR UPDATE OF r SKIP LOCKED
+       )
+       UPDATE send_requests r SET due_at = now() + make_interval(secs => $3), attempts = r.attempts + 1
+         FROM due WHERE r.id = due.id
+       RETURNING r.id, r.portal_id AS "portalId", r.source, r.key, r.state, r.chat_id AS "chatId", r.payload,
+                 coalesce(r.report, '{}') AS report, r.outcome, r.attempts AS attempt, r.created_at AS "createdAt"`,
+      [limit, busy, CLAIM_SECONDS, sources],
+      { prepared: true },
+    );
+    return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** It ends without a message of its own: that is to be reported. */
+  async end({ id, state }: ClaimedRequest, outcome: RequestOutcome): Promise<void> {
+    await this.db.query(
+      `UPDATE send_requests SET state = 'reporting', outcome = $3::jsonb, payload = '{}', attempts = 0, due_at = now(),
+              error_code = NULL, error_detail = NULL
+        WHERE id = $1 AND state = $2::"SendRequestState"`,
+      [id, state, jsonb(outcome)],
+    );
+  }
+
+  /** It was told, or cannot be: why not. What it was about is forgotten. */
+  async finish(request: ClaimedRequest, failure: { code: string; detail: string } | null): Promise<void> {
+    await this.db.query(
+      `UPDATE send_requests
+          SET state = 'done', done_at = now(), payload = '{}', report = NULL, error_code = $3, error_detail = $4,
+              outcome = jsonb_build_object('status', outcome -> 'status')
+        WHERE id = $1 AND state = $2::"SendRequestState"`,
+      [request.id, request.state, failure?.code ?? null, failure?.detail ?? null],
+    );
+  }
+
+  /** The step is tried again. */
+  async postpone(
+    { id, state }: ClaimedRequest,
+    { code, detail, delayMs }: { code: string; detail: string; delayMs: number },
+  ): Promise<void> {
+    await this.db.query(
+      `UPDATE send_requests SET due_at = now() + $3 * interval '1 millisecond', error_code = $4, error_detail = $5
+        WHERE id = $1 AND state = $2::"SendRequestState"`,
+      [id, state, delayMs, code, detail],
+    );
+  }
+
+  /** Forgets requests that were done so many days ago. Returns how many. */
+  async purge(days: number, batch = 10_000): Promise<number> {
+    const { rowCount } = await this.db.query(
+      `DELETE FROM send_requests WHERE id IN (
+         SELECT id FROM send_requests WHERE state = 'done' AND done_at < now() - make_interval(days => $1) LIMIT $2)`,
+      [days, batch],
+    );
+    return rowCount ?? 0;
+  }
+}

@@ -1,0 +1,103 @@
+import { beginRequests, findRequest, nameMessages, type KnownRequest, type RequestKey } from '../crm/send-requests.js';
+import type { Queryable } from '../postgres/database.service.js';
+import { endpointOf } from '../work/endpoint-id.js';
+import { lockBots, lockChats } from '../work/lock-order.js';
+import { appendDeliveries } from '../work/outbox.js';
+import { intakeOf, type Intake } from './intake.js';
+import type { StoredWords } from './intake.rows.js';
+import { insertMessages } from './message-rows.js';
+
+/** Something to be said to a client on the program's own account; its kind is its source. */
+export interface SendRequest extends RequestKey {
+  /** It was received before; absent: it is new, unless its key is known. */
+  id?: bigint;
+  chatId: bigint;
+  words: Pick<StoredWords, 'text' | 'marks' | 'attachments'>;
+  /** The employee who wrote it; absent: nobody. Nobody wrote what is {@link bulk}. */
+  author?: { id: string; name?: string };
+  /** Everybody's conversation goes first: broadcasts, advertising. No operator is told where it does not arrive. */
+  bulk?: boolean;
+  /** Handed to the reporter of the source with the outcome, and kept until then; absent: nobody is told. */
+  report?: unknown;
+}
+
+/** `no_chat`: the portal has no such chat (any more), and nothing was kept. */
+export type SendAnswer = { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' };
+
+/**
+ * Keeps what is to be said, with its work, in the order given; what is known by its key is answered as it was kept. To be
+ * called in a transaction.
+ */
+export async function acceptSendRequests(
+  connection: Queryable,
+  requests: SendRequest[],
+): Promise<{ answers: SendAnswer[]; intake: Intake }> {
+  const chats = await chatsOf(connection, requests);
+  const reachable = requests.filter(({ chatId, portalId }) => chats.get(chatId)?.portal_id === portalId);
+  const begun = await beginRequests(
+    connection,
+    reachable.map((request) => ({ ...request, report: request.report ?? null })),
+  );
+  const fresh = reachable.flatMap((request, ord) => {
+    const id = begun.get(ord);
+    return id === undefined ? [] : [{ request, id, chat: chats.get(request.chatId)! }];
+  });
+  const kept = await insertMessages(
+    connection,
+    fresh.map(({ request: { portalId, source, words, author, bulk }, chat }) => ({
+      portalId,
+      botId: chat.bot_id,
+      chatId: chat.id,
+      direction: 'outbound' as const,
+      said: { ...words, kind: source, authorId: bulk ? '0' : author?.id, authorName: author?.name, raw: {} },
+      externalChatId: chat.external_id,
+      endpoint: endpointOf('outbound', chat),
+    })),
+  );
+  const deliveries = kept.map((delivery) => delivery!);
+  await nameMessages(
+    connection,
+    fresh.map(({ id }, index) => ({ id, messageId: deliveries[index]!.messageId })),
+  );
+  await appendDeliveries(connection, deliveries);
+  const made = new Map(
+    fresh.map(({ request, id }, index): [SendRequest, KnownRequest] => [
+      request,
+      { id, chatId: request.chatId, messageId: deliveries[index]!.messageId, text: request.words.text },
+    ]),
+  );
+  const answers: SendAnswer[] = [];
+  for (const request of requests) {
+    const own = made.get(request);
+    const known = own ? null : await findRequest(connection, request);
+    if (own) answers.push({ status: 'new', request: own });
+    else answers.push(known ? { status: 'known', request: known } : { status: 'no_chat' });
+  }
+  return { answers, intake: intakeOf(deliveries, deliveries.length, requests.length - deliveries.length) };
+}
+
+interface Addressee {
+  id: bigint;
+  bot_id: bigint;
+  external_id: string;
+  portal_id: bigint | null;
+}
+
+/** Locked until the commit, and their bots stay where they are. */
+async function chatsOf(connection: Queryable, requests: SendRequest[]): Promise<Map<bigint, Addressee>> {
+  const ids = [...new Set(requests.map(({ chatId }) => chatId))];
+  const { rows: bots } = await connection.query<{ bot_id: bigint }>(
+    `SELECT DISTINCT bot_id FROM chat_links WHERE id = ANY($1::bigint[])`,
+    [ids],
+  );
+  await lockBots(
+    connection,
+    bots.map(({ bot_id }) => bot_id),
+  );
+  await lockChats(connection, ids);
+  const { rows } = await connection.query<Addressee>(
+    `SELECT id, bot_id, external_id, portal_id FROM chat_links WHERE id = ANY($1::bigint[])`,
+    [ids],
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}

@@ -1,0 +1,103 @@
+import { Injectable } from '@nestjs/common';
+import { languageOf } from '../../common/language.js';
+import type { UpstreamError } from '../../common/upstream-error.js';
+import { FILES_LEFT_OUT, type LeftOutFile } from '../../relay/endpoint-driver.js';
+import { concat, plain, type RichText } from '../../relay/rich-text.js';
+import { faultOf, isFileRefused, refusal } from '../api/telegram-problems.js';
+import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
+import { sendText } from './formatted-words.js';
+import { MediaSender, type ReadyFile } from './media.sender.js';
+import { planMessage, type Heading, type PlannedCall } from './message-plan.js';
+import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
+
+const REPEATED = { ru: '(возможно, повтор)', en: '(possibly repeated)' };
+
+/** The content of an operator's message: its words, the line with its author's name, its files that can be sent. */
+export interface Saying {
+  words: RichText;
+  heading: Heading | null;
+  files: ReadyFile[];
+}
+
+/** Sends an operator's message call by call, and only what Telegram does not have of it yet. */
+@Injectable()
+export class PartSender {
+  constructor(private readonly media: MediaSender) {}
+
+  /** Plans anew after every call, because a file that Telegram does not take may have had the words for its caption. */
+  async send(outgoing: Outgoing, { words, heading, files }: Saying): Promise<Progress> {
+    const { api, turn, target, sent, delivery, leftOut } = outgoing;
+    const { attachments, replyTo } = delivery.message;
+    if (sent.parts.size === 0) target.answers(replyTo);
+    let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
+    let captioned = true;
+    /** Messages that the turn has granted and that no call has used. */
+    let unused = 0;
+    for (;;) {
+      const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
+      const attached = attachments.length;
+      const [next] = planMessage({ words, heading, attached, files: left, sent: sent.parts, captioned });
+      if (!next) break;
+      const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
+      const messages = call.parts.length + (before ? 1 : 0);
+      if (messages > unused) {
+        const grant = turn.take(messages - unused, performance.now());
+        if (!grant.granted) return later(grant.retryAfterMs);
+        unused = messages;
+      }
+      let used = messages;
+      try {
+        if (before) {
+          await sendText(api, target, before);
+          mark = null;
+        }
+        await this.perform(outgoing, call, files);
+        mark = null;
+      } catch (error) {
+        if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') throw error;
+        // Telegram does not accept the words as a caption, so they go as a message of their own.
+        captioned = false;
+        used = before ? 1 : 0;
+      } finally {
+        for (let answered = 0; answered < used; answered++) turn.answered(performance.now());
+        unused -= used;
+      }
+    }
+    if (sent.parts.size === 0) throw nothingToSend(leftOut);
+    return DONE;
+  }
+
+  private async perform(outgoing: Outgoing, call: PlannedCall, files: ReadyFile[]): Promise<void> {
+    const { api, target, sent, leftOut } = outgoing;
+    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words)]);
+    const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
+    const sending = { ...outgoing, botId: outgoing.chat.botId };
+    const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
+    if (ids) return sent.add(call.parts, ids);
+    let { caption } = call;
+    for (const file of group) {
+      try {
+        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption)]);
+        caption = null;
+      } catch (error) {
+        if (!isFileRefused(error)) throw error;
+        leftOut.push({ ordinal: file.ordinal, name: file.name, code: error.code, detail: error.detail });
+      }
+    }
+  }
+}
+
+/** UNCERTAIN_POLICY=resend repeats a part once, and says so: before its words, or ahead of them when they fill a message. */
+function markedAsRepeated(call: PlannedCall, mark: string): { before: RichText | null; call: PlannedCall } {
+  const words = call.type === 'text' ? call.words : call.caption;
+  const marked = words === null ? plain(mark) : concat(plain(`${mark}\n`), words);
+  const limit = call.type === 'text' ? TELEGRAM_TEXT_LIMIT : TELEGRAM_CAPTION_LIMIT;
+  if (marked.text.length > limit) return { before: plain(mark), call };
+  return { before: null, call: call.type === 'text' ? { ...call, words: marked } : { ...call, caption: marked } };
+}
+
+function nothingToSend(leftOut: LeftOutFile[]): UpstreamError {
+  if (leftOut.length === 0) return refusal('empty', 'There is no text to send.');
+  const files = leftOut.map((file) => `${file.name}: ${file.code} (${file.detail})`);
+  return refusal(FILES_LEFT_OUT, files.join('; '));
+}

@@ -1,0 +1,256 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UpstreamError } from '../../src/common/upstream-error.js';
+import type { RequestSource, RequestStep } from '../../src/crm/requests/request-sources.js';
+import { SendRequests } from '../../src/crm/requests/send-requests.service.js';
+import { IntakeService } from '../../src/relay/intake.service.js';
+import { RelayEvents } from '../../src/relay/relay-events.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import { SendRequestsRepository, type RequestOutcome } from '../../src/storage/crm/send-requests.repository.js';
+import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import type { Settlement } from '../../src/storage/work/settlement.js';
+import { eventually } from '../support/bridge.js';
+import { createTestStorage, endHolds, PORTAL, update } from '../support/storage.js';
+
+const ANN = 10;
+const words = (text: string) => ({ text, marks: [] });
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let intake: IntakeRepository;
+let lanes: LanesRepository;
+let bot: Lease;
+let chatId: bigint;
+let running: SendRequests[];
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  intake = new IntakeRepository(storage.db);
+  lanes = new LanesRepository(storage.db);
+  running = [];
+  const leases = await new EndpointsRepository(storage.db).acquire('me', 10);
+  bot = leases.find(({ endpoint }) => endpoint === 'bot:1')!;
+  await endHolds(storage.db);
+  await intake.acceptClientUpdates([update(1, ANN, 'hello')]);
+  [{ id: chatId }] = (await storage.db.query<{ id: bigint }>('SELECT id FROM chat_links')).rows as [{ id: bigint }];
+});
+
+afterEach(async () => {
+  await Promise.all(running.map((service) => service.beforeApplicationShutdown()));
+  await storage.close();
+});
+
+const rows = async (sql: string) => (await storage.db.query(sql)).rows;
+const requests = () =>
+  rows('SELECT source, key, state, outcome, payload, report, error_code FROM send_requests ORDER BY id');
+
+/** A process that works on the requests. */
+function start(source?: RequestSource, events = new RelayEvents()): SendRequests {
+  const repository = new SendRequestsRepository(storage.db);
+  const service = new SendRequests(
+    repository,
+    new PortalsRepository(storage.db),
+    new IntakeService(intake, events),
+    events,
+  );
+  if (source) service.register(source);
+  service.onApplicationBootstrap();
+  running.push(service);
+  return service;
+}
+
+/** A source that writes down what it was told. */
+function robot(carryOut?: () => RequestStep) {
+  const told: RequestOutcome[] = [];
+  const troubles: UpstreamError[] = [];
+  const source: RequestSource = {
+    source: 'robot',
+    ...(carryOut ? { carryOut: () => Promise.resolve(carryOut()) } : {}),
+    report: (_portal, _request, outcome) => {
+      const trouble = troubles.shift();
+      if (trouble) return Promise.reject(trouble);
+      told.push(outcome);
+      return Promise.resolve();
+    },
+  };
+  return { source, told, troubles };
+}
+
+const trouble = (kind: UpstreamError['kind'], code: string) =>
+  new UpstreamError({ network: 'bitrix24', kind, code, detail: code, scope: 'method', retryAfterMs: 10 });
+
+/** Telegram answers what waits for it. */
+async function telegram(settlement: Omit<Settlement, 'seq'>): Promise<void> {
+  const claimed = await lanes.claim(bot, 10, 1);
+  const settled = claimed.map((lane) => ({
+    lane,
+    dueInMs: 0,
+    deliveries: lane.deliveries.map(({ seq }) => ({ seq, ...settlement })),
+  }));
+  await lanes.settle([{ lease: bot, lanes: settled }], 'me');
+}
+
+const request = (key: string, more = {}) => ({
+  portalId: PORTAL,
+  source: 'robot' as const,
+  key,
+  chatId,
+  words: words(key),
+  report: { token: key },
+  ...more,
+});
+
+describe('what is said', () => {
+  it('is kept once for each key, also when both come at once', async () => {
+    const answers = await Promise.all([1, 2, 3].map(() => intake.acceptSendRequests([request('a')])));
+    const said = answers.flatMap(({ answers: [answer] }) => answer!);
+    expect(said.map(({ status }) => status).toSorted()).toEqual(['known', 'known', 'new']);
+    expect(new Set(said.map((answer) => 'request' in answer && answer.request.messageId)).size).toBe(1);
+    const batch = await intake.acceptSendRequests([request('b'), request('a'), request('b')]);
+    expect(batch.answers.map(({ status }) => status)).toEqual(['new', 'known', 'known']);
+    expect(await rows(`SELECT text, kind FROM messages WHERE direction = 'outbound' ORDER BY id`)).toEqual([
+      { text: 'a', kind: 'robot' },
+      { text: 'b', kind: 'robot' },
+    ]);
+  });
+
+  it('goes to no chat of another portal, and is not kept', async () => {
+    await storage.db
+      .query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+      VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`);
+    const { answers } = await intake.acceptSendRequests([
+      request('a', { portalId: 2n }),
+      request('b', { chatId: 99n }),
+    ]);
+    expect(answers).toEqual([{ status: 'no_chat' }, { status: 'no_chat' }]);
+    expect(await requests()).toEqual([]);
+  });
+
+  it('yields to conversations where it is bulk, and to nothing otherwise', async () => {
+    const priority = () => rows(`SELECT priority FROM lanes WHERE channel = 'outbound'`);
+    await intake.acceptSendRequests([request('a', { bulk: true })]);
+    expect(await priority()).toEqual([{ priority: 5 }]);
+    await intake.acceptSendRequests([request('b')]);
+    expect(await priority()).toEqual([{ priority: 0 }]);
+  });
+});
+
+describe('what became of it', () => {
+  it('is reported once, with its reason, and then forgotten', async () => {
+    const { source, told } = robot();
+    const service = start(source);
+    await service.send(request('a'));
+    await telegram({ outcome: 'delivered', telegramMessageIds: [77n] });
+    await service.send(request('b'));
+    await telegram({ outcome: 'failed', code: 'bot_blocked', detail: 'Forbidden' });
+    await eventually(
+      () => told,
+      ({ length }) => length === 2,
+      15_000,
+    );
+    expect(told).toEqual([
+      { status: 'delivered', messageId: expect.any(String), telegramMessageId: '77', at: expect.any(String) },
+      { status: 'failed', code: 'bot_blocked', detail: 'Forbidden', messageId: expect.any(String) },
+    ]);
+    await eventually(requests, (all) => all.every(({ state }) => state === 'done'));
+    expect((await requests())[1]).toMatchObject({ outcome: { status: 'failed' }, payload: {}, report: null });
+  });
+
+  it('is reported by the next process where one was killed, and where the portal did not answer', async () => {
+    await intake.acceptSendRequests([request('a')]);
+    await telegram({ outcome: 'uncertain', code: 'TIMEOUT' });
+    const { source, told, troubles } = robot();
+    // Killed in the middle of the report: the claim has run out.
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.noteEnds();
+    expect(await repository.claim(['robot'], 10, [])).toHaveLength(1);
+    await storage.db.query(`UPDATE send_requests SET due_at = now()`);
+    troubles.push(trouble('unknown', 'TIMEOUT'), trouble('not_sent', 'QUERY_LIMIT_EXCEEDED'));
+    start(source);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      20_000,
+    );
+    expect(told).toEqual([{ status: 'uncertain', code: 'TIMEOUT', messageId: expect.any(String) }]);
+  });
+
+  it('is given up where the portal refuses it, and says why', async () => {
+    const { source, told, troubles } = robot();
+    troubles.push(trouble('refused', 'ACCESS_DENIED'));
+    const service = start(source);
+    await service.send(request('a'));
+    await telegram({ outcome: 'delivered' });
+    await eventually(requests, (all) => all[0]!.state === 'done', 15_000);
+    expect((await requests())[0]).toMatchObject({ error_code: 'ACCESS_DENIED' });
+    expect(told).toEqual([]);
+  });
+
+  it('is told of a message that was erased meanwhile', async () => {
+    const { source, told } = robot();
+    await intake.acceptSendRequests([request('a')]);
+    await storage.db.query('DELETE FROM chat_links');
+    start(source);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(told).toEqual([{ status: 'gone' }]);
+  });
+
+  it('nobody asks for is reported to nobody', async () => {
+    await intake.acceptSendRequests([request('a', { report: undefined })]);
+    expect((await requests())[0]).toMatchObject({ state: 'done' });
+  });
+});
+
+describe('what was only received', () => {
+  const received = (key: string) => ({
+    portalId: PORTAL,
+    source: 'robot' as const,
+    key,
+    payload: { text: 'secret words' },
+    report: { token: key },
+  });
+
+  it('is carried out once, and its words stay nowhere but in the message', async () => {
+    const { source, told } = robot(() => ({ send: { chatId, words: words('hi') } }));
+    const services = [start(source), start(source)];
+    const kept = await Promise.all([0, 1, 0, 1].map((at) => services[at]!.receive(received('a'))));
+    expect(kept.filter(Boolean)).toHaveLength(1);
+    await eventually(requests, (all) => all[0]!.state === 'sending');
+    expect(JSON.stringify(await requests())).not.toContain('secret words');
+    await telegram({ outcome: 'delivered' });
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(await rows(`SELECT text FROM messages WHERE direction = 'outbound'`)).toEqual([{ text: 'hi' }]);
+  });
+
+  it('ends without a message where there is nobody to write to', async () => {
+    const nobody = robot(() => ({ outcome: { status: 'no_chat' } }));
+    await start(nobody.source).receive(received('a'));
+    await eventually(
+      () => nobody.told,
+      ({ length }) => length > 0,
+    );
+    expect(nobody.told).toEqual([{ status: 'no_chat' }]);
+  });
+
+  it('waits while its portal is not there', async () => {
+    const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
+    await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);
+    await start(source).receive(received('a'));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(told).toEqual([]);
+    await storage.db.query(`UPDATE portals SET state = 'active'`);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+    );
+  });
+});
