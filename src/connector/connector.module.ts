@@ -17,12 +17,14 @@ import { DialogTitles } from './dialogs/dialog-titles.service.js';
 import { EventsController } from './events/events.controller.js';
 import { EventSenders } from './events/event-senders.js';
 import { EventsService } from './events/events.service.js';
+import { AuthorisationService } from './install/authorisation.service.js';
 import { BotAdoption } from './install/bot-adoption.service.js';
 import { EventBindings } from './install/event-bindings.service.js';
 import { LineConnections } from './install/line-connections.service.js';
 import { FramesService } from './install/frames.service.js';
 import { IdentityService } from './install/identity.service.js';
 import { InstallController } from './install.controller.js';
+import { InstalledPortals } from './install/installed-portals.service.js';
 import { InstallService } from './install/install.service.js';
 import { LineOperatorsService } from './dialogs/line-operators.service.js';
 import { LineSettingsService } from './settings/line-settings.service.js';
@@ -60,6 +62,8 @@ import { SettingsService } from './settings/settings.service.js';
     DialogReportsService,
     FramesService,
     IdentityService,
+    AuthorisationService,
+    InstalledPortals,
     InstallService,
     LineOperatorsService,
     LineSettingsService,

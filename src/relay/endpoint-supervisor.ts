@@ -29,12 +29,6 @@ const CONDITIONS_MS = 2_000;
 /** One pass in this many checks every lane, including those that no claim would ever reach: once a minute. */
 const PUT_ALL_RIGHT_EVERY = 20;
 const ACQUIRE_AT_ONCE = 50;
-/** How far above its fair share a replica may be, as a fraction of it, before it hands endpoints over. */
-const SLACK = 0.1;
-/** Most endpoints handed over in one pass (every ACQUIRE_MS): each of them is idle for about a second. */
-const HAND_OVER_AT_ONCE = 10;
-/** Longer than any call takes: what is in flight is settled before another replica goes on. */
-const HAND_OVER_MS = 90_000;
 /** The process ends within 10 s of SIGTERM: what is in flight gets this long. */
 const DRAIN_MS = 8_000;
 
@@ -59,8 +53,6 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private readonly owned: OwnedEndpoints;
   /** Counts the beginnings and the ends of attempts to take endpoints: odd while one is under way. */
   private acquisitions = 0;
-  /** Endpoints that are being handed over: they finish what is in flight and start nothing. */
-  private readonly handedOver = new Set<string>();
   private readonly claims: LaneClaims;
   private readonly settlements: LaneSettlements;
   private readonly conditions = new EndpointConditions();
@@ -176,7 +168,7 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
   private async takeShare(): Promise<void> {
     const share = await this.endpoints.fairShare(this.instance);
     if (this.stopping) return this.leave();
-    this.handOverSurplus(share);
+    this.owned.handOverSurplus(share);
     const room = Math.max(0, Math.min(ACQUIRE_AT_ONCE, share - this.owned.size));
     const since = performance.now();
     const leases = await this.endpoints.acquire(this.instance, room);
@@ -194,24 +186,6 @@ export class EndpointSupervisor implements OnApplicationBootstrap, BeforeApplica
         settlements: this.settlements,
       })
     );
-  }
-
-  /** Picks at random, so that bots and portals go in proportion; the larger the surplus, the more at once. */
-  private handOverSurplus(share: number): void {
-    const staying = this.owned.ids.filter((endpoint) => !this.handedOver.has(endpoint));
-    const surplus = staying.length - share;
-    if (surplus <= share * SLACK) return;
-    for (let left = Math.min(HAND_OVER_AT_ONCE, Math.ceil(surplus / 4)); left > 0; left--) {
-      const [endpoint] = staying.splice(Math.floor(Math.random() * staying.length), 1);
-      void this.handOver(endpoint!);
-    }
-  }
-
-  private async handOver(endpoint: string): Promise<void> {
-    this.logger.log({ endpoint }, 'Handing endpoint over');
-    this.handedOver.add(endpoint);
-    await this.owned.giveUp(endpoint, HAND_OVER_MS);
-    this.handedOver.delete(endpoint);
   }
 
   private leave(): Promise<void> {

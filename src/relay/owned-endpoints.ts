@@ -6,6 +6,12 @@ import type { OwnLease } from './own-lease.js';
 
 /** What is in flight when an endpoint is lost has no use for its outcome: its calls get this long to end. */
 const LOST_MS = 1_000;
+/** How far above its fair share a replica may be, as a fraction of it, before it hands endpoints over. */
+const SLACK = 0.1;
+/** Most endpoints handed over in one pass (every ACQUIRE_MS): each of them is idle for about a second. */
+const HAND_OVER_AT_ONCE = 10;
+/** Longer than any call takes: what is in flight is settled before another replica goes on. */
+const HAND_OVER_MS = 90_000;
 /** Between two tries to give up a lease. */
 const RELEASE_RETRY_MS = 2_000;
 
@@ -21,6 +27,8 @@ export class OwnedEndpoints {
   private readonly owned = new Map<string, Owned>();
   /** Endpoints on their way out, until their workers have come to rest and their leases are given up. */
   private readonly ending = new Map<string, Promise<void>>();
+  /** Endpoints that are being handed over: they finish what is in flight and start nothing. */
+  private readonly handedOver = new Set<string>();
   private stopping = false;
 
   /** @param hire the worker for a lease; null: nobody knows how to drive such an endpoint */
@@ -81,6 +89,27 @@ export class OwnedEndpoints {
     if (this.owned.get(endpoint) !== owned) return;
     this.owned.delete(endpoint);
     await this.ends(endpoint, this.release(owned.lease.lease, { handOver: !this.stopping }));
+  }
+
+  /**
+   * Hands endpoints over until no more than the share is left: any of them, so that bots and portals go in proportion;
+   * the larger the surplus, the more at once.
+   */
+  handOverSurplus(share: number): void {
+    const staying = this.ids.filter((endpoint) => !this.handedOver.has(endpoint));
+    const surplus = staying.length - share;
+    if (surplus <= share * SLACK) return;
+    for (let left = Math.min(HAND_OVER_AT_ONCE, Math.ceil(surplus / 4)); left > 0; left--) {
+      const [endpoint] = staying.splice(Math.floor(Math.random() * staying.length), 1);
+      void this.handOver(endpoint!);
+    }
+  }
+
+  private async handOver(endpoint: string): Promise<void> {
+    this.logger.log({ endpoint }, 'Handing endpoint over');
+    this.handedOver.add(endpoint);
+    await this.giveUp(endpoint, HAND_OVER_MS);
+    this.handedOver.delete(endpoint);
   }
 
   /** The process ends: all are given up, and none is taken any more. */

@@ -16,7 +16,8 @@ import {
 } from '../../storage/work/delivery-reports.repository.js';
 import { idOf, isPortal } from '../../storage/work/endpoint-id.js';
 import { COMMANDS_PER_BATCH, groupStatuses } from './call-plan.js';
-import { type Caller, PortalSender } from './portal.sender.js';
+import type { Caller } from './caller.js';
+import { PortalSender } from './portal.sender.js';
 
 /** How often the table is read: another process may have delivered answers. */
 const LOOK_MS = 1_000;

@@ -6,7 +6,7 @@ import type { DeliveryResult } from '../../relay/endpoint-driver.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import { untried } from './lane-results.js';
-import type { Caller } from './portal.sender.js';
+import type { Caller } from './caller.js';
 import type { Prepared } from './prepared-messages.js';
 import { mayGoAside } from './service-lines.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';

@@ -10,8 +10,8 @@ export interface TelegramProblem extends DeliveryProblem {
    */
   readonly says?: readonly string[];
   /**
-   * What of the message is at fault: its words, a file, or only the form (photo, voice) in which the file was sent.
-   * Without: the chat, or nothing in particular.
+   * The part of the message at fault: its words, a file, or only the form (photo, voice) in which the file was sent.
+   * Absent: the chat, or nothing in particular.
    */
   readonly fault?: 'words' | 'file' | 'form';
   /** Why the client will see nothing more from this bot in the chat; kept with the chat. */
@@ -123,7 +123,7 @@ export const REFUSALS = {
     ...REFUSED,
     says: ['message to edit not found', 'message to delete not found', 'message_id_invalid'],
     reason: {
-      en: 'Telegram does not have the message any more',
+      en: 'Telegram no longer has the message',
       ru: 'в Telegram этого сообщения больше нет',
     },
   },
@@ -131,7 +131,7 @@ export const REFUSALS = {
     ...REFUSED,
     says: ["message can't be edited"],
     reason: {
-      en: 'Telegram does not let this message be changed',
+      en: 'Telegram does not allow changes to this message',
       ru: 'Telegram не даёт изменить это сообщение',
     },
   },
@@ -139,8 +139,8 @@ export const REFUSALS = {
     ...REFUSED,
     says: ["message can't be deleted", 'message_delete_forbidden'],
     reason: {
-      en: 'Telegram does not let this message be deleted (48 hours after sending it is too late)',
-      ru: 'Telegram не даёт удалить это сообщение (через 48 часов после отправки уже поздно)',
+      en: 'Telegram does not allow deleting this message (only within 48 hours after sending)',
+      ru: 'Telegram не даёт удалить это сообщение (это возможно только в течение 48 часов после отправки)',
     },
   },
   no_text: { ...REFUSED, says: ['no text in the message'] },
@@ -155,8 +155,8 @@ export const REFUSALS = {
     ...REFUSED,
     says: ['chat not found', 'user not found', 'peer_id_invalid'],
     reason: {
-      en: 'Telegram does not know this chat for this bot',
-      ru: 'Telegram не знает такого чата у этого бота',
+      en: 'Telegram cannot find this chat for this bot',
+      ru: 'Telegram не находит этот чат у бота',
     },
   },
   no_rights: {
@@ -169,15 +169,15 @@ export const REFUSALS = {
     says: ['caption is too long', 'caption_too_long'],
     fault: 'words',
     reason: {
-      en: 'under a file there is room for 1,024 characters',
-      ru: 'под файлом помещается только 1024 символа',
+      en: 'the caption of a file may have at most 1,024 characters',
+      ru: 'подпись к файлу длиннее 1024 символов',
     },
   },
   too_long: {
     ...REFUSED,
     says: ['message is too long', 'text is too long', 'message_too_long'],
     fault: 'words',
-    reason: { en: 'Telegram finds the text too long', ru: 'Telegram считает текст слишком длинным' },
+    reason: { en: 'the text is too long for Telegram', ru: 'текст слишком длинный для Telegram' },
   },
   group_migrated: {
     ...REFUSED,
@@ -232,8 +232,8 @@ export const REFUSALS = {
   edit_uncertain: {
     ...REFUSED,
     reason: {
-      en: 'it grew by a further message, and Telegram gave no clear answer to that one',
-      ru: 'к нему добавилось ещё одно сообщение, и на него Telegram не дал ясного ответа',
+      en: 'the change needed one more message, and Telegram gave no clear answer to that one',
+      ru: 'для правки понадобилось ещё одно сообщение, и на него Telegram не дал ясного ответа',
     },
   },
 } as const satisfies Record<string, TelegramProblem>;

@@ -12,7 +12,7 @@ import { asList, asText } from '../../common/json-fields.js';
 import { botEndpoint } from '../../storage/work/endpoint-id.js';
 import { EndpointsRepository } from '../../storage/work/endpoints.repository.js';
 
-/** Width that is asked for, in pixels: shown at a third of it. */
+/** Width to ask for, in pixels; it is shown at a third of that. */
 const PICTURE_WIDTH = 160;
 
 /** What the administrator of a portal may do with bots: only by their tokens, and only in their own portal. */

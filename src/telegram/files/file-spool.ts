@@ -12,7 +12,7 @@ const MESSAGES_PER_BOT = 2;
 const MESSAGES = 6;
 const CHUNK_BYTES = 64 * 1024;
 
-/** A file as it came, on the disk without a name: it goes with the process, however that ends. */
+/** A fetched file, on the disk without a name: it disappears with the process, however that ends. */
 export class SpooledFile {
   constructor(
     private readonly handle: FileHandle,
@@ -39,8 +39,8 @@ export class SpooledFile {
 }
 
 /**
- * Keeps operators' files on the disk between the two networks: the content is hashed before it is uploaded, and read
- * again when Telegram wants it in another form. Only a few messages may have files here at once.
+ * Keeps operators' files on the disk between the two networks: the content is hashed before the upload and read again
+ * when Telegram wants it in another form. Only a few messages may have files here at once.
  */
 @Injectable()
 export class FileSpool {
@@ -49,7 +49,7 @@ export class FileSpool {
 
   constructor(private readonly downloads: OperatorDownloads) {}
 
-  /** The right to fetch the files of one message, which the caller gives back; null: not now. */
+  /** A permit to fetch the files of one message, which the caller releases; null: none is free now. */
   tryAcquire(botId: bigint): Release | null {
     const ofBot = this.ofBots.get(botId) ?? new Semaphore(MESSAGES_PER_BOT);
     const releaseBot = ofBot.tryAcquire();
@@ -66,8 +66,8 @@ export class FileSpool {
   }
 
   /**
-   * Fetches a file from the portal; the caller closes it. Throws UpstreamError: `refused` when it will never be had
-   * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be had now.
+   * Fetches a file from the portal; the caller closes it. Throws UpstreamError: `refused` when it can never be fetched
+   * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be fetched now.
    */
   async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
     const { stream, mime } = await this.downloads.open(portalId, url, { maxBytes, signal });

@@ -1,7 +1,7 @@
 import { asObject, asOrdinal, type JsonObject } from '../../common/json-fields.js';
 import type { ClientUpdate, Ignored } from '../../relay/message.js';
 import { parseChat } from './chat.parser.js';
-import { authorOf, dateOf, inGroup, line, NOWHERE, record, signed, type UpdateContext } from './client-update.js';
+import { authorOf, dateOf, inGroup, NOWHERE, record, signed, systemLine, type UpdateContext } from './client-update.js';
 import { isMember } from './event-content.js';
 import { describeUpdate } from './message-content.js';
 
@@ -44,7 +44,7 @@ export function readReaction(reaction: JsonObject, context: UpdateContext): Clie
   };
   const telegramMessageId = asOrdinal(reaction.message_id);
   const replyTo = telegramMessageId === undefined ? undefined : { telegramMessageId, unnamed: true };
-  return { ...line(context, chat, said), replyTo, sawChat: true };
+  return { ...systemLine(context, chat, said), replyTo, sawChat: true };
 }
 
 export function readMembership(change: JsonObject, context: UpdateContext): ClientUpdate {
@@ -55,7 +55,7 @@ export function readMembership(change: JsonObject, context: UpdateContext): Clie
   const isSame = change.old_chat_member !== undefined && isMember(change.old_chat_member) === is;
   const described = isSame ? null : describeUpdate(context.update, context.language);
   const told = described
-    ? line(context, chat, { kind: described.kind, ...described.words, ...author, saidAt: dateOf(change.date) })
+    ? systemLine(context, chat, { kind: described.kind, ...described.words, ...author, saidAt: dateOf(change.date) })
     : record(context, chat, UNCHANGED, author);
   return { ...told, blocked: !is };
 }

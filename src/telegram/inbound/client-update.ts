@@ -33,7 +33,7 @@ export function record(
 }
 
 /** A line of the system: something happened that is nobody's words. */
-export function line(
+export function systemLine(
   { base, update }: UpdateContext,
   chat: TelegramChat,
   said: Omit<Said, 'raw' | 'systemLine'>,

@@ -10,7 +10,7 @@ import {
   dateOf,
   inGroup,
   isGroup,
-  line,
+  systemLine,
   NOWHERE,
   record,
   signed,
@@ -32,12 +32,12 @@ export function readMessage(message: JsonObject, context: UpdateContext): Client
   const { chat, said } = read;
   const press = chat && said && !said.ignored ? readStartPress(message, chat) : null;
   if (!press) return read;
-  // In the place of `/start` stands what it means.
+  // What `/start` means is shown in its place.
   const told = describeStartPress(press, isGroup(chat!.type) ? said!.authorName : undefined, context.language);
   return { ...read, chat: { ...chat!, source: sourceOf(press) }, said: { ...said!, marks: [], ...told } };
 }
 
-/** A message as it is now. Where it stands already only its words are renewed, and only if they changed. */
+/** An edited message. Where it already stands, only its words are updated, and only if they changed. */
 export function readEdit(message: JsonObject, context: UpdateContext): ClientUpdate {
   const isLocation = message.location !== undefined && message.venue === undefined;
   return isLocation ? readLiveLocation(message, context) : readWords(message, context, true);
@@ -54,7 +54,7 @@ function readWords(message: JsonObject, context: UpdateContext, edited: boolean)
   const isOwner = isWrittenByOwner(message);
   const isService = content.kind === 'service';
   const albumId = asText(message.media_group_id) || undefined;
-  // The caption of an album stands at one of its parts; an edit of another one says nothing.
+  // Only one part of an album has the caption; an edit of another part says nothing.
   const isSilent = edited && albumId !== undefined && isBlank(content.words.text);
   const { text, marks } =
     isSilent || isService ? content.words : signed(content.words, author.authorName, isOwner, chat.type);
@@ -84,16 +84,16 @@ function readWords(message: JsonObject, context: UpdateContext, edited: boolean)
   };
 }
 
-/** How it is named where the file of an edit takes its place; what it said is told by who kept it. */
+/** Names the message whose place the file of an edit takes; storage adds what that one said. */
 function earlierMessage({ date }: JsonObject, language: Language): QuotedWords {
   const at = dateOf(date)?.getTime();
   return { ...plain(''), name: MESSAGE_LABELS[language].insteadOf, ...(at ? { at: at / 1000 } : {}) };
 }
 
-/** The button that every bot's chat begins with sends it; with a payload when a link led there. */
+/** Sent by the button that starts every chat with a bot; with a payload after a link. */
 const START = /^\/start(?:@\w+)?(?:\s|$)/;
 
-/** Not of Telegram Business: whoever writes there never meant to speak with a bot. */
+/** Not in Telegram Business: clients there do not mean to talk to a bot. */
 function isStart(message: JsonObject, { type, businessConnection }: TelegramChat): boolean {
   return type === 'private' && businessConnection === undefined && START.test(asText(message.text));
 }
@@ -129,7 +129,7 @@ function readLiveLocation(message: JsonObject, context: UpdateContext): ClientUp
     ...author,
     saidAt: dateOf(message.edit_date ?? message.date),
   };
-  return line(context, chat, said, asOrdinal(message.message_id));
+  return systemLine(context, chat, said, asOrdinal(message.message_id));
 }
 
 function replyOf(message: JsonObject): ClientUpdate['replyTo'] {

@@ -37,7 +37,7 @@ export function readStartPress(message: JsonObject, { type, businessConnection }
   return businessChat ? { businessChat } : { payload };
 }
 
-/** Where the client came from by it: a code of the tracker names their deal, and no place. */
+/** The source that the link names; a code of the CRM tracker names a deal and is none. */
 export function sourceOf({ payload }: StartPress): string | undefined {
   return payload !== undefined && isTrackerCode(payload) ? undefined : payload;
 }

@@ -9,7 +9,7 @@ import { readEdit, readMessage } from './message.parser.js';
 
 /**
  * Asked for explicitly, because Telegram remembers the last list and leaves reactions out of its default. Not among
- * them: posts of channels (published, not addressed to whoever answers), answers to polls (told only of polls that the
+ * them: posts of channels (published, not addressed to operators), answers to polls (told only of polls that the
  * bot sent, and no operator can send one) and what only the owner of a chat can act on.
  */
 export const ALLOWED_UPDATES = [

@@ -47,13 +47,13 @@ export class UpdatesService {
     );
   }
 
-  /** Ends the waiting that a pressed button shows. A press that stays without an answer harms nobody. */
+  /** Stops the spinner of a pressed button. A press without an answer does no harm. */
   private async answerPresses({ api }: ReceivingBot, updates: Update[]): Promise<void> {
     for (const update of updates) {
       const id = asText(asObject(update.callback_query).id);
       if (id === '') continue;
       await api.calls.answerCallbackQuery({ callback_query_id: id }).catch((error: unknown) => {
-        this.logger.debug({ err: error }, 'A press of a button was not answered');
+        this.logger.debug({ err: error }, 'A button press could not be answered');
       });
     }
   }

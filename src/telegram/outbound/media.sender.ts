@@ -76,15 +76,15 @@ export class MediaSender {
     }
   }
 
-  /** Sends an album and answers a message id for each file; null: Telegram takes these files one by one at most. */
-  async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | null> {
+  /** Sends an album and returns a message id for each file, unless Telegram takes these files only one by one. */
+  async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | 'one_by_one'> {
     const known = await Promise.all(files.map((file) => this.fileIdOf(keyOf(sending.botId, file, file.kind))));
     try {
       return await withCaption(caption, (params) => this.sendTogether(sending, files, known, params));
     } catch (error) {
       if (!isFileRefused(error)) throw error;
       // Sent one by one, they show which of them was refused.
-      return null;
+      return 'one_by_one';
     }
   }
 
@@ -93,9 +93,9 @@ export class MediaSender {
     files: ReadyFile[],
     known: (string | null)[],
     caption: CaptionParams,
-  ): Promise<bigint[] | null> {
+  ): Promise<bigint[] | 'one_by_one'> {
     const { botId, api, target } = sending;
-    if (newBytes(files, known) > api.uploadLimit) return null;
+    if (newBytes(files, known) > api.uploadLimit) return 'one_by_one';
     const messages = await target.send((params) =>
       uploading(sending, files, known, (media, bytes) =>
         (bytes > 0 ? api.uploads(bytes) : api.calls).sendMediaGroup({

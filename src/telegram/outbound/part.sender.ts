@@ -72,8 +72,8 @@ export class PartSender {
     if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
-    const ids = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : null;
-    if (ids) return sent.add(call.parts, ids);
+    const album = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : 'one_by_one';
+    if (album !== 'one_by_one') return sent.add(call.parts, album);
     let { caption } = call;
     for (const file of group) {
       try {

@@ -141,6 +141,25 @@ export class EventQueue {
     return this.deliver(event, url, httpBuildQuery(this.payload(app, event, data, options)));
   }
 
+  /**
+   * Posts to the handler of a robot or an SMS sender: by the same queue, once, with the fields at the top and no `event`
+   * (rest/lib/sqs.php). `withoutAuth`: nothing that says who posts.
+   */
+  postFields(
+    url: string,
+    app: PortalApp,
+    name: string,
+    {
+      fields,
+      withoutAuth = false,
+      ...options
+    }: { fields: Params; withoutAuth?: boolean; userId?: number; withRefresh?: boolean },
+  ): void {
+    if (!app.installed || !app.active || app.deleted) return;
+    const auth = withoutAuth ? {} : { auth: this.auth(app, options, 0) };
+    this.enqueue(name, url, { ...fields, ts: this.portal.clock.seconds(), ...auth, ...this.extraFields }, name);
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     while (this.lanes.size > 0) await Promise.all(this.lanes.values());

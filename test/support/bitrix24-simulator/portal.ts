@@ -20,6 +20,7 @@ import {
 } from './http-exchange.js';
 import { ledgerOf, type Correction, type DeliveryReport, type Ledger } from './ledger.js';
 import { LoadLimits, type LimitSettings } from './load-limits.js';
+import { MessageService } from './message-service.js';
 import { MessengerEvents } from './messenger-events.js';
 import { OAuthServer } from './oauth-server.js';
 import { OpenLines, type Chat, type LineMessage } from './open-lines.js';
@@ -28,7 +29,9 @@ import { httpBuildQuery, text, type Params } from './php-encoding.js';
 import { PortalFiles, type NewFile } from './portal-files.js';
 import { PortalApp, type AppSettings, type Line, type PortalUser } from './portal-model.js';
 import { RestEndpoint, type RestCall } from './rest-endpoint.js';
+import { Robots } from './robots.js';
 import type { Grant, TokenStore } from './token-store.js';
+import { Triggers } from './trigger-methods.js';
 import type { VirtualClock } from './virtual-clock.js';
 
 const QUIET_WITHIN_MS = 20_000;
@@ -77,6 +80,9 @@ export class Portal {
   readonly users = new Map<number, PortalUser>();
   readonly lines = new OpenLines(this);
   readonly crm: Crm;
+  readonly robots = new Robots(this);
+  readonly messageService = new MessageService(this);
+  readonly triggers = new Triggers();
   readonly events: EventQueue;
   readonly messengerEvents: MessengerEvents;
   readonly rest: RestEndpoint;
@@ -311,6 +317,17 @@ export class Portal {
     return sendRequest(location, { headers });
   }
 
+  /**
+   * A new version of the application: its robots and senders go before it hears of it (bizproc/lib/restservice.php and
+   * messageservice/lib/restservice.php, onRestAppUpdate).
+   */
+  updateApp(app: PortalApp, userId = 1): void {
+    this.robots.wipe(app);
+    this.messageService.wipe(app);
+    const data = { VERSION: app.version + 1, PREVIOUS_VERSION: app.version, LANGUAGE_ID: this.language };
+    this.events.raise('ONAPPUPDATE', data, { userId, appId: app.id, withRefresh: true });
+  }
+
   /** Removes the application with its handlers and connectors; `clean`: the user asked to wipe its data too. */
   uninstall(app: PortalApp, options: { clean: boolean }): void {
     for (const connector of this.lines.connectors.values()) {
@@ -321,6 +338,8 @@ export class Portal {
       { LANGUAGE_ID: 'en', CLEAN: options.clean ? 1 : 0 },
       { appId: app.id, tokenless: true },
     );
+    this.robots.wipe(app);
+    this.messageService.wipe(app);
     app.deleted = true;
     app.installed = false;
     this.handlers = this.handlers.filter((handler) => handler.appId !== app.id);

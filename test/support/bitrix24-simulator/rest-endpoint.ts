@@ -6,6 +6,7 @@ import { CRM_RECORD_METHODS } from './crm-record-methods.js';
 import type { Faults, TransportFault } from './faults.js';
 import { htmlPage, parseForm, requestParams, type Answer, type Exchange, type Reply } from './http-exchange.js';
 import { IMCONNECTOR_METHODS } from './imconnector-methods.js';
+import { MESSAGE_SERVICE_METHODS } from './message-service-methods.js';
 import { accessToken } from './oauth-server.js';
 import { MESSENGER_EVENT_METHODS } from './messenger-events.js';
 import { OPENLINES_METHODS } from './openlines-methods.js';
@@ -14,7 +15,9 @@ import type { PortalApp, PortalUser } from './portal-model.js';
 import type { Portal } from './portal.js';
 import { RestError } from './rest-error.js';
 import { Page, type RestContext, type RestMethod } from './rest-method.js';
+import { ROBOT_METHODS } from './robot-methods.js';
 import type { TokenStore } from './token-store.js';
+import { TRIGGER_METHODS } from './trigger-methods.js';
 
 const METHODS = new Map<string, RestMethod>(
   Object.entries({
@@ -23,8 +26,11 @@ const METHODS = new Map<string, RestMethod>(
     ...CRM_ITEM_METHODS,
     ...CRM_RECORD_METHODS,
     ...IMCONNECTOR_METHODS,
+    ...MESSAGE_SERVICE_METHODS,
     ...MESSENGER_EVENT_METHODS,
     ...OPENLINES_METHODS,
+    ...ROBOT_METHODS,
+    ...TRIGGER_METHODS,
   }),
 );
 const MAX_BATCH = 50;
