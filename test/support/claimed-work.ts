@@ -7,6 +7,7 @@ export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']>
     botId: 1n,
     portalId: 1n,
     lineId: '7',
+    apiKind: null,
     operatorName: 'hidden',
     operatorNameTemplate: null,
     externalId: `tg:${clientId}`,

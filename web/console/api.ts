@@ -44,6 +44,8 @@ export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
 export type MessageFilter = Omit<QueryOf<'/admin/export/messages'>, 'format'>;
+export type RequestItem = Schemas['RequestItem'];
+export type RequestFilter = Omit<QueryOf<'/admin/portals/{id}/requests'>, 'limit' | 'cursor'>;
 export type AuditFilter = Omit<QueryOf<'/admin/audit'>, 'limit' | 'cursor'>;
 
 /** Why there is no answer. Status 0: the service could not be reached. */
@@ -124,6 +126,12 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
 
+    requests: (id: string, filter: RequestFilter, cursor?: string) =>
+      answer(
+        client.GET('/admin/portals/{id}/requests', {
+          params: { path: { id }, query: { ...filter, limit: 50, cursor } },
+        }),
+      ),
     applications: (cursor?: string) =>
       answer(client.GET('/admin/applications', { params: { query: { limit: 50, cursor } } })),
     addApplication: (body: Schemas['NewApplicationBody']) => answer(client.POST('/admin/applications', { body })),

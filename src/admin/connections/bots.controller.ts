@@ -1,6 +1,7 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
+import { apiRootsOf } from '../../config/bot-api-servers.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { failedSteps } from '../../connector/install/registration-steps.js';
 import type { ServedLine } from '../../relay/line-bots.js';
@@ -28,13 +29,13 @@ export class BotsController {
   async list(@Query() query: ListQuery, @CalledBy() caller: Caller): Promise<BotPage> {
     const which = { before: decodeCursor(query.cursor), portalId: caller.portalId ?? undefined };
     const rows = (await this.bots.page(query.limit + 1, which)).map((view) => ({ id: BigInt(view.id), view }));
-    return pageOf(rows, query.limit, (row) => row.view);
+    return pageOf(rows, query.limit, (row) => shownTo(caller, row.view));
   }
 
   @Get(':id')
   @ApiOperation({ summary: 'One bot' })
-  one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<BotItem> {
-    return this.find(id, caller);
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<BotItem> {
+    return shownTo(caller, await this.find(id, caller));
   }
 
   @Post()
@@ -46,6 +47,7 @@ export class BotsController {
     @FailedSteps() failed: string[],
   ): Promise<ChangedBot> {
     assertStaysWith(caller, body.portalId ?? null);
+    assertServer(caller, body);
     return this.moved(null, await this.bots.create(body), failed);
   }
 
@@ -55,6 +57,7 @@ export class BotsController {
     type: BotChangeBody,
     examples: {
       line: { summary: 'Serve another line', value: { portalId: '1', lineId: '1' } },
+      server: { summary: 'Its own Bot API server', value: { apiRoot: 'http://10.0.0.5:8081', apiKind: 'local' } },
       webhook: { summary: 'Receive by webhook', value: { mode: 'webhook' } },
       off: { summary: 'Take it out of service', value: { enabled: false } },
     },
@@ -68,6 +71,7 @@ export class BotsController {
   ): Promise<ChangedBot> {
     const before = await this.find(id, caller);
     if (body.portalId !== undefined) assertStaysWith(caller, body.portalId);
+    assertServer(caller, body);
     const bot = await this.bots.update(id, body);
     const stays = body.portalId === undefined && body.lineId === undefined;
     return stays ? bot : this.moved(before, bot, failed);
@@ -106,6 +110,25 @@ export class BotsController {
 function servedBy({ portalId, lineId }: BotItem): ServedLine | null {
   return portalId && lineId ? { portalId: BigInt(portalId), lineId } : null;
 }
+
+/** The path of a relay may be its secret: only who may change it sees it. */
+function shownTo(caller: Caller, bot: BotItem): BotItem {
+  if (bot.apiRoot === null || mayChangeServers(caller)) return bot;
+  const origins = apiRootsOf(bot.apiRoot).map((root) => new URL(root).origin);
+  return { ...bot, apiRoot: origins.join(',') };
+}
+
+/** The bot's token goes to its server, and the server may be any address of our network. */
+function assertServer(caller: Caller, { apiRoot, apiKind }: Pick<BotChangeBody, 'apiRoot' | 'apiKind'>): void {
+  if ((apiRoot === undefined && apiKind === undefined) || mayChangeServers(caller)) return;
+  throw new Problem(
+    403,
+    'limited_to_portal',
+    `The key is limited to portal ${caller.portalId}: the Bot API server of a bot is chosen by owners of all portals.`,
+  );
+}
+
+const mayChangeServers = ({ role, portalId }: Caller) => role === 'owner' && portalId === null;
 
 /** A bot without a portal, or of another one, would be out of the caller's sight: they can neither make nor leave it so. */
 function assertStaysWith(caller: Caller, portalId: string | null): void {

@@ -1,3 +1,4 @@
+import type { ApiKind } from '../../config/bot-api-servers.js';
 import type { BotMode, BotState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
 import { RegistrationStep } from './portals.dto.js';
@@ -22,6 +23,10 @@ export class BotItem {
   stateCode: string | null;
   stateSaid: string | null;
   isDefault: boolean;
+
+  /** Its own Bot API servers, separated by commas; null: those of TG_API_ROOT. Keys that are no owners’ see no paths. */
+  apiRoot: string | null;
+  apiKind: ApiKind | null;
   createdAt: Date;
 }
 

@@ -32,7 +32,7 @@ export interface Findings {
   'roots.some': Roots;
   'roots.none': Roots;
   'api_kind.limited': None;
-  'routes.ok': { all: number; connects: Connects };
+  'routes.ok': Routed & { all: number; connects: Connects };
   'routes.some': Routes;
   'routes.none': Routes;
   'routes.password': Routes;
@@ -67,6 +67,8 @@ export interface Findings {
   'bot.hook_left': Bot;
   'bot.hook_fails': Bot & { said: string };
   'bot.hook_certificate': Bot & { said: string };
+  'bot.roots': Bot & Roots;
+  'bot.roots_none': Bot & Roots;
   'bot.token_refused': Bot & { said: string };
   'bot.unreachable': Bot & { said: string };
 
@@ -111,6 +113,10 @@ export interface Findings {
   'trouble.overload': PortalTrouble;
   'trouble.https': PortalTrouble;
   'trouble.redirect': PortalTrouble;
+  'trouble.private_authority': PortalTrouble;
+  'trouble.certificate_expired': PortalTrouble;
+  'trouble.certificate_name': PortalTrouble;
+  'trouble.no_way': PortalTrouble;
   'trouble.other': PortalTrouble;
   'method.missing': PortalTrouble & { method: string };
   'method.scope': PortalTrouble & { method: string };
@@ -128,7 +134,9 @@ type None = Record<never, never>;
 type Share = { active: number; all: number };
 type Clocks = { database: number | null; telegram: number | null };
 type Connects = { name: string; ms: number }[];
-type Routes = { failed: number; all: number; said: string; connects: Connects };
+/** Whose proxies, and where they are named. */
+type Routed = { network: 'Telegram' | 'Bitrix24'; variable: 'TG_PROXY_URL' | 'B24_PROXY_URL' };
+type Routes = Routed & { failed: number; all: number; said: string; connects: Connects };
 /** Of those that did not fail: how fast they answer, where that is known. */
 type Roots = { roots: { name: string; failure: string | null; ms: number | null; inUse: boolean }[] };
 type Bot = { bot: string };

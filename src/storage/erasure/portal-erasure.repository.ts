@@ -52,6 +52,7 @@ export class PortalErasureRepository {
       await connection.query(`DELETE FROM left_dialogs WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM send_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM rest_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);
       await connection.query(`UPDATE portals SET state_reason = $2, updated_at = now() WHERE id = $1`, [
         portalId,

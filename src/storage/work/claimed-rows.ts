@@ -1,4 +1,4 @@
-import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
+import type { BotApiKind, Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 import type { AnsweredByClient, ClaimedAttachment, ClaimedDelivery, ClaimedLane, QuotedWords } from './claimed-lane.js';
 import type { Keyboard } from './keyboard.js';
 import { BEHIND } from './outbox.js';
@@ -44,6 +44,7 @@ export interface ClaimRow {
   bot_id: bigint;
   portal_id: bigint | null;
   line_id: string | null;
+  api_kind: BotApiKind | null;
   operator_name: OperatorName | null;
   operator_name_template: string | null;
   external_id: string;
@@ -93,7 +94,7 @@ export const WORK_COLUMNS = `
      WHERE l.message_id = m.id AND older.message_id < m.id) AS same_telegram_id,
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
-  c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
+  c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, b.api_kind, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.invited_phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
@@ -118,6 +119,7 @@ function chatOf(row: ClaimRow): ClaimedLane['chat'] {
     botId: row.bot_id,
     portalId: row.portal_id,
     lineId: row.line_id,
+    apiKind: row.api_kind,
     operatorName: row.operator_name ?? 'hidden',
     operatorNameTemplate: row.operator_name_template,
     externalId: row.external_id,

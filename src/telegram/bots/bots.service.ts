@@ -3,6 +3,7 @@ import { inParts } from '../../common/half-done.js';
 import { Problem } from '../../common/problem.js';
 import { shownStateReason, stateReason } from '../../common/state-reasons.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { type ApiKind, apiRootsOf, isLocalAtTelegram } from '../../config/bot-api-servers.js';
 import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
@@ -11,7 +12,7 @@ import { RunningBots } from './running-bots.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
-import { TelegramClient } from '../api/telegram.client.js';
+import { type OwnServer, TelegramClient } from '../api/telegram.client.js';
 
 /** A bot without its secrets, as people see it. */
 export interface BotView {
@@ -32,13 +33,25 @@ export interface BotView {
   /** What the network said. */
   stateSaid: string | null;
   isDefault: boolean;
+  /** Its own Bot API servers, as TG_API_ROOT is written; null: those of the installation. */
+  apiRoot: string | null;
+  apiKind: ApiKind | null;
   createdAt: Date;
+}
+
+interface NewBotWish extends Partial<OwnServer> {
+  token: string;
+  portalId?: string;
+  lineId?: string;
+  mode?: BotMode;
 }
 
 export interface BotChange {
   token?: string;
   mode?: BotMode;
   enabled?: boolean;
+  apiRoot?: string | null;
+  apiKind?: ApiKind | null;
   /** Both or neither; null takes the bot off its line. */
   portalId?: string | null;
   lineId?: string | null;
@@ -75,9 +88,10 @@ export class BotsService {
    * Takes a bot into service. Telegram is asked who it is first. Throws a Problem: 422 when Telegram refuses the
    * token or the portal is unknown, 409 when the bot exists or the line has a bot, 503 when Telegram cannot be asked.
    */
-  async create(wish: { token: string; portalId?: string; lineId?: string; mode?: BotMode }): Promise<BotView> {
+  async create(wish: NewBotWish): Promise<BotView> {
     const token = wish.token.trim();
-    const me = await this.whoIs(token);
+    const own = this.serverOf({ apiRoot: wish.apiRoot ?? null, apiKind: wish.apiKind ?? null });
+    const me = await this.whoIs(token, own);
     const line = await this.line(wish.portalId, wish.lineId);
     if (await this.bots.findByTelegramId(BigInt(me.id))) {
       throw botExists(me.username);
@@ -95,6 +109,7 @@ export class BotsService {
         mode,
         username: me.username,
         name: me.first_name,
+        ...own,
       })
       .catch((error: unknown) => {
         // Somebody else created it a moment earlier.
@@ -113,11 +128,19 @@ export class BotsService {
     if (!bot) throw notFound(id);
     const mode = change.mode ?? bot.mode;
     if (mode === 'webhook') this.assertPublicUrl();
-    const identity = change.token === undefined ? null : await this.identityOf(bot, change.token.trim());
+    const own = this.serverOf({ apiRoot: bot.apiRoot, apiKind: bot.apiKind, ...given(change) });
+    const changesServer = own.apiRoot !== bot.apiRoot || own.apiKind !== bot.apiKind;
+    const identity = change.token === undefined ? null : await this.identityOf(bot, change.token.trim(), own);
+    if (!identity && changesServer) await this.whoIs(this.secrets.openToken(bot), own);
     const moves = change.portalId !== undefined || change.lineId !== undefined;
     const line = moves ? await this.lineAfter(bot, change) : null;
     if (line) await this.assertLineFree(line, id);
     return inParts(async (part) => {
+      if (changesServer) {
+        // Each server numbers updates in its own way (tdlib/telegram-bot-api): another's offset could pass over some.
+        await this.bots.update(id, { ...own, nextOffset: null });
+        part('server');
+      }
       if (moves) {
         await this.assign(id, line);
         part('line');
@@ -153,8 +176,8 @@ export class BotsService {
   }
 
   /** What is kept of a new token of the bot. */
-  private async identityOf(bot: Bot, token: string) {
-    const me = await this.whoIs(token);
+  private async identityOf(bot: Bot, token: string, own: OwnServer) {
+    const me = await this.whoIs(token, own);
     if (BigInt(me.id) !== bot.telegramId) {
       throw new Problem(
         422,
@@ -201,11 +224,11 @@ export class BotsService {
   }
 
   /** The bot of a token, in Telegram's words. Throws a Problem as {@link create}. */
-  async whoIs(token: string): Promise<{ id: number; username: string; first_name: string }> {
+  async whoIs(token: string, own?: OwnServer): Promise<{ id: number; username: string; first_name: string }> {
     if (!TOKEN.test(token))
       throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
     try {
-      return await this.telegram.bot(token).calls.getMe();
+      return await this.telegram.bot(token, own).calls.getMe();
     } catch (error) {
       if (error instanceof UpstreamError && (error.kind === 'unauthorised' || error.kind === 'refused')) {
         throw new Problem(
@@ -225,6 +248,16 @@ export class BotsService {
       }
       throw error;
     }
+  }
+
+  private serverOf(own: OwnServer): OwnServer {
+    const roots = own.apiRoot === null ? this.environment.apiRoots : apiRootsOf(own.apiRoot);
+    if (!isLocalAtTelegram(own.apiKind ?? this.environment.TG_API_KIND, roots)) return own;
+    throw new Problem(
+      422,
+      'bad_api_kind',
+      'A local Bot API server is one of your own: give its address in apiRoot, or apiKind telegram for Telegram and its relays.',
+    );
   }
 
   private async line(
@@ -288,8 +321,15 @@ function view(bot: Bot): BotView {
     state: bot.state,
     ...shownStateReason(bot.stateReason),
     isDefault: bot.isDefault,
+    apiRoot: bot.apiRoot,
+    apiKind: bot.apiKind,
     createdAt: bot.createdAt,
   };
+}
+
+/** What of a bot's server is to change. */
+function given({ apiRoot, apiKind }: BotChange): Partial<OwnServer> {
+  return { ...(apiRoot !== undefined && { apiRoot }), ...(apiKind !== undefined && { apiKind }) };
 }
 
 const notFound = (id: bigint) =>
