@@ -1,6 +1,8 @@
+import { HttpService } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { ApplicationsService } from './applications.service.js';
 import { BitrixConnections } from './bitrix-connections.js';
+import { bitrixHttp } from './bitrix-http.js';
 import { CertificateAuthorities } from './certificate-authorities.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
@@ -16,6 +18,7 @@ import { TokensService } from './tokens.service.js';
     ApplicationsService,
     BitrixConnections,
     CertificateAuthorities,
+    { provide: HttpService, inject: [BitrixConnections], useFactory: bitrixHttp },
     OauthClient,
     TokensService,
     RateLimiter,

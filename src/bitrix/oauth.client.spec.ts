@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bitrixConnections } from '../../test/support/bitrix-connections.js';
 import { readEnvironment } from '../config/environment.js';
+import { bitrixHttp } from './bitrix-http.js';
 import { OauthClient } from './oauth.client.js';
 
 const GRANT = {
@@ -30,7 +31,7 @@ const answer = (status: number, body: unknown) => {
 };
 
 const client = (variables: Record<string, string> = {}) =>
-  new OauthClient(bitrixConnections(variables), readEnvironment(variables));
+  new OauthClient(bitrixHttp(bitrixConnections(variables)), readEnvironment(variables));
 
 beforeAll(async () => {
   server = http.createServer(async (request, response) => {

@@ -1,9 +1,9 @@
+import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { TransportError } from '../common/http-exchange.js';
 import { watchCall } from '../common/spans.js';
 import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
-import { BitrixConnections } from './bitrix-connections.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
 import { bitrixError, bitrixProblem } from './bitrix-problems.js';
 import { fieldsOf, isYes } from './php-values.reader.js';
@@ -93,7 +93,7 @@ export interface ReceivedOauthServer {
 @Injectable()
 export class OauthClient {
   constructor(
-    private readonly connections: BitrixConnections,
+    private readonly http: HttpService,
     private readonly environment: Environment,
   ) {}
 
@@ -155,11 +155,11 @@ export class OauthClient {
 
   private async exchange(url: string, form: Record<string, string>): Promise<Record<string, unknown>> {
     const written = new URLSearchParams(form).toString();
-    const request = { url: new URL(url), headers: HEADERS, body: written, timeoutMs: TIMEOUT_MS };
-    const answer = await this.connections.post(request, null).catch((error: unknown) => {
+    const request = { headers: HEADERS, timeout: TIMEOUT_MS };
+    const answer = await this.http.axiosRef.post<string>(url, written, request).catch((error: unknown) => {
       throw error instanceof TransportError ? classifyTransport(error) : error;
     });
-    const body = parseObject(answer.text);
+    const body = parseObject(answer.data);
     if (!body) throw unreadable(answer.status);
     // Before the status: an unknown client id is answered with 200.
     const fault = readFault(body);

@@ -19,6 +19,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ApplicationsService } from '../../src/bitrix/applications.service.js';
 import { CertificateAuthorities } from '../../src/bitrix/certificate-authorities.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
+import { bitrixHttp } from '../../src/bitrix/bitrix-http.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
 import { RestRequestLog } from '../../src/bitrix/rest-request-log.js';
@@ -158,7 +159,7 @@ function process_(variables: Record<string, string> = {}) {
   const portals = new PortalsRepository(db);
   const tokenRows = new TokensRepository(db, encryption);
   const limits = new RestLimitsRepository(db);
-  const oauth = new OauthClient(connections, environment);
+  const oauth = new OauthClient(bitrixHttp(connections), environment);
   const stored = new ApplicationsRepository(db, encryption);
   const applications = new ApplicationsService(
     environment,
