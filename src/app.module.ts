@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { ScheduleModule } from '@nestjs/schedule';
 import { AdminModule } from './admin/admin.module.js';
+import { PortsModule } from './app.ports.module.js';
 import { BitrixModule } from './bitrix/bitrix.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { ConnectorModule } from './connector/connector.module.js';
@@ -20,6 +21,7 @@ import { TelegramModule } from './telegram/telegram.module.js';
     BitrixModule,
     TelegramModule,
     ConnectorModule,
+    PortsModule,
     CrmModule,
     AdminModule,
     ObservabilityModule,

@@ -8,13 +8,14 @@ export default defineConfig({
     root: ROOT,
     // One PostgreSQL for all projects but `unit`.
     globalSetup: ['test/support/global-setup.ts'],
-    // Most of them wait for the program most of the time, whatever the number of cores.
-    maxWorkers: 6,
+    // Most of them wait most of the time, whatever the number of cores. More programs would need more connections than the
+    // 100 that PostgreSQL has by default.
+    maxWorkers: 7,
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', ['src/**/*.spec.ts', 'test/support/**/*.spec.ts'], { isolate: false }),
       project('integration', ['test/integration/**/*.spec.ts'], { isolate: false }),
-      project('e2e', ['test/e2e/**/*.spec.ts']),
+      project('e2e', ['test/e2e/**/*.spec.ts'], { isolate: false }),
       'web/vitest.config.ts',
       project('faults', ['test/faults/**/*.spec.ts']),
     ],

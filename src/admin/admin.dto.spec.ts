@@ -3,17 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { Problem } from '../common/problem.js';
 import { requestValidation } from '../common/request-validation.js';
 import { LineChangeBody } from '../connector/settings/line-change.dto.js';
-import {
-  BotChangeBody,
-  LineBody,
-  ListQuery,
-  MessagesQuery,
-  NewBotBody,
-  ResolveBody,
-  RetryBody,
-  UndeliveredFilter,
-} from './admin.dto.js';
+import { ListQuery } from './admin.dto.js';
 import type { Caller } from './access/caller.js';
+import { BotChangeBody, NewBotBody } from './connections/bot-bodies.dto.js';
+import { LineBody } from './connections/portal-bodies.dto.js';
+import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from './history/message-filters.dto.js';
 import { messageFilter } from './history/messages.service.js';
 
 const pipe = requestValidation();
@@ -144,6 +138,8 @@ describe('bodies', () => {
     [LineChangeBody, { welcomeText: 'x'.repeat(2_001) }],
     [LineChangeBody, { startOpensSession: 'yes' }],
     [LineChangeBody, { startOpensSession: null }],
+    [LineChangeBody, { welcomeAsksPhone: 'yes' }],
+    [LineChangeBody, { welcomeAsksPhone: null }],
     [LineChangeBody, { operatorName: 'shown' }],
     [LineChangeBody, { operatorName: 'template' }],
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: ' ' }],

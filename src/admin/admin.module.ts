@@ -20,6 +20,7 @@ import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
 import { OverviewService } from './numbers/overview.service.js';
+import { PortalExaminer } from './doctor/portal-examiner.js';
 import { PortalsController } from './connections/portals.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
@@ -52,6 +53,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     OverviewService,
     StatisticsService,
     DoctorService,
+    PortalExaminer,
     ViewingLinks,
   ],
 })

@@ -58,7 +58,7 @@ const OF_THE_PORTAL = {
 
   // Heals without us (a payment, the support); the times are those of the first look.
   PAYMENT_REQUIRED: { kind: 'unauthorised', scope: 'portal', retryAfterMs: HALF_MINUTE_MS },
-  OVERLOAD_LIMIT: { kind: 'unauthorised', scope: 'portal', retryAfterMs: 10 * MINUTE_MS },
+  OVERLOAD_LIMIT: { kind: 'unauthorised', scope: 'portal', retryAfterMs: MINUTE_MS },
   INVALID_CREDENTIALS: { kind: 'unauthorised', scope: 'portal', retryAfterMs: HALF_MINUTE_MS },
 
   INSUFFICIENT_SCOPE: NO_SCOPE,

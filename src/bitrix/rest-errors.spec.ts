@@ -43,7 +43,7 @@ describe('faults', () => {
     ['ACCESS_DENIED', 401, 'unauthorised', 'portal', 30_000],
     ['ACCESS_DENIED', 400, 'refused', 'message', undefined],
     ['PAYMENT_REQUIRED', 401, 'unauthorised', 'portal', 30_000],
-    ['OVERLOAD_LIMIT', 503, 'unauthorised', 'portal', 600_000],
+    ['OVERLOAD_LIMIT', 503, 'unauthorised', 'portal', 60_000],
     ['PORTAL_DELETED', 410, 'unauthorised', 'endpoint', undefined],
     ['APPLICATION_NOT_FOUND', 401, 'unauthorised', 'endpoint', undefined],
     ['ERROR_OAUTH', 401, 'unauthorised', 'endpoint', undefined],

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { UpstreamError } from '../common/upstream-error.js';
-import { DatabaseService, type Queryable } from '../storage/postgres/database.service.js';
+import { DatabaseService } from '../storage/postgres/database.service.js';
 import { PortalsRepository, type PortalRecord } from '../storage/accounts/portals.repository.js';
 import {
   TokensRepository,
@@ -10,8 +10,10 @@ import {
   type TokenRecord,
 } from '../storage/accounts/tokens.repository.js';
 import { ApplicationsService } from './applications.service.js';
+import { assertCallable, needsAuthorisation } from './callable-portals.js';
 import { OauthClient } from './oauth.client.js';
-import { bitrixError, bitrixProblem } from './bitrix-problems.js';
+import { TokenPauses } from './token-pauses.js';
+import { TokenRefresh } from './token-refresh.js';
 
 /** An access token and the Bitrix24 user it acts for. */
 export interface Credentials {
@@ -25,32 +27,6 @@ const RENEW_BEFORE_MS = 60_000;
 /** Until shortly before its end a token is better than none. */
 const LAST_USE_MS = 5_000;
 
-/** How long a pair is left alone after a hiccup of the OAuth server: at first, and at most; each pause doubles. */
-const HICCUP_MS = { first: 1_000, longest: 30_000 };
-/** The same after a clear word on the application or the bill, which a person has to put right. */
-const REFUSAL_MS = { first: 30_000, longest: 300_000 };
-/** A token that is refused however new it is. */
-const USELESS_MS = 30_000;
-
-/** A pair is left alone for a while. */
-interface Pause {
-  until: number;
-  /** Refreshes that failed in this way, one after the other. */
-  failures: number;
-  error: UpstreamError;
-  /** That the OAuth server did not want: with another one it is asked at once. */
-  secret?: string;
-}
-
-/**
- * Refreshes under way at once. Each holds a database connection while the OAuth server thinks, and the pool is
- * needed to accept messages.
- */
-const MAX_REFRESHES = 3;
-
-type Usable = (pair: TokenRecord) => boolean;
-type Renewal = { pair: TokenRecord } | { dead: UpstreamError };
-
 /**
  * The OAuth pairs of all portals. Bitrix24 rotates the refresh token with every use, so a pair is refreshed by
  * one caller at a time: one flight per portal in this process, a row lock between processes, and whoever waited
@@ -63,18 +39,18 @@ export class TokensService {
   private readonly logger = new Logger(TokensService.name);
   private readonly cache = new Map<bigint, { pair: TokenRecord; installedAt: Date }>();
   private readonly flights = new Map<bigint, Promise<TokenRecord>>();
-  private readonly pauses = new Map<string, Pause>();
-  /** Pairs that were issued but could not be stored, with the refresh token they replaced. */
-  private readonly unsaved = new Map<string, { spent: string; pair: TokenPair }>();
-  private readonly refreshes = new Slots(MAX_REFRESHES);
+  private readonly pauses = new TokenPauses();
+  private readonly refresh: TokenRefresh;
 
   constructor(
     private readonly db: DatabaseService,
     private readonly portals: PortalsRepository,
     private readonly tokens: TokensRepository,
-    private readonly oauth: OauthClient,
-    private readonly applications: ApplicationsService,
-  ) {}
+    oauth: OauthClient,
+    applications: ApplicationsService,
+  ) {
+    this.refresh = new TokenRefresh(db, tokens, oauth, applications, this.pauses);
+  }
 
   /**
    * A token that lives for at least another minute, the installer's if possible. `installedAt`: none that was kept
@@ -113,7 +89,7 @@ export class TokensService {
       if (owner.isAdmin || owner.isInstaller) await this.portals.endPark(portalId, connection);
     });
     this.cache.delete(portalId);
-    this.pauses.delete(nameOf(key));
+    this.pauses.end(key);
   }
 
   /** Gives up every pair of a portal: another application came in the place of theirs. */
@@ -125,20 +101,18 @@ export class TokensService {
   /** Refreshes one pair unless it was refreshed after `since`, by whomever. */
   async keepAlive(key: TokenKey, since: Date): Promise<void> {
     const portal = await this.callable(key.portalId);
-    const renewal = await this.renew(portal, key, (pair) => pair.refreshedAt > since);
+    const renewal = await this.refresh.renew(portal, key, (pair) => pair.refreshedAt > since);
     if ('dead' in renewal) await this.parkWithoutTokens(portal.id, renewal.dead);
   }
 
   /** A token was rejected although it had just been renewed: no use in renewing it again at once. */
   renewalDidNotHelp(portalId: bigint, userId: string): void {
-    const error = bitrixProblem('REFRESH_PAUSED', 'the token was refused although it was new');
-    this.pauses.set(nameOf({ portalId, userId }), { until: Date.now() + USELESS_MS, failures: 0, error });
+    this.pauses.beginUseless({ portalId, userId });
   }
 
   /** Until when a user's pair is left alone after a refresh that failed; undefined when nothing is wrong. */
   refreshPausedUntil(portalId: bigint, userId: string): Date | undefined {
-    const until = this.pauses.get(nameOf({ portalId, userId }))?.until ?? 0;
-    return until > Date.now() ? new Date(until) : undefined;
+    return this.pauses.until({ portalId, userId });
   }
 
   private async obtain(portalId: bigint, rejected?: string): Promise<Credentials> {
@@ -182,10 +156,10 @@ export class TokensService {
     pair: TokenRecord,
     rejected?: string,
   ): Promise<TokenRecord | UpstreamError> {
-    const usable: Usable = (known) => isFresh(known) && known.accessToken !== rejected;
-    if (usable(pair)) return pair;
+    const isUsable = (known: TokenRecord) => isFresh(known) && known.accessToken !== rejected;
+    if (isUsable(pair)) return pair;
     try {
-      const renewal = await this.renew(portal, pair, usable);
+      const renewal = await this.refresh.renew(portal, pair, isUsable);
       return 'pair' in renewal ? renewal.pair : renewal.dead;
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
@@ -193,92 +167,6 @@ export class TokensService {
       const stillLives = pair.accessToken !== rejected && pair.expiresAt.getTime() > Date.now() + LAST_USE_MS;
       return stillLives ? pair : error;
     }
-  }
-
-  /**
-   * Refreshes under the row lock, unless the pair found there is usable by then. Answers `dead` when the OAuth
-   * server gave a final refusal; throws `not_sent` when it gave no clear answer.
-   */
-  private async renew(portal: PortalRecord, key: TokenKey, usable: Usable): Promise<Renewal> {
-    await this.assertNotPaused(portal, key);
-    const renewal = await this.refreshes.run(() =>
-      this.db.transaction(async (connection): Promise<Renewal> => {
-        const pair = await this.tokens.lock(connection, key);
-        if (!pair || pair.state === 'dead') return { dead: noTokens(pair?.stateReason) };
-        if (usable(pair)) return { pair };
-        await this.assertNotPaused(portal, key, connection);
-        return this.rotate(connection, portal, pair);
-      }),
-    );
-    this.unsaved.delete(nameOf(key));
-    return renewal;
-  }
-
-  private async rotate(connection: Queryable, portal: PortalRecord, pair: TokenRecord): Promise<Renewal> {
-    const name = nameOf(pair);
-    const secret = (await this.applications.clientSecret(portal.clientId, connection)) ?? '';
-    try {
-      const issued = await this.issue(portal, pair, secret);
-      this.unsaved.set(name, { spent: pair.refreshToken, pair: issued });
-      await this.tokens.rotate(connection, pair, issued);
-      this.pauses.delete(name);
-      return { pair: { ...pair, ...issued, refreshedAt: new Date() } };
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      if (error.kind !== 'unauthorised') throw this.pause(pair, error, secret);
-      await this.tokens.kill(connection, pair, error.code);
-      this.logger.warn(`Portal ${portal.id}: the tokens of user ${pair.userId} were refused (${error.code})`);
-      return { dead: error };
-    }
-  }
-
-  /**
-   * One refresh. After an unknown outcome the old refresh token is tried once more, as it may still be the valid
-   * one. A pair that an earlier transaction failed to store is handed out again instead of asking for another.
-   */
-  private async issue(portal: PortalRecord, pair: TokenRecord, secret: string): Promise<TokenPair> {
-    const spent = pair.refreshToken;
-    const unsaved = this.unsaved.get(nameOf(pair));
-    if (unsaved?.spent === spent) return unsaved.pair;
-    const ask = () => this.oauth.refresh(portal.oauthOrigin, portal.clientId, secret, spent);
-    const { accessToken, refreshToken, expiresAt } = await ask().catch((error: unknown) => {
-      if (error instanceof UpstreamError && error.kind === 'unknown') return ask();
-      throw error;
-    });
-    return { accessToken, refreshToken, expiresAt };
-  }
-
-  /** The call that needed the token was not sent, whatever became of the refresh. */
-  private pause(key: TokenKey, { kind, code, detail }: UpstreamError, secret: string): UpstreamError {
-    const name = nameOf(key);
-    const refused = kind === 'refused';
-    const { first, longest } = refused ? REFUSAL_MS : HICCUP_MS;
-    const last = this.pauses.get(name);
-    const failures = last && (last.secret !== undefined) === refused ? last.failures + 1 : 1;
-    const pauseMs = Math.min(first * 2 ** Math.min(failures - 1, 20), longest);
-    const error = bitrixError(
-      'not_sent',
-      code,
-      `no new access token: ${detail}`,
-      refused ? 'portal' : 'endpoint',
-      // The pauses of a portal grow by themselves.
-      refused ? first : pauseMs,
-    );
-    this.pauses.set(name, { until: Date.now() + pauseMs, failures, error, ...(refused && { secret }) });
-    this.logger.warn(`Portal ${key.portalId}: no new token for user ${key.userId} now (${code})`);
-    return error;
-  }
-
-  private async assertNotPaused(portal: PortalRecord, key: TokenKey, on?: Queryable): Promise<void> {
-    const pause = this.pauses.get(nameOf(key));
-    const left = (pause?.until ?? 0) - Date.now();
-    if (!pause || left <= 0) return;
-    if (pause.secret !== undefined) {
-      const secret = (await this.applications.clientSecret(portal.clientId, on)) ?? '';
-      if (secret !== pause.secret) return;
-    }
-    const { kind, code, detail, scope, retryAfterMs } = pause.error;
-    throw bitrixError(kind, code, detail, scope, scope === 'portal' ? retryAfterMs : left);
   }
 
   private async callable(portalId: bigint): Promise<PortalRecord> {
@@ -292,22 +180,8 @@ export class TokensService {
     if (await this.portals.requireAuthorisationWithoutTokens(portalId, reason)) {
       this.logger.error(`Portal ${portalId} has to be authorised again: ${reason}`);
     }
-    return noTokens(reason);
+    return needsAuthorisation(reason);
   }
-}
-
-/** Throws unless calls may be made to this portal; nothing leaves the process otherwise. */
-export function assertCallable(portal: PortalRecord | undefined): asserts portal is PortalRecord {
-  if (!portal) throw bitrixProblem('PORTAL_UNKNOWN', 'the portal is not connected');
-  if (portal.state === 'uninstalled') {
-    throw bitrixProblem('PORTAL_UNINSTALLED', 'the application was removed from the portal');
-  }
-  if (portal.state === 'reauthorise') throw noTokens(portal.stateReason);
-}
-
-function noTokens(reason: string | null | undefined): UpstreamError {
-  const why = reason ? ` (${reason})` : '';
-  return bitrixProblem('REAUTHORISE', `an administrator has to install the application again${why}`);
 }
 
 function isFresh({ expiresAt }: TokenRecord): boolean {
@@ -316,27 +190,4 @@ function isFresh({ expiresAt }: TokenRecord): boolean {
 
 function credentials({ accessToken, userId }: TokenRecord): Credentials {
   return { token: accessToken, userId };
-}
-
-function nameOf({ portalId, userId }: TokenKey): string {
-  return `${portalId}:${userId}`;
-}
-
-/** Lets at most `free` pieces of work run at once; the others wait in order. */
-class Slots {
-  private readonly waiting: (() => void)[] = [];
-
-  constructor(private free: number) {}
-
-  async run<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.free > 0) this.free--;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.waiting.shift();
-      if (next) next();
-      else this.free++;
-    }
-  }
 }

@@ -62,3 +62,20 @@ it('gives a permit that is free now, or none, and queues nobody without room for
   expect(semaphore.isIdle).toBe(true);
   expect(semaphore.tryAcquire()).not.toBeNull();
 });
+
+it('runs work with a permit, in the order of arrival, and gives the permit back after a failure', async () => {
+  const semaphore = new Semaphore(1);
+  const log: string[] = [];
+  const work = (name: string, end: () => Promise<void>) => async () => {
+    log.push(name);
+    await end();
+  };
+  const ann = semaphore.run(work('ann', () => Promise.reject(new Error('ann failed'))));
+  const bob = semaphore.run(work('bob', () => Promise.resolve()));
+  const cid = semaphore.run(work('cid', () => Promise.resolve()));
+  expect(log).toEqual(['ann']);
+  await expect(ann).rejects.toThrow('ann failed');
+  await Promise.all([bob, cid]);
+  expect(log).toEqual(['ann', 'bob', 'cid']);
+  expect(semaphore.isIdle).toBe(true);
+});

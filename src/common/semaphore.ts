@@ -2,8 +2,8 @@
 export type Release = () => void;
 
 /**
- * Lets so many in at once; whoever comes later waits in a queue of bounded length, for a bounded time, first come first
- * served. (p-queue and p-limit know neither bound, nor how to take a permit that is free now.)
+ * A number of permits, given out first come, first served. A caller that finds none waits in a queue of bounded length
+ * for a bounded time. (p-queue and p-limit bound neither, and cannot take a permit only if one is free now.)
  */
 export class Semaphore {
   private held = 0;
@@ -42,6 +42,25 @@ export class Semaphore {
     // A permit that was handed over at the very end goes on to the next.
     if (over.aborted) this.release();
     return !over.aborted;
+  }
+
+  /** Runs the work with a permit; waits for one as long as it takes, however many wait. */
+  async run<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (this.held < this.permits) this.held++;
+    else await new Promise<void>((resolve) => this.enqueue(resolve));
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
+  }
+
+  private enqueue(granted: () => void): void {
+    const grant = () => {
+      this.queue.delete(grant);
+      granted();
+    };
+    this.queue.add(grant);
   }
 
   private wait(timeoutMs: number, over: AbortSignal): Promise<boolean> {

@@ -1,3 +1,5 @@
+import { grantIn, type Grant } from './grant.js';
+
 /** Tokens a second in the long run, and how many may be taken at once after a rest. */
 export interface Rate {
   perSecond: number;
@@ -30,11 +32,6 @@ export class TokenBucket {
   }
 }
 
-/** Whether a caller may go on; if not, after how many milliseconds they may. */
-export type TokenGrant = { granted: true } | { granted: false; retryAfterMs: number };
-
-const GRANTED: TokenGrant = { granted: true };
-
 /** Most callers remembered at once; beyond it the one that was quiet longest is forgotten. */
 const MOST_CALLERS = 10_000;
 
@@ -49,23 +46,22 @@ export class TokenBuckets {
   ) {}
 
   /** Takes one token, if there is one. */
-  take(caller: string): TokenGrant {
+  take(caller: string): Grant {
     const bucket = this.buckets.get(caller) ?? this.fresh();
-    const retryAfterMs = bucket.waitMs(1, this.now());
-    if (retryAfterMs > 0) return { granted: false, retryAfterMs };
+    const grant = grantIn(bucket.waitMs(1, this.now()));
+    if (!grant.granted) return grant;
     bucket.take(1, this.now());
     // Taken out and put in again, a caller moves to the end: the first one is always the quietest.
     this.buckets.delete(caller);
     this.buckets.set(caller, bucket);
     const [quietest] = this.buckets.keys();
     if (this.buckets.size > MOST_CALLERS && quietest !== undefined) this.buckets.delete(quietest);
-    return GRANTED;
+    return grant;
   }
 
   /** Whether {@link take} would be granted. */
-  look(caller: string): TokenGrant {
-    const retryAfterMs = (this.buckets.get(caller) ?? this.fresh()).waitMs(1, this.now());
-    return retryAfterMs > 0 ? { granted: false, retryAfterMs } : GRANTED;
+  look(caller: string): Grant {
+    return grantIn((this.buckets.get(caller) ?? this.fresh()).waitMs(1, this.now()));
   }
 
   private fresh(): TokenBucket {

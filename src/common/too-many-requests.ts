@@ -1,8 +1,8 @@
 import { Problem } from './problem.js';
-import type { TokenGrant } from './token-bucket.js';
+import type { Grant } from './grant.js';
 
 /** Throws a 429 problem with Retry-After unless all of them are granted. */
-export function refuseOver(...grants: TokenGrant[]): void {
+export function refuseOver(...grants: Grant[]): void {
   const waits = grants.map((grant) => (grant.granted ? 0 : grant.retryAfterMs));
   const retryAfter = Math.ceil(Math.max(...waits) / 1_000);
   if (retryAfter === 0) return;

@@ -1,8 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Problem } from './problem.js';
 import { networkOf, WrongKeys } from './wrong-keys.js';
 
 describe('WrongKeys', () => {
+  // Buckets refill with time, and a slow machine takes its time.
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
   const refused = (keys: WrongKeys, times: number, from: (n: number) => { ip: string; peer?: string }) => {
     const statuses = Array.from({ length: times }, (_, n) => {
       const { ip, peer = ip } = from(n);

@@ -7,29 +7,24 @@ import {
   IsNumber,
   IsOptional,
   IsPositive,
-  IsUrl,
   Matches,
   Max,
   Min,
-  ValidateBy,
   validateSync,
 } from 'class-validator';
-import { isIP } from 'node:net';
+import { environmentProblems } from './environment-checks.js';
 import { postgresUrlFrom } from './postgres-variables.js';
-
-const text = () =>
-  Transform(({ value }) => (typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined));
-const number = () => Transform(({ value }) => (value === undefined || value === '' ? undefined : Number(value)));
-const flag = () =>
-  Transform(({ value }: { value: unknown }) => {
-    const written = typeof value === 'string' ? value.trim().toLowerCase() : value;
-    if (written === undefined || written === '') return undefined;
-    if (written === '1' || written === 'true' || written === 'yes' || written === 'on') return true;
-    if (written === '0' || written === 'false' || written === 'no' || written === 'off') return false;
-    return written;
-  });
-const url = (protocols: string[], what: string) =>
-  IsUrl({ protocols, require_protocol: true, require_tld: false }, { message: what });
+import {
+  apiRoots,
+  elements,
+  flag,
+  number,
+  PROXY_RANGES,
+  proxyCandidates,
+  text,
+  trustedProxies,
+  url,
+} from './variable-types.js';
 
 /** How a portal's host is written: `acme.bitrix24.com`, or with a scheme and port for a box without TLS. */
 export const PORTAL_HOST = /^(https?:\/\/)?[A-Za-z0-9.-]+(:\d+)?\/?$/;
@@ -43,64 +38,6 @@ export function portalOriginOf(domain: string): string {
 export function connectorIdOf(clientId: string): string {
   return `tg_${createHash('sha256').update(clientId).digest('hex').slice(0, 8)}`;
 }
-
-const PROXY_PROTOCOLS = new Set(['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']);
-const proxyCandidates = (what: string) =>
-  ValidateBy({
-    name: 'proxyCandidates',
-    validator: {
-      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isProxyCandidate),
-      defaultMessage: () => what,
-    },
-  });
-
-function isProxyCandidate(candidate: string): boolean {
-  if (candidate === 'direct') return true;
-  if (!URL.canParse(candidate)) return false;
-  const { protocol, hostname, username, password, pathname, search } = new URL(candidate);
-  try {
-    decodeURIComponent(username + password);
-  } catch {
-    return false;
-  }
-  return PROXY_PROTOCOLS.has(protocol) && hostname !== '' && (pathname === '' || pathname === '/') && search === '';
-}
-
-const apiRoots = (what: string) =>
-  ValidateBy({
-    name: 'apiRoots',
-    validator: {
-      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isApiRoot),
-      defaultMessage: () => what,
-    },
-  });
-
-/** A path is taken along; a login would not be. */
-function isApiRoot(root: string): boolean {
-  if (!URL.canParse(root)) return false;
-  const { protocol, hostname, username, password, search, hash } = new URL(root);
-  const known = protocol === 'https:' || protocol === 'http:';
-  return known && hostname !== '' && username + password + search + hash === '';
-}
-
-const CLOUD_HOST = 'api.telegram.org';
-
-/** Names of ranges, as the library that reads X-Forwarded-For knows them (npm package proxy-addr). */
-const PROXY_RANGES = ['loopback', 'linklocal', 'uniquelocal'];
-
-function isTrustedProxies(value: unknown): boolean {
-  if (typeof value !== 'string') return false;
-  return value === 'none' || elements(value).every((element) => PROXY_RANGES.includes(element) || isRange(element));
-}
-
-function isRange(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/');
-  const bits = { 4: 32, 6: 128 }[isIP(address)];
-  if (bits === undefined || rest.length > 0) return false;
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) >= 1 && Number(prefix) <= bits);
-}
-
-const elements = (list: string): string[] => list.split(',').map((element) => element.trim());
 
 /** The official OAuth servers of Bitrix24 (apidocs.bitrix24.com, "Full OAuth 2.0 protocol"). */
 export const OFFICIAL_OAUTH_ORIGINS = ['https://oauth.bitrix24.tech', 'https://oauth.bitrix.info'] as const;
@@ -142,14 +79,7 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @ValidateBy({
-    name: 'trustedProxies',
-    validator: {
-      validate: isTrustedProxies,
-      defaultMessage: () =>
-        'must be addresses or ranges such as 10.0.0.5,192.168.0.0/16,2001:db8::/32 (loopback, linklocal and uniquelocal are known by name), or none',
-    },
-  })
+  @trustedProxies()
   TRUSTED_PROXIES: string = PROXY_RANGES.join(',');
 
   @text()
@@ -366,18 +296,6 @@ export class EnvironmentError extends Error {
   }
 }
 
-/** Fewest characters that a secret has in production: fewer can be guessed by trying. */
-const SHORTEST_IN_PRODUCTION: [keyof Environment & string, number, string][] = [
-  ['ADMIN_API_KEY', 24, 'openssl rand -hex 24'],
-  ['B24_HANDLER_SECRET', 16, 'openssl rand -hex 16'],
-];
-
-const REQUIRED_IN_PRODUCTION: [keyof Environment & string, string][] = [
-  ['DATABASE_URL', 'postgresql://user:password@host:5432/database, or set PGHOST, PGUSER, PGPASSWORD and PGDATABASE'],
-  ['ENCRYPTION_KEY', 'make one with: openssl rand -base64 32'],
-  ['ADMIN_API_KEY', 'make one with: openssl rand -hex 24'],
-];
-
 /** Reads and checks every variable; throws {@link EnvironmentError} that names all problems at once. */
 export function readEnvironment(variables: Record<string, unknown>): Environment {
   const known: Record<string, unknown> = {};
@@ -391,29 +309,7 @@ export function readEnvironment(variables: Record<string, unknown>): Environment
       .slice(0, 1)
       .map((message) => `${error.property} ${message}`),
   );
-  for (const key of (environment.ENCRYPTION_KEY ?? '').split(',').filter(Boolean)) {
-    if (Buffer.from(key.trim(), 'base64').length !== 32)
-      problems.push('ENCRYPTION_KEY must be base64 of exactly 32 bytes (openssl rand -base64 32)');
-  }
-  if (problems.length === 0 && environment.TG_API_KIND === 'local') {
-    // Its limits are not those of an own server, and a bot works at one of the two only.
-    const cloud = environment.apiRoots.some((root) => new URL(root).hostname === CLOUD_HOST);
-    if (cloud)
-      problems.push(`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`);
-  }
-  if (environment.production) {
-    for (const [name, hint] of REQUIRED_IN_PRODUCTION) {
-      if (environment[name] === undefined)
-        problems.push(`${name} is missing (required with NODE_ENV=production): ${hint}`);
-    }
-    for (const [name, characters, command] of SHORTEST_IN_PRODUCTION) {
-      const secret = environment[name];
-      if (typeof secret === 'string' && secret.length < characters)
-        problems.push(
-          `${name} is too weak: it needs at least ${characters} characters with NODE_ENV=production; make one with: ${command}`,
-        );
-    }
-  }
+  problems.push(...environmentProblems(environment));
   if (problems.length > 0) throw new EnvironmentError(problems);
   return environment;
 }

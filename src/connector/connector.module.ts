@@ -8,7 +8,6 @@ import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { Environment } from '../config/environment.js';
 import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
-import { OperatorSide } from '../relay/operator-side.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { PortalsRepository } from '../storage/accounts/portals.repository.js';
 import { ClientFiles } from './dialogs/client-files.js';
@@ -18,13 +17,16 @@ import { DialogReportsService } from './dialogs/dialog-reports.service.js';
 import { DialogReader } from './dialogs/dialog.reader.js';
 import { DialogTitles } from './dialogs/dialog-titles.service.js';
 import { EventsController } from './events/events.controller.js';
+import { EventSenders } from './events/event-senders.js';
 import { EventsService } from './events/events.service.js';
+import { AuthorisationService } from './install/authorisation.service.js';
 import { BotAdoption } from './install/bot-adoption.service.js';
 import { EventBindings } from './install/event-bindings.service.js';
 import { LineConnections } from './install/line-connections.service.js';
 import { FramesService } from './install/frames.service.js';
 import { IdentityService } from './install/identity.service.js';
 import { InstallController } from './install.controller.js';
+import { InstalledPortals } from './install/installed-portals.service.js';
 import { InstallService } from './install/install.service.js';
 import { LineOperatorsService } from './dialogs/line-operators.service.js';
 import { LineSettingsService } from './settings/line-settings.service.js';
@@ -55,12 +57,15 @@ import { SettingsService } from './settings/settings.service.js';
   // InstallController before OauthController: a HEAD route has to be known before the GET of the same path.
   controllers: [InstallController, OauthController, EventsController, SettingsController, SettingsApiController],
   providers: [
+    EventSenders,
     EventsService,
     DialogReportSender,
     DeliveryReportsService,
     DialogReportsService,
     FramesService,
     IdentityService,
+    AuthorisationService,
+    InstalledPortals,
     InstallService,
     LineOperatorsService,
     LineSettingsService,
@@ -91,6 +96,7 @@ import { SettingsService } from './settings/settings.service.js';
     EventBindings,
     LineConnections,
     LineOperatorsService,
+    OperatorFilesClient,
     PortalLifecycleService,
     PortalLinesService,
     RegistrationService,
@@ -109,20 +115,11 @@ export class ConnectorModule implements OnModuleInit {
     private readonly titles: DialogTitles,
     private readonly messengerEvents: MessengerEvents,
     private readonly environment: Environment,
-    private readonly operatorSide: OperatorSide,
-    private readonly operatorFiles: OperatorFilesClient,
-    private readonly operators: OperatorsService,
-    private readonly lineOperators: LineOperatorsService,
     private readonly problems: DeliveryProblems,
   ) {}
 
   onModuleInit(): void {
     this.problems.register(BITRIX_PROBLEMS);
-    this.operatorSide.register({
-      openFile: (...asked) => this.operatorFiles.open(...asked),
-      operator: (...asked) => this.operators.find(...asked),
-      operatorOnLine: (...asked) => this.lineOperators.find(...asked),
-    });
     this.drivers.register(
       'portal',
       (id, held) =>

@@ -2,7 +2,7 @@ import { Body, Controller, Get, Head, Headers, HttpCode, Post, Query, Res } from
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { FramesService } from './install/frames.service.js';
-import { InstallService } from './install/install.service.js';
+import { AuthorisationService } from './install/authorisation.service.js';
 import { OauthCallbackService } from './install/oauth-callback.service.js';
 import { replyFrame } from './install/page-reply.js';
 import { SettingsService } from './settings/settings.service.js';
@@ -12,7 +12,7 @@ import { SettingsService } from './settings/settings.service.js';
 @Controller('b24')
 export class OauthController {
   constructor(
-    private readonly installs: InstallService,
+    private readonly authorisation: AuthorisationService,
     private readonly callbacks: OauthCallbackService,
     private readonly settings: SettingsService,
     private readonly frames: FramesService,
@@ -31,7 +31,7 @@ export class OauthController {
     @Query('application') application: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ auth_url: string } | undefined> {
-    const url = await this.installs.startAuthorisation(
+    const url = await this.authorisation.start(
       application === undefined || application === '' ? undefined : String(application),
     );
     reply.header('cache-control', 'no-store');

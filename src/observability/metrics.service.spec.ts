@@ -6,7 +6,7 @@ import { watchCall } from '../common/spans.js';
 import { RelayEvents } from '../relay/relay-events.js';
 import { MetricsService } from './metrics.service.js';
 
-const OVERVIEW = {
+const TABLES = {
   queueDepths: () => Promise.resolve([{ channel: 'outbound', chats: 2, deliveries: 3 }]),
   oldestWaitingSeconds: () => Promise.resolve(7),
   census: () =>
@@ -29,8 +29,12 @@ const SUPERVISOR = {
 const answered = (method: string, url: string, statusCode: number) =>
   metrics.observeRequest({ method, routeOptions: { url } } as never, { statusCode, elapsedTime: 1 } as never);
 
+/** All that is read from tables comes from one object here. */
+const metricsOf = (on: RelayEvents, tables: Partial<typeof TABLES>) =>
+  new MetricsService(on, tables as never, tables as never, tables as never, SUPERVISOR as never);
+
 const events = new RelayEvents();
-const metrics = new MetricsService(events, OVERVIEW as never, SUPERVISOR as never);
+const metrics = metricsOf(events, TABLES);
 let text: string;
 
 beforeAll(async () => {
@@ -87,7 +91,7 @@ describe('a scrape', () => {
   ])('says %s', (line) => expect(text.split('\n')).toContain(line));
 
   it('before anything happened has the counters that rules look at, at 0', async () => {
-    const fresh = new MetricsService(new RelayEvents(), OVERVIEW as never, SUPERVISOR as never);
+    const fresh = metricsOf(new RelayEvents(), TABLES);
     fresh.onModuleInit();
     const lines = (await fresh.render()).split('\n');
     fresh.onModuleDestroy();
@@ -105,8 +109,8 @@ describe('a scrape', () => {
   });
 
   it('without a database tells what the process knows, and that it is away', async () => {
-    const away = { ...OVERVIEW, census: () => Promise.reject(new Error('away')) };
-    const alone = new MetricsService(events, away as never, SUPERVISOR as never);
+    const away = { ...TABLES, census: () => Promise.reject(new Error('away')) };
+    const alone = metricsOf(events, away);
     const lines = (await alone.render()).split('\n');
     expect(lines).toContain('openlines_database_up 0');
     expect(lines).toContain('openlines_endpoints_driven{kind="bot",health="ill"} 1');

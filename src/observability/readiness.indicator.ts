@@ -4,7 +4,7 @@ import { VERSION } from '../common/version.js';
 import { within } from '../common/within.js';
 import { EndpointSupervisor } from '../relay/endpoint-supervisor.js';
 import { IntakeService } from '../relay/intake.service.js';
-import { OverviewRepository } from '../storage/history/overview.repository.js';
+import { ServerRepository } from '../storage/postgres/server.repository.js';
 import { SchemaService } from '../storage/postgres/schema.service.js';
 import { ShutdownState } from './shutdown-state.js';
 
@@ -16,7 +16,7 @@ const DATABASE_LIMIT_MS = 1_000;
 export class ReadinessIndicator {
   constructor(
     private readonly indicators: HealthIndicatorService,
-    private readonly overview: OverviewRepository,
+    private readonly server: ServerRepository,
     private readonly schema: SchemaService,
     private readonly supervisor: EndpointSupervisor,
     private readonly shutdown: ShutdownState,
@@ -36,7 +36,7 @@ export class ReadinessIndicator {
 
   async database(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
-    return this.upUnlessItFails(indicator, this.overview.ping());
+    return this.upUnlessItFails(indicator, this.server.ping());
   }
 
   /** Whether what comes in could be stored lately: PostgreSQL may answer, and still have no room for it. */

@@ -2,11 +2,11 @@ import type { DeliveryResult } from './endpoint-driver.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 3_000;
-/** Failures in a row, and of how many different chats, after which it is the endpoint that is ill. */
+/** After this many failures in a row, in as many different chats, the endpoint itself is in trouble. */
 const FAILURES = 3;
 
 /**
- * Tells one chat's trouble from the endpoint's. It opens when several chats in a row failed for reasons that are
+ * Tells a chat in trouble from an endpoint in trouble. It opens when several chats in a row failed for reasons that are
  * not theirs; then one probe at a time goes out, after pauses of 1 to 3 s, until one succeeds.
  */
 export class Circuit {
@@ -17,7 +17,7 @@ export class Circuit {
   private resumeAt = 0;
   /** How long a probe that is on its way may keep the next one waiting. */
   private probeUntil = 0;
-  /** Until when the network itself asked us to be silent. */
+  /** The network asked us to send nothing until then. */
   private silentUntil = 0;
 
   /** Lanes that may be sent now, at most `max`. */
@@ -26,7 +26,7 @@ export class Circuit {
     return this.open ? Math.min(max, 1) : max;
   }
 
-  /** Lanes are on their way. A probe that hangs must not keep the next one from being made. */
+  /** Lanes were sent. A probe that hangs must not block the next one. */
   sent(now: number): void {
     if (this.open) this.probeUntil = now + LONGEST_PAUSE_MS;
   }
@@ -40,14 +40,14 @@ export class Circuit {
     return Math.max(0, this.resumeAt - now, this.probeUntil - now, this.silentUntil - now);
   }
 
-  /** The probe was not sent, or learned nothing about the network: the next one need not wait for it. */
+  /** The probe was not sent or showed nothing about the network: the next one does not wait for it. */
   unproven(): void {
     this.probeUntil = 0;
   }
 
   /**
-   * What an outcome says about the network as a whole. Returns the lanes that failed in an outage which it ended: they
-   * may go now.
+   * Learns from an outcome about the network as a whole. When it ends an outage, returns the lanes that failed in it:
+   * they may go now.
    */
   heard(laneId: bigint, result: DeliveryResult, now: number): bigint[] {
     if (result.delivered || ('postponed' in result && result.postponed.begun)) return this.succeeded();
@@ -64,7 +64,7 @@ export class Circuit {
     return [];
   }
 
-  /** The lanes that failed in an outage which this success ended: they may go now. */
+  /** Returns the lanes that failed in the outage that this success ended, if there was one. */
   succeeded(): bigint[] {
     const waiting = this.open ? [...this.failing] : [];
     this.failing.clear();
@@ -85,7 +85,7 @@ export class Circuit {
     }
   }
 
-  /** The network itself named a time for the whole endpoint. */
+  /** The network named a waiting time for the whole endpoint. */
   pause(ms: number, now: number): void {
     this.silentUntil = Math.max(this.silentUntil, now + ms);
   }

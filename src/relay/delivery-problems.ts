@@ -2,14 +2,14 @@ import { Injectable } from '@nestjs/common';
 import type { ProblemTable, Words } from '../common/delivery-problem.js';
 import type { Language } from '../common/language.js';
 
-/** What the program itself finds, before any network is asked. */
+/** What the program finds out by itself, without asking a network. */
 const OWN_PROBLEMS = {
   unknown_chat: {
     kind: 'refused',
     scope: 'message',
     reason: {
-      en: 'no bot of this application knows this client (any more); ask the client to write again',
-      ru: 'ни один бот приложения не знает этого клиента (или уже не знает); попросите клиента написать снова',
+      en: 'no bot of this application knows this client; ask the client to write again',
+      ru: 'ни один бот приложения не знает этого клиента; попросите клиента написать ещё раз',
     },
   },
   ambiguous_chat: {
@@ -24,13 +24,13 @@ const OWN_PROBLEMS = {
     kind: 'refused',
     scope: 'message',
     reason: {
-      en: 'the bot was removed, with what still waited for it',
-      ru: 'бот удалён вместе со всем, что ещё ждало отправки',
+      en: 'the bot was removed together with the messages that were still waiting',
+      ru: 'бот удалён вместе с сообщениями, которые ещё не были отправлены',
     },
   },
 } as const satisfies ProblemTable;
 
-/** Where the room of each network hands in its table, so that the other one can say what went wrong. */
+/** Where each network's room registers its table of problems, so that the other can explain them. */
 @Injectable()
 export class DeliveryProblems {
   private readonly reasons = new Map<string, Words>();
@@ -39,7 +39,7 @@ export class DeliveryProblems {
     this.register(OWN_PROBLEMS);
   }
 
-  /** Throws when two tables have words for the same code: each reason has one home. */
+  /** Throws when two tables explain the same code: each reason has one home. */
   register(table: ProblemTable): void {
     for (const [code, { reason }] of Object.entries(table)) {
       if (!reason) continue;
@@ -48,7 +48,7 @@ export class DeliveryProblems {
     }
   }
 
-  /** The reason in words of ours; undefined when no table has any. */
+  /** The reason for people to read; undefined: no table has one. */
   reason(code: string, language: Language): string | undefined {
     return this.reasons.get(code)?.[language];
   }

@@ -4,13 +4,13 @@ import type { ClaimedDelivery, ClaimedLane } from '../storage/work/claimed-lane.
 
 interface DeliverySpans {
   delivery: Span;
-  /** Where it is: being sent, or being written down. */
+  /** Its current step: `send` or `settle`. */
   stage: Span;
 }
 
 /**
- * Spans of what one worker claims: `dispatch` with the claim and the calls to the network, and below it a `delivery`
- * of each message's with its `send` and `settle`. A delivery is found by the id of its message.
+ * Spans of what one worker claims: `dispatch` holds the claim and the calls to the network, and below it a `delivery`
+ * for each message with its `send` and `settle`. A delivery is found by the id of its message.
  */
 export class DeliveryTraces {
   private readonly spans = new WeakMap<ClaimedLane, Map<bigint, DeliverySpans>>();

@@ -2,7 +2,7 @@ import type { EndpointCondition } from '../storage/work/endpoints.repository.js'
 import type { Lease } from '../storage/work/lease.js';
 import type { EndpointHealth } from './endpoint-driver.js';
 
-/** A driver that has just begun knows nothing yet: what its predecessor met lasts until it has looked for this long. */
+/** A driver that has just started knows nothing yet: its predecessor's trouble stays until it has been well this long. */
 const PROVEN_MS = 60_000;
 /** Of a trouble that has no code of its own. */
 const ILL = 'ill';
@@ -15,11 +15,11 @@ export interface Driven {
   health: EndpointHealth;
 }
 
-/** Remembers which conditions of its endpoints a process has told to the tables, so that only changes are told. */
+/** Remembers which conditions a process has saved for its endpoints, so that only changes are written. */
 export class EndpointConditions {
   private told = new Map<string, string>();
 
-  /** What is to be told now. */
+  /** What has to be saved now. */
   changed(driven: Driven[], now: number): EndpointCondition[] {
     return driven
       .filter(({ lease, since, health }) => {
@@ -29,7 +29,7 @@ export class EndpointConditions {
       .map(({ lease, health }) => ({ lease, trouble: troubleOf(health) }));
   }
 
-  /** They are in the tables; of endpoints that are driven no more nothing is kept. */
+  /** The conditions were saved; endpoints that are no longer driven are forgotten. */
   keep(conditions: EndpointCondition[], driven: Driven[]): void {
     const known = new Set(driven.map(({ lease }) => keyOf(lease)));
     this.told = new Map([...this.told].filter(([key]) => known.has(key)));

@@ -9,18 +9,18 @@ import type { WaitsFor } from '../storage/work/settlement.js';
 /** The lease of an endpoint as its holder sees it. */
 export interface HeldLease {
   readonly lease: Lease;
-  /** False once it may have run out by our own clock: then nothing may be sent any more. */
+  /** False once it may have run out by our own clock: nothing may be sent then. */
   readonly held: boolean;
   /** Aborted when the endpoint is given up. */
   readonly signal: AbortSignal;
 }
 
-/** Code of the news that all there is to say is which files did not reach the client. */
+/** Code of the note that some files did not reach the client, and nothing else went wrong. */
 export const FILES_LEFT_OUT = 'files_left_out';
 
-/** Code of the news that an answer waits because Telegram does not accept the bot's token. */
+/** Code of the note that an answer waits because Telegram does not accept the bot's token. */
 export const BOT_UNAUTHORISED = 'bot_unauthorised';
-/** Code of the news that Bitrix24 refused a client's message, so that its dialog does not have it. */
+/** Code of the note that Bitrix24 refused a client's message, which is missing in the dialog. */
 export const CLIENT_MESSAGE_REFUSED = 'client_message_refused';
 
 /** A file of an operator's message that does not reach the client. */
@@ -37,9 +37,9 @@ interface TelegramOutcome {
   telegramMessageIds?: bigint[];
   /** Which part of the message each of them is; counted from 0 when absent. */
   telegramParts?: number[];
-  /** Ids of parts that are there no longer. */
+  /** Ids of parts that no longer exist. */
   removedMessageIds?: bigint[];
-  /** Files that will not follow any more; the operator is told. */
+  /** Files that will never follow; the operator is told. */
   leftOut?: LeftOutFile[];
 }
 
@@ -53,7 +53,7 @@ export type DeliveryResult = { seq: bigint } & TelegramOutcome &
     | {
         delivered: true;
         reportDelivery?: boolean;
-        /** It arrived, and yet there is something that the operator must know. */
+        /** It arrived, but the operator has to know something. */
         note?: { code: string; detail: string };
       }
     | { delivered: false; error: UpstreamError }
@@ -64,74 +64,72 @@ export interface LaneResult {
   deliveries: DeliveryResult[];
   /** Milliseconds until the network's limits allow the lane's next delivery; at once when absent. */
   nextInMs?: number;
-  /** Milliseconds for which the network itself asked for silence in this chat, or everywhere. */
+  /** Milliseconds for which the network asked us to send nothing, in this chat or at all. */
   silenceMs?: number;
   chat?: LearnedChat;
 }
 
-/** Why nothing may be sent: a limit of the network, or trouble that somebody has to end. */
+/** Why nothing may be sent: a rate limit of the network, or trouble that a person has to fix. */
 export type Obstacle = 'limit' | 'trouble';
 
 /** How many lanes may be sent. */
 export interface Permits {
   granted: number;
-  /** With none granted: what keeps them back. */
+  /** With none granted: what holds them back. */
   obstacle?: Obstacle;
-  /** With none granted: milliseconds until it is worth asking again. */
+  /** With none granted: milliseconds until it is worth asking again; otherwise 0. */
   retryInMs: number;
-  /** Of these, how many may be such as nobody wrote; absent: all of them. */
+  /** How many of these may be automatic texts; absent: all. */
   bulk?: number;
-  /** With no `bulk`: milliseconds until there may be some. */
+  /** With `bulk` 0: milliseconds until it may be more. */
   bulkInMs?: number;
 }
 
-/** How one kind of endpoint speaks with its network. One instance per endpoint, as long as we hold its lease. */
+/** How one kind of endpoint talks to its network. One instance per endpoint, for as long as we hold its lease. */
 export interface EndpointDriver {
   /** Lanes that may be in flight at once. */
   readonly concurrency: number;
   /**
-   * Of these, how many may be young or not yet written down: as many a crash leaves in doubt. A lane that is in flight
-   * for long does not count, so that chats whose calls hang keep nobody waiting.
+   * How many of these may be young or not yet recorded: that many a crash leaves in doubt. Lanes that have been in
+   * flight for long do not count, so that chats whose calls hang block nobody.
    */
   readonly inDoubt: number;
-  /** Words of one chat that may be claimed together; more than 1 only where they travel in one call, in order. */
+  /** Messages of one chat that may be claimed together; more than 1 only where they travel in one call, in order. */
   readonly headsPerLane: number;
   /**
-   * Reserves what it takes to send lanes right now, at most `max`, without hitting a limit of the network, and
-   * answers how many. With 0: milliseconds until it is worth asking again. The next `send` or `giveBack` ends the
-   * reservation.
+   * Reserves room below the network's rate limits for up to `max` lanes that could leave right now. The next `send` or
+   * `giveBack` ends the reservation.
    */
   permits(max: number): Promise<Permits>;
   /** Nothing is sent after all. */
   giveBack(): void;
   /**
-   * Sends the lanes (perhaps none, or fewer than were reserved); one promise each, which never rejects. Lanes may
-   * share a call.
+   * Sends the lanes, perhaps fewer than were reserved; one promise each, which never rejects. Lanes may share a call.
    */
   send(lanes: ClaimedLane[]): Promise<LaneResult>[];
-  /** Begins whatever the endpoint does by itself (polling). */
+  /** Starts what the endpoint does on its own (polling). */
   start(): void;
-  /** Ends it; resolves when nothing of it is under way. */
+  /** Stops it; resolves once nothing of it is under way. */
   stop(): Promise<void>;
   /** Something about the endpoint changed in the tables. */
   refresh(): void;
   health(): EndpointHealth;
 }
 
-/** How an endpoint is, as whoever drives it sees it. */
+/** The health of an endpoint, as its driver sees it. */
 export interface EndpointHealth {
   healthy: boolean;
-  /** What is wrong; for people. */
+  /** What is wrong, for people to read. */
   detail?: string;
   /** Of a bot that is polled: milliseconds since Telegram last answered a poll, or since polling began. */
   polledMsAgo?: number;
-  /** Of what is wrong: what is to be done about it depends on it. */
+  /** Names what is wrong, where the remedy depends on it. */
   code?: typeof STORING_FAILS;
 }
 
 export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;
 
-/** Where the rooms of the two networks hand in how their endpoints are driven. */
+/** Where the rooms of the two networks register the drivers of their endpoints. */
 @Injectable()
 export class EndpointDrivers {
   private readonly factories = new Map<string, DriverFactory>();
@@ -140,7 +138,7 @@ export class EndpointDrivers {
     this.factories.set(kind, factory);
   }
 
-  /** The driver for an endpoint id such as `bot:1`; null for a kind that nobody registered. */
+  /** The driver for an endpoint id such as `bot:1`; null: nobody registered its kind. */
   create(endpoint: string, lease: HeldLease): EndpointDriver | null {
     const [kind, id] = endpoint.split(':');
     return this.factories.get(kind ?? '')?.(BigInt(id ?? 0), lease) ?? null;

@@ -5,47 +5,47 @@ import { isAutomatic, type ClaimedLane } from '../storage/work/claimed-lane.js';
 import { isBot } from '../storage/work/endpoint-id.js';
 import type { LanesRepository } from '../storage/work/lanes.repository.js';
 import type { Lease } from '../storage/work/lease.js';
-import type { LaneSettlement, Settlement } from '../storage/work/settlement.js';
+import { Alarm } from './alarm.js';
 import { Circuit } from './circuit.js';
 import { DeliveryTraces } from './delivery-traces.js';
 import type { EndpointDriver, EndpointHealth, HeldLease, LaneResult, Obstacle } from './endpoint-driver.js';
 import { InFlight } from './in-flight.js';
 import type { Claimant, LaneClaims } from './lane-claims.js';
+import { LaneOutcomes } from './lane-outcomes.js';
 import type { LaneSettlements } from './lane-settlements.js';
 import type { RelayEvents } from './relay-events.js';
-import { settlementOf } from './settlement-of.js';
 
-/** Without a wake-up the tables are looked at this often; the supervisor's look is quicker and for all at once. */
+/** How often the tables are polled without a wake-up; the supervisor polls more often, for all endpoints at once. */
 const IDLE_MS = 5_000;
-/** What a driver waits for may be over sooner than it said, in a way that only the driver sees. */
+/** A driver's wait may end sooner than it said, which only the driver can see. */
 const ASK_AGAIN_MS = 1_000;
-/** While the database is away. */
+/** Between tries while the database cannot be reached. */
 const DATABASE_PAUSE_MS = 500;
-/** Of the lanes that may be in flight, those that automatic texts leave free for people. */
+/** Lanes in flight that automatic texts leave free for people. */
 const LANES_KEPT_FOR_PEOPLE = 1;
-/** One of so many claims takes automatic texts first, so that they get on also where people write all the time. */
+/** One claim in this many takes automatic texts first, so that they make progress even where people never stop writing. */
 const BULK_FIRST_EVERY = 10;
 
 /**
- * Drives one endpoint while its lease holds: claims lanes that are due, has them sent, hands in what became of them.
- * One lane is one chat and direction; it is claimed by its head, so a chat keeps its order and only waits for itself.
+ * Drives one endpoint while its lease holds: claims due lanes, has them sent and records the outcomes. A lane is one
+ * chat and direction and is claimed by its head, so a chat keeps its order and waits only for itself.
  */
 export class EndpointWorker implements Claimant {
   private readonly logger = new Logger(EndpointWorker.name);
   private readonly circuit = new Circuit();
   private readonly inFlight = new InFlight();
   private readonly traces: DeliveryTraces;
+  private readonly outcomes: LaneOutcomes;
   private readonly network: 'telegram' | 'bitrix24';
-  /** Claims in which automatic texts had a part, from 1. */
+  /** Counts the claims that included automatic texts, from 1. */
   private claims = 1;
-  /** Nothing more, or no more automatic texts, was claimed because too much was in flight: a result makes room. */
+  /** The last claim was cut short because too much was in flight: the next result makes room. */
   private full = false;
-  /** When it is worth asking the driver for permits again, by `performance.now()`. */
+  /** When to ask the driver for permits again, by `performance.now()`. */
   private askAt = 0;
-  /** What kept lanes back when the driver was last asked for permits. */
+  /** What held lanes back when the driver was last asked for permits. */
   private obstacle: Obstacle | undefined;
-  private wakeUp: (() => void) | null = null;
-  private woken = false;
+  private readonly alarm = new Alarm();
   private stopped = false;
   private finished: Promise<void> = Promise.resolve();
 
@@ -53,11 +53,12 @@ export class EndpointWorker implements Claimant {
     private readonly held: HeldLease,
     private readonly driver: EndpointDriver,
     private readonly lanes: LanesRepository,
-    private readonly events: RelayEvents,
+    events: RelayEvents,
     private readonly options: { policy: 'hold' | 'resend'; claims: LaneClaims; settlements: LaneSettlements },
   ) {
     this.traces = new DeliveryTraces(this.endpoint);
     this.network = isBot(this.endpoint) ? 'telegram' : 'bitrix24';
+    this.outcomes = new LaneOutcomes(this.endpoint, this.network, options.policy, events, this.traces);
   }
 
   get lease(): Lease {
@@ -75,12 +76,11 @@ export class EndpointWorker implements Claimant {
 
   /** There may be new work. */
   wake(): void {
-    this.woken = true;
-    this.wakeUp?.();
+    this.alarm.wake();
   }
 
   refresh(): void {
-    // A refreshed driver begins anew, and this one is on its way to another replica.
+    // A refresh would restart the driver, and this one is about to move to another replica.
     if (this.stopped) return;
     this.driver.refresh();
     this.askAt = 0;
@@ -91,7 +91,7 @@ export class EndpointWorker implements Claimant {
     return this.driver.health();
   }
 
-  /** What keeps messages from being sent at this moment; `circuit`: one chat after the other failed. */
+  /** What holds messages back right now; `circuit`: several chats in a row failed. */
   get heldBackBy(): Obstacle | 'circuit' | undefined {
     return this.circuit.open ? 'circuit' : this.obstacle;
   }
@@ -121,7 +121,7 @@ export class EndpointWorker implements Claimant {
     });
     for (const lane of lanes) {
       const deliveries = lane.deliveries.map(({ seq }) => ({ seq, delivered: false as const, error }));
-      this.record(lane, { deliveries });
+      void this.settle(lane, { deliveries });
     }
   }
 
@@ -129,24 +129,25 @@ export class EndpointWorker implements Claimant {
     while (!this.stopped) {
       try {
         const wait = await this.step();
-        if (wait > 0) await this.sleep(wait);
+        if (wait > 0) await this.alarm.sleep(wait);
       } catch (error) {
-        // The supervisor says once that the database is away; every worker saying it would drown the log.
+        // The supervisor logs once that the database cannot be reached; every worker doing so would flood the log.
         const log = isStorageUnavailable(error) ? 'debug' : 'error';
-        this.logger[log]({ endpoint: this.endpoint, err: error }, 'The endpoint pauses');
-        await this.sleep(DATABASE_PAUSE_MS);
+        this.logger[log]({ endpoint: this.endpoint, err: error }, 'The endpoint pauses after an error');
+        await this.alarm.sleep(DATABASE_PAUSE_MS);
       }
     }
   }
 
-  /** One round; returns how long nothing can be done. */
+  /** One round; returns how many milliseconds to sleep before the next. */
   private async step(): Promise<number> {
-    this.woken = false;
+    this.alarm.reset();
     const now = performance.now();
     if (!this.held.held) return DATABASE_PAUSE_MS;
     const free = this.circuit.allowance(this.inFlight.room(this.driver, now), now);
     this.full = free <= 0;
-    if (this.full) return this.circuit.waitMs(now) || (this.inFlight.agesInMs(now) ?? IDLE_MS);
+    const pausedMs = this.circuit.waitMs(now);
+    if (this.full) return pausedMs > 0 ? pausedMs : (this.inFlight.agesInMs(now) ?? IDLE_MS);
     this.full = now < this.askAt;
     if (this.full) return this.askAt - now;
     const permits = await this.driver.permits(free);
@@ -170,7 +171,7 @@ export class EndpointWorker implements Claimant {
     });
     this.dispatch(claimed, { from, to: Date.now() });
     const automatic = claimed.filter(isAutomatic).length;
-    // There may be more of what was claimed to the limit.
+    // A limit was reached, so more may be due.
     if (claimed.length === granted || (automatic > 0 && automatic >= bulk)) return 0;
     if (bulk > 0) return IDLE_MS;
     return permits.bulk === 0 ? Math.min(bulkInMs, IDLE_MS) : (this.inFlight.agesInMs(now) ?? IDLE_MS);
@@ -193,46 +194,19 @@ export class EndpointWorker implements Claimant {
         for (const delivery of outcome.deliveries) {
           this.letGo(this.circuit.heard(lane.id, delivery, performance.now()));
         }
-        this.record(lane, outcome);
+        void this.settle(lane, outcome);
         this.roomMade();
       });
     });
   }
 
-  private record(lane: ClaimedLane, result: LaneResult): void {
-    let dueInMs = result.nextInMs ?? 0;
-    const deliveries = result.deliveries.map((outcome): Settlement => {
-      const delivery = lane.deliveries.find((candidate) => candidate.seq === outcome.seq)!;
-      const now = Date.now();
-      const { policy } = this.options;
-      const settlement = settlementOf(delivery, outcome, { policy, now, random: Math.random() });
-      this.traces.sent(lane, outcome.seq, settlement.outcome, settlement.code);
-      dueInMs = Math.max(dueInMs, settlement.delayMs ?? 0);
-      if (settlement.outcome === 'postponed') return settlement;
-      if (settlement.outcome === 'failed' || settlement.outcome === 'uncertain') {
-        const { kind, message } = delivery;
-        this.logger.warn(
-          { endpoint: this.endpoint, messageId: String(message.id), kind, code: settlement.code },
-          `A delivery ended as ${settlement.outcome}`,
-        );
-      }
-      this.events.emit('settled', {
-        network: this.network,
-        kind: delivery.kind,
-        outcome: settlement.outcome,
-        ms: now - (delivery.waited ? delivery.startedAt : delivery.message.createdAt).getTime(),
-      });
-      return settlement;
-    });
-    void this.settle({ lane, deliveries, dueInMs, silenceMs: result.silenceMs, chat: result.chat });
-  }
-
-  private async settle(settlement: LaneSettlement): Promise<void> {
+  private async settle(lane: ClaimedLane, result: LaneResult): Promise<void> {
+    const settlement = this.outcomes.settlementOf(lane, result);
     this.inFlight.records();
     const recorded = await this.options.settlements.record(this.held, settlement);
-    this.options.claims.close(settlement.lane, { recorded });
+    this.options.claims.close(lane, { recorded });
     this.inFlight.recorded();
-    if (recorded) this.traces.settled(settlement.lane);
+    if (recorded) this.traces.settled(lane);
     this.roomMade();
   }
 
@@ -242,25 +216,16 @@ export class EndpointWorker implements Claimant {
     this.wake();
   }
 
-  /** After an outage, whatever waited because of it may go now; who was told a time to wait keeps it. */
+  /** After an outage, lanes that waited because of it may go at once; those with a waiting time of their own keep it. */
   private letGo(waiting: bigint[]): void {
     if (waiting.length === 0) return;
     this.lanes.wake(this.endpoint, waiting).then(
       () => this.wake(),
-      (error: unknown) => this.logger.debug({ endpoint: this.endpoint, err: error }, 'Waiting lanes keep their times'),
+      (error: unknown) =>
+        this.logger.debug(
+          { endpoint: this.endpoint, err: error },
+          'Waiting lanes could not be woken; they keep their times',
+        ),
     );
-  }
-
-  private sleep(ms: number): Promise<void> {
-    if (this.woken) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.wakeUp = null;
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.wakeUp = done;
-    });
   }
 }

@@ -5,21 +5,21 @@ import { ClientErasureRepository, type ErasurePass } from '../storage/erasure/cl
 import { EncryptionService } from '../storage/secrets/encryption.service.js';
 import { ErasuresRepository, type ErasureRow, type ErasureTarget } from '../storage/erasure/erasures.repository.js';
 
-/** Messages that one transaction erases, and rows that one looks at. */
+/** Messages erased in one transaction, and rows examined in one. */
 const BATCH = 1_000;
 const LOOKED_AT = 2_000;
-/** What a request waits for an erasure; a long history goes on being erased after the answer. */
+/** How long a request waits for an erasure; a long history is erased further after the answer. */
 const PATIENCE_MS = 3_000;
-/** A send under way is settled within this; of one that hangs longer the outcome is not recorded. */
+/** A send under way is settled within this; if one hangs longer, its outcome is not recorded. */
 const SEND_MS = 90_000;
 const SEND_PAUSE_MS = 200;
 const TROUBLE_PAUSE_MS = 10_000;
-/** How much of the ten seconds of a shutdown work under way may use. */
+/** How much of the ten seconds of a shutdown the current work may use. */
 const DRAIN_MS = 5_000;
 
 /**
- * Erases clients everywhere. What was begun is finished: after a failure by this process, after a stop by the next one
- * that starts. What Telegram and Bitrix24 keep themselves is not reached.
+ * Erases clients from all tables. What was begun is finished: after a failure by this process, after a stop by the next
+ * one that starts. It does not reach what Telegram and Bitrix24 keep.
  */
 @Injectable()
 export class ErasureService implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -43,7 +43,8 @@ export class ErasureService implements OnApplicationBootstrap, BeforeApplication
   }
 
   /**
-   * Erases the client of a private chat in all chats of the portal, what he said in groups included, or a group chat.
+   * Erases the client of a private chat from all chats of the portal, including what they said in groups, or a group
+   * chat.
    * Waits 3 seconds for it; the receipt says whether it is finished. Null: there is no such chat.
    */
   async erase(chatId: bigint, actor: string): Promise<ErasureRow | null> {
@@ -74,10 +75,10 @@ export class ErasureService implements OnApplicationBootstrap, BeforeApplication
         await this.eraseAll(id, target);
         if (this.stop.signal.aborted) return;
         await this.erasures.finish(id);
-        this.logger.log(`erasure ${id} is finished`);
+        this.logger.log(`Erasure ${id} is finished`);
         return;
       } catch (error) {
-        this.logger.warn({ err: error }, `Erasure ${id} could not go on; trying again`);
+        this.logger.warn({ err: error }, `Erasure ${id} failed; trying again`);
         await this.rest(TROUBLE_PAUSE_MS);
       }
     }
@@ -106,13 +107,13 @@ export class ErasureService implements OnApplicationBootstrap, BeforeApplication
     });
   }
 
-  /** Again until nothing of it is under way. */
+  /** Repeats the work until no send is in its way. */
   private async patiently(work: (force: boolean) => Promise<boolean>): Promise<void> {
     const deadline = Date.now() + SEND_MS;
     while (!this.stop.signal.aborted && (await work(Date.now() > deadline))) await this.rest(SEND_PAUSE_MS);
   }
 
-  /** Step by step to the end; whether something was left out. */
+  /** Goes step by step to the end; returns whether something was left out. */
   private async walk(step: (from: bigint | null) => Promise<ErasurePass>): Promise<boolean> {
     let [from, busy, last]: [bigint | null, boolean, boolean] = [null, false, false];
     while (!last && !this.stop.signal.aborted) {

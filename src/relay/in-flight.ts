@@ -1,4 +1,4 @@
-/** A lane in flight is young for so long: most answers come sooner. */
+/** A lane counts as young while it has been in flight for less than this; most answers come sooner. */
 const YOUNG_MS = 1_000;
 
 /** A lane on its way, by when it was sent. */
@@ -44,9 +44,9 @@ export class InFlight {
     return Math.min(limits.concurrency - this.awaited.size, limits.inDoubt - young - this.unrecorded);
   }
 
-  /** Milliseconds until the first of the young is young no more; undefined when none is. */
+  /** Milliseconds until the oldest of the young lanes stops being young; undefined: none is young. */
   agesInMs(now: number): number | undefined {
-    // They stand in the order in which they were sent.
+    // In the order in which they were sent.
     for (const { at } of this.awaited) if (now - at < YOUNG_MS) return at + YOUNG_MS - now;
     return undefined;
   }

@@ -4,20 +4,20 @@ import type { Lease } from '../storage/work/lease.js';
 import { GroupCommit } from './group-commit.js';
 import type { RelayEvents } from './relay-events.js';
 
-/** Requests of one statement at most. */
+/** Most requests in one statement. */
 const TOGETHER_AT_MOST = 500;
 
-/** Whoever drives an endpoint, as far as its claims are concerned. */
+/** A worker, as far as its claims are concerned. */
 export interface Claimant {
   readonly lease: Lease;
-  /** Lanes that somebody else left in the middle of a send; they count as claimed by this one. */
+  /** Takes lanes that another owner left in the middle of a send; they count as claimed by this one. */
   takeInterrupted(lanes: ClaimedLane[]): void;
 }
 
 /**
- * All claims of this process. Workers that want lanes at the same moment share one statement: it costs about as much
- * as the claim of one. One statement runs at a time, and whoever asks meanwhile is in the next. What was claimed stays
- * open until it is closed, which tells claims that nobody knows of from those that are under way.
+ * All claims of this process. Workers that want lanes at the same moment share one statement, which costs about as much
+ * as one worker's. One statement runs at a time; requests made meanwhile go into the next. A claimed lane stays open
+ * until it is closed, which tells claims under way from claims whose answer was lost.
  */
 export class LaneClaims {
   private readonly requests = new GroupCommit<ClaimRequest & { claimed: ClaimedLane[] }>(
@@ -26,7 +26,7 @@ export class LaneClaims {
     1,
   );
   private readonly open = new Map<ClaimedLane, Lease>();
-  /** Leases under which outcomes were given up: what is busy under them may have been sent. */
+  /** Leases under which outcomes were abandoned: what is busy under them may have been sent. */
   private readonly ended = new WeakSet<Lease>();
   /** Leases under which a claim failed, and nobody knows whether it was committed. */
   private readonly inDoubt = new Map<string, Lease>();
@@ -37,7 +37,7 @@ export class LaneClaims {
     private readonly events: RelayEvents,
   ) {}
 
-  /** Lanes that are due; each is to be closed. Rejects when nobody knows whether the claim was made. */
+  /** Returns due lanes, each of which must be closed. Rejects when it is unknown whether the claim was committed. */
   async claim(request: ClaimRequest): Promise<ClaimedLane[]> {
     const asked = { ...request, claimed: [] };
     await this.requests.add(asked);
@@ -52,14 +52,13 @@ export class LaneClaims {
   }
 
   /**
-   * Brings the tables and what is known here together, for these and whatever happened: claims whose answer never came
-   * are undone, because nothing of them was sent; lanes that an owner left when it ceased to be one go to whoever drives
-   * their endpoint now.
+   * Reconciles the tables with what this process knows: undoes claims whose answer never came, because nothing of them
+   * was sent, and gives lanes left behind by a former owner to the worker that drives their endpoint now.
    */
   async reconcile(claimants: Claimant[]): Promise<void> {
     if (claimants.length === 0) return;
     const leases = claimants.map(({ lease }) => lease);
-    // No claim runs meanwhile: one whose answer is on its way would look as if it had none.
+    // No claim may run meanwhile: one whose answer is still coming would look unanswered.
     await this.inTurn(async () => {
       await this.undoUnanswered(leases);
       const interrupted = await this.lanes.interrupted(leases, this.openUnder(leases));
@@ -72,7 +71,7 @@ export class LaneClaims {
     });
   }
 
-  /** Every lane with work has a chat and lies where its bot belongs; see {@link LanesRepository.putRight}. */
+  /** Repairs lanes that no claim can take; see {@link LanesRepository.putRight}. */
   async putRight(lanes: { all: boolean }): Promise<void> {
     this.work(await this.lanes.putRight(lanes));
   }
@@ -98,7 +97,7 @@ export class LaneClaims {
   }
 
   private openUnder(leases: Lease[]): ClaimedLane[] {
-    // Under a lease that was lost even our own sends are interrupted: their outcome will come too late.
+    // Under a lost lease our own sends count as interrupted, too: their outcomes will come too late.
     const held = new Set(leases);
     return [...this.open].filter(([, lease]) => held.has(lease)).map(([lane]) => lane);
   }

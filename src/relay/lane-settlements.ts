@@ -8,10 +8,10 @@ import { GroupCommit } from './group-commit.js';
 import type { RelayEvents } from './relay-events.js';
 
 const LANES_PER_COMMIT = 200;
-/** Before an outcome that could not be recorded is tried again. */
+/** Before recording an outcome again. */
 const PAUSE_MS = 500;
 
-/** Records what became of lanes; what ends at the same time, of whatever endpoints, is committed together. */
+/** Records what became of lanes; lanes of any endpoints that end at the same time are committed together. */
 export class LaneSettlements {
   private readonly logger = new Logger(LaneSettlements.name);
   private readonly commits = new GroupCommit<EndpointSettlements>(async (settlements) => {
@@ -28,8 +28,8 @@ export class LaneSettlements {
   ) {}
 
   /**
-   * Resolves once the outcome is recorded; again and again while the lease is ours. False: it never will be, because
-   * the endpoint is another owner's, who treats what was in flight as unknown.
+   * Resolves once the outcome is recorded, retrying while the lease is ours. False: it never will be, because the
+   * endpoint has another owner, who treats what was in flight as unknown.
    */
   async record({ lease, signal }: HeldLease, settlement: LaneSettlement): Promise<boolean> {
     for (;;) {
@@ -41,9 +41,12 @@ export class LaneSettlements {
           this.logger.warn({ endpoint: lease.endpoint, lane: String(settlement.lane.id) }, error.message);
           return false;
         }
-        // The supervisor says once that the database is away.
+        // The supervisor logs once that the database cannot be reached.
         const log = isStorageUnavailable(error) ? 'debug' : 'error';
-        this.logger[log]({ endpoint: lease.endpoint, err: error }, 'An outcome cannot be recorded yet');
+        this.logger[log](
+          { endpoint: lease.endpoint, err: error },
+          'An outcome could not be recorded yet; trying again',
+        );
         if (signal.aborted) return false;
         await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }

@@ -13,7 +13,7 @@ export type Direction = 'inbound' | 'outbound';
 /** Why a message is kept but goes nowhere; shown as its `error`. */
 export type Ignored = NonNullable<StoredWords['ignored']>;
 
-/** The words and what is known of them, on their way in from either network. */
+/** What was said, and what is known about it, on its way in from either network. */
 export interface Said extends StoredWords {
   marks: Mark[];
 }
@@ -21,17 +21,17 @@ export interface Said extends StoredWords {
 /** A Telegram chat as the update shows it, with the identifiers that Bitrix24 will know it by. */
 export type TelegramChat = StoredChat;
 
-/** A Telegram update, parsed. `chat` null: nothing a chat could hold (recorded all the same when `said` is set). */
+/** A parsed Telegram update. `chat` null: it belongs to no chat (and is recorded all the same when `said` is set). */
 export interface ClientUpdate extends ClientUpdateRow {
   said: Said | null;
 }
 
-/** An operator's message from ONIMCONNECTORMESSAGEADD, parsed. */
+/** A parsed operator's message (ONIMCONNECTORMESSAGEADD). */
 export interface OperatorMessage extends OperatorMessageRow {
   said: Said;
 }
 
-/** An operator's edit (ONIMCONNECTORMESSAGEUPDATE) or deletion (ONIMCONNECTORMESSAGEDELETE), parsed. */
+/** A parsed edit (ONIMCONNECTORMESSAGEUPDATE) or deletion (ONIMCONNECTORMESSAGEDELETE) by an operator. */
 export interface OperatorChange extends OperatorChangeRow {
   words: { text: string; marks: Mark[] } | null;
 }

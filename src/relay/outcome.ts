@@ -8,7 +8,7 @@ export type Decision =
 
 type DeliveryKind = ClaimedDelivery['kind'];
 
-/** What may be done twice without anybody noticing: reports, and changes that lead to the same end. */
+/** May be repeated without harm: reports, and changes that have the same result each time. */
 const REPEATABLE: ReadonlySet<DeliveryKind> = new Set(['edit', 'delete', 'status', 'reading']);
 
 export interface FailedSend {
@@ -23,9 +23,9 @@ export interface FailedSend {
   random: number;
 }
 
-/** An operator's message that Telegram could not take for so long is given up, and the operator told. */
+/** An operator's message that could not be sent for this long is given up, and the operator is told. */
 export const OUTBOUND_LIFETIME_MS = 48 * 3_600_000;
-/** Before looking whether a message of unknown outcome arrived: Bitrix24 ends every request within 60 s, most in 3. */
+/** Wait before looking whether a message of unknown outcome arrived: Bitrix24 ends most requests in 3 s, all in 60. */
 const SETTLE_MS = 2_000;
 /** UNCERTAIN_POLICY=resend waits this long before the one repetition. */
 const RESEND_MS = 10_000;
@@ -48,18 +48,18 @@ export function decide(send: FailedSend): Decision {
   const toClient = error.network === 'telegram';
   switch (error.kind) {
     case 'refused':
-      // Of a client's message the dialog is told as well, unless it is the dialog that is refused.
+      // The dialog is told about a client's message, too, unless the dialog itself was refused.
       return { outcome: 'failed', note: toClient || (send.kind === 'message' && error.scope === 'message') };
     case 'not_sent':
     case 'unauthorised':
       if (toClient && send.ageMs > OUTBOUND_LIFETIME_MS) return { outcome: 'failed', note: true };
-      // What the network names is exact: no growth on top of it.
+      // A time named by the network is exact, so it does not grow.
       if (error.retryAfterMs !== undefined) {
         return { outcome: 'retry', delayMs: error.retryAfterMs, unknown: send.unknownBefore };
       }
       return again(send.unknownBefore);
     case 'unknown':
-      // An edit of an operator's message may have sent something new, too: whoever repeats it must know.
+      // An edit of an operator's message may also have sent new parts: its repetition must know.
       if (REPEATABLE.has(send.kind)) return again(toClient && send.kind === 'edit');
       if (!toClient) {
         const { delayMs } = again(true) as { delayMs: number };

@@ -5,19 +5,19 @@ import type { Direction } from './message.js';
 interface Events {
   /** New messages were committed. */
   accepted: [{ direction: Direction; count: number; duplicates: number }];
-  /** Updates that a poll brought could not be committed: they stay at Telegram. */
+  /** Polled updates could not be committed: Telegram keeps them. */
   refused: [];
   /** A send was settled. */
   settled: [{ network: 'telegram' | 'bitrix24'; kind: string; outcome: string; ms: number }];
-  /** Answers reached clients: portals are to be told (a hint, as for `work`). */
+  /** Answers reached clients, and portals have to be told (a hint, as for `work`). */
   reports: [];
-  /** These endpoints have work that was not there before (a hint: the slow look at the tables is the truth). */
+  /** These endpoints have new work (a hint: polling the tables finds it anyway). */
   work: [string[]];
-  /** Something about this endpoint changed (installed again, line moved, mode changed): look at it anew. */
+  /** Something about this endpoint changed (reinstalled, moved to another line, another mode): read it again. */
   changed: [string];
 }
 
-/** What happens in the relay, for whoever counts or waits. Nothing correct depends on anybody listening. */
+/** What happens in the relay, for metrics and wake-ups. Correctness never depends on a listener. */
 @Injectable()
 export class RelayEvents {
   private readonly emitter = new EventEmitter<Events>().setMaxListeners(0);

@@ -1,12 +1,10 @@
 import { Module } from '@nestjs/common';
-import { ClientSide } from './client-side.js';
 import { DeliveryProblems } from './delivery-problems.js';
 import { EndpointDrivers } from './endpoint-driver.js';
 import { EndpointSupervisor } from './endpoint-supervisor.js';
 import { ErasureService } from './erasure.service.js';
 import { FileLinks } from './file-links.js';
 import { IntakeService } from './intake.service.js';
-import { OperatorSide } from './operator-side.js';
 import { RelayEvents } from './relay-events.js';
 import { RetentionService } from './retention.service.js';
 import { ReplayService } from './replay.service.js';
@@ -15,28 +13,24 @@ import { WordIndexService } from './word-index.service.js';
 /** The core: what a message is, where it goes, in which order, and what becomes of it. */
 @Module({
   providers: [
-    ClientSide,
     DeliveryProblems,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,
     FileLinks,
     IntakeService,
-    OperatorSide,
     RelayEvents,
     ReplayService,
     RetentionService,
     WordIndexService,
   ],
   exports: [
-    ClientSide,
     DeliveryProblems,
     EndpointDrivers,
     EndpointSupervisor,
     ErasureService,
     FileLinks,
     IntakeService,
-    OperatorSide,
     RelayEvents,
     ReplayService,
   ],

@@ -11,20 +11,20 @@ import { UploadsRepository } from '../storage/work/uploads.repository.js';
  * a day back), and shorter than the week after which Telegram may give out an update_id again.
  */
 const KEEP_KEYS_DAYS = 5;
-/** A file that nobody was sent for so long is uploaded anew. */
+/** A file that was not sent for this long is uploaded again. */
 const KEEP_UPLOADS_DAYS = 60;
 const HOUR_MS = 3_600_000;
-/** A busy minute appends some ten thousand counts, which are added up in a few milliseconds. */
+/** A busy minute appends about ten thousand counts; adding them up takes a few milliseconds. */
 const MINUTE_MS = 60_000;
 const BATCH = 10_000;
-/** Messages that one transaction erases: some 100 ms, for which no intake of their chats waits long. */
+/** Messages erased in one transaction: about 100 ms, during which their chats accept nothing. */
 const EXPIRY_BATCH = 1_000;
-/** After a start, for a program that is restarted more often than once an hour. */
+/** The first run after a start, for a program that restarts more than once an hour. */
 const FIRST_EXPIRY_MS = 120_000;
 
 /**
- * Erases messages that a portal does not keep any longer, forgets what guards against repetitions or saves time once
- * it does so no more, and keeps the counts short.
+ * Erases messages whose portal no longer keeps them, drops guards against repetition and saved file ids once they are
+ * of no use, and keeps the counts short.
  */
 @Injectable()
 export class RetentionService implements BeforeApplicationShutdown {
@@ -45,7 +45,7 @@ export class RetentionService implements BeforeApplicationShutdown {
     await this.expiring;
   }
 
-  /** Messages and events of portals that keep them for a number of days only; what is left of a run comes an hour later. */
+  /** For portals that keep messages and events for a limited number of days; what a run leaves waits an hour. */
   @Timeout(FIRST_EXPIRY_MS)
   @Interval(HOUR_MS)
   expireHistory(): Promise<void> {
@@ -62,7 +62,9 @@ export class RetentionService implements BeforeApplicationShutdown {
         (await this.walk((after) => this.retention.expireMessages(portalId, after, EXPIRY_BATCH, { ofNone: true })));
       const events = await this.walk((after) => this.retention.expireEvents(portalId, after, EXPIRY_BATCH));
       if (messages + events > 0) {
-        this.logger.log(`portal ${portalId}: ${messages} messages and ${events} events were old enough to be erased`);
+        this.logger.log(
+          `Portal ${portalId}: erased ${messages} messages and ${events} events that were past their retention`,
+        );
       }
     }
   }
@@ -87,7 +89,7 @@ export class RetentionService implements BeforeApplicationShutdown {
 
   @Interval(HOUR_MS)
   forgetOldUploads(): Promise<void> {
-    return this.attempt('File ids that nobody uses could not be removed; trying again in an hour', () =>
+    return this.attempt('Unused file ids could not be removed; trying again in an hour', () =>
       this.uploads.purge(KEEP_UPLOADS_DAYS),
     );
   }
@@ -101,12 +103,10 @@ export class RetentionService implements BeforeApplicationShutdown {
 
   @Interval(MINUTE_MS)
   foldCounts(): Promise<void> {
-    return this.attempt('The counts of messages could not be folded; trying again in a minute', () =>
-      this.counts.fold(),
-    );
+    return this.attempt('The message counts could not be added up; trying again in a minute', () => this.counts.fold());
   }
 
-  /** Any replica may do it at any time; a failure is made good the next time. */
+  /** Any replica may do it at any time; the next run makes up for a failure. */
   private async attempt(failure: string, work: () => Promise<unknown>): Promise<void> {
     try {
       await work();

@@ -1,4 +1,4 @@
-/** Jitter keeps chats that failed together from coming back together. */
+/** Keeps chats that failed together from retrying together. */
 const JITTER = 0.2;
 const FIRST_MS = 1_000;
 const QUICK_CAP_MS = 5_000;
@@ -6,8 +6,8 @@ const SLOW_CAP_MS = 600_000;
 
 /**
  * Milliseconds until the next try: 1, 2, 4, 5 s, then growing with the age of the message (5 s at ten minutes,
- * 30 s at an hour, never above ten minutes), with ±20 % jitter. A short outage is over within seconds of its end;
- * a long one costs little.
+ * 30 s at an hour, at most ten minutes), with ±20 % jitter. Messages follow within seconds after a short outage, and a
+ * long one costs little.
  *
  * @param attempt number of the attempt that failed, from 1
  * @param ageMs   how long the message has been waiting

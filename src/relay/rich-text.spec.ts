@@ -2,20 +2,19 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   concat,
-  edited,
   isBlank,
   join,
   normalise,
   plain,
   slice,
-  split,
   trim,
-  truncate,
   withMark,
   type Mark,
   type MarkType,
   type RichText,
 } from './rich-text.js';
+import { edited } from './rich-text-edits.js';
+import { split, truncate } from './rich-text-split.js';
 
 const types: MarkType[] = ['bold', 'italic', 'underline', 'strikethrough', 'spoiler', 'code', 'pre', 'quote', 'link'];
 const mark: fc.Arbitrary<Mark> = fc

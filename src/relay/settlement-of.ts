@@ -7,7 +7,7 @@ import { decide } from './outcome.js';
 const MORE_PARTS = { code: 'paced', detail: "The other parts follow as soon as the network's limits allow." };
 
 /**
- * What is recorded of a delivery with this result, and with `delayMs` how long it waits before it is tried again.
+ * What is recorded for a delivery with this result; `delayMs`: how long it waits before the next try.
  *
  * @param now     milliseconds since 1970
  * @param random  from 0 to 1, for the time until the next try
@@ -61,12 +61,12 @@ function doubtOf({ kind, over }: UpstreamError): Doubt {
   return over ? 'over' : 'open';
 }
 
-/** Said once, at the first try: nobody knows when the administrator comes, and the message may wait for two days. */
+/** Told once, at the first try: the message may wait for two days, and nobody knows when an administrator comes. */
 function waitsForToken({ attempt, kind }: ClaimedDelivery, error: UpstreamError): boolean {
   return error.network === 'telegram' && error.kind === 'unauthorised' && kind === 'message' && attempt === 1;
 }
 
-/** Nobody wrote an automatic text (author 0), so nobody is told; a note would keep a dialog from being closed. */
+/** Nobody is told about an automatic text (author 0): nobody wrote it, and a note would keep its dialog open. */
 function noteOf({ message }: ClaimedDelivery, note: Settlement['note']): Settlement['note'] {
   return message.authorId === '0' ? undefined : note;
 }

@@ -1,17 +1,17 @@
 import { describeStorageFailure, keepsNothing } from '../common/storage-failure.js';
 
-/** One failure may be a hiccup: from this long on nothing can be stored. */
+/** Failures for less than this are a hiccup. */
 const HICCUP_MS = 1_000;
-/** Whoever was refused tries again sooner than this; without a try nobody knows. */
+/** A refused sender retries sooner than this; without a try the state is unknown. */
 const KNOWN_FOR_MS = 60_000;
 
-/** Since when nothing that comes in could be stored, and why. */
+/** Since when incoming messages cannot be stored, and why. */
 export interface StoringTrouble {
   since: Date;
   said: string;
 }
 
-/** Learns from tries to store what comes in whether anything can be stored. One bad message is no such trouble. */
+/** Learns from attempts to store incoming messages whether anything can be stored. One bad message does not count. */
 export class StoringTroubles {
   private failure: { since: number; last: number; said: string } | null = null;
 
@@ -26,7 +26,7 @@ export class StoringTroubles {
     this.failure = { since: goesOn ? this.failure!.since : now, last: now, said: describeStorageFailure(error) };
   }
 
-  /** Null: something was stored since, or nobody tried for a minute. */
+  /** Null: something has been stored since, or nothing was tried for a minute. */
   at(now: number): StoringTrouble | null {
     if (!this.failure) return null;
     const { since, last, said } = this.failure;

@@ -3,16 +3,16 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { MessageWordsRepository } from '../storage/history/message-words.repository.js';
 
 const BATCH = 1_000;
-/** Between two batches, for those who bring messages; and after a failure. */
+/** Between two batches, to leave room for incoming messages; and after a failure. */
 const PAUSE_MS = 20;
 const TROUBLE_PAUSE_MS = 10_000;
-/** Ids below the newest one that an intake which began before may still commit. */
+/** Ids this far below the newest one may still be committed by an intake that began earlier. */
 const LATE = 10_000n;
 
 /**
- * Makes messages findable that an earlier version stored. In the background and newest first, because a long history
- * takes minutes and must keep no start waiting. Where it came to its end is kept: the next start looks only at what
- * came since, perhaps by an earlier version that still ran.
+ * Indexes messages that an earlier version stored, so that search finds them. In the background and newest first: a long
+ * history takes minutes and must not delay the start. It saves how far it came, so the next start indexes only what came
+ * since, perhaps from an earlier version that still ran.
  */
 @Injectable()
 export class WordIndexService implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -36,7 +36,7 @@ export class WordIndexService implements OnApplicationBootstrap, BeforeApplicati
       try {
         return await this.fillToMark();
       } catch (error) {
-        this.logger.warn({ err: error }, 'Older messages could not be made findable; trying again');
+        this.logger.warn({ err: error }, 'Older messages could not be indexed for search; trying again');
         await this.rest(TROUBLE_PAUSE_MS);
       }
     }

@@ -4,6 +4,7 @@ import { DatabaseService } from './postgres/database.service.js';
 import { openDatabase } from './postgres/database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.service.js';
 import { adminKey, encryptionKey } from './secrets/key-file.js';
+import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
@@ -11,7 +12,9 @@ import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
 import { BotsRepository } from './accounts/bots.repository.js';
+import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
+import { DecisionsRepository } from './work/decisions.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
 import { ClientErasureRepository } from './erasure/client-erasure.repository.js';
 import { DeliveryReportsRepository } from './work/delivery-reports.repository.js';
@@ -30,8 +33,10 @@ import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
 import { OverviewRepository } from './history/overview.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
+import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
+import { ServerRepository } from './postgres/server.repository.js';
 import { ClientPhonesRepository } from './crm/client-phones.repository.js';
 import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
@@ -50,6 +55,7 @@ export class AdminKey {
 
 /** One repository per table; each is provided and exported by {@link StorageModule}. */
 const REPOSITORIES: Provider[] = [
+  WaitingWorkRepository,
   AccessKeysRepository,
   ApplicationsRepository,
   ArrivalsRepository,
@@ -57,7 +63,9 @@ const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotsRepository,
   ClientPhonesRepository,
+  ButtonsRepository,
   ChatsRepository,
+  DecisionsRepository,
   DialogTitlesRepository,
   ClientErasureRepository,
   DeliveryReportsRepository,
@@ -76,9 +84,11 @@ const REPOSITORIES: Provider[] = [
   OauthStatesRepository,
   OverviewRepository,
   PortalErasureRepository,
+  PortalViewsRepository,
   PortalFeaturesRepository,
   PortalsRepository,
   RestLimitsRepository,
+  ServerRepository,
   SchemaService,
   SendRequestsRepository,
   StatisticsRepository,

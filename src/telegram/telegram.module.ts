@@ -1,5 +1,4 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
-import { ClientSide } from '../relay/client-side.js';
 import { DeliveryProblems } from '../relay/delivery-problems.js';
 import { EndpointDrivers } from '../relay/endpoint-driver.js';
 import { RelayModule } from '../relay/relay.module.js';
@@ -17,6 +16,8 @@ import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
 import { MediaSender } from './outbound/media.sender.js';
+import { OperatorFiles } from './outbound/operator-files.js';
+import { PartSender } from './outbound/part.sender.js';
 import { ProfilePhotos } from './bots/profile-photos.js';
 import { TELEGRAM_PROBLEMS } from './api/telegram-problems.js';
 import { TelegramClient } from './api/telegram.client.js';
@@ -37,12 +38,14 @@ import { WebhookController } from './inbound/webhook.controller.js';
     FileSpool,
     LineBotsService,
     MediaSender,
+    OperatorFiles,
+    PartSender,
     ProfilePhotos,
     RunningBots,
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotHealth, BotsService, TelegramClient],
+  exports: [BotHealth, BotsService, LineBotsService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(
@@ -53,14 +56,11 @@ export class TelegramModule implements OnModuleInit {
     private readonly updates: UpdatesService,
     private readonly photos: ProfilePhotos,
     private readonly sender: BotSender,
-    private readonly clientSide: ClientSide,
-    private readonly lineBots: LineBotsService,
     private readonly endpoints: EndpointsRepository,
   ) {}
 
   onModuleInit(): void {
     this.problems.register(TELEGRAM_PROBLEMS);
-    this.clientSide.register(this.lineBots);
     this.drivers.register(
       'bot',
       (id, held) =>

@@ -153,7 +153,7 @@ it('can be used with the keyboard alone', async () => {
   await page.mouse.click(1, 1);
   const after = await tabStops(page, frame);
   const reached = [
-    'Send yourself a test',
+    'Send a test message',
     'Disconnect the bot',
     'Check again',
     'The operator’s name',

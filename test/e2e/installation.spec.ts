@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { Bridge, eventually, LINE } from '../support/bridge.js';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Bridge, type BridgeOptions, eventually, LINE } from '../support/bridge.js';
 import type { PortalApp } from '../support/bitrix24-simulator/portal-model.js';
 
 /** Every event that the connector needs, as event.get names it. */
@@ -17,7 +17,13 @@ const EVENTS = [
 ];
 
 let bridge: Bridge;
-afterEach(async () => bridge?.stop());
+afterAll(() => bridge?.stop());
+
+/** Ends what the tests before worked with. */
+async function begin(options?: BridgeOptions): Promise<void> {
+  await bridge?.stop();
+  bridge = await Bridge.start(options);
+}
 
 const boundEvents = () => bridge.portal.handlers.map(({ event }) => event).toSorted();
 const portals = async () => (await bridge.program.admin('GET', '/portals')).json.items;
@@ -38,7 +44,7 @@ function framePolicy(headers: Record<string, unknown>): string {
 
 describe('by the installation frame', () => {
   it('installs, answers in the reader’s language, and may be repeated at any time', async () => {
-    bridge = await Bridge.start({ installed: false });
+    await begin({ installed: false });
     const { portal, app, program } = bridge;
     const frame = await portal.openInstallFrame(app, { lang: 'ru' });
     expect(frame.status, frame.html).toBe(200);
@@ -76,8 +82,38 @@ describe('by the installation frame', () => {
     expect(portal.ledger()).toMatchObject({ eventTokensUsed: 0, tokensInUrl: 0 });
   });
 
+  it('shows the settings of a line to administrators only, and switches the line on', async () => {
+    await begin();
+    const { portal, app } = bridge;
+    portal.addUser({ id: 5, name: 'Clerk' });
+    const connector = bridge.connectorId;
+    for (const [lang, title] of [
+      ['en', 'Telegram: open line 7'],
+      ['ru', 'Telegram: открытая линия 7'],
+    ] as const) {
+      portal.lines.statuses.clear();
+      const page = await portal.openSettingsFrame(app, { connector, line: LINE, lang });
+      expect(page.status).toBe(200);
+      expect(page.html).toContain(`lang="${lang}"`);
+      expect(page.html).toContain(title);
+      expect(page.html).toContain('"username":"shop_bot"');
+      expect(framePolicy(page.headers)).toBe(portal.url);
+      expect(portal.lines.isReady(connector, LINE)).toBe(true);
+    }
+    portal.lines.statuses.clear();
+    const refused = await portal.openSettingsFrame(app, { connector, line: LINE, user: 5, lang: 'ru' });
+    expect(refused.status).toBe(403);
+    expect(refused.frameable).toBe(true);
+    expect(refused.html).toContain('администратор');
+    expect(portal.lines.isReady(connector, LINE)).toBe(false);
+    const outside = await bridge.program.get('/b24/settings', { 'accept-language': 'ru' });
+    expect(outside.status).toBe(200);
+    expect(framePolicy(Object.fromEntries(outside.headers))).toBe("'none'");
+    expect((await portal.openAppFrame(app, { user: 5 })).status).toBe(200);
+  });
+
   it('believes nobody but Bitrix24, and stores nothing of what it does not believe', async () => {
-    bridge = await Bridge.start({ installed: false });
+    await begin({ installed: false });
     const { portal, app, program, bitrix24 } = bridge;
     portal.addUser({ id: 5, name: 'Clerk' });
     const stranger = await bitrix24.addPortal({ lines: [{ id: '1', name: 'Theirs' }] });
@@ -130,65 +166,19 @@ describe('by the installation frame', () => {
     expect(await portals()).toEqual([]);
     expect(portal.lines.connectors.size).toBe(0);
   });
-
-  it('shows the settings of a line to administrators only, and switches the line on', async () => {
-    bridge = await Bridge.start();
-    const { portal, app } = bridge;
-    portal.addUser({ id: 5, name: 'Clerk' });
-    const connector = bridge.connectorId;
-    for (const [lang, title] of [
-      ['en', 'Telegram: open line 7'],
-      ['ru', 'Telegram: открытая линия 7'],
-    ] as const) {
-      portal.lines.statuses.clear();
-      const page = await portal.openSettingsFrame(app, { connector, line: LINE, lang });
-      expect(page.status).toBe(200);
-      expect(page.html).toContain(`lang="${lang}"`);
-      expect(page.html).toContain(title);
-      expect(page.html).toContain('"username":"shop_bot"');
-      expect(framePolicy(page.headers)).toBe(portal.url);
-      expect(portal.lines.isReady(connector, LINE)).toBe(true);
-    }
-    portal.lines.statuses.clear();
-    const refused = await portal.openSettingsFrame(app, { connector, line: LINE, user: 5, lang: 'ru' });
-    expect(refused.status).toBe(403);
-    expect(refused.frameable).toBe(true);
-    expect(refused.html).toContain('администратор');
-    expect(portal.lines.isReady(connector, LINE)).toBe(false);
-    const outside = await bridge.program.get('/b24/settings', { 'accept-language': 'ru' });
-    expect(outside.status).toBe(200);
-    expect(framePolicy(Object.fromEntries(outside.headers))).toBe("'none'");
-    expect((await portal.openAppFrame(app, { user: 5 })).status).toBe(200);
-  });
-});
-
-describe('by the event of an application without interface', () => {
-  it('installs, and works with tokens that carry no cycle guard', async () => {
-    bridge = await Bridge.start({ installed: false });
-    const { portal } = bridge;
-    const { clientId, clientSecret, handlerUrl, installUrl } = bridge.app;
-    portal.apps.length = 0;
-    const api = portal.addApp({ kind: 'api', clientId, clientSecret, handlerUrl, installUrl });
-    const delivery = await portal.sendAppInstallEvent(api);
-    expect(delivery).toMatchObject({ outcome: 'delivered', status: 200 });
-    await eventually(boundEvents, (bound) => bound.length === EVENTS.length);
-    await eventually(
-      () => portal.lines.connectors.size === 1 && portal.lines.isReady(bridge.connectorId, LINE),
-      (ready) => ready,
-    );
-    await conversation();
-    // To learn who installed, once: that call raises no event.
-    expect(portal.ledger().eventTokensUsed).toBe(1);
-    expect(portal.calls.filter(({ method }) => method === 'profile')).toHaveLength(1);
-    expect((await portal.sendAppInstallEvent(api)).status).toBe(200);
-    expect(portal.ledger().eventTokensUsed).toBe(1);
-    expect(await portals()).toHaveLength(1);
-  });
 });
 
 describe('by an authorisation code', () => {
+  // After what the frame refused, on the same portal: nothing is stored there.
+  it('refuses a rank-and-file user and stores nothing', async () => {
+    const { json } = await bridge.program.get('/b24/install');
+    const answer = await bridge.portal.authorize(json.auth_url, 5, { accept: 'application/json' });
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body).code).toBe('not_administrator');
+    expect(await portals()).toEqual([]);
+  });
+
   it('answers JSON to a program and a page to a person; a state is good once', async () => {
-    bridge = await Bridge.start({ installed: false });
     const { portal, program, app } = bridge;
     app.installed = true;
     const start = await program.get('/b24/install');
@@ -229,21 +219,35 @@ describe('by an authorisation code', () => {
     await conversation();
     expect(portal.ledger().eventTokensUsed).toBe(0);
   });
+});
 
-  it('refuses a rank-and-file user and stores nothing', async () => {
-    bridge = await Bridge.start({ installed: false });
-    bridge.portal.addUser({ id: 5, name: 'Clerk' });
-    const { json } = await bridge.program.get('/b24/install');
-    const answer = await bridge.portal.authorize(json.auth_url, 5, { accept: 'application/json' });
-    expect(answer.status).toBe(403);
-    expect(JSON.parse(answer.body).code).toBe('not_administrator');
-    expect(await portals()).toEqual([]);
+describe('by the event of an application without interface', () => {
+  it('installs, and works with tokens that carry no cycle guard', async () => {
+    await begin({ installed: false });
+    const { portal } = bridge;
+    const { clientId, clientSecret, handlerUrl, installUrl } = bridge.app;
+    portal.apps.length = 0;
+    const api = portal.addApp({ kind: 'api', clientId, clientSecret, handlerUrl, installUrl });
+    const delivery = await portal.sendAppInstallEvent(api);
+    expect(delivery).toMatchObject({ outcome: 'delivered', status: 200 });
+    await eventually(boundEvents, (bound) => bound.length === EVENTS.length);
+    await eventually(
+      () => portal.lines.connectors.size === 1 && portal.lines.isReady(bridge.connectorId, LINE),
+      (ready) => ready,
+    );
+    await conversation();
+    // To learn who installed, once: that call raises no event.
+    expect(portal.ledger().eventTokensUsed).toBe(1);
+    expect(portal.calls.filter(({ method }) => method === 'profile')).toHaveLength(1);
+    expect((await portal.sendAppInstallEvent(api)).status).toBe(200);
+    expect(portal.ledger().eventTokensUsed).toBe(1);
+    expect(await portals()).toHaveLength(1);
   });
 });
 
 describe('the end of an installation', () => {
   it('stops every call; what waits goes on after a new installation', async () => {
-    bridge = await Bridge.start();
+    await begin();
     await conversation();
     const { portal, app } = bridge;
     const ivan = bridge.bot.client({ id: 777, first_name: 'Ivan' });
@@ -275,7 +279,7 @@ describe('the end of an installation', () => {
   });
 
   it('erases what was said when the administrator asks for it', async () => {
-    bridge = await Bridge.start();
+    await begin();
     await conversation();
     const { portal, app } = bridge;
     portal.uninstall(app, { clean: true });

@@ -69,7 +69,7 @@ describe('what an operator does to a message that was delivered', () => {
     refuses('deleteMessage', "message can't be deleted for everyone");
     operator().edits(message, 'Too late, changed');
     const [edit] = await chat.hasNotes(1);
-    expect(edit).toContain('Telegram does not let this message be changed');
+    expect(edit).toContain('Telegram does not allow changes to this message');
     operator().deletes(message);
     const [, deletion] = await chat.hasNotes(2);
     expect(deletion).toContain('48 hours');

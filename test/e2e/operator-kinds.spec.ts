@@ -192,7 +192,7 @@ describe('a change of the operator', () => {
     );
     operator().edits(message, 'x'.repeat(1_025));
     const [note] = await chat.hasNotes(1);
-    expect(note).toContain('under a file there is room for 1,024 characters');
+    expect(note).toContain('the caption of a file may have at most 1,024 characters');
     expect(inbox(chat)).toEqual(['The house']);
   });
 
@@ -228,7 +228,7 @@ describe('a change of the operator', () => {
       operator().deletes(message);
       const [note] = await chat.hasNotes(1);
       expect(note).toBe(
-        '⚠️ The client still sees the message that you deleted: Telegram does not let this message be deleted (48 hours after sending it is too late).\n«Too old»',
+        '⚠️ The client still sees the message that you deleted: Telegram does not allow deleting this message (only within 48 hours after sending).\n«Too old»',
       );
     } finally {
       ahead = 0;

@@ -26,7 +26,7 @@ it('writes to the client of the lead, tells the process and shows it in the dial
   expect(values).toMatchObject({ status: 'delivered', error: '' });
   expect(values['message_id']).toMatch(/^\d+$/);
   expect(Date.parse(String(values['time']))).toBeGreaterThan(Date.now() - 60_000);
-  expect(talk.reached).toEqual(['Paid\n& done\n\n▸ Yes\n▸ Site']);
+  expect(talk.reached).toEqual(['Paid\n& done']);
   expect((await talk.hasNotes(1))[0]).toContain('🤖 Robot wrote:\nPaid\n& done');
   expect(run.log).toEqual(['The client has got the message in Telegram']);
 });

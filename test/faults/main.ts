@@ -94,7 +94,9 @@ async function run({ specs, only, full, json, jobs }: Options): Promise<boolean>
 
 async function test(specs: string[]): Promise<boolean> {
   const files = specs.map((spec) => `test/faults/${spec}.spec.ts`);
-  const vitest = await startVitest('test', files, { config: 'test/vitest.config.ts', project: 'faults', watch: false });
+  // Several of them run more than one program each.
+  const options = { config: 'test/vitest.config.ts', project: 'faults', watch: false, maxWorkers: 6 };
+  const vitest = await startVitest('test', files, options);
   await vitest.close();
   return !process.exitCode;
 }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
 import type { Environment } from '../../src/config/environment.js';
 import type { OauthClient } from '../../src/bitrix/oauth.client.js';
+import { EventSenders } from '../../src/connector/events/event-senders.js';
 import { EventsService } from '../../src/connector/events/events.service.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
@@ -59,16 +60,8 @@ describe('an event that was refused pauses', () => {
     const intake = new IntakeService(new IntakeRepository(storage.db), events);
     const environment = { B24_HANDLER_SECRET: SECRET } as Environment;
     const encryption = new EncryptionService([randomBytes(32)]);
-    return new EventsService(
-      portals as PortalsRepository,
-      intake,
-      {} as never,
-      {} as never,
-      silentOauth,
-      encryption,
-      environment,
-      events,
-    );
+    const senders = new EventSenders(portals as PortalsRepository, silentOauth, encryption, environment, events);
+    return new EventsService(intake, {} as never, {} as never, senders);
   }
 
   /** Long enough for a pause that nobody should make. */

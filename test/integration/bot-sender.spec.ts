@@ -8,12 +8,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import type { LaneResult } from '../../src/relay/endpoint-driver.js';
-import { OperatorSide, type OperatorSource } from '../../src/relay/operator-side.js';
+import type { OperatorDirectory, OperatorDownloads } from '../../src/relay/operator-directory.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
 import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
 import { BotSender } from '../../src/telegram/outbound/bot.sender.js';
 import { FileSpool } from '../../src/telegram/files/file-spool.js';
 import { MediaSender } from '../../src/telegram/outbound/media.sender.js';
+import { OperatorFiles } from '../../src/telegram/outbound/operator-files.js';
+import { PartSender } from '../../src/telegram/outbound/part.sender.js';
 import { SendPace } from '../../src/telegram/outbound/send-pace.js';
 import { TelegramClient, type BotApi } from '../../src/telegram/api/telegram.client.js';
 import { claimedChat, claimedDelivery } from '../support/claimed-work.js';
@@ -41,8 +43,8 @@ let seq = 0n;
 /** What the portal has under its links; an error is thrown. */
 const portal = new Map<string, Buffer | UpstreamError>();
 const opened: string[] = [];
-const operator: OperatorSource = {
-  openFile: async (_portalId, url) => {
+const operators: OperatorDirectory & OperatorDownloads = {
+  open: async (_portalId, url) => {
     opened.push(url);
     const content = portal.get(url);
     if (content instanceof Error) throw content;
@@ -57,12 +59,11 @@ beforeAll(async () => {
   [telegram, storage] = await Promise.all([TelegramSimulator.start(), createTestStorage()]);
   bot = telegram.addBot({ token: TOKEN });
   const client = new TelegramClient(readEnvironment({ TG_API_ROOT: telegram.url }));
-  const side = new OperatorSide();
-  side.register(operator);
-  spool = new FileSpool(side);
+  spool = new FileSpool(operators);
   uploads = new UploadsRepository(storage.db);
   api = client.bot(TOKEN);
-  sender = new BotSender(side, spool, new MediaSender(uploads, client), client);
+  const parts = new PartSender(new MediaSender(uploads, client));
+  sender = new BotSender(operators, new OperatorFiles(spool, client), parts);
 });
 
 afterAll(async () => {

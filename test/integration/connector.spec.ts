@@ -8,13 +8,12 @@ import { Environment, readEnvironment } from '../../src/config/environment.js';
 import { ConnectorModule } from '../../src/connector/connector.module.js';
 import { LineConnections } from '../../src/connector/install/line-connections.service.js';
 import { RegistrationService } from '../../src/connector/install/registration.service.js';
-import { ClientSide, type ClientSource } from '../../src/relay/client-side.js';
 import { DeliveryProblems } from '../../src/relay/delivery-problems.js';
 import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { EndpointSupervisor } from '../../src/relay/endpoint-supervisor.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
-import { OperatorSide } from '../../src/relay/operator-side.js';
+import { LineBots } from '../../src/relay/line-bots.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
 import { DatabaseService } from '../../src/storage/postgres/database.service.js';
@@ -33,26 +32,32 @@ const CONNECTOR = 'tg_bridge';
   // Drives nothing: what waits stays.
   providers: [
     { provide: EndpointSupervisor, useValue: { status: () => [] } },
-    ClientSide,
     DeliveryProblems,
     EndpointDrivers,
     FileLinks,
     IntakeService,
-    OperatorSide,
     RelayEvents,
   ],
-  exports: [
-    ClientSide,
-    DeliveryProblems,
-    EndpointDrivers,
-    EndpointSupervisor,
-    FileLinks,
-    IntakeService,
-    OperatorSide,
-    RelayEvents,
-  ],
+  exports: [DeliveryProblems, EndpointDrivers, EndpointSupervisor, FileLinks, IntakeService, RelayEvents],
 })
 class IntakeOnlyModule {}
+
+/** Of src/telegram the pages ask no more than who serves a line. */
+function lineBots(bots: BotsRepository): Pick<LineBots, 'bot'> {
+  return {
+    bot: async ({ portalId, lineId }) => {
+      const row = await bots.findByLine(portalId, lineId);
+      return row && { id: row.id, username: row.username, name: row.name, mode: row.mode, state: row.state };
+    },
+  };
+}
+
+@Global()
+@Module({
+  providers: [{ provide: LineBots, useFactory: lineBots, inject: [BotsRepository] }],
+  exports: [LineBots],
+})
+class LineBotsModule {}
 
 function configuration(environment: Environment) {
   @Global()
@@ -63,7 +68,7 @@ function configuration(environment: Environment) {
 
 async function startApp(environment: Environment): Promise<NestFastifyApplication> {
   const module = await Test.createTestingModule({
-    imports: [configuration(environment), StorageModule, ConnectorModule],
+    imports: [configuration(environment), StorageModule, LineBotsModule, ConnectorModule],
   })
     .overrideModule(RelayModule)
     .useModule(IntakeOnlyModule)
@@ -77,13 +82,6 @@ async function startApp(environment: Environment): Promise<NestFastifyApplicatio
     });
   const app = module.createNestApplication<NestFastifyApplication>(adapter, { bodyParser: false, logger: false });
   await app.init();
-  // Of the room of Telegram the pages ask no more than who serves a line.
-  const bots = app.get(BotsRepository, { strict: false });
-  const bot: ClientSource['bot'] = async ({ portalId, lineId }) => {
-    const row = await bots.findByLine(portalId, lineId);
-    return row && { id: row.id, username: row.username, name: row.name, mode: row.mode, state: row.state };
-  };
-  app.get(ClientSide, { strict: false }).register({ bot } as ClientSource);
   return app;
 }
 

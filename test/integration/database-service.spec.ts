@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isStorageUnavailable } from '../../src/common/storage-unavailable.js';
-import { DatabaseService, HOT_LIMIT_MS, type Queryable } from '../../src/storage/postgres/database.service.js';
+import { DatabaseService, type Queryable } from '../../src/storage/postgres/database.service.js';
+import { HOT_LIMIT_MS } from '../../src/storage/postgres/session-limits.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { prismaAt } from '../support/prisma.js';
 

@@ -12,6 +12,7 @@ import { DatabaseService } from '../../src/storage/postgres/database.service.js'
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -33,6 +34,7 @@ const CHATS = 2;
 let database: TestDatabase;
 let db: DatabaseService;
 let lanes: LanesRepository;
+let decisions: DecisionsRepository;
 let intake: IntakeRepository;
 let endpoints: EndpointsRepository;
 let portalId: bigint;
@@ -43,6 +45,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   db = new DatabaseService(database.url);
   lanes = new LanesRepository(db);
+  decisions = new DecisionsRepository(db);
   intake = new IntakeRepository(db);
   endpoints = new EndpointsRepository(db);
   const portal = await db.query<{ id: bigint }>(
@@ -577,20 +580,20 @@ class Person implements Step {
     const ids = lane.messages.map(({ id }) => id);
     const open = lane.messages.filter(isOpen);
     if (this.does === 'retry') {
-      expect((await lanes.retry(ids)).retried).toBe(open.length);
+      expect((await decisions.retry(ids)).retried).toBe(open.length);
       for (const message of open) {
         message.state = 'queued';
         lane.queue.push({ message, tries: 0, unknown: false });
       }
     } else if (this.does === 'discard') {
-      expect(await lanes.discard(ids)).toBe(open.length);
+      expect(await decisions.discard(ids)).toBe(open.length);
       for (const message of open) {
         message.state = 'ignored';
         message.attempts.push('discarded');
       }
     } else {
       for (const message of lane.messages) {
-        const endpointsWithWork = await lanes.resolve(message.id, 'delivered');
+        const endpointsWithWork = await decisions.resolve(message.id, 'delivered');
         expect(endpointsWithWork !== null).toBe(message.state === 'uncertain');
         if (message.state !== 'uncertain') continue;
         message.state = 'delivered';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
-import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
+import { WaitingWorkRepository } from '../../src/storage/history/waiting-work.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
 import {
@@ -11,6 +11,7 @@ import {
   type ReportOutcome,
 } from '../../src/storage/work/delivery-reports.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import { BOT, createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
@@ -117,7 +118,7 @@ describe('the report that an answer was delivered', () => {
     const waiting = await new HistoryRepository(storage.db).message(first!.messageId);
     expect(waiting!.waiting).toMatchObject([{ kind: 'status', state: 'queued', attempts: 1, endpoint: 'portal:1' }]);
     expect(
-      (await new OverviewRepository(storage.db).queueDepths()).find(({ channel }) => channel === 'status'),
+      (await new WaitingWorkRepository(storage.db).queueDepths()).find(({ channel }) => channel === 'status'),
     ).toEqual({
       channel: 'status',
       chats: 1,
@@ -204,7 +205,7 @@ describe('the report that an answer was delivered', () => {
     const uncertain = { seq, outcome: 'uncertain' as const, code: 'x', telegramMessageIds: [7n] };
     await lanes.settle([{ lease: bot, lanes: [{ lane: lane!, dueInMs: 0, deliveries: [uncertain] }] }], 'me');
     expect(await due()).toEqual([]);
-    expect(await lanes.resolve(message.id, 'delivered')).toEqual(['portal:1']);
+    expect(await new DecisionsRepository(storage.db).resolve(message.id, 'delivered')).toEqual(['portal:1']);
     expect(bitrixIds(await due())).toEqual(['1']);
   });
 });

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { createTestStorage } from '../support/storage.js';
 
@@ -13,7 +12,7 @@ beforeEach(async () => {
 
 afterEach(() => storage.close());
 
-const troubles = async () => [...(await new OverviewRepository(storage.db).endpointTroubles())];
+const troubles = async () => [...(await endpoints.endpointTroubles())];
 
 it('an endpoint is ill from its first trouble until it is well, whichever trouble comes on top', async () => {
   const held = await endpoints.acquire('me', 10);

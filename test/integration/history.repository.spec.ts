@@ -7,17 +7,24 @@ import type { MessageFilter, MessagePlace } from '../../src/storage/history/mess
 import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
 import { MessageWordsRepository } from '../../src/storage/history/message-words.repository.js';
 import { OverviewRepository } from '../../src/storage/history/overview.repository.js';
+import { WaitingWorkRepository } from '../../src/storage/history/waiting-work.repository.js';
+import { PortalViewsRepository } from '../../src/storage/accounts/portal-views.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 
 let database: TestDatabase;
 let db: DatabaseService;
 let history: HistoryRepository;
 let overview: OverviewRepository;
+let waiting: WaitingWorkRepository;
+let portals: PortalViewsRepository;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   db = new DatabaseService(database.url);
   history = new HistoryRepository(db);
   overview = new OverviewRepository(db);
+  waiting = new WaitingWorkRepository(db);
+  portals = new PortalViewsRepository(db);
   await db.query(`
     INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id, application_token_hash)
     VALUES (1, 'm1', 'acme.bitrix24.com', 'https://acme.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'app', 'tg_1', 'x');
@@ -373,16 +380,16 @@ describe('the overview', () => {
   });
 
   it('finds what waits longest, and how much there is to do', async () => {
-    expect(await overview.oldestWaiting()).toMatchObject([{ botId: 2n, since: new Date('2026-11-21T10:00:00Z') }]);
-    expect(await overview.oldestWaitingSeconds()).toBeGreaterThan(3_600);
-    expect(await overview.oldestWaitingByPortal()).toEqual([{ portalId: 1n, seconds: expect.any(Number) }]);
-    expect(await overview.oldestWaiting(1n)).toEqual(await overview.oldestWaiting());
-    expect(await overview.oldestWaiting(404n)).toEqual([]);
+    expect(await waiting.oldestWaiting()).toMatchObject([{ botId: 2n, since: new Date('2026-11-21T10:00:00Z') }]);
+    expect(await waiting.oldestWaitingSeconds()).toBeGreaterThan(3_600);
+    expect(await waiting.oldestWaitingByPortal()).toEqual([{ portalId: 1n, seconds: expect.any(Number) }]);
+    expect(await waiting.oldestWaiting(1n)).toEqual(await waiting.oldestWaiting());
+    expect(await waiting.oldestWaiting(404n)).toEqual([]);
     const ofPortal = (await overview.messageCounts()).filter(({ portalId }) => portalId === 1n);
     expect(await overview.messageCounts(1n)).toHaveLength(ofPortal.length);
     expect(await overview.messageCounts(1n)).toEqual(expect.arrayContaining(ofPortal));
     expect(await overview.messageCounts(404n)).toEqual([]);
-    const depths = await overview.queueDepths();
+    const depths = await waiting.queueDepths();
     expect(depths.find(({ channel }) => channel === 'inbound')).toEqual({
       channel: 'inbound',
       chats: 1,
@@ -392,7 +399,7 @@ describe('the overview', () => {
   });
 
   it('shows portals without anything secret', async () => {
-    const [portal] = await overview.portals(10);
+    const [portal] = await portals.portals(10);
     expect(portal).toMatchObject({
       id: 1n,
       eventsVerified: true,
@@ -403,22 +410,22 @@ describe('the overview', () => {
       typeof value === 'bigint' ? `${value}` : value,
     );
     expect(shown).not.toMatch(/SEALED|accessToken|refreshToken|clientSecret|TokenHash/);
-    expect(await overview.portals(10, 1n)).toEqual([]);
-    expect(await overview.portal(404n)).toBeNull();
-    expect((await overview.portals(10, undefined, 1n)).map(({ id }) => id)).toEqual([1n]);
-    expect(await overview.portals(10, undefined, 404n)).toEqual([]);
+    expect(await portals.portals(10, 1n)).toEqual([]);
+    expect(await portals.portal(404n)).toBeNull();
+    expect((await portals.portals(10, undefined, 1n)).map(({ id }) => id)).toEqual([1n]);
+    expect(await portals.portals(10, undefined, 404n)).toEqual([]);
   });
 
   it('knows whose portal a thing is', async () => {
-    expect(await overview.portalOf('portal', 404n)).toBe(404n);
-    expect(await overview.portalOf('bot', 2n)).toBe(1n);
-    expect(await overview.portalOf('chat', 5n)).toBe(1n);
-    expect(await overview.portalOf('bot', 404n)).toBeNull();
-    expect(await overview.portalOf('weather', 1n)).toBeNull();
+    expect(await portals.portalOf('portal', 404n)).toBe(404n);
+    expect(await portals.portalOf('bot', 2n)).toBe(1n);
+    expect(await portals.portalOf('chat', 5n)).toBe(1n);
+    expect(await portals.portalOf('bot', 404n)).toBeNull();
+    expect(await portals.portalOf('weather', 1n)).toBeNull();
   });
 
   it('knows who is driven and what there is', async () => {
-    expect(await overview.idleEndpoints()).toEqual(new Set(['portal:1']));
+    expect(await new EndpointsRepository(db).idleEndpoints()).toEqual(new Set(['portal:1']));
     expect(await overview.inventory()).toEqual({
       storedApplications: 0,
       portals: 1,

@@ -4,6 +4,7 @@ import { DeliveryReportsRepository } from '../../src/storage/work/delivery-repor
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Settlement } from '../../src/storage/work/settlement.js';
 import { LeaseLostError, type Lease } from '../../src/storage/work/lease.js';
@@ -13,6 +14,7 @@ let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let endpoints: EndpointsRepository;
 let intake: IntakeRepository;
 let lanes: LanesRepository;
+let decisions: DecisionsRepository;
 let portal: Lease;
 let bot: Lease;
 
@@ -21,6 +23,7 @@ beforeEach(async () => {
   endpoints = new EndpointsRepository(storage.db);
   intake = new IntakeRepository(storage.db);
   lanes = new LanesRepository(storage.db);
+  decisions = new DecisionsRepository(storage.db);
   const held = await endpoints.acquire('me', 10);
   await endHolds(storage.db);
   [bot, portal] = ['bot:1', 'portal:1'].map((id) => held.find(({ endpoint }) => endpoint === id)!) as [Lease, Lease];
@@ -123,8 +126,8 @@ describe('lanes', () => {
     await settle(portal, await lanes.claim(portal, 1, 1), { outcome: 'failed' });
     await settle(portal, await lanes.claim(portal, 1, 1), {});
     const ids = (await rows(`SELECT id FROM messages ORDER BY id`)).map(({ id }) => id as bigint);
-    expect(await lanes.retry(ids)).toEqual({ retried: 1, endpoints: ['portal:1'] });
-    expect(await lanes.retry(ids)).toEqual({ retried: 0, endpoints: [] });
+    expect(await decisions.retry(ids)).toEqual({ retried: 1, endpoints: ['portal:1'] });
+    expect(await decisions.retry(ids)).toEqual({ retried: 0, endpoints: [] });
     const order: unknown[] = [];
     for (let n = 0; n < 2; n++) {
       const claimed = await lanes.claim(portal, 1, 1);
@@ -153,8 +156,8 @@ describe('lanes', () => {
     await settle(portal, await lanes.claim(portal, 10, 1), { outcome: 'failed', code: 'ERROR_ARGUMENT' });
     await intake.acceptClientUpdates([update(3, 11, '', { said: null, deletes: [2n] })]);
     const ids = (await rows(`SELECT id FROM messages`)).map(({ id }) => id as bigint);
-    expect(await lanes.retry(ids)).toMatchObject({ retried: 1 });
+    expect(await decisions.retry(ids)).toMatchObject({ retried: 1 });
     expect(heads(await lanes.claim(portal, 10, 1))).toEqual(['kept']);
-    expect(await lanes.discard(ids)).toBe(1);
+    expect(await decisions.discard(ids)).toBe(1);
   });
 });

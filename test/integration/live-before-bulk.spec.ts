@@ -9,6 +9,7 @@ import { RelayEvents } from '../../src/relay/relay-events.js';
 import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import { appendDeliveries } from '../../src/storage/work/outbox.js';
 import type { Lease } from '../../src/storage/work/lease.js';
@@ -115,7 +116,7 @@ describe('a claim', () => {
       ],
       'me',
     );
-    await lanes.retry([claimed[0]!.deliveries[0]!.message.id]);
+    await new DecisionsRepository(storage.db).retry([claimed[0]!.deliveries[0]!.message.id]);
     await waitsSince(60);
     await answer(11, 'answer');
     expect(texts(await lanes.claim(bot, 1, 1))).toEqual(['answer']);

@@ -3,6 +3,7 @@ import { EndpointsRepository } from '../../src/storage/work/endpoints.repository
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
 import type { ClaimedLane } from '../../src/storage/work/claimed-lane.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Settlement } from '../../src/storage/work/settlement.js';
 import type { Lease } from '../../src/storage/work/lease.js';
@@ -112,7 +113,7 @@ describe('the order of operators’ messages', () => {
     await settle(await claim(), { outcome: 'failed' });
     await intake.acceptOperatorMessages([says(7)]);
     const { rows } = await storage.db.query<{ id: bigint }>(`SELECT id FROM messages WHERE text = 'said 5'`);
-    await lanes.retry(rows.map(({ id }) => id));
+    await new DecisionsRepository(storage.db).retry(rows.map(({ id }) => id));
     await intake.acceptOperatorMessages([says(6)]);
     expect(await sendAll()).toEqual(['said 6', 'said 5', 'said 7']);
   });

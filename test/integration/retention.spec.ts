@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RetentionService } from '../../src/relay/retention.service.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { ChatsRepository } from '../../src/storage/history/chats.repository.js';
-import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
 import { type Expiry, MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
@@ -149,12 +149,11 @@ it('never takes a message for which work is being appended', async () => {
   await storage.db.query(`UPDATE messages SET created_at = now() - interval '40 days'`);
   await storage.db.query(`UPDATE chat_links SET unseen_message_id = (SELECT id FROM messages WHERE text = 'answer')`);
   await storage.db.query(`UPDATE messages SET state = 'failed' WHERE text = 'question'`);
-  const lanes = new LanesRepository(storage.db);
   const { rows } = await storage.db.query<{ id: bigint }>(`SELECT id FROM messages WHERE text = 'question'`);
   // A sign of life of the client, who saw the answer; a person who sends again; and the hourly job: all at once.
   await Promise.all([
     intake.acceptClientUpdates([update(++updateId, 10, 'thanks')]),
-    lanes.retry([rows[0]!.id]),
+    new DecisionsRepository(storage.db).retry([rows[0]!.id]),
     ...Array.from({ length: 4 }, () => retention.expireMessages(PORTAL, 0n, 100)),
   ]);
   const orphans = await storage.db.query(

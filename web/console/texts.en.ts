@@ -24,7 +24,7 @@ export const en = {
     close: 'Close',
     copied: 'Copied',
     copy: 'Copy',
-    notCopied: 'This browser does not copy here (that needs https). The text is selected: press Ctrl+C.',
+    notCopied: 'The browser cannot copy here (that needs https). The text is selected: press Ctrl+C.',
     direction: 'Direction',
     done: 'Done',
     edit: 'Edit',
@@ -67,9 +67,10 @@ export const en = {
   },
   ticks: { sent: 'Sent', seen: 'Seen' },
   problems: {
-    unexpected: 'Something went wrong in this page',
+    unexpected: 'Something went wrong on this page',
     unreachable: 'The service is not responding',
-    unreachableAdvice: 'Check that it runs and that this machine reaches it. The page retries automatically.',
+    unreachableAdvice:
+      'Check that it is running and can be reached from this computer. The page retries automatically.',
     tooMany: 'Too many requests',
     tooManyAdvice: (seconds: number) => `Please wait ${n(seconds, '# second|# seconds')}.`,
     forbidden: 'This key does not allow that',
@@ -80,7 +81,7 @@ export const en = {
   login: {
     title: 'Telegram ⇄ Bitrix24',
     key: 'Key',
-    keyHelp: 'ADMIN_API_KEY of the service, or a key that an owner made. It stays in this tab.',
+    keyHelp: 'ADMIN_API_KEY of the service, or a key created by an owner. It is kept in this tab only.',
     enter: 'Log in',
     empty: 'The key is missing',
     wrong: 'This key is not valid',
@@ -122,7 +123,7 @@ export const en = {
     noStatistics: 'This version of the service has no statistics.',
   },
   doctor: {
-    about: 'Everything that messages need in order to flow, and what to do where something is wrong.',
+    about: 'Everything that messages depend on, and what to do when something is wrong.',
     asking: 'Asking the networks…',
     allWell: (checks: number) => `Everything is fine: ${n(checks, '# check|# checks')} passed`,
     more: (count: number) => n(count, '# more problem|# more problems'),
@@ -165,7 +166,7 @@ export const en = {
     installed: 'Installed',
     none: 'No portal is connected yet',
     noneAdvice:
-      'Make a local application in the portal with the addresses under Applications, then open it there once, signed in as an administrator.',
+      'Create a local application in the portal with the addresses under Applications, then open it there once, signed in as an administrator.',
     register: 'Register again',
     report: 'What was done',
     /** What was done at a registration, by its method. */
@@ -215,8 +216,11 @@ export const en = {
     template: 'Line before the answer',
     templateHelp: (example: string) => `{name}, {first_name}, {last_name}, {position}. Reads: ${example}`,
     welcome: 'Welcome text',
-    welcomeHelp: 'Sent to a client who writes for the first time. Empty: none.',
+    welcomeHelp: 'Answers a client who presses Start, in private chats. Empty: no answer.',
     hasWelcome: 'welcome text',
+    asksPhone: 'Button “Share my phone number”',
+    asksPhoneHelp:
+      'Under the welcome text, until the client’s number is known. It goes to the client’s card in Bitrix24.',
     startOpens: 'Pressing Start opens a dialog',
     startOpensHelp:
       'Off: operators learn of it with the client’s first message. Start from a link with a source always opens a dialog.',
@@ -240,7 +244,7 @@ export const en = {
     add: 'Add a bot',
     move: 'Line and mode',
     moveTitle: (bot: string) => `Line and mode of ${bot}`,
-    moveAbout: 'A bot serves one line. Its conversations go on where they are; new messages go to the new line.',
+    moveAbout: 'A bot serves one line. Its conversations stay where they are; new messages go to the new line.',
     newToken: 'New token',
     newTokenTitle: (bot: string) => `New token of ${bot}`,
     enable: 'Enable',
@@ -279,7 +283,7 @@ export const en = {
     installUrl: 'Link to install',
     noPublicUrl: 'Set PUBLIC_URL: the addresses are unknown without it.',
     none: 'No application yet',
-    noneAdvice: 'Make a local application in the portal, then add its client id and secret here.',
+    noneAdvice: 'Create a local application in the portal, then add its client id and secret here.',
     removeTitle: (name: string) => `Remove ${name}`,
     removeText: 'Portals that installed this application can no longer renew their access.',
   },
@@ -363,12 +367,12 @@ export const en = {
   reasons: {
     INTERRUPTED: 'The service stopped while this was being sent.',
     TIMEOUT: 'No answer came in time.',
-    NO_ANSWER: 'The connection broke before an answer came.',
-    NO_WAY: 'Neither a proxy nor the direct way leads to Telegram.',
+    NO_ANSWER: 'The connection was lost before an answer came.',
+    NO_WAY: 'Telegram can be reached neither through a proxy nor directly.',
     NO_LINE: 'The bot serves no open line.',
     PORTAL_UNINSTALLED: 'The application was removed from the portal.',
-    REAUTHORISE: 'The application is to be installed again in the portal.',
-    ECONNREFUSED: 'The other side takes no connections.',
+    REAUTHORISE: 'The application has to be installed again in the portal.',
+    ECONNREFUSED: 'The other side refused the connection.',
     waits_for_client: 'It goes with the client’s next message: no session of the dialog is open.',
     paced: 'Telegram asked for a pause.',
     discarded: 'A person dismissed it.',
@@ -462,7 +466,7 @@ export const en = {
     actions: {
       'message.retry': 'Message sent again',
       'message.discard': 'Message dismissed',
-      'message.resolve': 'Outcome of a message decided',
+      'message.resolve': 'Outcome of a message set by hand',
       'messages.export': 'Messages exported',
       'chat.ban': 'Client banned',
       'chat.unban': 'Ban lifted',
@@ -480,7 +484,7 @@ export const en = {
       'portal.uninstall': 'Application removed in the portal',
       'portal.erase': 'Portal erased',
       'portal.expire': 'Old messages erased',
-      'bot.adopt': 'Bot given to a line by itself',
+      'bot.adopt': 'Bot assigned to a line automatically',
       'bot.create': 'Bot added',
       'bot.update': 'Bot changed',
       'bot.change': 'Bot changed in the portal',
@@ -532,7 +536,7 @@ export const en = {
     revokeTitle: (name: string) => `Revoke “${name}”`,
     revokeText: 'Whoever uses this key is logged out at once. The entry stays in the list.',
     none: 'No keys yet',
-    noneAdvice: 'ADMIN_API_KEY always works. Make a key for everyone else, with no more rights than they need.',
+    noneAdvice: 'ADMIN_API_KEY always works. Create a key for everyone else, with no more rights than they need.',
   },
 };
 

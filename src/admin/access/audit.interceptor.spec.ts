@@ -5,7 +5,7 @@ import { Problem } from '../../common/problem.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import type { NewAuditEntry } from '../../storage/postgres/audit-entries.js';
-import type { OverviewRepository } from '../../storage/history/overview.repository.js';
+import type { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { Audited, AuditInterceptor } from './audit.interceptor.js';
 import { setCaller, type Caller } from './caller.js';
 
@@ -47,7 +47,7 @@ async function made(change: Change): Promise<NewAuditEntry[]> {
     complete: async (id: bigint, entry: NewAuditEntry) => void (rows[Number(id)] = entry),
     withdraw: async (id: bigint) => void rows.splice(Number(id), 1),
   };
-  const overview = {
+  const portals = {
     portalOf: async (thing: string, id: bigint) => (thing === 'bot' && id === 5n ? PORTAL_BEFORE : null),
   };
   const request = { method: query ? 'GET' : 'POST', ip: '10.0.0.1', params, query, body };
@@ -64,7 +64,7 @@ async function made(change: Change): Promise<NewAuditEntry[]> {
   };
   const interceptor = new AuditInterceptor(
     entries as unknown as AuditRepository,
-    overview as unknown as OverviewRepository,
+    portals as unknown as PortalViewsRepository,
   );
   const answer = await lastValueFrom(await interceptor.intercept(context, next)).catch((error: unknown) => error);
   expect(answer).toBe(failure ?? result);

@@ -12,7 +12,7 @@ import { catchError, mergeMap, type Observable } from 'rxjs';
 import { withoutSecrets } from '../../common/redact.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-entries.js';
-import { OverviewRepository } from '../../storage/history/overview.repository.js';
+import { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { callerOf, signatureOf } from './caller.js';
 import { ID } from '../cursor.js';
 
@@ -45,7 +45,7 @@ export class AuditInterceptor implements NestInterceptor {
 
   constructor(
     private readonly entries: AuditRepository,
-    private readonly overview: OverviewRepository,
+    private readonly portals: PortalViewsRepository,
   ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -71,7 +71,7 @@ export class AuditInterceptor implements NestInterceptor {
 
   private async portalOf(action: string, request: FastifyRequest): Promise<bigint | null> {
     const { id } = request.params as { id?: string };
-    return id !== undefined && ID.test(id) ? this.overview.portalOf(thingOf(action), BigInt(id)) : null;
+    return id !== undefined && ID.test(id) ? this.portals.portalOf(thingOf(action), BigInt(id)) : null;
   }
 
   /** Nothing of the request is checked yet: only its id is taken from it. Null: the row is written afterwards. */

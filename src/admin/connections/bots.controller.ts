@@ -2,10 +2,11 @@ import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/
 import { ApiBody, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
-import type { ServedLine } from '../../relay/client-side.js';
+import type { ServedLine } from '../../relay/line-bots.js';
 import { BotsService } from '../../telegram/bots/bots.service.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { BotChangeBody, ListQuery, NewBotBody } from '../admin.dto.js';
+import { ListQuery } from '../admin.dto.js';
+import { BotChangeBody, NewBotBody } from './bot-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';

@@ -1,7 +1,7 @@
 import { Get, Param } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { PortalLinesService, type AskedLines } from '../../connector/install/portal-lines.service.js';
-import { OverviewRepository, type PortalView } from '../../storage/history/overview.repository.js';
+import { PortalViewsRepository, type PortalView } from '../../storage/accounts/portal-views.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, canAccess, type Caller } from '../access/caller.js';
 import { IdPipe, notFound } from '../id.pipe.js';
@@ -11,7 +11,7 @@ import { LineItem, LineList } from './lines.dto.js';
 @AdminController('portals/:id/lines')
 export class LinesController {
   constructor(
-    private readonly overview: OverviewRepository,
+    private readonly portals: PortalViewsRepository,
     private readonly lines: PortalLinesService,
   ) {}
 
@@ -21,7 +21,7 @@ export class LinesController {
     description: 'Names come from the portal itself and are at most a few seconds old.',
   })
   async list(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<LineList> {
-    const portal = canAccess(caller, id) ? await this.overview.portal(id) : null;
+    const portal = canAccess(caller, id) ? await this.portals.portal(id) : null;
     if (!portal) throw notFound('No portal', id);
     return lineList(portal, await this.lines.list(id));
   }
@@ -47,6 +47,7 @@ function lineList(portal: PortalView, { configs, error }: AskedLines): LineList 
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
         startOpensSession: line?.startOpensSession ?? false,
+        welcomeAsksPhone: line?.welcomeAsksPhone ?? false,
       };
     });
   return { items, asked: configs !== null, error };

@@ -6,10 +6,11 @@ import { lineChange, LineChangeBody } from '../../connector/settings/line-change
 import { LineConnections } from '../../connector/install/line-connections.service.js';
 import { RegistrationService } from '../../connector/install/registration.service.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
-import { OverviewRepository, type PortalView, linesOf } from '../../storage/history/overview.repository.js';
+import { PortalViewsRepository, type PortalView, linesOf } from '../../storage/accounts/portal-views.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { LineBody, LineQuery, ListQuery, PortalChangeBody } from '../admin.dto.js';
+import { ListQuery } from '../admin.dto.js';
+import { LineBody, LineQuery, PortalChangeBody } from './portal-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
@@ -20,7 +21,7 @@ import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, Remove
 @AdminController('portals')
 export class PortalsController {
   constructor(
-    private readonly overview: OverviewRepository,
+    private readonly views: PortalViewsRepository,
     private readonly lines: LinesRepository,
     private readonly registration: RegistrationService,
     private readonly lineConnections: LineConnections,
@@ -32,7 +33,7 @@ export class PortalsController {
   @Get()
   @ApiOperation({ summary: 'Portals, newest first' })
   async list(@Query() { limit, cursor }: ListQuery, @CalledBy() caller: Caller): Promise<PortalPage> {
-    const rows = await this.overview.portals(limit + 1, decodeCursor(cursor), caller.portalId ?? undefined);
+    const rows = await this.views.portals(limit + 1, decodeCursor(cursor), caller.portalId ?? undefined);
     return pageOf(rows, limit, portalItem);
   }
 
@@ -150,7 +151,7 @@ export class PortalsController {
   }
 
   private async find(id: bigint, caller: Caller): Promise<PortalView> {
-    const portal = canAccess(caller, id) ? await this.overview.portal(id) : null;
+    const portal = canAccess(caller, id) ? await this.views.portal(id) : null;
     if (!portal) throw notFound('No portal', id);
     return portal;
   }

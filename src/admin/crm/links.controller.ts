@@ -5,13 +5,12 @@ import { LinkChangeBody, LinkItem, NewLinkBody } from '../../crm/links/links.dto
 import { linkItem, LinksService } from '../../crm/links/links.service.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LinkRow } from '../../storage/crm/links.repository.js';
-import { LinksQuery } from '../admin.dto.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
-import { LinkPage } from './links.dto.js';
+import { LinkPage, LinksQuery } from './links.dto.js';
 
 /** Links to bots, their QR codes, and how many clients came by them. */
 @AdminController('links')

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { readEnvironment } from '../../config/environment.js';
 import { BOUND_EVENTS } from '../../connector/install/event-handlers.js';
-import type { BotFacts, PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
+import type { BotFacts } from '../../storage/history/overview.repository.js';
 import {
   answerChecks,
   botChecks,
@@ -38,6 +39,7 @@ const portal: PortalView = {
       operatorNameTemplate: null,
       welcomeText: null,
       startOpensSession: false,
+      welcomeAsksPhone: false,
     },
   ],
   tokens: [],

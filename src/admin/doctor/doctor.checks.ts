@@ -2,7 +2,9 @@ import { readBoundHandlers, reconcileHandlers } from '../../connector/install/ev
 import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import type { Environment } from '../../config/environment.js';
 import type { LineConfig } from '../../connector/dialogs/line-config.parser.js';
-import type { BotFacts, Hindrance, PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
+import type { BotFacts } from '../../storage/history/overview.repository.js';
+import type { Hindrance } from '../../storage/history/waiting-work.repository.js';
 import { STORING_FAILS, type EndpointTrouble } from '../../storage/work/endpoints.repository.js';
 import type { BotCondition } from '../../telegram/bots/bot-health.js';
 import type { LineState } from '../../storage/prisma/client.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Application } from '../../bitrix/applications.service.js';
-import type { PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import { methodTroubleChecks, portalTroubleCheck } from './portal-trouble.checks.js';
 
 const portal = { id: 7n, domain: 'acme.bitrix24.com', clientId: 'local.1' } as PortalView;

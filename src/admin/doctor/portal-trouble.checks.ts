@@ -1,5 +1,5 @@
 import type { Application } from '../../bitrix/applications.service.js';
-import type { PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import { type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import type { Check } from './doctor.dto.js';
 import { finding } from './finding.js';

@@ -1,15 +1,12 @@
 import { expect, it } from 'vitest';
-import { OperatorSide } from '../../relay/operator-side.js';
+import type { OperatorDirectory } from '../../relay/operator-directory.js';
 import { AuthorNames } from './author-names.js';
 
 const PORTAL = 1n;
 const said = { direction: 'outbound' as const, portalId: PORTAL, authorId: '27', authorName: null };
 
-function namesFrom(operator: OperatorSide['operator']) {
-  const side = new OperatorSide();
-  const notAsked = () => Promise.reject(new Error('not asked'));
-  side.register({ openFile: notAsked, operator, operatorOnLine: notAsked });
-  return new AuthorNames(side);
+function namesFrom(operator: OperatorDirectory['operator']) {
+  return new AuthorNames({ operator, operatorOnLine: () => Promise.reject(new Error('not asked')) });
 }
 
 it('fills in the names of operators, asking once for each', async () => {

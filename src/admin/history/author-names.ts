@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { fullName } from '../../common/full-name.js';
 import { TimeLimitError, within } from '../../common/within.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDirectory } from '../../relay/operator-directory.js';
 
 /** What an answer waits for names; those that come later are in the next one. Milliseconds. */
 const WAIT_MS = 300;
@@ -17,7 +17,7 @@ interface Authored {
 /** Bitrix24's events name operators by their id only: the names come from the portal, which is asked once an hour. */
 @Injectable()
 export class AuthorNames {
-  constructor(private readonly operators: OperatorSide) {}
+  constructor(private readonly operators: OperatorDirectory) {}
 
   /** The same messages, with the names that their portals have told by now. Never throws for want of one. */
   async known<Row extends Authored>(rows: Row[]): Promise<Row[]> {

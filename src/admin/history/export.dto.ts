@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
-import { PlacedMessagesFilter } from '../admin.dto.js';
+import { PlacedMessagesFilter } from './message-filters.dto.js';
 
 const EXPORT_FORMATS = ['ndjson', 'csv'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];

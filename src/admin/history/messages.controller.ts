@@ -3,7 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { ReplayService } from '../../relay/replay.service.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from '../admin.dto.js';
+import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from './message-filters.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, type Caller } from '../access/caller.js';
 import { IdPipe } from '../id.pipe.js';

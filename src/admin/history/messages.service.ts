@@ -6,7 +6,7 @@ import { HistoryRepository, SearchTooLongError } from '../../storage/history/his
 import type { MessageRow, MessageTotal } from '../../storage/history/shown-message.js';
 import type { MessageFilter } from '../../storage/history/message-filter.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
-import type { MessagesQuery, RetryBody, UndeliveredFilter } from '../admin.dto.js';
+import type { MessagesQuery, RetryBody, UndeliveredFilter } from './message-filters.dto.js';
 import { AuthorNames } from './author-names.js';
 import { portalFor, canAccess, type Caller } from '../access/caller.js';
 import { decodePlace, encodePlace } from '../cursor.js';

@@ -1,21 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import {
-  OverviewRepository,
-  type MessageCount,
-  type OldestWaiting,
-} from '../../storage/history/overview.repository.js';
+import { OverviewRepository, type MessageCount } from '../../storage/history/overview.repository.js';
+import { WaitingWorkRepository, type OldestWaiting } from '../../storage/history/waiting-work.repository.js';
 import type { MessageCounts, Overview, Summary } from './overview.dto.js';
 
 /** The traffic in numbers. */
 @Injectable()
 export class OverviewService {
-  constructor(private readonly repository: OverviewRepository) {}
+  constructor(
+    private readonly counts: OverviewRepository,
+    private readonly waiting: WaitingWorkRepository,
+  ) {}
 
   /** All of it, or that of one portal, as if there were no other. */
   async overview(portalId?: bigint): Promise<Overview> {
     const [counts, oldest] = await Promise.all([
-      this.repository.messageCounts(portalId),
-      this.repository.oldestWaiting(portalId),
+      this.counts.messageCounts(portalId),
+      this.waiting.oldestWaiting(portalId),
     ]);
     return summarise(counts, oldest, new Date());
   }

@@ -1,13 +1,13 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, Max, Min } from 'class-validator';
-import { IsId, IsTime, TIME } from '../admin.dto.js';
+import { IsTime, PlaceFilter, TIME } from '../admin.dto.js';
 import { ApiCount } from '../page.dto.js';
 
 const STEP = 'step must be a whole number of seconds from 1 to 86400';
 
 /** What is counted, and how finely. */
-export class StatisticsParameters {
+export class StatisticsParameters extends PlaceFilter {
   /** Earliest `createdAt`; default: 24 hours before `to`. */
   @ApiPropertyOptional(TIME)
   @IsTime()
@@ -26,16 +26,6 @@ export class StatisticsParameters {
   @Min(1, { message: STEP })
   @Max(86_400, { message: STEP })
   step?: number;
-
-  @ApiPropertyOptional({ type: String })
-  @IsOptional()
-  @IsId()
-  portal?: string;
-
-  @ApiPropertyOptional({ type: String })
-  @IsOptional()
-  @IsId()
-  bot?: string;
 }
 
 /** Milliseconds from stored to delivered, right within 1 %. */

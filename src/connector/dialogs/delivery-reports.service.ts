@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { RateLimiter } from '../../bitrix/rate-limiter.js';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
+import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import type { DeliveryResult } from '../../relay/endpoint-driver.js';
 import { EndpointSupervisor } from '../../relay/endpoint-supervisor.js';
 import { decide } from '../../relay/outcome.js';
@@ -16,49 +16,53 @@ import {
 } from '../../storage/work/delivery-reports.repository.js';
 import { idOf, isPortal } from '../../storage/work/endpoint-id.js';
 import { COMMANDS_PER_BATCH, groupStatuses } from './call-plan.js';
-import { type Caller, PortalSender } from './portal.sender.js';
+import type { Caller } from './caller.js';
+import { PortalSender } from './portal.sender.js';
 
-/** How often all are looked at: answers may have been delivered by another process. */
+/** How often the table is read: another process may have delivered answers. */
 const LOOK_MS = 1_000;
-/** What is delivered within so long shares a request. */
+/** Answers delivered within this time share a request. */
 const GATHER_MS = 150;
-/** Reports of a portal that one look brings. */
+/** Most reports of a portal that one look reads. */
 const REPORTS_PER_LOOK = 500;
-/** So long ticks let words take all the requests that a portal allows. */
+/** How long reports leave all the requests that a portal allows to the words of clients. */
 const TICKS_WAIT_MS = 10_000;
-/** Reports are committed in the order in which they are due but for so long: the longest transaction that makes some. */
+/** How late a report may be committed behind one that is due later: the longest transaction that makes some. */
 const OVERTAKEN_MS = 60_000;
-/** So often everything that is due is looked for, however long it has been, milliseconds. */
+/** How often everything that is due is read, however old. */
 const LOOK_AT_ALL_MS = 60_000;
 /** How long a call that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
-/** Nothing is harmed by a report that comes too late or twice: it needs no lease. */
+/** A report that comes late or twice harms nothing, so it needs no lease. */
 const ANYBODY: Caller = { timing: () => undefined };
 
 /** What this process knows of a portal that it drives. */
 interface Served {
-  /** Set while a request is under way: the others wait for its end. */
+  /** The request under way, if any; the next one waits for it. */
   underWay?: Promise<void>;
-  /** Not looked at before, by `performance.now()`. */
+  /** The next look, by `performance.now()`. */
   notBefore: number;
-  /** Nothing was left that had been due before. It spares looking through the remains of reports that were made. */
+  /** Everything due before this was reported, so older rows need not be read again. */
   clearedUpTo: Date | null;
-  /** When everything was looked for last, by `performance.now()`. */
+  /** When everything that is due was last read, by `performance.now()`. */
   lookedAtAll: number;
 }
 
 /**
- * Tells portals which answers reached their clients (imconnector.send.status.delivery): of the portals that this process
- * drives, many messages in one request, behind the words of clients. Each portal's wait only for one another.
+ * Tells portals which answers reached their clients (imconnector.send.status.delivery). Serves the portals that this
+ * process drives, with many messages in one request and after the words of clients; portals never wait for one another.
  */
 @Injectable()
 export class DeliveryReportsService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(DeliveryReportsService.name);
   private readonly instance = hostname();
   private readonly portals = new Map<bigint, Served>();
-  private readonly stop = new AbortController();
-  private early = new AbortController();
-  private work: Promise<void> | undefined;
+  private readonly loop = new WakeableLoop({
+    look: () => this.look(),
+    onError: (error) => this.noteTrouble(error),
+    everyMs: LOOK_MS,
+    gatherMs: GATHER_MS,
+  });
 
   constructor(
     private readonly reports: DeliveryReportsRepository,
@@ -68,35 +72,23 @@ export class DeliveryReportsService implements OnApplicationBootstrap, BeforeApp
     private readonly sender: PortalSender,
     private readonly events: RelayEvents,
   ) {
-    events.on('reports', () => this.early.abort());
+    events.on('reports', () => this.loop.wake());
   }
 
   onApplicationBootstrap(): void {
-    this.work = this.run();
+    this.loop.start();
   }
 
-  /** What could not be told before the process ends is told by whoever drives the portal next. */
+  /** What is not reported by then is reported by the process that drives the portal next. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    await this.work;
+    await this.loop.stop();
     const underWay = [...this.portals.values()].map((served) => served.underWay);
-    await Promise.race([Promise.allSettled(underWay), pause(DRAIN_MS, undefined, { ref: false })]);
+    await drain(underWay, DRAIN_MS);
   }
 
-  private async run(): Promise<void> {
-    const { signal } = this.stop;
-    while (!signal.aborted) {
-      this.early = new AbortController();
-      try {
-        await this.look();
-      } catch (error) {
-        if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Delivery reports cannot be read now');
-        else this.logger.error({ err: error }, 'Delivery reports could not be read; tried again');
-      }
-      await pause(GATHER_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      const woken = AbortSignal.any([signal, this.early.signal]);
-      await pause(LOOK_MS - GATHER_MS, undefined, { signal: woken, ref: false }).catch(() => undefined);
-    }
+  private noteTrouble(error: unknown): void {
+    if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Could not read delivery reports: no database');
+    else this.logger.error({ err: error }, 'Could not read delivery reports; will retry');
   }
 
   private async look(): Promise<void> {
@@ -149,10 +141,10 @@ export class DeliveryReportsService implements OnApplicationBootstrap, BeforeApp
       this.announce(outcomes);
       const all = reports.length < REPORTS_PER_LOOK && outcomes.length === reports.length;
       if (all) served.clearedUpTo = clearedBefore(at);
-      else this.early.abort();
+      else this.loop.wake();
     } catch (error) {
       served.notBefore = performance.now() + LOOK_MS;
-      this.logger.warn({ portalId: String(portalId), err: error }, 'Deliveries could not be reported; tried again');
+      this.logger.warn({ portalId: String(portalId), err: error }, 'Could not report deliveries; will retry');
     }
   }
 
@@ -162,19 +154,19 @@ export class DeliveryReportsService implements OnApplicationBootstrap, BeforeApp
       this.events.emit('settled', { network: 'bitrix24', kind: 'status', outcome, ms });
       if (outcome !== 'failed') continue;
       const about = { portalId: String(report.portalId), messageId: String(report.messageId), code };
-      this.logger.warn(about, 'A delivery could not be reported');
+      this.logger.warn(about, 'Could not report a delivery');
     }
   }
 }
 
-/** The message named no line, and its bot serves none of the portal any more. */
+/** The message names no line, and its bot serves none of this portal any more. */
 const NO_LINE = {
   outcome: 'failed',
   code: 'NO_LINE',
   detail: 'The bot of this chat serves no open line of the portal any more.',
 } as const;
 
-/** Nothing of what was not tried. */
+/** Empty for a report that was not tried. */
 function outcomeOf(report: DeliveryReport, result: DeliveryResult, startedAt: Date): ReportOutcome[] {
   if (result.delivered) return [{ report, startedAt, outcome: 'delivered' }];
   if ('postponed' in result) return [];

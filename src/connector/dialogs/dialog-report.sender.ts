@@ -6,7 +6,8 @@ import type { LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedReport } from '../../storage/work/dialog-reports.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { OperatorNotes } from './operator-notes.js';
-import { type Caller, PortalSender } from './portal.sender.js';
+import type { Caller } from './caller.js';
+import { PortalSender } from './portal.sender.js';
 import { mayWriteSystemLines, systemLine } from './system-line.js';
 
 /** A note is claimed by its row, not by a lease of its portal. */

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { retryDelay } from '../../relay/retry-schedule.js';
 import {
@@ -14,29 +14,31 @@ import { isPortal } from '../../storage/work/endpoint-id.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { DialogReportSender } from './dialog-report.sender.js';
 
-/** How often all are looked at; whoever adds one says so, if it is in this process. */
+/** How often the table is read; a report added by this process is found at once. */
 const LOOK_MS = 5_000;
 const PORTALS_AT_ONCE = 20;
 const CLAIMED_AT_ONCE = 20;
-/** What is not begun by then is left for the next claim, well before this one runs out. */
+/** What is not begun by then is left to the next claim; this one lasts much longer. */
 const BEGIN_WITHIN_MS = 60_000;
 /** How long a call that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
-/** What could not be told for so long helps nobody any more. */
+/** A report this old helps nobody any more. */
 const LIFETIME_MS = 24 * 3_600_000;
 
 /**
- * Brings notes where no lane leads to: into dialogs of lines that a bot left, and of messages whose chat nobody knows.
- * Every replica may do it; each portal's wait only for one another.
+ * Writes notes into dialogs that no lane leads to: those of lines that a bot left, and of messages whose chat is unknown.
+ * Every replica may do it. Reports of one portal wait for one another, never for another portal's.
  */
 @Injectable()
 export class DialogReportsService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(DialogReportsService.name);
   private readonly instance = hostname();
   private readonly underWay = new Map<bigint, Promise<void>>();
-  private readonly stop = new AbortController();
-  private early = new AbortController();
-  private work: Promise<void> | undefined;
+  private readonly loop = new WakeableLoop({
+    look: () => this.look(),
+    onError: (error) => this.noteTrouble(error),
+    everyMs: LOOK_MS,
+  });
 
   constructor(
     private readonly reports: DialogReportsRepository,
@@ -45,34 +47,24 @@ export class DialogReportsService implements OnApplicationBootstrap, BeforeAppli
     relay: RelayEvents,
   ) {
     relay.on('work', (endpoints) => {
-      if (endpoints.some(isPortal)) this.early.abort();
+      if (endpoints.some(isPortal)) this.loop.wake();
     });
   }
 
   onApplicationBootstrap(): void {
-    this.work = this.run();
+    this.loop.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    await this.work;
-    // A call may take longer than a process that leaves has; its claim runs out, and another one tells it.
-    await Promise.race([Promise.allSettled(this.underWay.values()), pause(DRAIN_MS, undefined, { ref: false })]);
+    await this.loop.stop();
+    // A call may take longer than a process that ends has time for: its claim expires, and another process reports it.
+    await drain(this.underWay.values(), DRAIN_MS);
   }
 
-  private async run(): Promise<void> {
-    const { signal } = this.stop;
-    while (!signal.aborted) {
-      this.early = new AbortController();
-      try {
-        await this.look();
-      } catch (error) {
-        if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Reports cannot be read now');
-        else this.logger.error({ err: error }, 'Reports could not be read; tried again');
-      }
-      const woken = AbortSignal.any([signal, this.early.signal]);
-      await pause(LOOK_MS, undefined, { signal: woken, ref: false }).catch(() => undefined);
-    }
+  private noteTrouble(error: unknown): void {
+    if (isStorageUnavailable(error))
+      this.logger.debug({ err: error }, 'Could not read the notes to write: no database');
+    else this.logger.error({ err: error }, 'Could not read the notes to write; will retry');
   }
 
   private async look(): Promise<void> {
@@ -83,7 +75,7 @@ export class DialogReportsService implements OnApplicationBootstrap, BeforeAppli
       const done = this.tell(portalId, own).finally(() => {
         this.underWay.delete(portalId);
         // There may be more than was claimed.
-        if (claimed.length === CLAIMED_AT_ONCE) this.early.abort();
+        if (claimed.length === CLAIMED_AT_ONCE) this.loop.wake();
       });
       this.underWay.set(portalId, done);
     }
@@ -96,17 +88,17 @@ export class DialogReportsService implements OnApplicationBootstrap, BeforeAppli
       const portal = await this.portals.findById(portalId);
       if (portal?.state !== 'active') return;
       for (const report of claimed) {
-        if (this.stop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
+        if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
         const outcome = await this.outcomeOf(portal, report);
         await this.reports.settle(report, outcome, this.instance);
         if (outcome.outcome === 'failed') {
           const { id, delivery } = report;
           const about = { portalId: String(portalId), report: String(id), kind: delivery.kind, code: outcome.code };
-          this.logger.warn(about, 'A dialog could not be told');
+          this.logger.warn(about, 'Could not write a note into a dialog');
         }
       }
     } catch (error) {
-      this.logger.warn({ portalId: String(portalId), err: error }, 'Dialogs could not be told; later again');
+      this.logger.warn({ portalId: String(portalId), err: error }, 'Could not write notes into dialogs; will retry');
     }
   }
 

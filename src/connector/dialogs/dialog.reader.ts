@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { elementsOf, fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
+import { DELETE_MESSAGES } from '../../common/connector-methods.js';
 import { makeUnusedMessageId } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
@@ -146,7 +147,7 @@ export class DialogReader {
       message: { id: makeUnusedMessageId(chat.externalId) },
       chat: { id: chat.externalId },
     };
-    const result = await this.ask(portal.id, 'imconnector.delete.messages', {
+    const result = await this.ask(portal.id, DELETE_MESSAGES, {
       CONNECTOR: portal.connectorId,
       LINE: line,
       MESSAGES: [element],

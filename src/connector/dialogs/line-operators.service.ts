@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { TimeLimitError, within } from '../../common/within.js';
-import type { Operator } from '../../relay/operator-side.js';
+import type { Operator, OperatorDirectory } from '../../relay/operator-directory.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { LINE_METHOD, readLineOperators, type LineOperators } from './line-config.parser.js';
 import { OperatorsService } from './operators.service.js';
@@ -31,7 +31,7 @@ interface Remembered {
  * table of lines and counts until there is a newer one, through restarts and refusals.
  */
 @Injectable()
-export class LineOperatorsService {
+export class LineOperatorsService implements OperatorDirectory {
   private readonly logger = new Logger(LineOperatorsService.name);
   private readonly remembered = new Map<string, Remembered>();
 
@@ -41,11 +41,12 @@ export class LineOperatorsService {
     private readonly profiles: OperatorsService,
   ) {}
 
-  /**
-   * As clients of the line may know the operator; `hidden`: not at all. Null: nobody of that id, or the portal does not
-   * say within 3 s. A portal that never said what its line wants is taken to show profiles.
-   */
-  async find(line: NamedLine, userId: string): Promise<Operator | 'hidden' | null> {
+  operator(portalId: bigint, userId: string): Promise<Operator | null> {
+    return this.profiles.find(portalId, userId);
+  }
+
+  /** A portal that never said what its line wants is taken to show profiles. */
+  async operatorOnLine(line: NamedLine, userId: string): Promise<Operator | 'hidden' | null> {
     // Both are asked at once; whichever is not needed serves the next message.
     const profile = this.profiles.find(line.portalId, userId);
     try {

@@ -5,7 +5,7 @@ import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { fieldsOf } from '../../bitrix/php-values.reader.js';
 import { parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { OperatorFile, OperatorSource } from '../../relay/operator-side.js';
+import type { OperatorFile, OperatorDownloads } from '../../relay/operator-directory.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { openPortalFile } from './portal-download.js';
 
@@ -15,7 +15,7 @@ const NO_SCOPE = /SCOPE$/i;
 
 /** Files that operators sent, fetched from their portal. The links are public and signed: whoever logs one shares it. */
 @Injectable()
-export class OperatorFilesClient {
+export class OperatorFilesClient implements OperatorDownloads {
   constructor(
     private readonly portals: PortalsRepository,
     private readonly applications: ApplicationsService,
@@ -23,10 +23,10 @@ export class OperatorFilesClient {
   ) {}
 
   /**
-   * See {@link OperatorSource.openFile} and {@link openPortalFile}. A file of which no event brought a link is asked for
+   * See {@link OperatorDownloads.open} and {@link openPortalFile}. A file of which no event brought a link is asked for
    * by its id, anew each time: the link that REST gives carries a token. `refused` then also as `file_needs_disk`.
    */
-  async open(...[portalId, address, options]: Parameters<OperatorSource['openFile']>): Promise<OperatorFile> {
+  async open(...[portalId, address, options]: Parameters<OperatorDownloads['open']>): Promise<OperatorFile> {
     const portal = await this.portals.findById(portalId);
     if (!portal || portal.state === 'uninstalled') {
       throw bitrixProblem('file_gone', 'The portal is no longer connected.');

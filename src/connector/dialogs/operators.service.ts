@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { elementsOf, fieldsOf, scalar, word } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { TimeLimitError, within } from '../../common/within.js';
-import type { Operator } from '../../relay/operator-side.js';
+import type { Operator } from '../../relay/operator-directory.js';
 
 /** Names change rarely; a new one is seen within an hour. */
 const KNOWN_MS = 3_600_000;

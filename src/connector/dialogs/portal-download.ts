@@ -5,7 +5,7 @@ import { connectionCode } from '../../common/http-exchange.js';
 import { type FileAnswer, httpGet } from '../../common/http-get.js';
 import { limitStream, StreamLimitError } from '../../common/limited-stream.js';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { OperatorFile } from '../../relay/operator-side.js';
+import type { OperatorFile } from '../../relay/operator-directory.js';
 
 /** The short link leads to the signed one, and that at most to another spelling of itself. */
 const MAX_REDIRECTS = 3;

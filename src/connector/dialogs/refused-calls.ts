@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { RestClient } from '../../bitrix/rest.client.js';
+import { DELETE_MESSAGES, REPORT_DELIVERY, SEND_MESSAGES, UPDATE_MESSAGES } from '../../common/connector-methods.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { DeliveryResult, LaneResult } from '../../relay/endpoint-driver.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
@@ -203,13 +204,13 @@ function together<Lane extends CarriedLane>(items: Item<Lane>[]): Lane[] {
 function methodOf({ kind }: CarriedLane['deliveries'][number]): string {
   switch (kind) {
     case 'edit':
-      return 'imconnector.update.messages';
+      return UPDATE_MESSAGES;
     case 'delete':
-      return 'imconnector.delete.messages';
+      return DELETE_MESSAGES;
     case 'status':
-      return 'imconnector.send.status.delivery';
+      return REPORT_DELIVERY;
     default:
-      return 'imconnector.send.messages';
+      return SEND_MESSAGES;
   }
 }
 

@@ -1,70 +1,32 @@
-import { timingSafeEqual } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
-import { Injectable, Logger } from '@nestjs/common';
-import { OauthClient } from '../../bitrix/oauth.client.js';
+import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { INTAKE_LIMIT_MS, TimeLimitError, within } from '../../common/within.js';
-import { Environment } from '../../config/environment.js';
 import { IntakeService } from '../../relay/intake.service.js';
-import { RelayEvents } from '../../relay/relay-events.js';
 import { eventSource } from '../../storage/intake/processed-events.js';
-import { EncryptionService } from '../../storage/secrets/encryption.service.js';
-import { ERASED, ERASING } from '../../storage/erasure/portal-erasure.repository.js';
-import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { DIALOG_FINISH, DIALOG_START, parseSessionEvent } from './dialog-events.parser.js';
+import { EventSenders, type Sender, type Subject, unproven } from './event-senders.js';
 import { type EventEnvelope, MalformedEvent, parseEvent } from './event.parser.js';
 import { eventKey } from './event.key.js';
 import { eventLanguage, parseLineDelete, parseStatusDelete, parseUninstall } from './lifecycle-events.parser.js';
 import { parseOperatorChanges } from './message-changes.parser.js';
 import { parseOperatorMessages } from './operator-messages.parser.js';
-import type { EventAuth } from '../install/event-auth.js';
 import { InstallService } from '../install/install.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
 import type { RegistrationStep } from '../install/registration-steps.js';
 
-/** How long the OAuth server may take to confirm an event of a portal whose application_token is not known yet. */
-const CONFIRMATION_MS = 4_000;
-
-/** So many portals are recognised from memory, each for so long: a busy one posts many events a second. */
-const RECOGNISED = 10_000;
-const RECOGNISED_MS = 1_000;
-
-/** Where an event comes from, once that is proven. */
-interface Sender {
-  portal: PortalRecord;
-  /** Accepted on the handler's secret alone. */
-  unsigned: boolean;
-}
-
-/** Whom an event is about, as soon as that is known: it says so itself, and nothing speaks against it yet. */
-interface Subject {
-  portalId?: bigint;
-}
-
 /**
- * Decides who sent an event, then has it kept. Bitrix24 posts every event exactly once and never again, so the
- * commit is all that stands between it and the answer; what the event asks for is done later by the relay.
+ * Stores what portals post. Bitrix24 posts every event exactly once, so it is committed before it is answered; the relay
+ * does later what the event asks for.
  */
 @Injectable()
 export class EventsService {
-  private readonly logger = new Logger(EventsService.name);
-  private readonly recognised = new Map<string, { portal: PortalRecord; until: number }>();
-
   constructor(
-    private readonly portals: PortalsRepository,
     private readonly intake: IntakeService,
     private readonly installs: InstallService,
     private readonly lifecycle: PortalLifecycleService,
-    private readonly oauth: OauthClient,
-    private readonly encryption: EncryptionService,
-    private readonly environment: Environment,
-    relay: RelayEvents,
-  ) {
-    // A portal that was removed, or installed anew, is looked up again.
-    relay.on('changed', () => this.recognised.clear());
-  }
+    private readonly senders: EventSenders,
+  ) {}
 
   /**
    * Resolves once the event is committed; a duplicate is no error. Throws {@link Problem}: 400 `event_malformed`,
@@ -72,7 +34,7 @@ export class EventsService {
    * the errors of the database when it could not be kept in time.
    */
   async accept(secret: unknown, body: unknown): Promise<void> {
-    this.checkSecret(secret);
+    this.senders.checkSecret(secret);
     const subject: Subject = {};
     try {
       await readable(() => within(INTAKE_LIMIT_MS, this.acceptParsed(parseEvent(body), subject)));
@@ -83,8 +45,8 @@ export class EventsService {
   }
 
   /**
-   * The event may be lost. It concerns its portal; where not even that could be found out, the database is away, and any
-   * portal may lose events.
+   * The event may be lost: answers of its portal pause until its dialogs were looked through. Where not even the portal
+   * could be found out because the database is away, any portal may have lost events.
    */
   private noteRefusal(error: unknown, { portalId }: Subject): void {
     if (error instanceof Problem && error.getStatus() < 500) return;
@@ -109,26 +71,26 @@ export class EventsService {
   private async acceptParsed(event: EventEnvelope, subject: Subject): Promise<void> {
     switch (event.name) {
       case 'ONIMCONNECTORMESSAGEADD':
-        return this.keepMessages(event, await this.authenticate(event, subject));
+        return this.keepMessages(event, await this.senders.authenticate(event, subject));
       case 'ONIMCONNECTORMESSAGEUPDATE':
       case 'ONIMCONNECTORMESSAGEDELETE':
-        return this.keepChanges(event, await this.authenticate(event, subject));
+        return this.keepChanges(event, await this.senders.authenticate(event, subject));
       case DIALOG_START:
       case DIALOG_FINISH:
-        return this.noteSession(event, await this.authenticate(event, subject));
+        return this.noteSession(event, await this.senders.authenticate(event, subject));
       case 'ONAPPINSTALL':
         return this.install(event);
       case 'ONAPPUPDATE':
-        await this.authenticate(event, subject);
+        await this.senders.authenticate(event, subject);
         return this.install(event);
       case 'ONAPPUNINSTALL':
-        return this.uninstall(event, await this.authenticate(event, subject));
+        return this.uninstall(event, await this.senders.authenticate(event, subject));
       case 'ONIMCONNECTORSTATUSDELETE':
-        return this.switchLineOff(event, await this.authenticate(event, subject));
+        return this.switchLineOff(event, await this.senders.authenticate(event, subject));
       case 'ONIMCONNECTORLINEDELETE':
-        return this.deleteLine(event, await this.authenticate(event, subject));
+        return this.deleteLine(event, await this.senders.authenticate(event, subject));
       default:
-        return this.record(event, await this.authenticate(event, subject));
+        return this.record(event, await this.senders.authenticate(event, subject));
     }
   }
 
@@ -178,96 +140,6 @@ export class EventsService {
   private async record(event: EventEnvelope, sender: Sender): Promise<void> {
     await this.intake.recordEvent(recordOf(event, sender));
   }
-
-  private checkSecret(secret: unknown): void {
-    const expected = this.environment.B24_HANDLER_SECRET;
-    if (!expected) return;
-    if (typeof secret !== 'string' || !this.encryption.equal(secret, expected)) {
-      throw unproven('wrong_secret', 'The `secret` of the address is not B24_HANDLER_SECRET.');
-    }
-  }
-
-  private async authenticate({ auth, name }: EventEnvelope, subject: Subject): Promise<Sender> {
-    if (!auth) {
-      const portal = await this.onlyPortal();
-      subject.portalId = portal.id;
-      return { portal, unsigned: true };
-    }
-    const { memberId = '' } = auth;
-    const hash = auth.applicationToken === undefined ? null : this.encryption.hash(auth.applicationToken);
-    const seen = this.recognised.get(memberId);
-    // What does not fit is never refused by memory.
-    if (hash && seen && performance.now() < seen.until && isSame(hash, seen.portal.applicationTokenHash)) {
-      subject.portalId = seen.portal.id;
-      return { portal: seen.portal, unsigned: false };
-    }
-    const portal = memberId ? await this.portals.findByMemberId(memberId) : undefined;
-    if (!portal) throw unproven('unknown_portal', 'No portal with this member_id is connected.');
-    if (isErased(portal) && name !== 'ONAPPUNINSTALL') {
-      throw unproven('portal_removed', 'The portal was removed; install the application again.');
-    }
-    if (!hash) throw unproven('wrong_application_token', 'The event carries no application_token.');
-    subject.portalId = portal.id;
-    if (!portal.applicationTokenHash) await this.learnApplicationToken(portal, auth, hash);
-    else if (!isSame(hash, portal.applicationTokenHash)) {
-      throw unproven('wrong_application_token', 'The application_token is not the one of this installation.');
-    }
-    if (this.recognised.size >= RECOGNISED) this.recognised.clear();
-    this.recognised.set(memberId, { portal, until: performance.now() + RECOGNISED_MS });
-    return { portal, unsigned: false };
-  }
-
-  /** The portal of an event without an auth block: there must be no doubt which one is meant. */
-  private async onlyPortal(): Promise<PortalRecord> {
-    if (!this.environment.B24_HANDLER_SECRET) {
-      throw unproven('event_unsigned', 'Events without an auth block are taken only with B24_HANDLER_SECRET.');
-    }
-    const [portal, another] = (await this.portals.list()).filter(({ state }) => state !== 'uninstalled');
-    if (portal && !another) return portal;
-    throw unproven(
-      'event_unsigned',
-      'Events without an auth block are taken only while exactly one portal is connected.',
-    );
-  }
-
-  /**
-   * A portal that was connected by an authorisation code has shown no application_token yet. Its first event may
-   * teach it, if the access token beside it is confirmed by the server that issued it.
-   */
-  private async learnApplicationToken(portal: PortalRecord, auth: EventAuth, hash: Buffer): Promise<void> {
-    if (!auth.accessToken) {
-      throw unproven('unconfirmed_event', 'The event carries no access token that could prove its application_token.');
-    }
-    const info = await this.confirm(portal, auth.accessToken);
-    if (info.clientId !== portal.clientId || info.install.memberId !== portal.memberId) {
-      throw unproven('unconfirmed_event', 'The access token of the event belongs to another application or portal.');
-    }
-    // Two events may arrive together: the first one's token counts, and the second must carry the same.
-    if (!(await this.portals.setApplicationTokenHash(portal.id, hash, { verified: false }))) {
-      throw unproven('wrong_application_token', 'The application_token is not the one of this installation.');
-    }
-    this.logger.log(`portal ${portal.id}: the application_token of its events is known now`);
-  }
-
-  private async confirm(portal: PortalRecord, accessToken: string) {
-    const late = new AbortController();
-    try {
-      return await Promise.race([
-        this.oauth.appInfo(portal.oauthOrigin, accessToken),
-        pause(CONFIRMATION_MS, undefined, { signal: late.signal }).then(() => {
-          throw new Problem(503, 'oauth_unavailable', 'Bitrix24 did not confirm the event within 4 seconds.');
-        }),
-      ]);
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      if (error.kind === 'unauthorised' || error.kind === 'refused') {
-        throw unproven('unconfirmed_event', `Bitrix24 did not confirm the access token of the event (${error.code}).`);
-      }
-      throw new Problem(503, 'oauth_unavailable', `Bitrix24 could not be asked about the event (${error.code}).`);
-    } finally {
-      late.abort();
-    }
-  }
 }
 
 function recordOf(event: EventEnvelope, { portal, unsigned }: Sender) {
@@ -287,17 +159,4 @@ async function readable<Result>(work: () => Promise<Result>): Promise<Result> {
     if (error instanceof MalformedEvent) throw new Problem(400, 'event_malformed', error.message);
     throw error;
   }
-}
-
-/** Its application may still be there, but nothing of the portal is kept any more. */
-function isErased({ state, stateReason }: PortalRecord): boolean {
-  return state === 'uninstalled' && (stateReason === ERASING || stateReason === ERASED);
-}
-
-function isSame(hash: Buffer, known: Uint8Array | null): boolean {
-  return known !== null && timingSafeEqual(hash, known);
-}
-
-function unproven(code: string, detail: string): Problem {
-  return new Problem(403, code, detail);
 }

@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
 import { FramesService, reportOf } from './frames.service.js';
 import type { FramePage } from './page-reply.js';
-import { type Installed, InstallService } from './install.service.js';
+import { AuthorisationService } from './authorisation.service.js';
+import type { Installed } from './install.service.js';
 import { languageOf } from '../../common/language.js';
 import { problemPage } from '../pages/problem.page.js';
 import { say } from '../pages/texts.js';
@@ -17,7 +18,7 @@ export interface ConnectedPortal extends RegistrationReport {
 @Injectable()
 export class OauthCallbackService {
   constructor(
-    private readonly installs: InstallService,
+    private readonly authorisation: AuthorisationService,
     private readonly frames: FramesService,
   ) {}
 
@@ -50,7 +51,7 @@ export class OauthCallbackService {
     if (typeof code !== 'string' || typeof state !== 'string' || code === '' || state === '') {
       throw new Problem(400, 'callback_malformed', 'Bitrix24 has to send `code` and `state`: start at /b24/install.');
     }
-    return this.installs.finishAuthorisation({
+    return this.authorisation.finish({
       code,
       state,
       serverDomain: text(query.server_domain),

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import type { ServedLine } from '../../relay/client-side.js';
+import type { ServedLine } from '../../relay/line-bots.js';
 import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';

@@ -1,4 +1,5 @@
-import { isBlank, normalise, slice, split, type Mark, type RichText } from '../../relay/rich-text.js';
+import { isBlank, normalise, slice, type Mark, type RichText } from '../../relay/rich-text.js';
+import { split } from '../../relay/rich-text-split.js';
 import { BARE, QUOTE_PREFIX, VALUED, VOID } from './bbcode.grammar.js';
 import { LINK_LIMIT, openableLink, writtenAddresses } from './bitrix-links.js';
 

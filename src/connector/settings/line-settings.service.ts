@@ -7,7 +7,7 @@ import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
-import { ClientSide, type Picture } from '../../relay/client-side.js';
+import { LineBots, type Picture } from '../../relay/line-bots.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
@@ -39,7 +39,7 @@ export class LineSettingsService {
     private readonly lines: LinesRepository,
     private readonly overview: OverviewRepository,
     private readonly entries: AuditRepository,
-    private readonly clients: ClientSide,
+    private readonly bots: LineBots,
     private readonly registration: RegistrationService,
     private readonly events: EventBindings,
     private readonly lifecycle: PortalLifecycleService,
@@ -51,10 +51,7 @@ export class LineSettingsService {
   /** From our own tables; nobody is asked. Throws a 403 Problem when the portal is there no longer. */
   async state(session: SettingsSession): Promise<LineSettings> {
     const portal = await this.portal(session);
-    const [line, bot] = await Promise.all([
-      this.lines.find(session.portalId, session.lineId),
-      this.clients.bot(session),
-    ]);
+    const [line, bot] = await Promise.all([this.lines.find(session.portalId, session.lineId), this.bots.bot(session)]);
     return {
       lineId: session.lineId,
       portal: portal.domain,
@@ -66,6 +63,7 @@ export class LineSettingsService {
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
         startOpensSession: line?.startOpensSession ?? false,
+        welcomeAsksPhone: line?.welcomeAsksPhone ?? false,
       },
       traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
       webhookPossible: this.environment.webhookBase !== undefined,
@@ -75,7 +73,7 @@ export class LineSettingsService {
   /** Asks both networks. */
   async check(session: SettingsSession): Promise<CheckedLine> {
     const portal = await this.portal(session);
-    const [bot, room] = await Promise.all([this.clients.check(session), this.askPortal(portal, session.lineId)]);
+    const [bot, room] = await Promise.all([this.bots.check(session), this.askPortal(portal, session.lineId)]);
     const telegram: ChainLink[] = bot
       ? [
           { id: 'token', ...bot.token },
@@ -92,11 +90,11 @@ export class LineSettingsService {
     return this.check(session);
   }
 
-  /** Throws a Problem as {@link ClientSide.connect}, or 429. */
+  /** Throws a Problem as {@link LineBots.connect}, or 429. */
   async connect(session: SettingsSession, wish: BotTokenBody): Promise<LineSettings> {
     await this.portal(session);
     refuseOver(this.tokensTried.take(String(session.portalId)));
-    const { bot, from } = await this.clients.connect(session, wish);
+    const { bot, from } = await this.bots.connect(session, wish);
     const detail = { mode: bot.mode, ...(from ? { from } : {}) };
     await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail);
     await this.lifecycle.botMoved(from === null ? null : { portalId: session.portalId, lineId: from }, session);
@@ -106,7 +104,7 @@ export class LineSettingsService {
 
   async receiveBy(session: SettingsSession, mode: BotMode): Promise<LineSettings> {
     await this.portal(session);
-    const bot = await this.clients.receiveBy(session, mode);
+    const bot = await this.bots.receiveBy(session, mode);
     await this.record(session, 'bot.update', `bot:${bot.id}`, { mode });
     return this.state(session);
   }
@@ -125,7 +123,7 @@ export class LineSettingsService {
   /** Works while the portal does not answer, too: the connector then stays on there until somebody switches it off. */
   async disconnect(session: SettingsSession): Promise<LineSettings> {
     await this.portal(session);
-    const bot = await this.clients.release(session);
+    const bot = await this.bots.release(session);
     await this.lifecycle.botMoved(session, null);
     const subject = bot ? `bot:${bot.id}` : `portal:${session.portalId}`;
     await this.record(session, 'bot.disconnect', subject, {});
@@ -135,7 +133,7 @@ export class LineSettingsService {
   /** Null: the bot has none, or Telegram does not give it now; the page does without. */
   async picture(session: SettingsSession, signal: AbortSignal): Promise<Picture | null> {
     await this.portal(session);
-    return this.clients.picture(session, signal).catch((error: unknown) => {
+    return this.bots.picture(session, signal).catch((error: unknown) => {
       if (error instanceof UpstreamError) return null;
       throw error;
     });

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService, type Queryable } from '../postgres/database.service.js';
-import { CLIENT_CHATS, type ErasureCounts, type ErasureTarget } from './erasures.repository.js';
-import { LOWER_PENDING } from '../work/dropped-work.js';
+import { DatabaseService } from '../postgres/database.service.js';
+import { CLIENT_CHATS, type ErasureTarget } from './erasures.repository.js';
+import { addToReceipt, dropWaiting, eraseMessages, forgetArrivals, forgetSources } from './erased-rows.js';
 
 /** `busy`: a send is under way, which is to be settled first. */
 export type ErasureStep = 'more' | 'busy' | 'done';
@@ -13,15 +13,13 @@ export interface ErasurePass {
   busy: boolean;
 }
 
-const NOTHING: ErasureCounts = { chats: 0, messages: 0, attachments: 0, revisions: 0, deliveries: 0, events: 0 };
-
 /** A person of the update, or of what it answers, forwards or names. */
 const NAMES = `jsonb_path_exists(m.raw, '$.** ? (@.id == $user)', jsonb_build_object('user', $2::text::bigint))`;
 const ANSWERS = `EXISTS (SELECT FROM messages a WHERE a.id = m.reply_to_id AND a.author_id = $2::text AND a.direction = 'inbound')`;
 
 /**
- * Erases what one client said, what was said to him and what is known of him. Each method does one batch in a
- * transaction of its own, together with what the receipt says of it, and may be interrupted and called again.
+ * Erases what one client said, what was said to them and what is known about them. Each method does one batch in a
+ * transaction of its own, with its part of the receipt, and may be interrupted and called again.
  */
 @Injectable()
 export class ClientErasureRepository {
@@ -60,7 +58,7 @@ export class ClientErasureRepository {
   dropWaiting(erasureId: bigint, chatId: bigint): Promise<{ busy: boolean }> {
     return this.db.transaction(async (connection) => {
       const { deliveries, busy } = await dropWaiting(connection, chatId, null);
-      await record(connection, erasureId, { deliveries });
+      await addToReceipt(connection, erasureId, { deliveries });
       return { busy: busy.size > 0 };
     });
   }
@@ -100,17 +98,17 @@ export class ClientErasureRepository {
         await forgetArrivals(connection, chatId, null);
         await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
       }
-      await record(connection, erasureId, { ...erased, deliveries: deliveries ?? 0, chats: last ? 1 : 0 });
+      await addToReceipt(connection, erasureId, { ...erased, deliveries: deliveries ?? 0, chats: last ? 1 : 0 });
       return last ? 'done' : 'more';
     });
   }
 
   /**
    * Looks at up to `batch` messages of a group below `before`, newest first, because what answers a message came after
-   * it. Those of the client go, and lines of the system about him or what he said. What others wrote in answer to him,
-   * or naming him, stays, without the part of his words that it quotes and without the update, in which his words and
-   * name are. A link by which they added the bot is forgotten with the message that told of it. A message that is being
-   * sent is left for the next time, unless `force`.
+   * it. Erases the client's messages, and lines of the system about them or what they said. What others wrote in answer
+   * to them, or naming them, stays, without the quoted part of their words and without the raw update, which holds their
+   * words and name. A link by which they added the bot is forgotten with the message that told of it. A message that is
+   * being sent is left for the next time, unless `force`.
    */
   eraseInGroup(
     erasureId: bigint,
@@ -127,8 +125,8 @@ export class ClientErasureRepository {
         [groupId, upTo.message, before, batch],
       );
       const next = rows.length < batch ? null : rows.at(-1)!.id;
-      const about = await connection.query<{ id: bigint; his: boolean }>(
-        `SELECT m.id, m.direction = 'inbound' AND (m.system_line OR m.author_id IS NOT DISTINCT FROM $2::text) AS his
+      const about = await connection.query<{ id: bigint; own: boolean }>(
+        `SELECT m.id, m.direction = 'inbound' AND (m.system_line OR m.author_id IS NOT DISTINCT FROM $2::text) AS own
            FROM messages m
           WHERE m.id = ANY($1::bigint[])
             AND (m.direction = 'inbound' AND (m.author_id = $2::text OR ${NAMES}) OR ${ANSWERS})
@@ -136,7 +134,7 @@ export class ClientErasureRepository {
         [rows.map(({ id }) => id), userId],
       );
       if (about.rows.length === 0) return { next, busy: false };
-      const ids = (his: boolean) => about.rows.filter((row) => row.his === his).map(({ id }) => id);
+      const ids = (own: boolean) => about.rows.filter((row) => row.own === own).map(({ id }) => id);
       await connection.query(`SELECT FROM chat_links WHERE id = $1 FOR NO KEY UPDATE`, [groupId]);
       await connection.query(`SELECT FROM messages WHERE id = ANY($1::bigint[]) ORDER BY id FOR UPDATE`, [
         about.rows.map(({ id }) => id),
@@ -151,7 +149,7 @@ export class ClientErasureRepository {
       await forgetSources(connection, groupId, gone);
       await forgetArrivals(connection, groupId, gone);
       const erased = await eraseMessages(connection, gone);
-      await record(connection, erasureId, { ...erased, deliveries });
+      await addToReceipt(connection, erasureId, { ...erased, deliveries });
       return { next, busy: busy.size > 0 };
     });
   }
@@ -173,7 +171,7 @@ export class ClientErasureRepository {
         portalId,
         externalIds,
       ]);
-      await record(
+      await addToReceipt(
         connection,
         erasureId,
         await eraseMessages(
@@ -202,95 +200,8 @@ export class ClientErasureRepository {
             AND jsonb_path_exists(raw, '$.** ? (@ == $names[*])', jsonb_build_object('names', to_jsonb($2::text[])))`,
         [rows.map(({ id }) => id), names],
       );
-      await record(connection, erasureId, { events: rowCount ?? 0 });
+      await addToReceipt(connection, erasureId, { events: rowCount ?? 0 });
       return { next: rows.length < batch ? null : rows.at(-1)!.id, busy: false };
     });
   }
-}
-
-/**
- * Takes work that nobody has begun out of the chat's lanes: of these messages, or (null) all of it; with `force` also
- * what is being sent. `busy`: messages of which something is still being sent.
- */
-async function dropWaiting(
-  connection: Queryable,
-  chatId: bigint,
-  messageIds: bigint[] | null,
-  force = false,
-): Promise<{ deliveries: number; busy: Set<bigint> }> {
-  // In the order in which everybody locks them; nobody claims a lane that is locked.
-  await connection.query(`SELECT FROM lanes WHERE chat_id = $1 ORDER BY channel FOR UPDATE`, [chatId]);
-  const { rows: gone } = await connection.query<{ count: number }>(
-    `WITH gone AS (
-       DELETE FROM deliveries d USING lanes l
-        WHERE l.chat_id = $1 AND d.lane_id = l.id AND (d.state = 'queued' OR $3)
-          AND ($2::bigint[] IS NULL OR d.message_id = ANY($2::bigint[])) RETURNING d.lane_id
-     ), ${LOWER_PENDING}
-     SELECT count(*)::int AS count FROM gone`,
-    [chatId, messageIds, force],
-  );
-  const { rows: sending } = await connection.query<{ message_id: bigint }>(
-    `SELECT d.message_id FROM deliveries d JOIN lanes l ON l.id = d.lane_id
-      WHERE l.chat_id = $1 AND ($2::bigint[] IS NULL OR d.message_id = ANY($2::bigint[]))`,
-    [chatId, messageIds],
-  );
-  return {
-    deliveries: gone[0]!.count,
-    busy: new Set(sending.map((row) => row.message_id)),
-  };
-}
-
-/**
- * That somebody came by a link of ours is still counted; who it was, and by which payload, is not kept. Of a group: only
- * what these messages tell.
- */
-async function forgetArrivals(connection: Queryable, chatId: bigint, messageIds: bigint[] | null): Promise<void> {
-  const theirs = `chat_id = $1 AND ($2::bigint[] IS NULL OR message_id = ANY($2::bigint[]))`;
-  await connection.query(`UPDATE links SET used_by = NULL WHERE used_by = $1 AND $2::bigint[] IS NULL`, [
-    chatId,
-    messageIds,
-  ]);
-  await connection.query(`DELETE FROM arrivals WHERE ${theirs} AND link_id IS NULL`, [chatId, messageIds]);
-  await connection.query(
-    `UPDATE arrivals SET chat_id = NULL, message_id = NULL, payload = '', entity_id = NULL, found_id = NULL,
-            detail = NULL, due_at = NULL
-      WHERE ${theirs}`,
-    [chatId, messageIds],
-  );
-}
-
-/** Where a chat came from by one of these messages. */
-async function forgetSources(connection: Queryable, chatId: bigint, messageIds: bigint[]): Promise<void> {
-  await connection.query(
-    `UPDATE chat_links c
-        SET source = CASE WHEN c.source = ANY(s.told) THEN NULL ELSE c.source END,
-            last_source = CASE WHEN c.last_source = ANY(s.told) THEN NULL ELSE c.last_source END
-       FROM (SELECT array_agg(source) AS told FROM messages WHERE id = ANY($2::bigint[]) AND source IS NOT NULL) s
-      WHERE c.id = $1 AND (c.source = ANY(s.told) OR c.last_source = ANY(s.told))`,
-    [chatId, messageIds],
-  );
-}
-
-async function eraseMessages(
-  connection: Queryable,
-  ids: bigint[],
-): Promise<Pick<ErasureCounts, 'messages' | 'attachments' | 'revisions'>> {
-  if (ids.length === 0) return { messages: 0, attachments: 0, revisions: 0 };
-  const { rows } = await connection.query<{ attachments: number; revisions: number }>(
-    `SELECT (SELECT count(*)::int FROM attachments WHERE message_id = ANY($1::bigint[])) AS attachments,
-            (SELECT count(*)::int FROM revisions WHERE message_id = ANY($1::bigint[])) AS revisions`,
-    [ids],
-  );
-  const { rowCount } = await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [ids]);
-  return { messages: rowCount ?? 0, ...rows[0]! };
-}
-
-async function record(connection: Queryable, erasureId: bigint, counts: Partial<ErasureCounts>): Promise<void> {
-  const all = { ...NOTHING, ...counts };
-  const added = Object.entries(all).filter(([, count]) => count > 0);
-  if (added.length === 0) return;
-  await connection.query(
-    `UPDATE erasures SET ${added.map(([name], index) => `${name} = ${name} + $${index + 2}`).join(', ')} WHERE id = $1`,
-    [erasureId, ...added.map(([, count]) => count)],
-  );
 }

@@ -190,7 +190,7 @@ export class ChatsRepository {
     return rows.map((row) => ({ chatId: row.id, telegramChatId: row.telegram_chat_id }));
   }
 
-  /** Keeps what was learned of the client's photo now; null: he has none, or shows it to nobody. */
+  /** Keeps what was learned of the client's photo now; null: they have none, or show it to nobody. */
   async saveProfilePhoto(chatId: bigint, photo: { fileId: string; uniqueId: string } | null): Promise<void> {
     await this.db.query(
       `UPDATE chat_links SET avatar_file_id = $2, avatar_unique_id = $3, avatar_checked_at = now() WHERE id = $1`,

@@ -1,19 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { select } from '../postgres/columns.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { oldestTransaction, refuseReadOnly, type OpenTransaction } from '../postgres/server-state.js';
-import type {
-  Bot,
-  BotMode,
-  BotState,
-  Channel,
-  Direction,
-  LineState,
-  MessageState,
-  OperatorName,
-  PortalState,
-} from '../prisma/client.js';
-import type { EndpointTrouble } from '../work/endpoints.repository.js';
+import type { BotMode, BotState, Direction, MessageState } from '../prisma/client.js';
 import type { ShownState } from './message-filter.js';
 
 /** Messages of one portal, bot, direction and state. */
@@ -23,71 +11,6 @@ export interface MessageCount {
   direction: Direction;
   state: ShownState;
   count: number;
-}
-
-/** Since when the work that waits longest has been waiting, per portal, bot and direction. */
-export interface OldestWaiting {
-  portalId: bigint | null;
-  botId: bigint | null;
-  direction: Direction;
-  since: Date;
-}
-
-/** What is still to be done on one channel. */
-export interface QueueDepth {
-  channel: Channel;
-  chats: number;
-  deliveries: number;
-}
-
-/** A portal as people may see it: no token, no secret. */
-export interface PortalView {
-  id: bigint;
-  memberId: string;
-  domain: string;
-  /** Of the application that it installed. */
-  clientId: string;
-  connectorId: string;
-  scope: string;
-  language: string;
-  state: PortalState;
-  stateReason: string | null;
-  /** Whether the token that signs this portal's events is known. */
-  eventsVerified: boolean;
-  /** Messages are erased after so many days; null: they are kept for ever. */
-  retentionDays: number | null;
-  /** Its bucket of REST requests; null: as for all portals. */
-  requestsPerSecond: number | null;
-  requestBurst: number | null;
-  installedAt: Date;
-  lines: {
-    lineId: string;
-    state: LineState;
-    /** What a client reads before an operator's words. */
-    operatorName: OperatorName;
-    operatorNameTemplate: string | null;
-    /** The bot's answer to /start. */
-    welcomeText: string | null;
-    /** A press of Start opens a session. */
-    startOpensSession: boolean;
-  }[];
-  tokens: {
-    userId: string;
-    isAdmin: boolean;
-    isInstaller: boolean;
-    state: 'valid' | 'dead';
-    stateReason: string | null;
-    refreshedAt: Date;
-    expiresAt: Date;
-  }[];
-  bots: Pick<Bot, 'id' | 'username' | 'name' | 'lineId'>[];
-}
-
-/** Lines in which the connector was activated, and lines that a bot serves. */
-export function linesOf(portal: PortalView): string[] {
-  const served = portal.bots.flatMap((bot) => bot.lineId ?? []);
-  const active = portal.lines.filter((line) => line.state === 'active').map((line) => line.lineId);
-  return [...new Set([...active, ...served])];
 }
 
 /** A bot as the doctor sees it: no token. */
@@ -129,47 +52,7 @@ export interface Inventory {
   botsWithLine: number;
 }
 
-/** Answers of a bot that do not leave. */
-export interface Hindrance {
-  botId: bigint;
-  /** How many wait because Telegram asked for a long silence, and until when the longest of those lasts. */
-  silenced: number;
-  silentUntil: Date | null;
-  /** How many were tried several times in vain, and why the oldest of them: `<code>: <detail>`. */
-  failing: number;
-  failure: string | null;
-}
-
-/** A pause of seconds is over by then; what fails once more is no hiccup. */
-const TRIES_IN_VAIN = 3;
-
-/** Columns that may be seen: a new secret one must not appear by itself. */
-const SEEN = {
-  portals: `${select(['id', 'memberId', 'domain', 'clientId', 'connectorId', 'scope', 'language', 'state', 'stateReason', 'retentionDays', 'requestsPerSecond', 'requestBurst', 'installedAt'])},
-    application_token_hash IS NOT NULL AS "eventsVerified"`,
-  lines: select(['lineId', 'state', 'operatorName', 'operatorNameTemplate', 'welcomeText', 'startOpensSession']),
-  tokens: select(['userId', 'isAdmin', 'isInstaller', 'state', 'stateReason', 'refreshedAt', 'expiresAt']),
-  bots: select(['id', 'username', 'name', 'lineId']),
-};
-
-/** Tables whose rows belong to portals, by what one row is called. */
-const OF_PORTALS: Partial<Record<string, string>> = {
-  bot: 'bots',
-  chat: 'chat_links',
-  key: 'access_keys',
-  link: 'links',
-  message: 'messages',
-};
-
-/**
- * SQL: messages `m` that wait, each with the delivery `d` that is to take it: a message that is sent again waits from
- * then on, however old it is. Without lines that wait for their client's next words: nobody is late with those.
- */
-const WAITING = `messages m LEFT JOIN deliveries d ON d.message_id = m.id AND d.kind = 'message'
-   WHERE m.state = 'queued' AND NOT m.can_wait`;
-const WAITS_SINCE = 'coalesce(d.created_at, m.created_at)';
-
-/** Reads across tables, for the admin API, the doctor, probes and metrics. Changes nothing. */
+/** Counts what there is and what became of it, for the admin API, the doctor and metrics. Changes nothing. */
 @Injectable()
 export class OverviewRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -203,46 +86,6 @@ export class OverviewRepository {
     return rows.map((row) => ({ ...row, state: 'sending', count: Number(row.count) }));
   }
 
-  async oldestWaiting(portalId?: bigint): Promise<OldestWaiting[]> {
-    const { rows } = await this.db.query<OldestWaiting>(
-      `SELECT m.portal_id AS "portalId", m.bot_id AS "botId", m.direction, min(${WAITS_SINCE}) AS since
-         FROM ${WAITING} AND ($1::bigint IS NULL OR m.portal_id = $1)
-        GROUP BY m.portal_id, m.bot_id, m.direction`,
-      [portalId ?? null],
-    );
-    return rows;
-  }
-
-  /**
-   * Cheap whatever the history: reads only lanes that have work, through their partial indexes, and delivery reports that
-   * wait. Without those that wait for their client's next words.
-   */
-  async queueDepths(): Promise<QueueDepth[]> {
-    const { rows } = await this.db.query<{ channel: Channel; chats: bigint; deliveries: bigint }>(
-      `SELECT channel, count(*) AS chats, sum(pending)::bigint AS deliveries
-         FROM (SELECT channel, pending FROM lanes WHERE pending > 0 AND busy_fence IS NULL AND due_at < 'infinity'
-               UNION ALL
-               SELECT channel, pending FROM lanes WHERE busy_fence IS NOT NULL
-               UNION ALL
-               SELECT 'status', count(*) FROM dialog_reports WHERE kind = 'status' GROUP BY portal_id, external_chat_id) busy
-        GROUP BY channel`,
-    );
-    return rows.map((row) => ({
-      channel: row.channel,
-      chats: Number(row.chats),
-      deliveries: Number(row.deliveries),
-    }));
-  }
-
-  /** For how many seconds the work that waits longest has been waiting, by the database's clock; null: nothing waits. */
-  async oldestWaitingSeconds(): Promise<number | null> {
-    const { rows } = await this.db.query<{ seconds: number | null }>(
-      `SELECT extract(epoch FROM now() - min(${WAITS_SINCE}))::float8 AS seconds FROM ${WAITING}`,
-    );
-    const seconds = rows[0]?.seconds ?? null;
-    return seconds === null ? null : Math.max(0, seconds);
-  }
-
   /** Messages of the last 24 hours that ended as failed or uncertain, by portal; cheap whatever the history. */
   async attention(): Promise<{ portalId: bigint | null; failed: number; uncertain: number }[]> {
     const { rows } = await this.db.query<{ portalId: bigint | null; failed: bigint; uncertain: bigint }>(
@@ -255,25 +98,6 @@ export class OverviewRepository {
         GROUP BY portal_id`,
     );
     return rows.map((row) => ({ ...row, failed: Number(row.failed), uncertain: Number(row.uncertain) }));
-  }
-
-  /** What keeps operators' answers from leaving, by bot; reads every answer that waits. */
-  async hindrances(): Promise<Hindrance[]> {
-    const { rows } = await this.db.query<
-      Omit<Hindrance, 'failing' | 'silenced'> & { failing: bigint; silenced: bigint }
-    >(
-      `SELECT c.bot_id AS "botId",
-              count(*) FILTER (WHERE l.waits_until > now()) AS silenced,
-              max(l.waits_until) FILTER (WHERE l.waits_until > now()) AS "silentUntil",
-              count(*) FILTER (WHERE m.attempts >= $1 AND m.error_code NOT IN ('paced', '429')) AS failing,
-              (array_agg(m.error_code || ': ' || m.error_detail ORDER BY m.id)
-                FILTER (WHERE m.attempts >= $1 AND m.error_code NOT IN ('paced', '429')))[1] AS failure
-         FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN lanes l ON l.chat_id = c.id AND l.channel = 'outbound'
-        WHERE m.state = 'queued' AND m.direction = 'outbound'
-        GROUP BY c.bot_id`,
-      [TRIES_IN_VAIN],
-    );
-    return rows.map((row) => ({ ...row, failing: Number(row.failing), silenced: Number(row.silenced) }));
   }
 
   /**
@@ -289,60 +113,6 @@ export class OverviewRepository {
         GROUP BY portal_id`,
     );
     return rows.map((row) => ({ ...row, unread: Number(row.unread) }));
-  }
-
-  /** By how much the database's clock is ahead of ours, and what the database takes on its disk. */
-  async database(): Promise<{ secondsAhead: number; bytes: number }> {
-    const { rows: sizes } = await this.db.query<{ bytes: bigint }>(
-      `SELECT pg_database_size(current_database())::bigint AS bytes`,
-    );
-    const asked = Date.now();
-    const { rows } = await this.db.query<{ seconds: number }>(
-      `SELECT extract(epoch FROM clock_timestamp())::float8 AS seconds`,
-    );
-    const middle = (asked + Date.now()) / 2_000;
-    return { secondsAhead: (rows[0]?.seconds ?? middle) - middle, bytes: Number(sizes[0]?.bytes ?? 0) };
-  }
-
-  /** The same for each portal for which something waits; reads everything that waits. */
-  async oldestWaitingByPortal(): Promise<{ portalId: bigint | null; seconds: number }[]> {
-    const { rows } = await this.db.query<{ portalId: bigint | null; seconds: number }>(
-      `SELECT m.portal_id AS "portalId", greatest(0, extract(epoch FROM now() - min(${WAITS_SINCE})))::float8 AS seconds
-         FROM ${WAITING} GROUP BY m.portal_id`,
-    );
-    return rows;
-  }
-
-  /** Newest first, at most `limit`; `before`: ids below it; `only`: the one with this id. */
-  async portals(limit: number, before?: bigint, only?: bigint): Promise<PortalView[]> {
-    const { rows } = await this.db.query<Omit<PortalView, 'lines' | 'tokens' | 'bots'>>(
-      `SELECT ${SEEN.portals} FROM portals
-        WHERE ($2::bigint IS NULL OR id < $2) AND ($3::bigint IS NULL OR id = $3)
-        ORDER BY id DESC LIMIT $1`,
-      [limit, before ?? null, only ?? null],
-    );
-    const ids = rows.map(({ id }) => id);
-    const lines = await this.rowsOfPortals<PortalView['lines'][number]>('lines', 'line_id', ids);
-    const tokens = await this.rowsOfPortals<PortalView['tokens'][number]>('tokens', 'id', ids);
-    const bots = await this.rowsOfPortals<PortalView['bots'][number]>('bots', 'id', ids);
-    return rows.map((row) => ({ ...row, lines: lines(row.id), tokens: tokens(row.id), bots: bots(row.id) }));
-  }
-
-  async portal(id: bigint): Promise<PortalView | null> {
-    const [portal] = await this.portals(1, undefined, id);
-    return portal ?? null;
-  }
-
-  /** The portal that something belongs to; null: to none, or there is no such thing. */
-  async portalOf(thing: string, id: bigint): Promise<bigint | null> {
-    if (thing === 'portal') return id;
-    const table = OF_PORTALS[thing];
-    if (table === undefined) return null;
-    const { rows } = await this.db.query<{ portalId: bigint | null }>(
-      `SELECT portal_id AS "portalId" FROM ${table} WHERE id = $1`,
-      [id],
-    );
-    return rows[0]?.portalId ?? null;
   }
 
   async bots(): Promise<BotFacts[]> {
@@ -361,27 +131,6 @@ export class OverviewRepository {
     const states = (of: keyof Census) =>
       new Map(rows.filter((row) => row.of === of).map((row) => [row.state, Number(row.count)]));
     return { portals: states('portals'), bots: states('bots'), lines: states('lines') };
-  }
-
-  /** Endpoints that no replica drives at this moment. */
-  async idleEndpoints(): Promise<Set<string>> {
-    const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
-    return new Set(rows.map((row) => row.id));
-  }
-
-  /** Endpoints whose drivers have met trouble, and which. */
-  async endpointTroubles(): Promise<Map<string, EndpointTrouble>> {
-    const { rows } = await this.db.query<EndpointTrouble & { id: string }>(
-      `SELECT id, trouble_code AS code, trouble_detail AS detail, trouble_since AS since
-         FROM endpoints WHERE trouble_code IS NOT NULL`,
-    );
-    return new Map(rows.map(({ id, ...trouble }) => [id, trouble]));
-  }
-
-  /** Whether a replica drives the endpoint at this moment. */
-  async isDriven(endpoint: string): Promise<boolean> {
-    const { rows } = await this.db.query(`SELECT FROM endpoints WHERE id = $1 AND expires_at > now()`, [endpoint]);
-    return rows.length > 0;
   }
 
   /** Reads the chats of one bot; messages are counted as they are written. */
@@ -415,29 +164,6 @@ export class OverviewRepository {
       bots: Number(row?.bots ?? 0),
       botsWithLine: Number(row?.botsWithLine ?? 0),
     };
-  }
-
-  /** Throws when PostgreSQL does not answer; `DatabaseReadOnlyError` when it takes no writes. */
-  async ping(): Promise<void> {
-    await refuseReadOnly(this.db);
-  }
-
-  /** The transaction of the database that has been open for longest; null: none. */
-  async oldestTransaction(): Promise<OpenTransaction | null> {
-    return oldestTransaction(this.db);
-  }
-
-  /** What may be seen of a table's rows, per portal. */
-  private async rowsOfPortals<Row>(
-    table: 'lines' | 'tokens' | 'bots',
-    order: string,
-    portalIds: bigint[],
-  ): Promise<(portalId: bigint) => Row[]> {
-    const { rows } = await this.db.query<Row & { of: bigint }>(
-      `SELECT portal_id AS of, ${SEEN[table]} FROM ${table} WHERE portal_id = ANY($1::bigint[]) ORDER BY ${order}`,
-      [portalIds],
-    );
-    return (portalId) => rows.filter(({ of }) => of === portalId).map(({ of: _of, ...row }) => row as Row);
   }
 }
 

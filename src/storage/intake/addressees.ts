@@ -11,7 +11,7 @@ export interface Addressee {
   present: boolean;
 }
 
-/** Why nobody can bring a message; kept with it. */
+/** Why a message cannot be delivered by any bot; stored with it. */
 export interface Unreachable {
   code: 'unknown_chat' | 'ambiguous_chat';
   detail: string;
@@ -20,7 +20,7 @@ export interface Unreachable {
 interface Candidate extends LinkedChat {
   ord: number;
   line_id: string | null;
-  /** The client has been heard there: it was not made of its id alone. */
+  /** The client has written there: it was not created from its id alone. */
   known: boolean;
 }
 
@@ -49,7 +49,7 @@ export async function findAddressees(
   const candidates = new Map<number, Candidate[]>();
   for (const candidate of known) candidates.set(candidate.ord, [...(candidates.get(candidate.ord) ?? []), candidate]);
   const found: (Addressee | Unreachable)[] = [];
-  // One by one: almost all are found without another question, and the first of several makes the chat for the others.
+  // One by one: almost all are found without another query, and the first of several creates the chat for the others.
   for (const [ord, row] of rows.entries()) found.push(await addresseeOf(connection, row, candidates.get(ord) ?? []));
   return found;
 }

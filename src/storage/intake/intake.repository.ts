@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { pauseAnswers } from '../work/answer-pauses.js';
 import { acceptUpdates } from './client-updates.js';
-import { DatabaseService, HOT_LIMIT_MS, isRepeatable, type Queryable } from '../postgres/database.service.js';
+import { DatabaseService, isRepeatable, type Queryable } from '../postgres/database.service.js';
+import { HOT_LIMIT_MS } from '../postgres/session-limits.js';
 import { heldLeases } from '../work/endpoints.repository.js';
 import { insertEvent } from './event-records.js';
 import { NOTHING, sumOf, type Intake } from './intake.js';
@@ -17,10 +18,10 @@ import { firstSeen } from './processed-events.js';
 import { noteSessions, type SessionNews } from '../work/sessions.js';
 import type { Poll, UpdateBatch } from './update-batch.js';
 
-/** A network waits for the answer, and must hear soon that nothing was kept; milliseconds. */
+/** A network waits for the answer and must learn soon that nothing was stored; milliseconds. */
 const PATIENCE = { limitMs: 5_000, prepared: true };
 
-/** Whoever polls keeps nobody waiting: what is cut off is only asked for again. */
+/** A poller keeps nobody waiting: what is cut off is just asked for again. */
 const patienceFor = (batches: UpdateBatch[]) =>
   batches.every(({ poll }) => poll !== undefined) ? { ...PATIENCE, limitMs: HOT_LIMIT_MS } : PATIENCE;
 
@@ -152,7 +153,7 @@ export class IntakeRepository {
     }, PATIENCE);
   }
 
-  /** Forgets keys older than `days`; a batch at a time so that nobody waits for it. Returns how many. */
+  /** Deletes keys older than `days`, one batch per call so that nobody waits for it; returns how many. */
   async purgeProcessed(days: number, batch = 10_000): Promise<number> {
     const { rowCount } = await this.db.query(
       `DELETE FROM processed_events WHERE (source, key) IN (

@@ -1,4 +1,5 @@
 import type { QuotedWords } from '../work/claimed-lane.js';
+import type { Keyboard } from '../work/keyboard.js';
 
 /** A file of a message; see the columns of `attachments`. */
 export interface StoredAttachment {
@@ -8,7 +9,7 @@ export interface StoredAttachment {
   mime?: string;
   /** Bytes. */
   size?: number;
-  /** What is read in its place where the file cannot go. */
+  /** What is shown where the file cannot be sent. */
   label: string;
   telegramFileId?: string;
   telegramUniqueId?: string;
@@ -29,7 +30,7 @@ export interface StoredWords {
   authorName?: string;
   /** By the clock of the network it came from. */
   saidAt?: Date;
-  /** What came, without credentials. */
+  /** The raw event, without credentials. */
   raw: unknown;
   /** Nobody's words: a line of the system in the dialog. */
   systemLine?: boolean;
@@ -38,12 +39,14 @@ export interface StoredWords {
   insteadOf?: QuotedWords;
   /** Nothing in it is the client's own: forwarded, another's contact, a pressed button. */
   notOwnWords?: boolean;
-  /** Nobody needs it at once: it opens no session. Every line of the system is like that. */
+  /** Not urgent: it opens no session. Every line of the system is like that. */
   canWait?: true;
   /** Payload of the `/start` that it is. */
   source?: string;
   /** Where in `text` that payload stands, in UTF-16 units: a link of ours is called by its name there. */
   sourceAt?: number;
+  /** Of a message to a client: what stands under it to be pressed. */
+  keyboard?: Keyboard;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }
@@ -64,7 +67,7 @@ export interface StoredChat {
   lastName?: string;
   username?: string;
   language?: string;
-  /** Shared by the client as his own. */
+  /** Shared by the client as their own. */
   phone?: string;
   /** Where the client has come from just now: payload of a link, and no code of the CRM's tracker. */
   source?: string;
@@ -99,8 +102,15 @@ export interface ClientUpdateRow {
   connection?: StoredConnection;
   /** The client blocked (or unblocked) the bot. */
   blocked?: boolean;
-  /** Proof that the client looked at the chat: he wrote, pressed or reacted. */
+  /** Proof that the client looked at the chat: they wrote, pressed or reacted. */
   sawChat: boolean;
+  /**
+   * A button of ours was pressed, which one and by which press (callback_query.id). What it says stands in the table, and
+   * is put behind `before`.
+   */
+  press?: { buttonId: string; pressId: string; before: string };
+  /** The client shared the own number: `thanks` is what they read if it had been asked for. */
+  sharedPhone?: { thanks: string };
   /** The client pressed Start in their chat with the bot: the line's welcome text is the answer. */
   starts?: boolean;
 }
@@ -116,7 +126,7 @@ export interface OperatorMessageRow {
   bitrixChatId: string | null;
   said: StoredWords;
   /**
-   * The message begins with a quote, and `rest` is what the operator wrote himself: when the quoted message is found
+   * The message begins with a quote, and `rest` is what the operator wrote themselves: when the quoted message is found
    * in the chat, `rest` is sent as an answer to it, otherwise `said` with its quote.
    */
   quoted?: { bitrixMessageId?: string; words: string; rest: { text: string; marks: unknown } };
@@ -130,12 +140,14 @@ export interface OperatorChangeRow {
   bitrixMessageId: string;
   /** null: the message is taken back. */
   words: { text: string; marks: unknown } | null;
-  /** Of words that begin with a quote: what the operator wrote himself. It counts where the message is an answer. */
+  /** What stands under the message now. */
+  keyboard?: Keyboard;
+  /** Of words that begin with a quote: what the operator wrote themselves. It counts where the message is an answer. */
   rest?: { text: string; marks: unknown };
   /** When taken back: the ids in Telegram, as the event names them; empty: all. */
   telegramMessageIds: bigint[];
   saidAt?: Date;
-  /** What came, without credentials. */
+  /** The raw event, without credentials. */
   raw: unknown;
   name: string;
   source: string;

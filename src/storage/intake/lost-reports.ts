@@ -2,7 +2,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { reportDelivery } from '../work/delivery-reports.js';
 import { SOON_MINUTES } from '../work/delivery-reports.repository.js';
 
-/** The portal has had time to note the report before, and is not told more often. */
+/** The portal has had this long to note an earlier report; it is not told more often. */
 const AGAIN_MINUTES = 2 * SOON_MINUTES;
 
 /**

@@ -1,9 +1,12 @@
 import type { Queryable } from '../postgres/database.service.js';
 import type { ClientUpdateRow, StoredAttachment, StoredWords } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
+import { insertButtons } from '../work/buttons.js';
+import { withButtonIds } from '../work/keyboard.js';
 import { recordWords } from '../history/message-words.repository.js';
-import { BEHIND, type NewDelivery } from '../work/outbox.js';
+import type { NewDelivery } from '../work/outbox.js';
 import type { Direction } from '../prisma/client.js';
+import { ATTACHMENT, attachmentRow, SAID, saidRow } from './message-columns.js';
 import { quoteUnnamed } from './quotes.js';
 
 export interface NewMessage {
@@ -28,84 +31,11 @@ export interface NewMessage {
   endpoint: string | null;
 }
 
-/** Why words of a chat that is on the ban list are kept and go nowhere. */
+/** Why messages of a chat on the ban list are stored but not relayed. */
 export const BANNED = { code: 'banned', detail: 'The chat is on the ban list.' };
 
-/** SQL: the columns of `messages` that tell what was said, and their types in a set of rows. */
-export const SAID = columns({
-  kind: 'text',
-  text: 'text',
-  marks: 'jsonb',
-  attached: 'smallint',
-  system_line: 'boolean',
-  can_wait: 'boolean',
-  source: 'text',
-  reply_quote: 'text',
-  quoted: 'jsonb',
-  not_own_words: 'boolean',
-  author_id: 'text',
-  author_name: 'text',
-  raw: 'jsonb',
-  said_at: 'timestamptz',
-});
-
-/** The same of `attachments`. */
-export const ATTACHMENT = columns({
-  kind: 'text',
-  name: 'text',
-  mime: 'text',
-  size: 'bigint',
-  label: 'text',
-  telegram_file_id: 'text',
-  telegram_unique_id: 'text',
-  url: 'text',
-});
-
-function columns(types: Record<string, string>) {
-  return {
-    names: Object.keys(types).join(', '),
-    types: Object.entries(types)
-      .map(([name, type]) => `${name} ${type}`)
-      .join(', '),
-  };
-}
-
-/** The columns {@link SAID} of words that can not wait and answer no part of a message. */
-export function saidRow(said: StoredWords) {
-  return {
-    kind: said.kind,
-    text: said.text,
-    marks: said.marks,
-    attached: said.attachments?.length ?? 0,
-    system_line: said.systemLine ?? false,
-    can_wait: false,
-    source: said.source ?? null,
-    reply_quote: null,
-    quoted: said.quoted ?? null,
-    not_own_words: said.notOwnWords ?? false,
-    author_id: said.authorId ?? null,
-    author_name: said.authorName ?? null,
-    raw: said.raw ?? {},
-    said_at: said.saidAt ?? null,
-  };
-}
-
-/** The columns {@link ATTACHMENT}. */
-export function attachmentRow(attachment: StoredAttachment) {
-  return {
-    kind: attachment.kind,
-    name: attachment.name,
-    mime: attachment.mime ?? null,
-    size: attachment.size ?? null,
-    label: attachment.label,
-    telegram_file_id: attachment.telegramFileId ?? null,
-    telegram_unique_id: attachment.telegramUniqueId ?? null,
-    url: attachment.url ?? null,
-  };
-}
-
-/** The other parts of an album come in updates of their own, within a second. */
-const ALBUM_MS = 1_000;
+/** The other parts of an album come in updates of their own, within this time. */
+export const ALBUM_MS = 1_000;
 
 /** Inserts the messages in their order and returns, for each, the delivery that it needs (null: none). */
 export async function insertMessages(connection: Queryable, messages: NewMessage[]): Promise<(NewDelivery | null)[]> {
@@ -115,7 +45,7 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
     `SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, $1::int)`,
     [messages.length],
   );
-  const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
+  const numbered = messages.map((message, index) => ({ ...withButtons(message), id: ids[index]!.id }));
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, album_id, reply_to_id, external_chat_id,
                            bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, error_code, error_detail, ${SAID.names})
@@ -159,6 +89,12 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
     numbered.map(({ id, said }) => ({ messageId: id, first: 0, attachments: said.attachments ?? [] })),
   );
   await linkReplies(connection, numbered);
+  await insertButtons(
+    connection,
+    numbered.flatMap(({ id, chatId, said: { keyboard } }) =>
+      keyboard && chatId !== null ? [{ messageId: id, chatId, keyboard }] : [],
+    ),
+  );
   return numbered.map((message) =>
     message.endpoint === null || message.chatId === null
       ? null
@@ -172,6 +108,11 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           canWait: canWait(message),
         },
   );
+}
+
+function withButtons(message: NewMessage): NewMessage {
+  const { said } = message;
+  return said.keyboard ? { ...message, said: { ...said, keyboard: withButtonIds(said.keyboard) } } : message;
 }
 
 /** Nobody waits for a line of the system: where no session is open it must not open one. */
@@ -201,7 +142,7 @@ async function insertParts(connection: Queryable, messages: Numbered[]): Promise
   );
 }
 
-async function insertAttachments(
+export async function insertAttachments(
   connection: Queryable,
   groups: { messageId: bigint; first: number; attachments: StoredAttachment[] }[],
 ): Promise<void> {
@@ -240,90 +181,4 @@ async function linkReplies(connection: Queryable, messages: Numbered[]): Promise
       ),
     ],
   );
-}
-
-/** One more part of an album. */
-export interface AlbumPart {
-  chatId: bigint;
-  albumId: string;
-  telegramMessageId: bigint;
-  said: StoredWords;
-}
-
-/**
- * Adds parts to albums that wait to be sent, and returns those that found none: they begin a message of their own.
- * To be called with the lanes locked, so that no album leaves while it grows.
- */
-export async function growAlbums<Part extends AlbumPart>(connection: Queryable, parts: Part[]): Promise<Part[]> {
-  if (parts.length === 0) return [];
-  const { rows: waiting } = await connection.query<Growing>(
-    `SELECT m.id, m.chat_id, m.album_id, m.text, m.marks, m.attached, m.raw,
-            (SELECT count(*)::int FROM message_links l WHERE l.message_id = m.id) AS parts
-       FROM messages m JOIN deliveries d ON d.message_id = m.id AND d.kind = 'message'
-      WHERE (m.chat_id, m.album_id) IN (
-              SELECT chat_id, album_id FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, album_id text))
-        AND d.state = 'queued' AND d.attempts = 0`,
-    [jsonb(parts.map(({ chatId, albumId }) => ({ chat_id: chatId, album_id: albumId })))],
-  );
-  const albums = new Map(waiting.map((album) => [`${album.chat_id}/${album.album_id}`, album]));
-  const alone: Part[] = [];
-  for (const part of parts) {
-    const album = albums.get(`${part.chatId}/${part.albumId}`);
-    if (album) await grow(connection, album, part);
-    else alone.push(part);
-  }
-  return alone;
-}
-
-interface Growing {
-  id: bigint;
-  chat_id: bigint;
-  album_id: string;
-  text: string;
-  marks: unknown;
-  attached: number;
-  raw: unknown;
-  parts: number;
-}
-
-async function grow(connection: Queryable, album: Growing, { said, telegramMessageId }: AlbumPart): Promise<void> {
-  Object.assign(album, mergeWords(album, said), { raw: [album.raw, said.raw].flat() });
-  const attachments = said.attachments ?? [];
-  await insertAttachments(connection, [{ messageId: album.id, first: album.attached, attachments }]);
-  await connection.query(
-    `INSERT INTO message_links (message_id, part, chat_id, telegram_message_id) VALUES ($1, $2, $3, $4)`,
-    [album.id, album.parts, album.chat_id, telegramMessageId],
-  );
-  album.attached += attachments.length;
-  album.parts += 1;
-  await connection.query(
-    `UPDATE messages SET text = $2, marks = $3::jsonb, attached = $4, raw = $5::jsonb, not_own_words = not_own_words AND $6
-      WHERE id = $1`,
-    [album.id, album.text, jsonb(album.marks), album.attached, jsonb(album.raw), said.notOwnWords ?? false],
-  );
-  await recordWords(connection, [album]);
-  // A claim that is under way may have read the album without this part: it finds the delivery changed, and passes it by.
-  await connection.query(
-    `UPDATE deliveries SET state = 'queued' WHERE message_id = $1 AND kind = 'message' AND state = 'queued'`,
-    [album.id],
-  );
-  await connection.query(
-    `UPDATE lanes SET due_at = now() + make_interval(secs => $2)
-      WHERE chat_id = $1 AND channel = 'inbound' AND busy_fence IS NULL
-        AND (SELECT count(*) FROM deliveries d WHERE d.lane_id = lanes.id AND d.seq < ${BEHIND}) = 1`,
-    [album.chat_id, ALBUM_MS / 1_000],
-  );
-}
-
-/** Captions of the parts, a line each; usually only one part has any. */
-export function mergeWords(
-  first: { text: string; marks: unknown },
-  next: { text: string; marks: unknown },
-): { text: string; marks: unknown } {
-  // In a group each part begins with the name of the sender: once is enough.
-  if (first.text.startsWith(next.text)) return { text: first.text, marks: first.marks };
-  if (next.text.startsWith(first.text)) return { text: next.text, marks: next.marks };
-  const shift = first.text.length + 1;
-  const moved = (next.marks as { offset: number }[]).map((mark) => ({ ...mark, offset: mark.offset + shift }));
-  return { text: `${first.text}\n${next.text}`, marks: [...(first.marks as unknown[]), ...moved] };
 }

@@ -6,7 +6,7 @@ import { lockChats, lockLanes, lockPortals } from '../work/lock-order.js';
 import { reportAgain } from './lost-reports.js';
 import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { firstSeen } from './processed-events.js';
-import { changedByOperator, reviseByFoundChanges, reviseByOperator } from './revisions.js';
+import { changedByOperator, reviseByFoundChanges, reviseByOperator } from './operator-revisions.js';
 
 /** Keeps operators' edits and deletions. To be called in a transaction. */
 export async function acceptChanges(connection: Queryable, changes: OperatorChangeRow[]): Promise<Intake> {

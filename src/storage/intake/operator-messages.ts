@@ -12,7 +12,7 @@ import { insertMessages, type NewMessage } from './message-rows.js';
 import { appendDeliveries, orderByMessageId } from '../work/outbox.js';
 import { eventSource, firstSeen } from './processed-events.js';
 import { findQuoted, type Answered } from './quotes.js';
-import { tellOfWaits } from '../work/settlement.js';
+import { tellOfWaits } from '../work/told-waits.js';
 
 /** Keeps operators' messages. To be called in a transaction. */
 export async function acceptMessages(connection: Queryable, rows: OperatorMessageRow[]): Promise<Intake> {

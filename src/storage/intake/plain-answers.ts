@@ -2,12 +2,12 @@ import type { Queryable } from '../postgres/database.service.js';
 import type { Intake } from './intake.js';
 import type { OperatorMessageRow } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
-import { SAID, saidRow } from './message-rows.js';
+import { SAID, saidRow } from './message-columns.js';
 import { wordsVector } from '../history/message-words.repository.js';
 import { BULK, OR_APPEND_TO_LANE, orderByMessageId, PRIORITY } from '../work/outbox.js';
 import { eventSource } from './processed-events.js';
 import { searchableWords } from '../history/text-search.js';
-import { tellOfWaits } from '../work/settlement.js';
+import { tellOfWaits } from '../work/told-waits.js';
 
 /** An operator's words that stand alone, in a dialog that names its line. */
 type PlainAnswer = OperatorMessageRow & { lineId: string };
@@ -15,7 +15,8 @@ type PlainAnswer = OperatorMessageRow & { lineId: string };
 /** Whether {@link acceptPlainAnswers} can keep it, if its chat is where it was written. */
 export function isPlainAnswer(row: OperatorMessageRow): row is PlainAnswer {
   const { said, lineId, quoted } = row;
-  return lineId !== null && quoted === undefined && !said.ignored && (said.attachments ?? []).length === 0;
+  const isBare = (said.attachments ?? []).length === 0 && said.keyboard === undefined;
+  return lineId !== null && quoted === undefined && !said.ignored && isBare;
 }
 
 /**

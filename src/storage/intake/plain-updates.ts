@@ -4,7 +4,8 @@ import { portalEndpointSql } from '../work/endpoint-id.js';
 import type { Intake } from './intake.js';
 import type { ClientUpdateRow, StoredChat, StoredWords } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
-import { ATTACHMENT, attachmentRow, BANNED, SAID, saidRow } from './message-rows.js';
+import { ATTACHMENT, attachmentRow, SAID, saidRow } from './message-columns.js';
+import { BANNED } from './message-rows.js';
 import { wordsVector } from '../history/message-words.repository.js';
 import { OR_APPEND_TO_LANE, PRIORITY } from '../work/outbox.js';
 import { updateSource } from './processed-events.js';
@@ -25,7 +26,9 @@ export function isPlain(update: ClientUpdateRow): update is PlainUpdate {
     !said.canWait &&
     chat?.type === 'private' &&
     [chat.businessConnection, chat.assumedTitle, chat.phone, chat.source].every((value) => value === undefined) &&
-    [update.albumId, update.replyTo, update.deletes, update.connection].every((value) => value === undefined) &&
+    [update.albumId, update.replyTo, update.deletes, update.connection, update.press].every(
+      (value) => value === undefined,
+    ) &&
     update.blocked === undefined &&
     !update.edits &&
     !update.starts &&
@@ -126,7 +129,7 @@ interface Kept {
  * Keeps plain updates in one statement, which is their transaction, in the order given: the same rows as
  * {@link acceptUpdates} makes of them. Batches are pushed ones, or polled ones, not both: of those, whose lease is lost
  * are not kept and returned as `lost`; the offsets of the others move. What the client has seen is noted after the
- * commit: where that fails, his next words do it.
+ * commit: where that fails, their next words do it.
  */
 export async function acceptPlain(
   connection: Queryable,

@@ -2,9 +2,9 @@ import type { Queryable } from '../postgres/database.service.js';
 import type { ClientUpdateRow, OperatorMessageRow, StoredWords } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
 
-/** How far back in a chat a quoted message is looked for. */
+/** How many messages back in a chat a quoted one is searched for. */
 const MESSAGES = 300;
-/** Shorter words stand in too many messages to tell which one is meant. */
+/** Shorter texts occur in too many messages to tell which one is meant. */
 const SHORTEST_PART = 4;
 /** Characters of a message that are enough to recognise it by. */
 const EXCERPT = 100;
@@ -93,7 +93,7 @@ export async function quoteUnnamed(connection: Queryable, messages: Answer[]): P
   }
 }
 
-/** One line of what its author wrote, without what he quoted himself; of a file without words, what it is. */
+/** One line of what its author wrote, without what they quoted; of a file without words, what it is. */
 function excerptOf({ text, marks, label }: Original): string {
   const quoted = marks.find(({ type, offset }) => type === 'quote' && offset === 0)?.length ?? 0;
   const words = text.slice(quoted).replace(/\s+/g, ' ').trim() || (label ?? '');
@@ -101,7 +101,7 @@ function excerptOf({ text, marks, label }: Original): string {
   return characters.length <= EXCERPT ? words : `${characters.slice(0, EXCERPT - 1).join('')}…`;
 }
 
-/** Without what the way through two networks changes: white space, and the signs that keep BBCode from being read. */
+/** Without what two networks may change: white space, and the characters that escape BBCode. */
 function comparable(text: string): string {
   return text
     .replace(/\u200b/g, '')

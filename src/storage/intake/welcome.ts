@@ -16,17 +16,20 @@ interface Greeting {
   text: string | null;
   first_name: string | null;
   title: string;
+  /** The line wants the client's number, and nobody knows it yet. */
+  asks_phone: boolean;
 }
 
 /**
  * Inserts the bot's answers to clients who pressed Start, one for each time a chat is named, where their line is on
- * and has a welcome text, or the link by which they came has one. Asks nothing of the database when nobody did. To be called in the transaction that keeps the
- * updates, so that an update which comes again brings no second answer.
+ * and has a welcome text, or the link by which they came has one. Asks nothing of the database when nobody did. To be
+ * called in the transaction that keeps the updates, so that an update which comes again brings no second answer.
  */
 export async function welcome(connection: Queryable, starters: Starter[]): Promise<NewDelivery[]> {
   if (starters.length === 0) return [];
   const { rows } = await connection.query<Greeting>(
-    `SELECT c.id, l.welcome_text AS text, c.first_name, c.title
+    `SELECT c.id, l.welcome_text AS text, c.first_name, c.title,
+            l.welcome_asks_phone AND c.phone IS NULL AS asks_phone
        FROM chat_links c JOIN bots b ON b.id = c.bot_id
        JOIN lines l ON l.portal_id = b.portal_id AND l.line_id = b.line_id
       WHERE c.id = ANY($1::bigint[]) AND l.state = 'active'`,
@@ -44,7 +47,13 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
         botId: chat.bot_id,
         chatId: chat.id,
         direction: 'outbound' as const,
-        said: { kind: WELCOME, text: fill(words, greeting), marks: [], raw: {} },
+        said: {
+          kind: WELCOME,
+          text: fill(words, greeting),
+          marks: [],
+          raw: {},
+          ...(greeting.asks_phone ? { keyboard: { type: 'phone' as const } } : {}),
+        },
         externalChatId: chat.external_id,
         endpoint: endpointOf('outbound', chat),
       };
@@ -53,7 +62,7 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
   return work.filter((delivery) => delivery !== null);
 }
 
-/** With the names that the client gave himself; one without a first name is called by what he has. */
+/** Filled with the client's name as they gave it; without a first name, with what there is. */
 function fill(text: string, { first_name: firstName, title }: Greeting): string {
   const values: Record<string, string> = { first_name: firstName ?? title, name: title };
   return text.replace(/\{(first_name|name)\}/g, (_, key: string) => values[key]!);

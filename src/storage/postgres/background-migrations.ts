@@ -3,7 +3,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client, type ClientConfig } from 'pg';
-import { ISOLATION } from './database.service.js';
+import { ISOLATION } from './session-limits.js';
 
 /** prisma/background-migrations, seen from src/storage as from dist/storage. */
 export const BACKGROUND_FOLDER = fileURLToPath(new URL('../../../prisma/background-migrations', import.meta.url));

@@ -4,7 +4,7 @@ import { startWaits } from '../../common/start-wait.js';
 import { explain, isTemporary, reasonOf, type ConnectError } from './connect-error.js';
 import { DatabaseStartError } from './database-start-error.js';
 import type { DatabaseAddress } from './database-url.js';
-import { ISOLATION, SESSION_LIMITS } from './database.service.js';
+import { ISOLATION, SESSION_LIMITS } from './session-limits.js';
 import type { StartLogger } from './embedded-postgres.js';
 
 const RETRY_MS = 1_000;

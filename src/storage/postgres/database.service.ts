@@ -1,28 +1,15 @@
-import { createHash } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Pool, type Client, type PoolClient, type QueryConfig, type QueryResult, type QueryResultRow } from 'pg';
+import { BIGINT_ROWS } from './bigint-rows.js';
 import {
-  Pool,
-  TypeOverrides,
-  types,
-  type Client,
-  type PoolClient,
-  type QueryConfig,
-  type QueryResult,
-  type QueryResultRow,
-} from 'pg';
-
-// BIGINT and its arrays as bigint, so that no id of Telegram or of a long history is ever rounded.
-const parsers = new TypeOverrides();
-parsers.setTypeParser(types.builtins.INT8, BigInt);
-const INT8_ARRAY = 1016 as Parameters<typeof types.setTypeParser>[0];
-parsers.setTypeParser(INT8_ARRAY, (value: string) =>
-  value === '{}'
-    ? []
-    : value
-        .slice(1, -1)
-        .split(',')
-        .map((item) => (item === 'NULL' ? null : BigInt(item))),
-);
+  BEGIN_HOT,
+  BEGIN_HOT_IN_OWN_SESSION,
+  BEGIN_PATIENT,
+  HOT_LIMIT_MS,
+  PATIENT_LIMITS,
+  SESSION_LIMITS,
+} from './session-limits.js';
+import { misnaming, nameOf, type StatementOptions } from './statement-names.js';
 
 /** What a statement runs on: the pool, or one connection inside {@link DatabaseService.transaction}. */
 export interface Queryable {
@@ -33,72 +20,8 @@ export interface Queryable {
   ): Promise<QueryResult<Row>>;
 }
 
-export interface StatementOptions {
-  /**
-   * For what runs all the time: PostgreSQL parses and plans the statement once per connection and knows it by this name
-   * from then on, wherever nobody stands in between who might pass the next call to another connection. A name belongs
-   * to one text, at most 63 characters. Plans are then made for any values: name only what is planned well without
-   * looking at them.
-   */
-  name?: string;
-  /** The same, under a name that is made of the text: which is one of a few. */
-  prepared?: boolean;
-}
-
-const namesByText = new Map<string, string>();
-
-/** The name under which PostgreSQL knows a statement; undefined: it is to have none. */
-function nameOf(text: string, { name, prepared }: StatementOptions): string | undefined {
-  if (name !== undefined || !prepared) return name;
-  let made = namesByText.get(text);
-  if (made === undefined) namesByText.set(text, (made = createHash('sha256').update(text).digest('base64url')));
-  return made;
-}
-
-/** What a hot statement or transaction may take before its connection is taken for dead, in milliseconds. */
-export const HOT_LIMIT_MS = 15_000;
-
-/**
- * Limits in milliseconds that the server keeps. The hot ones end before {@link HOT_LIMIT_MS}: whoever gave up here must
- * not learn later that the statement was carried out after all. PostgreSQL stops a statement, never a COMMIT under way.
- */
-const HOT_LIMITS = {
-  statement_timeout: 12_000,
-  lock_timeout: 10_000,
-  // A process that froze in the middle of a transaction keeps its locks, and with them its endpoints from whoever takes
-  // over, until the server ends it.
-  idle_in_transaction_session_timeout: 5_000,
-};
-
-/** Refreshes of tokens hold a row lock for up to 30 s, and others wait for it. */
-const PATIENT_LIMITS = {
-  statement_timeout: 45_000,
-  lock_timeout: 45_000,
-  idle_in_transaction_session_timeout: 40_000,
-};
-
-/**
- * What a session is asked for as it connects: {@link HOT_LIMITS}. A pooler in transaction mode either refuses them
- * (PgBouncer: "unsupported startup parameter") or drops them (its `ignore_startup_parameters`), because they would stay
- * with a server connection that many share.
- */
-export const SESSION_LIMITS = HOT_LIMITS;
-
 /** Connections of a process at most, unless DATABASE_POOL says otherwise. */
 const DEFAULT_POOL = 12;
-
-/** A role or a database may have other defaults, and every statement here is written for this one. */
-export const ISOLATION = 'read committed';
-
-/** The limits of one transaction, in the one round trip of its BEGIN: these come through any pooler. */
-function beginning(limits?: Record<string, number>): string {
-  const settings = Object.entries(limits ?? {}).map(([name, milliseconds]) => `SET LOCAL ${name} = ${milliseconds}`);
-  return [`BEGIN ISOLATION LEVEL ${ISOLATION}`, ...settings].join('; ');
-}
-
-const BEGIN_PATIENT = beginning(PATIENT_LIMITS);
-const BEGIN_HOT = beginning(HOT_LIMITS);
-const BEGIN_HOT_IN_OWN_SESSION = beginning();
 
 /**
  * SQLSTATEs after which the same transaction may simply be run again: serialisation failure, deadlock, and a row that
@@ -110,13 +33,6 @@ const REPEATABLE = new Set(['40001', '40P01', '23503']);
 export function isRepeatable(error: unknown): boolean {
   return REPEATABLE.has((error as { code?: string }).code ?? '');
 }
-
-/**
- * SQLSTATEs of a name that is not known, or known for something else: a pooler has passed the call to another connection.
- */
-const STRANGE_NAME = new Set(['26000', '42P05']);
-/** A migration changed the columns under a statement that had been planned before. */
-const OUTDATED_PLAN = 'cached plan must not change result type';
 
 /** One pool for SQL: every statement of the program passes here. Types of rows and lists of columns are Prisma's. */
 @Injectable()
@@ -148,7 +64,7 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
     this.named = options.named ?? this.ownSessions;
     this.pool = new Pool({
       connectionString: url,
-      types: parsers,
+      types: BIGINT_ROWS,
       max: options.max ?? DEFAULT_POOL,
       connectionTimeoutMillis: 5_000,
       ...(this.ownSessions ? SESSION_LIMITS : {}),
@@ -245,9 +161,8 @@ export class DatabaseService implements Queryable, OnApplicationShutdown {
 
   /** Whether a statement was refused for its name and not for what it says. */
   private isMisnamed(error: unknown): boolean {
-    const { code, message } = error as { code?: string; message?: string };
-    if (message === OUTDATED_PLAN) return true;
-    if (!STRANGE_NAME.has(code ?? '')) return false;
+    const why = misnaming(error);
+    if (why !== 'pooled') return why !== null;
     if (this.named)
       new Logger('Database').warn(
         'A connection pooler passes statements on to other connections: they are no longer named. Set DATABASE_PREPARED=0.',

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { StartError } from '../../common/start-error.js';
-import { ISOLATION } from './database.service.js';
+import { ISOLATION } from './session-limits.js';
 
 /** The folder this build was made with: prisma/migrations, seen from src/storage as from dist/storage. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url));

@@ -9,7 +9,7 @@ export const PAUSE_SECONDS = 15;
 /** Each event that is lost meanwhile asks for a new pause: all of them together are no longer than this. */
 export const LONGEST_PAUSE_SECONDS = 60;
 
-/** SQL: answers of the portal `p` do not leave now. */
+/** SQL: the answers of the portal `p` are paused now. */
 export const answersPaused = (p: string) =>
   `(${p}.hold_outbound_until > now()
     AND (${p}.answers_paused_since > now() - interval '${LONGEST_PAUSE_SECONDS} seconds') IS NOT FALSE)`;

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
+import { REPORT_DELIVERY } from '../../common/connector-methods.js';
 import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 
-/** What tells a portal that messages reached a client; a lane of an older version is such, too. */
+/** What tells a portal that messages reached a client; also a status lane of an older version. */
 export interface StatusLane {
   id: bigint;
   chat: Pick<ClaimedLane['chat'], 'externalId' | 'lineId' | 'bitrixChatId'>;
@@ -22,7 +23,7 @@ export interface DeliveryReport extends StatusLane {
   attempt: number;
   queuedAt: Date;
   messageCreatedAt: Date;
-  /** It is told among the attempts, however it ends: it was tried before, or the message was delivered long ago. */
+  /** Its attempt is recorded however it ends: it was tried before, or the message was delivered long ago. */
   told: boolean;
 }
 
@@ -36,7 +37,7 @@ export interface ReportOutcome {
   delayMs?: number;
 }
 
-/** Where to look: at the reports of a portal that were due at `from` or later; null: at all. */
+/** Reports of a portal that were due at `from` or later; null: all of them. */
 export interface Look {
   portalId: bigint;
   from: Date | null;
@@ -49,19 +50,16 @@ export interface DueReports {
   at: Date;
 }
 
-/** The method that reports, lower case, as `rest_limits` names it. */
-const METHOD = 'imconnector.send.status.delivery';
-
 /**
- * A report that succeeds at once leaves no attempt. Later than so many minutes after the delivery it does, because the
- * time of the delivery does not tell any more when it was made.
+ * A report that succeeds at once leaves no attempt. One that is made more than this many minutes after the delivery
+ * does, because then the time of the delivery no longer tells when it was made.
  */
 export const SOON_MINUTES = 5;
 
 /**
- * The rows of kind `status` in `dialog_reports`. Nobody claims them: whoever holds the portal's lease sends them and
- * takes them out afterwards. What is sent twice, by somebody who was killed in between or lost the lease, is noticed by
- * nobody: the portal looks only at the first report of a message.
+ * The rows of kind `status` in `dialog_reports`. They are not claimed: the holder of the portal's lease sends them and
+ * deletes them afterwards. One that is sent twice, because the sender was killed in between or lost the lease, does no
+ * harm: the portal heeds only the first report of a message.
  */
 @Injectable()
 export class DeliveryReportsRepository {
@@ -78,7 +76,7 @@ export class DeliveryReportsRepository {
            JOIN portals o ON o.id = p.id AND o.state = 'active'
           -- A portal in trouble is left alone, see RestTroubles.
           WHERE NOT EXISTS (SELECT FROM rest_limits t
-                             WHERE t.portal_id = p.id AND t.method IN ('*', '${METHOD}') AND t.until > now())
+                             WHERE t.portal_id = p.id AND t.method IN ('*', '${REPORT_DELIVERY}') AND t.until > now())
        )
        SELECT p.id AS portal_id, now() AS at, r.id, m.id AS message_id, r.attempts, r.created_at AS queued_at,
               coalesce(r.line_id, b.line_id) AS line_id,

@@ -1,14 +1,15 @@
 import { Injectable } from '@nestjs/common';
-import { claimedLanes, WORK_COLUMNS, type ClaimedDelivery, type ClaimedLane, type ClaimRow } from './claimed-lane.js';
+import type { ClaimedDelivery, ClaimedLane } from './claimed-lane.js';
+import { claimedLanes, WORK_COLUMNS, type ClaimRow } from './claimed-rows.js';
 import { DatabaseService } from '../postgres/database.service.js';
 
-/** A note that is tried now: a lane of one delivery, whose chat stands in the dialog that is to be told. */
+/** A note that is being sent: a lane of one delivery, whose chat is the dialog to be told. */
 export interface ClaimedReport {
   id: bigint;
   portalId: bigint;
   lane: ClaimedLane;
   delivery: ClaimedDelivery;
-  /** The chat is known well enough to name the client; otherwise nothing of `lane.chat` but the dialog counts. */
+  /** The chat is known well enough to name the client; otherwise only the dialog of `lane.chat` counts. */
   clientKnown: boolean;
 }
 
@@ -20,7 +21,7 @@ export interface ReportOutcome {
   delayMs?: number;
 }
 
-/** Seconds that whoever claimed has for all of it; then it is anybody's again. */
+/** Seconds that a claimer has for all of its claim; then anybody may claim it again. */
 const CLAIM_SECONDS = 180;
 
 /** The notes in `dialog_reports`; see {@link DeliveryReportsRepository} for the rest. */

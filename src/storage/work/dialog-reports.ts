@@ -3,7 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from '../postgres/json.js';
 import { LOWER_PENDING } from './dropped-work.js';
-import type { NewDelivery } from './outbox.js';
+import { appendDeliveries, type NewDelivery } from './outbox.js';
 import { isOwnWordsSql } from './own-words.js';
 
 /** A note into the dialog of a message; see delivery-reports.ts for what tells that it was delivered. */
@@ -74,6 +74,15 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
   return { deliveries, endpoints: await keepReports(connection, rest) };
 }
 
+/** Appends reports to their lanes; returns the endpoints that get work by it. */
+export async function appendReports(
+  connection: Queryable,
+  { deliveries, endpoints }: RoutedReports,
+): Promise<string[]> {
+  await appendDeliveries(connection, deliveries);
+  return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
+}
+
 function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageId, payload }: Report): NewDelivery {
   return {
     chatId,
@@ -85,7 +94,7 @@ function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageI
   };
 }
 
-/** Only of messages that say in which dialog they were written. */
+/** Only for messages that name the dialog they were written in. */
 async function keepReports(connection: Queryable, reports: Report[]): Promise<string[]> {
   if (reports.length === 0) return [];
   const { rows } = await connection.query<{ portal_id: bigint }>(

@@ -7,21 +7,21 @@ import type { Lease } from './lease.js';
 /** How long a lease lives without a heartbeat: an owner that was killed is replaced after this. */
 export const LEASE_SECONDS = 10;
 
-/** How long a replica counts after it last asked for its share: it is forgotten before its leases run out. */
+/** How long a replica counts after it last asked for its share; less than its leases live. */
 const SEEN_SECONDS = 5;
 
 /** Code of a trouble: updates cannot be stored. Others are called `ill`. */
 export const STORING_FAILS = 'storing_fails';
 
-/** What the driver of an endpoint has met and not overcome. */
+/** Trouble that the driver of an endpoint has met and that is not over. */
 export interface EndpointTrouble {
   code: string;
-  /** In the words of whoever refused. */
+  /** As the refusing side worded it. */
   detail: string;
   since: Date;
 }
 
-/** How an endpoint is; `trouble` is null where nothing is wrong. */
+/** The condition of an endpoint; `trouble` is null when nothing is wrong. */
 export interface EndpointCondition {
   lease: Lease;
   trouble: Omit<EndpointTrouble, 'since'> | null;
@@ -113,7 +113,7 @@ export class EndpointsRepository {
     return rows[0]!.share ?? Infinity;
   }
 
-  /** The network wants silence from the whole endpoint for so many milliseconds; never shortens a longer silence. */
+  /** The network wants nothing from the whole endpoint for this long; never shortens a longer wait. */
   async coolDown({ endpoint, owner, fence }: Lease, forMs: number): Promise<void> {
     await this.db.query(
       `UPDATE endpoints SET cooldown_until = greatest(cooldown_until, now() + $4 * interval '1 millisecond')
@@ -122,7 +122,7 @@ export class EndpointsRepository {
     );
   }
 
-  /** For how many milliseconds the network still wants silence from the whole endpoint; 0: it may be called. */
+  /** How many milliseconds the network still wants nothing from the whole endpoint. */
   async cooldownMs(endpoint: string): Promise<number> {
     const { rows } = await this.db.query<{ ms: number | null }>(
       `SELECT extract(epoch FROM cooldown_until - now())::float8 * 1000 AS ms FROM endpoints WHERE id = $1`,
@@ -131,7 +131,7 @@ export class EndpointsRepository {
     return Math.max(0, Math.ceil(rows[0]?.ms ?? 0));
   }
 
-  /** Keeps how endpoints are, as far as the leases hold; since when stays for as long as a trouble lasts. */
+  /** Saves conditions of endpoints whose leases hold; `since` stays for as long as a trouble lasts. */
   async keepConditions(conditions: EndpointCondition[]): Promise<void> {
     await this.db.query(
       `WITH told AS (
@@ -152,6 +152,27 @@ export class EndpointsRepository {
         conditions.map(({ trouble }) => trouble?.detail ?? null),
       ],
     );
+  }
+
+  /** Endpoints that no replica drives at this moment. */
+  async idleEndpoints(): Promise<Set<string>> {
+    const { rows } = await this.db.query<{ id: string }>(`SELECT id FROM endpoints WHERE expires_at <= now()`);
+    return new Set(rows.map((row) => row.id));
+  }
+
+  /** Endpoints whose drivers have met trouble, and which. */
+  async endpointTroubles(): Promise<Map<string, EndpointTrouble>> {
+    const { rows } = await this.db.query<EndpointTrouble & { id: string }>(
+      `SELECT id, trouble_code AS code, trouble_detail AS detail, trouble_since AS since
+         FROM endpoints WHERE trouble_code IS NOT NULL`,
+    );
+    return new Map(rows.map(({ id, ...trouble }) => [id, trouble]));
+  }
+
+  /** Whether a replica drives the endpoint at this moment. */
+  async isDriven(endpoint: string): Promise<boolean> {
+    const { rows } = await this.db.query(`SELECT FROM endpoints WHERE id = $1 AND expires_at > now()`, [endpoint]);
+    return rows.length > 0;
   }
 
   /** This replica takes no more endpoints: the others' shares grow at once. */

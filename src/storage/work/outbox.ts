@@ -11,9 +11,9 @@ export interface NewDelivery {
   messageId: bigint;
   kind: DeliveryKind;
   payload?: unknown;
-  /** More of it may come within so many milliseconds: a lane without other work waits for that. */
+  /** More parts may come within this many milliseconds: a lane without other work waits for them. */
   holdMs?: number;
-  /** Nobody needs it at once. */
+  /** Not urgent. */
   canWait?: boolean;
   /** It can wait, and no session of the dialog is open: it goes behind the client's next words. */
   waits?: boolean;
@@ -31,7 +31,7 @@ export function firstPlace(seq: bigint): bigint {
   return seq % BEHIND;
 }
 
-/** How far a lane yields to others when an endpoint may make only some of its calls: seconds of head start that it gives. */
+/** How far a lane yields when an endpoint may make only some of its calls: the head start it gives, in seconds. */
 export const PRIORITY: Record<Channel, number> = { inbound: 0, outbound: 0, status: 5, reading: 9 };
 
 /** SQL: what becomes of a lane `l` that is there already. */
@@ -117,7 +117,7 @@ export async function appendDeliveries(connection: Queryable, deliveries: NewDel
   return rows.filter(({ pending }) => pending > 1).map(({ id }) => id);
 }
 
-/** Rows at the end of a lane that are looked at; so many unsent answers of one chat are a portal that went wild. */
+/** Rows examined at the end of a lane; more unsent answers in one chat mean that the portal runs wild. */
 const REORDERED_AT_MOST = 500;
 
 /**

@@ -7,7 +7,7 @@ export interface Bucket {
   toleranceMs: number;
 }
 
-/** What a portal's bucket takes, as an administrator set it for this portal; null: as for all. */
+/** The bucket that an administrator set for this portal; null: as for all portals. */
 export interface OwnBucket {
   requestsPerSecond: number | null;
   requestBurst: number | null;
@@ -16,12 +16,12 @@ export interface OwnBucket {
 /** In place of a method: the portal as a whole. */
 export const WHOLE_PORTAL = '*';
 
-/** Why a method, or the whole portal, rests though no limit was reached. */
+/** Why a method, or the whole portal, is not called although no limit was reached. */
 export interface Trouble {
   portalId: bigint;
   /** Lower case, or {@link WHOLE_PORTAL}. */
   method: string;
-  /** As the portal spelt it. */
+  /** As the portal spells it. */
   code: string;
   detail: string;
   since: Date;
@@ -34,7 +34,7 @@ export interface Rest {
   trouble: Trouble | null;
 }
 
-/** The pauses between two looks whether a trouble is over, milliseconds; each is twice the one before. */
+/** Milliseconds between two checks whether a trouble is over; each pause is twice the one before. */
 export interface Pauses {
   first: number;
   longest: number;
@@ -59,7 +59,7 @@ export class RestLimitsRepository {
     return rows[0];
   }
 
-  /** Takes `permits` whatever the level and answers in how many milliseconds they may be used (0: now). */
+  /** Takes `permits` whatever the level; returns in how many milliseconds they may be used (0: now). */
   async take(portalId: bigint, permits: number, bucket: Bucket): Promise<number> {
     const { rows } = await this.db.query<{ wait: number }>(
       `INSERT INTO rest_limits AS bucket (portal_id, method, until)
@@ -74,9 +74,8 @@ export class RestLimitsRepository {
   }
 
   /**
-   * Takes as many permits as may be used at once, at most `max`, so that `keep` more are left, and answers how many. A
-   * bucket without room is only read: endpoints that wait ask several times a second, and a lock or an update would be a
-   * commit each time.
+   * Takes as many permits as may be used right now, at most `max`, leaving `keep` more, and returns how many. A bucket
+   * without room is only read: waiting endpoints ask several times a second, and each lock or update would be a commit.
    */
   async takeFree(portalId: bigint, max: number, bucket: Bucket, keep = 0): Promise<number> {
     const { rows } = await this.db.query<{ permits: number | null; known: boolean }>(
@@ -110,7 +109,7 @@ export class RestLimitsRepository {
     return this.takeFree(portalId, max, bucket, keep);
   }
 
-  /** Gives permits back that were not used. */
+  /** Returns unused permits. */
   async give(portalId: bigint, permits: number, { intervalMs }: Bucket): Promise<void> {
     await this.db.query(
       `UPDATE rest_limits SET until = until - $2::float8 * interval '1 ms' WHERE portal_id = $1 AND method = ''`,
@@ -129,7 +128,7 @@ export class RestLimitsRepository {
     );
   }
 
-  /** What rests at a portal, and what was in trouble when it was tried last. */
+  /** What is resting at a portal, and what was in trouble when it was last tried. */
   async rests(portalId: bigint): Promise<Rest[]> {
     const { rows } = await this.db.query<TroubleRow & { rest: number }>(
       `SELECT portal_id, method, code, detail, since,
@@ -177,7 +176,7 @@ export class RestLimitsRepository {
     );
   }
 
-  /** Somebody may have put things right: whatever is in trouble may be tried at once. `clientId`: at its portals only. */
+  /** Somebody may have fixed it: whatever is in trouble may be tried at once. `clientId`: only at its portals. */
   async endPauses(clientId: string | null = null): Promise<void> {
     await this.db.query(
       `UPDATE rest_limits SET until = clock_timestamp(), tries = 0

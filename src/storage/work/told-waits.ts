@@ -1,6 +1,7 @@
 import type { Queryable } from '../postgres/database.service.js';
+import { appendReports, routeReports, type Report } from './dialog-reports.js';
 
-/** What a network asked for must be longer than this to be told, in milliseconds. */
+/** Operators are told of waits longer than this, in milliseconds. */
 export const LONG_WAIT_MS = 300_000;
 
 /** Code of the note that a message waits because the network asked for silence; its payload names `until`. */
@@ -13,8 +14,8 @@ export interface WaitNote {
 }
 
 /**
- * Of these lanes, those that wait and of whose wait no operator was told although one waits: each is returned once in
- * its wait, whatever becomes of the process. What the portal itself writes (author 0) tells nobody.
+ * Notes for those of these lanes whose wait no operator has been told about although an operator's message waits: each
+ * wait is returned once, whatever becomes of the process. Messages of the portal itself (author 0) do not count.
  */
 export async function untoldWaits(connection: Queryable, laneIds: bigint[]): Promise<WaitNote[]> {
   if (laneIds.length === 0) return [];
@@ -32,4 +33,15 @@ export async function untoldWaits(connection: Queryable, laneIds: bigint[]): Pro
     [laneIds],
   );
   return rows.map((row) => ({ messageId: row.message_id, until: row.waits_until }));
+}
+
+/** The note that tells of a wait. */
+export function waitReport({ messageId, until }: WaitNote): Report {
+  return { messageId, payload: { code: WAITS, detail: '', about: 'message', until: until.toISOString() } };
+}
+
+/** Operators are told of messages that came into waits of these lanes; returns the portals that have work. */
+export async function tellOfWaits(connection: Queryable, laneIds: bigint[]): Promise<string[]> {
+  const waits = await untoldWaits(connection, laneIds);
+  return appendReports(connection, await routeReports(connection, waits.map(waitReport)));
 }

@@ -4,7 +4,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 /** One content as one kind of file of one bot. */
 export interface UploadKey {
   botId: bigint;
-  /** 32 bytes that tell the content, and the name where people see it, from every other. */
+  /** 32 bytes that identify the content, and the name where people see it. */
   digest: Buffer;
   kind: string;
 }
@@ -31,7 +31,7 @@ export class UploadsRepository {
     );
   }
 
-  /** Telegram does not know the file id any more. */
+  /** Telegram no longer knows the file id. */
   async forget({ botId, digest, kind }: UploadKey, fileId: string): Promise<void> {
     await this.db.query(`DELETE FROM uploads WHERE bot_id = $1 AND digest = $2 AND kind = $3 AND file_id = $4`, [
       botId,
@@ -41,7 +41,7 @@ export class UploadsRepository {
     ]);
   }
 
-  /** Forgets file ids that were not used for so long. */
+  /** Deletes file ids that were not used for this many days. */
   async purge(days: number): Promise<void> {
     await this.db.query(`DELETE FROM uploads WHERE used_at < now() - make_interval(days => $1)`, [days]);
   }

@@ -4,24 +4,24 @@ import { GatewayAnswer } from './gateway-page.js';
 import { TelegramConnections } from './telegram-connections.js';
 import { DIRECT, NO_WAY, type RouteState, routesOf, TelegramRoutes } from './telegram-routes.js';
 
-/** A root that failed is not asked again for so long, while another one works. */
+/** How long a root that failed is not asked again while another one works. */
 const COOLDOWN_MS = 30_000;
 /** Time for all roots together to connect; the rest of a call's 30 s belongs to the answer. */
 const ALL_ROOTS_MS = 15_000;
-/** Ends of an exchange that say nothing about the root: of our own, or of one call. */
+/** Failures that say nothing about the root: our own, or those of one call. */
 const OUR_OWN = new Set([LEASE_LOST, 'ABORT_ERR', 'ANSWER_TOO_LARGE']);
 
 /** The state of one root. */
 export interface RootState {
   /** Its origin: the path may be a secret. */
   name: string;
-  /** Why it failed the last time; null: it works, or was not needed yet. */
+  /** Why it last failed; null: it works, or has not been used yet. */
   failure: string | null;
   /** New calls go there. */
   inUse: boolean;
-  /** Milliseconds in which it answered a harmless call, a new connection included; null: it did not yet. */
+  /** Milliseconds for a harmless call, including a new connection; null: it has not answered one yet. */
   answerMs: number | null;
-  /** The proxies by which it is reached; none when it needs no proxy. */
+  /** The proxies that lead to it; empty when it needs none. */
   routes: RouteState[];
 }
 
@@ -63,7 +63,7 @@ export class ApiRoots {
   private readonly roots: ApiRoot[];
   /** A file was named by a path on a disk: only an own server does so, with `--local`. */
   nameDiskPaths = false;
-  /** The last caller's: any bot will do. */
+  /** From the latest caller: any bot will do. */
   private proof: Proof | null = null;
 
   constructor(
@@ -136,7 +136,7 @@ export class ApiRoots {
     if (place < 0) return this.firstThatProves(candidates, proof);
     const now = performance.now();
     const preferred = candidates.slice(0, place).filter(({ cooldownUntil }) => cooldownUntil <= now);
-    // They are for later calls; this one does not wait for them.
+    // For later calls; this one does not wait for them.
     for (const root of preferred) void this.prove(root, proof).catch(() => undefined);
     return candidates[place]!;
   }
@@ -181,7 +181,7 @@ export class ApiRoots {
   }
 }
 
-/** Why the root is to blame; null: it is not. */
+/** Why the root is at fault; null: it is not. */
 function faultOf(error: unknown): string | null {
   if (error instanceof TransportError) return OUR_OWN.has(error.code) ? null : reasonOf(error);
   // The route lets nothing so large through, and everything else.

@@ -3,9 +3,9 @@ import { pausable } from '../../common/paused-connections.js';
 import type { TelegramRoutes } from './telegram-routes.js';
 
 /**
- * A connection that was not used for so long is closed. Whoever forgets connections (NAT, a proxy, a firewall) does so
- * without a word, after 30 s at the soonest, and so does a computer that changes its network; the parts of one message,
- * and messages at the pace of a chat, follow each other within seconds.
+ * A connection that was not used for this long is closed. A NAT, proxy or firewall forgets idle connections silently,
+ * after 30 s at the earliest, and so does a computer that changes its network; the parts of one message, and messages
+ * at the pace of a chat, follow each other within seconds.
  */
 const IDLE_MS = 5_000;
 const IDLE = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
@@ -31,7 +31,7 @@ export class TelegramConnections {
   }
 }
 
-/** Makes an exchange by a connection; resolves when the answer is read. */
+/** Makes an exchange over a connection; resolves once the answer has been read. */
 type Exchange<Answer> = (by: Dispatcher) => Promise<Answer>;
 
 /**
@@ -91,7 +91,7 @@ class KeptConnection {
     }
   }
 
-  /** By the clock as well: a process that stood still comes to itself with its timers late. */
+  /** Checks the clock as well: in a process that was frozen the timers are late. */
   private young(): Client {
     if (this.client && performance.now() - this.usedAt < IDLE_MS) return this.client;
     void this.client?.destroy();

@@ -13,7 +13,7 @@ import { refusal, telegramError } from './telegram-problems.js';
 import { openTemporaryFile } from './temporary-file.js';
 
 const ANSWER_MS = 20_000;
-/** Whoever reads, or sends, nothing for so long is gone. Twelve hours are for 2 GB on a slow line. */
+/** A side that reads or sends nothing for this long is gone. Twelve hours suffice for 2 GB over a slow connection. */
 const LIMITS: StreamLimits = {
   maxBytes: Infinity,
   pace: { bytes: 1, withinMs: 30_000 },

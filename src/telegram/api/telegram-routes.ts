@@ -9,7 +9,7 @@ import type { buildConnector } from 'undici';
 
 /** The route without a proxy, as one element of TG_PROXY_URL. */
 export const DIRECT = 'direct';
-/** A route that failed is not tried again for so long; calls meanwhile do not wait for it. */
+/** How long a route that failed is not tried again; calls do not wait for it meanwhile. */
 const COOLDOWN_MS = 30_000;
 /** Time for one route to connect, TLS with Telegram included. */
 const CONNECT_MS = 5_000;
@@ -23,9 +23,9 @@ export const NO_WAY = 'NO_WAY';
 export interface RouteState {
   /** `socks5://10.0.0.1:1080`, without credentials, or `direct`. */
   name: string;
-  /** Why it failed the last time; null: it worked, or was not needed yet. */
+  /** Why it last failed; null: it works, or has not been used yet. */
   failure: string | null;
-  /** Milliseconds that the last connection took, TLS included; null: none stood yet. */
+  /** Milliseconds that the latest connection took, TLS included; null: there was none yet. */
   connectMs: number | null;
 }
 

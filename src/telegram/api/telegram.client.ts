@@ -22,7 +22,7 @@ const POLL_TIMEOUT_SECONDS = POLL_SECONDS + 10;
 /** For getFile: an own server answers when it has the whole file, of up to 2 GB, on its disk. */
 const FETCH_TIMEOUT_SECONDS = 300;
 const UPLOAD_TIMEOUT_SECONDS = 120;
-/** The slowest line on which an upload still ends in time. */
+/** The slowest connection over which an upload still ends in time. */
 const UPLOAD_BYTES_PER_SECOND = 256 * 1024;
 const MEBIBYTE = 1024 * 1024;
 /** "50 MB max size for other files", and with a local Bot API server "up to 2000 MB" (core.telegram.org/bots/api). */
@@ -34,7 +34,7 @@ export interface BotApi {
   calls: BotCalls;
   /** For getUpdates. */
   polls: BotCalls;
-  /** For calls that carry so many bytes of files: they get the time for it. */
+  /** For calls that carry this many bytes of files: they get more time. */
   uploads: (bytes: number) => BotCalls;
   /** What people sent to the bot. */
   files: TelegramFiles;
@@ -49,7 +49,7 @@ export interface BotApi {
 @Injectable()
 export class TelegramClient {
   private readonly roots: ApiRoots;
-  /** By how many seconds Telegram's clock is ahead of ours, as its last answer said; null: it never said. */
+  /** By how many seconds Telegram's clock is ahead of ours, by its latest answer; null: none named a time. */
   secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { Verdict } from '../../relay/client-side.js';
+import type { Verdict } from '../../relay/line-bots.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { RunningBots, type RunningBot } from './running-bots.js';
 
-/** An error of Telegram's webhook that is older is over; milliseconds. */
+/** A webhook error older than this no longer counts; milliseconds. */
 const RECENT_MS = 300_000;
 const OK: Verdict = { ok: true, code: 'ok' };
 export type WebhookInfo = Awaited<ReturnType<RunningBot['api']['calls']['getWebhookInfo']>>;
 type Received = Pick<RunningBot, 'mode' | 'state' | 'webhookUrl'>;
 
-/** How Telegram finds a bot; `detail`: in its words, or in ours of a conflict. */
+/** What Telegram says about a bot; `detail` is in its words or, for a conflict, in ours. */
 export type BotCondition =
   | {
       code: 'ok';
@@ -29,8 +29,8 @@ export type BotCondition =
   | { code: 'gone'; username: null; detail?: undefined };
 
 /**
- * Whether the bot's updates reach us, by what Telegram says of its webhook and by whether a replica drives it. The first
- * trouble counts: `disabled`, `conflict`, `not_driven`, `webhook_elsewhere`, `webhook_failing`.
+ * Whether the bot's updates reach us, judged by what Telegram says about its webhook and by whether a replica drives it.
+ * The first problem counts: `disabled`, `conflict`, `not_driven`, `webhook_elsewhere`, `webhook_failing`.
  */
 export function receptionOf(bot: Received, hook: WebhookInfo, driven: boolean, now: number): Verdict {
   if (bot.state === 'disabled') return { ok: false, code: 'disabled' };
@@ -46,7 +46,7 @@ export function receptionOf(bot: Received, hook: WebhookInfo, driven: boolean, n
   return OK;
 }
 
-/** Asks Telegram how a bot is. */
+/** Asks Telegram about the health of a bot. */
 @Injectable()
 export class BotHealth {
   constructor(
@@ -54,7 +54,7 @@ export class BotHealth {
     private readonly running: RunningBots,
   ) {}
 
-  /** For the doctor: does Telegram accept the token, and does it deliver updates? Who drives it is told elsewhere. */
+  /** For the doctor: does Telegram accept the token, and does it deliver updates? Whether a replica drives it is checked elsewhere. */
   async check(id: bigint): Promise<BotCondition> {
     const row = await this.bots.find(id);
     if (!row) return { code: 'gone', username: null };

@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { encryptionContext, EncryptionService } from '../../storage/secrets/encryption.service.js';
 import type { Bot } from '../../storage/prisma/client.js';
 
-/** Encrypts what is secret about a bot and opens it again; each secret is bound to its bot by Telegram's id. */
+/** Encrypts and decrypts the secrets of a bot; each is bound to its bot by Telegram's id. */
 @Injectable()
 export class BotSecrets {
   constructor(private readonly encryption: EncryptionService) {}

@@ -11,7 +11,7 @@ import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient } from '../api/telegram.client.js';
 
-/** A bot as people see it: without anything secret. */
+/** A bot without its secrets, as people see it. */
 export interface BotView {
   id: string;
   /** Last part of its webhook address. */
@@ -85,7 +85,7 @@ export class BotsService {
         name: me.first_name,
       })
       .catch((error: unknown) => {
-        // Somebody else was quicker by a moment.
+        // Somebody else created it a moment earlier.
         throw (error as { code?: string }).code === '23505' ? botExists(me.username) : error;
       });
     if (line) await this.assign(bot.id, line);
@@ -193,7 +193,7 @@ export class BotsService {
     if (serving && serving.id !== except) throw lineTaken(line.lineId);
   }
 
-  /** What waited for the bot in the dialogs of its line is told there. */
+  /** Tells the dialogs of its line what was still waiting for the bot. */
   private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
     if (portalId !== null) this.events.emit('work', [portalEndpoint(portalId)]);
   }

@@ -28,7 +28,7 @@ export class DefaultBot implements OnApplicationBootstrap {
     await this.bots.setDefault(bot.id);
     if (bot.lineId === null && lineId) await this.adopt(lineId);
     this.running.changed(bot.id);
-    // Names are for people; a Telegram that is away now must not keep the program from starting.
+    // Names are only for people: the program must start even while Telegram cannot be reached.
     void this.learnName(bot);
   }
 
@@ -44,7 +44,7 @@ export class DefaultBot implements OnApplicationBootstrap {
     const known = await this.bots.findByTelegramId(telegramId);
     if (known) return this.bots.update(known.id, fields);
     return this.bots.create({ ...fields, telegramId, key: newWebhookKey() }).catch(async (error: unknown) => {
-      // Another replica does so at the same moment.
+      // Another replica did so at the same moment.
       const other = await this.bots.findByTelegramId(telegramId);
       if (!other) throw error;
       return other;

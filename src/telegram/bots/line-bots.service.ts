@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import type { ClientSource, LineBot, Picture, ServedLine, Verdict } from '../../relay/client-side.js';
+import type { LineBot, LineBots, Picture, ServedLine, Verdict } from '../../relay/line-bots.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
-import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { Bot, BotMode } from '../../storage/prisma/client.js';
 import { choosePhotoSize } from '../api/photo-sizes.js';
@@ -11,19 +10,21 @@ import { BotsService } from './bots.service.js';
 import { RunningBots } from './running-bots.js';
 import { asList, asText } from '../../common/json-fields.js';
 import { botEndpoint } from '../../storage/work/endpoint-id.js';
+import { EndpointsRepository } from '../../storage/work/endpoints.repository.js';
 
-/** Width that is asked for, in pixels: shown at a third of it. */
+/** Width to ask for, in pixels; it is shown at a third of that. */
 const PICTURE_WIDTH = 160;
+
 /** What the administrator of a portal may do with bots: only by their tokens, and only in their own portal. */
 @Injectable()
-export class LineBotsService implements ClientSource {
+export class LineBotsService implements LineBots {
   constructor(
     private readonly service: BotsService,
     private readonly running: RunningBots,
     private readonly health: BotHealth,
     private readonly bots: BotsRepository,
     private readonly portals: PortalsRepository,
-    private readonly overview: OverviewRepository,
+    private readonly endpoints: EndpointsRepository,
   ) {}
 
   async bot({ portalId, lineId }: ServedLine): Promise<LineBot | null> {
@@ -63,7 +64,7 @@ export class LineBotsService implements ClientSource {
     const bot = await this.bot(line);
     if (!bot) return null;
     const running = await this.running.find(bot.id);
-    return this.health.verdicts(running, () => this.overview.isDriven(botEndpoint(bot.id)));
+    return this.health.verdicts(running, () => this.endpoints.isDriven(botEndpoint(bot.id)));
   }
 
   async picture(line: ServedLine, signal: AbortSignal): Promise<Picture | null> {

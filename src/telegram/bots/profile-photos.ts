@@ -7,15 +7,15 @@ import { asList, asText } from '../../common/json-fields.js';
 import { choosePhotoSize } from '../api/photo-sizes.js';
 import type { BotApi } from '../api/telegram.client.js';
 
-/** Clients whose updates another replica took in, and photos that grew old, are found this often. */
+/** How often clients whose updates another replica accepted, and outdated photos, are looked for. */
 const SWEEP_MS = 120_000;
 const BATCH = 50;
-/** Between two questions: a photo must never use up what messages need. */
+/** Between two requests: photos must never use up what messages need. */
 const PACE_MS = 500;
 const TROUBLE_MS = 15_000;
 /** Width of the largest size that Telegram makes of every profile photo. */
 const WANTED_WIDTH = 640;
-/** So many clients of a bot are remembered as looked at; beyond it the table is asked again. */
+/** Most clients of a bot remembered as checked; beyond that the table is asked again. */
 const REMEMBERED = 10_000;
 
 /** A bot that this replica drives. */
@@ -27,7 +27,7 @@ export interface PhotographedBot {
 
 interface Watch extends PhotographedBot {
   signal: AbortSignal;
-  /** Chats that were looked at, so that not every message asks the table. */
+  /** Chats that were checked, so that not every message asks the table. */
   looked: Set<bigint>;
   noticed: Set<bigint>;
   /** Aborted: there is something to do, or nothing any more. */
@@ -35,8 +35,8 @@ interface Watch extends PhotographedBot {
 }
 
 /**
- * Learns the profile photos of clients: of new ones within a second or two, of the others once a week. One slow
- * question at a time for each bot, beside its messages and never in their way.
+ * Learns the profile photos of clients: of new ones within a second or two, of the others once a week. Makes one slow
+ * request at a time for each bot, which never delays its messages.
  */
 @Injectable()
 export class ProfilePhotos {
@@ -66,7 +66,10 @@ export class ProfilePhotos {
         else if (performance.now() < sweepAt) await this.rest(watch, sweepAt - performance.now());
         else if (await this.learnDue(watch)) sweepAt = performance.now() + SWEEP_MS;
       } catch (error) {
-        this.logger.debug({ botId: String(bot.id), err: error }, 'Profile photos must wait');
+        this.logger.debug(
+          { botId: String(bot.id), err: error },
+          'Profile photos could not be checked; trying again later',
+        );
         await pause(waitAfter(error), signal);
         // Finds those that were being looked at, too.
         sweepAt = performance.now();
@@ -104,7 +107,7 @@ export class ProfilePhotos {
     const photo = await calls.getUserProfilePhotos({ user_id: Number(telegramChatId), limit: 1 }).then(
       ({ photos }) => photoOf(photos),
       (error: unknown) => {
-        // A refusal concerns this client alone, who is asked about again in a week.
+        // A refusal concerns only this client, whose photo is asked for again in a week.
         if (error instanceof UpstreamError && error.kind === 'refused') return null;
         throw error;
       },

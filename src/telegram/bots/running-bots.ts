@@ -9,7 +9,7 @@ import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 import { BotSecrets } from './bot-secrets.js';
 
-/** A bot with its secrets in the clear, for the drivers and the webhook. */
+/** A bot with its secrets decrypted, for the drivers and the webhook. */
 export interface RunningBot {
   id: bigint;
   mode: BotMode;
@@ -22,7 +22,7 @@ export interface RunningBot {
   api: BotApi;
 }
 
-/** How long a row that was read is believed, in milliseconds: another replica may have changed it. */
+/** How long a row is cached, in milliseconds: another replica may change it. */
 const CACHE_MS = 5_000;
 const MAX_CACHED = 10_000;
 /** The last part of a webhook's address. */
@@ -33,11 +33,11 @@ export class BotGoneError extends Error {
   override readonly name = 'BotGoneError';
 }
 
-/** The bots as those who work with them need them: rows read a moment ago, secrets opened, connections kept. */
+/** Bots ready for use: rows read a moment ago, secrets decrypted, connections kept. */
 @Injectable()
 export class RunningBots {
   private readonly cache = new Map<string, { until: number; value: Promise<unknown> }>();
-  /** Rows whose secrets were opened already: every update of a webhook asks for the same one. */
+  /** Rows whose secrets were already decrypted: every update of a webhook asks for the same one. */
   private readonly opened = new WeakMap<Bot, RunningBot>();
   private readonly clients = new Map<string, BotApi>();
 
@@ -75,7 +75,7 @@ export class RunningBots {
     });
   }
 
-  /** The row with its secrets opened. */
+  /** The row with its secrets decrypted. */
   open(bot: Bot): RunningBot {
     const known = this.opened.get(bot);
     if (known) return known;
@@ -93,7 +93,7 @@ export class RunningBots {
     return running;
   }
 
-  /** The bot was changed or removed here: nothing that was read before is believed, and its driver looks at it anew. */
+  /** The bot was changed or removed here: drops what was cached, and its driver reads it again. */
   changed(id: bigint): void {
     this.cache.clear();
     this.events.emit('changed', botEndpoint(id));

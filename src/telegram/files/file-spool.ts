@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import { Semaphore, type Release } from '../../common/semaphore.js';
 import type { UpstreamError } from '../../common/upstream-error.js';
-import { OperatorSide } from '../../relay/operator-side.js';
+import { OperatorDownloads } from '../../relay/operator-directory.js';
 import { refusal } from '../api/telegram-problems.js';
 import { openTemporaryFile } from '../api/temporary-file.js';
 
@@ -12,7 +12,7 @@ const MESSAGES_PER_BOT = 2;
 const MESSAGES = 6;
 const CHUNK_BYTES = 64 * 1024;
 
-/** A file as it came, on the disk without a name: it goes with the process, however that ends. */
+/** A fetched file, on the disk without a name: it disappears with the process, however that ends. */
 export class SpooledFile {
   constructor(
     private readonly handle: FileHandle,
@@ -39,17 +39,17 @@ export class SpooledFile {
 }
 
 /**
- * Keeps operators' files on the disk between the two networks: the content is hashed before it is uploaded, and read
- * again when Telegram wants it in another form. Only a few messages may have files here at once.
+ * Keeps operators' files on the disk between the two networks: the content is hashed before the upload and read again
+ * when Telegram wants it in another form. Only a few messages may have files here at once.
  */
 @Injectable()
 export class FileSpool {
   private readonly all = new Semaphore(MESSAGES);
   private readonly ofBots = new Map<bigint, Semaphore>();
 
-  constructor(private readonly operators: OperatorSide) {}
+  constructor(private readonly downloads: OperatorDownloads) {}
 
-  /** The right to fetch the files of one message, which the caller gives back; null: not now. */
+  /** A permit to fetch the files of one message, which the caller releases; null: none is free now. */
   tryAcquire(botId: bigint): Release | null {
     const ofBot = this.ofBots.get(botId) ?? new Semaphore(MESSAGES_PER_BOT);
     const releaseBot = ofBot.tryAcquire();
@@ -66,11 +66,11 @@ export class FileSpool {
   }
 
   /**
-   * Fetches a file from the portal; the caller closes it. Throws UpstreamError: `refused` when it will never be had
-   * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be had now.
+   * Fetches a file from the portal; the caller closes it. Throws UpstreamError: `refused` when it can never be fetched
+   * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be fetched now.
    */
   async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
-    const { stream, mime } = await this.operators.openFile(portalId, url, { maxBytes, signal });
+    const { stream, mime } = await this.downloads.open(portalId, url, { maxBytes, signal });
     let handle: FileHandle | undefined;
     try {
       handle = await openTemporaryFile('operator-file');

@@ -38,7 +38,7 @@ export class FilesController {
     @Headers('if-range') condition: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    // Without validators of ours no condition can be met, and the whole file is the answer.
+    // We send no validators, so no condition can be met and the whole file is the answer.
     const file = await this.files.open(token, condition === undefined ? range : undefined, endOf(reply));
     name(reply, file);
     void reply.headers({ 'content-length': file.length, 'accept-ranges': 'bytes' });
@@ -47,7 +47,7 @@ export class FilesController {
   }
 }
 
-/** What a client sent is never shown as a page of ours: it is named, typed and offered to be saved. */
+/** A client's file is never shown as a page of ours: it is named, typed and offered as a download. */
 function name(reply: FastifyReply, file: FileFacts): void {
   void reply.headers({
     'content-type': contentType(file.mime, file.name),

@@ -19,7 +19,7 @@ const MAX_QUEUED = 256;
 /** A portal gives up a file after about a minute. */
 const QUEUE_TIMEOUT_MS = 20_000;
 
-/** What can be said of a file without reading it. */
+/** What is known about a file without reading it. */
 export interface FileFacts {
   name: string;
   mime: string | null;
@@ -62,7 +62,7 @@ export class FilesService {
     private readonly bots: RunningBots,
   ) {}
 
-  /** Whether the file can be had, and what it is. */
+  /** Whether the file is available, and what it is. */
   async describe(token: string, over: AbortSignal): Promise<FileFacts> {
     const { file, located } = await this.locate(token, over);
     return { name: file.name, mime: file.mime, size: located.size };
@@ -145,8 +145,8 @@ export class FilesService {
   }
 
   private warn({ botId }: ClientFile, over: AbortSignal, { message }: Error): void {
-    // Whoever left in the middle knows.
+    // The reader left in the middle and knows it.
     if (over.aborted) return;
-    this.logger.warn({ botId: String(botId), reason: message }, "A client's file could not be handed on");
+    this.logger.warn({ botId: String(botId), reason: message }, "A client's file could not be passed on");
   }
 }

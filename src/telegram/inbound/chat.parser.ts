@@ -116,7 +116,7 @@ function personOf(person: JsonObject, id: bigint): Pick<TelegramChat, 'title' | 
   };
 }
 
-/** Only a number that Telegram knows to be the sender's own says who he is. */
+/** Only a number that Telegram knows to be the sender's own says who they are. */
 function phoneOf({ contact }: JsonObject, from: JsonObject): string | undefined {
   const { user_id: owner, phone_number: number } = asObject(contact);
   if (owner === undefined || owner !== from.id) return undefined;

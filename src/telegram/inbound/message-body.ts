@@ -1,5 +1,6 @@
 import type { MessageEntity } from '@grammyjs/types';
-import { isBlank, join, plain, trim, truncate, withMark, type RichText } from '../../relay/rich-text.js';
+import { isBlank, join, plain, trim, withMark, type RichText } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 import { asId, asList, asObject, asText, type JsonObject } from '../../common/json-fields.js';
 import { fromEntities } from '../markup/telegram-markup.js';
 import { readChecklist, readPoll, readTasksAdded, readTasksDone } from './list-content.js';

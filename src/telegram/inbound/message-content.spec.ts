@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isBlank } from '../../relay/rich-text.js';
 import type { MessageKind } from './message-body.js';
 import { describeMessage, describeUpdate } from './message-content.js';
-import { MESSAGE_LABELS } from './message-labels.js';
+import { MESSAGE_LABELS } from './labels-by-language.js';
 
 const from = { id: 7, is_bot: false, first_name: 'Ivan', last_name: 'Petrov' };
 const base = { message_id: 1, date: 1_773_265_993, from, chat: { id: 7, type: 'private', first_name: 'Ivan' } };

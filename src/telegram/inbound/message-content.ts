@@ -7,7 +7,7 @@ import type { QuotedWords } from '../../storage/work/claimed-lane.js';
 import { readCallback, readMembership, readPollAnswer, readReaction } from './event-content.js';
 import { attachmentsOf } from './message-attachments.js';
 import { readContent, type MessageKind } from './message-body.js';
-import { MESSAGE_LABELS } from './message-labels.js';
+import { MESSAGE_LABELS } from './labels-by-language.js';
 import { forwardLine, viaLine } from './message-origin.js';
 import { lines } from './message-wording.js';
 import { quotedOf } from './quoted-original.js';
@@ -24,7 +24,7 @@ export interface MessageContent {
   attachments: StoredAttachment[];
   /** What it answers. */
   quoted?: QuotedWords;
-  /** Nothing in it was written by the person: forwarded, another's contact, what only names something. */
+  /** Nothing in it was written by the person: forwarded, another person's contact, a mere label. */
   notOwnWords: boolean;
   /** A notice of Telegram that tells an operator nothing. */
   quiet: boolean;
@@ -35,7 +35,7 @@ const MESSAGE_UPDATES =
     ' ',
   );
 
-/** Updates in which nobody says anything to the people who answer. */
+/** Updates that say nothing to operators. */
 const SILENT_UPDATES = new Set(
   (
     'update_id business_connection deleted_business_messages stopped_message_generation message_reaction_count ' +
@@ -44,7 +44,7 @@ const SILENT_UPDATES = new Set(
   ).split(' '),
 );
 
-/** The line on a live location that has ended, with its last place. */
+/** The line that tells of the end of a live location, with its last place. */
 export function describeEndOfLiveLocation(location: unknown, lang: Language): RichText {
   return normalise(plain(lines(MESSAGE_LABELS[lang].liveLocationEnded, mapUrl(location))));
 }

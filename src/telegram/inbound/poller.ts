@@ -15,7 +15,7 @@ const CONFLICT_PAUSE_MS = 10_000;
 const UNAUTHORISED_PAUSE_MS = 60_000;
 const LONGEST_PAUSE_MS = 30_000;
 const LEASE_PAUSE_MS = 500;
-/** After trouble: long enough for a second poller to cut it off, short enough to show soon that all is well. */
+/** After trouble: long enough for a second poller to cut it off, short enough to show a recovery soon. */
 const PROBE_SECONDS = 5;
 
 export interface PolledBot {
@@ -47,7 +47,7 @@ export class Poller {
     private readonly held: HeldLease,
   ) {
     this.api = api.by(held);
-    // What was wrong before this process came is wrong until a poll shows otherwise.
+    // A problem found before this process started counts until a poll shows otherwise.
     this.state = bot.trouble === null ? { healthy: true } : { healthy: false, detail: bot.trouble };
   }
 
@@ -96,7 +96,7 @@ export class Poller {
     }
   }
 
-  /** Notes the failure where people look; returns how long to wait. */
+  /** Reports the failure and returns how many milliseconds to wait. */
   private async failed(error: unknown, failures: number, signal: AbortSignal): Promise<number> {
     const growing = Math.min(1_000 * 2 ** Math.min(failures - 1, 10), LONGEST_PAUSE_MS);
     if (error instanceof LeaseLostError) {
@@ -105,7 +105,7 @@ export class Poller {
     }
     if (!(error instanceof UpstreamError)) {
       this.state = { healthy: false, code: STORING_FAILS, detail: describeStorageFailure(error) };
-      this.logger.warn({ botId: String(this.bot.id), err: error }, 'Updates cannot be stored; they stay at Telegram');
+      this.logger.warn({ botId: String(this.bot.id), err: error }, 'Updates could not be stored; Telegram keeps them');
       return growing;
     }
     this.state = { healthy: false, detail: `${error.code}: ${error.detail}` };
@@ -140,7 +140,7 @@ export class Poller {
     });
   }
 
-  /** A webhook left over from before makes every poll a 409. Pending updates stay. */
+  /** A leftover webhook would make every poll a 409. Pending updates stay. */
   private async leaveWebhook(signal: AbortSignal): Promise<void> {
     await this.api.calls.deleteWebhook({ drop_pending_updates: false }, signal).catch((error: unknown) => {
       this.logger.debug({ botId: String(this.bot.id), err: error }, 'deleteWebhook failed; the next poll says why');

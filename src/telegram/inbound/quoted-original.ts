@@ -1,5 +1,6 @@
 import type { MessageEntity } from '@grammyjs/types';
-import { isBlank, join, plain, trim, truncate, type RichText } from '../../relay/rich-text.js';
+import { isBlank, join, plain, trim, type RichText } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 import { asList, asObject, asText, type JsonObject } from '../../common/json-fields.js';
 import type { QuotedWords } from '../../storage/work/claimed-lane.js';
 import { fromEntities } from '../markup/telegram-markup.js';

@@ -1,4 +1,5 @@
-import { plain, truncate } from '../../relay/rich-text.js';
+import { plain } from '../../relay/rich-text.js';
+import { truncate } from '../../relay/rich-text-split.js';
 
 /** Fields of Message that describe it and are no content (Bot API 10.3, Message). */
 const METADATA = new Set(
@@ -16,7 +17,7 @@ const METADATA = new Set(
   ).split(' '),
 );
 
-/** Notices of Telegram about itself or the looks of a chat: of no use to whoever answers. */
+/** Notices of Telegram about itself or the look of a chat: of no use to operators. */
 const QUIET_NOTICES = new Set(
   (
     'migrate_to_chat_id migrate_from_chat_id group_chat_created supergroup_chat_created channel_chat_created ' +
@@ -33,7 +34,7 @@ export function isMetadata(field: string): boolean {
   return METADATA.has(field);
 }
 
-/** The field is a notice of Telegram that is of no use to whoever answers. */
+/** The field is a notice of Telegram that is of no use to operators. */
 export function isQuietNotice(field: string): boolean {
   return QUIET_NOTICES.has(field);
 }

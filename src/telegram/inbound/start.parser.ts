@@ -3,7 +3,7 @@ import { START, isTrackerCode } from '../../storage/intake/start-press.js';
 import type { StoredWords } from '../../storage/intake/intake.rows.js';
 import type { TelegramChat } from '../../relay/message.js';
 import { asText, type JsonObject } from '../../common/json-fields.js';
-import { MESSAGE_LABELS } from './message-labels.js';
+import { MESSAGE_LABELS } from './labels-by-language.js';
 import { named, withDetails } from './message-wording.js';
 
 /** A press of the button START, which sends `/start` in the client's name. */
@@ -37,7 +37,7 @@ export function readStartPress(message: JsonObject, { type, businessConnection }
   return businessChat ? { businessChat } : { payload };
 }
 
-/** Where the client came from by it: a code of the tracker names their deal, and no place. */
+/** The source that the link names; a code of the CRM tracker names a deal and is none. */
 export function sourceOf({ payload }: StartPress): string | undefined {
   return payload !== undefined && isTrackerCode(payload) ? undefined : payload;
 }

@@ -1,5 +1,7 @@
 import type { MessageEntity } from '@grammyjs/types';
-import { edited, normalise, plain, split, type Edit, type Mark } from '../../relay/rich-text.js';
+import { normalise, plain, type Mark } from '../../relay/rich-text.js';
+import { edited, type Edit } from '../../relay/rich-text-edits.js';
+import { split } from '../../relay/rich-text-split.js';
 import type { MarkType, RichText } from '../../relay/rich-text.js';
 import { telegramLink, tellsWhere } from './telegram-links.js';
 

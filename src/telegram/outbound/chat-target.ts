@@ -4,7 +4,7 @@ import type { LearnedChat } from '../../storage/work/learned-chats.js';
 import { GroupMigrated } from '../api/telegram-errors.js';
 import { isRefusal, unreachableReason } from '../api/telegram-problems.js';
 
-/** The part of a call that says where its message goes. */
+/** The parameters that address a message. */
 export interface TargetParams {
   chat_id: number;
   message_thread_id?: number;
@@ -14,8 +14,8 @@ export interface TargetParams {
 }
 
 /**
- * A chat as calls reach it. Clear refusals that another address or a missing original explains are answered by the
- * same call once more, in the other way; nothing else is repeated.
+ * The address of a chat. After a clear refusal that a new address or a missing original explains, the same call is made
+ * once more in another way; nothing else is repeated.
  */
 export class ChatTarget {
   private chatId: bigint;
@@ -56,7 +56,7 @@ export class ChatTarget {
     }
   }
 
-  /** Calls a method that changes messages: they are where they were sent. */
+  /** Calls a method that changes messages, in the place where they were sent. */
   change<Answer>(call: (params: Pick<TargetParams, 'chat_id' | 'business_connection_id'>) => Promise<Answer>) {
     return this.ask(() => call(this.address));
   }
@@ -98,7 +98,7 @@ export class ChatTarget {
     };
   }
 
-  /** True when the next call goes another way; each way is given up once, so this ends. */
+  /** True when the next call takes another way; each way is given up once, so this ends. */
   private evades(error: unknown): boolean {
     if (error instanceof GroupMigrated && this.chatId === this.chat.telegramChatId && error.chatId !== this.chatId) {
       this.chatId = error.chatId;

@@ -32,7 +32,7 @@ const KIND_OF_PORTAL: ReadonlyMap<string, MediaKind> = new Map([
   ['audio', 'audio'],
 ]);
 
-/** What a file is sent as when Telegram does not take it as what it seems to be. */
+/** What a file is sent as when Telegram refuses it as what it seems to be. */
 const FALLBACK: Readonly<Record<MediaKind, MediaKind | null>> = {
   photo: 'document',
   video: 'document',
@@ -54,7 +54,7 @@ export function mediaKindOf(file: { kind: string; name: string; mime: string | n
   return kind ?? 'document';
 }
 
-/** The next thing to try; null: there is none. */
+/** The next form to try; null: there is none. */
 export function fallbackOf(kind: MediaKind): MediaKind | null {
   return FALLBACK[kind];
 }

@@ -7,7 +7,8 @@ import { UploadsRepository, type UploadKey } from '../../storage/work/uploads.re
 import type { BotCalls } from '../api/bot-api.js';
 import type { ChatTarget, TargetParams } from './chat-target.js';
 import type { SpooledFile } from '../files/file-spool.js';
-import { sendFormatted } from './formatted-words.js';
+import { sendFormatted, underneath } from './formatted-words.js';
+import type { ReplyMarkup } from '../markup/reply-markup.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
 import { Upload } from '../api/request-body.js';
 import { TELEGRAM_CAPTION_LIMIT } from '../markup/telegram-markup.js';
@@ -41,7 +42,7 @@ const METHOD = {
   document: 'sendDocument',
 } as const satisfies Record<MediaKind, keyof BotCalls>;
 
-type CaptionParams = { caption: string; caption_entities: MessageEntity[] } | Record<string, never>;
+type CaptionParams = { caption?: string; caption_entities?: MessageEntity[]; reply_markup?: ReplyMarkup };
 type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
 /** Its type names each family that may stand together; which one it is, the plan knows. */
 type Album = Parameters<BotCalls['sendMediaGroup']>[0]['media'];
@@ -62,9 +63,14 @@ export class MediaSender {
     private readonly telegram: TelegramClient,
   ) {}
 
-  /** Sends one file and answers its message id. */
-  sendOne(sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
-    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, params));
+  /** Sends one file, with what stands under it, and answers its message id. */
+  sendOne(
+    sending: Sending,
+    file: ReadyFile,
+    caption: RichText | null,
+    markup: ReplyMarkup | null = null,
+  ): Promise<bigint> {
+    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, { ...params, ...underneath(markup) }));
   }
 
   private async sendInSomeForm(sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {
@@ -79,15 +85,15 @@ export class MediaSender {
     }
   }
 
-  /** Sends an album and answers a message id for each file; null: Telegram takes these files one by one at most. */
-  async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | null> {
+  /** Sends an album and returns a message id for each file, unless Telegram takes these files only one by one. */
+  async sendAlbum(sending: Sending, files: ReadyFile[], caption: RichText | null): Promise<bigint[] | 'one_by_one'> {
     const known = await Promise.all(files.map((file) => this.fileIdOf(keyOf(sending.botId, file, file.kind))));
     try {
       return await withCaption(caption, (params) => this.sendTogether(sending, files, known, params));
     } catch (error) {
       if (!isFileRefused(error)) throw error;
-      // One by one it turns out which of them it is.
-      return null;
+      // Sent one by one, they show which of them was refused.
+      return 'one_by_one';
     }
   }
 
@@ -96,9 +102,9 @@ export class MediaSender {
     files: ReadyFile[],
     known: (string | null)[],
     caption: CaptionParams,
-  ): Promise<bigint[] | null> {
+  ): Promise<bigint[] | 'one_by_one'> {
     const { botId, api, target } = sending;
-    if (newBytes(files, known) > this.telegram.uploadLimit) return null;
+    if (newBytes(files, known) > this.telegram.uploadLimit) return 'one_by_one';
     const messages = await target.send((params) =>
       uploading(sending, files, known, (media, bytes) =>
         (bytes > 0 ? api.uploads(bytes) : api.calls).sendMediaGroup({
@@ -159,9 +165,9 @@ export class MediaSender {
     await this.uploads.forget(key, fileId).catch((error: unknown) => this.withoutUploads(error));
   }
 
-  /** What was uploaded before only saves time: a message is never in doubt for it. */
+  /** Earlier uploads only save time: no message may fail because of them. */
   private withoutUploads(error: unknown): null {
-    this.logger.warn({ err: error }, 'What the bot has uploaded is not known now; files are uploaded anew');
+    this.logger.warn({ err: error }, 'Earlier uploads of the bot could not be looked up; files are uploaded again');
     return null;
   }
 }
@@ -222,7 +228,7 @@ function withCaption<Answer>(
   );
 }
 
-/** A video is watched while it comes. */
+/** A video can be watched while it loads. */
 function streamed(kind: MediaKind): Record<string, unknown> {
   return kind === 'video' ? { supports_streaming: true } : {};
 }
@@ -233,7 +239,7 @@ function fileIdIn(message: Message, kind: MediaKind): string | undefined {
   return message[kind]?.file_id;
 }
 
-/** A name that the header of a multipart section carries as it is. */
+/** A name that fits unescaped into the header of a multipart section. */
 function uploadName(name: string): string {
   // oxlint-disable-next-line no-control-regex
   const safe = name.replace(/[\u0000-\u001f\u007f";\\/]/g, '_').trim();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Operator } from '../../relay/operator-side.js';
+import type { Operator } from '../../relay/operator-directory.js';
 import { concat, plain, withMark, type RichText } from '../../relay/rich-text.js';
 import { headingOf, withoutName } from './operator-name.js';
 

@@ -1,5 +1,5 @@
 import { fullName } from '../../common/full-name.js';
-import type { Operator, OperatorSource } from '../../relay/operator-side.js';
+import type { Operator, OperatorDirectory } from '../../relay/operator-directory.js';
 import { slice, type RichText } from '../../relay/rich-text.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { Heading } from './message-plan.js';
@@ -15,7 +15,7 @@ const SYSTEM = '0';
 export async function headingOf(
   chat: ClaimedLane['chat'],
   { authorId, authorName, bitrixLineId }: ClaimedDelivery['message'],
-  operators: Pick<OperatorSource, 'operatorOnLine'>,
+  operators: Pick<OperatorDirectory, 'operatorOnLine'>,
 ): Promise<Heading | null> {
   if (chat.operatorName === 'hidden' || authorId === null || authorId === SYSTEM) return null;
   const { portalId } = chat;
@@ -39,7 +39,7 @@ export async function withoutName(
   words: RichText,
   { portalId, lineId }: ClaimedLane['chat'],
   { authorId, bitrixLineId }: ClaimedDelivery['message'],
-  operators: Pick<OperatorSource, 'operator' | 'operatorOnLine'>,
+  operators: OperatorDirectory,
 ): Promise<RichText> {
   const line = /^([^\n]{1,200}): ?(?:\n ?|$)/.exec(words.text);
   const isBold = words.marks.some(

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { GRANTED } from '../../common/grant.js';
 import { SendPace } from './send-pace.js';
 
 /** Long enough after the start for every bucket to be full. */
@@ -16,14 +17,14 @@ function sendAll(pace: SendPace, chat: bigint, count: number, latencyMs = 0): nu
       continue;
     }
     const turn = pace.turn(chat);
-    const wait = turn.take(1, now);
-    if (wait === 0) {
+    const grant = turn.take(1, now);
+    if (grant.granted) {
       times.push(now - RESTED);
       now += latencyMs;
       turn.answered(now);
     }
     turn.end(now);
-    now += wait;
+    if (!grant.granted) now += grant.retryAfterMs;
   }
   return times;
 }
@@ -65,10 +66,10 @@ function sendTogether(pace: SendPace, wishes: Wish[], from = RESTED): Sent[] {
     pace.release(granted - taken.length);
     for (const wish of taken) {
       const turn = pace.turn(wish.chat, wish.sentFor);
-      const waitMs = turn.take(wish.messages, now);
-      if (waitMs > 0) {
+      const grant = turn.take(wish.messages, now);
+      if (!grant.granted) {
         turn.end(now);
-        wish.dueAt = now + waitMs;
+        wish.dueAt = now + grant.retryAfterMs;
         continue;
       }
       waiting = waiting.filter((other) => other !== wish);
@@ -113,8 +114,8 @@ describe('the pace of a bot', () => {
       const pace = new SendPace(0);
       pace.reserve(1, RESTED);
       const turn = pace.turn(chat);
-      expect(turn.waitMs(10, RESTED)).toBe(0);
-      expect(turn.take(10, RESTED)).toBe(0);
+      expect(turn.ask(10, RESTED)).toEqual(GRANTED);
+      expect(turn.take(10, RESTED)).toEqual(GRANTED);
       for (let item = 0; item < 10; item++) turn.answered(RESTED);
       expect(turn.end(RESTED)).toBe(nextInMs);
     }
@@ -126,9 +127,9 @@ describe('the pace of a bot', () => {
     const turn = pace.turn(CLIENT);
     turn.take(1, RESTED);
     turn.answered(RESTED);
-    expect(turn.take(10, RESTED)).toBe(1_000);
+    expect(turn.take(10, RESTED)).toEqual({ granted: false, retryAfterMs: 1_000 });
     turn.end(RESTED);
-    expect(turn.take(10, RESTED + 1_000)).toBe(0);
+    expect(turn.take(10, RESTED + 1_000)).toEqual(GRANTED);
   });
 
   it('lets 29 messages a second out to different chats', () => {
@@ -137,7 +138,7 @@ describe('the pace of a bot', () => {
     for (let now = RESTED, chat = 1n; times.length < 87; chat++) {
       while (pace.reserve(1, now) === 0) now += pace.waitMs(now);
       const turn = pace.turn(chat);
-      expect(turn.take(1, now)).toBe(0);
+      expect(turn.take(1, now)).toEqual(GRANTED);
       turn.answered(now);
       turn.end(now);
       times.push(now - RESTED);
@@ -160,7 +161,7 @@ describe('the pace of a bot', () => {
     const pace = new SendPace(0);
     expect(pace.reserve(30, 0)).toBe(1);
     const turn = pace.turn(CLIENT);
-    expect(turn.take(1, 0)).toBe(0);
+    expect(turn.take(1, 0)).toEqual(GRANTED);
     turn.answered(0);
     expect(turn.end(0)).toBe(1_000);
   });
@@ -171,7 +172,7 @@ describe('the pace of a bot', () => {
     expect(pace.reserve(1, RESTED)).toBe(0);
     pace.release(28);
     const turn = pace.turn(CLIENT);
-    expect(turn.take(2, RESTED)).toBe(0);
+    expect(turn.take(2, RESTED)).toEqual(GRANTED);
     turn.answered(RESTED);
     // The second one failed before it was sent.
     expect(turn.end(RESTED)).toBe(0);
@@ -185,8 +186,8 @@ describe('the pace of a bot', () => {
     pace.reserve(29, RESTED);
     pace.release(27);
     const [first, second] = [pace.turn(GROUP), pace.turn(GROUP)];
-    expect(first.take(1, RESTED)).toBe(0);
-    expect(second.take(1, RESTED)).toBe(0);
+    expect(first.take(1, RESTED)).toEqual(GRANTED);
+    expect(second.take(1, RESTED)).toEqual(GRANTED);
     expect(pace.chatWaitMs(GROUP, 1, RESTED)).toBeGreaterThan(3_000);
     expect(pace.reserve(100, RESTED)).toBe(27);
   });
@@ -227,8 +228,8 @@ describe('the pace of a bot', () => {
           now += pause;
           pace.reserve(1, now);
           const turn = pace.turn(chat);
-          const wait = turn.take(1, now);
-          if (wait === 0) {
+          const grant = turn.take(1, now);
+          if (grant.granted) {
             const arrival = now + there;
             tokens = Math.min(burst, tokens + ((arrival - at) / 1_000) * perSecond) - 1;
             at = arrival;
@@ -237,7 +238,7 @@ describe('the pace of a bot', () => {
             turn.answered(now);
           }
           turn.end(now);
-          now += wait;
+          if (!grant.granted) now += grant.retryAfterMs;
         }
       }),
     );

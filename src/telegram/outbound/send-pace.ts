@@ -1,3 +1,4 @@
+import { GRANTED, grantIn, type Grant } from '../../common/grant.js';
 import { TokenBucket, type Rate } from '../../common/token-bucket.js';
 import { SendWindow, type SentFor } from './send-window.js';
 
@@ -9,9 +10,9 @@ const GROUP: Rate = { perSecond: 18 / 60, burst: 2 };
 const SWEEP_MS = 60_000;
 
 /**
- * The pace of one chat, never ahead of the bucket at the other side: a message is taken off when it begins, but its
- * token returns only from its answer on, since nobody knows when in between it was counted. It begins with one token at
- * `born`: what was sent before, perhaps by another replica, is not known.
+ * The pace of one chat, never ahead of Telegram's own bucket: a message counts from its start, but its token returns
+ * only from its answer on, since nobody knows when in between Telegram counted it. It starts with one token at `born`:
+ * what was sent before, perhaps by another replica, is unknown.
  */
 class ChatPace {
   private readonly bucket: TokenBucket;
@@ -25,8 +26,8 @@ class ChatPace {
   }
 
   /**
-   * Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. More than the burst (an
-   * album is one call) begin from a full bucket; what comes after waits the longer.
+   * Milliseconds, rounded up, until this many messages may start if none starts meanwhile. More than the burst (an
+   * album is one call) start from a full bucket; what comes after waits longer.
    */
   waitMs(messages: number, now: number): number {
     return Math.ceil(this.bucket.waitMs(Math.min(messages, this.rate.burst) + this.underWay, now));
@@ -51,9 +52,9 @@ class ChatPace {
 }
 
 /**
- * How fast one bot may send: in all, and to each chat. What it permits Telegram's published limits permit; a 429 all
- * the same silences its chat for the time named, and the bot when a second chat gets one meanwhile, because then it
- * is the bot that is too fast. Times are milliseconds of one monotonic clock.
+ * How fast one bot may send: in all, and to each chat. Stays below Telegram's published limits. If a 429 comes anyway, it
+ * silences its chat for the time named, and the whole bot when a second chat gets one meanwhile, because then the bot
+ * is too fast. Times are milliseconds of one monotonic clock.
  */
 export class SendPace {
   private readonly bot: SendWindow;
@@ -67,7 +68,7 @@ export class SendPace {
     this.sweptAt = born;
   }
 
-  /** Reserves up to `max` messages whose chats are not known yet; answers how many. */
+  /** Reserves up to `max` messages whose chats are not known yet; returns how many. */
   reserve(max: number, now: number): number {
     if (now < this.botSilentUntil) return 0;
     const granted = Math.min(max, this.bot.unsaved(now).all);
@@ -75,7 +76,7 @@ export class SendPace {
     return granted;
   }
 
-  /** How many of the messages that may be reserved now may be such as nobody wrote. */
+  /** How many of the messages that may be reserved now may be automatic texts. */
   freeForNobody(now: number): number {
     return now < this.botSilentUntil ? 0 : this.bot.unsaved(now).nobody;
   }
@@ -85,7 +86,7 @@ export class SendPace {
     this.bot.cancel(messages, 'people');
   }
 
-  /** Milliseconds until the bot may send so many messages, whatever their chats. */
+  /** Milliseconds until the bot may send this many messages, whatever their chats. */
   waitMs(now: number, messages = 1, sentFor: SentFor = 'people'): number {
     return Math.max(0, this.botSilentUntil - now, this.bot.waitMs(messages, sentFor, now));
   }
@@ -101,26 +102,27 @@ export class SendPace {
     return new ChatTurn(this, this.bot, chatId, sentFor);
   }
 
-  /** Milliseconds for which nothing at all may be sent, because Telegram said so. */
+  /** Milliseconds for which Telegram lets the whole bot send nothing. */
   silentMs(now: number): number {
     return Math.max(0, this.botSilentUntil - now);
   }
 
-  /** Nothing at all may be sent for so long: Telegram said so, perhaps to the replica before this one. */
+  /** Telegram lets the whole bot send nothing for this long; perhaps it told the replica before this one. */
   silence(forMs: number, now: number): void {
     this.botSilentUntil = Math.max(this.botSilentUntil, now + forMs);
   }
 
-  /** Telegram answered 429 in this chat. True: now the whole bot is silent for that time. */
-  refused(chatId: bigint, retryAfterMs: number, now: number): boolean {
+  /** Telegram answered 429 in this chat; returns which of the two is silent for that time. */
+  refused(chatId: bigint, retryAfterMs: number, now: number): 'chat' | 'bot' {
     for (const [chat, until] of this.silentUntil) if (until <= now) this.silentUntil.delete(chat);
     const others = [...this.silentUntil.keys()].some((chat) => chat !== chatId);
     this.silentUntil.set(chatId, now + retryAfterMs);
-    if (others) this.silence(retryAfterMs, now);
-    return others;
+    if (!others) return 'chat';
+    this.silence(retryAfterMs, now);
+    return 'bot';
   }
 
-  /** Milliseconds until so many messages may go to the chat, whatever the bot sends elsewhere. */
+  /** Milliseconds until this many messages may go to the chat, whatever the bot sends elsewhere. */
   chatWaitMs(chatId: bigint, messages: number, now: number): number {
     return Math.max(0, (this.silentUntil.get(chatId) ?? 0) - now, this.chat(chatId, now).waitMs(messages, now));
   }
@@ -142,7 +144,7 @@ export class SendPace {
 
 /** What is sent to one chat in one go. */
 export class ChatTurn {
-  /** Of the bot's messages, those that are ours and not begun yet. */
+  /** Messages reserved for this turn that have not started. */
   private reserved = 1;
   private underWay = 0;
 
@@ -153,35 +155,35 @@ export class ChatTurn {
     private readonly sentFor: SentFor,
   ) {}
 
-  /** 0: so many messages may go now. Otherwise the milliseconds until it is worth asking again. */
-  waitMs(messages: number, now: number): number {
+  /** Whether this many messages may go now. Missing places of the bot are saved up until the chat asks again. */
+  ask(messages: number, now: number): Grant {
     const more = messages - this.reserved;
     const chatMs = this.pace.chatWaitMs(this.chatId, messages, now);
-    if (chatMs > 0 || more <= 0) return chatMs;
+    if (chatMs > 0 || more <= 0) return grantIn(chatMs);
     const waitMs = this.pace.waitMs(now, more, this.sentFor);
     if (waitMs > 0) this.bot.save(more, this.sentFor, waitMs, now);
-    return waitMs;
+    return grantIn(waitMs);
   }
 
-  /** As {@link waitMs}; with 0 the messages are counted. */
-  take(messages: number, now: number): number {
-    const wait = this.waitMs(messages, now);
-    if (wait > 0) return wait;
+  /** As {@link ask}; what is granted is counted, and each message of it must be {@link answered}. */
+  take(messages: number, now: number): Grant {
+    const grant = this.ask(messages, now);
+    if (!grant.granted) return grant;
     this.bot.begin(messages - this.reserved, this.sentFor);
     this.reserved = 0;
     this.underWay += messages;
     this.pace.chat(this.chatId, now).begin(messages);
-    return 0;
+    return GRANTED;
   }
 
-  /** One message that was taken has its answer, or will never have one. */
+  /** A message that was taken got its answer, or will never get one. */
   answered(now: number): void {
     this.underWay--;
     this.bot.answered(this.sentFor, now);
     this.pace.chat(this.chatId, now).answered(now);
   }
 
-  /** Gives back what was not used; milliseconds until the chat may get its next message. */
+  /** Gives back what was not used; returns the milliseconds until the chat may get its next message. */
   end(now: number): number {
     this.bot.cancel(this.reserved + this.underWay, this.sentFor);
     this.pace.chat(this.chatId, now).cancel(this.underWay);

@@ -1,19 +1,19 @@
 /** "About 30 messages per second" for a bot (core.telegram.org/bots/faq#broadcasting-to-users). */
 const TELEGRAMS_LIMIT = 30;
-/** One is left for what the replica before this one sent last: nobody told us when. */
+/** One is left for the last message of the replica before this one: nobody told us when it went. */
 export const SEND_LIMIT = TELEGRAMS_LIMIT - 1;
-/** Of them automatic texts leave these free, so that a person's words go at once while a newsletter goes out. */
+/** Places that automatic texts leave free, so that a person's words go at once while a newsletter goes out. */
 export const PLACES_KEPT_FOR_PEOPLE = 2;
-/** A second, both of its ends counted. */
+/** A second, including both ends. */
 const WINDOW_MS = 1_001;
-/** What is saved up for somebody who does not come back for it is not kept longer. */
+/** How long saved places are kept for a message that does not come back for them. */
 const SAVED_FOR_MS = 1_000;
 
 /** Who wrote what is sent: a person, or nobody (a newsletter, a closing text). */
 export type SentFor = 'people' | 'nobody';
 
 /**
- * The messages of one bot in the last second: never more than Telegram allows in any second, whatever the answers take.
+ * The messages of one bot in the last second: never more than Telegram allows, however long the answers take.
  * Telegram counts a message at some moment between its beginning and its answer, so its place is free again a second
  * after the answer. Times are milliseconds of one monotonic clock.
  */
@@ -21,15 +21,15 @@ export class SendWindow {
   private readonly underWay: Record<SentFor, number> = { people: 0, nobody: 0 };
   /** Oldest first. */
   private answers: { at: number; sentFor: SentFor }[];
-  /** Places that are left free for a message that needs several at once, whose it is, and until when. */
+  /** Places kept free for a message that needs several at once, who wrote it, and until when. */
   private saved: { messages: number; sentFor: SentFor; until: number } = { messages: 0, sentFor: 'people', until: 0 };
 
-  /** It begins with one place at `born`: what was sent before, perhaps by another replica, is not known. */
+  /** It starts with one place at `born`: what was sent before, perhaps by another replica, is unknown. */
   constructor(born: number) {
     this.answers = Array.from({ length: SEND_LIMIT - 1 }, () => ({ at: born, sentFor: 'people' }));
   }
 
-  /** How many messages may be begun now; `nobody`: of those, how many that nobody wrote. Less than 0: none. */
+  /** How many messages may start now; `nobody`: how many of them may be automatic texts. Below 0: none. */
   free(now: number): { all: number; nobody: number } {
     this.answers = this.answers.filter(({ at }) => now < at + WINDOW_MS);
     const all = SEND_LIMIT - this.used - this.answers.length;
@@ -37,8 +37,8 @@ export class SendWindow {
   }
 
   /**
-   * The same for messages that need one place, and leave alone what is saved up for others. What is saved up for an
-   * automatic text is not taken from the places that are kept for people.
+   * The same for messages that need one place and must leave saved places alone. Saving for an automatic text takes
+   * none of the places that are kept for people.
    */
   unsaved(now: number): { all: number; nobody: number } {
     const { all, nobody } = this.free(now);
@@ -49,8 +49,8 @@ export class SendWindow {
   }
 
   /**
-   * Milliseconds, rounded up, until so many messages may be begun if none is begun meanwhile. More than there are
-   * places begin when all are free.
+   * Milliseconds, rounded up, until this many messages may start if none starts meanwhile. More messages than there are
+   * places start when all are free.
    */
   waitMs(messages: number, sentFor: SentFor, now: number): number {
     const free = this.free(now);
@@ -62,7 +62,7 @@ export class SendWindow {
       : Math.max(wait, untilAnswer(this.answersTo('nobody'), needed - this.freeForNobody, now));
   }
 
-  /** So many are needed together: whoever needs one place leaves them free until then. People go before automatic texts. */
+  /** This many are needed together: messages that need one place leave them free. People go before automatic texts. */
   save(messages: number, sentFor: SentFor, waitMs: number, now: number): void {
     if (sentFor === 'nobody' && this.saved.sentFor === 'people' && now < this.saved.until) return;
     this.saved = { messages, sentFor, until: now + waitMs + SAVED_FOR_MS };
@@ -81,7 +81,7 @@ export class SendWindow {
     this.answers.push({ at: now, sentFor });
   }
 
-  /** Places of automatic texts that none of them takes. */
+  /** Places for automatic texts that are not taken. */
   private get freeForNobody(): number {
     return SEND_LIMIT - PLACES_KEPT_FOR_PEOPLE - this.underWay.nobody - this.answersTo('nobody').length;
   }
@@ -95,7 +95,7 @@ export class SendWindow {
   }
 }
 
-/** Milliseconds until so many of the places are free again; those under way still have all of their second to come. */
+/** Milliseconds until this many places are free again; messages under way still have their whole second to come. */
 function untilAnswer(answers: { at: number }[], places: number, now: number): number {
   if (places <= 0) return 0;
   const answer = answers[places - 1];

@@ -3,7 +3,7 @@ import type { MediaKind } from './media-kind.js';
 /** What the client reads above the conversation (core.telegram.org/bots/api#sendchataction). */
 export type UploadAction = 'upload_photo' | 'upload_video' | 'upload_voice' | 'upload_document';
 
-/** An upload that is over sooner needs no announcement. */
+/** Shorter uploads are not announced. */
 const FIRST_MS = 1_000;
 /** "The status is set for 5 seconds or less" (ibid.). */
 const REPEAT_MS = 5_000;

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
-import type { BotFacts, PortalView } from '../../storage/history/overview.repository.js';
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
+import type { BotFacts } from '../../storage/history/overview.repository.js';
 import type { Check } from './doctor.dto.js';
-import { diagnosis, type Examination } from './doctor.service.js';
+import { diagnosis, type Examination } from './examination.js';
 
 const check = (id: string, ok: boolean, what: string, advice: string): Check => ({
   id,

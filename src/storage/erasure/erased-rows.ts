@@ -1,0 +1,101 @@
+import type { Queryable } from '../postgres/database.service.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
+import type { ErasureCounts } from './erasures.repository.js';
+
+const NOTHING: ErasureCounts = { chats: 0, messages: 0, attachments: 0, revisions: 0, deliveries: 0, events: 0 };
+
+/**
+ * Takes work that nobody has begun out of the chat's lanes: of these messages, or (null) all of it; with `force` also
+ * what is being sent. `busy`: messages of which something is still being sent.
+ */
+export async function dropWaiting(
+  connection: Queryable,
+  chatId: bigint,
+  messageIds: bigint[] | null,
+  force = false,
+): Promise<{ deliveries: number; busy: Set<bigint> }> {
+  // In the order in which everybody locks them; nobody claims a lane that is locked.
+  await connection.query(`SELECT FROM lanes WHERE chat_id = $1 ORDER BY channel FOR UPDATE`, [chatId]);
+  const { rows: gone } = await connection.query<{ count: number }>(
+    `WITH gone AS (
+       DELETE FROM deliveries d USING lanes l
+        WHERE l.chat_id = $1 AND d.lane_id = l.id AND (d.state = 'queued' OR $3)
+          AND ($2::bigint[] IS NULL OR d.message_id = ANY($2::bigint[])) RETURNING d.lane_id
+     ), ${LOWER_PENDING}
+     SELECT count(*)::int AS count FROM gone`,
+    [chatId, messageIds, force],
+  );
+  const { rows: sending } = await connection.query<{ message_id: bigint }>(
+    `SELECT d.message_id FROM deliveries d JOIN lanes l ON l.id = d.lane_id
+      WHERE l.chat_id = $1 AND ($2::bigint[] IS NULL OR d.message_id = ANY($2::bigint[]))`,
+    [chatId, messageIds],
+  );
+  return {
+    deliveries: gone[0]!.count,
+    busy: new Set(sending.map((row) => row.message_id)),
+  };
+}
+
+/** Where a chat came from by one of these messages. */
+export async function forgetSources(connection: Queryable, chatId: bigint, messageIds: bigint[]): Promise<void> {
+  await connection.query(
+    `UPDATE chat_links c
+        SET source = CASE WHEN c.source = ANY(s.told) THEN NULL ELSE c.source END,
+            last_source = CASE WHEN c.last_source = ANY(s.told) THEN NULL ELSE c.last_source END
+       FROM (SELECT array_agg(source) AS told FROM messages WHERE id = ANY($2::bigint[]) AND source IS NOT NULL) s
+      WHERE c.id = $1 AND (c.source = ANY(s.told) OR c.last_source = ANY(s.told))`,
+    [chatId, messageIds],
+  );
+}
+
+export async function eraseMessages(
+  connection: Queryable,
+  ids: bigint[],
+): Promise<Pick<ErasureCounts, 'messages' | 'attachments' | 'revisions'>> {
+  if (ids.length === 0) return { messages: 0, attachments: 0, revisions: 0 };
+  const { rows } = await connection.query<{ attachments: number; revisions: number }>(
+    `SELECT (SELECT count(*)::int FROM attachments WHERE message_id = ANY($1::bigint[])) AS attachments,
+            (SELECT count(*)::int FROM revisions WHERE message_id = ANY($1::bigint[])) AS revisions`,
+    [ids],
+  );
+  const { rowCount } = await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [ids]);
+  return { messages: rowCount ?? 0, ...rows[0]! };
+}
+
+/** What was erased is added to the receipt, in the same transaction. */
+export async function addToReceipt(
+  connection: Queryable,
+  erasureId: bigint,
+  counts: Partial<ErasureCounts>,
+): Promise<void> {
+  const all = { ...NOTHING, ...counts };
+  const added = Object.entries(all).filter(([, count]) => count > 0);
+  if (added.length === 0) return;
+  await connection.query(
+    `UPDATE erasures SET ${added.map(([name], index) => `${name} = ${name} + $${index + 2}`).join(', ')} WHERE id = $1`,
+    [erasureId, ...added.map(([, count]) => count)],
+  );
+}
+
+/**
+ * That somebody came by a link of ours is still counted; who it was, and by which payload, is not kept. Of a group: only
+ * what these messages tell.
+ */
+export async function forgetArrivals(
+  connection: Queryable,
+  chatId: bigint,
+  messageIds: bigint[] | null,
+): Promise<void> {
+  const theirs = `chat_id = $1 AND ($2::bigint[] IS NULL OR message_id = ANY($2::bigint[]))`;
+  await connection.query(`UPDATE links SET used_by = NULL WHERE used_by = $1 AND $2::bigint[] IS NULL`, [
+    chatId,
+    messageIds,
+  ]);
+  await connection.query(`DELETE FROM arrivals WHERE ${theirs} AND link_id IS NULL`, [chatId, messageIds]);
+  await connection.query(
+    `UPDATE arrivals SET chat_id = NULL, message_id = NULL, payload = '', entity_id = NULL, found_id = NULL,
+            detail = NULL, due_at = NULL
+      WHERE ${theirs}`,
+    [chatId, messageIds],
+  );
+}
