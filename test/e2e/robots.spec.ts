@@ -110,6 +110,19 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
 });
 
+it('shows buttons, and takes a press for the answer', async () => {
+  const talk = await Conversation.begin(bridge, 610);
+  const lead = entityOf(bridge, talk);
+  await returned(runRobot(bridge, SEND, lead, { properties: { text: 'Well?', buttons: 'Yes\nNo' } }));
+  const run = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
+  const [message] = await talk.client.receives(1);
+  talk.client.pressesText(message!, 'Yes');
+  const values = await returned(run);
+  expect(values).toMatchObject({ status: 'answered' });
+  expect(values['text']).toContain('Yes');
+});
+
 it('makes a link by which the client of the deal comes', async () => {
   const deal = bridge.portal.crm.records.add('DEAL');
   const values = await returned(runRobot(bridge, INVITE, deal));
