@@ -26,7 +26,7 @@ it('writes to the client of the lead, tells the process and shows it in the dial
   expect(values).toMatchObject({ status: 'delivered', error: '' });
   expect(values['message_id']).toMatch(/^\d+$/);
   expect(Date.parse(String(values['time']))).toBeGreaterThan(Date.now() - 60_000);
-  expect(talk.reached).toEqual(['Paid\n& done\n\n▸ Yes\n▸ Site']);
+  expect(talk.reached).toEqual(['Paid\n& done']);
   expect((await talk.hasNotes(1))[0]).toContain('🤖 Robot wrote:\nPaid\n& done');
   expect(run.log).toEqual(['The client has got the message in Telegram']);
 });
@@ -108,6 +108,19 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(run)).toMatchObject({ status: 'answered', text: 'Yes, please', error: '' });
   const bad = runRobot(bridge, WAIT, lead, { properties: { minutes: 'soon' } });
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
+});
+
+it('shows buttons, and takes a press for the answer', async () => {
+  const talk = await Conversation.begin(bridge, 610);
+  const lead = entityOf(bridge, talk);
+  await returned(runRobot(bridge, SEND, lead, { properties: { text: 'Well?', buttons: 'Yes\nNo' } }));
+  const run = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
+  const [message] = await talk.client.receives(1);
+  talk.client.pressesText(message!, 'Yes');
+  const values = await returned(run);
+  expect(values).toMatchObject({ status: 'answered' });
+  expect(values['text']).toContain('Yes');
 });
 
 it('makes a link by which the client of the deal comes', async () => {

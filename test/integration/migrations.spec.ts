@@ -113,6 +113,7 @@ describe('agreement with prisma migrate deploy', () => {
         'index message_words message_words_words',
         'index messages messages_album',
         'index messages messages_bitrix_id',
+        'index send_requests send_requests_open',
       ]);
     } finally {
       await byHand.drop();

@@ -41,5 +41,5 @@ ALTER TABLE "send_requests" ADD CONSTRAINT "send_requests_chat_id_fkey" FOREIGN 
 -- AddForeignKey
 ALTER TABLE "send_requests" ADD CONSTRAINT "send_requests_message_id_fkey" FOREIGN KEY ("message_id") REFERENCES "messages"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
--- Those that are done stay for the keys they were known by; only the others are looked for.
+-- Those that are done stay for the keys they were known by. Only the others are looked for.
 CREATE INDEX "send_requests_open" ON "send_requests"("state", "due_at") WHERE "state" <> 'done';

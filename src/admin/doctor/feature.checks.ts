@@ -1,3 +1,4 @@
+import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { FeatureRecord } from '../../storage/crm/portal-features.repository.js';
 import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { Check } from './doctor.dto.js';

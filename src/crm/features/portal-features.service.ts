@@ -70,6 +70,8 @@ export class PortalFeatures implements BeforeApplicationShutdown {
   /** Somebody of the portal, or who runs the program, wants it or not. Answers what came of it. */
   async choose(portalId: bigint, name: FeatureName, wanted: boolean): Promise<ShownFeature> {
     await this.records.choose(portalId, name, wanted);
+    // What is being registered now by the choice before would come after what is taken away.
+    await this.looking;
     for (const record of await this.records.claim(1, { portalId, feature: name })) await this.check(record);
     return (await this.show(portalId)).find(({ feature }) => feature === name)!;
   }

@@ -5,10 +5,8 @@ const PORTAL = 'https://acme.bitrix24.com';
 const textOf = (properties: Record<string, string>) => robotMessage(properties, PORTAL)?.words.text;
 
 describe('what a robot says', () => {
-  it('is its text, its buttons and a link that is no file of the portal', () => {
-    expect(textOf({ text: '[b]Hi[/b]', buttons: 'Yes\n\n No ', file: 'https://else.example/a.pdf' })).toBe(
-      'Hi\n\n▸ Yes\n▸ No\n\nhttps://else.example/a.pdf',
-    );
+  it('is its text and a link that is no file of the portal', () => {
+    expect(textOf({ text: '[b]Hi[/b]', file: 'https://else.example/a.pdf' })).toBe('Hi\n\nhttps://else.example/a.pdf');
     expect(robotMessage({ text: '[b]Hi[/b]' }, PORTAL)!.words.marks).toEqual([{ type: 'bold', offset: 0, length: 2 }]);
     expect(textOf({ text: 'x', file: 'not a link' })).toBe('x\n\nnot a link');
   });
@@ -29,10 +27,14 @@ describe('what a robot says', () => {
 
 it('reads a button a line, with an address behind a bar', () => {
   expect(readButtons('Yes\r\nSite | https://a.example/?a=1|2\nA | b')).toEqual([
-    { text: 'Yes', url: null },
-    { text: 'Site', url: 'https://a.example/?a=1|2' },
-    { text: 'A | b', url: null },
+    { action: 'send', text: 'Yes', value: 'Yes' },
+    { action: 'open', text: 'Site', url: 'https://a.example/?a=1|2' },
+    { action: 'send', text: 'A | b', value: 'A | b' },
   ]);
+  expect(robotMessage({ text: 'Well?', buttons: 'Yes\n\n No ' }, PORTAL)!.keyboard).toEqual({
+    type: 'buttons',
+    rows: [[{ action: 'send', text: 'Yes', value: 'Yes' }], [{ action: 'send', text: 'No', value: 'No' }]],
+  });
 });
 
 it.each([

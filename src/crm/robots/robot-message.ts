@@ -1,16 +1,14 @@
 import { readOperatorWords } from '../../connector/events/operator-words.parser.js';
-import { concat, isBlank, join, plain, trim, withMark, type RichText } from '../../relay/rich-text.js';
+import { isBlank, join, plain, trim, type RichText } from '../../relay/rich-text.js';
+import type { Button, ButtonKeyboard } from '../../storage/work/keyboard.js';
 
 /** What a robot is to say. */
 export interface RobotMessage {
   words: RichText;
   /** A file of the portal; null: none. */
   file: { name: string; url: string } | null;
-}
-
-interface Button {
-  text: string;
-  url: string | null;
+  /** Absent: no buttons. */
+  keyboard?: ButtonKeyboard;
 }
 
 const BUTTONS_AT_MOST = 30;
@@ -31,12 +29,15 @@ export function robotMessage(
   const own = link?.origin === portalOrigin ? link : null;
   const parts = [
     trim(readOperatorWords(withoutHtml(text)).words),
-    // Until a message can have a keyboard of its own they are lines that say what may be answered.
-    join(readButtons(buttons).map(buttonLine), '\n'),
     link && !own ? plain(link.href) : plain(own ? '' : file.trim()),
   ].filter((part) => !isBlank(part.text));
   if (parts.length === 0 && !own) return null;
-  return { words: join(parts, '\n\n'), file: own && { name: nameOf(own), url: own.href } };
+  const rows = readButtons(buttons).map((button) => [button]);
+  return {
+    words: join(parts, '\n\n'),
+    file: own && { name: nameOf(own), url: own.href },
+    ...(rows.length > 0 ? { keyboard: { type: 'buttons', rows } } : {}),
+  };
 }
 
 /** One a line, `text` or `text | address`. */
@@ -48,13 +49,8 @@ export function readButtons(value: string): Button[] {
     .slice(0, BUTTONS_AT_MOST)
     .map((line) => {
       const [, text, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
-      return text && url ? { text, url } : { text: line, url: null };
+      return text && url ? { action: 'open', text, url } : { action: 'send', text: line, value: line };
     });
-}
-
-function buttonLine({ text, url }: Button): RichText {
-  const words = url === null ? plain(text) : withMark(text, 'link', { url });
-  return concat('▸ ', words);
 }
 
 /** Only where there are tags: a text of a person may hold "<" and "&amp;". */

@@ -86,10 +86,10 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     if (!message) return failed('no_text');
     const found = await this.chatOf(portal, asked);
     if (typeof found !== 'bigint') return found;
-    const { words, file } = message;
+    const { words, file, keyboard } = message;
     const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
     const bulk = asked.properties['advertising'] === 'Y';
-    return { send: { chatId: found, words: { ...words, attachments }, bulk } };
+    return { send: { chatId: found, words: { ...words, attachments, keyboard }, bulk } };
   }
 
   private async waitForAnswer(portal: PortalRecord, asked: Asked, since: Date): Promise<RequestStep> {

@@ -93,7 +93,10 @@ export class PortalFeaturesRepository {
     return rows;
   }
 
-  /** What came of it, and when to look again. Somebody may have chosen otherwise meanwhile: then it is due at once. */
+  /**
+   * What came of it, and when to look again. Where somebody has chosen otherwise meanwhile it says nothing, and is due at
+   * once.
+   */
   async settle(
     { portalId, feature, wanted }: FeatureRecord,
     {
@@ -103,13 +106,18 @@ export class PortalFeaturesRepository {
       dueInMs,
     }: { state: FeatureState; detail: string | null; stamp: string | null; dueInMs: number },
   ): Promise<void> {
-    await this.db.query(
+    const { rowCount } = await this.db.query(
       `UPDATE portal_features
           SET state = $3, detail = $4, stamp = $5, checked_at = now(),
               attempts = CASE WHEN $3 = 'failed' THEN attempts ELSE 0 END,
-              due_at = CASE WHEN wanted = $7 THEN now() + $6 * interval '1 millisecond' ELSE now() END
-        WHERE portal_id = $1 AND feature = $2`,
+              due_at = now() + $6 * interval '1 millisecond'
+        WHERE portal_id = $1 AND feature = $2 AND wanted = $7`,
       [portalId, feature, state, detail, stamp, dueInMs, wanted],
     );
+    if (rowCount) return;
+    await this.db.query(`UPDATE portal_features SET due_at = now() WHERE portal_id = $1 AND feature = $2`, [
+      portalId,
+      feature,
+    ]);
   }
 }
