@@ -138,6 +138,8 @@ describe('bodies', () => {
     [LineChangeBody, { welcomeText: 'x'.repeat(2_001) }],
     [LineChangeBody, { startOpensSession: 'yes' }],
     [LineChangeBody, { startOpensSession: null }],
+    [LineChangeBody, { welcomeAsksPhone: 'yes' }],
+    [LineChangeBody, { welcomeAsksPhone: null }],
     [LineChangeBody, { operatorName: 'shown' }],
     [LineChangeBody, { operatorName: 'template' }],
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: ' ' }],

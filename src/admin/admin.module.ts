@@ -9,6 +9,7 @@ import { AuthorNames } from './history/author-names.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
 import { ConsoleController } from './console.controller.js';
+import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
 import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
@@ -32,6 +33,7 @@ import { ViewingLinks } from './history/viewing-links.js';
   controllers: [
     ApplicationsController,
     PortalsController,
+    FeaturesController,
     LinesController,
     LinksController,
     BotsController,

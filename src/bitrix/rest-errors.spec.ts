@@ -84,6 +84,23 @@ describe('faults', () => {
   });
 });
 
+describe('a refusal of the method itself', () => {
+  it.each([
+    ['Access denied!'],
+    ['Access denied! Application context required'],
+    ['You dont have access to this action'],
+  ])('%s', (description) => {
+    const { kind, scope } = classifyFault({ code: 'ACCESS_DENIED', description }, { status: 403 });
+    expect([kind, scope]).toEqual(['refused', 'message']);
+  });
+
+  it('may have no code', () =>
+    expect(faultOf({ error: '', error_description: 'Trigger not found' })).toEqual({
+      code: 'ERROR_CORE',
+      description: 'Trigger not found',
+    }));
+});
+
 describe('where a fault stands', () => {
   it.each([
     ['at the top', { error: 'X', error_description: 'why' }],

@@ -60,9 +60,12 @@ export function readFault(value: unknown): RestFault | undefined {
   if (typeof value === 'string' && value !== '') return { code: value, description: '' };
   if (!isObject(value)) return undefined;
   const { error, error_description: description, argument } = value;
-  if ((typeof error !== 'string' && typeof error !== 'number') || error === '') return undefined;
+  if (typeof error !== 'string' && typeof error !== 'number') return undefined;
+  // A refusal that a method gives no code (crm/lib/automation/rest/proxy.php).
+  const code = error === '' && typeof description === 'string' && description !== '' ? 'ERROR_CORE' : String(error);
+  if (code === '') return undefined;
   return {
-    code: String(error),
+    code,
     description: typeof description === 'string' ? description : '',
     ...(typeof argument === 'string' && { argument }),
   };

@@ -12,6 +12,7 @@ import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
 import { BotsRepository } from './accounts/bots.repository.js';
+import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
 import { DecisionsRepository } from './work/decisions.repository.js';
 import { DialogTitlesRepository } from './work/dialog-titles.repository.js';
@@ -36,6 +37,8 @@ import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
+import { ClientPhonesRepository } from './crm/client-phones.repository.js';
+import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
@@ -59,6 +62,8 @@ const REPOSITORIES: Provider[] = [
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
+  ClientPhonesRepository,
+  ButtonsRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,
@@ -80,6 +85,7 @@ const REPOSITORIES: Provider[] = [
   OverviewRepository,
   PortalErasureRepository,
   PortalViewsRepository,
+  PortalFeaturesRepository,
   PortalsRepository,
   RestLimitsRepository,
   ServerRepository,

@@ -237,6 +237,7 @@ describe('open lines', () => {
       operatorNameTemplate: null,
       welcomeText: null,
       startOpensSession: false,
+      welcomeAsksPhone: false,
     };
     expect(lines).toEqual([{ lineId: LINE, state: 'active', ...untouched }]);
     const changed = await admin('PATCH', `/portals/${id}/lines/${LINE}`, {

@@ -165,22 +165,26 @@ describe('what clients read', () => {
       operatorNameTemplate: '{first_name}:',
       welcomeText: null,
       startOpensSession: false,
+      welcomeAsksPhone: false,
     };
     expect((await change({ operatorName: 'template', operatorNameTemplate: '{first_name}:' })).json.options).toEqual(
       named,
     );
     expect((await change({ welcomeText: ' Hi {name} ' })).json.options).toEqual({ ...named, welcomeText: 'Hi {name}' });
     expect((await change({ startOpensSession: true })).json.options).toMatchObject({ startOpensSession: true });
+    expect((await change({ welcomeAsksPhone: true })).json.options).toMatchObject({ welcomeAsksPhone: true });
     expect((await change({ operatorName: 'hidden', welcomeText: '' })).json.options).toEqual({
       operatorName: 'hidden',
       operatorNameTemplate: null,
       welcomeText: null,
       startOpensSession: true,
+      welcomeAsksPhone: true,
     });
     for (const body of [
       { operatorName: 'loud' },
       { welcomeText: 7 },
       { startOpensSession: 'no' },
+      { welcomeAsksPhone: 'no' },
       { lineId: '1' },
       { welcomeText: 'x'.repeat(2_001) },
     ]) {

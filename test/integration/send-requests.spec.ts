@@ -241,6 +241,37 @@ describe('what was only received', () => {
     expect(nobody.told).toEqual([{ status: 'no_chat' }]);
   });
 
+  it('waits for the client’s next words, not for earlier ones, for a press of Start or for longer than it may', async () => {
+    const waits = (ms: number) => robot(() => ({ wait: { chatId, until: new Date(Date.now() + ms) } }));
+    const patient = waits(60_000);
+    const service = start(patient.source);
+    await service.receive(received('a'));
+    await eventually(requests, (all) => all[0]!.state === 'waiting');
+    const old = update(2, ANN, 'late words');
+    await intake.acceptClientUpdates([
+      { ...old, said: { ...old.said!, saidAt: new Date(Date.now() - 3_600_000) } },
+      { ...update(3, ANN, '▶️'), said: { kind: 'start', text: '▶️', marks: [], raw: {} } },
+    ]);
+    await intake.acceptClientUpdates([update(4, ANN, 'yes'), update(5, ANN, 'and more')]);
+    await eventually(
+      () => patient.told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(patient.told).toEqual([
+      { status: 'answered', text: 'yes', messageId: expect.any(String), at: expect.any(String) },
+    ]);
+    await service.beforeApplicationShutdown();
+    const hasty = waits(500);
+    await start(hasty.source).receive(received('b'));
+    await eventually(
+      () => hasty.told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(hasty.told).toEqual([{ status: 'timeout' }]);
+  });
+
   it('waits while its portal is not there', async () => {
     const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
     await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);

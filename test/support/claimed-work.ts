@@ -55,6 +55,7 @@ export function claimedDelivery(
       attachments: [],
       systemLine: false,
       notOwnWords: false,
+      keyboard: null,
       quoted: null,
       answered: null,
       source: null,

@@ -11,6 +11,7 @@ export type LineSettings = Schemas['LineSettings'];
 export type CheckedLine = Schemas['CheckedLine'];
 export type ChainLink = Schemas['ChainLink'];
 export type LinkItem = Schemas['LinkItem'];
+export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
 export interface Bootstrap {
@@ -51,6 +52,11 @@ export class SettingsApi {
   connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
+  features = () => answer(this.client.GET('/b24/settings/api/features'));
+  chooseFeature = (feature: FeatureItem['feature'], wanted: boolean) =>
+    answer(
+      this.client.PATCH('/b24/settings/api/features/{feature}', { params: { path: { feature } }, body: { wanted } }),
+    );
   disconnect = () => answer(this.client.POST('/b24/settings/api/disconnect'));
 
   links = () => answer(this.client.GET('/b24/settings/api/links'));

@@ -33,6 +33,13 @@ const en = {
   test: 'Send a test message',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
+  featuresTitle: 'In the CRM',
+  featuresHelp: 'For the whole portal. Conversations do not depend on it.',
+  feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
+  feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
+  feature_triggers: 'What a client does moves a deal on.',
+  featureOff: '{name}: switched off.',
+
   optionsTitle: 'What clients read, and what opens a dialog',
   beforeAnswer: 'Before an operator’s answer',
   hidden: 'Nothing',
@@ -51,6 +58,9 @@ const en = {
   welcomeLabel: 'Welcome text',
   welcomePlaceholders: 'Filled in for each client: {placeholders}.',
   welcomeDefault: 'Hello, {first_name}! Write your question here, and we will answer soon.',
+  asksPhone: 'Button “Share my phone number”',
+  asksPhoneHelp:
+    'Under the welcome text, until the client’s number is known. It goes to the client’s card in Bitrix24.',
   startOpens: 'A press of Start opens a dialog',
   startOpensHelp:
     'Off: operators see it together with the client’s first message. Start from a link with a source (t.me/…?start=…) always opens a dialog.',
@@ -183,6 +193,13 @@ const ru: Record<Text, string> = {
   test: 'Отправить пробное сообщение',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
 
+  featuresTitle: 'В CRM',
+  featuresHelp: 'Для всего портала. На переписку это не влияет.',
+  feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
+  feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
+  feature_triggers: 'Действия клиента двигают сделку дальше.',
+  featureOff: '{name}: выключены.',
+
   optionsTitle: 'Что видят клиенты и что открывает диалог',
   beforeAnswer: 'Перед ответом оператора',
   hidden: 'Ничего',
@@ -201,6 +218,8 @@ const ru: Record<Text, string> = {
   welcomeLabel: 'Приветствие',
   welcomePlaceholders: 'Для каждого клиента подставятся: {placeholders}.',
   welcomeDefault: 'Здравствуйте, {first_name}! Напишите свой вопрос, и мы скоро ответим.',
+  asksPhone: 'Кнопка «Отправить мой номер телефона»',
+  asksPhoneHelp: 'Под приветствием, пока номер клиента неизвестен. Номер попадёт в карточку клиента в Битрикс24.',
   startOpens: 'Нажатие «Старт» открывает диалог',
   startOpensHelp:
     'Если выключено, операторы узнают о нём вместе с первым сообщением клиента. Переход по ссылке с источником (t.me/…?start=…) открывает диалог всегда.',

@@ -47,6 +47,7 @@ function lineList(portal: PortalView, { configs, error }: AskedLines): LineList 
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
         startOpensSession: line?.startOpensSession ?? false,
+        welcomeAsksPhone: line?.welcomeAsksPhone ?? false,
       };
     });
   return { items, asked: configs !== null, error };

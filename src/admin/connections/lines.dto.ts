@@ -30,6 +30,9 @@ export class LineItem {
 
   /** A press of Start opens a session before the client has written anything. */
   startOpensSession: boolean;
+
+  /** Under the welcome text stands a button by which clients share their phone number. */
+  welcomeAsksPhone: boolean;
 }
 
 export class LineList {

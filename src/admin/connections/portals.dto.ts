@@ -16,6 +16,9 @@ export class PortalLine {
 
   /** A press of Start opens a session. */
   startOpensSession: boolean;
+
+  /** Under the welcome text stands a button by which clients share their phone number. */
+  welcomeAsksPhone: boolean;
 }
 
 /** Tokens of one user of the portal, without the tokens themselves. */

@@ -39,6 +39,7 @@ const portal: PortalView = {
       operatorNameTemplate: null,
       welcomeText: null,
       startOpensSession: false,
+      welcomeAsksPhone: false,
     },
   ],
   tokens: [],

@@ -6,6 +6,7 @@ import { IntakeService } from '../../relay/intake.service.js';
 import { linesOf, type PortalView, PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { OverviewRepository, type BotFacts } from '../../storage/history/overview.repository.js';
 import { WaitingWorkRepository } from '../../storage/history/waiting-work.repository.js';
+import { PortalFeaturesRepository } from '../../storage/crm/portal-features.repository.js';
 import { SchemaService } from '../../storage/postgres/schema.service.js';
 import { ServerRepository } from '../../storage/postgres/server.repository.js';
 import { botEndpoint, portalEndpoint } from '../../storage/work/endpoint-id.js';
@@ -31,6 +32,7 @@ import { clockCheck, diskCheck, disksOf } from './machine.checks.js';
 import { applicationOf, PortalExaminer } from './portal-examiner.js';
 import { methodTroubleChecks } from './portal-trouble.checks.js';
 import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
+import { featureChecks } from './feature.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
 const KEPT_MS = 10_000;
@@ -58,6 +60,7 @@ export class DoctorService {
     private readonly applications: ApplicationsService,
     private readonly limits: RestLimitsRepository,
     private readonly intake: IntakeService,
+    private readonly features: PortalFeaturesRepository,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -93,7 +96,7 @@ export class DoctorService {
   }
 
   private async examineTraffic(applications: Application[]): Promise<Traffic> {
-    const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles] = await Promise.all([
+    const [portals, bots, idle, ill, waiting, attention, hindrances, unread, troubles, lacking] = await Promise.all([
       this.portals.portals(MOST_PORTALS),
       this.overview.bots(),
       this.endpoints.idleEndpoints(),
@@ -103,6 +106,7 @@ export class DoctorService {
       this.waiting.hindrances(),
       this.overview.unreadByPortal(),
       this.limits.troubles(),
+      this.features.lacking(),
     ]);
     const parts = await Promise.all([
       ...portals.map(async (portal, place) => ({
@@ -121,6 +125,7 @@ export class DoctorService {
             place < MOST_ASKED,
           )),
           ...methodTroubleChecks(portal, troubles),
+          ...featureChecks(portal, lacking),
         ],
       })),
       ...bots.map(async (bot, place) => ({

@@ -116,6 +116,11 @@ export interface Findings {
   'method.missing': PortalTrouble & { method: string };
   'method.scope': PortalTrouble & { method: string };
   'method.broken': PortalTrouble & { method: string };
+
+  'feature.no_scope': Feature & { scope: string };
+  'feature.no_plan': Feature;
+  'feature.no_rights': Feature;
+  'feature.failed': Feature & { said: string };
 }
 
 export type FindingCode = keyof Findings;
@@ -129,6 +134,7 @@ type Routes = { failed: number; all: number; said: string; connects: Connects };
 type Roots = { roots: { name: string; failure: string | null; ms: number | null; inUse: boolean }[] };
 type Bot = { bot: string };
 type Portal = { portal: string };
+type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' };
 /** The path of the service where it is installed again; null: in the Market of the portal. */
 type Install = { install: string | null };
 type Line = { portal: string; line: string };

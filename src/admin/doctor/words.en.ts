@@ -5,6 +5,7 @@ const NOTHING_LOST = 'Nothing is lost: both networks keep what we cannot store.'
 const TAKES_OVER = 'A replica takes over within 30 s by itself. If this stays, look into the log of the replicas.';
 const BY_ITSELF = 'Messages wait; within five minutes after that they go on by themselves.';
 const THE_REST = 'What needs it waits; the rest goes on.';
+const CONNECTOR = 'Conversations do not depend on it.';
 const NEW_TOKEN = 'get a new one from @BotFather and enter it with “New token” in “Portals and bots”';
 const NEW_TOKEN_CALL = 'PATCH /admin/bots/:id with token; the default bot takes it from TG_BOT_TOKEN at its next start';
 const REGISTER = 'Press “Register again” on the page of the portal';
@@ -401,7 +402,27 @@ export const en: Words = {
       `${portal} fails at every call of ${method}, whatever it is given (${said})${since(at, time)}`,
     advice: `Something is broken inside the portal: its log, or the support of Bitrix24, can tell. ${THE_REST}`,
   },
+  'feature.no_scope': {
+    what: ({ portal, feature, scope }) =>
+      `${portal}: ${FEATURES[feature]} need the permission “${scope}”, which the application lacks`,
+    advice: `Add it in the card of the application and install the application again, or switch this off. ${CONNECTOR}`,
+  },
+  'feature.no_plan': {
+    what: ({ portal, feature }) => `${portal}: the plan does not include what ${FEATURES[feature]} need`,
+    advice: `Change the plan of the portal, or switch this off. ${CONNECTOR}`,
+  },
+  'feature.no_rights': {
+    what: ({ portal, feature }) =>
+      `${portal}: ${FEATURES[feature]} cannot be registered: whoever installed the application is no administrator any more`,
+    advice: `Let an administrator of the portal install the application again. ${CONNECTOR}`,
+  },
+  'feature.failed': {
+    what: ({ portal, feature, said }) => `${portal}: ${FEATURES[feature]} could not be registered (${said})`,
+    advice: `It is tried again by itself. ${CONNECTOR}`,
+  },
 };
+
+const FEATURES = { robots: 'robots', sms: 'messages from the CRM', triggers: 'triggers' };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

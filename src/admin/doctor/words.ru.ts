@@ -6,6 +6,7 @@ const TAKES_OVER =
   'Реплика подхватит его сама в течение 30 секунд. Если этого не произошло, посмотрите журналы реплик.';
 const BY_ITSELF = 'Сообщения ждут и уйдут сами не позже чем через пять минут после этого.';
 const THE_REST = 'Ждёт только то, для чего он нужен; остальное работает.';
+const CONNECTOR = 'На переписку это не влияет.';
 const NEW_TOKEN = 'получите новый у @BotFather и введите его через «Новый токен» в разделе «Порталы и боты»';
 const NO_TIMELY_ANSWER =
   'Если портал работает и адрес верный, подождите: сообщения тоже ждут. Иначе установите приложение заново.';
@@ -384,7 +385,27 @@ export const ru: Words = {
       `На ${portal} любой вызов ${method} заканчивается ошибкой (${said})${since(at, time)}`,
     advice: `Сбой внутри самого портала: причину покажет его журнал или поддержка Битрикс24. ${THE_REST}`,
   },
+  'feature.no_scope': {
+    what: ({ portal, feature, scope }) =>
+      `${portal}: ${FEATURES[feature]} не работают: у приложения нет права «${scope}»`,
+    advice: `Добавьте право в карточке приложения и установите приложение заново или выключите эту возможность. ${CONNECTOR}`,
+  },
+  'feature.no_plan': {
+    what: ({ portal, feature }) => `${portal}: ${FEATURES[feature]} не работают на тарифе этого портала`,
+    advice: `Смените тариф портала или выключите эту возможность. ${CONNECTOR}`,
+  },
+  'feature.no_rights': {
+    what: ({ portal, feature }) =>
+      `${portal}: ${FEATURES[feature]} не зарегистрировать: тот, кто установил приложение, больше не администратор`,
+    advice: `Пусть администратор портала установит приложение заново. ${CONNECTOR}`,
+  },
+  'feature.failed': {
+    what: ({ portal, feature, said }) => `${portal}: ${FEATURES[feature]} пока не зарегистрированы (${said})`,
+    advice: `Попытка повторится сама. ${CONNECTOR}`,
+  },
 };
+
+const FEATURES = { robots: 'роботы', sms: 'сообщения из CRM', triggers: 'триггеры' };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

@@ -1,5 +1,6 @@
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { StatusLane } from '../../storage/work/delivery-reports.repository.js';
+import { isRating } from './ratings.js';
 import { isLine } from './service-lines.js';
 
 /** Commands that one batch may hold (apidocs.bitrix24.com, "batch"). */
@@ -78,16 +79,19 @@ function isStatus(lane: ClaimedLane): boolean {
 
 /**
  * Notes and lines of the system need a number where a batch can only say text; what must be looked up first has calls
- * of its own to make; files take their time; and `$result[…]` in a command is replaced by the portal, whoever wrote it.
+ * of its own to make; a rating may be too late by now; files take their time; and `$result[…]` in a command is replaced by the portal, whoever wrote it.
  */
 function isBatchable(lane: ClaimedLane): boolean {
-  return lane.deliveries.every(
-    ({ kind, unknown, message }) =>
+  return lane.deliveries.every((delivery) => {
+    const { kind, unknown, message } = delivery;
+    return (
       kind === 'message' &&
+      !isRating(delivery) &&
       !unknown &&
       !message.systemLine &&
       !message.canWait &&
       message.attachments.length === 0 &&
-      !JSON.stringify([message.text, message.marks, message.quoted, message.answered]).includes('$result'),
-  );
+      !JSON.stringify([message.text, message.marks, message.quoted, message.answered]).includes('$result')
+    );
+  });
 }

@@ -18,6 +18,7 @@ import {
   userOf,
 } from './dialog.message.js';
 import { DialogReader } from './dialog.reader.js';
+import { isLateRating, isRating } from './ratings.js';
 import { OperatorNotes, repetitionMark, tooLargeLabel } from './operator-notes.js';
 
 /**
@@ -48,6 +49,9 @@ export class PreparedMessages {
 
   /** After an unknown outcome the dialog is read first: what stands there is not sent again. Throws UpstreamError. */
   async prepare(portal: PortalRecord, lane: ClaimedLane, delivery: ClaimedDelivery): Promise<Prepared> {
+    // The client was told that it counts, and yet it must not open a session: nothing is the lesser evil.
+    if (isRating(delivery) && isLateRating(delivery, lane.chat, Date.now()))
+      return { delivery, elements: [], files: 0 };
     const prepared = this.elements(portal, lane, delivery, null);
     const [first] = prepared.elements;
     if (!delivery.unknown || !first) return prepared;
@@ -61,6 +65,8 @@ export class PreparedMessages {
       throw bitrixProblem('SETTLING', 'An earlier try may still arrive in the dialog.', { retryAfterMs: leftMs });
     }
     if (found === 'absent') return prepared;
+    // A second one would be the client's words.
+    if (isRating(delivery)) return { delivery, elements: [], files: 0 };
     // Only what could not be looked up may be a repetition; what is absent never arrived.
     const repeated = this.elements(portal, lane, delivery, repetitionMark(languageOf(portal.language)));
     return { ...repeated, repeated: true };

@@ -113,7 +113,7 @@ function asMessages(
             const { name, type, size } = files.get(id) ?? {};
             return { name, type, size };
           }),
-          params: { url: own.get('url') },
+          params: { url: own.get('url'), ...ratingParams(own) },
         },
         chat: { id: dialog.externalId },
         attachments_old: elementsOf(own.get('attach')).map(asWritten),
@@ -151,6 +151,12 @@ function asChanges(message: HistoryMessage, isDeleted: boolean, portal: PortalRe
   const element = { im: { message_id: message.id }, message: { text: message.text } };
   const name = isDeleted ? 'ONIMCONNECTORMESSAGEDELETE' : 'ONIMCONNECTORMESSAGEUPDATE';
   return parseOperatorChanges(foundEvent(name, { MESSAGES: [element] }), portal.id);
+}
+
+/** Those by which a question for a rating is known, as an event names them. */
+function ratingParams(own: Map<string, unknown>): Record<string, unknown> {
+  const names = ['IMOL_VOTE', 'IMOL_VOTE_SID', 'IMOL_FORM', 'IMOL_DATE_CLOSE_VOTE', 'IMOL_TIME_LIMIT_VOTE'];
+  return Object.fromEntries(names.map((name) => [name, own.get(name.replaceAll('_', '').toLowerCase())]));
 }
 
 /** As the event would have been that did not come. */

@@ -37,12 +37,13 @@ export function parseOperatorChanges(event: EventEnvelope, portalId: bigint): Op
       bitrixMessageId,
       words: rich && { text: rich.text, marks: rich.marks },
       ...(rest && { rest }),
+      ...(said?.keyboard && { keyboard: said.keyboard }),
       telegramMessageIds,
       ...(event.raisedAt && { saidAt: event.raisedAt }),
       raw: event.raw,
       name: event.name,
       source: eventSource(portalId),
-      key: `${event.name}:${digest([bitrixMessageId, taken ? telegramMessageIds.map(String) : [rich, event.raw.ts ?? null]])}`,
+      key: `${event.name}:${digest([bitrixMessageId, taken ? telegramMessageIds.map(String) : [rich, ...(said?.keyboard ? [said.keyboard] : []), event.raw.ts ?? null]])}`,
     });
   });
   return [...changes.values()];

@@ -5,6 +5,7 @@ import { FOREIGN_CONNECTOR, type StoredAttachment } from '../../storage/intake/i
 import { linesOfCards } from './card.parser.js';
 import { digest, withoutCredentials } from './event.digest.js';
 import { type EventEnvelope, MalformedEvent } from './event.parser.js';
+import { ratingQuestion } from './rating-question.js';
 import { readOperatorWords } from './operator-words.parser.js';
 
 const OF_ANOTHER_APPLICATION: Ignored = {
@@ -37,7 +38,10 @@ export function parseOperatorMessages(
   const lineId = scalar(data.LINE) ?? null;
   const foreign = connector !== context.connectorId.toLowerCase();
   return elements.map((element) => {
-    const { externalChatId, bitrixMessageId, bitrixChatId, quoted, ...rest } = parseElement(element ?? {});
+    const { externalChatId, bitrixMessageId, bitrixChatId, quoted, ...rest } = parseElement(
+      element ?? {},
+      event.raisedAt ?? new Date(),
+    );
     const raw = { ...event.raw, data: { CONNECTOR: connector, LINE: lineId, MESSAGES: [withoutCredentials(element)] } };
     const ignored = foreign ? OF_ANOTHER_APPLICATION : rest.ignored;
     return {
@@ -63,7 +67,7 @@ interface Element {
   ignored?: Ignored;
 }
 
-function parseElement(element: Record<string, unknown>): Element {
+function parseElement(element: Record<string, unknown>, raisedAt: Date): Element {
   const im = fieldsOf(element.im) ?? {};
   const message = fieldsOf(element.message) ?? {};
   const externalChatId = scalar(fieldsOf(element.chat)?.id) ?? '';
@@ -73,9 +77,13 @@ function parseElement(element: Record<string, unknown>): Element {
   const cards = linesOfCards({ ...message, attachments_old: element.attachments_old }, written);
   const said = readOperatorWords(written, cards);
   // A link without words is a parameter.
-  const { words: rich, quoted } = said.words.text === '' ? readOperatorWords(linkOf(message)) : said;
-  const authorId = scalar(message.user_id);
-  const empty = rich.text.trim() === '' && attachments.length === 0;
+  const isBlank = said.words.text === '' && !said.keyboard;
+  const { words: rich, quoted, keyboard: buttons } = isBlank ? readOperatorWords(linkOf(message)) : said;
+  const rating = ratingQuestion(message.params, raisedAt);
+  const keyboard = rating ?? buttons;
+  // The portal asks in the name of the operator whom it asks about, and nobody wrote it.
+  const authorId = rating ? '0' : scalar(message.user_id);
+  const empty = rich.text.trim() === '' && attachments.length === 0 && !keyboard;
   const ignored = !externalChatId ? NO_CHAT : !messageId ? NO_MESSAGE_ID : empty ? EMPTY : undefined;
   return {
     externalChatId,
@@ -88,6 +96,7 @@ function parseElement(element: Record<string, unknown>): Element {
       marks: rich.marks,
       ...(attachments.length > 0 && { attachments }),
       ...(authorId && { authorId }),
+      ...(keyboard && { keyboard }),
     },
     ...(quoted && { quoted }),
     ...(ignored && { ignored }),

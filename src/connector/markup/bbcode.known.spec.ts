@@ -98,9 +98,10 @@ it('no word of random texts is lost, and no tag is read', () => {
     fc.property(text, (shape) => {
       let count = 0;
       const bbcode = shape.replaceAll('§', () => `{${++count}}`);
-      const { words } = readOperatorWords(bbcode);
-      expect(words.text).not.toMatch(known);
-      expect(words.text.match(/\{\d+\}/g) ?? []).toEqual(Array.from({ length: count }, (_, at) => `{${at + 1}}`));
+      const { words, keyboard } = readOperatorWords(bbcode);
+      const read = [words.text, ...(keyboard?.rows.flat().map((button) => button.text) ?? [])].join('\n');
+      expect(read).not.toMatch(known);
+      expect(read.match(/\{\d+\}/g) ?? []).toEqual(Array.from({ length: count }, (_, at) => `{${at + 1}}`));
     }),
     { numRuns: 2_000 * Number(process.env.TEST_RUNS ?? 1) },
   );

@@ -50,6 +50,12 @@ export class LineChangeBody {
   @ValidateIf(({ startOpensSession }: LineChangeBody) => startOpensSession !== undefined)
   @IsIn([true, false], { message: 'startOpensSession must be true or false' })
   startOpensSession?: boolean;
+
+  /** true: under the welcome text stands a button by which a client shares the own phone number, until it is known. */
+  @ApiPropertyOptional({ type: Boolean })
+  @ValidateIf(({ welcomeAsksPhone }: LineChangeBody) => welcomeAsksPhone !== undefined)
+  @IsIn([true, false], { message: 'welcomeAsksPhone must be true or false' })
+  welcomeAsksPhone?: boolean;
 }
 
 /** What the body asks for. Whoever chooses what is shown has chosen the template with it, or none. */

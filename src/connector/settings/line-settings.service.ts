@@ -63,6 +63,7 @@ export class LineSettingsService {
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
         welcomeText: line?.welcomeText ?? null,
         startOpensSession: line?.startOpensSession ?? false,
+        welcomeAsksPhone: line?.welcomeAsksPhone ?? false,
       },
       traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
       webhookPossible: this.environment.webhookBase !== undefined,

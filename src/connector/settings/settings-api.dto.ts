@@ -47,6 +47,7 @@ export class LineOptions {
   operatorNameTemplate: string | null;
   welcomeText: string | null;
   startOpensSession: boolean;
+  welcomeAsksPhone: boolean;
 }
 
 /** What goes through a line. */

@@ -3,6 +3,7 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationB
 import { Interval } from '@nestjs/schedule';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { INTAKE_LIMIT_MS, within } from '../../common/within.js';
 import { IntakeService } from '../../relay/intake.service.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { retryDelay } from '../../relay/retry-schedule.js';
@@ -47,6 +48,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private work: Promise<void> | undefined;
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
+  /** Clients are to answer. */
+  private listening = false;
 
   constructor(
     private readonly requests: SendRequestsRepository,
@@ -56,6 +59,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   ) {
     relay.on('settled', ({ network }) => {
       if (network === 'telegram' && this.awaiting) this.early.abort();
+    });
+    relay.on('accepted', ({ direction }) => {
+      if (direction === 'inbound' && this.listening) this.early.abort();
     });
   }
 
@@ -76,9 +82,12 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     return this.intake.acceptSendRequests(requests);
   }
 
-  /** Keeps what is to be looked into later; false: it is known by its key. Resolves after the commit. */
+  /**
+   * Keeps what is to be looked into later; false: it is known by its key. Resolves after the commit; throws the errors of
+   * the database, and TimeLimitError when it takes too long for whoever waits for the answer.
+   */
   async receive(request: ReceivedRequest): Promise<boolean> {
-    const isNew = await this.requests.receive(request);
+    const isNew = await within(INTAKE_LIMIT_MS, this.requests.receive(request));
     if (isNew) this.early.abort();
     return isNew;
   }
@@ -121,6 +130,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async look(): Promise<void> {
     this.awaiting = (await this.requests.noteEnds()) > 0;
+    this.listening = (await this.requests.noteAnswers()) > 0;
     if (this.underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
     const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...this.underWay.keys()]);
     for (const portalId of new Set(claimed.map((request) => request.portalId))) {
@@ -155,7 +165,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (request.state === 'reporting') {
         await source.report(portal, request, request.outcome!);
         await this.requests.finish(request, null);
-      } else await this.carryOut(portal, source, request);
+      } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
+      else await this.carryOut(portal, source, request);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       await this.failed(request, error);
@@ -165,6 +176,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
     const step = (await source.carryOut?.(portal, request)) ?? { outcome: { status: 'failed', code: 'unsupported' } };
     if ('outcome' in step) return this.requests.end(request, step.outcome);
+    if ('wait' in step) return this.requests.wait(request, step.wait);
     const { id, portalId, source: name, key, report } = request;
     const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });

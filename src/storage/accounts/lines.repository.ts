@@ -12,6 +12,8 @@ export interface LineChange {
   welcomeText?: string | null;
   /** A press of Start opens a session, although the client has said nothing yet. */
   startOpensSession?: boolean;
+  /** Under the welcome text stands a button by which clients share their phone number. */
+  welcomeAsksPhone?: boolean;
 }
 
 /** The table `lines`: the open lines in which our connector was switched on. */
@@ -55,6 +57,7 @@ export class LinesRepository {
               operator_name_template = CASE WHEN $4 THEN $5 ELSE operator_name_template END,
               welcome_text = CASE WHEN $6 THEN $7 ELSE welcome_text END,
               start_opens_session = coalesce($8::boolean, start_opens_session),
+              welcome_asks_phone = coalesce($9::boolean, welcome_asks_phone),
               updated_at = now()
         WHERE portal_id = $1 AND line_id = $2`,
       [
@@ -66,6 +69,7 @@ export class LinesRepository {
         change.welcomeText !== undefined,
         change.welcomeText ?? null,
         change.startOpensSession ?? null,
+        change.welcomeAsksPhone ?? null,
       ],
     );
     return (rowCount ?? 0) > 0;

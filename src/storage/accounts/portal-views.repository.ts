@@ -33,6 +33,7 @@ export interface PortalView {
     welcomeText: string | null;
     /** A press of Start opens a session. */
     startOpensSession: boolean;
+    welcomeAsksPhone: boolean;
   }[];
   tokens: {
     userId: string;
@@ -57,7 +58,15 @@ export function linesOf(portal: PortalView): string[] {
 const SEEN = {
   portals: `${select(['id', 'memberId', 'domain', 'clientId', 'connectorId', 'scope', 'language', 'state', 'stateReason', 'retentionDays', 'requestsPerSecond', 'requestBurst', 'installedAt'])},
     application_token_hash IS NOT NULL AS "eventsVerified"`,
-  lines: select(['lineId', 'state', 'operatorName', 'operatorNameTemplate', 'welcomeText', 'startOpensSession']),
+  lines: select([
+    'lineId',
+    'state',
+    'operatorName',
+    'operatorNameTemplate',
+    'welcomeText',
+    'startOpensSession',
+    'welcomeAsksPhone',
+  ]),
   tokens: select(['userId', 'isAdmin', 'isInstaller', 'state', 'stateReason', 'refreshedAt', 'expiresAt']),
   bots: select(['id', 'username', 'name', 'lineId']),
 };

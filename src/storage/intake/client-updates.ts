@@ -1,3 +1,4 @@
+import { heedPresses } from './button-presses.js';
 import { linkChats, type LinkedChat } from './chat-linking.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
@@ -11,6 +12,7 @@ import { firstSeen, updateSource } from './processed-events.js';
 import { deleteByClient, quoteReplaced, reviseByClient, sortEdits, type ClientEdit } from './client-revisions.js';
 import { markSeen } from './seen.js';
 import { keepLinkPresses, nameLinks } from './link-press.js';
+import { thankForPhones } from './shared-phones.js';
 import { heedStarts } from './start-press.js';
 import { welcome } from './welcome.js';
 
@@ -29,7 +31,9 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const { updates: fresh, linkOf } = await nameLinks(connection, await heedStarts(connection, unseen));
   const chatOf = await linkChats(connection, fresh);
   // No album leaves while it grows, and lanes are locked before messages.
-  if (fresh.some(({ albumId, edits, deletes }) => albumId || edits || deletes)) {
+  if (
+    fresh.some(({ albumId, edits, deletes, press, sharedPhone }) => albumId || edits || deletes || press || sharedPhone)
+  ) {
     await lockLanes(
       connection,
       fresh.flatMap((update) => chatOf(update)?.id ?? []),
@@ -38,6 +42,10 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];
   const kept: Parameters<typeof keepLinkPresses>[1] = [];
+  const presses = await heedPresses(connection, fresh, chatOf);
+  for (const [update, { closing }] of presses) {
+    work.push(...closing.map((delivery) => ({ at: place.get(update)!, delivery })));
+  }
 
   let accepted = 0;
   const keep = async (said: ClientUpdateRow[]): Promise<void> => {
@@ -53,7 +61,8 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
       const { update } = messages[index]!;
       kept.push({ update, chat: chatOf(update)!, messageId: delivery.messageId });
       const waits = delivery.canWait === true && isKnownClosed(chatOf(update));
-      work.push({ at: place.get(update)!, delivery: { ...delivery, waits } });
+      const payload = presses.get(update)?.rating;
+      work.push({ at: place.get(update)!, delivery: { ...delivery, waits, ...(payload ? { payload } : {}) } });
     });
   };
 
@@ -103,7 +112,14 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
       return chat && !chat.banned ? [{ chat, text: linkOf(update)?.welcomeText ?? undefined }] : [];
     }),
   );
-  const deliveries = [...ordered, ...greetings];
+  const thanks = await thankForPhones(
+    connection,
+    fresh.flatMap((update) => {
+      const chat = update.sharedPhone && !update.said?.ignored ? chatOf(update) : null;
+      return chat && !chat.banned ? [{ chat, thanks: update.sharedPhone!.thanks }] : [];
+    }),
+  );
+  const deliveries = [...ordered, ...greetings, ...thanks];
   await appendDeliveries(connection, deliveries);
   await keepLinkPresses(connection, kept);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);

@@ -1,4 +1,5 @@
 import type { QuotedWords } from '../work/claimed-lane.js';
+import type { Keyboard } from '../work/keyboard.js';
 
 /** A file of a message; see the columns of `attachments`. */
 export interface StoredAttachment {
@@ -44,6 +45,8 @@ export interface StoredWords {
   source?: string;
   /** Where in `text` that payload stands, in UTF-16 units: a link of ours is called by its name there. */
   sourceAt?: number;
+  /** Of a message to a client: what stands under it to be pressed. */
+  keyboard?: Keyboard;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }
@@ -101,6 +104,13 @@ export interface ClientUpdateRow {
   blocked?: boolean;
   /** Proof that the client looked at the chat: they wrote, pressed or reacted. */
   sawChat: boolean;
+  /**
+   * A button of ours was pressed, which one and by which press (callback_query.id). What it says stands in the table, and
+   * is put behind `before`.
+   */
+  press?: { buttonId: string; pressId: string; before: string };
+  /** The client shared the own number: `thanks` is what they read if it had been asked for. */
+  sharedPhone?: { thanks: string };
   /** The client pressed Start in their chat with the bot: the line's welcome text is the answer. */
   starts?: boolean;
 }
@@ -130,6 +140,8 @@ export interface OperatorChangeRow {
   bitrixMessageId: string;
   /** null: the message is taken back. */
   words: { text: string; marks: unknown } | null;
+  /** What stands under the message now. */
+  keyboard?: Keyboard;
   /** Of words that begin with a quote: what the operator wrote themselves. It counts where the message is an answer. */
   rest?: { text: string; marks: unknown };
   /** When taken back: the ids in Telegram, as the event names them; empty: all. */

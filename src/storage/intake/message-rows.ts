@@ -1,6 +1,8 @@
 import type { Queryable } from '../postgres/database.service.js';
 import type { ClientUpdateRow, StoredAttachment, StoredWords } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
+import { insertButtons } from '../work/buttons.js';
+import { withButtonIds } from '../work/keyboard.js';
 import { recordWords } from '../history/message-words.repository.js';
 import type { NewDelivery } from '../work/outbox.js';
 import type { Direction } from '../prisma/client.js';
@@ -43,7 +45,7 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
     `SELECT nextval(pg_get_serial_sequence('messages', 'id')) AS id FROM generate_series(1, $1::int)`,
     [messages.length],
   );
-  const numbered = messages.map((message, index) => ({ ...message, id: ids[index]!.id }));
+  const numbered = messages.map((message, index) => ({ ...withButtons(message), id: ids[index]!.id }));
   await connection.query(
     `INSERT INTO messages (id, portal_id, bot_id, chat_id, direction, state, album_id, reply_to_id, external_chat_id,
                            bitrix_message_id, bitrix_chat_id, bitrix_line_id, unsigned, error_code, error_detail, ${SAID.names})
@@ -87,6 +89,12 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
     numbered.map(({ id, said }) => ({ messageId: id, first: 0, attachments: said.attachments ?? [] })),
   );
   await linkReplies(connection, numbered);
+  await insertButtons(
+    connection,
+    numbered.flatMap(({ id, chatId, said: { keyboard } }) =>
+      keyboard && chatId !== null ? [{ messageId: id, chatId, keyboard }] : [],
+    ),
+  );
   return numbered.map((message) =>
     message.endpoint === null || message.chatId === null
       ? null
@@ -100,6 +108,11 @@ export async function insertMessages(connection: Queryable, messages: NewMessage
           canWait: canWait(message),
         },
   );
+}
+
+function withButtons(message: NewMessage): NewMessage {
+  const { said } = message;
+  return said.keyboard ? { ...message, said: { ...said, keyboard: withButtonIds(said.keyboard) } } : message;
 }
 
 /** Nobody waits for a line of the system: where no session is open it must not open one. */

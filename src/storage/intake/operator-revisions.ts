@@ -1,6 +1,8 @@
 import type { Queryable } from '../postgres/database.service.js';
 import type { OperatorChangeRow } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
+import { closeKeyboards, insertButtons } from '../work/buttons.js';
+import { looksTheSame, withButtonIds, type Keyboard } from '../work/keyboard.js';
 import type { NewDelivery } from '../work/outbox.js';
 import { CHANGED_COLUMNS, deliveryOf, keepRevision, saysTheSame, type Changed } from './revisions.js';
 
@@ -48,7 +50,7 @@ export async function reviseByFoundChanges(
   const isNews = (message: Changed, change: OperatorChangeRow): boolean => {
     if (message.deleted_at !== null || (message.edited_at !== null && message.edited_at >= asOf)) return false;
     const words = wordsOf(change, message);
-    return words === null || !saysTheSame(message, words);
+    return words === null || !saysTheSame(message, words) || !showsTheSame(message, change);
   };
   const { rows } = await connection.query<Changed>(
     `SELECT r.ord, ${CHANGED_COLUMNS}
@@ -84,15 +86,36 @@ export async function reviseByOperator(
   const { telegramMessageIds, raw, saidAt } = change;
   const words = wordsOf(change, message);
   if (words) {
-    if (saysTheSame(message, words)) return [];
+    const showsOthers = !showsTheSame(message, change);
+    if (saysTheSame(message, words) && !showsOthers) return [];
     await keepRevision(connection, message, { ...words, raw, saidAt });
+    if (showsOthers) await replaceButtons(connection, message, change.keyboard ?? null);
     return deliveryOf(message, 'edit', words);
   }
   if (message.deleted_at === null) await keepRevision(connection, message, { raw, saidAt });
+  if (message.keyboard !== null) await closeKeyboards(connection, [message.id]);
   return deliveryOf(message, 'delete', telegramMessageIds.length > 0 ? { telegramMessageIds } : {});
 }
 
 /** What the message is to say now; null: nothing. */
 function wordsOf({ words, rest }: OperatorChangeRow, message: Changed): OperatorChangeRow['words'] {
   return message.reply_to_id === null ? words : (rest ?? words);
+}
+
+/** The portal puts the buttons of a rating under its question, so a change does not name them. */
+function showsTheSame({ keyboard }: Changed, change: OperatorChangeRow): boolean {
+  const isRating = keyboard?.type === 'buttons' && keyboard.rates !== undefined;
+  return isRating || looksTheSame(keyboard, change.keyboard ?? null);
+}
+
+/** The buttons that the message had are no more, whether they were pressed or not. */
+async function replaceButtons(connection: Queryable, message: Changed, keyboard: Keyboard | null): Promise<void> {
+  await connection.query(`DELETE FROM buttons WHERE message_id = $1`, [message.id]);
+  const given = keyboard && withButtonIds(keyboard);
+  await connection.query(`UPDATE messages SET keyboard = $2::jsonb, keyboard_over = false WHERE id = $1`, [
+    message.id,
+    given && jsonb(given),
+  ]);
+  if (given) await insertButtons(connection, [{ messageId: message.id, chatId: message.chat_id, keyboard: given }]);
+  message.keyboard = given;
 }

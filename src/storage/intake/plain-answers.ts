@@ -15,7 +15,8 @@ type PlainAnswer = OperatorMessageRow & { lineId: string };
 /** Whether {@link acceptPlainAnswers} can keep it, if its chat is where it was written. */
 export function isPlainAnswer(row: OperatorMessageRow): row is PlainAnswer {
   const { said, lineId, quoted } = row;
-  return lineId !== null && quoted === undefined && !said.ignored && (said.attachments ?? []).length === 0;
+  const isBare = (said.attachments ?? []).length === 0 && said.keyboard === undefined;
+  return lineId !== null && quoted === undefined && !said.ignored && isBare;
 }
 
 /**

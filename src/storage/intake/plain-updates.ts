@@ -26,7 +26,9 @@ export function isPlain(update: ClientUpdateRow): update is PlainUpdate {
     !said.canWait &&
     chat?.type === 'private' &&
     [chat.businessConnection, chat.assumedTitle, chat.phone, chat.source].every((value) => value === undefined) &&
-    [update.albumId, update.replyTo, update.deletes, update.connection].every((value) => value === undefined) &&
+    [update.albumId, update.replyTo, update.deletes, update.connection, update.press].every(
+      (value) => value === undefined,
+    ) &&
     update.blocked === undefined &&
     !update.edits &&
     !update.starts &&

@@ -3,6 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { jsonb, storableText } from '../postgres/json.js';
 import { recordWords } from '../history/message-words.repository.js';
+import type { Keyboard } from '../work/keyboard.js';
 import type { NewDelivery } from '../work/outbox.js';
 import type { Direction, MessageState } from '../prisma/client.js';
 
@@ -20,6 +21,7 @@ export interface Changed {
   marks: unknown;
   album_id: string | null;
   reply_to_id: bigint | null;
+  keyboard: Keyboard | null;
   said_at: Date | null;
   edited_at: Date | null;
   deleted_at: Date | null;
@@ -31,7 +33,7 @@ export interface Changed {
 
 export const CHANGED_COLUMNS = `
   m.id, m.chat_id, m.bot_id, m.portal_id, m.direction, m.state, m.kind, m.text, m.marks, m.album_id, m.reply_to_id,
-  m.said_at, m.edited_at, m.deleted_at,
+  m.keyboard, m.said_at, m.edited_at, m.deleted_at,
   ARRAY(SELECT a.telegram_unique_id FROM attachments a WHERE a.message_id = m.id AND a.telegram_unique_id IS NOT NULL) AS files,
   ARRAY(SELECT a.label FROM attachments a WHERE a.message_id = m.id ORDER BY a.ordinal) AS labels`;
 

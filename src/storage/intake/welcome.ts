@@ -16,6 +16,8 @@ interface Greeting {
   text: string | null;
   first_name: string | null;
   title: string;
+  /** The line wants the client's number, and nobody knows it yet. */
+  asks_phone: boolean;
 }
 
 /**
@@ -26,7 +28,8 @@ interface Greeting {
 export async function welcome(connection: Queryable, starters: Starter[]): Promise<NewDelivery[]> {
   if (starters.length === 0) return [];
   const { rows } = await connection.query<Greeting>(
-    `SELECT c.id, l.welcome_text AS text, c.first_name, c.title
+    `SELECT c.id, l.welcome_text AS text, c.first_name, c.title,
+            l.welcome_asks_phone AND c.phone IS NULL AS asks_phone
        FROM chat_links c JOIN bots b ON b.id = c.bot_id
        JOIN lines l ON l.portal_id = b.portal_id AND l.line_id = b.line_id
       WHERE c.id = ANY($1::bigint[]) AND l.state = 'active'`,
@@ -44,7 +47,13 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
         botId: chat.bot_id,
         chatId: chat.id,
         direction: 'outbound' as const,
-        said: { kind: WELCOME, text: fill(words, greeting), marks: [], raw: {} },
+        said: {
+          kind: WELCOME,
+          text: fill(words, greeting),
+          marks: [],
+          raw: {},
+          ...(greeting.asks_phone ? { keyboard: { type: 'phone' as const } } : {}),
+        },
         externalChatId: chat.external_id,
         endpoint: endpointOf('outbound', chat),
       };

@@ -1,3 +1,4 @@
+import type { Keyboard } from './keyboard.js';
 import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 
 /** The words that a client's message answers, with who said them and when, as Telegram shows them to the client. */
@@ -37,6 +38,8 @@ export interface ClaimedDelivery {
     notOwnWords: boolean;
     /** Of a client's message: what it answers. */
     quoted: QuotedWords | null;
+    /** Of a message to a client: what stands under it; null: nothing, or no longer. */
+    keyboard: Keyboard | null;
     /** The operator's message that it answers, as Bitrix24 knows it. */
     answered: AnsweredByClient | null;
     /** Payload of the `/start` that it is. */

@@ -1,5 +1,6 @@
 import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 import type { AnsweredByClient, ClaimedAttachment, ClaimedDelivery, ClaimedLane, QuotedWords } from './claimed-lane.js';
+import type { Keyboard } from './keyboard.js';
 import { BEHIND } from './outbox.js';
 
 /** A row of {@link WORK_COLUMNS}, with the lane's own. */
@@ -22,6 +23,7 @@ export interface ClaimRow {
   system_line: boolean;
   not_own_words: boolean;
   quoted: QuotedWords | null;
+  keyboard: Keyboard | null;
   answered: AnsweredByClient | null;
   source: string | null;
   can_wait: boolean;
@@ -70,6 +72,7 @@ export const WORK_COLUMNS = `
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
   m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted,
+  CASE WHEN NOT m.keyboard_over THEN m.keyboard END AS keyboard,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
              'bitrixChatId', coalesce(a.bitrix_chat_id, c.bitrix_chat_id))
@@ -158,6 +161,7 @@ function deliveryOf(row: ClaimRow & { seq: bigint }): ClaimedDelivery {
       systemLine: row.system_line,
       notOwnWords: row.not_own_words,
       quoted: row.quoted,
+      keyboard: row.keyboard,
       answered: row.answered,
       source: row.source,
       canWait: row.can_wait,

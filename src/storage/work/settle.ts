@@ -1,3 +1,4 @@
+import { replaceKeyboards } from './buttons.js';
 import { lockClaims } from './claim-locks.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { appendReports, leaveStrayReports, routeFromLocked, type Report } from './dialog-reports.js';
@@ -58,7 +59,7 @@ async function forgetParts(connection: Queryable, settlements: LaneSettlement[])
   );
 }
 
-/** Writes the notes that follow from outcomes; returns the endpoints that get work by it. */
+/** Writes the notes that follow from outcomes, and takes keyboards away that newer ones replace; returns the endpoints that get work by it. */
 async function followUp(connection: Queryable, settlements: LaneSettlement[]): Promise<string[]> {
   const notes = settlements.flatMap(doneIn).flatMap(notesOf);
   const long = settlements.filter(({ silenceMs = 0 }) => silenceMs > LONG_WAIT_MS);
@@ -74,5 +75,14 @@ async function followUp(connection: Queryable, settlements: LaneSettlement[]): P
     connection,
     reporting.map(({ lane }) => lane.id),
   );
-  return [...told, ...left];
+  const replaced = await replaceKeyboards(
+    connection,
+    settlements
+      .flatMap(doneIn)
+      .filter(({ delivery: { kind, message }, settlement: { outcome } }) => {
+        return kind === 'message' && outcome === 'delivered' && message.keyboard?.type === 'buttons';
+      })
+      .map(({ lane, delivery }) => ({ chatId: lane.chat.id, messageId: delivery.message.id })),
+  );
+  return [...told, ...left, ...(await appendReports(connection, { deliveries: replaced, endpoints: [] }))];
 }

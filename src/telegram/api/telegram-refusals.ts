@@ -35,6 +35,19 @@ export const REFUSALS = {
       ru: 'больше, чем может отправить бот (50 МБ)',
     },
   },
+  keyboard_refused: {
+    ...REFUSED,
+    // The address of a button is refused in the words of any other.
+    says: [
+      'inline keyboard',
+      'keyboard button',
+      'reply markup is too long',
+      'reply keyboard',
+      'button_',
+      'can be requested in private',
+    ],
+    reason: { en: 'Telegram does not accept its buttons', ru: 'Telegram не принимает его кнопки' },
+  },
   entities_refused: {
     ...REFUSED,
     // Also what the link of an entity is refused for, such as "Wrong HTTP URL".

@@ -1,9 +1,13 @@
-import { asObject, asOrdinal, type JsonObject } from '../../common/json-fields.js';
-import type { ClientUpdate, Ignored } from '../../relay/message.js';
+import { asObject, asOrdinal, asText, type JsonObject } from '../../common/json-fields.js';
+import type { ClientUpdate, Ignored, Said } from '../../relay/message.js';
+import { plain, type RichText } from '../../relay/rich-text.js';
+import { isButtonId } from '../../storage/work/keyboard.js';
 import { parseChat } from './chat.parser.js';
 import { authorOf, dateOf, inGroup, NOWHERE, record, signed, systemLine, type UpdateContext } from './client-update.js';
-import { isMember } from './event-content.js';
+import { isMember, readPressedCaption } from './event-content.js';
+import { MESSAGE_LABELS } from './labels-by-language.js';
 import { describeUpdate } from './message-content.js';
+import { named } from './message-wording.js';
 
 const UNCHANGED: Ignored = { code: 'no_change', detail: 'Nothing that an operator would see has changed.' };
 
@@ -14,16 +18,24 @@ export function readCallbackQuery(query: JsonObject, context: UpdateContext): Cl
   const described = describeUpdate(context.update, context.language);
   if (!chat || !described) return record(context, chat, NOWHERE);
   const author = authorOf({ from });
+  const said = (words: RichText): Said => ({
+    kind: described.kind,
+    ...signed(words, author.authorName, false, chat.type),
+    ...author,
+    raw: context.update,
+    notOwnWords: true,
+  });
+  const buttonId = asText(query.data);
+  if (!isButtonId(buttonId)) return { ...context.base, chat, said: said(described.words), sawChat: true };
+  const label = MESSAGE_LABELS[context.language].buttonPressed;
+  const telegramMessageId = asOrdinal(place.message_id);
   return {
     ...context.base,
     chat,
-    said: {
-      kind: described.kind,
-      ...signed(described.words, author.authorName, false, chat.type),
-      ...author,
-      raw: context.update,
-      notOwnWords: true,
-    },
+    // Until the table says what it means.
+    said: said(plain(named(label, readPressedCaption(query)))),
+    press: { buttonId, pressId: asText(query.id), before: said(plain(`${label}:`)).text },
+    ...(telegramMessageId === undefined ? {} : { replyTo: { telegramMessageId } }),
     sawChat: true,
   };
 }

@@ -5,14 +5,20 @@ import { named } from './message-wording.js';
 /** The button that was pressed, by its caption. */
 export function readCallback(query: JsonObject, labels: MessageLabels): string {
   const data = asText(query.data) || asText(query.game_short_name);
+  const caption = readPressedCaption(query);
+  const pressed = caption === '' || caption === data ? data : `${caption} (${data})`;
+  return named(labels.buttonPressed, pressed);
+}
+
+/** '' where the message is not accessible any more, or the button is a game. */
+export function readPressedCaption(query: JsonObject): string {
+  const data = asText(query.data);
   const keyboard = asObject(asObject(query.message).reply_markup).inline_keyboard;
   const button = asList(keyboard)
     .flatMap(asList)
     .map(asObject)
     .find((candidate) => data !== '' && candidate.callback_data === data);
-  const caption = asText(button?.text);
-  const pressed = caption === '' || caption === data ? data : `${caption} (${data})`;
-  return named(labels.buttonPressed, pressed);
+  return asText(button?.text);
 }
 
 /** Reactions that were added, else those that were taken back; '' when nothing changed. */

@@ -1,9 +1,10 @@
 import type { Message } from '@grammyjs/types';
-import type { Language } from '../../common/language.js';
+import { languageOf, type Language } from '../../common/language.js';
 import { asNumber, asObject, asOrdinal, asText, type JsonObject } from '../../common/json-fields.js';
 import type { ClientUpdate, Ignored, TelegramChat } from '../../relay/message.js';
 import { isBlank, plain } from '../../relay/rich-text.js';
 import type { QuotedWords } from '../../storage/work/claimed-lane.js';
+import { CLIENT_WORDS } from '../client-words.js';
 import { parseChat } from './chat.parser.js';
 import {
   authorOf,
@@ -81,7 +82,17 @@ function readWords(message: JsonObject, context: UpdateContext, edited: boolean)
     replyTo: replyOf(message),
     sawChat: !edited && !isOwner && !isService,
     ...(!edited && isStart(message, chat) ? { starts: true } : {}),
+    ...(!edited && isSharedPhone(chat) ? { sharedPhone: { thanks: thanksFor(message) } } : {}),
   };
+}
+
+/** Only of people who speak with the bot itself: nobody else was asked for a number. */
+function isSharedPhone({ type, businessConnection, phone }: TelegramChat): boolean {
+  return type === 'private' && businessConnection === undefined && phone !== undefined;
+}
+
+function thanksFor(message: JsonObject): string {
+  return CLIENT_WORDS[languageOf(asObject(message.from).language_code)].thanksForPhone;
 }
 
 /** Names the message whose place the file of an edit takes; storage adds what that one said. */

@@ -8,7 +8,7 @@ import { isOwnWords } from '../../storage/work/own-words.js';
 import { telegramError } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 import { ChatTarget } from './chat-target.js';
-import { deleteMessage, editMessage } from './message-changes.js';
+import { deleteMessage, editMessage, removeKeyboard } from './message-changes.js';
 import { headingOf, withoutName } from './operator-name.js';
 import { OperatorFiles } from './operator-files.js';
 import type { Outgoing, Progress } from './outgoing.js';
@@ -79,6 +79,7 @@ export class BotSender {
   private async proceed(outgoing: Outgoing): Promise<Progress> {
     const { chat, delivery } = outgoing;
     if (delivery.kind === 'delete') return deleteMessage(outgoing);
+    if (delivery.payload?.['keyboardOnly'] === true) return removeKeyboard(outgoing);
     const heading = await headingOf(chat, delivery.message, this.operators);
     const said = (delivery.kind === 'edit' ? delivery.payload : delivery.message) as unknown as RichText;
     const words = await withoutName({ text: said.text, marks: said.marks }, chat, delivery.message, this.operators);

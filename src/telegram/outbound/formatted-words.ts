@@ -1,15 +1,26 @@
+import type { ReplyMarkup } from '../markup/reply-markup.js';
 import type { RichText } from '../../relay/rich-text.js';
 import type { ChatTarget } from './chat-target.js';
 import { TELEGRAM_TEXT_LIMIT, toEntities, withoutEntities, type FormattedWords } from '../markup/telegram-markup.js';
 import { isRefusal } from '../api/telegram-problems.js';
 import type { BotApi } from '../api/telegram.client.js';
 
-/** Sends a message without files and answers its id. */
-export async function sendText(api: BotApi, target: ChatTarget, words: RichText): Promise<bigint> {
+/** Sends a message without files, with what stands under it, and answers its id. */
+export async function sendText(
+  api: BotApi,
+  target: ChatTarget,
+  words: RichText,
+  markup: ReplyMarkup | null = null,
+): Promise<bigint> {
   const message = await sendFormatted(words, TELEGRAM_TEXT_LIMIT, (formatted) =>
-    target.send((params) => api.calls.sendMessage({ ...params, ...formatted })),
+    target.send((params) => api.calls.sendMessage({ ...params, ...formatted, ...underneath(markup) })),
   );
   return BigInt(message.message_id);
+}
+
+/** The parameter of a call that shows a keyboard. */
+export function underneath<Markup extends ReplyMarkup>(markup: Markup | null): { reply_markup?: Markup } {
+  return markup === null ? {} : { reply_markup: markup };
 }
 
 /**

@@ -7,7 +7,8 @@ import { UploadsRepository, type UploadKey } from '../../storage/work/uploads.re
 import type { BotCalls } from '../api/bot-api.js';
 import type { ChatTarget, TargetParams } from './chat-target.js';
 import type { SpooledFile } from '../files/file-spool.js';
-import { sendFormatted } from './formatted-words.js';
+import { sendFormatted, underneath } from './formatted-words.js';
+import type { ReplyMarkup } from '../markup/reply-markup.js';
 import { fallbackOf, type MediaKind } from './media-kind.js';
 import { Upload } from '../api/request-body.js';
 import { TELEGRAM_CAPTION_LIMIT } from '../markup/telegram-markup.js';
@@ -41,7 +42,7 @@ const METHOD = {
   document: 'sendDocument',
 } as const satisfies Record<MediaKind, keyof BotCalls>;
 
-type CaptionParams = { caption: string; caption_entities: MessageEntity[] } | Record<string, never>;
+type CaptionParams = { caption?: string; caption_entities?: MessageEntity[]; reply_markup?: ReplyMarkup };
 type SendOne = (params: TargetParams & Record<string, unknown>) => Promise<Message>;
 /** Its type names each family that may stand together; which one it is, the plan knows. */
 type Album = Parameters<BotCalls['sendMediaGroup']>[0]['media'];
@@ -62,9 +63,14 @@ export class MediaSender {
     private readonly telegram: TelegramClient,
   ) {}
 
-  /** Sends one file and answers its message id. */
-  sendOne(sending: Sending, file: ReadyFile, caption: RichText | null): Promise<bigint> {
-    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, params));
+  /** Sends one file, with what stands under it, and answers its message id. */
+  sendOne(
+    sending: Sending,
+    file: ReadyFile,
+    caption: RichText | null,
+    markup: ReplyMarkup | null = null,
+  ): Promise<bigint> {
+    return withCaption(caption, (params) => this.sendInSomeForm(sending, file, { ...params, ...underneath(markup) }));
   }
 
   private async sendInSomeForm(sending: Sending, file: ReadyFile, caption: CaptionParams): Promise<bigint> {

@@ -1,10 +1,14 @@
 import { UpstreamError } from '../../common/upstream-error.js';
-import type { RichText } from '../../relay/rich-text.js';
-import { sendFormatted, sendText } from './formatted-words.js';
-import { captionOf, textsOf, type Heading } from './message-plan.js';
+import type { InlineKeyboardMarkup } from '@grammyjs/types';
+import { languageOf } from '../../common/language.js';
+import { join, plain, type RichText } from '../../relay/rich-text.js';
+import { CLIENT_WORDS } from '../client-words.js';
+import { keyboardAsWords, shownKeyboard } from '../markup/reply-markup.js';
+import { sendFormatted, sendText, underneath } from './formatted-words.js';
+import { captionOf, textsOf, wordsAbove, type Heading } from './message-plan.js';
 import { DONE, later, type Outgoing, type Progress } from './outgoing.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
-import { isRefusal, refusal } from '../api/telegram-problems.js';
+import { isRefusal, refusal, unreachableReason } from '../api/telegram-problems.js';
 import type { RefusalCode } from '../api/telegram-refusals.js';
 import type { BotApi } from '../api/telegram.client.js';
 
@@ -14,15 +18,61 @@ const DELETED_AT_ONCE = 100;
 /**
  * Gives a message its newer words: edits its texts one by one, deletes surplus ones and sends missing ones; a file gets
  * the words as its caption. May be repeated, except that nothing is sent anew when an earlier attempt may have sent it.
+ * Its buttons are those that the message has now.
  */
 export async function editMessage(outgoing: Outgoing, words: RichText, heading: Heading | null): Promise<Progress> {
-  const { delivery, sent } = outgoing;
+  const { chat, delivery } = outgoing;
+  const { keyboard, attachments } = delivery.message;
+  // No other keyboard can be changed, and none is lost by an edit.
+  if (keyboard?.type !== 'buttons') return edit(outgoing, words, heading, null);
+  const asWords = join([words, keyboardAsWords(keyboard)], '\n');
+  const bears = bearerOf(outgoing) !== undefined || attachments.length <= 1;
+  const shown = shownKeyboard(keyboard, { ...chat, language: languageOf(chat.language) });
+  if (!bears || shown.markup === null) return edit(outgoing, asWords, heading, null);
+  try {
+    return await edit(outgoing, join([words, shown.words], '\n'), heading, shown.markup as InlineKeyboardMarkup);
+  } catch (error) {
+    if (!isRefusal(error, 'keyboard_refused')) throw error;
+    return edit(outgoing, asWords, heading, null);
+  }
+}
+
+async function edit(
+  outgoing: Outgoing,
+  words: RichText,
+  heading: Heading | null,
+  markup: InlineKeyboardMarkup | null,
+): Promise<Progress> {
+  const { chat, delivery, sent } = outgoing;
   const attached = delivery.message.attachments.length;
   const [file] = sent.between(0, attached);
   const texts = sent.between(attached);
-  if (texts.length > 0) return editTexts(outgoing, textsOf(words, heading), texts, attached);
-  if (file) return editCaption(outgoing, captionOf(words, heading), file.id);
+  const above = markup ? plain(CLIENT_WORDS[languageOf(chat.language)].choose) : undefined;
+  if (texts.length > 0) return editTexts(outgoing, textsOf(wordsAbove(words, above), heading), texts, attached, markup);
+  if (file) return editCaption(outgoing, captionOf(words, heading), file.id, markup);
   throw refusal('message_gone', 'Telegram has nothing of this message.');
+}
+
+/** Takes the buttons away and leaves the words; where the client sees none any more it is done. */
+export async function removeKeyboard(outgoing: Outgoing): Promise<Progress> {
+  const { api, target } = outgoing;
+  const id = bearerOf(outgoing);
+  if (id === undefined) return DONE;
+  return paced(outgoing, 1, async () => {
+    try {
+      await target.change((params) => api.calls.editMessageReplyMarkup({ ...params, message_id: Number(id) }));
+    } catch (error) {
+      const isGone = isRefusal(error, 'not_modified', 'message_gone', 'edit_refused');
+      if (!isGone && unreachableReason(error) === undefined) throw error;
+    }
+  });
+}
+
+/** Telegram's id of the part under which a keyboard stands; undefined: under an album there can be none. */
+function bearerOf({ delivery, sent }: Outgoing): bigint | undefined {
+  const attached = delivery.message.attachments.length;
+  const last = sent.between(attached).at(-1) ?? (attached === 1 ? sent.between(0, 1)[0] : undefined);
+  return last?.id;
 }
 
 /** Takes a message back: all of it, or those of its parts that the payload names. */
@@ -34,14 +84,25 @@ export function deleteMessage(outgoing: Outgoing): Promise<Progress> {
   return paced(outgoing, calls, () => deleteAll(outgoing, ids));
 }
 
-function editCaption(outgoing: Outgoing, words: RichText | null, id: bigint): Promise<Progress> {
+function editCaption(
+  outgoing: Outgoing,
+  words: RichText | null,
+  id: bigint,
+  markup: InlineKeyboardMarkup | null,
+): Promise<Progress> {
   if (words === null) throw refusal('caption_too_long', 'The words are too long to stand under a file.');
   const { api, target } = outgoing;
   return paced(outgoing, 1, () =>
     unlessModified(
       sendFormatted(words, TELEGRAM_CAPTION_LIMIT, ({ text: caption, entities: caption_entities }) =>
         target.change((params) =>
-          api.calls.editMessageCaption({ ...params, message_id: Number(id), caption, caption_entities }),
+          api.calls.editMessageCaption({
+            ...params,
+            message_id: Number(id),
+            caption,
+            caption_entities,
+            ...underneath(markup),
+          }),
         ),
       ),
     ),
@@ -53,17 +114,22 @@ function editTexts(
   words: RichText[],
   texts: { part: number; id: bigint }[],
   attached: number,
+  markup: InlineKeyboardMarkup | null,
 ): Promise<Progress> {
   const { delivery, sent } = outgoing;
   if (words.length === 0 && sent.parts.size === texts.length) throw refusal('empty', 'There is no text to send.');
   const surplus = texts.slice(words.length);
   const added = words.slice(texts.length);
   if (added.length > 0 && delivery.unknown) throw uncertainEnd('An earlier attempt may have sent it.');
+  const under = (index: number) => (index === words.length - 1 ? markup : null);
   return paced(outgoing, words.length + Math.min(1, surplus.length), async () => {
     for (const [index, text] of words.slice(0, texts.length).entries()) {
-      await editText(outgoing, text, texts[index]!.id);
+      await editText(outgoing, text, texts[index]!.id, under(index));
     }
-    for (const [index, text] of added.entries()) await sendAdded(outgoing, text, attached + texts.length + index);
+    for (const [index, text] of added.entries()) {
+      const at = texts.length + index;
+      await sendAdded(outgoing, text, attached + at, under(at));
+    }
     if (surplus.length === 0) return;
     await deleteAll(
       outgoing,
@@ -73,17 +139,29 @@ function editTexts(
   });
 }
 
-function editText({ api, target }: Outgoing, words: RichText, id: bigint): Promise<void> {
+function editText(
+  { api, target }: Outgoing,
+  words: RichText,
+  id: bigint,
+  markup: InlineKeyboardMarkup | null,
+): Promise<void> {
   return unlessModified(
     sendFormatted(words, TELEGRAM_TEXT_LIMIT, (formatted) =>
-      target.change((params) => api.calls.editMessageText({ ...params, message_id: Number(id), ...formatted })),
+      target.change((params) =>
+        api.calls.editMessageText({ ...params, message_id: Number(id), ...formatted, ...underneath(markup) }),
+      ),
     ),
   );
 }
 
-async function sendAdded({ api, target, sent }: Outgoing, words: RichText, part: number): Promise<void> {
+async function sendAdded(
+  { api, target, sent }: Outgoing,
+  words: RichText,
+  part: number,
+  markup: InlineKeyboardMarkup | null,
+): Promise<void> {
   try {
-    sent.add([part], [await sendText(api, target, words)]);
+    sent.add([part], [await sendText(api, target, words, markup)]);
   } catch (error) {
     // A change may be repeated, a message may not.
     if (error instanceof UpstreamError && error.kind === 'unknown') throw uncertainEnd(error.detail);

@@ -35,33 +35,57 @@ export interface MessageToPlan {
   sent: ReadonlySet<number>;
   /** false: Telegram does not take the words under a file. */
   captioned?: boolean;
+  /** What stands above its keyboard where it has no words; absent: it has no keyboard. */
+  aboveKeyboard?: RichText;
 }
 
-/** One call of the Bot API, which makes as many messages as `parts` has numbers: of files, several are an album. */
-export type PlannedCall =
-  { type: 'text'; parts: number[]; words: RichText } | { type: 'files'; parts: number[]; caption: RichText | null };
+/**
+ * One call of the Bot API, which makes as many messages as `parts` has numbers: of files, several are an album.
+ * `keyboard`: it carries the keyboard of the message.
+ */
+export type PlannedCall = { parts: number[]; keyboard?: true } & (
+  { type: 'text'; words: RichText } | { type: 'files'; caption: RichText | null }
+);
 
 /**
  * What is still to be sent, in order. Words that fit a caption go with the first file, longer ones before it; files
  * that follow each other and may be in one album are one. What was sent is not planned again, and neither is a file
  * before one that was sent: it was left out. The same message is always cut in the same way.
+ *
+ * A keyboard ends its message: it stands under the only file with its caption, else under the last text, which comes
+ * behind the files, because an album cannot carry one (core.telegram.org/bots/api#sendmediagroup).
  */
-export function planMessage({ words, heading, attached, files, sent, captioned = true }: MessageToPlan): PlannedCall[] {
+export function planMessage(message: MessageToPlan): PlannedCall[] {
+  const { words, heading, attached, files, sent, captioned = true, aboveKeyboard } = message;
   const sentFiles = [...sent].filter((part) => part < attached);
   const sentTexts = sent.size - sentFiles.length;
   const left = files.filter(({ ordinal }) => ordinal > Math.max(-1, ...sentFiles));
-  const caption = captioned ? captionOf(words, heading) : null;
+  const bears = aboveKeyboard !== undefined;
+  const caption = captioned && (!bears || attached === 1) ? captionOf(words, heading) : null;
   const isCaption = caption !== null && sentTexts === 0 && (left.length > 0 || sentFiles.length > 0);
-  const texts = isCaption ? [] : textsOf(words, heading);
-  return [
-    ...texts
-      .map((text, index): PlannedCall => ({ type: 'text', parts: [attached + index], words: text }))
-      .filter(({ parts }) => !sent.has(parts[0]!)),
-    ...albumsOf(left).map((album, index): PlannedCall => {
-      const isCaptioned = isCaption && caption.text !== '' && index === 0 && sentFiles.length === 0;
-      return { type: 'files', parts: album.map(({ ordinal }) => ordinal), caption: isCaptioned ? caption : null };
-    }),
-  ];
+  const texts = isCaption ? [] : textsOf(wordsAbove(words, aboveKeyboard), heading);
+  const textCalls = texts
+    .map((text, index): PlannedCall => {
+      const isLast = bears && index === texts.length - 1;
+      return { type: 'text', parts: [attached + index], words: text, ...(isLast ? { keyboard: true } : {}) };
+    })
+    .filter(({ parts }) => !sent.has(parts[0]!));
+  const fileCalls = albumsOf(left).map((album, index): PlannedCall => {
+    const isCaptioned = isCaption && caption.text !== '' && index === 0 && sentFiles.length === 0;
+    const parts = album.map(({ ordinal }) => ordinal);
+    return {
+      type: 'files',
+      parts,
+      caption: isCaptioned ? caption : null,
+      ...(bears && isCaption ? { keyboard: true } : {}),
+    };
+  });
+  return bears ? [...fileCalls, ...textCalls] : [...textCalls, ...fileCalls];
+}
+
+/** Telegram shows no keyboard without a message above it. */
+export function wordsAbove(words: RichText, aboveKeyboard: RichText | undefined): RichText {
+  return aboveKeyboard && isBlank(words.text) ? aboveKeyboard : words;
 }
 
 /** The words as messages without files; empty when there is nothing to read. */

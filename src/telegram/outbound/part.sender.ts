@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { languageOf } from '../../common/language.js';
 import type { UpstreamError } from '../../common/upstream-error.js';
 import { FILES_LEFT_OUT, type LeftOutFile } from '../../relay/endpoint-driver.js';
-import { concat, plain, type RichText } from '../../relay/rich-text.js';
-import { faultOf, isFileRefused, refusal } from '../api/telegram-problems.js';
+import { concat, join, plain, type RichText } from '../../relay/rich-text.js';
+import { faultOf, isFileRefused, isRefusal, refusal } from '../api/telegram-problems.js';
+import { CLIENT_WORDS } from '../client-words.js';
+import { keyboardAsWords, shownKeyboard, type ReplyMarkup } from '../markup/reply-markup.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
 import { sendText } from './formatted-words.js';
 import { MediaSender, type ReadyFile } from './media.sender.js';
@@ -27,16 +29,26 @@ export class PartSender {
   /** Plans anew after every call, because a file that Telegram does not take may have had the words for its caption. */
   async send(outgoing: Outgoing, { words, heading, files }: Saying): Promise<Progress> {
     const { api, turn, target, sent, delivery, leftOut } = outgoing;
-    const { attachments, replyTo } = delivery.message;
+    const { attachments, replyTo, keyboard } = delivery.message;
+    const language = languageOf(outgoing.chat.language);
     if (sent.parts.size === 0) target.answers(replyTo);
-    let mark = delivery.unknown ? REPEATED[languageOf(outgoing.chat.language)] : null;
+    let mark = delivery.unknown ? REPEATED[language] : null;
+    let under = keyboard && shownKeyboard(keyboard, { ...outgoing.chat, language });
     let captioned = true;
     /** Messages that the turn has granted and that no call has used. */
     let unused = 0;
     for (;;) {
       const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
       const attached = attachments.length;
-      const [next] = planMessage({ words, heading, attached, files: left, sent: sent.parts, captioned });
+      const [next] = planMessage({
+        words: under ? join([words, under.words], '\n') : words,
+        heading,
+        attached,
+        files: left,
+        sent: sent.parts,
+        captioned,
+        ...(under?.markup ? { aboveKeyboard: plain(CLIENT_WORDS[language].choose) } : {}),
+      });
       if (!next) break;
       const { before, call } = mark === null ? { before: null, call: next } : markedAsRepeated(next, mark);
       const messages = call.parts.length + (before ? 1 : 0);
@@ -51,12 +63,18 @@ export class PartSender {
           await sendText(api, target, before);
           mark = null;
         }
-        await this.perform(outgoing, call, files);
+        await this.perform(outgoing, call, files, (call.keyboard && under?.markup) || null);
         mark = null;
       } catch (error) {
-        if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') throw error;
-        // Telegram does not accept the words as a caption, so they go as a message of their own.
-        captioned = false;
+        if (call.keyboard && under?.markup && isRefusal(error, 'keyboard_refused')) {
+          // Nothing of it was sent: its buttons are read with the words.
+          under = { markup: null, words: keyboardAsWords(keyboard!) };
+        } else if (call.type === 'text' || !call.caption || faultOf(error) !== 'words') {
+          throw error;
+        } else {
+          // Telegram does not accept the words as a caption, so they go as a message of their own.
+          captioned = false;
+        }
         used = before ? 1 : 0;
       } finally {
         for (let answered = 0; answered < used; answered++) turn.answered(performance.now());
@@ -67,9 +85,14 @@ export class PartSender {
     return DONE;
   }
 
-  private async perform(outgoing: Outgoing, call: PlannedCall, files: ReadyFile[]): Promise<void> {
+  private async perform(
+    outgoing: Outgoing,
+    call: PlannedCall,
+    files: ReadyFile[],
+    markup: ReplyMarkup | null,
+  ): Promise<void> {
     const { api, target, sent, leftOut } = outgoing;
-    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words)]);
+    if (call.type === 'text') return sent.add(call.parts, [await sendText(api, target, call.words, markup)]);
     const group = call.parts.map((part) => files.find(({ ordinal }) => ordinal === part)!);
     const sending = { ...outgoing, botId: outgoing.chat.botId };
     const album = group.length > 1 ? await this.media.sendAlbum(sending, group, call.caption) : 'one_by_one';
@@ -77,7 +100,7 @@ export class PartSender {
     let { caption } = call;
     for (const file of group) {
       try {
-        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption)]);
+        sent.add([file.ordinal], [await this.media.sendOne(sending, file, caption, markup)]);
         caption = null;
       } catch (error) {
         if (!isFileRefused(error)) throw error;

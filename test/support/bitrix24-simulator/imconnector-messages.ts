@@ -5,9 +5,10 @@ import { cutExternalId, HIDDEN_MESSAGE, type Chat, type Client, type LineMessage
 import { kept } from './operator-view.js';
 import { isArray, isEmpty, phpArray, text, type Params } from './php-encoding.js';
 import type { MessageFile } from './portal-files.js';
+import { TOO_LATE_TO_RATE } from './ratings.js';
 import { RestError } from './rest-error.js';
 import type { RestContext } from './rest-method.js';
-import { heard } from './sessions.js';
+import { heard, reopened } from './sessions.js';
 
 const INCOMPLETE: Params = { SUCCESS: false, ERRORS: ['Incomplete data'] };
 /** imconnector, lib/connectors/base.php, processingUser: what CUser::Add said, then IMCONNECTOR_PROXY_NO_ADD_USER. */
@@ -91,12 +92,16 @@ function land(
   };
   const current = chat.sessions.at(-1);
   const byClient = author === undefined || author === null;
-  const vote =
-    byClient && current?.waitVote === true && !current.closed ? /^([01])(?: |\s*$)/.exec(words)?.[1] : undefined;
+  const vote = byClient && current?.waitVote === true ? /^([01])(?: |\s*$)/.exec(words)?.[1] : undefined;
   if (vote !== undefined && current !== undefined) {
-    current.vote = vote === '1' ? 'like' : 'dislike';
-    current.waitVote = false;
-    portal.lines.store(chat, { ...part, author: 'client', authorId: client.id, text: `[${current.vote}]` });
+    if (current.voteUntil !== null && portal.clock.now() > current.voteUntil) {
+      portal.lines.addSystemText(chat, TOO_LATE_TO_RATE, cause);
+      return false;
+    }
+    const rating = vote === '1' ? 'like' : 'dislike';
+    if (current.closed) reopened(current);
+    portal.lines.store(chat, { ...part, author: 'client', authorId: client.id, text: `[${rating}]` });
+    portal.lines.rateSession(chat, current, rating);
     return false;
   }
   const before = chat.sessions.length;

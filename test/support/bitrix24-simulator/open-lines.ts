@@ -8,6 +8,7 @@ import type { Params } from './php-encoding.js';
 import type { MessageFile, NewFile } from './portal-files.js';
 import { connectorKey, type Connector, type ConnectorStatus, type Line } from './portal-model.js';
 import type { Portal } from './portal.js';
+import { questionForRating, thanksFor } from './ratings.js';
 import { answered, beginsToClose, ended, newSession, type Session, type SessionCause } from './sessions.js';
 
 /** `CIMMessenger::MESSAGE_LIMIT` */
@@ -309,13 +310,31 @@ export class OpenLines {
     const session = chat.sessions.at(-1);
     if (session === undefined || session.closed) return true;
     const words = this.lines.get(chat.line)?.closingText ?? null;
-    if (words === null || session.waitAction) {
+    const vote =
+      session.vote === null && this.connectorOf(chat)?.needSystemMessages ? this.lines.get(chat.line)?.vote : null;
+    if ((words === null && !vote) || session.waitAction) {
       this.closeSession(chat);
       return true;
     }
     beginsToClose(session);
-    this.addSystemText(chat, words, {});
+    if (words !== null) this.addSystemText(chat, words, {});
+    if (vote) {
+      const now = this.portal.clock.now();
+      session.waitVote = true;
+      session.voteUntil = vote.timeLimit > 0 ? now + vote.timeLimit * 1000 : null;
+      this.addSystemText(chat, vote.question, {}, questionForRating(session, vote));
+    }
     return false;
+  }
+
+  /** The client has rated the session, in time. */
+  rateSession(chat: Chat, session: Session, rating: 'like' | 'dislike'): void {
+    session.vote = rating;
+    session.waitVote = false;
+    const vote = this.lines.get(chat.line)?.vote;
+    if (!vote) return;
+    this.addSystemText(chat, thanksFor(vote, rating), {});
+    if (vote.closes) this.closeSession(chat);
   }
 
   closeSession(chat: Chat): void {
@@ -437,9 +456,9 @@ export class OpenLines {
   }
 
   /** An automatic text: author 0, no prefix, sent only to connectors that take system messages. */
-  addSystemText(chat: Chat, text: string, cause: Cause): LineMessage {
+  addSystemText(chat: Chat, text: string, cause: Cause, params: Params = {}): LineMessage {
     const goesOut = this.canSend(chat) && this.connectorOf(chat)?.needSystemMessages === true;
-    const message = this.store(chat, { author: 'system', authorId: 0, text, sending: goesOut });
+    const message = this.store(chat, { author: 'system', authorId: 0, text, params, sending: goesOut });
     if (goesOut) this.events.messageAdded(chat, message, cause);
     return message;
   }

@@ -24,6 +24,8 @@ export interface Line {
   welcomeText: string | null;
   /** Sent to the client when an operator ends a dialog; it is closed the second time. Null: closed at once. */
   closingText: string | null;
+  /** The question for a rating with which a dialog ends (VOTE_MESSAGE); null: nobody is asked. */
+  vote: LineVote | null;
   /** Administrators may join its dialogs (Config::canJoin); false: their role says no. */
   joinable: boolean;
   /** `OPERATOR_DATA`: under which names operators answer; with `hide` texts carry no prefix. */
@@ -32,6 +34,17 @@ export interface Line {
   aliases: Record<number, string>;
   /** CRM and CRM_CREATE: nothing, a search for the client, or also a lead or deal for one who is not known. */
   crm: 'off' | 'search' | 'lead' | 'deal';
+}
+
+/** What the client is asked and answered, and how long a rating is taken (VOTE_MESSAGE_2_*, VOTE_TIME_LIMIT). */
+export interface LineVote {
+  question: string;
+  like: string;
+  dislike: string;
+  /** Seconds; 0: at any time. */
+  timeLimit: number;
+  /** VOTE_CLOSING_DELAY: a rating closes the session at once. */
+  closes: boolean;
 }
 
 export interface AppSettings {

@@ -216,6 +216,7 @@ export class Portal {
       queue: [],
       welcomeText: null,
       closingText: null,
+      vote: null,
       joinable: true,
       operatorData: 'profile',
       aliases: {},

@@ -37,6 +37,10 @@ export interface Session {
   waitAction: boolean;
   waitVote: boolean;
   vote: 'like' | 'dislike' | null;
+  /** Until when a rating is taken, Unix ms; null: at any time. */
+  voteUntil: number | null;
+  /** How often a rating that came after the end opened it again. */
+  reopened: number;
   /** `ref.source` of the message that began it: a code of the CRM tracker. */
   source: string | null;
   crm: CrmPart;
@@ -56,6 +60,8 @@ export function newSession(id: number, openedBy: SessionCause): Session {
     waitAction: false,
     waitVote: false,
     vote: null,
+    voteUntil: null,
+    reopened: 0,
     source: null,
     crm: 'client searched, lead made',
     fields: {},
@@ -84,9 +90,16 @@ export function beginsToClose(session: Session): void {
   session.status = SESSION_STATUS.beingClosed;
 }
 
+/** A rating for a session that is closed opens it again (session.php, 818: the newest one with WAIT_VOTE). */
+export function reopened(session: Session): void {
+  session.closed = false;
+  session.reopened += 1;
+  beginsToClose(session);
+}
+
+/** A rating that was asked for is waited for all the same (session.php: WAIT_VOTE stays). */
 export function ended(session: Session): void {
   session.closed = true;
   session.waitAction = false;
-  session.waitVote = false;
   session.status = SESSION_STATUS.closed;
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { BusinessBotRights, BusinessConnection, Chat, Message, Update, User } from '@grammyjs/types';
 import { badRequest } from './bot-api.error.js';
+import { dataOf, pressButton } from './button.presses.js';
 import { changedText, newMessage, type MessageContent } from './incoming.message.js';
 import type { SimulatedBot } from './simulated.bot.js';
 import { SimulatedChat } from './simulated.chat.js';
@@ -103,6 +104,13 @@ export class BusinessAccount {
     const edited = { ...changedText(message, text), edit_date: this.bot.unixTime };
     chat.keep(edited);
     return this.deliver({ edited_business_message: edited } as Pick<Update, 'edited_business_message'>);
+  }
+
+  /** The client presses the button with this text. */
+  clientPresses(client: ClientProfile, messageId: number, text: string): Update | undefined {
+    const message = this.chat(client.id).find(messageId);
+    if (!message) throw new Error(`chat ${client.id} has no message ${messageId}`);
+    return pressButton(this.bot, { ...client, is_bot: false }, message, dataOf(message, text));
   }
 
   /** Somebody deletes messages for both sides. */

@@ -32,6 +32,7 @@ import type { ClientProfile, SimulatedClient } from './simulated.client.js';
  * | `POST …/clients/:userId/photo` | the client sets a profile photo: `{file?}` |
  * | `POST …/messages/:messageId/reaction` | the client reacts: `{emoji?}` |
  * | `POST …/messages/:messageId/press` | the client presses a button: `{data}` |
+ * | `POST …/clients/:userId/phone` | the client shares the number that a button asks for |
  * | `POST …/clients/:userId/block`, `…/unblock` | the client blocks the bot and takes it back |
  *
  * Groups: {@link groupRoutes}; Telegram Business: {@link businessRoutes}.
@@ -61,6 +62,7 @@ export class ControlApi {
       at('POST', `${client}/messages/:messageId/press`, (path, { data = '' }) =>
         this.client(path).presses(Number(path['messageId']), data),
       ),
+      at('POST', `${client}/phone`, (path) => this.client(path).sharesPhone()),
       at('POST', `${client}/block`, (path) => this.client(path).blocks()),
       at('POST', `${client}/unblock`, (path) => this.client(path).unblocks()),
       ...groupRoutes((path) => this.bot(path)),

@@ -72,5 +72,5 @@ export function personIn({ userId }: Record<string, string>, profile: Partial<Cl
 export function listMessages(chat: SimulatedChat, query: URLSearchParams) {
   const after = Number(query.get('after') ?? 0);
   const messages = chat.messages.filter((message) => message.message_id > after);
-  return { chat: chat.chat, action: chat.action ?? null, messages };
+  return { chat: chat.chat, action: chat.action ?? null, replyKeyboard: chat.replyKeyboard ?? null, messages };
 }

@@ -2,7 +2,7 @@ import type { Message } from '@grammyjs/types';
 import { badRequest } from './bot-api.error.js';
 import type { BotApiMethod } from './bot-api.methods.js';
 import { CallParams } from './call.params.js';
-import { readInlineKeyboard } from './inline.keyboard.js';
+import { readInlineMarkup } from './reply.markup.js';
 import { readInputMedia } from './input.media.js';
 import { KINDS, type MediaFields, type MediaKind } from './media.kinds.js';
 import { presentation } from './send.methods.js';
@@ -75,11 +75,11 @@ function editMessageReplyMarkup(bot: SimulatedBot, params: CallParams): Message 
 
 /** Puts a new form in the place of an own message; the inline keyboard of the call replaces the old one. */
 function edit(bot: SimulatedBot, params: CallParams, change: (message: Message) => Partial<Message>): Message {
-  const keyboard = readInlineKeyboard(params);
   const messageId = params.integer('message_id', 0);
   if (!params.has('chat_id') && messageId === 0) throw badRequest('message identifier is not specified');
   const account = params.has('business_connection_id') ? bot.businessAccount(params) : undefined;
   const chat = account?.writableChat(params.integer('chat_id', 0)) ?? bot.resolveChat(params);
+  const keyboard = readInlineMarkup(params, chat.chat);
   const message = chat.find(messageId);
   if (!message) throw badRequest('message to edit not found');
   if (!chat.isFromBot(messageId)) throw badRequest("message can't be edited");

@@ -1,7 +1,7 @@
 import type { Message } from '@grammyjs/types';
 import { badRequest } from './bot-api.error.js';
 import type { CallParams } from './call.params.js';
-import { readInlineKeyboard } from './inline.keyboard.js';
+import { readMarkup } from './reply.markup.js';
 import { readReply } from './reply.parameters.js';
 import type { BusinessAccount } from './business.account.js';
 import type { SimulatedBot } from './simulated.bot.js';
@@ -21,11 +21,13 @@ interface SendTarget {
  * buttons. Nothing is sent unless everything can be.
  */
 export function sendMessages(bot: SimulatedBot, params: CallParams, contents: readonly Partial<Message>[]): Message[] {
-  const keyboard = readInlineKeyboard(params);
   const { chat, author, place, account } = sendTarget(bot, params);
+  const read = readMarkup(params, chat.chat);
   const reply = readReply(chat, params);
   bot.admitMessages(chat.id, contents.length);
 
+  if (read.kind === 'reply') chat.replyKeyboard = read.markup;
+  if (read.kind === 'remove') chat.replyKeyboard = undefined;
   return contents.map((content) => {
     const message = {
       message_id: chat.nextMessageId(),
@@ -36,7 +38,7 @@ export function sendMessages(bot: SimulatedBot, params: CallParams, contents: re
       ...reply,
       ...content,
       ...(params.flag('protect_content') && { has_protected_content: true }),
-      ...(keyboard && { reply_markup: keyboard }),
+      ...(read.kind === 'inline' && { reply_markup: read.markup }),
     } as Message;
     bot.journal.sent(bot, message);
     chat.keepFromBot(message);

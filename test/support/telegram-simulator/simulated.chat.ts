@@ -1,4 +1,4 @@
-import type { Chat, DirectMessagesTopic, Message, ReactionType } from '@grammyjs/types';
+import type { Chat, DirectMessagesTopic, Message, ReactionType, ReplyKeyboardMarkup } from '@grammyjs/types';
 import { badRequest, forbidden } from './bot-api.error.js';
 
 /** Ways a user or a group has dealt with the bot. `kicked` in a private chat means: the user blocked it. */
@@ -21,6 +21,8 @@ export class SimulatedChat {
   readonly directMessagesTopics = new Map<number, DirectMessagesTopic>();
   /** The last `sendChatAction`, `undefined` once a message of the bot has cleared it. */
   action: string | undefined;
+  /** What stands in the place of the people's keyboard, until a message takes it away. */
+  replyKeyboard: ReplyKeyboardMarkup | undefined;
   readonly reactions = new Map<number, readonly ReactionType[]>();
   private readonly stored = new Map<number, Message>();
   private readonly fromBot = new Map<number, Message>();

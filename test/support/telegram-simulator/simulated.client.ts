@@ -1,6 +1,5 @@
 import { randomInt } from 'node:crypto';
 import type {
-  CallbackQuery,
   ChatMember,
   Location,
   Message,
@@ -12,6 +11,7 @@ import type {
 } from '@grammyjs/types';
 import { uploadFromClient, type AlbumItem, type ClientFile } from './client.files.js';
 import type { FileContent } from './file.store.js';
+import { dataOf, pressButton } from './button.presses.js';
 import { changedText, newMessage, type MessageContent } from './incoming.message.js';
 import type { MediaKind } from './media.kinds.js';
 import { withoutReply } from './reply.parameters.js';
@@ -177,22 +177,26 @@ export class SimulatedClient {
     return this.bot.deliver({ message_reaction });
   }
 
-  /** Presses the inline button with this `callback_data` under a message of the bot. */
-  presses(messageId: number, data: string): Update | undefined {
-    const chat = this.open();
-    const message = chat.find(messageId);
-    const buttons = message?.reply_markup?.inline_keyboard.flat() ?? [];
-    if (!buttons.some((button) => 'callback_data' in button && button.callback_data === data)) {
-      throw new Error(`message ${messageId} has no button with the data ${data}`);
+  /** Presses the inline button with this `callback_data` under a message of the bot, as it is or was `shown`. */
+  presses(messageId: number, data: string, shown = this.open().find(messageId)): Update | undefined {
+    return pressButton(this.bot, this.user, shown, data);
+  }
+
+  /** Presses the button with this text. */
+  pressesText(message: Message, text: string): Update | undefined {
+    return this.presses(message.message_id, dataOf(message, text), message);
+  }
+
+  /** Presses the button that asks for the own number. */
+  sharesPhone(phone_number = `7${String(this.id).padStart(10, '9')}`): MessageUpdate {
+    const buttons = this.open().replyKeyboard?.keyboard.flat() ?? [];
+    if (!buttons.some((button) => typeof button !== 'string' && 'request_contact' in button)) {
+      throw new Error(`client ${this.id} sees no button that asks for a number`);
     }
-    const callback_query: CallbackQuery = {
-      id: this.bot.callbackQueries.open(),
-      from: this.user,
-      message: message!,
-      chat_instance: String(this.id),
-      data,
-    };
-    return this.bot.deliver({ callback_query });
+    const { first_name, last_name } = this.profile;
+    return this.sendsMessage({
+      contact: { phone_number, first_name, ...(last_name && { last_name }), user_id: this.id },
+    });
   }
 
   /** Blocks the bot. `undefined`: the bot takes no `my_chat_member` updates. */

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Chat, ChatMember, ChatMemberAdministrator, Message, Update, User } from '@grammyjs/types';
+import { dataOf, pressButton } from './button.presses.js';
 import { changedText, newMessage, type MessageContent } from './incoming.message.js';
 import { withoutReply } from './reply.parameters.js';
 import type { SimulatedBot } from './simulated.bot.js';
@@ -130,6 +131,12 @@ export class SimulatedGroup {
     return this.hears(edited_message)
       ? this.bot.deliver({ edited_message } as Pick<Update, 'edited_message'>)
       : undefined;
+  }
+
+  /** Somebody presses the button with this text. */
+  presses(by: ClientProfile, messageId: number, text: string): Update | undefined {
+    const message = this.message(messageId);
+    return pressButton(this.bot, person(by), message, dataOf(message, text));
   }
 
   /** Telegram copies a post of the channel that the group belongs to. Answers the id of the copy. */
