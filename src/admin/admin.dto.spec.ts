@@ -7,7 +7,7 @@ import { ListQuery } from './admin.dto.js';
 import type { Caller } from './access/caller.js';
 import { BotChangeBody, NewBotBody } from './connections/bot-bodies.dto.js';
 import { LineBody } from './connections/portal-bodies.dto.js';
-import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from './history/message-filters.dto.js';
+import { MessagesQuery, ResolveBody, UndeliveredBody } from './history/message-filters.dto.js';
 import { messageFilter } from './history/messages.service.js';
 
 const pipe = requestValidation();
@@ -55,7 +55,7 @@ describe('the parameters of lists', () => {
   it('take several states', async () => {
     const { state } = await read(MessagesQuery, { state: 'failed,uncertain' });
     expect(state).toEqual(['failed', 'uncertain']);
-    const body = await read(RetryBody, { state: 'failed,uncertain', dryRun: true }, 'body');
+    const body = await read(UndeliveredBody, { state: 'failed,uncertain', dryRun: true }, 'body');
     expect(body).toEqual({ state, dryRun: true });
     expect((await read(MessagesQuery, { count: '1' })).count).toBe(true);
     for (const none of [{}, { count: '0' }, { count: '' }]) {
@@ -149,10 +149,9 @@ describe('bodies', () => {
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: '{name}\n{position}' }],
     [LineChangeBody, { operatorName: 'template', operatorNameTemplate: '👩'.repeat(101) }],
     [LineChangeBody, { operatorName: 'name', operatorNameTemplate: '{email}' }],
-    [UndeliveredFilter, { state: 'delivered' }],
-    [UndeliveredFilter, { sate: 'failed' }],
-    [UndeliveredFilter, { dryRun: true }],
-    [RetryBody, { dryRun: 'yes' }],
+    [UndeliveredBody, { state: 'delivered' }],
+    [UndeliveredBody, { sate: 'failed' }],
+    [UndeliveredBody, { dryRun: 'yes' }],
     [ResolveBody, {}],
     [ResolveBody, { outcome: 'uncertain' }],
     [ResolveBody, { outcome: 'delivered', state: 'uncertain' }],

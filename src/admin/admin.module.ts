@@ -22,6 +22,7 @@ import { MessagesService } from './history/messages.service.js';
 import { OverviewService } from './numbers/overview.service.js';
 import { PortalExaminer } from './doctor/portal-examiner.js';
 import { PortalsController } from './connections/portals.controller.js';
+import { RequestsController } from './connections/requests.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
 import { StatusController } from './doctor/status.controller.js';
@@ -34,6 +35,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     ApplicationsController,
     PortalsController,
     FeaturesController,
+    RequestsController,
     LinesController,
     LinksController,
     BotsController,

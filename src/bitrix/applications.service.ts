@@ -4,6 +4,8 @@ import { connectorIdOf, Environment, portalOriginOf } from '../config/environmen
 import { ApplicationsRepository } from '../storage/accounts/applications.repository.js';
 import type { Queryable } from '../storage/postgres/database.service.js';
 import { RestLimitsRepository } from '../storage/work/rest-limits.repository.js';
+import { CertificateAuthorities } from './certificate-authorities.js';
+import { CertificatesError, readAuthorities } from './certificates.js';
 import { type HostRules, isPortalAddress } from './portal-hosts.js';
 
 /** An application of Bitrix24 whose portals we serve, without its secret. */
@@ -21,6 +23,8 @@ export interface Application {
   connectorId: string;
   /** Open line that an installation connects. */
   lineId: string | null;
+  /** PEM: authorities that are believed at its portal, beside those that everybody knows. */
+  caCertificates: string | null;
   createdAt: Date | null;
 }
 
@@ -31,6 +35,8 @@ export interface NewApplication {
   /** As B24_DOMAIN is written. */
   domain?: string | null | undefined;
   lineId?: string | null | undefined;
+  /** PEM, one or several. */
+  caCertificates?: string | null | undefined;
 }
 
 export type ApplicationChange = Partial<Omit<NewApplication, 'clientId'>>;
@@ -46,6 +52,7 @@ export class ApplicationsService {
     private readonly environment: Environment,
     private readonly applications: ApplicationsRepository,
     private readonly limits: RestLimitsRepository,
+    private readonly authorities: CertificateAuthorities,
   ) {}
 
   /** The application of B24_CLIENT_ID; undefined when that is not set. */
@@ -59,6 +66,7 @@ export class ApplicationsService {
       portalOrigin: portalOrigin ?? null,
       connectorId,
       lineId: B24_LINE_ID ?? null,
+      caCertificates: null,
       createdAt: null,
     };
   }
@@ -108,8 +116,8 @@ export class ApplicationsService {
     return this.applications.portalCounts();
   }
 
-  /** Throws {@link Problem} 409 `application_exists`, 422 `bad_domain`. */
-  async create({ clientId, clientSecret, name, domain, lineId }: NewApplication): Promise<Application> {
+  /** Throws {@link Problem} 409 `application_exists`, 422 `bad_domain`, `bad_certificates`. */
+  async create({ clientId, clientSecret, name, domain, lineId, caCertificates }: NewApplication): Promise<Application> {
     const exists = new Problem(
       409,
       'application_exists',
@@ -124,24 +132,32 @@ export class ApplicationsService {
       portalOrigin,
       connectorId: connectorIdOf(clientId),
       lineId: lineId ?? null,
+      caCertificates: checked(caCertificates) ?? null,
     });
     if (!made) throw exists;
+    this.authorities.changed();
     return made;
   }
 
   /**
    * A new secret counts at once for every portal of the application; those that waited because the old one was refused
-   * go on. Throws {@link Problem} 404 `unknown_application`, 422 `bad_domain`.
+   * go on. Other authorities count within five seconds. Throws {@link Problem} 404 `unknown_application`, 422
+   * `bad_domain`, `bad_certificates`.
    */
-  async update(id: bigint, { clientSecret, name, domain, lineId }: ApplicationChange): Promise<Application> {
+  async update(
+    id: bigint,
+    { clientSecret, name, domain, lineId, caCertificates }: ApplicationChange,
+  ): Promise<Application> {
     const portalOrigin = originOf(domain);
     const changed = await this.applications.update(id, {
       ...(clientSecret !== undefined && { clientSecret }),
       ...(name !== undefined && { name }),
       ...(portalOrigin !== undefined && { portalOrigin }),
       ...(lineId !== undefined && { lineId }),
+      ...(caCertificates !== undefined && { caCertificates: checked(caCertificates) }),
     });
     if (!changed) throw unknownApplication(id);
+    this.authorities.changed();
     if (clientSecret !== undefined) await this.limits.endPauses(changed.clientId);
     return changed;
   }
@@ -162,12 +178,25 @@ export function unknownApplication(id: bigint | string): Problem {
   return new Problem(404, 'unknown_application', `There is no application ${String(id).slice(0, 40)}.`);
 }
 
+/** null and undefined stay what they are. Throws {@link Problem} `bad_certificates`. */
+function checked<Given extends null | undefined>(pem: string | Given): string | Given {
+  if (typeof pem !== 'string') return pem;
+  try {
+    return `${readAuthorities(pem).join('\n')}\n`;
+  } catch (error) {
+    if (!(error instanceof CertificatesError)) throw error;
+    throw new Problem(422, 'bad_certificates', `caCertificates ${error.message}.`);
+  }
+}
+
 /** null and undefined stay what they are. Throws {@link Problem} `bad_domain`. */
 function originOf(domain: string | null | undefined): string | null | undefined {
   if (domain === null || domain === undefined) return domain;
   try {
     return portalOriginOf(domain);
   } catch {
-    throw new Problem(422, 'bad_domain', `${domain} is not the address of a portal, such as acme.bitrix24.com.`);
+    throw new Problem(422, 'bad_domain', `${domain} is not the address of a portal, such as acme.bitrix24.com.`, {
+      domain,
+    });
   }
 }

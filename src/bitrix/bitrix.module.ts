@@ -1,28 +1,29 @@
-import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { ApplicationsService } from './applications.service.js';
+import { BitrixConnections } from './bitrix-connections.js';
+import { CertificateAuthorities } from './certificate-authorities.js';
 import { OauthClient } from './oauth.client.js';
 import { RateLimiter } from './rate-limiter.js';
-import { RestConnections } from './rest-connections.js';
 import { RestClient } from './rest.client.js';
+import { RestRequestLog } from './rest-request-log.js';
 import { RestTroubles } from './rest-troubles.js';
 import { TokenKeepaliveService } from './token-keepalive.service.js';
 import { TokensService } from './tokens.service.js';
-import { HTTP_OPTIONS } from './transport.js';
 
 /** Bitrix24 as an OAuth REST service; it knows nothing of messages. Its tables come from the global StorageModule. */
 @Module({
-  imports: [HttpModule.register(HTTP_OPTIONS)],
   providers: [
     ApplicationsService,
+    BitrixConnections,
+    CertificateAuthorities,
     OauthClient,
     TokensService,
     RateLimiter,
-    RestConnections,
     RestClient,
+    RestRequestLog,
     RestTroubles,
     TokenKeepaliveService,
   ],
-  exports: [ApplicationsService, OauthClient, TokensService, RateLimiter, RestClient, RestTroubles],
+  exports: [ApplicationsService, BitrixConnections, OauthClient, TokensService, RateLimiter, RestClient, RestTroubles],
 })
 export class BitrixModule {}

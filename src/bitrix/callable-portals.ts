@@ -1,3 +1,4 @@
+import { readStateReason, stateReasonInWords } from '../common/state-reasons.js';
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { PortalsRepository, PortalRecord } from '../storage/accounts/portals.repository.js';
 import { bitrixProblem } from './bitrix-problems.js';
@@ -27,6 +28,6 @@ export function assertCallable(portal: PortalRecord | undefined): asserts portal
 }
 
 export function needsAuthorisation(reason: string | null | undefined): UpstreamError {
-  const why = reason ? ` (${reason})` : '';
+  const why = reason ? ` (${stateReasonInWords(readStateReason(reason), 'en')})` : '';
   return bitrixProblem('REAUTHORISE', `an administrator has to install the application again${why}`);
 }

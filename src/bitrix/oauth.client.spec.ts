@@ -1,11 +1,9 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { HttpService } from '@nestjs/axios';
-import { create } from 'axios';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { bitrixConnections } from '../../test/support/bitrix-connections.js';
 import { readEnvironment } from '../config/environment.js';
 import { OauthClient } from './oauth.client.js';
-import { HTTP_OPTIONS } from './transport.js';
 
 const GRANT = {
   access_token: 'access-1',
@@ -32,7 +30,7 @@ const answer = (status: number, body: unknown) => {
 };
 
 const client = (variables: Record<string, string> = {}) =>
-  new OauthClient(new HttpService(create(HTTP_OPTIONS)), readEnvironment(variables));
+  new OauthClient(bitrixConnections(variables), readEnvironment(variables));
 
 beforeAll(async () => {
   server = http.createServer(async (request, response) => {

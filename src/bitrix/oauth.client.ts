@@ -1,17 +1,17 @@
-import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
 import { TransportError } from '../common/http-exchange.js';
 import { watchCall } from '../common/spans.js';
 import { UpstreamError, type UpstreamErrorKind } from '../common/upstream-error.js';
 import { Environment, OFFICIAL_OAUTH_ORIGINS } from '../config/environment.js';
+import { BitrixConnections } from './bitrix-connections.js';
 import { oauthOriginOfRegion } from './portal-hosts.js';
 import { bitrixError, bitrixProblem } from './bitrix-problems.js';
 import { fieldsOf, isYes } from './php-values.reader.js';
 import { parseObject } from '../common/json-fields.js';
 import { classifyPage, classifyTransport, describe, readFault, type RestFault } from './rest-errors.js';
-import { post } from './transport.js';
 
 const TIMEOUT_MS = 10_000;
+const HEADERS = { Accept: 'application/json', 'Content-Type': 'application/x-www-form-urlencoded' };
 
 /**
  * What the token endpoint says of the pair or the code itself (apidocs.bitrix24.com, "OAuth error codes"): it is void,
@@ -93,7 +93,7 @@ export interface ReceivedOauthServer {
 @Injectable()
 export class OauthClient {
   constructor(
-    private readonly http: HttpService,
+    private readonly connections: BitrixConnections,
     private readonly environment: Environment,
   ) {}
 
@@ -154,11 +154,9 @@ export class OauthClient {
   }
 
   private async exchange(url: string, form: Record<string, string>): Promise<Record<string, unknown>> {
-    const answer = await post(this.http, url, {
-      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams(form).toString(),
-      timeoutMs: TIMEOUT_MS,
-    }).catch((error: unknown) => {
+    const written = new URLSearchParams(form).toString();
+    const request = { url: new URL(url), headers: HEADERS, body: written, timeoutMs: TIMEOUT_MS };
+    const answer = await this.connections.post(request, null).catch((error: unknown) => {
       throw error instanceof TransportError ? classifyTransport(error) : error;
     });
     const body = parseObject(answer.text);

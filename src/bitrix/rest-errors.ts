@@ -1,4 +1,6 @@
+import { type CertificateFault, certificateFault } from '../common/certificate-faults.js';
 import { LEASE_LOST, type TransportError } from '../common/http-exchange.js';
+import { NO_WAY } from '../common/proxy-routes.js';
 import { redact } from '../common/redact.js';
 import type { DeliveryProblem } from '../common/delivery-problem.js';
 import { isObject } from '../common/json-fields.js';
@@ -150,14 +152,30 @@ function titleOf(page: string): string {
   return redact(words).replace(/\s+/g, ' ').trim().slice(0, 100);
 }
 
+/** What is wrong with the server's certificate, for the person who can put it right. */
+const CERTIFICATE: Record<CertificateFault, string> = {
+  private_authority:
+    'certificate of a private CA: add the certificate of that authority to the application (console, “Applications”), or name its file in B24_CA_FILE',
+  expired: 'the certificate of the server has expired, or is not valid yet',
+  other_name: 'the certificate of the server is for another host name',
+};
+
 /** A connection that never stood carried nothing; after that nobody knows. */
 export function classifyTransport(failure: TransportError): UpstreamError {
   if (failure.code === LEASE_LOST) {
     return bitrixProblem(LEASE_LOST, 'Another replica drives this portal now');
   }
-  return failure.written
-    ? bitrixError('unknown', failure.code, 'The connection ended before an answer came', 'message')
-    : bitrixError('not_sent', failure.code, 'Bitrix24 could not be reached', 'endpoint');
+  if (failure.written) {
+    return bitrixError('unknown', failure.code, 'The connection ended before an answer came', 'message');
+  }
+  return bitrixError('not_sent', failure.code, `Bitrix24 could not be reached${reasonOf(failure)}`, 'endpoint');
+}
+
+/** Where the code says too little. */
+function reasonOf(failure: TransportError): string {
+  const fault = certificateFault(failure);
+  if (fault) return `: ${CERTIFICATE[fault]}`;
+  return failure.code === NO_WAY ? `: ${failure.message}` : '';
 }
 
 /** Bitrix24's words for people: without markup, credentials and anything long. */

@@ -2,8 +2,9 @@ import { type HttpAnswer, TransportError } from '../common/http-exchange.js';
 import { isObject, parseObject } from '../common/json-fields.js';
 import { outcomeOfError, watchCall } from '../common/spans.js';
 import type { PortalRecord } from '../storage/accounts/portals.repository.js';
-import type { RestConnections } from './rest-connections.js';
+import type { BitrixConnections } from './bitrix-connections.js';
 import { classifyFault, classifyPage, classifyTransport, faultOf } from './rest-errors.js';
+import { commandsOf, loggedAnswer, noAnswer, type LoggedAnswer, type RestRequestLog } from './rest-request-log.js';
 import type { CallOptions, RestAnswer, RestParams, RestTime } from './rest.types.js';
 import type { Credentials } from './tokens.service.js';
 
@@ -20,7 +21,10 @@ export interface Exchange<Result> {
 
 /** One HTTP request to a portal, with its answer read and put into a class of UpstreamError. */
 export class RestExchange {
-  constructor(private readonly connections: RestConnections) {}
+  constructor(
+    private readonly connections: BitrixConnections,
+    private readonly log: RestRequestLog,
+  ) {}
 
   /** Rejects only when no answer came. */
   run<Result>(
@@ -30,14 +34,24 @@ export class RestExchange {
     params: RestParams,
     options: CallOptions,
   ): Promise<Exchange<Result>> {
+    const beganAt = performance.now();
+    const log = (answer: LoggedAnswer | null) => {
+      if (!answer) return;
+      this.log.add({ portalId: portal.id, method, commands: commandsOf(method, params), ...answer }, beganAt);
+    };
     return watchCall(
       'bitrix24',
       method,
       async () => {
-        const answer = await this.post(portal.clientEndpoint + method, credentials, params, options);
+        const answer = await this.post(portal, method, credentials, params, options).catch((error: unknown) => {
+          log(noAnswer(error));
+          throw error;
+        });
         const destination = redirection(answer);
+        const body = parseObject(answer.text);
+        log(loggedAnswer(answer, body));
         try {
-          return { destination, answer: readAnswer<Result>(answer) };
+          return { destination, answer: readAnswer<Result>(answer, body) };
         } catch (error) {
           return { destination, error };
         }
@@ -47,28 +61,32 @@ export class RestExchange {
   }
 
   private async post(
-    url: string,
+    { clientEndpoint, clientId }: PortalRecord,
+    method: string,
     { token }: Credentials,
     params: RestParams,
     { timeoutMs = DEFAULT_TIMEOUT_MS, lease }: CallOptions,
   ): Promise<HttpAnswer> {
     const body = JSON.stringify(params);
     try {
-      return await this.connections.post({
-        url: new URL(url),
+      const request = {
+        url: new URL(clientEndpoint + method),
         headers: { ...HEADERS, Authorization: `Bearer ${token}` },
         body,
         timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS),
         lease,
-      });
+      };
+      return await this.connections.post(request, clientId);
     } catch (error) {
       throw error instanceof TransportError ? classifyTransport(error) : error;
     }
   }
 }
 
-function readAnswer<Result>({ status, text }: HttpAnswer): RestAnswer<Result> {
-  const body = parseObject(text);
+function readAnswer<Result>(
+  { status, text }: HttpAnswer,
+  body: Record<string, unknown> | undefined,
+): RestAnswer<Result> {
   if (!body) throw classifyPage(status, text);
   const time = isObject(body['time']) ? (body['time'] as RestTime) : undefined;
   const fault = faultOf(body);

@@ -3,6 +3,7 @@ import { UpstreamError } from '../common/upstream-error.js';
 import { PortalsRepository } from '../storage/accounts/portals.repository.js';
 import { RestLimitsRepository } from '../storage/work/rest-limits.repository.js';
 import { ApplicationsService } from './applications.service.js';
+import { BitrixConnections } from './bitrix-connections.js';
 import { encodeCommand, readCommand } from './batch-commands.js';
 import { noteBesideCall } from './call-notes.js';
 import { CallablePortals } from './callable-portals.js';
@@ -12,8 +13,8 @@ import { PortalMove } from './portal-move.js';
 import { PortalRequests } from './portal-requests.js';
 import { RateLimiter } from './rate-limiter.js';
 import { RequestPermit } from './request-permit.js';
-import { RestConnections } from './rest-connections.js';
 import { RestExchange } from './rest-exchange.js';
+import { RestRequestLog } from './rest-request-log.js';
 import { RestTroubles } from './rest-troubles.js';
 import {
   BATCH_LIMIT,
@@ -38,15 +39,16 @@ export class RestClient {
   private readonly requests: PortalRequests;
 
   constructor(
-    connections: RestConnections,
+    connections: BitrixConnections,
     portals: PortalsRepository,
     tokens: TokensService,
     private readonly limiter: RateLimiter,
     applications: ApplicationsService,
     limits: RestLimitsRepository,
     private readonly troubles: RestTroubles,
+    log: RestRequestLog,
   ) {
-    const exchange = new RestExchange(connections);
+    const exchange = new RestExchange(connections, log);
     const callable = new CallablePortals(portals);
     const harmless = new HarmlessCall(exchange, limiter, callable);
     const move = new PortalMove(portals, applications, harmless);

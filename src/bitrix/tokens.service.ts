@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { stateReason } from '../common/state-reasons.js';
 import { UpstreamError } from '../common/upstream-error.js';
 import { DatabaseService } from '../storage/postgres/database.service.js';
 import { PortalsRepository, type PortalRecord } from '../storage/accounts/portals.repository.js';
@@ -176,7 +177,7 @@ export class TokensService {
   }
 
   private async parkWithoutTokens(portalId: bigint, cause?: UpstreamError): Promise<UpstreamError> {
-    const reason = cause ? `${cause.code}: ${cause.detail}` : 'no administrator has authorised the application';
+    const reason = cause ? `${cause.code}: ${cause.detail}` : stateReason('no_administrator');
     if (await this.portals.requireAuthorisationWithoutTokens(portalId, reason)) {
       this.logger.error(`Portal ${portalId} has to be authorised again: ${reason}`);
     }

@@ -1,4 +1,3 @@
-import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { buildConnector, Client, type Dispatcher } from 'undici';
 import { connectionCode, TIMEOUT, USER_AGENT } from './http-exchange.js';
@@ -12,8 +11,8 @@ export interface HttpGetOptions {
   signal: AbortSignal;
   /** They may have been kept for a while, and are {@link pausable}. Without: a connection of its own. */
   connections?: Dispatcher;
-  /** For a connection of its own. */
-  lookup?: LookupFunction;
+  /** How a connection of its own is made. */
+  connect?: buildConnector.connector | buildConnector.BuildOptions;
 }
 
 /** An answer of any status. Its body has to be read or destroyed. */
@@ -28,15 +27,15 @@ export interface FileAnswer {
  * closed already is replaced once. Rejects with the socket's error, which never names the address.
  */
 export async function httpGet(url: URL, options: HttpGetOptions): Promise<FileAnswer> {
-  const { connections, lookup } = options;
+  const { connections, connect = {} } = options;
   if (connections) {
     return ask(connections, url, options).catch((error: unknown) => {
       if (connectionCode(error) !== 'ECONNRESET' || options.signal.aborted) throw error;
       return ask(connections, url, options);
     });
   }
-  const connect = pausable(buildConnector({ timeout: options.answerMs, lookup } as buildConnector.BuildOptions));
-  const own = new Client(url.origin, { pipelining: 0, connect });
+  const made = typeof connect === 'function' ? connect : buildConnector({ timeout: options.answerMs, ...connect });
+  const own = new Client(url.origin, { pipelining: 0, connect: pausable(made) });
   try {
     const answer = await ask(own, url, options);
     answer.body.once('close', () => void own.destroy());

@@ -3,7 +3,7 @@ import { Problem } from './problem.js';
 
 /**
  * Bodies and queries are what their class says and nothing more: a misspelt filter must not mean "everything".
- * What is wrong is told all at once, as a 400 problem with `errors`.
+ * What is wrong is told all at once, as a 400 problem with `errors`, and with the names of the `fields` at fault.
  */
 export function requestValidation(): ValidationPipe {
   return new ValidationPipe({
@@ -12,7 +12,10 @@ export function requestValidation(): ValidationPipe {
     transform: true,
     exceptionFactory: (errors) => {
       const messages = errors.flatMap(messagesOf);
-      return new Problem(400, 'invalid_request', `${messages.join('; ')}.`, { errors: messages });
+      return new Problem(400, 'invalid_request', `${messages.join('; ')}.`, {
+        errors: messages,
+        fields: [...new Set(errors.map(({ property }) => property))],
+      });
     },
   });
 }

@@ -4,7 +4,9 @@ import {
   SpanKind,
   SpanStatusCode,
   trace,
+  TraceFlags,
   type Attributes,
+  type Link,
   type Span,
   type SpanOptions,
 } from '@opentelemetry/api';
@@ -102,7 +104,29 @@ export function under<Value>(span: Span, work: () => Value): Value {
 }
 
 /** A span that belongs to `parent`; whoever begins it ends it. */
-export function childOf(parent: Span, name: string, attributes: Attributes, startTime?: number): Span {
-  const options = { attributes, ...(startTime === undefined ? {} : { startTime }) };
+export function childOf(
+  parent: Span,
+  name: string,
+  attributes: Attributes,
+  { startTime, links }: Pick<SpanOptions, 'startTime' | 'links'> = {},
+): Span {
+  const options = { attributes, ...(startTime !== undefined && { startTime }), ...(links && { links }) };
   return tracer.startSpan(name, options, trace.setSpan(context.active(), parent));
+}
+
+/** By what another span can link to this one, as W3C's traceparent; undefined where it is not sent anywhere. */
+export function traceOf(span: Span): string | undefined {
+  if (!span.isRecording()) return undefined;
+  const { traceId, spanId, traceFlags } = span.spanContext();
+  return `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
+}
+
+const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
+
+/** A link to the span that {@link traceOf} told of; none to what was not kept. */
+export function linksTo(kept: string | null): Link[] {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(kept ?? '') ?? [];
+  if (!traceId || !spanId) return [];
+  const traceFlags = parseInt(flags ?? '', 16) & TraceFlags.SAMPLED;
+  return [{ context: { traceId, spanId, traceFlags, isRemote: true } }];
 }

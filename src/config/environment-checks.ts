@@ -1,3 +1,5 @@
+import { CLOUD_HOST, isLocalAtTelegram } from './bot-api-servers.js';
+
 /** What {@link environmentProblems} looks at. */
 interface Variables {
   production: boolean;
@@ -11,8 +13,6 @@ interface Variables {
 
 type Required = 'DATABASE_URL' | 'ENCRYPTION_KEY' | 'ADMIN_API_KEY';
 type Secret = 'ADMIN_API_KEY' | 'B24_HANDLER_SECRET';
-
-const CLOUD_HOST = 'api.telegram.org';
 
 /** Fewest characters that a secret has in production: fewer can be guessed by trying. */
 const SHORTEST_IN_PRODUCTION: [Secret, number, string][] = [
@@ -36,10 +36,8 @@ function encryptionKeyProblems({ ENCRYPTION_KEY: keys = '' }: Variables): string
   return bad.map(() => 'ENCRYPTION_KEY must be base64 of exactly 32 bytes (openssl rand -base64 32)');
 }
 
-/** The limits of Telegram's own server are not those of a local one, and a bot works at only one of the two. */
 function apiRootProblems({ TG_API_KIND, apiRoots }: Variables): string[] {
-  const isCloud = (root: string) => URL.canParse(root) && new URL(root).hostname === CLOUD_HOST;
-  if (TG_API_KIND !== 'local' || !apiRoots.some(isCloud)) return [];
+  if (!isLocalAtTelegram(TG_API_KIND, apiRoots)) return [];
   return [`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`];
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { largestTelegramFile } from './bot-api-servers.js';
 import { EnvironmentError, readEnvironment } from './environment.js';
 
 const KEY = Buffer.alloc(32, 1).toString('base64');
@@ -136,9 +137,9 @@ describe('the environment', () => {
       'https://relay.example/secret',
       'https://api.telegram.org',
     ]);
-    expect(readEnvironment({ TG_API_ROOT: 'https://relay.example' }).largestTelegramFile).toBe(20 << 20);
+    expect(largestTelegramFile(readEnvironment({ TG_API_ROOT: 'https://relay.example' }).TG_API_KIND)).toBe(20 << 20);
     const own = { TG_API_KIND: 'local', TG_API_ROOT: 'http://10.0.0.5:8081' };
-    expect(readEnvironment(own).largestTelegramFile).toBe(Infinity);
+    expect(largestTelegramFile(readEnvironment(own).TG_API_KIND)).toBe(Infinity);
     expect(problemsOf({ ...own, TG_API_ROOT: roots })).toEqual([expect.stringContaining('TG_API_KIND=local')]);
     for (const bad of ['https://a,', 'relay.example', 'ftp://x', 'https://u:hidden@x', 'https://x/?a=1']) {
       expect(problemsOf({ TG_API_ROOT: bad })).toEqual([expect.stringMatching(/^TG_API_ROOT must be (?!.*hidden)/)]);
@@ -147,12 +148,12 @@ describe('the environment', () => {
 
   it('takes several ways to Telegram, and names a bad one without its password', () => {
     const ways = 'socks5://u:p%2Cq@10.0.0.1:1080, http://proxy:3128 ,direct';
-    expect(readEnvironment({ TG_PROXY_URL: ways }).proxyCandidates).toEqual([
+    expect(readEnvironment({ TG_PROXY_URL: ways }).telegramProxies).toEqual([
       'socks5://u:p%2Cq@10.0.0.1:1080',
       'http://proxy:3128',
       'direct',
     ]);
-    expect(readEnvironment({}).proxyCandidates).toEqual([]);
+    expect(readEnvironment({}).telegramProxies).toEqual([]);
     for (const bad of ['ftp://u:hidden@x', 'http://a,', 'proxy:3128', 'http://u:%zz@x:1', 'http://x:1/path']) {
       const problems = problemsOf({ TG_PROXY_URL: bad, PORT: 'x' });
       expect(problems).toHaveLength(2);

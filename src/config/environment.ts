@@ -12,6 +12,7 @@ import {
   Min,
   validateSync,
 } from 'class-validator';
+import { type ApiKind, apiRootsOf } from './bot-api-servers.js';
 import { environmentProblems } from './environment-checks.js';
 import { postgresUrlFrom } from './postgres-variables.js';
 import {
@@ -164,6 +165,15 @@ export class Environment {
   @url(['http', 'https'], 'must be an origin such as https://oauth.bitrix24.tech')
   B24_OAUTH_URL?: string;
 
+  @text()
+  @IsOptional()
+  @proxyCandidates()
+  B24_PROXY_URL?: string;
+
+  @text()
+  @IsOptional()
+  B24_CA_FILE?: string;
+
   @number()
   @IsOptional()
   @IsNumber({}, { message: 'must be a number' })
@@ -204,13 +214,11 @@ export class Environment {
   @text()
   @IsOptional()
   @IsIn(['telegram', 'local'], { message: 'must be telegram (also by relays) or local (an own Bot API server)' })
-  TG_API_KIND: 'telegram' | 'local' = 'telegram';
+  TG_API_KIND: ApiKind = 'telegram';
 
   @text()
   @IsOptional()
-  @proxyCandidates(
-    'must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas',
-  )
+  @proxyCandidates()
   TG_PROXY_URL?: string;
 
   @text()
@@ -256,18 +264,18 @@ export class Environment {
   }
 
   /** Routes to Telegram in order of preference: URLs of proxies, or `direct`; empty: no proxy. */
-  get proxyCandidates(): string[] {
+  get telegramProxies(): string[] {
     return this.TG_PROXY_URL ? elements(this.TG_PROXY_URL) : [];
+  }
+
+  /** Routes to Bitrix24, likewise. */
+  get bitrixProxies(): string[] {
+    return this.B24_PROXY_URL ? elements(this.B24_PROXY_URL) : [];
   }
 
   /** Roots of the Bot API in order of preference; each leads to the same server. */
   get apiRoots(): string[] {
-    return [...new Set(elements(this.TG_API_ROOT))];
-  }
-
-  /** Bytes of the largest file that a bot may fetch: 20 MB (core.telegram.org/bots/api, getFile), any from an own server. */
-  get largestTelegramFile(): number {
-    return this.TG_API_KIND === 'local' ? Infinity : 20 * 1024 * 1024;
+    return apiRootsOf(this.TG_API_ROOT);
   }
 
   /** Origin of the default portal: https unless B24_DOMAIN itself carries a scheme. */

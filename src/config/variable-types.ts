@@ -23,12 +23,13 @@ export const elements = (list: string): string[] => list.split(',').map((element
 
 const PROXY_PROTOCOLS = new Set(['http:', 'https:', 'socks5:', 'socks5h:', 'socks:']);
 /** URLs of proxies, or `direct`, in order of preference. */
-export const proxyCandidates = (what: string) =>
+export const proxyCandidates = () =>
   ValidateBy({
     name: 'proxyCandidates',
     validator: {
       validate: (value: unknown) => typeof value === 'string' && elements(value).every(isProxyCandidate),
-      defaultMessage: () => what,
+      defaultMessage: () =>
+        'must be http://host:port, https://host:port, socks5://host:port or direct, several separated by commas',
     },
   });
 
@@ -49,10 +50,14 @@ export const apiRoots = (what: string) =>
   ValidateBy({
     name: 'apiRoots',
     validator: {
-      validate: (value: unknown) => typeof value === 'string' && elements(value).every(isApiRoot),
+      validate: (value: unknown) => typeof value === 'string' && areApiRoots(value),
       defaultMessage: () => what,
     },
   });
+
+export function areApiRoots(list: string): boolean {
+  return elements(list).every(isApiRoot);
+}
 
 /** A path is allowed; a login would get lost. */
 function isApiRoot(root: string): boolean {

@@ -1,8 +1,6 @@
-import { HttpModule } from '@nestjs/axios';
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { BITRIX_PROBLEMS } from '../bitrix/bitrix-problems.js';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
-import { HTTP_OPTIONS } from '../bitrix/transport.js';
 import { RateLimiter } from '../bitrix/rate-limiter.js';
 import { RestTroubles } from '../bitrix/rest-troubles.js';
 import { Environment } from '../config/environment.js';
@@ -53,7 +51,7 @@ import { SettingsService } from './settings/settings.service.js';
 
 /** Our Open Lines connector: how a portal connects, and what it tells us. */
 @Module({
-  imports: [BitrixModule, RelayModule, HttpModule.register(HTTP_OPTIONS)],
+  imports: [BitrixModule, RelayModule],
   // InstallController before OauthController: a HEAD route has to be known before the GET of the same path.
   controllers: [InstallController, OauthController, EventsController, SettingsController, SettingsApiController],
   providers: [

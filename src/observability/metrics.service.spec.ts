@@ -161,6 +161,15 @@ describe('what is said about the metrics', () => {
     }
   });
 
+  it('in the alerts is in the dashboard, too: who is woken sees how it came to that', () => {
+    const { groups } = load(file('deploy/prometheus/alerts.yml')) as { groups: { rules: { expr: string }[] }[] };
+    const bases = (text: string) =>
+      (text.match(PREFIXES) ?? []).map((name) => name.replace(/_(?:count|bucket|sum)$/, ''));
+    const shown = new Set(bases(file('deploy/grafana/dashboard.json')));
+    const alarming = groups.flatMap(({ rules }) => rules).flatMap(({ expr }) => bases(expr));
+    expect([...new Set(alarming)].filter((name) => !shown.has(name))).toEqual([]);
+  });
+
   it('in the dashboard exists, and each panel knows its data source', () => {
     const dashboard = JSON.parse(file('deploy/grafana/dashboard.json')) as {
       templating: { list: { name: string; type: string }[] };

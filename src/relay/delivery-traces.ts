@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api';
-import { childOf, tracer, under } from '../common/spans.js';
+import { childOf, linksTo, tracer, under } from '../common/spans.js';
 import type { ClaimedDelivery, ClaimedLane } from '../storage/work/claimed-lane.js';
 
 interface DeliverySpans {
@@ -10,7 +10,8 @@ interface DeliverySpans {
 
 /**
  * Spans of what one worker claims: `dispatch` holds the claim and the calls to the network, and below it a `delivery`
- * for each message with its `send` and `settle`. A delivery is found by the id of its message.
+ * for each message with its `send` and `settle`, linked to the `intake` of the message. A delivery is found by the id of
+ * its message.
  */
 export class DeliveryTraces {
   private readonly spans = new WeakMap<ClaimedLane, Map<bigint, DeliverySpans>>();
@@ -25,7 +26,7 @@ export class DeliveryTraces {
   ): Sent {
     const attributes = { 'openlines.endpoint': this.endpoint };
     const dispatch = tracer.startSpan('dispatch', { root: true, startTime: claim.from, attributes });
-    childOf(dispatch, 'claim', { 'openlines.chats': lanes.length }, claim.from).end(claim.to);
+    childOf(dispatch, 'claim', { 'openlines.chats': lanes.length }, { startTime: claim.from }).end(claim.to);
     for (const lane of lanes) {
       this.spans.set(lane, new Map(lane.deliveries.map((each) => [each.seq, this.spansOf(dispatch, each)])));
     }
@@ -52,10 +53,14 @@ export class DeliveryTraces {
   }
 
   private spansOf(dispatch: Span, { kind, attempt, message }: ClaimedDelivery): DeliverySpans {
-    const delivery = childOf(dispatch, 'delivery', {
+    const attributes = {
       'openlines.message_id': String(message.id),
       'openlines.kind': kind,
       'openlines.attempt': attempt,
+    };
+    // A trace may end days after it began, and a dispatch has many messages: so each links to where its own came in.
+    const delivery = childOf(dispatch, 'delivery', attributes, {
+      ...(dispatch.isRecording() && { links: linksTo(message.trace) }),
     });
     return { delivery, stage: childOf(delivery, 'send', {}) };
   }

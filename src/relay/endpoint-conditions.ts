@@ -1,11 +1,9 @@
-import type { EndpointCondition } from '../storage/work/endpoints.repository.js';
+import { ILL, type EndpointCondition } from '../storage/work/endpoints.repository.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { EndpointHealth } from './endpoint-driver.js';
 
 /** A driver that has just started knows nothing yet: its predecessor's trouble stays until it has been well this long. */
 const PROVEN_MS = 60_000;
-/** Of a trouble that has no code of its own. */
-const ILL = 'ill';
 
 /** An endpoint that this process drives. */
 export interface Driven {

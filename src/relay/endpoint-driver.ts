@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { UpstreamError } from '../common/upstream-error.js';
 import type { ClaimedLane } from '../storage/work/claimed-lane.js';
-import type { STORING_FAILS } from '../storage/work/endpoints.repository.js';
 import type { LearnedChat } from '../storage/work/learned-chats.js';
 import type { Lease } from '../storage/work/lease.js';
 import type { WaitsFor } from '../storage/work/settlement.js';
@@ -119,12 +118,12 @@ export interface EndpointDriver {
 /** The health of an endpoint, as its driver sees it. */
 export interface EndpointHealth {
   healthy: boolean;
-  /** What is wrong, for people to read. */
+  /** What is wrong, as the network says it, or the database. */
   detail?: string;
   /** Of a bot that is polled: milliseconds since Telegram last answered a poll, or since polling began. */
   polledMsAgo?: number;
-  /** Names what is wrong, where the remedy depends on it. */
-  code?: typeof STORING_FAILS;
+  /** Names what is wrong: the code of the network's error, or one of endpoints.repository.ts. */
+  code?: string;
 }
 
 export type DriverFactory = (id: bigint, lease: HeldLease) => EndpointDriver;

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { inSpan } from '../common/spans.js';
+import { inSpan, traceOf } from '../common/spans.js';
 import { portalEndpoint } from '../storage/work/endpoint-id.js';
 import type { Intake } from '../storage/intake/intake.js';
+import type { StoredWords } from '../storage/intake/intake.rows.js';
 import { IntakeRepository } from '../storage/intake/intake.repository.js';
 import type { SendAnswer, SendRequest } from '../storage/intake/own-messages.js';
 import { LeaseLostError } from '../storage/work/lease.js';
@@ -58,7 +59,7 @@ export class IntakeService {
 
   /** An update that Telegram pushed to the webhook. */
   acceptPushedUpdate(update: ClientUpdate): Promise<void> {
-    return this.intake('inbound', () => this.pushedUpdates.add({ updates: [update] }));
+    return this.intake('inbound', [update], () => this.pushedUpdates.add({ updates: [update] }));
   }
 
   /**
@@ -66,7 +67,7 @@ export class IntakeService {
    * LeaseLostError otherwise; batches of other bots that came together with it are kept all the same.
    */
   acceptPolledUpdates(updates: ClientUpdate[], poll: Poll): Promise<void> {
-    return this.intake('inbound', async () => {
+    return this.intake('inbound', updates, async () => {
       const batch: ArrivedBatch = { updates, poll };
       await this.polledUpdates.add(batch).catch((error: unknown) => {
         this.events.emit('refused');
@@ -78,13 +79,13 @@ export class IntakeService {
 
   /** Operators' messages of one event, in its order. */
   async acceptOperatorMessages(messages: OperatorMessage[]): Promise<void> {
-    if (messages.length > 0) await this.intake('outbound', () => this.operatorEvents.add(messages));
+    if (messages.length > 0) await this.intake('outbound', messages, () => this.operatorEvents.add(messages));
   }
 
   /** Operators' edits and deletions of one event, in its order. */
   async acceptOperatorChanges(changes: OperatorChange[]): Promise<void> {
     if (changes.length === 0) return;
-    await this.intake('outbound', async () =>
+    await this.intake('outbound', [], async () =>
       this.announce('outbound', await this.repository.acceptOperatorChanges(changes)),
     );
   }
@@ -168,10 +169,18 @@ export class IntakeService {
     if (intake.endpoints.length > 0) this.events.emit('work', intake.endpoints);
   }
 
-  /** From the parsed message to its commit. */
-  private async intake(direction: Direction, work: () => Promise<void>): Promise<void> {
+  /** From the parsed messages to their commit; their deliveries are to find this span. */
+  private async intake(
+    direction: Direction,
+    messages: readonly { said: StoredWords | null }[],
+    work: () => Promise<void>,
+  ): Promise<void> {
     try {
-      await inSpan('intake', { attributes: { 'openlines.direction': direction } }, work);
+      await inSpan('intake', { attributes: { 'openlines.direction': direction } }, (span) => {
+        const trace = traceOf(span);
+        if (trace !== undefined) for (const { said } of messages) if (said) said.trace = trace;
+        return work();
+      });
       this.troubles.stored();
     } catch (error) {
       this.troubles.failed(error, Date.now());

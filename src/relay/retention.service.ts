@@ -4,6 +4,7 @@ import { IntakeRepository } from '../storage/intake/intake.repository.js';
 import { ChatsRepository } from '../storage/history/chats.repository.js';
 import { MessageCountsRepository } from '../storage/history/message-counts.repository.js';
 import { MessageRetentionRepository, type Expiry } from '../storage/history/message-retention.repository.js';
+import { RestRequestsRepository } from '../storage/work/rest-requests.repository.js';
 import { UploadsRepository } from '../storage/work/uploads.repository.js';
 
 /**
@@ -38,6 +39,7 @@ export class RetentionService implements BeforeApplicationShutdown {
     private readonly counts: MessageCountsRepository,
     private readonly retention: MessageRetentionRepository,
     private readonly chats: ChatsRepository,
+    private readonly requests: RestRequestsRepository,
   ) {}
 
   async beforeApplicationShutdown(): Promise<void> {
@@ -98,6 +100,13 @@ export class RetentionService implements BeforeApplicationShutdown {
   forgetLeftDialogs(): Promise<void> {
     return this.attempt('Dialogs that bots left long ago could not be forgotten; trying again in an hour', async () => {
       while ((await this.chats.forgetLeftDialogs(BATCH)) === BATCH);
+    });
+  }
+
+  @Interval(HOUR_MS)
+  forgetOldRequests(): Promise<void> {
+    return this.attempt('Old REST requests could not be forgotten; trying again in an hour', async () => {
+      while ((await this.requests.forget(BATCH)) === BATCH && !this.stopping);
     });
   }
 

@@ -36,6 +36,7 @@ import { PortalErasureRepository } from './erasure/portal-erasure.repository.js'
 import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
+import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
 import { ClientPhonesRepository } from './crm/client-phones.repository.js';
 import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
@@ -88,6 +89,7 @@ const REPOSITORIES: Provider[] = [
   PortalFeaturesRepository,
   PortalsRepository,
   RestLimitsRepository,
+  RestRequestsRepository,
   ServerRepository,
   SchemaService,
   SendRequestsRepository,

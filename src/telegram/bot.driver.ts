@@ -34,7 +34,7 @@ export class BotDriver implements EndpointDriver {
   /** Resolved once it is known whether the bot must still be silent. */
   private cooldown: Promise<void> | null = null;
   /** Why the latest answers could not be sent, and until when that counts: the next try comes within ten minutes. */
-  private unsendable: { detail: string; until: number } | null = null;
+  private unsendable: { code: string; detail: string; until: number } | null = null;
   /** While Telegram refuses the token. */
   private blockedUntil = 0;
 
@@ -73,7 +73,8 @@ export class BotDriver implements EndpointDriver {
   health(): EndpointHealth {
     const receiving = this.receiver.health();
     if (!receiving.healthy || !this.unsendable || performance.now() > this.unsendable.until) return receiving;
-    return { ...receiving, healthy: false, detail: this.unsendable.detail };
+    const { code, detail } = this.unsendable;
+    return { ...receiving, healthy: false, code, detail };
   }
 
   async permits(max: number): Promise<Permits> {
@@ -147,7 +148,7 @@ export class BotDriver implements EndpointDriver {
     const { error } = delivery;
     if (error.kind === 'refused') this.unsendable = null;
     if (error.kind === 'not_sent' && error.scope === 'endpoint') {
-      this.unsendable = { detail: `${error.code}: ${error.detail}`, until: performance.now() + UNSENDABLE_MS };
+      this.unsendable = { code: error.code, detail: error.detail, until: performance.now() + UNSENDABLE_MS };
     }
     if (error.kind === 'unauthorised') {
       if (performance.now() >= this.blockedUntil) {

@@ -1,6 +1,4 @@
-import { HttpService } from '@nestjs/axios';
-import { create } from 'axios';
-import { HTTP_OPTIONS, post } from '../../src/bitrix/transport.js';
+import { bitrixConnections } from '../support/bitrix-connections.js';
 import type { Access } from './networks.process.js';
 import { FIRST_LINE } from './stage.js';
 
@@ -9,7 +7,7 @@ import { FIRST_LINE } from './stage.js';
  * turn, `chats` chats of each in turn. Throws unless Bitrix24 takes it.
  */
 export function directSender(portals: Access[], chats: number): (n: number) => Promise<void> {
-  const client = new HttpService(create(HTTP_OPTIONS));
+  const connections = bitrixConnections();
   return async (n) => {
     const { url, token, connector } = portals[n % portals.length]!;
     const turn = Math.floor(n / portals.length);
@@ -22,7 +20,8 @@ export function directSender(portals: Access[], chats: number): (n: number) => P
     const MESSAGES = [{ user: { id, name: 'Client' }, chat: { id }, message }];
     const body = JSON.stringify({ CONNECTOR: connector, LINE: Number(FIRST_LINE), MESSAGES });
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` };
-    const answer = await post(client, `${url}imconnector.send.messages`, { headers, body, timeoutMs: 10_000 });
+    const request = { url: new URL(`${url}imconnector.send.messages`), headers, body, timeoutMs: 10_000 };
+    const answer = await connections.post(request, null);
     if (answer.status !== 200 || !answer.text.includes('"SUCCESS":true'))
       throw new Error(`${answer.status} ${answer.text}`);
   };

@@ -237,7 +237,13 @@ describe('operator → client: what becomes of a send', () => {
     const again = await admin(`/messages/${one.id}/discard`);
     expect([again.status, again.json.code]).toEqual([409, 'not_discardable']);
     expect((await admin('/messages/discard', { state: 'delivered' })).status).toBe(400);
-    expect((await admin('/messages/discard', { state: 'failed', chat: one.chatId })).json).toEqual({ discarded: 1 });
+    const failed = { state: 'failed', chat: one.chatId };
+    expect((await admin('/messages/discard', { ...failed, dryRun: true })).json).toEqual({ discarded: 1 });
+    expect((await admin('/messages/discard', { ...failed, from: new Date().toISOString() })).json).toEqual({
+      discarded: 0,
+    });
+    await chat.becomes('two', 'failed');
+    expect((await admin('/messages/discard', failed)).json).toEqual({ discarded: 1 });
     await chat.becomes('two', 'ignored');
     await chat.becomes('three', 'uncertain');
     expect((await admin('/messages/discard', { chat: one.chatId })).json).toEqual({ discarded: 1 });

@@ -50,6 +50,17 @@ it('shows the way of a message in both directions, and neither its words nor a k
       if (/^(telegram|bitrix24) /.test(name)) expect(attributes['openlines.outcome']).toBe('ok');
     }
   }
+  // From its delivery one finds where the message came in: the request, or the poll.
+  const [question, answer] = deliveries.map((delivery) => {
+    const [link, ...others] = delivery!.links ?? [];
+    expect(others).toEqual([]);
+    return spans.find(({ traceId, spanId }) => traceId === link?.traceId && spanId === link.spanId);
+  });
+  expect([question, answer]).toMatchObject([
+    { name: 'intake', attributes: { 'openlines.direction': 'inbound' } },
+    { name: 'intake', attributes: { 'openlines.direction': 'outbound' } },
+  ]);
+  expect(spans.find(({ spanId }) => spanId === answer!.parentSpanId)?.name).toBe('POST /b24/handler');
   const intakes = named('intake').map(({ attributes }) => attributes['openlines.direction']);
   expect(new Set(intakes)).toEqual(new Set(['inbound', 'outbound']));
   // The event came by HTTP, and its intake belongs to that request.

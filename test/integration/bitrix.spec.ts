@@ -1,9 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HttpService } from '@nestjs/axios';
 import { Logger } from '@nestjs/common';
-import { create } from 'axios';
 import qs from 'qs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UpstreamError } from '../../src/common/upstream-error.js';
@@ -14,17 +12,19 @@ import type { EncryptionService } from '../../src/storage/secrets/encryption.ser
 import { OauthStatesRepository } from '../../src/storage/accounts/oauth-states.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { RestLimitsRepository } from '../../src/storage/work/rest-limits.repository.js';
+import { RestRequestsRepository } from '../../src/storage/work/rest-requests.repository.js';
 import { TokensRepository } from '../../src/storage/accounts/tokens.repository.js';
+import { bitrixConnections } from '../support/bitrix-connections.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ApplicationsService } from '../../src/bitrix/applications.service.js';
+import { CertificateAuthorities } from '../../src/bitrix/certificate-authorities.js';
 import { OauthClient } from '../../src/bitrix/oauth.client.js';
 import { RateLimiter } from '../../src/bitrix/rate-limiter.js';
-import { RestConnections } from '../../src/bitrix/rest-connections.js';
 import { RestClient } from '../../src/bitrix/rest.client.js';
+import { RestRequestLog } from '../../src/bitrix/rest-request-log.js';
 import { RestTroubles } from '../../src/bitrix/rest-troubles.js';
 import { TokenKeepaliveService } from '../../src/bitrix/token-keepalive.service.js';
 import { TokensService } from '../../src/bitrix/tokens.service.js';
-import { HTTP_OPTIONS } from '../../src/bitrix/transport.js';
 
 /** Not a cipher: shows only that what is stored is bound to its place. */
 const encryption = {
@@ -154,17 +154,23 @@ function process_(variables: Record<string, string> = {}) {
     B24_REQUESTS_PER_SECOND: '1000',
     ...variables,
   });
-  const httpService = new HttpService(create(HTTP_OPTIONS));
+  const connections = bitrixConnections(variables);
   const portals = new PortalsRepository(db);
   const tokenRows = new TokensRepository(db, encryption);
   const limits = new RestLimitsRepository(db);
-  const oauth = new OauthClient(httpService, environment);
+  const oauth = new OauthClient(connections, environment);
   const stored = new ApplicationsRepository(db, encryption);
-  const applications = new ApplicationsService(environment, stored, limits);
+  const applications = new ApplicationsService(
+    environment,
+    stored,
+    limits,
+    new CertificateAuthorities(environment, stored),
+  );
   const tokens = new TokensService(db, portals, tokenRows, oauth, applications);
   const limiter = new RateLimiter(limits, environment);
   const troubles = new RestTroubles(limits);
-  const client = new RestClient(new RestConnections(), portals, tokens, limiter, applications, limits, troubles);
+  const log = new RestRequestLog(new RestRequestsRepository(db));
+  const client = new RestClient(connections, portals, tokens, limiter, applications, limits, troubles, log);
   const states = new OauthStatesRepository(db);
   const keepalive = new TokenKeepaliveService(tokens, tokenRows, states);
   return {
@@ -181,6 +187,7 @@ function process_(variables: Record<string, string> = {}) {
     states,
     keepalive,
     troubles,
+    log,
   };
 }
 
@@ -400,7 +407,12 @@ describe('tokens', () => {
     const tokenRows = new TokensRepository(db, encryption);
     const portals = new PortalsRepository(db);
     const stored = new ApplicationsRepository(db, encryption);
-    const applications = new ApplicationsService(one.environment, stored, new RestLimitsRepository(db));
+    const applications = new ApplicationsService(
+      one.environment,
+      stored,
+      new RestLimitsRepository(db),
+      new CertificateAuthorities(one.environment, stored),
+    );
     const tokens = new TokensService(db, portals, tokenRows, one.oauth, applications);
     expect((await tokens.accessToken(portal.id)).token).toBe('access-1-2');
   });

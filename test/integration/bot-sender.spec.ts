@@ -62,8 +62,8 @@ beforeAll(async () => {
   spool = new FileSpool(operators);
   uploads = new UploadsRepository(storage.db);
   api = client.bot(TOKEN);
-  const parts = new PartSender(new MediaSender(uploads, client));
-  sender = new BotSender(operators, new OperatorFiles(spool, client), parts);
+  const parts = new PartSender(new MediaSender(uploads));
+  sender = new BotSender(operators, new OperatorFiles(spool), parts);
 });
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RestClient } from '../../src/bitrix/rest.client.js';
-import { RestConnections } from '../../src/bitrix/rest-connections.js';
+import { bitrixConnections } from '../support/bitrix-connections.js';
 import { DialogReader } from '../../src/connector/dialogs/dialog.reader.js';
 import { PortalDriver } from '../../src/connector/portal.driver.js';
 import { OperatorNotes } from '../../src/connector/dialogs/operator-notes.js';
@@ -70,7 +70,16 @@ function driverOf(origin: string, bucketMs: number): PortalDriver {
     keep: async (_portal: bigint, _method: string, e: Error) => e,
   });
   const tokens = stub<never>({ accessToken: async () => ({ token: 't', userId: '1' }) });
-  const rest = new RestClient(new RestConnections(), portals, tokens, limiter, stub({}), limits, troubles);
+  const rest = new RestClient(
+    bitrixConnections(),
+    portals,
+    tokens,
+    limiter,
+    stub({}),
+    limits,
+    troubles,
+    stub({ add: () => undefined }),
+  );
   const files = stub<never>({ sort: () => ({ files: [], left: [] }), photo: () => null, isTooLarge: () => false });
   const dialogs = new DialogReader(rest, files);
   const messages = new PreparedMessages(dialogs, files, new OperatorNotes(new DeliveryProblems(), files));

@@ -6,6 +6,7 @@ import { DecisionsRepository } from '../../src/storage/work/decisions.repository
 import { MessageCountsRepository } from '../../src/storage/history/message-counts.repository.js';
 import { type Expiry, MessageRetentionRepository } from '../../src/storage/history/message-retention.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import { RestRequestsRepository } from '../../src/storage/work/rest-requests.repository.js';
 import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
 import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
@@ -26,6 +27,7 @@ beforeAll(async () => {
     new MessageCountsRepository(db),
     retention,
     new ChatsRepository(db),
+    new RestRequestsRepository(db),
   );
   await db.query(`
     INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)

@@ -33,6 +33,7 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'PATCH /admin/portals/{id}': { asks: 'owner', body: { retentionDays: 30 } },
   'DELETE /admin/portals/{id}': { asks: 'owner' },
   'GET /admin/portals/{id}/lines': { asks: 'read_only' },
+  'GET /admin/portals/{id}/requests': { asks: 'read_only' },
   'GET /admin/portals/{id}/connector/status': { asks: 'read_only' },
   'POST /admin/portals/{id}/connector/register': { asks: 'operator' },
   'POST /admin/portals/{id}/connector/activate': { asks: 'operator', body: { lineId: '9' } },

@@ -21,6 +21,8 @@ export interface BridgeOptions {
   environment?: Record<string, string | undefined>;
   bitrix24?: Parameters<typeof Bitrix24Simulator.start>[0];
   telegram?: Parameters<typeof TelegramSimulator.start>[0];
+  /** Name by which the portal and the OAuth server are known in place of 127.0.0.1, e.g. `box.test`. */
+  bitrix24Name?: string;
   /** false: nothing is installed yet. */
   installed?: boolean;
   /** Why the test needs a single process however many TEST_REPLICAS asks for. */
@@ -51,6 +53,8 @@ export class Bridge {
     ]);
     const bot = telegram.addBot({ token: BOT_TOKEN, username: 'shop_bot', firstName: 'Shop' });
     const portal = await bitrix24.addPortal({ lines: [{ id: LINE, name: 'Sales' }] });
+    const named = (origin: string) => origin.replace('127.0.0.1', options.bitrix24Name ?? '127.0.0.1');
+    portal.publicOrigin = options.bitrix24Name === undefined ? null : named(portal.url);
     const url = `http://127.0.0.1:${port}`;
     const app = portal.addApp({
       kind: 'ui',
@@ -70,7 +74,7 @@ export class Bridge {
       B24_REDIRECT_URI: `${url}/b24/oauth/callback`,
       B24_LINE_ID: LINE,
       B24_HANDLER_SECRET: HANDLER_SECRET,
-      B24_OAUTH_URL: bitrix24.oauthUrl,
+      B24_OAUTH_URL: named(bitrix24.oauthUrl),
       TG_BOT_TOKEN: BOT_TOKEN,
       TG_API_ROOT: telegram.url,
       TG_API_KIND: options.telegram?.local ? 'local' : 'telegram',

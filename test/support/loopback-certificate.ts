@@ -1,12 +1,18 @@
 import { createSign, generateKeyPairSync, randomBytes } from 'node:crypto';
 
-/** A key and a self-signed certificate of 127.0.0.1, made anew: nothing secret lies in the repository. */
-export function loopbackCertificate(): { key: string; cert: string } {
+/**
+ * A key and a self-signed certificate of 127.0.0.1, made anew: nothing secret lies in the repository.
+ *
+ * @param days for which it is valid from yesterday on
+ */
+export function loopbackCertificate(days = 30): { key: string; cert: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'));
-  const name = sequence(set(sequence(oid('550403'), node(0x0c, Buffer.from('127.0.0.1')))));
+  // One of its own: OpenSSL looks for an issuer by its name.
+  const called = Buffer.from(`Loopback ${randomBytes(4).toString('hex')}`);
+  const name = sequence(set(sequence(oid('550403'), node(0x0c, called))));
   const day = 86_400_000;
-  const validity = sequence(time(Date.now() - day), time(Date.now() + 30 * day));
+  const validity = sequence(time(Date.now() - day), time(Date.now() + (days - 1) * day));
   // RFC 5280, 4.2.1.6: subjectAltName with one iPAddress; 4.2.1.9: basicConstraints, a CA, so that it may be trusted.
   const altName = sequence(oid('551d11'), octets(sequence(node(0x87, Buffer.from([127, 0, 0, 1])))));
   const authority = sequence(oid('551d13'), octets(sequence(node(0x01, Buffer.from([0xff])))));

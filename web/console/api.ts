@@ -42,9 +42,11 @@ export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
 export type LinkItem = Schemas['LinkItem'];
 export type Receipt = Schemas['Receipt'];
-export type UndeliveredFilter = Schemas['UndeliveredFilter'];
+export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
 export type MessageFilter = Omit<QueryOf<'/admin/export/messages'>, 'format'>;
+export type RequestItem = Schemas['RequestItem'];
+export type RequestFilter = Omit<QueryOf<'/admin/portals/{id}/requests'>, 'limit' | 'cursor'>;
 export type AuditFilter = Omit<QueryOf<'/admin/audit'>, 'limit' | 'cursor'>;
 
 /** Why there is no answer. Status 0: the service could not be reached. */
@@ -57,6 +59,8 @@ export class ProblemError extends Error {
     detail: string,
     /** Seconds, with 429 and 503. */
     readonly retryAfter: number | null,
+    /** What the refusal says of itself beside its code. */
+    readonly params: Readonly<Record<string, unknown>> = {},
   ) {
     super(detail);
   }
@@ -123,6 +127,12 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
 
+    requests: (id: string, filter: RequestFilter, cursor?: string) =>
+      answer(
+        client.GET('/admin/portals/{id}/requests', {
+          params: { path: { id }, query: { ...filter, limit: 50, cursor } },
+        }),
+      ),
     applications: (cursor?: string) =>
       answer(client.GET('/admin/applications', { params: { query: { limit: 50, cursor } } })),
     addApplication: (body: Schemas['NewApplicationBody']) => answer(client.POST('/admin/applications', { body })),
@@ -146,8 +156,8 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     discard: (id: string) => answer(client.POST('/admin/messages/{id}/discard', of(id))),
     resolve: (id: string, outcome: Schemas['ResolveBody']['outcome']) =>
       answer(client.POST('/admin/messages/{id}/resolve', { ...of(id), body: { outcome } })),
-    retryAll: (body: Schemas['RetryBody']) => answer(client.POST('/admin/messages/retry', { body })),
-    discardAll: (body: UndeliveredFilter) => answer(client.POST('/admin/messages/discard', { body })),
+    retryAll: (body: Schemas['UndeliveredBody']) => answer(client.POST('/admin/messages/retry', { body })),
+    discardAll: (body: Schemas['UndeliveredBody']) => answer(client.POST('/admin/messages/discard', { body })),
     /** The export as it comes. */
     export: async (format: 'ndjson' | 'csv', filter: MessageFilter, signal?: AbortSignal): Promise<Response> => {
       const call = client.GET('/admin/export/messages', {
@@ -192,7 +202,9 @@ async function fetchOrProblem(request: Request): Promise<Response> {
 }
 
 function problemOf({ status, headers }: Response, body: unknown): ProblemError {
-  const { code, detail } = (typeof body === 'object' && body !== null ? body : {}) as Partial<Schemas['Problem']>;
+  const { code, detail, ...params } = (typeof body === 'object' && body !== null ? body : {}) as Partial<
+    Schemas['Problem']
+  >;
   const retryAfter = Number(headers.get('retry-after'));
-  return new ProblemError(status, code ?? 'unknown', detail ?? '', retryAfter > 0 ? retryAfter : null);
+  return new ProblemError(status, code ?? 'unknown', detail ?? '', retryAfter > 0 ? retryAfter : null, params);
 }

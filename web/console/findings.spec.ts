@@ -3,7 +3,7 @@ import { en as enWords } from '../../src/admin/doctor/words.en.js';
 import { ru as ruWords } from '../../src/admin/doctor/words.ru.js';
 import { type FindingCode, type Format, type Sentence, worded } from '../../src/admin/doctor/findings.js';
 import type { Check } from './api.js';
-import { inWords } from './findings.js';
+import { inWords, placeOf } from './findings.js';
 import { speak } from './language.js';
 import { en } from './texts.en.js';
 import { ru } from './texts.ru.js';
@@ -34,6 +34,7 @@ const FORMAT: Format = {
   time: (moment) => moment,
   span: String,
   size: String,
+  reason: (code) => `<${code}>`,
 };
 
 /** Whatever a sentence asks for, recognisable; what it asked for is in `asked`. */
@@ -110,6 +111,23 @@ it('speaks the language of the moment, and names buttons of the console', async 
   expect(inWords({ ...stuck, params: { seconds: 61 } }).what).toMatch(/61 секунду$/);
   await speak('en');
   expect(inWords(stuck).advice).toMatch(/^Open “Messages” with the state “Waiting”/);
+});
+
+it('leads to where something can be done about it', async () => {
+  await speak('en');
+  const at = (id: string, code: string, params = {}) => placeOf({ ...stuck, id, code, params })?.to;
+  expect(placeOf(stuck)).toEqual({
+    to: { name: 'messages', query: { state: 'queued' } },
+    label: 'Show the waiting messages',
+  });
+  expect(at('portal:3:rest', 'trouble.page')).toEqual({ name: 'portal', params: { id: '3' } });
+  expect(at('bot:7:state', 'bot.conflict', { bot: '@shop_bot' })).toEqual({
+    name: 'connections',
+    query: { tab: 'bots', q: '@shop_bot' },
+  });
+  expect(at('bot:7:state', 'bot.conflict', { bot: 'Bot 7' })).toEqual({ name: 'connections', query: { tab: 'bots' } });
+  expect(at('attention', 'attention.unread')).toEqual({ name: 'attention' });
+  expect(at('disk', 'disk.scarce')).toBeUndefined();
 });
 
 it('repeats what a newer service says of what it does not know', () => {

@@ -3,6 +3,7 @@ import { useToast } from '@bitrix24/b24ui-nuxt/composables/useToast';
 import { ProblemError } from './api.js';
 import { t } from './language.js';
 import { refreshShown } from './queries.js';
+import { refusalOf } from './reasons.js';
 
 /** What a person reads of an error: what happened, and what to do. */
 export function explain(error: unknown): { title: string; detail: string } {
@@ -10,9 +11,12 @@ export function explain(error: unknown): { title: string; detail: string } {
   if (error.status === 0) return { title: t.problems.unreachable, detail: t.problems.unreachableAdvice };
   if (error.status === 429)
     return { title: t.problems.tooMany, detail: t.problems.tooManyAdvice(error.retryAfter ?? 1) };
-  if (error.status === 403) return { title: t.problems.forbidden, detail: error.message };
-  if (error.status >= 500) return { title: t.problems.failing, detail: error.message || t.problems.unreachableAdvice };
-  return { title: t.problems.refused, detail: error.message };
+  const detail = refusalOf(error.code, error.params) || error.message;
+  if (error.status === 403) return { title: t.problems.forbidden, detail };
+  // A network's failure is not the service's.
+  if (error.params.network !== undefined) return { title: t.problems.refused, detail };
+  if (error.status >= 500) return { title: t.problems.failing, detail: detail || t.problems.unreachableAdvice };
+  return { title: t.problems.refused, detail };
 }
 
 /** Tells what came of something a person asked for. To be called in `setup`. */
@@ -27,7 +31,11 @@ export function useNotices() {
   const done = (title: string) => {
     toast.add({ id: title, title, color: 'air-primary-success', duration: 3_000 });
   };
-  return { problem, done };
+  /** It was done, and something that follows from it was not. */
+  const partly = (title: string, detail: string) => {
+    toast.add({ id: `${title}${detail}`, title, description: detail, color: 'air-primary-warning', duration: 15_000 });
+  };
+  return { problem, done, partly };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { speak } from './language.js';
-import { explained, reasonOf } from './reasons.js';
+import { explained, explainedStep, reasonOf, refusalOf } from './reasons.js';
+import { stateReasonOf } from './state-reasons.js';
 import { en } from './texts.en.js';
 import { ru } from './texts.ru.js';
 
@@ -33,6 +34,23 @@ it('a timeline says in the language of the reader where a message came from and 
   const attempt = { at, what: 'attempt', code: 'bot_blocked', detail: 'Forbidden' } as const;
   expect(explained(attempt)).toEqual({ code: 'bot_blocked', words: 'Клиент заблокировал бота. Forbidden' });
   expect(explained({ at, what: 'waiting', code: 'of tomorrow', detail: 'for rain' }).words).toBe('for rain');
+});
+
+it('a refusal of the service, the state of a bot and a failed step are said in the language of the reader', async () => {
+  await speak('ru');
+  expect(refusalOf('bot_exists', { username: 'shop_bot' })).toBe('@shop_bot уже подключён: найдите его в списке.');
+  expect(refusalOf('of tomorrow')).toBe('');
+  expect(stateReasonOf({ stateCode: 'token_refused', stateSaid: 'Unauthorized' })).toMatch(
+    /^Unauthorized\. Telegram не/,
+  );
+  expect(stateReasonOf({ stateCode: 'PORTAL_DELETED', stateSaid: 'Portal was deleted' })).toMatch(
+    /^Портал удалён\. PORTAL_/,
+  );
+  expect(stateReasonOf({ stateCode: null, stateSaid: null })).toBe('');
+  const step = { step: 'imconnector.status', ok: false, detail: 'x', lineId: '3', code: 'line_missing' };
+  expect(explainedStep(step)).toBe('линия 3: Такой линии нет в Битрикс24: назначьте боту другую.');
+  expect(explainedStep({ ...step, ok: true })).toBe('линия 3');
+  expect(explainedStep({ ...step, code: 'NEVER_MET', detail: 'NEVER_MET: why' })).toBe('линия 3: NEVER_MET: why');
 });
 
 it('every cause, step, action and reason has words in both languages', () => {

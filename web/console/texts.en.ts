@@ -1,4 +1,5 @@
 import { plural } from '../shared/i18n.js';
+import { refusals } from './refusals.en.js';
 
 const n = (count: number, forms: string) => plural('en', count, forms);
 
@@ -135,6 +136,13 @@ export const en = {
     service: 'Service',
     examined: (time: string) => `examined at ${time}`,
     examineNow: 'Examine now',
+    places: {
+      portal: 'Open the portal',
+      bot: 'Show the bot',
+      messages: 'Show the waiting messages',
+      attention: 'Open “Attention”',
+      connections: 'Open “Portals and bots”',
+    },
     /** How long something has lasted. */
     spans: {
       seconds: '# second|# seconds',
@@ -194,6 +202,21 @@ export const en = {
     deactivate: 'Switch off',
     deactivateText: (line: string) =>
       `The connector is switched off in “${line}”. Messages from clients wait until you connect it again.`,
+    requests: 'REST requests',
+    requestsAbout: 'Of the last three days: what was called and how it ended, without anybody’s words.',
+    requestMethod: 'Method',
+    requestOutcome: 'Outcome',
+    requestOutcomes: { '': 'Any', ok: 'Done', failed: 'Failed' },
+    requestTime: 'Time',
+    requestTook: 'Took',
+    requestStatus: 'HTTP',
+    requestSize: 'Size',
+    requestOperating: 'Execution',
+    noAnswer: 'no answer',
+    noRequests: 'No requests',
+    noRequestsAdvice: 'Requests appear here a second after they were made and are kept for three days.',
+    milliseconds: (ms: string) => `${ms} ms`,
+    seconds: (seconds: string) => `${seconds} s`,
     retention: 'Retention',
     retentionNever: 'Messages are kept forever.',
     retentionDays: (days: number) => `Messages are erased after ${n(days, '# day|# days')}.`,
@@ -239,8 +262,7 @@ export const en = {
     fromEnvironment: 'From the environment',
     serves: (portal: string, line: string) => `Serves line ${line} of ${portal}`,
     servesNone: 'Not on a line: its messages are waiting',
-    unauthorisedAdvice: 'Get a new token from @BotFather and set it here.',
-    conflictAdvice: 'Stop the other program, or revoke the token at @BotFather and set the new one here.',
+    savedInPart: 'Saved, but the portal did not take everything',
     menu: (bot: string) => `Actions for ${bot}`,
     add: 'Add a bot',
     move: 'Line and mode',
@@ -257,6 +279,11 @@ export const en = {
     tokenAbout: 'The token from @BotFather. It is checked with Telegram first and stored encrypted.',
     line: (id: string) => `line ${id}`,
     lineLabel: 'Open line',
+    apiRoot: 'Bot API server',
+    apiRootHelp:
+      'Empty: that of TG_API_ROOT. Several, separated by commas: the first that works. Before a bot moves between Telegram and your own server, log it out (logOut).',
+    apiKind: 'Limits of the server',
+    apiKinds: { '': 'As TG_API_KIND', telegram: 'Of Telegram, also by a relay', local: 'Of a server of your own' },
     noLine: 'Choose a line',
     noPortal: 'No portal yet',
     oneLineOneBot: 'Lines that another bot serves are not offered.',
@@ -279,6 +306,10 @@ export const en = {
     domainHelp: 'Only this portal may install it. Empty: any portal.',
     lineId: 'Open line',
     lineHelp: 'Number of the line that is connected at installation. Empty: the administrator chooses.',
+    caCertificates: 'Certificates of a private CA',
+    caCertificatesHelp:
+      'For a self-hosted portal whose certificate comes from your own CA or is self-signed: the certificate of that CA, in PEM. Everybody else’s stay valid.',
+    ownAuthority: 'private CA',
     handlerPath: 'Handler path',
     installPath: 'Initial installation path',
     installUrl: 'Link to install',
@@ -342,14 +373,28 @@ export const en = {
   attention: {
     about:
       'Messages that were not delivered, or whose outcome is unknown. Later messages in the same chats are delivered as usual.',
-    retryAll: 'Send all again',
-    retryAllText: 'Choose what is sent again. The oldest go first; messages that cannot go are left out.',
     period: 'Period',
     periods: { day: 'Last 24 hours', week: 'Last 7 days', month: 'Last 30 days', all: 'All' },
     withUncertain: 'Uncertain ones too',
-    twice: 'These may have arrived already: clients may get them twice.',
-    retryCount: (count: number) => n(count, 'Send # again|Send # again'),
-    nothingToRetry: 'No message of this choice can be sent again.',
+    tasks: {
+      retry: {
+        title: 'Send all again',
+        about: 'Choose what is sent again. The oldest go first; messages that cannot go are left out.',
+        uncertain: 'These may have arrived already: clients may get them twice.',
+        confirm: (count: number) => n(count, 'Send # again|Send # again'),
+        nothing: 'No message of this choice can be sent again.',
+        done: (count: number) => n(count, '# message is being sent again|# messages are being sent again'),
+      },
+      discard: {
+        title: 'Dismiss all',
+        about:
+          'Choose what is dismissed. These messages become “ignored” for good: they are not sent, and stay in the history.',
+        uncertain: 'Nobody will look any more whether these arrived.',
+        confirm: (count: number) => n(count, 'Dismiss # message|Dismiss # messages'),
+        nothing: 'No message of this choice can be dismissed.',
+        done: (count: number) => n(count, '# message dismissed|# messages dismissed'),
+      },
+    },
     blocked: (count: number) =>
       n(
         count,
@@ -357,13 +402,10 @@ export const en = {
       ),
     showBlocked: 'Show',
     hideBlocked: 'Hide',
-    retried: (count: number) => n(count, '# message is being sent again|# messages are being sent again'),
-    discardAll: 'Dismiss all',
-    discardAllText: 'Every message that matches the filter becomes “ignored” for good:',
-    discarded: (count: number) => n(count, '# message dismissed|# messages dismissed'),
     none: 'Nothing needs attention',
     noneAdvice: 'Messages that fail, or whose outcome is unknown, appear here with the reason.',
   },
+  refusals,
   /** Why a message failed or waits, by the code of its error, where the tables of the networks have no words. */
   reasons: {
     INTERRUPTED: 'The service stopped while this was being sent.',
@@ -371,9 +413,20 @@ export const en = {
     NO_ANSWER: 'The connection was lost before an answer came.',
     NO_WAY: 'Telegram can be reached neither through a proxy nor directly.',
     NO_LINE: 'The bot serves no open line.',
+    PORTAL_DELETED: 'The portal was deleted.',
+    APPLICATION_NOT_FOUND: 'The portal does not know the application any more.',
+    invalid_grant: 'Bitrix24 does not accept the access of the application any more.',
+    NOT_INSTALLED: 'The application is not installed.',
+    USER_ACCESS_ERROR: 'This user may not use the application.',
+    AUTHORIZATION_ERROR: 'This user was dismissed, or may not use the application.',
     PORTAL_UNINSTALLED: 'The application was removed from the portal.',
     REAUTHORISE: 'The application has to be installed again in the portal.',
     ECONNREFUSED: 'The other side refused the connection.',
+    ECONNRESET: 'The connection broke before an answer came.',
+    ETIMEDOUT: 'The other side did not answer in time.',
+    EHOSTUNREACH: 'No way leads to the other side: look at the network of this machine.',
+    ENOTFOUND: 'The name of the other side is not known: look at the DNS of this machine.',
+    EAI_AGAIN: 'The DNS of this machine does not answer.',
     waits_for_client: 'It goes with the client’s next message: no session of the dialog is open.',
     paced: 'Telegram asked for a pause.',
     discarded: 'A person dismissed it.',
@@ -486,6 +539,9 @@ export const en = {
       'portal.erase': 'Portal erased',
       'portal.expire': 'Old messages erased',
       'bot.adopt': 'Bot assigned to a line automatically',
+      'bot.connect': 'Bot connected in the portal',
+      'bot.move': 'Bot moved to another line in the portal',
+      'bot.disconnect': 'Bot disconnected in the portal',
       'bot.create': 'Bot added',
       'bot.update': 'Bot changed',
       'bot.change': 'Bot changed in the portal',

@@ -67,13 +67,14 @@ export class Settings {
   /** What went wrong, in the reader's language. */
   explain(error: unknown): string {
     if (!(error instanceof ApiError)) throw error;
-    const { code, message: detail } = error;
+    const { code, message: detail, extra } = error;
     if (code === 'session_expired' || code === 'session_invalid') {
       this.over = true;
       return this.say('sessionOver');
     }
     const text = `error_${code}`;
-    return isText(text) ? this.say(text, { detail }) : this.say('error_other', { detail });
+    const params = Object.entries(extra).map(([name, value]) => [name, String(value)]);
+    return this.say(isText(text) ? text : 'error_other', { ...Object.fromEntries(params), detail });
   }
 }
 

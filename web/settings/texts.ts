@@ -141,7 +141,7 @@ const en = {
 
   error_token_refused: 'Telegram does not accept this token. Copy it again from @BotFather, the whole line.',
   error_bad_token: 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',
-  error_invalid_request: 'This cannot be saved: {detail}',
+  error_invalid_request: 'This cannot be saved: check what you entered.',
   error_bad_token_shape: 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',
   error_bad_template: 'One line of up to 100 characters; only {placeholders} are filled in.',
   error_telegram_unreachable: 'Telegram cannot be reached right now. Nothing was changed; try again in a minute.',
@@ -153,6 +153,15 @@ const en = {
   error_line_off: 'The channel has never been on in this open line: connect a bot first.',
   error_portal_gone: 'The application was removed from this portal.',
   error_too_many_requests: 'Too many attempts. Wait a little and try again.',
+  error_storage_unavailable: 'The service cannot save anything right now. Nothing was changed; try again in a minute.',
+  error_unavailable: 'The service is just starting or stopping. Nothing was changed; try again in a minute.',
+  error_internal_error:
+    'Something unexpected happened. Tell the administrator of the service: it is in the log under {id}.',
+  error_bitrix24_not_sent: 'Your portal does not answer right now. Try again in a minute.',
+  error_bitrix24_refused: 'Your portal refused this ({upstreamCode}).',
+  error_bitrix24_unauthorised:
+    'Bitrix24 no longer accepts the access of the application. An administrator has to install it again.',
+  error_bitrix24_unknown: 'Your portal gave no clear answer. Press “Check again” to see how things are.',
   error_no_answer: 'The service does not answer. Nothing was changed; check your connection and try again.',
   error_other: 'That did not work: {detail}',
 };
@@ -300,7 +309,7 @@ const ru: Record<Text, string> = {
 
   error_token_refused: 'Telegram не принимает этот токен. Скопируйте его у @BotFather ещё раз, всю строку целиком.',
   error_bad_token: 'Это не токен бота. Он выглядит как 123456789:AAE… и его даёт @BotFather.',
-  error_invalid_request: 'Это нельзя сохранить: {detail}',
+  error_invalid_request: 'Это нельзя сохранить: проверьте введённое.',
   error_bad_token_shape: 'Это не токен бота. Он выглядит как 123456789:AAE… и его даёт @BotFather.',
   error_bad_template: 'Одна строка до 100 знаков; подставляются только {placeholders}.',
   error_telegram_unreachable: 'Telegram сейчас недоступен. Ничего не изменилось; попробуйте через минуту.',
@@ -312,6 +321,15 @@ const ru: Record<Text, string> = {
   error_line_off: 'Канал ещё не включали в этой открытой линии: сначала подключите бота.',
   error_portal_gone: 'Приложение удалено с этого портала.',
   error_too_many_requests: 'Слишком много попыток. Подождите немного и попробуйте ещё раз.',
+  error_storage_unavailable: 'Сервис сейчас не может ничего сохранить. Ничего не изменено; попробуйте через минуту.',
+  error_unavailable: 'Сервис запускается или останавливается. Ничего не изменено; попробуйте через минуту.',
+  error_internal_error:
+    'Произошла непредвиденная ошибка. Сообщите администратору сервиса: она в журнале под номером {id}.',
+  error_bitrix24_not_sent: 'Портал сейчас не отвечает. Попробуйте через минуту.',
+  error_bitrix24_refused: 'Портал отклонил запрос ({upstreamCode}).',
+  error_bitrix24_unauthorised:
+    'Битрикс24 больше не принимает доступ приложения. Администратору нужно установить его заново.',
+  error_bitrix24_unknown: 'Портал не дал ясного ответа. Нажмите «Проверить ещё раз», чтобы узнать, что получилось.',
   error_no_answer: 'Сервис не отвечает. Ничего не изменилось; проверьте соединение и попробуйте ещё раз.',
   error_other: 'Не получилось: {detail}',
 };

@@ -7,7 +7,9 @@ import type { AuditRepository } from '../../storage/accounts/audit.repository.js
 import type { NewAuditEntry } from '../../storage/postgres/audit-entries.js';
 import type { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { Audited, AuditInterceptor } from './audit.interceptor.js';
+import { inParts } from '../../common/half-done.js';
 import { setCaller, type Caller } from './caller.js';
+import { failedStepsOf } from './failed-steps.js';
 
 class Routes {
   look() {}
@@ -29,6 +31,8 @@ interface Change {
   result?: unknown;
   handler?: keyof Routes;
   failure?: Error;
+  /** Steps that failed after the change. */
+  failed?: string[];
   /** Rows that cannot be written: any of them, or only the first. */
   broken?: 'ever' | 'first';
   /** What is on record while the change is made. */
@@ -37,6 +41,7 @@ interface Change {
 
 async function made(change: Change): Promise<NewAuditEntry[]> {
   const { caller = root, params = {}, query, body, result, handler = 'change', failure, broken, meanwhile } = change;
+  const { failed = [] } = change;
   const rows: NewAuditEntry[] = [];
   let tries = 0;
   const entries = {
@@ -59,6 +64,7 @@ async function made(change: Change): Promise<NewAuditEntry[]> {
   const next: CallHandler = {
     handle: () => {
       meanwhile?.(structuredClone(rows));
+      failedStepsOf(request as never).push(...failed);
       return failure ? throwError(() => failure) : of(result);
     },
   };
@@ -163,6 +169,29 @@ describe('AuditInterceptor', () => {
     expect(await made({ result: steps(false) })).toMatchObject([
       { outcome: 'failed', detail: { failedSteps: ['step 0'] } },
     ]);
+  });
+
+  it('says which steps failed after a change that stands', async () => {
+    const failed = ['line 3: imconnector.activate: portal_silent'];
+    expect(await made({ params: { id: '5' }, body: { lineId: '4' }, result: { id: '5' }, failed })).toMatchObject([
+      { subject: 'bot:5', outcome: 'partial', detail: { lineId: '4', failedSteps: failed } },
+    ]);
+  });
+
+  it('says which part of a change was done when another failed', async () => {
+    const failure = new TypeError('away');
+    await inParts(async (part) => {
+      part('line');
+      throw failure;
+    }).catch(() => undefined);
+    expect(await made({ params: { id: '5' }, failure })).toMatchObject([
+      { outcome: 'failed', detail: { error: 'TypeError', done: ['line'] } },
+    ]);
+  });
+
+  it('writes nothing for a dry run', async () => {
+    expect(await made({ body: { dryRun: true }, result: { retried: 3 } })).toEqual([]);
+    expect(await made({ body: { dryRun: false }, result: { retried: 3 } })).toHaveLength(1);
   });
 
   it('puts a row that cannot be written into the log, without its secrets', async () => {

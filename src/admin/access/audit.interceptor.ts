@@ -9,11 +9,13 @@ import {
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { catchError, mergeMap, type Observable } from 'rxjs';
+import { doneBefore } from '../../common/half-done.js';
 import { withoutSecrets } from '../../common/redact.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-entries.js';
 import { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { callerOf, signatureOf } from './caller.js';
+import { failedStepsOf } from './failed-steps.js';
 import { ID } from '../cursor.js';
 
 const AUDITED = Symbol('audited');
@@ -37,7 +39,7 @@ const REFUSALS = new Set([400, 401, 403, 404, 413, 415, 429]);
 
 /**
  * Writes one row per change that an {@link Audited} route makes: before it, so that a change which the program does not
- * survive is on record, and again when it is over. A refused request changed nothing and leaves none.
+ * survive is on record, and again when it is over. A refused request, or a dry run, changed nothing and leaves none.
  */
 @Injectable()
 export class AuditInterceptor implements NestInterceptor {
@@ -58,12 +60,13 @@ export class AuditInterceptor implements NestInterceptor {
     const entryWith = (result: unknown, end: Ending) => entryOf(action, request, result, portalBefore, end);
     return next.handle().pipe(
       mergeMap(async (result: unknown) => {
-        await this.complete(begun, entryWith(result, endingOf(result)));
+        if (isDryRun(request)) await this.withdraw(begun);
+        else await this.complete(begun, entryWith(result, endingOf(result, failedStepsOf(request))));
         return result;
       }),
       catchError(async (error: unknown): Promise<never> => {
         if (isRefusal(error)) await this.withdraw(begun);
-        else await this.complete(begun, entryWith(undefined, { outcome: 'failed', error: codeOf(error) }));
+        else await this.complete(begun, entryWith(undefined, failureOf(error)));
         throw error;
       }),
     );
@@ -110,15 +113,17 @@ export class AuditInterceptor implements NestInterceptor {
   }
 }
 
-/** How a change ended, and which of its steps failed, or with which code it ended. */
+/** How a change ended, which of its steps failed, or with which code it ended and what was done by then. */
 interface Ending {
   outcome: AuditOutcome;
   failedSteps?: string[];
   error?: string;
+  done?: string[];
 }
 
-/** Of a change in steps, which answers each with its result. */
-function endingOf(result: unknown): Ending {
+/** Of a change in steps, which answers each with its result; `after`: steps that failed once it was made. */
+function endingOf(result: unknown, after: string[]): Ending {
+  if (after.length > 0) return { outcome: 'partial', failedSteps: after };
   const { ok, steps } = fieldsOf(result);
   if (ok !== false || !Array.isArray(steps)) return { outcome: 'done' };
   const failed = steps.map(fieldsOf).filter((step) => step.ok === false);
@@ -130,6 +135,16 @@ function endingOf(result: unknown): Ending {
 
 function isRefusal(error: unknown): boolean {
   return error instanceof HttpException && REFUSALS.has(error.getStatus());
+}
+
+/** What a change in parts had done before it ended is on record, too. */
+function failureOf(error: unknown): Ending {
+  const done = doneBefore(error);
+  return { outcome: 'failed', error: codeOf(error), ...(done.length > 0 && { done }) };
+}
+
+function isDryRun({ body }: FastifyRequest): boolean {
+  return fieldsOf(body).dryRun === true;
 }
 
 function codeOf(error: unknown): string {

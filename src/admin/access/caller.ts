@@ -56,10 +56,13 @@ export function assertAllowed(caller: Caller, { role, everyPortal }: Requirement
   if (ROLES.indexOf(caller.role) < ROLES.indexOf(role)) {
     throw new Problem(403, 'role_too_low', `This asks for the role ${role}; the key has ${caller.role}.`, {
       required: role,
+      role: caller.role,
     });
   }
   if (everyPortal && caller.portalId !== null) {
-    throw new Problem(403, 'limited_to_portal', `The key is limited to portal ${caller.portalId}.`);
+    throw new Problem(403, 'limited_to_portal', `The key is limited to portal ${caller.portalId}.`, {
+      portalId: caller.portalId.toString(),
+    });
   }
 }
 

@@ -55,7 +55,9 @@ export class KeysController {
   private async portal(id: string | null | undefined): Promise<bigint | null> {
     if (id == null) return null;
     const portal = await this.portals.findById(BigInt(id));
-    if (!portal) throw new Problem(422, 'unknown_portal', `There is no portal ${id}; see GET /admin/portals.`);
+    if (!portal) {
+      throw new Problem(422, 'unknown_portal', `There is no portal ${id}; see GET /admin/portals.`, { portalId: id });
+    }
     return portal.id;
   }
 }

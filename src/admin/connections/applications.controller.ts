@@ -53,7 +53,7 @@ export class ApplicationsController {
   }
 
   private item(application: Application, portals: Map<string, number>): ApplicationItem {
-    const { id, clientId, name, portalOrigin, connectorId, lineId, createdAt } = application;
+    const { id, clientId, name, portalOrigin, connectorId, lineId, caCertificates, createdAt } = application;
     const { publicUrl } = this.environment;
     const start = id === null ? '?redirect=1' : `?application=${id}&redirect=1`;
     return {
@@ -63,6 +63,7 @@ export class ApplicationsController {
       domain: portalOrigin && portalOrigin.replace(/^https:\/\//, ''),
       connectorId,
       lineId,
+      caCertificates,
       source: id === null ? 'environment' : 'stored',
       portals: portals.get(clientId) ?? 0,
       installUrl: publicUrl && portalOrigin ? `${publicUrl}/b24/install${start}` : null,

@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsOptional, Matches, ValidateIf } from 'class-validator';
+import { IsOptional, IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
 import { PORTAL_HOST } from '../../config/environment.js';
 import { IsLineId } from '../admin.dto.js';
 import { ApiCount, PageOf } from '../page.dto.js';
@@ -29,6 +29,15 @@ const LINE = {
   description: 'The open line that an installation connects.',
 };
 
+const CA_CERTIFICATES = {
+  type: String,
+  nullable: true,
+  maxLength: 200_000,
+  example: '-----BEGIN CERTIFICATE-----…-----END CERTIFICATE-----',
+  description:
+    'Certificates (PEM) of authorities that are believed at this portal beside those that everybody knows: of a company’s own authority, or the self-signed one of the box. null: no others.',
+};
+
 const IsClientId = () =>
   applyDecorators(
     trimmed(),
@@ -51,6 +60,13 @@ const IsDomain = () =>
     trimmed(),
     IsOptional(),
     Matches(PORTAL_HOST, { message: 'domain must be the host of a portal, such as acme.bitrix24.com, or null' }),
+  );
+const AreCertificates = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' && value.trim() === '' ? null : value)),
+    IsOptional(),
+    IsString({ message: 'caCertificates must be certificates in PEM, or null' }),
+    MaxLength(CA_CERTIFICATES.maxLength, { message: 'caCertificates must not be longer than 200000 characters' }),
   );
 /** Left out, not null. */
 const IfGiven = () => ValidateIf((_body: unknown, value: unknown) => value !== undefined);
@@ -79,6 +95,10 @@ export class NewApplicationBody {
   @IsOptional()
   @IsLineId()
   lineId?: string | null;
+
+  @ApiPropertyOptional(CA_CERTIFICATES)
+  @AreCertificates()
+  caCertificates?: string | null;
 }
 
 /** What is to change about an application; what is left out stays. */
@@ -101,6 +121,10 @@ export class ApplicationChangeBody {
   @IsOptional()
   @IsLineId()
   lineId?: string | null;
+
+  @ApiPropertyOptional(CA_CERTIFICATES)
+  @AreCertificates()
+  caCertificates?: string | null;
 }
 
 /** An application; its secret is never shown. */
@@ -114,6 +138,9 @@ export class ApplicationItem {
   domain: string | null;
   connectorId: string;
   lineId: string | null;
+
+  @ApiProperty(CA_CERTIFICATES)
+  caCertificates: string | null;
   source: 'environment' | 'stored';
 
   /** Portals that use it and are not uninstalled. */

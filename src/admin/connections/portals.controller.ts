@@ -1,9 +1,12 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
+import { inParts } from '../../common/half-done.js';
+import { shownStateReason } from '../../common/state-reasons.js';
 import { LineOperatorsService } from '../../connector/dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../../connector/install/portal-lifecycle.service.js';
 import { lineChange, LineChangeBody } from '../../connector/settings/line-change.dto.js';
 import { LineConnections } from '../../connector/install/line-connections.service.js';
+import { failedSteps } from '../../connector/install/registration-steps.js';
 import { RegistrationService } from '../../connector/install/registration.service.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { PortalViewsRepository, type PortalView, linesOf } from '../../storage/accounts/portal-views.repository.js';
@@ -13,6 +16,7 @@ import { ListQuery } from '../admin.dto.js';
 import { LineBody, LineQuery, PortalChangeBody } from './portal-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, canAccess, type Caller } from '../access/caller.js';
+import { FailedSteps } from '../access/failed-steps.js';
 import { decodeCursor, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, RemovedPortal } from './portals.dto.js';
@@ -60,9 +64,14 @@ export class PortalsController {
     @CalledBy() caller: Caller,
   ): Promise<PortalItem> {
     await this.find(id, caller);
-    if (retentionDays !== undefined) await this.portals.setRetention(id, retentionDays);
-    if (Object.values(bucket).some((value) => value !== undefined)) await this.portals.setBucket(id, bucket);
-    return portalItem(await this.find(id, caller));
+    return inParts(async (part) => {
+      if (retentionDays !== undefined) {
+        await this.portals.setRetention(id, retentionDays);
+        part('retentionDays');
+      }
+      if (Object.values(bucket).some((value) => value !== undefined)) await this.portals.setBucket(id, bucket);
+      return portalItem(await this.find(id, caller));
+    });
   }
 
   @Post(':id/connector/register')
@@ -143,10 +152,14 @@ export class PortalsController {
     description:
       'The connector is taken out of the portal where that is possible, then no call is made to it any more and its data are erased, as after an uninstallation with CLEAN. Its bots stay; an installation brings it back.',
   })
-  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<RemovedPortal> {
+  async remove(
+    @Param('id', IdPipe) id: bigint,
+    @CalledBy() caller: Caller,
+    @FailedSteps() failed: string[],
+  ): Promise<RemovedPortal> {
     await this.find(id, caller);
-    await this.lifecycle.remove(id);
-    const { state, stateReason } = await this.find(id, caller);
+    failed.push(...failedSteps(await this.lifecycle.remove(id)));
+    const { state, stateReason } = portalItem(await this.find(id, caller));
     return { id: id.toString(), state, stateReason };
   }
 
@@ -161,7 +174,9 @@ export class PortalsController {
 function portalItem(portal: PortalView): PortalItem {
   return {
     ...portal,
+    ...shownStateReason(portal.stateReason),
     id: portal.id.toString(),
+    tokens: portal.tokens.map((token) => ({ ...token, ...shownStateReason(token.stateReason) })),
     bots: portal.bots.map((bot) => ({ ...bot, id: bot.id.toString() })),
   };
 }

@@ -28,6 +28,10 @@ export class PortalToken {
   isInstaller: boolean;
   state: TokenState;
   stateReason: string | null;
+
+  /** Stable code of the reason, and what Bitrix24 said. */
+  stateCode: string | null;
+  stateSaid: string | null;
   refreshedAt: Date;
   expiresAt: Date;
 }
@@ -57,6 +61,10 @@ export class PortalItem {
   language: string;
   state: PortalState;
   stateReason: string | null;
+
+  /** Stable code of the reason, and what Bitrix24 said. */
+  stateCode: string | null;
+  stateSaid: string | null;
 
   /** Whether the token that signs this portal's events is known. */
   eventsVerified: boolean;
@@ -93,6 +101,13 @@ export class RegistrationStep {
   step: string;
   ok: boolean;
   detail: string;
+
+  /** The open line that it was about. */
+  lineId?: string;
+
+  /** Of a step that failed: the code of Bitrix24's error, or a stable one of ours with what its words are made of. */
+  code?: string;
+  params?: Record<string, unknown>;
 }
 
 export class RegistrationReport {

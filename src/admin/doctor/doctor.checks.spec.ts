@@ -53,6 +53,7 @@ const bot: BotFacts = {
   stateReason: null,
   portalId: 1n,
   lineId: '1',
+  apiRoot: null,
 };
 const failing = (checks: { id: string; ok: boolean }[]) => checks.filter(({ ok }) => !ok).map(({ id }) => id);
 

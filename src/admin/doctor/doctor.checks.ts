@@ -6,10 +6,16 @@ import { mayUseCrm } from '../../crm/entities/crm-entity.js';
 import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { BotFacts } from '../../storage/history/overview.repository.js';
 import type { Hindrance } from '../../storage/history/waiting-work.repository.js';
-import { STORING_FAILS, type EndpointTrouble } from '../../storage/work/endpoints.repository.js';
+import {
+  ILL,
+  NO_WEBHOOK_ADDRESS,
+  STORING_FAILS,
+  type EndpointTrouble,
+} from '../../storage/work/endpoints.repository.js';
 import type { BotCondition } from '../../telegram/bots/bot-health.js';
 import type { LineState } from '../../storage/prisma/client.js';
 import type { Check } from './doctor.dto.js';
+import { shownStateReason } from '../../common/state-reasons.js';
 import { finding } from './finding.js';
 
 /** A message that waited this long is stuck, not slow; seconds. */
@@ -70,7 +76,7 @@ export function botChecks(bot: BotFacts, portals: PortalView[], driven: boolean,
   return [
     bot.state === 'active'
       ? finding(`${prefix}:state`, 'bot.active', named)
-      : finding(`${prefix}:state`, `bot.${bot.state}`, { ...named, reason: bot.stateReason }),
+      : finding(`${prefix}:state`, `bot.${bot.state}`, { ...named, ...reasonOf(bot.stateReason) }),
     portal && bot.lineId
       ? finding(`${prefix}:line`, 'bot.line', { ...named, line: bot.lineId, portal: portal.domain })
       : finding(`${prefix}:line`, 'bot.no_line', { ...named, botId: bot.id.toString() }),
@@ -81,11 +87,19 @@ export function botChecks(bot: BotFacts, portals: PortalView[], driven: boolean,
 }
 
 function illCheck(bot: BotFacts, { code, detail, since }: EndpointTrouble): Check {
-  return finding(`bot:${bot.id}:health`, code === STORING_FAILS ? 'bot.storing_fails' : 'bot.ill', {
-    bot: botName(bot),
-    since: since.toISOString(),
-    said: detail,
-  });
+  const id = `bot:${bot.id}:health`;
+  const told = { bot: botName(bot), since: since.toISOString(), said: detail };
+  if (code === STORING_FAILS) return finding(id, 'bot.storing_fails', told);
+  if (code === NO_WEBHOOK_ADDRESS) return finding(id, 'bot.no_webhook_address', { bot: told.bot });
+  return code === ILL
+    ? finding(id, 'bot.ill', { ...told, cause: null })
+    : finding(id, 'bot.ill', { ...told, cause: code, said: `${code}: ${detail}` });
+}
+
+/** Why a bot or a portal is in its state: readable, and in its parts. */
+function reasonOf(kept: string | null) {
+  const { stateReason: reason, stateCode: reasonCode, stateSaid: said } = shownStateReason(kept);
+  return { reason, reasonCode, said };
 }
 
 /** Nothing is said while nothing hinders its answers. */
@@ -116,7 +130,7 @@ export function reachedCheck(bot: BotFacts, condition: BotCondition): Check {
       return finding(id, 'bot.reached', { ...named, mode, pending, seesGroups });
     }
     case 'conflict':
-      return finding(id, 'bot.conflict', { ...named, reason: condition.detail });
+      return finding(id, 'bot.conflict', { ...named, ...reasonOf(condition.detail) });
     case 'webhook_elsewhere':
       return finding(id, condition.mode === 'polling' ? 'bot.hook_left' : 'bot.hook_elsewhere', named);
     case 'webhook_failing':
@@ -182,14 +196,15 @@ export function portalChecks(
   ];
 }
 
-function stateCheck({ id, domain, state, stateReason: reason, bots }: PortalView, install: string | null): Check {
+function stateCheck({ id, domain, state, stateReason, bots }: PortalView, install: string | null): Check {
   const named = { portal: domain };
+  const reason = reasonOf(stateReason);
   const name = `portal:${id}:state`;
   if (state === 'active') return finding(name, 'portal.active', named);
-  if (state === 'reauthorise') return finding(name, 'portal.reauthorise', { ...named, reason, install });
-  if (bots.length === 0) return finding(name, 'portal.gone', { ...named, reason });
+  if (state === 'reauthorise') return finding(name, 'portal.reauthorise', { ...named, ...reason, install });
+  if (bots.length === 0) return finding(name, 'portal.gone', { ...named, ...reason });
   const served = bots.map((bot) => `${botName(bot)} (${bot.id})`).join(', ');
-  return finding(name, 'portal.uninstalled', { ...named, reason, bots: served });
+  return finding(name, 'portal.uninstalled', { ...named, ...reason, bots: served });
 }
 
 /** @param result of app.info. */

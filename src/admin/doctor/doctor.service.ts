@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { ApplicationsService, type Application } from '../../bitrix/applications.service.js';
+import { oauthOriginOfRegion } from '../../bitrix/portal-hosts.js';
 import { within } from '../../common/within.js';
 import { Environment } from '../../config/environment.js';
 import { IntakeService } from '../../relay/intake.service.js';
@@ -31,8 +33,9 @@ import { finding } from './finding.js';
 import { clockCheck, diskCheck, disksOf } from './machine.checks.js';
 import { applicationOf, PortalExaminer } from './portal-examiner.js';
 import { methodTroubleChecks } from './portal-trouble.checks.js';
-import { apiKindChecks, rootChecks } from './telegram-roots.checks.js';
 import { featureChecks } from './feature.checks.js';
+import { routeChecks } from './proxy-routes.checks.js';
+import { apiKindChecks, botRootChecks, rootChecks } from './telegram-roots.checks.js';
 
 /** How long a diagnosis is kept: asking must not cost the portals their calls. */
 const KEPT_MS = 10_000;
@@ -56,6 +59,7 @@ export class DoctorService {
     private readonly schema: SchemaService,
     private readonly bots: BotHealth,
     private readonly telegram: TelegramClient,
+    private readonly bitrix: BitrixConnections,
     private readonly examiner: PortalExaminer,
     private readonly applications: ApplicationsService,
     private readonly limits: RestLimitsRepository,
@@ -79,7 +83,7 @@ export class DoctorService {
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
       const traffic = await this.examineTraffic(applications);
       // After Telegram was asked: the ways to it and its clock are as they are now.
-      program.push(...(await this.checkMachine()));
+      program.push(...(await this.checkMachine(traffic.portals)));
       return { program, traffic };
     } catch (error) {
       const broken = finding('examination', 'examination.broken', { said: describeError(error) });
@@ -143,16 +147,19 @@ export class DoctorService {
     return { portals, bots, parts, waiting, attention: [...attention, ...unread] };
   }
 
-  private async checkMachine(): Promise<Check[]> {
+  private async checkMachine(portals: PortalView[]): Promise<Check[]> {
+    const servers = oauthServers(portals, this.environment);
     const [disks, { secondsAhead, bytes }, oldest] = await Promise.all([
       disksOf(this.environment),
       within(NETWORK_LIMIT_MS, this.server.clockAndSize()),
       within(NETWORK_LIMIT_MS, this.server.oldestTransaction()),
       // What takes longer is told the next time.
       within(NETWORK_LIMIT_MS, this.telegram.measure()).catch(() => undefined),
+      within(NETWORK_LIMIT_MS, this.bitrix.measure(servers)).catch(() => undefined),
     ]);
     return [
       ...rootChecks(this.telegram.rootStates),
+      ...routeChecks('Bitrix24', this.bitrix.routeStates(servers)),
       ...apiKindChecks(this.telegram.isLocalUnsaid),
       clockCheck({ database: secondsAhead, telegram: this.telegram.secondsAhead }),
       diskCheck(disks, this.environment.DATABASE_URL ? bytes : null),
@@ -167,7 +174,8 @@ export class DoctorService {
       username: bot.username,
       detail: describeError(error),
     }));
-    return [reachedCheck(bot, condition)];
+    const ownRoots = bot.apiRoot === null ? [] : botRootChecks(bot, this.telegram.rootStatesOf(bot));
+    return [reachedCheck(bot, condition), ...ownRoots];
   }
 }
 
@@ -183,6 +191,14 @@ function installationOf(portal: PortalView, applications: Application[]): Instal
   return application.portalOrigin === null
     ? 'market'
     : { path: `/b24/install?application=${application.id}&redirect=1` };
+}
+
+/** Whatever portals there are, or are to be: tokens are renewed there, so the proxies have to lead there. */
+function oauthServers(portals: PortalView[], { oauthOrigin, portalOrigin }: Environment): string[] {
+  if (oauthOrigin !== undefined) return [oauthOrigin];
+  const hosts = portals.filter(({ state }) => state === 'active').map(({ domain }) => domain);
+  if (hosts.length === 0 && portalOrigin !== undefined) hosts.push(new URL(portalOrigin).host);
+  return [...new Set(hosts.map((host) => oauthOriginOfRegion(host.replace(/:\d+$/, ''))))];
 }
 
 function migrationsCheck(pending: string[]): Check {

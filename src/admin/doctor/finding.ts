@@ -22,6 +22,7 @@ export const ENGLISH: Format = {
     return ENGLISH.count(Math.round(seconds / length), `# ${unit}|# ${unit}s`);
   },
   size: (bytes) => `${(bytes / GIBIBYTE).toFixed(1)} GiB`,
+  reason: () => '',
 };
 
 /** A check with this outcome; its code says whether anything is wrong. */

@@ -32,7 +32,7 @@ export interface Findings {
   'roots.some': Roots;
   'roots.none': Roots;
   'api_kind.limited': None;
-  'routes.ok': { all: number; connects: Connects };
+  'routes.ok': Routed & { all: number; connects: Connects };
   'routes.some': Routes;
   'routes.none': Routes;
   'routes.password': Routes;
@@ -49,14 +49,15 @@ export interface Findings {
   'attention.unread': { count: number; since: string };
 
   'bot.active': Bot;
-  'bot.conflict': Bot & { reason: string | null };
-  'bot.unauthorised': Bot & { reason: string | null };
+  'bot.conflict': Bot & Reason;
+  'bot.unauthorised': Bot & Reason;
   'bot.disabled': Bot;
   'bot.line': Bot & { line: string; portal: string };
   'bot.no_line': Bot & { botId: string };
   'bot.driven': Bot;
   'bot.idle': Bot;
-  'bot.ill': Bot & Trouble;
+  'bot.ill': Bot & Trouble & { cause: string | null };
+  'bot.no_webhook_address': Bot;
   'bot.storing_fails': Bot & Trouble;
   'bot.silenced': Bot & { until: string; waiting: number };
   'bot.answers_fail': Bot & { count: number; said: string };
@@ -66,13 +67,15 @@ export interface Findings {
   'bot.hook_left': Bot;
   'bot.hook_fails': Bot & { said: string };
   'bot.hook_certificate': Bot & { said: string };
+  'bot.roots': Bot & Roots;
+  'bot.roots_none': Bot & Roots;
   'bot.token_refused': Bot & { said: string };
   'bot.unreachable': Bot & { said: string };
 
   'portal.active': Portal;
-  'portal.reauthorise': Portal & Install & { reason: string | null };
-  'portal.uninstalled': Portal & { reason: string | null; bots: string };
-  'portal.gone': Portal & { reason: string | null };
+  'portal.reauthorise': Portal & Install & Reason;
+  'portal.uninstalled': Portal & Reason & { bots: string };
+  'portal.gone': Portal & Reason;
   'portal.application': Portal & { clientId: string };
   'portal.foreign_application': Portal & { clientId: string };
   'portal.tokens': Portal & { valid: number; all: number };
@@ -112,6 +115,10 @@ export interface Findings {
   'trouble.overload': PortalTrouble;
   'trouble.https': PortalTrouble;
   'trouble.redirect': PortalTrouble;
+  'trouble.private_authority': PortalTrouble;
+  'trouble.certificate_expired': PortalTrouble;
+  'trouble.certificate_name': PortalTrouble;
+  'trouble.no_way': PortalTrouble;
   'trouble.other': PortalTrouble;
   'method.missing': PortalTrouble & { method: string };
   'method.scope': PortalTrouble & { method: string };
@@ -129,7 +136,9 @@ type None = Record<never, never>;
 type Share = { active: number; all: number };
 type Clocks = { database: number | null; telegram: number | null };
 type Connects = { name: string; ms: number }[];
-type Routes = { failed: number; all: number; said: string; connects: Connects };
+/** Whose proxies, and where they are named. */
+type Routed = { network: 'Telegram' | 'Bitrix24'; variable: 'TG_PROXY_URL' | 'B24_PROXY_URL' };
+type Routes = Routed & { failed: number; all: number; said: string; connects: Connects };
 /** Of those that did not fail: how fast they answer, where that is known. */
 type Roots = { roots: { name: string; failure: string | null; ms: number | null; inUse: boolean }[] };
 type Bot = { bot: string };
@@ -137,6 +146,8 @@ type Portal = { portal: string };
 type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' };
 /** The path of the service where it is installed again; null: in the Market of the portal. */
 type Install = { install: string | null };
+/** Why it is in its state, by the code of state-reasons.ts, or of Bitrix24; and in the network's words. */
+type Reason = { reason: string | null; reasonCode: string | null; said: string | null };
 type Line = { portal: string; line: string };
 type LineFault = Line & { portalId: string };
 /** Since when, and why. */
@@ -159,6 +170,8 @@ export interface Format {
   /** How long something took, from seconds. */
   span(seconds: number): string;
   size(bytes: number): string;
+  /** What the code of an error means, as a sentence; '' where nobody knows. */
+  reason(code: string): string;
 }
 
 type Said<Params> = string | ((params: Params, format: Format) => string);

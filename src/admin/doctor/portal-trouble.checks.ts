@@ -1,4 +1,6 @@
+import { type CertificateFault, certificateFault } from '../../common/certificate-faults.js';
 import type { Application } from '../../bitrix/applications.service.js';
+import { NO_WAY } from '../../common/proxy-routes.js';
 import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import { type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import type { Check } from './doctor.dto.js';
@@ -14,6 +16,12 @@ const CAUSES = {
   INVALID_REQUEST: 'trouble.https',
   REDIRECT_REFUSED: 'trouble.redirect',
 } as const;
+
+const CERTIFICATE_CAUSES = {
+  private_authority: 'trouble.private_authority',
+  expired: 'trouble.certificate_expired',
+  other_name: 'trouble.certificate_name',
+} as const satisfies Record<CertificateFault, string>;
 
 const METHOD_CAUSES = {
   ERROR_METHOD_NOT_FOUND: 'method.missing',
@@ -38,6 +46,9 @@ export function portalTroubleCheck(
   const told = { portal: domain, said: `${code}: ${detail}`, since: since?.toISOString() ?? null };
   const name = code.toUpperCase();
   if (/^HTTP_4\d\d$/.test(name)) return finding(id, 'trouble.page', told);
+  const distrust = certificateFault({ code });
+  if (distrust) return finding(id, CERTIFICATE_CAUSES[distrust], told);
+  if (name === NO_WAY) return finding(id, 'trouble.no_way', told);
   if (name === 'WRONG_CLIENT') return finding(id, 'trouble.client_id', { ...told, clientId });
   if (name !== 'INVALID_CLIENT' && name !== 'UNAUTHORIZED_CLIENT') {
     return finding(id, known(CAUSES, name) ?? 'trouble.other', told);

@@ -1,13 +1,26 @@
+import type { RouteState } from '../../common/proxy-routes.js';
 import type { RootState } from '../../telegram/api/api-roots.js';
+import type { BotFacts } from '../../storage/history/overview.repository.js';
+import { botName } from './doctor.checks.js';
 import type { Check } from './doctor.dto.js';
 import { finding } from './finding.js';
-
-/** How a proxy says that it does not know us: HTTP 407, and the words of the SOCKS library. */
-const WRONG_PASSWORD = /\b407\b|authentication/i;
+import { routeChecks } from './proxy-routes.checks.js';
 
 /** How Telegram is reached. Nothing is said where there is one root and no proxy: the bots tell. */
 export function rootChecks(roots: RootState[]): Check[] {
-  return [...severalRoots(roots), ...proxies(roots)];
+  return [
+    ...severalRoots(roots),
+    ...routeChecks(
+      'Telegram',
+      roots.flatMap((root) => routesOf(root, roots.length > 1)),
+    ),
+  ];
+}
+
+/** How a bot that has Bot API servers of its own reaches them. */
+export function botRootChecks(bot: BotFacts, roots: RootState[]): Check[] {
+  const code = roots.some(({ failure }) => failure === null) ? 'bot.roots' : 'bot.roots_none';
+  return [finding(`bot:${bot.id}:roots`, code, { bot: botName(bot), roots: told(roots) })];
 }
 
 /** @param unsaid the server is an own one, and TG_API_KIND says that it is Telegram's */
@@ -18,24 +31,13 @@ export function apiKindChecks(unsaid: boolean): Check[] {
 function severalRoots(roots: RootState[]): Check[] {
   if (roots.length < 2) return [];
   const works = roots.some(({ failure }) => failure === null);
-  const told = roots.map(({ name, failure, inUse, answerMs }) => ({ name, failure, inUse, ms: answerMs }));
-  return [finding('telegram_roots', works ? 'roots.some' : 'roots.none', { roots: told })];
+  return [finding('telegram_roots', works ? 'roots.some' : 'roots.none', { roots: told(roots) })];
 }
 
+const told = (roots: RootState[]) =>
+  roots.map(({ name, failure, inUse, answerMs }) => ({ name, failure, inUse, ms: answerMs }));
+
 /** A proxy is said to have failed for one root: it may reach the others. */
-function proxies(roots: RootState[]): Check[] {
-  const routes = roots.flatMap((root) =>
-    root.routes.map((route) => ({ ...route, name: roots.length > 1 ? `${root.name} → ${route.name}` : route.name })),
-  );
-  if (routes.length === 0) return [];
-  const failing = routes.filter(({ failure }) => failure !== null);
-  const connects = routes.flatMap(({ name, failure, connectMs }) =>
-    failure === null && connectMs !== null ? [{ name, ms: connectMs }] : [],
-  );
-  const all = routes.length;
-  if (failing.length === 0) return [finding('telegram_proxies', 'routes.ok', { all, connects })];
-  const said = failing.map(({ name, failure }) => `${name}: ${failure}`).join('; ');
-  const isPassword = failing.some(({ failure }) => WRONG_PASSWORD.test(failure!));
-  const code = failing.length < all ? 'routes.some' : isPassword ? 'routes.password' : 'routes.none';
-  return [finding('telegram_proxies', code, { failed: failing.length, all, said, connects })];
+function routesOf({ name: root, routes }: RootState, isOneOfSeveral: boolean): RouteState[] {
+  return routes.map((route) => ({ ...route, name: isOneOfSeveral ? `${root} → ${route.name}` : route.name }));
 }

@@ -13,6 +13,10 @@ const REGISTER = 'Press “Register again” on the page of the portal';
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, since ${time(moment)}` : '');
 const where = (install: string | null) => install ?? 'in the Market of the portal';
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
+const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
+  const words = cause === null ? '' : reason(cause);
+  return words ? `${words.replace(/\.$/, '')} (${said})` : said;
+};
 const ahead = (whose: string, seconds: number) =>
   seconds === 0 ? whose : `${whose} is ${Math.abs(seconds)} s ${seconds > 0 ? 'ahead' : 'behind'}`;
 const clocks = ({ database, telegram }: { database: number | null; telegram: number | null }) =>
@@ -109,19 +113,19 @@ export const en: Words = {
     advice: 'Set TG_API_KIND=local and restart: files of up to 2 GB go both ways.',
   },
   'routes.ok': {
-    what: ({ all, connects }) =>
-      [`Nothing is wrong with the ${all} ways to Telegram`, ...connectTimes(connects)].join('; '),
+    what: ({ network, all, connects }) =>
+      [`Nothing is wrong with the ${all} ways to ${network}`, ...connectTimes(connects)].join('; '),
   },
   'routes.some': { what: routes },
   'routes.none': {
     what: routes,
-    advice:
-      'Start one of the proxies of TG_PROXY_URL again, or name another there (direct: without proxy) and restart. Messages wait and go on by themselves.',
+    advice: ({ variable }) =>
+      `Start one of the proxies of ${variable} again, or name another there (direct: without proxy) and restart. Messages wait and go on by themselves.`,
   },
   'routes.password': {
     what: routes,
-    advice:
-      'A proxy does not accept the name or the password that stand in TG_PROXY_URL (scheme://name:password@host:port). Correct them and restart; write @ : / # % in them as %40 %3A %2F %23 %25. Messages wait and go on by themselves.',
+    advice: ({ variable }) =>
+      `A proxy does not accept the name or the password that stand in ${variable} (scheme://name:password@host:port). Correct them and restart; write @ : / # % in them as %40 %3A %2F %23 %25. Messages wait and go on by themselves.`,
   },
 
   'portals.some': { what: ({ active, all }) => `${active} of ${all} portals are connected` },
@@ -180,9 +184,16 @@ export const en: Words = {
   'bot.driven': { what: ({ bot }) => `${bot} is being served` },
   'bot.idle': { what: ({ bot }) => `No replica is serving ${bot} right now`, advice: TAKES_OVER },
   'bot.ill': {
-    what: ({ bot, since: at, said }, { time }) => `${bot} has been in trouble since ${time(at)}: ${said}`,
+    what: (params, format) =>
+      `${params.bot} has been in trouble since ${format.time(params.since)}: ${why(params, format)}`,
     advice:
       'It is tried again by itself. See that this machine reaches Telegram (TG_API_ROOT, TG_PROXY_URL) and that nobody else uses the token.',
+  },
+  'bot.no_webhook_address': {
+    what: ({ bot }) => `${bot} has a webhook, and this service does not know its own address`,
+    advice:
+      'Set PUBLIC_URL and restart, or choose “Polling” with “Line and mode” in “Portals and bots”. Updates wait at Telegram for 24 hours.',
+    call: 'PATCH /admin/bots/:id with {"mode":"polling"}',
   },
   'bot.storing_fails': {
     what: ({ bot, since: at, said }, { time }) =>
@@ -232,6 +243,13 @@ export const en: Words = {
     advice:
       'The web server before this service must send a certificate that is valid for the name in PUBLIC_URL, has not expired, comes from a public authority, and has its intermediate certificates with it (fullchain.pem, not cert.pem). Or choose “Polling” with “Line and mode” in “Portals and bots”. Updates wait at Telegram for 24 hours.',
     call: 'PATCH /admin/bots/:id with {"mode":"polling"}',
+  },
+  'bot.roots': { what: ({ bot, roots: all }) => `${bot}: ${roots({ roots: all })}` },
+  'bot.roots_none': {
+    what: ({ bot, roots: all }) => `${bot}: ${roots({ roots: all })}`,
+    advice:
+      'Start the Bot API server of the bot again, or name another with “Line and mode” in “Portals and bots”; empty: that of TG_API_ROOT. Messages wait and go on by themselves.',
+    call: 'PATCH /admin/bots/:id with apiRoot',
   },
   'bot.token_refused': {
     what: ({ bot, said }) => `${bot}: Telegram refuses the token: ${said}`,
@@ -382,6 +400,27 @@ export const en: Words = {
       `${portal} sends us to an address that we do not trust (${said})${since(at, time)}`,
     advice: `If the portal moved there, name that address in B24_DOMAIN, or as the domain of its application, and open the application in the portal once. ${BY_ITSELF}`,
   },
+  'trouble.private_authority': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `The certificate of ${portal} was issued by a private CA that is not known here (${said})${since(at, time)}`,
+    advice: `Add the certificate of that authority (for a self-signed box, its own one) with “Edit” in “Portals and bots”, “Applications”, or name its file in B24_CA_FILE and restart. ${BY_ITSELF}`,
+    call: 'PATCH /admin/applications/:id with caCertificates',
+  },
+  'trouble.certificate_expired': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `The certificate of ${portal} has expired, or is not valid yet (${said})${since(at, time)}`,
+    advice: `Renew the certificate of the portal, and look at the clock of this machine. ${BY_ITSELF}`,
+  },
+  'trouble.certificate_name': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `The certificate of ${portal} is for another host name (${said})${since(at, time)}`,
+    advice: `Give the portal a certificate with this host name, or name the portal as the certificate does in B24_DOMAIN, or as the domain of its application, and open the application in the portal once. ${BY_ITSELF}`,
+  },
+  'trouble.no_way': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `${portal} cannot be reached by any proxy (${said})${since(at, time)}`,
+    advice: `See that one of the proxies of B24_PROXY_URL runs and lets us through to the portal: its host and its port. ${BY_ITSELF}`,
+  },
   'trouble.other': {
     what: ({ portal, said, since: at }, { time }) => `${portal}: ${said}${since(at, time)}`,
     advice:
@@ -432,8 +471,8 @@ function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: F
   return told.join('; ') || 'No disk could be looked at';
 }
 
-function routes({ failed, all, said, connects }: Findings['routes.none']): string {
-  return [`${failed} of ${all} ways to Telegram failed the last time: ${said}`, ...connectTimes(connects)].join('; ');
+function routes({ network, failed, all, said, connects }: Findings['routes.none']): string {
+  return [`${failed} of ${all} ways to ${network} failed the last time: ${said}`, ...connectTimes(connects)].join('; ');
 }
 
 function connectTimes(connects: Findings['routes.ok']['connects']): string[] {

@@ -1,3 +1,4 @@
+import { stateReasonInWords } from '../../common/state-reasons.js';
 import type { Findings, Format, Sentence, Words } from './findings.js';
 
 const SET_CLOCK = 'Настройте синхронизацию времени по NTP (systemd-timesyncd, chrony; у контейнера часы хоста).';
@@ -12,7 +13,12 @@ const NO_TIMELY_ANSWER =
   'Если портал работает и адрес верный, подождите: сообщения тоже ждут. Иначе установите приложение заново.';
 
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, с ${time(moment)}` : '');
-const because = (reason: string | null) => (reason ? ` (${reason})` : '');
+const because = ({ reasonCode: code, said }: Findings['portal.gone']) =>
+  code || said ? ` (${stateReasonInWords({ code, said }, 'ru')})` : '';
+const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
+  const words = cause === null ? '' : reason(cause);
+  return words ? `${words.replace(/\.$/, '')} (${said})` : said;
+};
 const where = (install: string | null) => install ?? 'в Маркете портала';
 const ahead = (whose: string, seconds: number) =>
   seconds === 0 ? whose : `${whose} ${seconds > 0 ? 'спешит' : 'отстаёт'} на ${Math.abs(seconds)} с`;
@@ -109,21 +115,22 @@ export const ru: Words = {
     advice: 'Задайте TG_API_KIND=local и перезапустите сервис: в обе стороны пойдут файлы до 2 ГБ.',
   },
   'routes.ok': {
-    what: ({ all, connects }, { count }) =>
-      [`${count(all, '# путь|# пути|# путей')} до Telegram: с ними всё в порядке`, ...connectTimes(connects)].join(
-        '; ',
-      ),
+    what: ({ network, all, connects }, { count }) =>
+      [
+        `${count(all, '# путь|# пути|# путей')} до ${inRussian(network)}: с ними всё в порядке`,
+        ...connectTimes(connects),
+      ].join('; '),
   },
   'routes.some': { what: routes },
   'routes.none': {
     what: routes,
-    advice:
-      'Запустите один из прокси из TG_PROXY_URL или укажите там другой (direct — без прокси) и перезапустите сервис. Сообщения ждут и уйдут сами.',
+    advice: ({ variable }) =>
+      `Запустите один из прокси из ${variable} или укажите там другой (direct — без прокси) и перезапустите сервис. Сообщения ждут и уйдут сами.`,
   },
   'routes.password': {
     what: routes,
-    advice:
-      'Прокси не принимает имя или пароль из TG_PROXY_URL (схема://имя:пароль@хост:порт). Исправьте их и перезапустите сервис; символы @ : / # % пишутся как %40 %3A %2F %23 %25. Сообщения ждут и уйдут сами.',
+    advice: ({ variable }) =>
+      `Прокси не принимает имя или пароль из ${variable} (схема://имя:пароль@хост:порт). Исправьте их и перезапустите сервис; символы @ : / # % пишутся как %40 %3A %2F %23 %25. Сообщения ждут и уйдут сами.`,
   },
 
   'portals.some': { what: ({ active, all }) => `Подключено порталов: ${active} из ${all}` },
@@ -175,9 +182,14 @@ export const ru: Words = {
   'bot.driven': { what: ({ bot }) => `${bot} обслуживается` },
   'bot.idle': { what: ({ bot }) => `Сейчас ${bot} не обслуживает ни одна реплика`, advice: TAKES_OVER },
   'bot.ill': {
-    what: ({ bot, since: at, said }, { time }) => `У ${bot} неполадки с ${time(at)}: ${said}`,
+    what: (params, format) => `У ${params.bot} неполадки с ${format.time(params.since)}: ${why(params, format)}`,
     advice:
       'Попытки повторяются сами. Проверьте, что с этой машины доступен Telegram (TG_API_ROOT, TG_PROXY_URL) и что токеном больше никто не пользуется.',
+  },
+  'bot.no_webhook_address': {
+    what: ({ bot }) => `${bot} работает через вебхук, но сервис не знает своего адреса`,
+    advice:
+      'Задайте PUBLIC_URL и перезапустите сервис или выберите «Опрос» через «Линия и режим» в разделе «Порталы и боты». Обновления ждут в Telegram 24 часа.',
   },
   'bot.storing_fails': {
     what: ({ bot, since: at, said }, { time }) =>
@@ -225,6 +237,12 @@ export const ru: Words = {
     advice:
       'Веб-сервер перед сервисом должен отдавать непросроченный сертификат общедоступного центра на имя из PUBLIC_URL вместе с промежуточными (fullchain.pem, а не cert.pem). Или выберите «Опрос» через «Линия и режим» в разделе «Порталы и боты». Обновления ждут в Telegram 24 часа.',
   },
+  'bot.roots': { what: ({ bot, roots: all }) => `${bot}: ${roots({ roots: all })}` },
+  'bot.roots_none': {
+    what: ({ bot, roots: all }) => `${bot}: ${roots({ roots: all })}`,
+    advice:
+      'Запустите сервер Bot API этого бота или укажите другой: «Порталы и боты», «Линия и режим»; пусто — сервер из TG_API_ROOT. Сообщения ждут и уйдут сами.',
+  },
   'bot.token_refused': {
     what: ({ bot, said }) => `${bot}: Telegram не принимает токен: ${said}`,
     advice: `Проверьте его у @BotFather: ${NEW_TOKEN}. Сообщения ждут.`,
@@ -236,16 +254,16 @@ export const ru: Words = {
 
   'portal.active': { what: ({ portal }) => `${portal} подключён` },
   'portal.reauthorise': {
-    what: ({ portal, reason }) => `${portal} нужно авторизовать заново${because(reason)}`,
+    what: (params) => `${params.portal} нужно авторизовать заново${because(params)}`,
     advice: ({ install }) =>
       `Установите приложение заново как администратор: ${where(install)}. До этого сообщения ждут.`,
   },
   'portal.uninstalled': {
-    what: ({ portal, reason }) => `На ${portal} приложение удалено${because(reason)}`,
+    what: (params) => `На ${params.portal} приложение удалено${because(params)}`,
     advice: ({ bots }) =>
       `Сообщения ${bots} ждут: установите приложение заново или назначьте ботам другую линию через «Линия и режим» в разделе «Порталы и боты».`,
   },
-  'portal.gone': { what: ({ portal, reason }) => `На ${portal} приложение удалено${because(reason)}` },
+  'portal.gone': { what: (params) => `На ${params.portal} приложение удалено${because(params)}` },
   'portal.application': { what: ({ portal, clientId }) => `${portal} использует приложение ${clientId}` },
   'portal.foreign_application': {
     what: ({ portal, clientId }) =>
@@ -366,6 +384,26 @@ export const ru: Words = {
       `${portal} перенаправляет на адрес, которому мы не доверяем (${said})${since(at, time)}`,
     advice: `Если портал переехал туда, укажите этот адрес в B24_DOMAIN либо в поле «Портал» приложения и один раз откройте приложение на портале. ${BY_ITSELF}`,
   },
+  'trouble.private_authority': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `Сертификат ${portal} выдан частным центром сертификации, который здесь неизвестен (${said})${since(at, time)}`,
+    advice: `Добавьте сертификат этого центра (если сертификат коробки самоподписанный — его самого): «Порталы и боты», «Приложения», «Изменить». Либо укажите файл в B24_CA_FILE и перезапустите сервис. ${BY_ITSELF}`,
+  },
+  'trouble.certificate_expired': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `Срок действия сертификата ${portal} истёк или ещё не начался (${said})${since(at, time)}`,
+    advice: `Обновите сертификат портала и проверьте часы этой машины. ${BY_ITSELF}`,
+  },
+  'trouble.certificate_name': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `Сертификат ${portal} выдан на другое имя хоста (${said})${since(at, time)}`,
+    advice: `Выпустите сертификат на это имя или укажите портал под именем из сертификата в B24_DOMAIN либо в поле «Портал» приложения и один раз откройте приложение на портале. ${BY_ITSELF}`,
+  },
+  'trouble.no_way': {
+    what: ({ portal, said, since: at }, { time }) =>
+      `${portal} недоступен через все прокси (${said})${since(at, time)}`,
+    advice: `Проверьте, что хотя бы один прокси из B24_PROXY_URL работает и пропускает к порталу: к его хосту и порту. ${BY_ITSELF}`,
+  },
   'trouble.other': {
     what: ({ portal, said, since: at }, { time }) => `${portal}: ${said}${since(at, time)}`,
     advice: NO_TIMELY_ANSWER,
@@ -415,8 +453,10 @@ function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: F
   return told.join('; ') || 'Место на дисках узнать не удалось';
 }
 
-function routes({ failed, all, said, connects }: Findings['routes.none']): string {
-  const broken = `Путей до Telegram, не сработавших в последний раз: ${failed} из ${all} (${said})`;
+const inRussian = (network: string) => (network === 'Bitrix24' ? 'Битрикс24' : network);
+
+function routes({ network, failed, all, said, connects }: Findings['routes.none']): string {
+  const broken = `Путей до ${inRussian(network)}, не сработавших в последний раз: ${failed} из ${all} (${said})`;
   return [broken, ...connectTimes(connects)].join('; ');
 }
 

@@ -61,7 +61,7 @@ export class ResolveBody {
 }
 
 /** Which failed or uncertain messages are to be sent again or dismissed; without `state`, both. */
-export class UndeliveredFilter extends IntersectionType(ChatFilter, TimeFilter) {
+export class UndeliveredBody extends IntersectionType(ChatFilter, TimeFilter) {
   /** Any of these, comma-separated. */
   @AreSomeOf(REPLAYABLE_STATES, REPLAYABLE_STATES)
   state?: (typeof REPLAYABLE_STATES)[number][];
@@ -69,11 +69,8 @@ export class UndeliveredFilter extends IntersectionType(ChatFilter, TimeFilter) 
   @ApiPropertyOptional({ enum: DIRECTIONS })
   @IsOneOf(DIRECTIONS)
   direction?: (typeof DIRECTIONS)[number];
-}
 
-/** Which failed or uncertain messages are to be sent again. */
-export class RetryBody extends UndeliveredFilter {
-  /** Nothing is sent: the answer says how many it would be. */
+  /** Nothing is done: the answer says how many it would be. */
   @ApiPropertyOptional({ type: Boolean })
   @IsOptional()
   @IsIn([true, false], { message: 'dryRun must be true or false' })

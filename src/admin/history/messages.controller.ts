@@ -3,7 +3,7 @@ import { ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { ReplayService } from '../../relay/replay.service.js';
 import { AdminController } from '../access/admin.decorator.js';
-import { MessagesQuery, ResolveBody, RetryBody, UndeliveredFilter } from './message-filters.dto.js';
+import { MessagesQuery, ResolveBody, UndeliveredBody } from './message-filters.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, type Caller } from '../access/caller.js';
 import { IdPipe } from '../id.pipe.js';
@@ -40,7 +40,7 @@ export class MessagesController {
       'Left out are messages for clients who have blocked the bot and messages that their authors took back. With ' +
       '`dryRun` nothing is sent: the answer says how many it would be.',
   })
-  async retryAll(@Body() body: RetryBody, @CalledBy() caller: Caller): Promise<Retried> {
+  async retryAll(@Body() body: UndeliveredBody, @CalledBy() caller: Caller): Promise<Retried> {
     return { retried: await this.messages.retry(body, caller) };
   }
 
@@ -66,9 +66,10 @@ export class MessagesController {
   @Audited('message.discard')
   @ApiOperation({
     summary: 'Dismiss every failed or uncertain message that matches the filter: they become `ignored` for good',
+    description: 'With `dryRun` nothing is dismissed: the answer says how many it would be.',
   })
-  async discardAll(@Body() filter: UndeliveredFilter, @CalledBy() caller: Caller): Promise<Discarded> {
-    return { discarded: await this.messages.discard(filter, caller) };
+  async discardAll(@Body() body: UndeliveredBody, @CalledBy() caller: Caller): Promise<Discarded> {
+    return { discarded: await this.messages.discard(body, caller) };
   }
 
   @Post(':id/discard')

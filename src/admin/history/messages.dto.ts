@@ -194,7 +194,7 @@ export class Retried {
 }
 
 export class Discarded {
-  /** Messages that are `ignored` from now on. */
+  /** Messages that are `ignored` from now on; with `dryRun` those that would be. */
   @ApiCount()
   discarded: number;
 }

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { inParts } from '../../common/half-done.js';
 import { Problem } from '../../common/problem.js';
 import type { LinkedFile } from '../../relay/file-links.js';
 import { ReplayService } from '../../relay/replay.service.js';
@@ -6,7 +7,7 @@ import { HistoryRepository, SearchTooLongError } from '../../storage/history/his
 import type { MessageRow, MessageTotal } from '../../storage/history/shown-message.js';
 import type { MessageFilter } from '../../storage/history/message-filter.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
-import type { MessagesQuery, RetryBody, UndeliveredFilter } from './message-filters.dto.js';
+import type { MessagesQuery, UndeliveredBody } from './message-filters.dto.js';
 import { AuthorNames } from './author-names.js';
 import { portalFor, canAccess, type Caller } from '../access/caller.js';
 import { decodePlace, encodePlace } from '../cursor.js';
@@ -15,7 +16,7 @@ import { messageDetail, messageItem } from './message.view.js';
 import type { MessageDetail, MessageItem, MessagePage } from './messages.dto.js';
 import { ViewingLinks } from './viewing-links.js';
 
-/** Messages that one transaction sends again or puts away. */
+/** Messages that one transaction sends again or dismisses. */
 const BATCH = 500;
 
 /** Rows of a page, and whether there are others on either side; `newer` undefined: the page begins with the newest. */
@@ -135,7 +136,7 @@ export class MessagesService {
    * keep their order; but those that cannot go: for clients who have blocked the bot, or taken back. Returns how many;
    * with `dryRun` how many that would be.
    */
-  retry({ dryRun, ...body }: RetryBody, caller: Caller): Promise<number> {
+  retry({ dryRun, ...body }: UndeliveredBody, caller: Caller): Promise<number> {
     const filter = messageFilter(body, caller);
     return dryRun
       ? this.history.countRetryable(filter)
@@ -145,13 +146,18 @@ export class MessagesService {
         );
   }
 
-  /** Puts every failed or uncertain message that the filter names away; its state is `ignored` then. */
-  discard(body: UndeliveredFilter, caller: Caller): Promise<number> {
+  /**
+   * Dismisses every failed or uncertain message that the filter names: its state is `ignored` then. Returns how many;
+   * with `dryRun` how many that would be.
+   */
+  discard({ dryRun, ...body }: UndeliveredBody, caller: Caller): Promise<number> {
     const filter = messageFilter(body, caller);
-    return this.forEach(
-      (after) => this.history.replayable(filter, after, BATCH),
-      (ids) => this.replay.discard(ids),
-    );
+    return dryRun
+      ? this.history.countReplayable(filter)
+      : this.forEach(
+          (after) => this.history.replayable(filter, after, BATCH),
+          (ids) => this.replay.discard(ids),
+        );
   }
 
   private readonly linkTo = (file: LinkedFile) => this.links.to(file);
@@ -163,13 +169,17 @@ export class MessagesService {
   ): Promise<number> {
     let changed = 0;
     let after = 0n;
-    for (;;) {
-      const ids = await next(after);
-      changed += await act(ids);
-      const last = ids.at(-1);
-      if (last === undefined || ids.length < BATCH) return changed;
-      after = last;
-    }
+    return inParts(async (part) => {
+      for (;;) {
+        const ids = await next(after);
+        const now = await act(ids);
+        changed += now;
+        const last = ids.at(-1);
+        if (last === undefined || ids.length < BATCH) return changed;
+        if (now > 0) part(`${now} up to message ${last}`);
+        after = last;
+      }
+    });
   }
 }
 

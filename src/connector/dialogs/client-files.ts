@@ -1,10 +1,13 @@
 import { extname } from 'node:path';
 import { Injectable } from '@nestjs/common';
+import { largestTelegramFile } from '../../config/bot-api-servers.js';
 import { Environment } from '../../config/environment.js';
 import { FileLinks } from '../../relay/file-links.js';
 import type { ClaimedAttachment, ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
 
 type Message = ClaimedDelivery['message'];
+/** Of the chat, what says which files its bot may fetch. */
+export type Fetching = Pick<ClaimedLane['chat'], 'apiKind'>;
 
 /** A file as `imconnector.send.messages` takes it. */
 export interface ElementFile {
@@ -34,11 +37,11 @@ export class ClientFiles {
   ) {}
 
   /** Files that travel, and those that cannot: the bot may not fetch them, or nobody knows our address. */
-  sort({ id, attachments }: Message): { files: ElementFile[]; left: ClaimedAttachment[] } {
+  sort({ id, attachments }: Message, chat: Fetching): { files: ElementFile[]; left: ClaimedAttachment[] } {
     const files: ElementFile[] = [];
     const left: ClaimedAttachment[] = [];
     for (const attachment of attachments) {
-      const url = this.isTooLarge(attachment) ? null : this.link(id, attachment, FETCH_MS);
+      const url = this.isTooLarge(attachment, chat) ? null : this.link(id, attachment, FETCH_MS);
       if (url) files.push({ url, name: shortened(attachment.name) });
       else left.push(attachment);
     }
@@ -46,13 +49,13 @@ export class ClientFiles {
   }
 
   /** For a person: works for a week. */
-  noteLink(messageId: bigint, attachment: ClaimedAttachment): string | null {
-    return this.isTooLarge(attachment) ? null : this.link(messageId, attachment, NOTE_MS);
+  noteLink(messageId: bigint, attachment: ClaimedAttachment, chat: Fetching): string | null {
+    return this.isTooLarge(attachment, chat) ? null : this.link(messageId, attachment, NOTE_MS);
   }
 
   /** Telegram gives bots no larger files, unless the Bot API server is the company's own. */
-  isTooLarge({ size }: ClaimedAttachment): boolean {
-    return size !== null && size > this.environment.largestTelegramFile;
+  isTooLarge({ size }: ClaimedAttachment, { apiKind }: Fetching): boolean {
+    return size !== null && size > largestTelegramFile(apiKind ?? this.environment.TG_API_KIND);
   }
 
   photo({ id, avatarUniqueId }: ClaimedLane['chat']): string | null {

@@ -38,7 +38,7 @@ export class DialogReportSender {
   /** Null: it is there. Returns the error that says that it never will be in this way; throws any other. */
   private async addToChat(portal: PortalRecord, { lane, delivery }: ClaimedReport): Promise<UpstreamError | null> {
     if (!mayWriteSystemLines(portal)) return notAllowed();
-    const { method, params } = systemLine(lane.chat.bitrixChatId, this.notes.textOf(portal, delivery));
+    const { method, params } = systemLine(lane.chat.bitrixChatId, this.notes.textOf(portal, delivery, lane.chat));
     try {
       await this.rest.call(portal.id, method, params);
       return null;

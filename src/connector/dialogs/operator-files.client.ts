@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../../bitrix/applications.service.js';
+import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { fieldsOf } from '../../bitrix/php-values.reader.js';
@@ -20,6 +21,7 @@ export class OperatorFilesClient implements OperatorDownloads {
     private readonly portals: PortalsRepository,
     private readonly applications: ApplicationsService,
     private readonly rest: RestClient,
+    private readonly connections: BitrixConnections,
   ) {}
 
   /**
@@ -34,7 +36,13 @@ export class OperatorFilesClient implements OperatorDownloads {
     const rules = await this.applications.hostRules(portal.clientId);
     const fileId = parseDiskAddress(address);
     const link = fileId === null ? address : await this.linkOf(portalId, fileId);
-    return openPortalFile({ address: link, origin: new URL(portal.clientEndpoint).origin, rules, ...options });
+    return openPortalFile({
+      address: link,
+      origin: new URL(portal.clientEndpoint).origin,
+      rules,
+      connector: (url, lookup) => this.connections.connector(url, portal.clientId, lookup),
+      ...options,
+    });
   }
 
   private async linkOf(portalId: bigint, fileId: string): Promise<string> {

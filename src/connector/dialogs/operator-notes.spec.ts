@@ -15,16 +15,17 @@ problems.register({
     reason: { en: 'the client blocked the bot', ru: 'клиент заблокировал бота' },
   },
 });
+const CHAT = { apiKind: null };
 const notes = new OperatorNotes(problems, {} as ClientFiles);
 const message = { id: 4711n, kind: 'text', text: '', attachments: [], authorName: null };
 
 function undeliveredNote(payload: object, text: string, language: Language): string {
-  return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } });
+  return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } }, CHAT);
 }
 
 function notShownNote(said: object, detail: string, language: Language): string {
   const payload = { code: CLIENT_MESSAGE_REFUSED, detail };
-  return notes.textOf({ language }, { payload, message: { ...message, ...said } });
+  return notes.textOf({ language }, { payload, message: { ...message, ...said } }, CHAT);
 }
 
 describe('a note to the operator', () => {
@@ -103,7 +104,7 @@ describe('the note on what the program said on its own account', () => {
     url: 'https://x/',
   };
   const own = (code: string, more: object, language: Language, reason: object = {}) =>
-    notes.textOf({ language }, { payload: { code, detail: '', ...reason }, message: { ...message, ...more } });
+    notes.textOf({ language }, { payload: { code, detail: '', ...reason }, message: { ...message, ...more } }, CHAT);
 
   it('says who it was, then the words and the files, of which none is read as BBCode', () => {
     const attachments = [{ ...file, telegramFileId: null, telegramUniqueId: null }];

@@ -6,7 +6,7 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 import type { ClaimedDelivery } from '../../storage/work/claimed-lane.js';
 import { isOwnWords, type OwnWords } from '../../storage/work/own-words.js';
 import { WAITS } from '../../storage/work/told-waits.js';
-import { ClientFiles } from './client-files.js';
+import { ClientFiles, type Fetching } from './client-files.js';
 import { KINDS, OTHER_KIND, OWN, PHRASES, SENTENCES } from './note.words.js';
 
 /** Code of the note on files of a client that the portal could not fetch. */
@@ -54,7 +54,7 @@ export class OperatorNotes {
   ) {}
 
   /** What a delivery of kind `note` says, as BBCode, in the language of the portal. */
-  textOf(portal: Pick<PortalRecord, 'language'>, { payload, message }: Note): string {
+  textOf(portal: Pick<PortalRecord, 'language'>, { payload, message }: Note, chat: Fetching): string {
     const reason = payload as unknown as NoteReason;
     const language = languageOf(portal.language);
     if (isOwnWords(reason.code)) return this.ownWords(reason.code, reason, message, language);
@@ -64,7 +64,7 @@ export class OperatorNotes {
       case CLIENT_MESSAGE_REFUSED:
         return notShown(message, reason.detail, language);
       case FILES_MISSING:
-        return this.filesMissing(message, language);
+        return this.filesMissing(message, chat, language);
       default:
         return this.undelivered(reason, message.text, language);
     }
@@ -113,9 +113,9 @@ export class OperatorNotes {
   }
 
   /** Files of a client that the portal could not fetch, each with a link where it can be followed. */
-  private filesMissing({ id, attachments }: Note['message'], language: Language): string {
+  private filesMissing({ id, attachments }: Note['message'], chat: Fetching, language: Language): string {
     const lines = attachments.map((file) => {
-      const link = this.files.noteLink(id, file);
+      const link = this.files.noteLink(id, file, chat);
       const name = unread(file.label);
       const linked = link ? `[url=${link}]${name}[/url]` : name;
       return (file.size ?? 0) > CLOUD_FILE_LIMIT ? tooLargeLabel(linked, language) : linked;

@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net';
+import type { Connect } from '../../bitrix/bitrix-connections.js';
 import { isNamedAddress, isPortalAddress, type HostRules } from '../../bitrix/portal-hosts.js';
 import { PRIVATE_ADDRESS, publicLookup } from '../../bitrix/public-address.js';
 import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
@@ -29,6 +31,8 @@ export interface Download {
   /** Of the portal that the file belongs to: the origin of its REST address. */
   origin: string;
   rules: HostRules;
+  /** Connects to the portal; `lookup` resolves its name where no proxy does. Default: without a proxy. */
+  connector?: (url: URL, lookup: LookupFunction | undefined) => Promise<Connect>;
   maxBytes: number;
   signal: AbortSignal;
   patience?: typeof PATIENCE;
@@ -61,6 +65,7 @@ export async function openPortalFile(download: Download): Promise<OperatorFile> 
 }
 
 async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<FileAnswer> {
+  const { rules, connector = async (_url, lookup) => ({ lookup }) } = download;
   let address = download.address;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
     const url = onPortal(address, download);
@@ -68,7 +73,7 @@ async function follow(download: Download, { answerMs }: typeof PATIENCE): Promis
       headers: { accept: '*/*', 'accept-encoding': 'identity' },
       answerMs,
       signal: download.signal,
-      ...(isNamedAddress(url, download.rules) ? {} : { lookup: publicLookup }),
+      connect: await connector(url, isNamedAddress(url, rules) ? undefined : publicLookup),
     });
     const { location } = answer.headers;
     if (!REDIRECTS.has(answer.status) || typeof location !== 'string') return answer;

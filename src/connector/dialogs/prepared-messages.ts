@@ -79,9 +79,11 @@ export class PreparedMessages {
     delivery: ClaimedDelivery,
     repeated: string | null = null,
   ): Prepared {
-    const { files, left } = this.files.sort(delivery.message);
+    const { files, left } = this.files.sort(delivery.message, chat);
     const language = languageOf(portal.language);
-    const labels = left.map((file) => (this.files.isTooLarge(file) ? tooLargeLabel(file.label, language) : file.label));
+    const labels = left.map((file) =>
+      this.files.isTooLarge(file, chat) ? tooLargeLabel(file.label, language) : file.label,
+    );
     const named = playedFiles(delivery.message.attachments.filter((file) => !left.includes(file)));
     const along = { files, labels, named, photo: this.files.photo(chat), repeated, language };
     return { delivery, elements: messagesOf(chat, delivery, along), files: files.length };
@@ -121,7 +123,7 @@ export class PreparedMessages {
     delivery: ClaimedDelivery,
     repeated: string | null,
   ): Element {
-    const lines = [repeated ?? '', timeOfLate(delivery), this.notes.textOf(portal, delivery)];
+    const lines = [repeated ?? '', timeOfLate(delivery), this.notes.textOf(portal, delivery, chat)];
     return {
       user: userOf(chat, this.files.photo(chat)),
       message: {

@@ -7,7 +7,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
 import { OauthStatesRepository } from '../../storage/accounts/oauth-states.repository.js';
 import { EncryptionService } from '../../storage/secrets/encryption.service.js';
-import { IdentityService, notConfigured } from './identity.service.js';
+import { assertCertificate, IdentityService, notConfigured } from './identity.service.js';
 import { type Installed, PAGE_LIMIT_MS } from './install.service.js';
 import { InstalledPortals } from './installed-portals.service.js';
 import { PortalLifecycleService } from './portal-lifecycle.service.js';
@@ -94,6 +94,7 @@ export class AuthorisationService {
 
 function refusedCode(error: unknown): never {
   if (!(error instanceof UpstreamError)) throw error;
+  assertCertificate(error);
   if (error.kind === 'unauthorised' || error.kind === 'refused') {
     throw new Problem(
       400,

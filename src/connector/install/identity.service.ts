@@ -4,6 +4,7 @@ import { type Application, ApplicationsService } from '../../bitrix/applications
 import { OauthClient } from '../../bitrix/oauth.client.js';
 import { assertPortalEndpoint, UntrustedHostError } from '../../bitrix/portal-hosts.js';
 import { RateLimiter } from '../../bitrix/rate-limiter.js';
+import { certificateFault } from '../../common/certificate-faults.js';
 import { Problem } from '../../common/problem.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
@@ -50,7 +51,7 @@ export class IdentityService {
     private readonly limiter: RateLimiter,
   ) {}
 
-  /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed` or `oauth_unavailable`. */
+  /** Throws {@link Problem} `token_refused`, `wrong_application`, `portal_not_allowed`, `oauth_unavailable` or `certificate_refused`. */
   async confirm(offer: OfferedToken): Promise<Identity> {
     return this.withUser(await this.confirmInstallation(offer), offer.accessToken);
   }
@@ -108,7 +109,7 @@ export class IdentityService {
   private async withUser(installation: Installation, accessToken: string): Promise<Identity> {
     await this.takeTurn(installation.memberId);
     const { userId, isAdmin } = await this.profiles
-      .read(installation.clientEndpoint, accessToken)
+      .read(installation.clientEndpoint, installation.application.clientId, accessToken)
       .catch(rethrowAsProblem);
     return { ...installation, userId, isAdmin };
   }
@@ -154,6 +155,11 @@ export function notConfigured(missing: string[]): Problem {
   return new Problem(503, 'not_configured', `The service is not set up yet: set ${missing.join(', ')}.`, { missing });
 }
 
+/** Throws a {@link Problem} when the far side's certificate was not believed: trying again would not help. */
+export function assertCertificate(error: UpstreamError): void {
+  if (certificateFault(error)) throw new Problem(503, 'certificate_refused', `${error.detail} (${error.code}).`);
+}
+
 function requireAdministrator(identity: Identity): Identity {
   if (identity.isAdmin) return identity;
   throw new Problem(403, 'not_administrator', 'Only an administrator of the portal may do this.');
@@ -162,6 +168,7 @@ function requireAdministrator(identity: Identity): Identity {
 /** A clear refusal is the caller's fault; anything else is Bitrix24's, and trying again helps. */
 function rethrowAsProblem(error: unknown): never {
   if (!(error instanceof UpstreamError)) throw error;
+  assertCertificate(error);
   if (error.kind === 'unauthorised' || error.kind === 'refused') {
     throw new Problem(403, 'token_refused', `Bitrix24 did not confirm the token (${error.code}).`);
   }

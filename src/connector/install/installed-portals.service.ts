@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { RestTroubles } from '../../bitrix/rest-troubles.js';
 import { TokensService } from '../../bitrix/tokens.service.js';
+import { stateReason } from '../../common/state-reasons.js';
 import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
@@ -53,7 +54,7 @@ export class InstalledPortals {
       ...(given.language && { language: given.language }),
     });
     if (known && known.clientId !== clientId)
-      await this.tokens.giveUpAll(portal.id, 'another application was installed');
+      await this.tokens.giveUpAll(portal.id, stateReason('another_application'));
     if (given.installer) {
       const { userId, pair } = given.installer;
       const { accessToken, refreshToken, expiresAt } = pair;

@@ -52,7 +52,7 @@ export class LineConnections {
       await this.call(portal, 'imconnector.activate', { CONNECTOR: portal.connectorId, LINE: lineId, ACTIVE: 0 });
       await this.lines.setState(portal.id, lineId, 'inactive');
     });
-    return report([step]);
+    return report([{ ...step, lineId }]);
   }
 
   /** What the portal says about the connector in one line. Throws UpstreamError when it does not answer. */
@@ -62,6 +62,10 @@ export class LineConnections {
 
   /** Switches the connector on in the line and shows its bot there, one step after the other. */
   async connect(portal: PortalRecord, lineId: string): Promise<RegistrationStep[]> {
+    return (await this.stepsOf(portal, lineId)).map((step) => ({ ...step, lineId }));
+  }
+
+  private async stepsOf(portal: PortalRecord, lineId: string): Promise<RegistrationStep[]> {
     const about = { CONNECTOR: portal.connectorId, LINE: lineId };
     const missing = await this.missingLine(portal, lineId);
     if (missing) return [missing];
@@ -98,7 +102,7 @@ export class LineConnections {
     if (config !== false) return null;
     await this.lines.setState(portal.id, lineId, 'deleted');
     const detail = `line ${lineId} does not exist in Bitrix24: give its bot another line, or connect another one in Contact Center.`;
-    return { step, ok: false, detail };
+    return { step, ok: false, code: 'line_missing', detail };
   }
 
   private confirmActive(portal: PortalRecord, lineId: string): Promise<RegistrationStep> {
@@ -111,6 +115,7 @@ export class LineConnections {
         409,
         'line_not_active',
         `line ${lineId}: the portal says that the connector is ${status.error ? 'in error' : 'not active'} there; connect it in Contact Center.`,
+        { error: status.error },
       );
     });
   }

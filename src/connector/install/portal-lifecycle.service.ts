@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { stateReason } from '../../common/state-reasons.js';
 import type { ServedLine } from '../../relay/line-bots.js';
 import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import { RelayEvents } from '../../relay/relay-events.js';
@@ -12,7 +13,7 @@ import { LineConnections } from './line-connections.service.js';
 import { RegistrationService, type RegistrationOptions } from './registration.service.js';
 import type { RegistrationReport, RegistrationStep } from './registration-steps.js';
 
-const REMOVED = 'The application was removed from the portal';
+const REMOVED = stateReason('removed');
 
 /** What a portal has to let us take our connector back. */
 const WITHDRAWAL_PATIENCE_MS = 3_000;
@@ -66,13 +67,15 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
   /**
    * The one place that sees to the lines when a bot came, moved (to another portal, too) or was removed: the connector is
    * switched off in the line that it left, where operators would write to nobody, and on in the new one, which shows it.
-   * Waits a few seconds at most for each and throws nothing: what did not work is in the log and in the doctor's checks,
-   * and may be repeated. A bot that stayed is seen to anew.
+   * Waits a few seconds at most for each and throws nothing: what did not work is in the answer, in the log and in the
+   * doctor's checks, and may be repeated. A bot that stayed is seen to anew.
    */
-  async botMoved(from: ServedLine | null, to: ServedLine | null): Promise<void> {
+  async botMoved(from: ServedLine | null, to: ServedLine | null): Promise<RegistrationStep[]> {
     const stayed = from !== null && from.portalId === to?.portalId && from.lineId === to.lineId;
-    if (from && !stayed) await this.run(this.switchOff(from), LINE_PATIENCE_MS);
-    if (to) await this.run(this.switchOn(to), LINE_PATIENCE_MS);
+    const steps: RegistrationStep[] = [];
+    if (from && !stayed) steps.push(...((await this.run(this.switchOff(from), LINE_PATIENCE_MS)) ?? [silent(from)]));
+    if (to) steps.push(...((await this.run(this.switchOn(to), LINE_PATIENCE_MS)) ?? [silent(to)]));
+    return steps;
   }
 
   /** ONAPPUNINSTALL: no call is made to the portal from now on; with `clean` its data are erased. */
@@ -90,16 +93,17 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
 
   /**
    * Our own administrator wants the portal gone: the connector is withdrawn from it as far as it lets us, then
-   * everything ends and is erased as after ONAPPUNINSTALL with CLEAN. A new installation brings the portal back.
+   * everything ends and is erased as after ONAPPUNINSTALL with CLEAN. A new installation brings the portal back. Answers
+   * what was done in the portal.
    */
-  async remove(portalId: bigint): Promise<void> {
+  async remove(portalId: bigint): Promise<RegistrationStep[]> {
     const portal = await this.portals.findById(portalId);
-    if (portal?.state === 'active') {
-      const { steps } = await this.registration.withdraw(portalId, WITHDRAWAL_PATIENCE_MS);
-      this.complain(portalId, steps);
-    }
+    const active = portal?.state === 'active';
+    const { steps } = active ? await this.registration.withdraw(portalId, WITHDRAWAL_PATIENCE_MS) : { steps: [] };
+    this.complain(portalId, steps);
     await this.portals.setState(portalId, 'uninstalled', ERASING);
     await this.leave(portalId, { clean: true });
+    return steps;
   }
 
   /** The portal was asked how it is about a line that we know; the news goes into the log once. */
@@ -128,28 +132,47 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
     }
   }
 
-  private async switchOn({ portalId, lineId }: ServedLine): Promise<void> {
+  private async switchOn(line: ServedLine): Promise<RegistrationStep[]> {
+    const { portalId, lineId } = line;
     try {
       const { steps } = await this.connections.activate(portalId, lineId);
       this.complain(portalId, steps);
+      return steps;
     } catch (error) {
       this.logger.error(`portal ${portalId}: line ${lineId} could not be connected`, error);
+      return [broken(line, error)];
     }
   }
 
   /** Also while the portal does not answer: the connector then stays on there until somebody switches it off. */
-  private async switchOff({ portalId, lineId }: ServedLine): Promise<void> {
-    const line = await this.lines.find(portalId, lineId);
-    if (line?.state === 'deleted' || (await this.bots.findByLine(portalId, lineId))) return;
-    const portal = await this.portals.findById(portalId);
+  private async switchOff(place: ServedLine): Promise<RegistrationStep[]> {
+    const { portalId, lineId } = place;
     try {
-      const report = portal?.state === 'active' ? await this.connections.deactivate(portalId, lineId) : null;
-      if (report?.ok) return;
-      this.complain(portalId, report?.steps ?? []);
+      const line = await this.lines.find(portalId, lineId);
+      if (line?.state === 'deleted' || (await this.bots.findByLine(portalId, lineId))) return [];
+      const steps = await this.withdrawLine(place);
+      this.complain(portalId, steps);
+      if (steps.some(({ ok }) => !ok)) await this.lines.setState(portalId, lineId, 'inactive');
+      return steps;
     } catch (error) {
       this.logger.error(`portal ${portalId}: line ${lineId} could not be switched off`, error);
+      return [broken(place, error)];
     }
-    await this.lines.setState(portalId, lineId, 'inactive');
+  }
+
+  private async withdrawLine(place: ServedLine): Promise<RegistrationStep[]> {
+    const portal = await this.portals.findById(place.portalId);
+    if (portal?.state === 'active') {
+      try {
+        return (await this.connections.deactivate(place.portalId, place.lineId)).steps;
+      } catch (error) {
+        this.logger.error(`portal ${place.portalId}: line ${place.lineId} could not be switched off`, error);
+        return [broken(place, error)];
+      }
+    }
+    await this.lines.setState(place.portalId, place.lineId, 'inactive');
+    // A portal without the application has no connector of ours either.
+    return portal?.state === 'reauthorise' ? [notDone(place, 'REAUTHORISE', 'the portal takes no calls')] : [];
   }
 
   private complain(portalId: bigint, steps: RegistrationStep[]): void {
@@ -181,4 +204,17 @@ export class PortalLifecycleService implements OnApplicationBootstrap, BeforeApp
       patience.abort();
     }
   }
+}
+
+function notDone({ lineId }: ServedLine, code: string, detail: string): RegistrationStep {
+  return { step: 'imconnector.activate', ok: false, detail, lineId, code };
+}
+
+/** It goes on, and what comes of it is in the log. */
+function silent(line: ServedLine): RegistrationStep {
+  return notDone(line, 'portal_silent', `The portal did not answer within ${LINE_PATIENCE_MS / 1_000} s.`);
+}
+
+function broken(line: ServedLine, error: unknown): RegistrationStep {
+  return notDone(line, 'internal_error', error instanceof Error ? error.message : String(error));
 }

@@ -1,10 +1,9 @@
-import { HttpService } from '@nestjs/axios';
 import { Injectable } from '@nestjs/common';
+import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { parseObject } from '../../common/json-fields.js';
 import { classifyFault, classifyPage, classifyTransport, faultOf } from '../../bitrix/rest-errors.js';
-import { post } from '../../bitrix/transport.js';
 import { TransportError } from '../../common/http-exchange.js';
 
 const TIMEOUT_MS = 10_000;
@@ -21,15 +20,22 @@ export interface Profile {
  */
 @Injectable()
 export class ProfileClient {
-  constructor(private readonly http: HttpService) {}
+  constructor(private readonly connections: BitrixConnections) {}
 
-  /** `clientEndpoint` has passed assertPortalEndpoint. Throws UpstreamError. */
-  async read(clientEndpoint: string, accessToken: string): Promise<Profile> {
-    const answer = await post(this.http, `${clientEndpoint}profile`, {
-      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${accessToken}` },
-      body: '{}',
-      timeoutMs: TIMEOUT_MS,
-    }).catch((error: unknown) => {
+  /**
+   * Throws UpstreamError.
+   *
+   * @param clientEndpoint has passed assertPortalEndpoint
+   * @param clientId       of the application that the token was issued to
+   */
+  async read(clientEndpoint: string, clientId: string, accessToken: string): Promise<Profile> {
+    const headers = {
+      Accept: 'application/json',
+      'Content-Type': 'application/json',
+      Authorization: `Bearer ${accessToken}`,
+    };
+    const request = { url: new URL(`${clientEndpoint}profile`), headers, body: '{}', timeoutMs: TIMEOUT_MS };
+    const answer = await this.connections.post(request, clientId).catch((error: unknown) => {
       throw error instanceof TransportError ? classifyTransport(error) : error;
     });
     const body = parseObject(answer.text);

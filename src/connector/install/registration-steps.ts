@@ -6,6 +6,11 @@ export interface RegistrationStep {
   step: string;
   ok: boolean;
   detail: string;
+  /** The open line that it was about. */
+  lineId?: string;
+  /** Of a step that failed: the code of Bitrix24's error, or a stable one of ours with what its words are made of. */
+  code?: string;
+  params?: Record<string, unknown>;
 }
 
 export interface RegistrationReport {
@@ -24,10 +29,21 @@ export async function attempt(
     const said = await work();
     return { step, ok: true, detail: said ?? detail };
   } catch (error) {
-    if (error instanceof UpstreamError) return { step, ok: false, detail: `${error.code}: ${error.detail}` };
-    if (error instanceof Problem) return { step, ok: false, detail: error.message };
+    if (error instanceof UpstreamError) {
+      return { step, ok: false, detail: `${error.code}: ${error.detail}`, code: error.code };
+    }
+    if (error instanceof Problem) {
+      return { step, ok: false, detail: error.message, code: error.code, params: error.extra };
+    }
     throw error;
   }
+}
+
+/** Those that failed, as an audit entry names them. */
+export function failedSteps(steps: RegistrationStep[]): string[] {
+  return steps
+    .filter(({ ok }) => !ok)
+    .map(({ step, lineId, code }) => [lineId && `line ${lineId}`, step, code].filter(Boolean).join(': '));
 }
 
 /** All that was done. */

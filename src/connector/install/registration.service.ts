@@ -51,6 +51,7 @@ export class RegistrationService {
       steps.push({
         step: 'imconnector.register',
         ok: false,
+        code: 'no_public_url',
         detail: 'PUBLIC_URL (or B24_REDIRECT_URI) is not set: Bitrix24 would not know where to send events.',
       });
     }

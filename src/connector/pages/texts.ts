@@ -34,6 +34,8 @@ const en = {
   not_administrator: 'Only an administrator of the portal may do this. Ask one to open this page.',
   portal_not_allowed: 'Bitrix24 named an address of the portal that this service does not accept.',
   oauth_unavailable: 'Bitrix24 cannot be reached at the moment. Nothing was changed; try again in a minute.',
+  certificate_refused:
+    'The certificate of the portal cannot be verified. If a private CA issued it, the administrator of this service has to add the certificate of that CA: in the console, or in B24_CA_FILE. Nothing was changed.',
   state_invalid: 'This authorisation link was used already or is older than 10 minutes. Start again at /b24/install.',
   code_refused: 'Bitrix24 refused the authorisation code (it lives 30 seconds). Start again at /b24/install.',
   oauth_error: 'Bitrix24 answered with the error {error}. Start again at /b24/install.',
@@ -75,6 +77,8 @@ const ru: Record<PageText, string> = {
   not_administrator: 'Это может сделать только администратор портала. Попросите его открыть эту страницу.',
   portal_not_allowed: 'Битрикс24 назвал адрес портала, который этот сервис не принимает.',
   oauth_unavailable: 'Битрикс24 сейчас недоступен. Ничего не изменено; попробуйте через минуту.',
+  certificate_refused:
+    'Сертификат портала не удалось проверить. Если его выдал частный центр сертификации, администратор сервиса должен добавить сертификат этого центра: в консоли или в B24_CA_FILE. Ничего не изменено.',
   state_invalid: 'Ссылка авторизации уже использована или старше 10 минут. Начните заново с /b24/install.',
   code_refused: 'Битрикс24 не принял код авторизации (он живёт 30 секунд). Начните заново с /b24/install.',
   oauth_error: 'Битрикс24 ответил ошибкой {error}. Начните заново с /b24/install.',

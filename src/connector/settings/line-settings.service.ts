@@ -12,12 +12,14 @@ import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import type { NewAuditEntry } from '../../storage/postgres/audit-entries.js';
 import type { BotMode, Prisma } from '../../storage/prisma/client.js';
 import { readBoundHandlers, reconcileHandlers } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
 import { lineChange, type LineChangeBody } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
+import { failedSteps, type RegistrationStep } from '../install/registration-steps.js';
 import { EventBindings } from '../install/event-bindings.service.js';
 import { RegistrationService } from '../install/registration.service.js';
 import type { BotTokenBody, ChainLink, CheckedLine, LineSettings } from './settings-api.dto.js';
@@ -85,8 +87,10 @@ export class LineSettingsService {
 
   async repair(session: SettingsSession): Promise<CheckedLine> {
     await this.portal(session);
-    await this.registration.register(session.portalId, { lineId: session.lineId });
-    await this.record(session, 'portal.register', `portal:${session.portalId}`, {});
+    await this.record(session, 'portal.register', `portal:${session.portalId}`, {}, async () => {
+      const { steps } = await this.registration.register(session.portalId, { lineId: session.lineId });
+      return steps;
+    });
     return this.check(session);
   }
 
@@ -96,8 +100,9 @@ export class LineSettingsService {
     refuseOver(this.tokensTried.take(String(session.portalId)));
     const { bot, from } = await this.bots.connect(session, wish);
     const detail = { mode: bot.mode, ...(from ? { from } : {}) };
-    await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail);
-    await this.lifecycle.botMoved(from === null ? null : { portalId: session.portalId, lineId: from }, session);
+    const left = from === null ? null : { portalId: session.portalId, lineId: from };
+    const follow = () => this.lifecycle.botMoved(left, session);
+    await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail, follow);
     void this.operators.refresh(session);
     return this.state(session);
   }
@@ -124,9 +129,8 @@ export class LineSettingsService {
   async disconnect(session: SettingsSession): Promise<LineSettings> {
     await this.portal(session);
     const bot = await this.bots.release(session);
-    await this.lifecycle.botMoved(session, null);
     const subject = bot ? `bot:${bot.id}` : `portal:${session.portalId}`;
-    await this.record(session, 'bot.disconnect', subject, {});
+    await this.record(session, 'bot.disconnect', subject, {}, () => this.lifecycle.botMoved(session, null));
     return this.state(session);
   }
 
@@ -187,20 +191,31 @@ export class LineSettingsService {
     return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
   }
 
-  /** The change is made and cannot be taken back: a row that cannot be written goes to the log instead. */
+  /**
+   * The change is made and cannot be taken back: a row that cannot be written goes to the log instead. `follow` is what
+   * is done in the portal about it: on record before it is, and what came of it afterwards.
+   */
   private async record(
     session: SettingsSession,
     action: string,
     subject: string,
     detail: Record<string, unknown>,
+    follow?: () => Promise<RegistrationStep[]>,
   ): Promise<void> {
     const { portalId, lineId } = session;
     const said = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
     const about = { lineId, ...said } as Prisma.InputJsonObject;
-    const entry = { actor: personOf(session), action, subject, portalId, detail: about };
-    await this.entries.record(entry).catch((error: unknown) => {
+    const entry: NewAuditEntry = { actor: personOf(session), action, subject, portalId, detail: about };
+    const complain = (error: unknown) => {
       this.logger.error({ action, subject, err: error }, 'The audit row could not be written');
-    });
+    };
+    const id = await this.entries.record({ ...entry, outcome: follow ? 'begun' : 'done' }).catch(complain);
+    if (!follow) return;
+    const failed = failedSteps(await follow());
+    if (id === undefined) return;
+    const ending: Pick<NewAuditEntry, 'detail' | 'outcome'> =
+      failed.length > 0 ? { detail: { ...about, failedSteps: failed }, outcome: 'partial' } : { detail: about };
+    await this.entries.complete(id, { ...entry, ...ending }).catch(complain);
   }
 }
 

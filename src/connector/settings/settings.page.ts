@@ -1,4 +1,5 @@
 import type { Language } from '../../common/language.js';
+import { readStateReason, stateReasonInWords } from '../../common/state-reasons.js';
 import { escapeHtml, renderPage } from '../pages/layout.js';
 import { say } from '../pages/texts.js';
 
@@ -19,7 +20,8 @@ export interface StatusPage {
 
 /** What opening the application itself shows: is the portal connected, and which lines are served by which bot. */
 export function statusPage({ lang, connectorName, portal, state, stateReason, lines }: StatusPage): string {
-  const shown = say(lang, `state_${state}`) + (stateReason ? ` (${stateReason})` : '');
+  const reason = stateReason ? ` (${stateReasonInWords(readStateReason(stateReason), lang)})` : '';
+  const shown = say(lang, `state_${state}`) + reason;
   return renderPage({
     lang,
     title: say(lang, 'statusTitle'),

@@ -12,16 +12,20 @@ export interface StoredApplication {
   connectorId: string;
   /** Open line that an installation connects. */
   lineId: string | null;
+  /** PEM: authorities that are believed at its portal, beside those that everybody knows. */
+  caCertificates: string | null;
   createdAt: Date;
 }
 
 export type NewApplication = Omit<StoredApplication, 'id' | 'createdAt'> & { clientSecret: string };
 
 /** What is left out stays. */
-export type ApplicationChange = Partial<Pick<NewApplication, 'clientSecret' | 'name' | 'portalOrigin' | 'lineId'>>;
+export type ApplicationChange = Partial<
+  Pick<NewApplication, 'clientSecret' | 'name' | 'portalOrigin' | 'lineId' | 'caCertificates'>
+>;
 
 const COLUMNS = `id, client_id AS "clientId", name, portal_origin AS "portalOrigin", connector_id AS "connectorId",
-  line_id AS "lineId", created_at AS "createdAt"`;
+  line_id AS "lineId", ca_certificates AS "caCertificates", created_at AS "createdAt"`;
 
 /**
  * Table `applications`. Reads are not cached: an application that was just added, at whatever replica, has to be known
@@ -55,11 +59,11 @@ export class ApplicationsRepository {
 
   /** Undefined: there is one with this client id already. */
   async create(application: NewApplication): Promise<StoredApplication | undefined> {
-    const { clientId, clientSecret, name, portalOrigin, connectorId, lineId } = application;
+    const { clientId, clientSecret, name, portalOrigin, connectorId, lineId, caCertificates } = application;
     const { rows } = await this.db.query<StoredApplication>(
-      `INSERT INTO applications (client_id, client_secret, name, portal_origin, connector_id, line_id)
-       VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (client_id) DO NOTHING RETURNING ${COLUMNS}`,
-      [clientId, this.seal(clientId, clientSecret), name, portalOrigin, connectorId, lineId],
+      `INSERT INTO applications (client_id, client_secret, name, portal_origin, connector_id, line_id, ca_certificates)
+       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (client_id) DO NOTHING RETURNING ${COLUMNS}`,
+      [clientId, this.seal(clientId, clientSecret), name, portalOrigin, connectorId, lineId, caCertificates],
     );
     return rows[0];
   }
@@ -73,12 +77,13 @@ export class ApplicationsRepository {
       );
       if (!known[0]) return undefined;
       const { clientId } = known[0];
-      const { name, portalOrigin, lineId } = { ...known[0], ...change };
+      const { name, portalOrigin, lineId, caCertificates } = { ...known[0], ...change };
       const sealed = change.clientSecret === undefined ? null : this.seal(clientId, change.clientSecret);
       const { rows } = await connection.query<StoredApplication>(
-        `UPDATE applications SET name = $2, portal_origin = $3, line_id = $4, client_secret = coalesce($5, client_secret)
+        `UPDATE applications SET name = $2, portal_origin = $3, line_id = $4, client_secret = coalesce($5, client_secret),
+                ca_certificates = $6
           WHERE id = $1 RETURNING ${COLUMNS}`,
-        [id, name, portalOrigin, lineId, sealed],
+        [id, name, portalOrigin, lineId, sealed, caCertificates],
       );
       return rows[0];
     });
@@ -101,6 +106,14 @@ export class ApplicationsRepository {
       [clientId],
     );
     return rows[0] && this.encryption.decrypt(rows[0].sealed, secretOf(clientId));
+  }
+
+  /** PEM, by client id, of those that have any. */
+  async caCertificates(): Promise<Map<string, string>> {
+    const { rows } = await this.db.query<{ clientId: string; pem: string }>(
+      `SELECT client_id AS "clientId", ca_certificates AS pem FROM applications WHERE ca_certificates IS NOT NULL`,
+    );
+    return new Map(rows.map(({ clientId, pem }) => [clientId, pem]));
   }
 
   /** How many portals that are not uninstalled use each application, by its client id, stored here or not. */

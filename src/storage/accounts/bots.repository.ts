@@ -7,7 +7,7 @@ import { botEndpoint, NOWHERE, portalEndpoint } from '../work/endpoint-id.js';
 import { lockChatsOfBot } from '../work/lock-order.js';
 import { rememberLeftDialogs } from '../work/left-dialogs.js';
 import { leaveReports, reportRemoval } from '../work/dialog-reports.js';
-import type { Bot, BotMode, BotState } from '../prisma/client.js';
+import type { Bot, BotApiKind, BotMode, BotState } from '../prisma/client.js';
 
 /** What a new bot needs; `token` and `webhookSecret` are already encrypted. */
 export interface NewBot {
@@ -21,10 +21,17 @@ export interface NewBot {
   portalId?: bigint;
   lineId?: string;
   isDefault?: boolean;
+  apiRoot?: string | null;
+  apiKind?: BotApiKind | null;
 }
 
 /** What is changed beside line and state; secrets are already encrypted. */
-type BotChange = Partial<Pick<Bot, 'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault'>>;
+type BotChange = Partial<
+  Pick<
+    Bot,
+    'username' | 'name' | 'token' | 'webhookSecret' | 'mode' | 'isDefault' | 'apiRoot' | 'apiKind' | 'nextOffset'
+  >
+>;
 
 /** The table `bots`: each bot serves at most one line, each line has at most one bot. */
 @Injectable()
@@ -55,6 +62,14 @@ export class BotsRepository {
     return bot ?? null;
   }
 
+  /** Newest first, at most `limit`; `before`: ids below it. */
+  page(limit: number, { before, portalId }: { before?: bigint; portalId?: bigint }): Promise<Bot[]> {
+    return this.select(
+      `WHERE ($2::bigint IS NULL OR id < $2) AND ($3::bigint IS NULL OR portal_id = $3) ORDER BY id DESC LIMIT $1`,
+      [limit, before ?? null, portalId ?? null],
+    );
+  }
+
   listByPortal(portalId: bigint): Promise<Bot[]> {
     return this.select('WHERE portal_id = $1 ORDER BY id', [portalId]);
   }
@@ -68,8 +83,9 @@ export class BotsRepository {
   /** Throws the unique violation (23505) when the bot is known. */
   async create(bot: NewBot): Promise<Bot> {
     const { rows } = await this.db.query<Bot>(
-      `INSERT INTO bots (key, telegram_id, token, webhook_secret, mode, username, name, portal_id, line_id, is_default)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING ${BOT}`,
+      `INSERT INTO bots (key, telegram_id, token, webhook_secret, mode, username, name, portal_id, line_id, is_default, api_root,
+                         api_kind)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING ${BOT}`,
       [
         bot.key,
         bot.telegramId,
@@ -81,6 +97,8 @@ export class BotsRepository {
         bot.portalId ?? null,
         bot.lineId ?? null,
         bot.isDefault ?? false,
+        bot.apiRoot ?? null,
+        bot.apiKind ?? null,
       ],
     );
     return rows[0]!;

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { STATE_REASONS } from '../../common/state-reasons.js';
 import { insertAuditEntry, PROGRAM } from '../postgres/audit-entries.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
 
 /** `state_reason` of a portal whose data are being erased: a start finishes what a stop interrupted. */
-export const ERASING = 'The application was removed; its data are being erased';
+export const ERASING = STATE_REASONS.erasing.en;
 /** `state_reason` of a portal that is not there for us any more. */
-export const ERASED = 'The application was removed from the portal and its data were erased';
+export const ERASED = STATE_REASONS.erased.en;
 
 /**
  * Erases what clients and operators of one portal said and what is known of them, and the portal's tokens; its row and
@@ -51,6 +52,7 @@ export class PortalErasureRepository {
       await connection.query(`DELETE FROM left_dialogs WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM send_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM rest_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);
       await connection.query(`UPDATE portals SET state_reason = $2, updated_at = now() WHERE id = $1`, [
         portalId,

@@ -156,7 +156,7 @@ export class HistoryRepository {
 
   /**
    * Ids of failed and uncertain messages above `after`, oldest first, at most `limit`. With a portal, without those of
-   * chats that moved to another one since: what is done about them would happen there.
+   * chats that moved to another one since: what is done about them would happen there. {@link countReplayable} counts them.
    */
   replayable(filter: MessageFilter, after: bigint, limit: number): Promise<bigint[]> {
     return this.oldest(replayableConditions(filter), after, limit);
@@ -176,9 +176,17 @@ export class HistoryRepository {
     return rows.map((row) => row.id);
   }
 
-  /** How many messages can be sent again. */
-  async countRetryable(filter: MessageFilter): Promise<number> {
-    const conditions = retryableConditions(filter);
+  /** How many failed and uncertain messages there are. */
+  countReplayable(filter: MessageFilter): Promise<number> {
+    return this.counted(replayableConditions(filter));
+  }
+
+  /** How many of them can be sent again. */
+  countRetryable(filter: MessageFilter): Promise<number> {
+    return this.counted(retryableConditions(filter));
+  }
+
+  private async counted(conditions: Conditions): Promise<number> {
     const { rows } = await this.db.query<{ count: bigint }>(
       `SELECT count(*) AS count FROM messages m ${where(conditions)}`,
       conditions.values,

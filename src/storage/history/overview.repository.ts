@@ -22,6 +22,8 @@ export interface BotFacts {
   stateReason: string | null;
   portalId: bigint | null;
   lineId: string | null;
+  /** Its own Bot API servers; null: those of the installation. */
+  apiRoot: string | null;
 }
 
 /** How many there are in each state; states without any are left out. */
@@ -117,7 +119,7 @@ export class OverviewRepository {
 
   async bots(): Promise<BotFacts[]> {
     const { rows } = await this.db.query<BotFacts>(
-      `SELECT ${select(['id', 'username', 'mode', 'state', 'stateReason', 'portalId', 'lineId'])} FROM bots ORDER BY id`,
+      `SELECT ${select(['id', 'username', 'mode', 'state', 'stateReason', 'portalId', 'lineId', 'apiRoot'])} FROM bots ORDER BY id`,
     );
     return rows;
   }

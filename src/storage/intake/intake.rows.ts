@@ -47,6 +47,8 @@ export interface StoredWords {
   sourceAt?: number;
   /** Of a message to a client: what stands under it to be pressed. */
   keyboard?: Keyboard;
+  /** Of the span in which it came in, as W3C's traceparent; only where spans are sent. */
+  trace?: string;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }

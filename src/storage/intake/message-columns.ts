@@ -17,6 +17,7 @@ export const SAID = columns({
   author_name: 'text',
   raw: 'jsonb',
   said_at: 'timestamptz',
+  trace: 'text',
 });
 
 /** The same of `attachments`. */
@@ -58,6 +59,7 @@ export function saidRow(said: StoredWords) {
     author_name: said.authorName ?? null,
     raw: said.raw ?? {},
     said_at: said.saidAt ?? null,
+    trace: said.trace ?? null,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Keyboard } from './keyboard.js';
-import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
+import type { BotApiKind, Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 
 /** The words that a client's message answers, with who said them and when, as Telegram shows them to the client. */
 export interface QuotedWords {
@@ -62,6 +62,8 @@ export interface ClaimedDelivery {
     /** Which part each of them is; empty: they are counted from 0. */
     telegramParts: number[];
     createdAt: Date;
+    /** Of the span in which it came in; null: no spans were sent then. */
+    trace: string | null;
   };
 }
 
@@ -96,6 +98,8 @@ export interface ClaimedLane {
     botId: bigint;
     portalId: bigint | null;
     lineId: string | null;
+    /** Of the bot's own Bot API server; null: that of the installation. */
+    apiKind: BotApiKind | null;
     /** What the client reads before an operator's words on this line. */
     operatorName: OperatorName;
     operatorNameTemplate: string | null;

@@ -1,4 +1,4 @@
-import type { Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
+import type { BotApiKind, Channel, ChatState, DeliveryKind, OperatorName } from '../prisma/client.js';
 import type { AnsweredByClient, ClaimedAttachment, ClaimedDelivery, ClaimedLane, QuotedWords } from './claimed-lane.js';
 import type { Keyboard } from './keyboard.js';
 import { BEHIND } from './outbox.js';
@@ -33,6 +33,7 @@ export interface ClaimRow {
   author_name: string | null;
   said_at: Date | null;
   message_created_at: Date;
+  trace: string | null;
   bitrix_message_id: string | null;
   message_bitrix_chat_id: string | null;
   message_bitrix_line_id: string | null;
@@ -43,6 +44,7 @@ export interface ClaimRow {
   bot_id: bigint;
   portal_id: bigint | null;
   line_id: string | null;
+  api_kind: BotApiKind | null;
   operator_name: OperatorName | null;
   operator_name_template: string | null;
   external_id: string;
@@ -71,7 +73,7 @@ export const WORK_COLUMNS = `
   d.seq, d.kind, d.payload, d.attempts, d.created_at AS queued_at,
   extract(epoch FROM clock_timestamp() - d.unknown_since)::float8 * 1000 AS unknown_for_ms, d.started_at,
   m.id AS message_id, m.kind AS message_kind, m.text, m.marks, m.author_id, m.author_name, m.said_at,
-  m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted,
+  m.system_line, m.can_wait, m.source, m.reply_quote, m.not_own_words, m.quoted, m.trace,
   CASE WHEN NOT m.keyboard_over THEN m.keyboard END AS keyboard,
   CASE WHEN m.quoted IS NOT NULL AND m.reply_to_id IS NOT NULL THEN (
     SELECT json_build_object('authorName', a.author_name, 'bitrixMessageId', a.bitrix_message_id,
@@ -92,7 +94,7 @@ export const WORK_COLUMNS = `
      WHERE l.message_id = m.id AND older.message_id < m.id) AS same_telegram_id,
   CASE WHEN m.attached > 0 THEN
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
-  c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
+  c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, b.api_kind, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.invited_phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
@@ -117,6 +119,7 @@ function chatOf(row: ClaimRow): ClaimedLane['chat'] {
     botId: row.bot_id,
     portalId: row.portal_id,
     lineId: row.line_id,
+    apiKind: row.api_kind,
     operatorName: row.operator_name ?? 'hidden',
     operatorNameTemplate: row.operator_name_template,
     externalId: row.external_id,
@@ -176,6 +179,7 @@ function deliveryOf(row: ClaimRow & { seq: bigint }): ClaimedDelivery {
       telegramMessageIds: row.telegram_message_ids,
       telegramParts: row.telegram_parts ?? [],
       createdAt: row.message_created_at,
+      trace: row.trace,
     },
   };
 }

@@ -10,8 +10,12 @@ export const LEASE_SECONDS = 10;
 /** How long a replica counts after it last asked for its share; less than its leases live. */
 const SEEN_SECONDS = 5;
 
-/** Code of a trouble: updates cannot be stored. Others are called `ill`. */
+/** Code of a trouble: updates cannot be stored. Most others have the code of the network's error. */
 export const STORING_FAILS = 'storing_fails';
+/** Code of a trouble: a bot has a webhook, and nobody knows under which address. */
+export const NO_WEBHOOK_ADDRESS = 'no_webhook_address';
+/** Of a trouble that has no code. */
+export const ILL = 'ill';
 
 /** Trouble that the driver of an endpoint has met and that is not over. */
 export interface EndpointTrouble {

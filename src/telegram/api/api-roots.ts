@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { LEASE_LOST, TransportError } from '../../common/http-exchange.js';
+import { DIRECT, NO_WAY, ProxyRoutes, type RouteState, routesTo } from '../../common/proxy-routes.js';
 import { GatewayAnswer } from './gateway-page.js';
 import { TelegramConnections } from './telegram-connections.js';
-import { DIRECT, NO_WAY, type RouteState, routesOf, TelegramRoutes } from './telegram-routes.js';
 
+const TELEGRAM = 'Telegram';
 /** How long a root that failed is not asked again while another one works. */
 const COOLDOWN_MS = 30_000;
 /** Time for all roots together to connect; the rest of a call's 30 s belongs to the answer. */
@@ -42,7 +43,7 @@ export class ApiRoot {
   constructor(
     /** Without a trailing slash. */
     readonly url: string,
-    readonly routes: TelegramRoutes | null,
+    readonly routes: ProxyRoutes | null,
   ) {
     this.name = new URL(url).origin;
     this.connections = new TelegramConnections(url, routes);
@@ -75,8 +76,8 @@ export class ApiRoots {
     // Several roots need a limit of their own for connecting, with proxies or without.
     const routes = () =>
       urls.length === 1
-        ? routesOf(proxyCandidates)
-        : new TelegramRoutes(proxyCandidates.length > 0 ? proxyCandidates : [DIRECT], limits);
+        ? routesTo(TELEGRAM, proxyCandidates)
+        : new ProxyRoutes(TELEGRAM, proxyCandidates.length > 0 ? proxyCandidates : [DIRECT], limits);
     this.roots = urls.map((url) => new ApiRoot(url.replace(/\/+$/, ''), routes()));
   }
 

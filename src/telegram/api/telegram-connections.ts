@@ -1,6 +1,6 @@
 import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
 import { pausable } from '../../common/paused-connections.js';
-import type { TelegramRoutes } from './telegram-routes.js';
+import type { ProxyRoutes } from '../../common/proxy-routes.js';
 
 /**
  * A connection that was not used for this long is closed. A NAT, proxy or firewall forgets idle connections silently,
@@ -9,7 +9,7 @@ import type { TelegramRoutes } from './telegram-routes.js';
  */
 const IDLE_MS = 5_000;
 const IDLE = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
-/** To a connection that stands; by proxies, see TelegramRoutes. */
+/** To a connection that stands; by proxies, see ProxyRoutes. */
 const CONNECT_MS = 10_000;
 const DOWNLOADS = 256;
 
@@ -20,9 +20,9 @@ export class TelegramConnections {
   private readonly origin: string;
   private readonly connect: buildConnector.connector;
 
-  constructor(apiRoot: string, routes: TelegramRoutes | null) {
+  constructor(apiRoot: string, routes: ProxyRoutes | null) {
     this.origin = new URL(apiRoot).origin;
-    this.connect = routes?.connector ?? buildConnector({ timeout: CONNECT_MS });
+    this.connect = routes?.connector() ?? buildConnector({ timeout: CONNECT_MS });
     this.downloads = new Pool(this.origin, { ...IDLE, connections: DOWNLOADS, connect: pausable(this.connect) });
   }
 

@@ -1,9 +1,9 @@
 import { LEASE_LOST, TIMEOUT, TransportError } from '../../common/http-exchange.js';
+import { NO_WAY } from '../../common/proxy-routes.js';
 import { redact } from '../../common/redact.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { classifyPage, GatewayAnswer } from './gateway-page.js';
 import { refusalCodeOf, statusProblem, telegramError } from './telegram-problems.js';
-import { NO_WAY } from './telegram-routes.js';
 
 /** The error body of the Bot API (core.telegram.org/bots/api#making-requests). */
 export interface TelegramRefusal {

@@ -3,6 +3,7 @@ import type { ApiResponse } from '@grammyjs/types';
 import type { Dispatcher } from 'undici';
 import { exchange, type Fence, type HttpRequest } from '../../common/http-exchange.js';
 import { watchCall } from '../../common/spans.js';
+import { type ApiKind, apiRootsOf } from '../../config/bot-api-servers.js';
 import { Environment } from '../../config/environment.js';
 import { type BotCalls, botCalls } from './bot-api.js';
 import { GatewayAnswer, readPage } from './gateway-page.js';
@@ -36,24 +37,37 @@ export interface BotApi {
   polls: BotCalls;
   /** For calls that carry this many bytes of files: they get more time. */
   uploads: (bytes: number) => BotCalls;
+  /** Bytes of the largest file, and of all new files of one call. */
+  uploadLimit: number;
   /** What people sent to the bot. */
   files: TelegramFiles;
   /** The same for whoever drives the bot: once the lease is over nothing leaves any more, however long a call waited. */
   by: (lease: Fence) => BotApi;
 }
 
+/** A bot's own Bot API server; null: that of the installation. */
+export interface OwnServer {
+  /** As TG_API_ROOT is written. */
+  apiRoot: string | null;
+  apiKind: ApiKind | null;
+}
+
+const NO_OWN_SERVER: OwnServer = { apiRoot: null, apiKind: null };
+
 /**
- * Calls the Bot API at the first root of TG_API_ROOT that works, through the proxies of TG_PROXY_URL if set, over
+ * Calls the Bot API at the first root of TG_API_ROOT, or of the bot's own, that works, through the proxies of TG_PROXY_URL if set, over
  * connections that are kept alive.
  */
 @Injectable()
 export class TelegramClient {
   private readonly roots: ApiRoots;
+  /** Of bots that have roots of their own, by these. */
+  private readonly ownRoots = new Map<string, ApiRoots>();
   /** By how many seconds Telegram's clock is ahead of ours, by its latest answer; null: none named a time. */
   secondsAhead: number | null = null;
 
   constructor(private readonly environment: Environment) {
-    this.roots = new ApiRoots(environment.apiRoots, environment.proxyCandidates);
+    this.roots = new ApiRoots(environment.apiRoots, environment.telegramProxies);
   }
 
   /** The roots of TG_API_ROOT as this process found them. */
@@ -66,23 +80,28 @@ export class TelegramClient {
     return this.roots.nameDiskPaths && this.environment.TG_API_KIND === 'telegram';
   }
 
+  /** The roots of a bot as this process found them. */
+  rootStatesOf({ apiRoot }: Pick<OwnServer, 'apiRoot'>): RootState[] {
+    return this.rootsOf(apiRoot).states;
+  }
+
   /** Tries all roots, by all proxies, and measures how long they take; {@link rootStates} tells. */
   async measure(): Promise<void> {
-    await this.roots.measure();
+    await Promise.all([this.roots, ...this.ownRoots.values()].map((roots) => roots.measure()));
   }
 
-  /** Bytes of the largest file, and of all new files of one call. */
-  get uploadLimit(): number {
-    return UPLOAD_LIMIT[this.environment.TG_API_KIND];
-  }
-
-  /** @param token the bot's token, in the clear; it leaves the process only in requests to TG_API_ROOT */
-  bot(token: string): BotApi {
-    const caller = new BotCaller(token, this.roots, (root, request) => this.ask(root, request));
-    const fetchSeconds = this.environment.TG_API_KIND === 'local' ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS;
+  /**
+   * @param token the bot's token, in the clear; it leaves the process only in requests to the roots
+   * @param own   the bot's own server
+   */
+  bot(token: string, own: OwnServer = NO_OWN_SERVER): BotApi {
+    const kind = own.apiKind ?? this.environment.TG_API_KIND;
+    const roots = this.rootsOf(own.apiRoot);
+    const caller = new BotCaller(token, roots, (dispatcher, request) => this.ask(dispatcher, request));
+    const fetchSeconds = kind === 'local' ? FETCH_TIMEOUT_SECONDS : CALL_TIMEOUT_SECONDS;
     const files = new TelegramFiles({
       token,
-      roots: this.roots,
+      roots,
       proof: caller.proof,
       calls: caller.calls(fetchSeconds, (lines, ask) => lines.call(ask)),
     });
@@ -93,10 +112,21 @@ export class TelegramClient {
         const seconds = UPLOAD_TIMEOUT_SECONDS + Math.ceil(bytes / UPLOAD_BYTES_PER_SECOND);
         return caller.calls(seconds, (lines, ask) => lines.upload(ask), lease);
       },
+      uploadLimit: UPLOAD_LIMIT[kind],
       files,
       by,
     });
     return by();
+  }
+
+  private rootsOf(apiRoot: string | null): ApiRoots {
+    if (apiRoot === null) return this.roots;
+    let roots = this.ownRoots.get(apiRoot);
+    if (!roots) {
+      roots = new ApiRoots(apiRootsOf(apiRoot), this.environment.telegramProxies);
+      this.ownRoots.set(apiRoot, roots);
+    }
+    return roots;
   }
 
   /** An answer of anything but the Bot API keeps what it says. */

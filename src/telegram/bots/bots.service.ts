@@ -1,6 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { inParts } from '../../common/half-done.js';
 import { Problem } from '../../common/problem.js';
+import { shownStateReason, stateReason } from '../../common/state-reasons.js';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { type ApiKind, apiRootsOf, isLocalAtTelegram } from '../../config/bot-api-servers.js';
 import { Environment } from '../../config/environment.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
@@ -9,7 +12,7 @@ import { RunningBots } from './running-bots.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { portalEndpoint } from '../../storage/work/endpoint-id.js';
 import type { Bot, BotMode, BotState } from '../../storage/prisma/client.js';
-import { TelegramClient } from '../api/telegram.client.js';
+import { type OwnServer, TelegramClient } from '../api/telegram.client.js';
 
 /** A bot without its secrets, as people see it. */
 export interface BotView {
@@ -23,15 +26,32 @@ export interface BotView {
   portalId: string | null;
   lineId: string | null;
   state: BotState;
+  /** Readable. */
   stateReason: string | null;
+  /** Stable. */
+  stateCode: string | null;
+  /** What the network said. */
+  stateSaid: string | null;
   isDefault: boolean;
+  /** Its own Bot API servers, as TG_API_ROOT is written; null: those of the installation. */
+  apiRoot: string | null;
+  apiKind: ApiKind | null;
   createdAt: Date;
+}
+
+interface NewBotWish extends Partial<OwnServer> {
+  token: string;
+  portalId?: string;
+  lineId?: string;
+  mode?: BotMode;
 }
 
 export interface BotChange {
   token?: string;
   mode?: BotMode;
   enabled?: boolean;
+  apiRoot?: string | null;
+  apiKind?: ApiKind | null;
   /** Both or neither; null takes the bot off its line. */
   portalId?: string | null;
   lineId?: string | null;
@@ -53,19 +73,25 @@ export class BotsService {
     private readonly environment: Environment,
   ) {}
 
-  /** All, or those that serve a line of the portal. */
-  async list(portalId?: bigint): Promise<BotView[]> {
-    const bots = portalId === undefined ? this.bots.list() : this.bots.listByPortal(portalId);
-    return (await bots).map(view);
+  /** Newest first, at most `limit`: of all, or of those that serve a line of the portal; `before`: ids below it. */
+  async page(limit: number, which: { before?: bigint; portalId?: bigint }): Promise<BotView[]> {
+    return (await this.bots.page(limit, which)).map(view);
+  }
+
+  /** null: there is none with this id. */
+  async one(id: bigint): Promise<BotView | null> {
+    const bot = await this.bots.find(id);
+    return bot && view(bot);
   }
 
   /**
    * Takes a bot into service. Telegram is asked who it is first. Throws a Problem: 422 when Telegram refuses the
    * token or the portal is unknown, 409 when the bot exists or the line has a bot, 503 when Telegram cannot be asked.
    */
-  async create(wish: { token: string; portalId?: string; lineId?: string; mode?: BotMode }): Promise<BotView> {
+  async create(wish: NewBotWish): Promise<BotView> {
     const token = wish.token.trim();
-    const me = await this.whoIs(token);
+    const own = this.serverOf({ apiRoot: wish.apiRoot ?? null, apiKind: wish.apiKind ?? null });
+    const me = await this.whoIs(token, own);
     const line = await this.line(wish.portalId, wish.lineId);
     if (await this.bots.findByTelegramId(BigInt(me.id))) {
       throw botExists(me.username);
@@ -83,13 +109,17 @@ export class BotsService {
         mode,
         username: me.username,
         name: me.first_name,
+        ...own,
       })
       .catch((error: unknown) => {
         // Somebody else created it a moment earlier.
         throw (error as { code?: string }).code === '23505' ? botExists(me.username) : error;
       });
-    if (line) await this.assign(bot.id, line);
-    return this.view(bot.id);
+    return inParts(async (part) => {
+      part('bot');
+      if (line) await this.assign(bot.id, line);
+      return this.view(bot.id);
+    });
   }
 
   /** Changes a bot; see {@link create} for the problems, and 404 when there is none. */
@@ -98,71 +128,114 @@ export class BotsService {
     if (!bot) throw notFound(id);
     const mode = change.mode ?? bot.mode;
     if (mode === 'webhook') this.assertPublicUrl();
-    if (change.token !== undefined) {
-      const token = change.token.trim();
-      const me = await this.whoIs(token);
-      if (BigInt(me.id) !== bot.telegramId) {
-        throw new Problem(
-          422,
-          'another_bot',
-          `This token belongs to @${me.username}, another bot; add that one with POST /admin/bots.`,
-        );
+    const own = this.serverOf({ apiRoot: bot.apiRoot, apiKind: bot.apiKind, ...given(change) });
+    const changesServer = own.apiRoot !== bot.apiRoot || own.apiKind !== bot.apiKind;
+    const identity = change.token === undefined ? null : await this.identityOf(bot, change.token.trim(), own);
+    if (!identity && changesServer) await this.whoIs(this.secrets.openToken(bot), own);
+    const moves = change.portalId !== undefined || change.lineId !== undefined;
+    const line = moves ? await this.lineAfter(bot, change) : null;
+    if (line) await this.assertLineFree(line, id);
+    return inParts(async (part) => {
+      if (changesServer) {
+        // Each server numbers updates in its own way (tdlib/telegram-bot-api): another's offset could pass over some.
+        await this.bots.update(id, { ...own, nextOffset: null });
+        part('server');
       }
-      await this.bots.update(id, {
-        token: this.secrets.sealToken(bot.telegramId, token),
-        username: me.username,
-        name: me.first_name,
-      });
-      if (bot.state === 'unauthorised') await this.bots.setState(id, 'active', null);
-    }
-    if (mode !== bot.mode) await this.bots.update(id, { mode });
-    if (change.enabled !== undefined) {
-      await this.bots.setState(
-        id,
-        change.enabled ? 'active' : 'disabled',
-        change.enabled ? null : 'Switched off by an administrator',
-      );
-    }
-    if (change.portalId !== undefined || change.lineId !== undefined) {
-      const line = await this.line(
-        change.portalId === undefined ? bot.portalId?.toString() : change.portalId,
-        change.lineId === undefined ? bot.lineId : change.lineId,
-      );
-      if (line) await this.assertLineFree(line, id);
-      await this.assign(id, line);
-      this.tellPortal(bot);
-    }
-    this.running.changed(id);
-    return this.view(id);
+      if (moves) {
+        await this.assign(id, line);
+        part('line');
+        this.tellPortal(bot);
+      }
+      if (identity) {
+        await this.bots.update(id, identity);
+        if (bot.state === 'unauthorised') await this.bots.setState(id, 'active', null);
+        part('token');
+      }
+      if (mode !== bot.mode) {
+        await this.bots.update(id, { mode });
+        part('mode');
+      }
+      if (change.enabled !== undefined) {
+        const [state, reason] = change.enabled
+          ? (['active', null] as const)
+          : (['disabled', stateReason('switched_off')] as const);
+        await this.bots.setState(id, state, reason);
+        part('enabled');
+      }
+      this.running.changed(id);
+      return this.view(id);
+    });
   }
 
-  /** Removes the bot with its chats and their history, and takes its webhook down if Telegram can be reached. */
-  async remove(id: bigint): Promise<void> {
+  /** The line that a bot serves after a change. */
+  private lineAfter(bot: Bot, { portalId, lineId }: BotChange) {
+    return this.line(
+      portalId === undefined ? bot.portalId?.toString() : portalId,
+      lineId === undefined ? bot.lineId : lineId,
+    );
+  }
+
+  /** What is kept of a new token of the bot. */
+  private async identityOf(bot: Bot, token: string, own: OwnServer) {
+    const me = await this.whoIs(token, own);
+    if (BigInt(me.id) !== bot.telegramId) {
+      throw new Problem(
+        422,
+        'another_bot',
+        `This token belongs to @${me.username}, another bot; add that one with POST /admin/bots.`,
+        { username: me.username },
+      );
+    }
+    return {
+      token: this.secrets.sealToken(bot.telegramId, token),
+      username: me.username,
+      name: me.first_name,
+    };
+  }
+
+  /**
+   * Removes the bot with its chats and their history, and takes its webhook down if Telegram can be reached. Answers
+   * whether it could.
+   */
+  async remove(id: bigint): Promise<{ webhookRemoved: boolean }> {
     const bot = await this.bots.find(id);
     if (!bot) throw notFound(id);
-    await this.bots.setState(id, 'disabled', 'Being removed');
-    this.running.changed(id);
-    const { calls } = this.running.open(bot).api;
-    await calls.deleteWebhook({ drop_pending_updates: false }).catch((error: unknown) => {
-      this.logger.warn({ botId: String(id), err: error }, 'The webhook of a removed bot could not be taken down');
+    return inParts(async (part) => {
+      await this.bots.setState(id, 'disabled', stateReason('being_removed'));
+      part('disabled');
+      this.running.changed(id);
+      const webhookRemoved = await this.takeWebhookDown(bot);
+      await this.bots.remove(id);
+      this.running.changed(id);
+      this.tellPortal(bot);
+      return { webhookRemoved };
     });
-    await this.bots.remove(id);
-    this.running.changed(id);
-    this.tellPortal(bot);
+  }
+
+  private async takeWebhookDown(bot: Bot): Promise<boolean> {
+    try {
+      await this.running.open(bot).api.calls.deleteWebhook({ drop_pending_updates: false });
+      return true;
+    } catch (error) {
+      this.logger.warn({ botId: String(bot.id), err: error }, 'The webhook of a removed bot could not be taken down');
+      // Of a bot that was polled there was none.
+      return bot.mode !== 'webhook';
+    }
   }
 
   /** The bot of a token, in Telegram's words. Throws a Problem as {@link create}. */
-  async whoIs(token: string): Promise<{ id: number; username: string; first_name: string }> {
+  async whoIs(token: string, own?: OwnServer): Promise<{ id: number; username: string; first_name: string }> {
     if (!TOKEN.test(token))
       throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
     try {
-      return await this.telegram.bot(token).calls.getMe();
+      return await this.telegram.bot(token, own).calls.getMe();
     } catch (error) {
       if (error instanceof UpstreamError && (error.kind === 'unauthorised' || error.kind === 'refused')) {
         throw new Problem(
           422,
           'token_refused',
           `Telegram refuses this token (${error.detail}). Ask @BotFather for the current one.`,
+          { said: error.detail },
         );
       }
       if (error instanceof UpstreamError) {
@@ -170,10 +243,21 @@ export class BotsService {
           503,
           'telegram_unreachable',
           `Telegram could not be asked about this token (${error.code}). Try again; see TG_API_ROOT and TG_PROXY_URL.`,
+          { said: error.code },
         );
       }
       throw error;
     }
+  }
+
+  private serverOf(own: OwnServer): OwnServer {
+    const roots = own.apiRoot === null ? this.environment.apiRoots : apiRootsOf(own.apiRoot);
+    if (!isLocalAtTelegram(own.apiKind ?? this.environment.TG_API_KIND, roots)) return own;
+    throw new Problem(
+      422,
+      'bad_api_kind',
+      'A local Bot API server is one of your own: give its address in apiRoot, or apiKind telegram for Telegram and its relays.',
+    );
   }
 
   private async line(
@@ -184,7 +268,9 @@ export class BotsService {
     if (!portalId || !lineId)
       throw new Problem(422, 'line_incomplete', 'portalId and lineId go together: give both, or neither.');
     const portal = /^\d{1,18}$/.test(portalId) ? await this.portals.findById(BigInt(portalId)) : undefined;
-    if (!portal) throw new Problem(422, 'unknown_portal', `There is no portal ${portalId}; see GET /admin/portals.`);
+    if (!portal) {
+      throw new Problem(422, 'unknown_portal', `There is no portal ${portalId}; see GET /admin/portals.`, { portalId });
+    }
     return { portalId: portal.id, lineId };
   }
 
@@ -233,18 +319,29 @@ function view(bot: Bot): BotView {
     portalId: bot.portalId?.toString() ?? null,
     lineId: bot.lineId,
     state: bot.state,
-    stateReason: bot.stateReason,
+    ...shownStateReason(bot.stateReason),
     isDefault: bot.isDefault,
+    apiRoot: bot.apiRoot,
+    apiKind: bot.apiKind,
     createdAt: bot.createdAt,
   };
 }
 
-const notFound = (id: bigint) => new Problem(404, 'unknown_bot', `There is no bot ${id}; see GET /admin/bots.`);
+/** What of a bot's server is to change. */
+function given({ apiRoot, apiKind }: BotChange): Partial<OwnServer> {
+  return { ...(apiRoot !== undefined && { apiRoot }), ...(apiKind !== undefined && { apiKind }) };
+}
+
+const notFound = (id: bigint) =>
+  new Problem(404, 'unknown_bot', `There is no bot ${id}; see GET /admin/bots.`, { botId: id.toString() });
 const botExists = (username: string) =>
-  new Problem(409, 'bot_exists', `@${username} is in service already; change it with PATCH /admin/bots/:id.`);
+  new Problem(409, 'bot_exists', `@${username} is in service already; change it with PATCH /admin/bots/:id.`, {
+    username,
+  });
 const lineTaken = (lineId: string) =>
   new Problem(
     409,
     'line_taken',
     `Line ${lineId} is served by another bot. A line has one bot: move or remove that one first.`,
+    { lineId },
   );

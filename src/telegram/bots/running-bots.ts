@@ -109,13 +109,14 @@ export class RunningBots {
     return value;
   }
 
-  /** One client per stored token: its connections stay, and a new token gets a new client. */
+  /** One client per stored token and server: its connections stay, and a new token gets a new client. */
   private api(bot: Bot): BotApi {
-    let api = this.clients.get(bot.token);
+    const key = [bot.token, bot.apiRoot ?? '', bot.apiKind ?? ''].join(' ');
+    let api = this.clients.get(key);
     if (!api) {
       if (this.clients.size > MAX_CACHED) this.clients.clear();
-      api = this.telegram.bot(this.secrets.openToken(bot));
-      this.clients.set(bot.token, api);
+      api = this.telegram.bot(this.secrets.openToken(bot), bot);
+      this.clients.set(key, api);
     }
     return api;
   }

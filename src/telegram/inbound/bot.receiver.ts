@@ -1,8 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../../common/pause.js';
+import { readStateReason, stateReason } from '../../common/state-reasons.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { EndpointHealth, HeldLease } from '../../relay/endpoint-driver.js';
 import type { BotsRepository } from '../../storage/accounts/bots.repository.js';
+import { NO_WEBHOOK_ADDRESS } from '../../storage/work/endpoints.repository.js';
 import { BotGoneError, type RunningBot, type RunningBots } from '../bots/running-bots.js';
 import { Poller } from './poller.js';
 import { ALLOWED_UPDATES } from './update.parser.js';
@@ -71,7 +73,7 @@ export class BotReceiver {
   async rememberUnauthorised({ detail }: UpstreamError): Promise<void> {
     if (!this.held.held) return;
     await this.bots
-      .setState(this.id, 'unauthorised', `${detail}. Ask @BotFather for the token and enter it again.`)
+      .setState(this.id, 'unauthorised', stateReason('token_refused', detail))
       .catch((error: unknown) => this.logger.debug({ err: error }, 'The state of the bot could not be saved'));
   }
 
@@ -90,7 +92,7 @@ export class BotReceiver {
             {
               id: bot.id,
               nextOffset: bot.nextOffset,
-              trouble: bot.state === 'active' ? null : (bot.stateReason ?? bot.state),
+              trouble: bot.state === 'active' ? null : troubleOf(bot),
             },
             bot.api,
             this.updates,
@@ -108,9 +110,9 @@ export class BotReceiver {
           this.webhook = { healthy: true, detail: 'removed' };
           return;
         }
-        const detail =
-          error instanceof UpstreamError ? `${error.code}: ${error.detail}` : String((error as Error).message);
-        this.webhook = { healthy: false, detail };
+        const { code, message } = error as Partial<UpstreamError>;
+        const detail = error instanceof UpstreamError ? error.detail : String(message);
+        this.webhook = { healthy: false, ...(typeof code === 'string' && { code }), detail };
         if (error instanceof UpstreamError && error.kind === 'unauthorised') await this.rememberUnauthorised(error);
         this.logger.warn({ botId: String(this.id), err: error }, 'The bot cannot receive yet; trying again');
         await pause(WEBHOOK_RETRY_MS, signal);
@@ -120,8 +122,10 @@ export class BotReceiver {
 
   /** Sets the webhook; an identical one is left as it is by Telegram. */
   private async keepWebhook(bot: RunningBot, signal: AbortSignal): Promise<void> {
-    if (!bot.webhookUrl)
-      throw new Error('Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates');
+    if (!bot.webhookUrl) {
+      const detail = 'Neither PUBLIC_URL nor TG_WEBHOOK_URL is set: Telegram cannot be told where to send updates';
+      throw Object.assign(new Error(detail), { code: NO_WEBHOOK_ADDRESS });
+    }
     await bot.api.by(this.held).calls.setWebhook(
       {
         url: bot.webhookUrl,
@@ -135,6 +139,12 @@ export class BotReceiver {
     await this.bots.setState(bot.id, 'active', null);
     this.logger.log({ botId: String(bot.id) }, 'Webhook set');
   }
+}
+
+/** What a process before this one has met. */
+function troubleOf({ state, stateReason: kept }: RunningBot): Pick<EndpointHealth, 'code' | 'detail'> {
+  const { code, said } = kept === null ? { code: null, said: null } : readStateReason(kept);
+  return { code: code ?? state, detail: said ?? '' };
 }
 
 /** Whether nothing changed that decides how updates are received. */

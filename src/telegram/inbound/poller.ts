@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { pause } from '../../common/pause.js';
+import { stateReason } from '../../common/state-reasons.js';
 import { describeStorageFailure } from '../../common/storage-failure.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { EndpointHealth, HeldLease } from '../../relay/endpoint-driver.js';
@@ -22,7 +23,7 @@ export interface PolledBot {
   id: bigint;
   nextOffset: bigint | null;
   /** What the tables say is wrong with it; null: nothing. */
-  trouble: string | null;
+  trouble: Pick<EndpointHealth, 'code' | 'detail'> | null;
 }
 
 /**
@@ -48,7 +49,7 @@ export class Poller {
   ) {
     this.api = api.by(held);
     // A problem found before this process started counts until a poll shows otherwise.
-    this.state = bot.trouble === null ? { healthy: true } : { healthy: false, detail: bot.trouble };
+    this.state = bot.trouble === null ? { healthy: true } : { healthy: false, ...bot.trouble };
   }
 
   health(): EndpointHealth {
@@ -108,20 +109,17 @@ export class Poller {
       this.logger.warn({ botId: String(this.bot.id), err: error }, 'Updates could not be stored; Telegram keeps them');
       return growing;
     }
-    this.state = { healthy: false, detail: `${error.code}: ${error.detail}` };
+    this.state = { healthy: false, code: error.code, detail: error.detail };
     if (failures === 1 || failures % 20 === 0) {
       this.logger.warn({ botId: String(this.bot.id), code: error.code }, `Polling fails: ${error.detail}`);
     }
     if (error.code === '409') {
-      await this.remember(
-        'conflict',
-        `${error.detail}. Another program uses this bot: stop it, or give it a bot of its own.`,
-      );
+      await this.remember('conflict', stateReason('another_program', error.detail));
       if (/webhook is active/i.test(error.detail)) await this.leaveWebhook(signal);
       return CONFLICT_PAUSE_MS;
     }
     if (error.kind === 'unauthorised') {
-      await this.remember('unauthorised', `${error.detail}. Ask @BotFather for the token and enter it again.`);
+      await this.remember('unauthorised', stateReason('token_refused', error.detail));
       return UNAUTHORISED_PAUSE_MS;
     }
     return error.retryAfterMs ?? growing;

@@ -13,7 +13,7 @@ import { fallbackOf, type MediaKind } from './media-kind.js';
 import { Upload } from '../api/request-body.js';
 import { TELEGRAM_CAPTION_LIMIT } from '../markup/telegram-markup.js';
 import { faultOf, isFileRefused, isRefusal, telegramError } from '../api/telegram-problems.js';
-import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import type { BotApi } from '../api/telegram.client.js';
 import { announced, uploadActionOf } from './upload-action.js';
 
 /** A file that is ready to be sent. */
@@ -58,10 +58,7 @@ const NAMED: ReadonlySet<MediaKind> = new Set(['document', 'audio', 'video', 'an
 export class MediaSender {
   private readonly logger = new Logger(MediaSender.name);
 
-  constructor(
-    private readonly uploads: UploadsRepository,
-    private readonly telegram: TelegramClient,
-  ) {}
+  constructor(private readonly uploads: UploadsRepository) {}
 
   /** Sends one file, with what stands under it, and answers its message id. */
   sendOne(
@@ -104,7 +101,7 @@ export class MediaSender {
     caption: CaptionParams,
   ): Promise<bigint[] | 'one_by_one'> {
     const { botId, api, target } = sending;
-    if (newBytes(files, known) > this.telegram.uploadLimit) return 'one_by_one';
+    if (newBytes(files, known) > api.uploadLimit) return 'one_by_one';
     const messages = await target.send((params) =>
       uploading(sending, files, known, (media, bytes) =>
         (bytes > 0 ? api.uploads(bytes) : api.calls).sendMediaGroup({

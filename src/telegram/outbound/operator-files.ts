@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClaimedAttachment, ClaimedDelivery } from '../../storage/work/claimed-lane.js';
 import { refusal, telegramError } from '../api/telegram-problems.js';
-import { TelegramClient } from '../api/telegram.client.js';
 import { FileSpool, tooLarge } from '../files/file-spool.js';
 import { mediaKindOf } from './media-kind.js';
 import type { ReadyFile } from './media.sender.js';
@@ -16,10 +15,7 @@ const EVENT_COMES_MS = 10_000;
 /** Fetches the files of an operator's message from the portal. */
 @Injectable()
 export class OperatorFiles {
-  constructor(
-    private readonly spool: FileSpool,
-    private readonly telegram: TelegramClient,
-  ) {}
+  constructor(private readonly spool: FileSpool) {}
 
   /**
    * Sends with the files that Telegram does not have yet. All are fetched before anything is sent: a portal that does
@@ -47,10 +43,10 @@ export class OperatorFiles {
 
   /** null: the file cannot be had, now or later. */
   private async fetch(
-    { chat, signal, leftOut, delivery: { message } }: Outgoing,
+    { api, chat, signal, leftOut, delivery: { message } }: Outgoing,
     { ordinal, kind, name, url, mime, size }: ClaimedAttachment,
   ): Promise<ReadyFile | null> {
-    const limit = this.telegram.uploadLimit;
+    const limit = api.uploadLimit;
     try {
       if (chat.portalId === null || url === null) throw refusal('file_gone', 'Nobody knows where the file is.');
       if (size !== null && size > limit) throw tooLarge(limit);

@@ -2,7 +2,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { RestConnections } from '../../src/bitrix/rest-connections.js';
+import { BitrixConnections } from '../../src/bitrix/bitrix-connections.js';
+import { bitrixConnections } from '../support/bitrix-connections.js';
 
 const TOGETHER = 4;
 
@@ -10,10 +11,10 @@ const TOGETHER = 4;
 let server: Server;
 let forgotten: Set<Socket>;
 let standing: Set<Socket>;
-let connections: RestConnections;
+let connections: BitrixConnections;
 
 beforeEach(async () => {
-  [forgotten, standing, connections] = [new Set(), new Set(), new RestConnections()];
+  [forgotten, standing, connections] = [new Set(), new Set(), bitrixConnections()];
   server = createServer((request, response) => {
     request.resume().once('end', () => {
       if (!forgotten.has(request.socket)) setTimeout(() => response.end('{}'), 50);
@@ -33,7 +34,7 @@ afterEach(() => {
 
 function call(timeoutMs: number) {
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/rest/profile`);
-  return connections.post({ url, headers: {}, body: '{}', timeoutMs });
+  return connections.post({ url, headers: {}, body: '{}', timeoutMs }, null);
 }
 
 it('leaves all connections that stand when one of them went silent', async () => {

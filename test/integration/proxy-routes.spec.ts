@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { Client } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { TelegramRoutes } from '../../src/telegram/api/telegram-routes.js';
+import { ProxyRoutes } from '../../src/common/proxy-routes.js';
 import { classifyFailure } from '../../src/telegram/api/telegram-errors.js';
 import { ConnectProxy, SocksProxy } from '../support/loopback-proxies.js';
 
@@ -28,8 +28,8 @@ beforeEach(async () => {
 
 afterEach(() => Promise.all([http.die(), socks.die()]));
 
-async function ask(routes: TelegramRoutes): Promise<string> {
-  const client = new Client(`http://127.0.0.1:${port}`, { connect: routes.connector });
+async function ask(routes: ProxyRoutes): Promise<string> {
+  const client = new Client(`http://127.0.0.1:${port}`, { connect: routes.connector() });
   try {
     const { body } = await client.request({ method: 'GET', path: '/' });
     return await body.text();
@@ -40,14 +40,14 @@ async function ask(routes: TelegramRoutes): Promise<string> {
 
 it('tunnels through either kind, with credentials', async () => {
   for (const proxy of [http, socks]) {
-    expect(await ask(new TelegramRoutes([proxy.url], LIMITS))).toBe('answer');
+    expect(await ask(new ProxyRoutes('Telegram', [proxy.url], LIMITS))).toBe('answer');
     expect(proxy.tunnels).toEqual([`127.0.0.1:${port}`]);
   }
 });
 
 it.each([407, 503])('takes a proxy that answers %d for one that does not work', async (status) => {
   http.refusal = status;
-  const routes = new TelegramRoutes([http.url, socks.url], LIMITS);
+  const routes = new ProxyRoutes('Telegram', [http.url, socks.url], LIMITS);
   expect(await ask(routes)).toBe('answer');
   expect(routes.states).toEqual([
     { name: http.name, failure: `the proxy answers ${status}`, connectMs: null },
@@ -68,7 +68,7 @@ it('takes a wrong password, silence and an end without a word for the same', asy
     `http://${at(closing)}`,
     `socks5://${at(closing)}`,
   ];
-  const routes = new TelegramRoutes([...ways, 'direct'], LIMITS);
+  const routes = new ProxyRoutes('Telegram', [...ways, 'direct'], LIMITS);
   expect(await ask(routes)).toBe('answer');
   expect(routes.states.map(({ failure }) => failure !== null)).toEqual([true, true, true, true, true, false]);
   expect(JSON.stringify(routes.states)).not.toContain('secretly');
@@ -78,7 +78,7 @@ it('takes a wrong password, silence and an end without a word for the same', asy
 
 it('leaves a proxy that failed for a while, unless all did', async () => {
   const limits = { cooldownMs: 3_000, connectMs: 3_000 };
-  const routes = new TelegramRoutes([http.url, socks.url], limits);
+  const routes = new ProxyRoutes('Telegram', [http.url, socks.url], limits);
   await http.die();
   await ask(routes);
   await http.live();

@@ -1,0 +1,112 @@
+import { plural } from '../shared/i18n.js';
+
+/** What a refusal says of itself beside its code. */
+export type RefusalParams = Readonly<Record<string, unknown>>;
+
+const text = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
+const seconds = ({ retryAfter }: RefusalParams) => plural('en', Number(retryAfter) || 1, '# second|# seconds');
+
+/** Why the service, or a portal, did not do what it was asked for, by code; what to do where that is not plain. */
+export const refusals: Record<string, (params: RefusalParams) => string> = {
+  // Asking
+  invalid_request: ({ fields }) => `Check what you entered${fieldsOf(fields)}.`,
+  invalid_cursor: () => 'The list has changed: refresh the page.',
+  invalid_range: () => 'The period is not valid: its start must be before its end, at most a year apart.',
+  range_too_long: () => 'There are too many messages to be counted at once: choose a shorter period.',
+  search_too_long: () => 'The history is too long to be searched at once: choose a chat or a shorter period.',
+  not_found: () => 'It does not exist any more. Refresh the page.',
+  body_too_large: () => 'That is more than the service takes at once.',
+  too_many_requests: (params) => `Please wait ${seconds(params)}.`,
+  too_many_exports: () => 'Other exports are running: try again when one has finished.',
+  storage_unavailable: () => 'PostgreSQL cannot be reached right now. The page tries again by itself.',
+  unavailable: () => 'The service is starting or stopping. Try again in a moment.',
+  internal_error: ({ id }) => `Something unexpected happened. The log of the service has it under ${text(id)}.`,
+
+  // Rights
+  role_too_low: ({ required, role }) =>
+    `This needs a key with the role ${ROLES[text(required)] ?? text(required)}; yours has ${ROLES[text(role)] ?? text(role)}.`,
+  limited_to_portal: ({ portalId }) => `Your key is limited to portal ${text(portalId)}.`,
+  already_expired: () => 'The key would have expired already: choose a later date.',
+
+  // Messages
+  taken_back: () => 'Its author deleted this message: it is not sent again.',
+  not_retryable: () => 'Only failed and uncertain messages can be sent again; somebody was faster.',
+  not_discardable: () => 'Only failed and uncertain messages can be dismissed; somebody was faster.',
+  not_uncertain: () => 'The outcome of this message is known by now.',
+  chat_moved: () => 'The bot of this chat serves another portal now: nothing is done there.',
+  not_confirmed: () => 'The confirmation does not match: nothing was erased.',
+
+  // Bots
+  bad_token: () => 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',
+  token_refused: ({ said }) =>
+    `Telegram does not accept this token: get the current one from @BotFather. ${quoted(said)}`,
+  telegram_unreachable: ({ said }) =>
+    `Telegram cannot be reached now: try again, and look into the doctor if it stays so. ${quoted(said)}`,
+  another_bot: ({ username }) =>
+    `This token belongs to another bot, @${text(username)}: add that one with “Add a bot”.`,
+  bot_exists: ({ username }) => `@${text(username)} is here already: find it in the list.`,
+  unknown_bot: () => 'This bot was removed. Refresh the page.',
+  line_taken: ({ lineId }) => `Another bot serves line ${text(lineId)}: move or remove that one first.`,
+  line_incomplete: () => 'Choose both a portal and an open line, or neither.',
+  no_public_url: () => 'The service does not know its own address: set PUBLIC_URL, or choose “Polling”.',
+
+  // Portals
+  unknown_portal: () => 'This portal was removed. Refresh the page.',
+  portal_unknown: () => 'This portal was removed. Refresh the page.',
+  portal_silent: () => 'The portal did not answer.',
+  not_installed: () => 'The installation is not finished: open the application in the portal once.',
+  line_missing: () => 'This line does not exist in Bitrix24: give its bot another one.',
+  line_not_active: ({ error }) =>
+    error
+      ? 'The portal says that the connector has an error in this line: connect it in Contact Center.'
+      : 'The portal says that the connector is not active in this line: connect it in Contact Center.',
+
+  // Applications
+  application_exists: () => 'There is an application with this client id: edit that one.',
+  application_in_use: () => 'Portals use this application: remove them first.',
+  unknown_application: () => 'This application was removed. Refresh the page.',
+  bad_domain: ({ domain }) => `“${text(domain)}” is not the address of a portal, such as acme.bitrix24.com.`,
+
+  // What the networks answer
+  telegram_not_sent: upstream('Telegram cannot be reached now'),
+  telegram_refused: upstream('Telegram refused this'),
+  telegram_unauthorised: upstream('Telegram does not accept the token of the bot'),
+  telegram_unknown: upstream('Telegram gave no clear answer'),
+  bitrix24_not_sent: upstream('The portal cannot do this now'),
+  bitrix24_refused: upstream('The portal refused this'),
+  bitrix24_unauthorised: upstream('The portal does not accept our access'),
+  bitrix24_unknown: upstream('The portal gave no clear answer'),
+};
+
+const ROLES: Record<string, string> = { read_only: '“read only”', operator: '“operator”', owner: '“owner”' };
+
+/** What the forms call their fields. */
+const FIELDS: Record<string, string> = {
+  token: 'token',
+  lineId: 'open line',
+  portalId: 'portal',
+  name: 'name',
+  expiresAt: 'expiry',
+  domain: 'portal',
+  clientId: 'client id',
+  clientSecret: 'client secret',
+  operatorNameTemplate: 'line before the answer',
+  welcomeText: 'welcome text',
+  retentionDays: 'days to keep',
+  q: 'search words',
+  from: 'from',
+  to: 'to',
+};
+
+function fieldsOf(fields: unknown): string {
+  const names = Array.isArray(fields) ? fields.map((name) => FIELDS[text(name)] ?? text(name)) : [];
+  return names.length > 0 ? `: ${names.join(', ')}` : '';
+}
+
+function quoted(said: unknown): string {
+  return text(said) && `(${text(said)})`;
+}
+
+function upstream(sentence: string) {
+  return ({ upstreamCode }: RefusalParams) => `${sentence} (${text(upstreamCode)}).`;
+}
