@@ -126,10 +126,7 @@ describe('a link', () => {
     line.crm = 'off';
     const talk = Conversation.of(bridge, 505);
     talk.client.starts('later_7');
-    await eventually(
-      () => linesOf(talk),
-      (lines) => lines.length > 0,
-    );
+    await talk.becomes('🔗 The client came by the link: later_7', 'delivered');
     await bridge.restart({}, 'kill');
     bridge.bitrix24.faults.next('crm.item.update', 'dropAfter', 1);
     talk.dialog.saveToCrm();

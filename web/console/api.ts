@@ -40,6 +40,7 @@ export type Mark = Schemas['Mark'];
 export type TimelineEntry = Schemas['TimelineEntry'];
 export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
+export type LinkItem = Schemas['LinkItem'];
 export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
@@ -166,6 +167,18 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       });
       await answer(call);
       return (await call).response;
+    },
+
+    links: (filter: Omit<QueryOf<'/admin/links'>, 'limit' | 'cursor'>, cursor?: string) =>
+      answer(client.GET('/admin/links', { params: { query: { ...filter, limit: 50, cursor } } })),
+    addLink: (body: Schemas['NewLinkBody']) => answer(client.POST('/admin/links', { body })),
+    removeLink: (id: string) => answer(client.DELETE('/admin/links/{id}', of(id))),
+    /** The picture of a link, as a file. */
+    qrCode: async (id: string, form: 'svg' | 'png'): Promise<Blob> => {
+      const asked = { ...of(id), parseAs: 'blob' as const };
+      const call =
+        form === 'svg' ? client.GET('/admin/links/{id}/qr.svg', asked) : client.GET('/admin/links/{id}/qr.png', asked);
+      return (await answer(call as Promise<Outcome<unknown>>)) as Blob;
     },
 
     keys: (cursor?: string) => answer(client.GET('/admin/keys', { params: { query: { limit: 50, cursor } } })),

@@ -10,6 +10,7 @@ export type LineOptions = Schemas['LineOptions'];
 export type LineSettings = Schemas['LineSettings'];
 export type CheckedLine = Schemas['CheckedLine'];
 export type ChainLink = Schemas['ChainLink'];
+export type LinkItem = Schemas['LinkItem'];
 export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
@@ -57,6 +58,16 @@ export class SettingsApi {
       this.client.PATCH('/b24/settings/api/features/{feature}', { params: { path: { feature } }, body: { wanted } }),
     );
   disconnect = () => answer(this.client.POST('/b24/settings/api/disconnect'));
+
+  links = () => answer(this.client.GET('/b24/settings/api/links'));
+  makeLink = (body: Schemas['LineLinkBody']) => answer(this.client.POST('/b24/settings/api/links', { body }));
+  removeLink = (id: string) => answer(this.client.DELETE('/b24/settings/api/links/{id}', { params: { path: { id } } }));
+
+  /** Address of the link's QR code inside the page. */
+  async qrCode(id: string): Promise<string> {
+    const call = this.client.GET('/b24/settings/api/links/{id}/qr.svg', { params: { path: { id } }, parseAs: 'blob' });
+    return URL.createObjectURL((await answer(call as Promise<Outcome<unknown>>)) as Blob);
+  }
 
   /** Address of the bot's picture inside the page; null: it has none, or it cannot be had now. */
   async picture(): Promise<string | null> {

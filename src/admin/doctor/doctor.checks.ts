@@ -2,6 +2,7 @@ import { readBoundHandlers, reconcileHandlers } from '../../connector/install/ev
 import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import type { Environment } from '../../config/environment.js';
 import type { LineConfig } from '../../connector/dialogs/line-config.parser.js';
+import { mayUseCrm } from '../../crm/entities/crm-entity.js';
 import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { BotFacts } from '../../storage/history/overview.repository.js';
 import type { Hindrance } from '../../storage/history/waiting-work.repository.js';
@@ -180,6 +181,7 @@ export function portalChecks(
     tokens.valid > 0
       ? finding(`${prefix}:tokens`, 'portal.tokens', { ...named, ...tokens })
       : finding(`${prefix}:tokens`, 'portal.no_tokens', { ...named, ...tokens, install }),
+    finding(`${prefix}:crm`, mayUseCrm(portal) ? 'portal.crm' : 'portal.no_crm', named),
     finding(`${prefix}:driven`, driven ? 'portal.driven' : 'portal.idle', named),
     lines.length > 0
       ? finding(`${prefix}:lines`, 'portal.lines', { ...named, lines: lines.join(', ') })

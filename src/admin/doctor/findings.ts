@@ -86,6 +86,8 @@ export interface Findings {
   'portal.no_lines': Portal & { portalId: string };
   'portal.answers': Portal;
   'portal.refuses': Portal & { method: string; said: string };
+  'portal.crm': Portal;
+  'portal.no_crm': Portal;
   'portal.installed': Portal;
   'portal.not_installed': Portal;
   'portal.events': Portal;

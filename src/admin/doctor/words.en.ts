@@ -302,6 +302,12 @@ export const en: Words = {
     advice:
       'If the portal is up and the address is right, wait; messages wait too. Otherwise install the application again.',
   },
+  'portal.crm': { what: ({ portal }) => `${portal} lets the application use its CRM` },
+  // A choice, and no fault: messages need no CRM.
+  'portal.no_crm': {
+    what: ({ portal }) =>
+      `${portal} does not let the application use its CRM: links are counted, but campaigns are not written into leads and deals, and there are no invitations. For that, add the scope crm to the application and install it again`,
+  },
   'portal.installed': { what: ({ portal }) => `${portal} says that the application is installed` },
   'portal.not_installed': {
     what: ({ portal }) => `${portal} says that the application is not installed`,

@@ -289,6 +289,12 @@ export const ru: Words = {
     what: ({ portal, method, said }) => `${portal}, ${method}: ${said}`,
     advice: NO_TIMELY_ANSWER,
   },
+  'portal.crm': { what: ({ portal }) => `${portal} разрешает приложению работать с CRM` },
+  // A choice, and no fault: messages need no CRM.
+  'portal.no_crm': {
+    what: ({ portal }) =>
+      `${portal} не даёт приложению доступа к CRM: переходы по ссылкам считаются, но кампании не записываются в лиды и сделки, а приглашений нет. Чтобы они заработали, добавьте приложению право crm и установите его заново`,
+  },
   'portal.installed': { what: ({ portal }) => `По данным ${portal} приложение установлено` },
   'portal.not_installed': {
     what: ({ portal }) => `По данным ${portal} приложение не установлено`,

@@ -197,3 +197,12 @@ export class LinkItem {
   createdAt: Date;
   createdBy: string;
 }
+
+/** Links of a line, for its settings page. */
+export class LineLinks {
+  @ApiProperty({ type: [LinkItem], description: 'Newest first.' })
+  items: LinkItem[];
+
+  /** The application may use the CRM; otherwise links only count. */
+  crm: boolean;
+}

@@ -1,5 +1,5 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Param, Post, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
+import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { SETTINGS_API } from '../../connector/settings/settings-api.controller.js';
 import { OpenedBy, personOf, SettingsGuard } from '../../connector/settings/settings.guard.js';
@@ -8,19 +8,10 @@ import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LinkRow } from '../../storage/crm/links.repository.js';
 import { mayUseCrm } from '../entities/crm-entity.js';
-import { LineLinkBody, LinkItem } from './links.dto.js';
+import { LineLinkBody, LineLinks, LinkItem } from './links.dto.js';
 import { linkItem, LinksService } from './links.service.js';
 
 const SHOWN_AT_MOST = 100;
-
-/** Links of a line, for its settings page. */
-export class LineLinks {
-  @ApiProperty({ type: [LinkItem], description: 'Newest first.' })
-  items: LinkItem[];
-
-  /** The application may use the CRM; otherwise links only count. */
-  crm: boolean;
-}
 
 /** What the settings page does with links; only with those of the line for which it was opened. */
 @ApiTags('Bitrix24')
