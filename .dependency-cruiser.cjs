@@ -62,11 +62,12 @@ const INNER = {
   },
   crm: {
     entities: [],
+    features: [],
     links: ['entities'],
     requests: ['entities'],
-    robots: ['entities', 'links', 'requests'],
-    sms: ['entities', 'requests'],
-    triggers: ['entities'],
+    robots: ['entities', 'features', 'links', 'requests'],
+    sms: ['entities', 'features', 'requests'],
+    triggers: ['entities', 'features'],
     cards: ['entities', 'links', 'requests'],
     broadcasts: ['requests'],
   },
@@ -76,6 +77,7 @@ const INNER = {
     history: ['access'],
     numbers: ['access'],
     doctor: ['access', 'numbers'],
+    crm: ['access'],
   },
 };
 

@@ -9,11 +9,13 @@ import { AuthorNames } from './history/author-names.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
 import { ConsoleController } from './console.controller.js';
+import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
 import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
 import { ExportController } from './history/export.controller.js';
 import { ExportService } from './history/export.service.js';
+import { LinksController } from './crm/links.controller.js';
 import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
 import { MessagesService } from './history/messages.service.js';
@@ -31,7 +33,9 @@ import { ViewingLinks } from './history/viewing-links.js';
   controllers: [
     ApplicationsController,
     PortalsController,
+    FeaturesController,
     LinesController,
+    LinksController,
     BotsController,
     ChatsController,
     MessagesController,

@@ -52,6 +52,17 @@ describe('faults', () => {
     expect(outcome(classifyFault(fault(code), { status }))).toEqual(expected);
   });
 
+  it.each(['Access denied! Admin permissions required', 'You dont have access to this action'])(
+    'takes "%s" for the right of one user, which closes nothing else',
+    (words) => {
+      expect(outcome(classifyFault(fault('ACCESS_DENIED', words), { status: 403 }))).toEqual([
+        'refused',
+        'message',
+        undefined,
+      ]);
+    },
+  );
+
   it('reads a code however it is spelt and whatever the status', () => {
     expect(isTokenRejected(classifyFault(fault('EXPIRED_TOKEN'), { status: 200 }))).toBe(true);
     expect(isTokenRejected(classifyFault(fault('invalid_token'), { status: 401 }))).toBe(true);
@@ -71,6 +82,23 @@ describe('faults', () => {
       'Is null or empty (LINE)',
     );
   });
+});
+
+describe('a refusal of the method itself', () => {
+  it.each([
+    ['Access denied!'],
+    ['Access denied! Application context required'],
+    ['You dont have access to this action'],
+  ])('%s', (description) => {
+    const { kind, scope } = classifyFault({ code: 'ACCESS_DENIED', description }, { status: 403 });
+    expect([kind, scope]).toEqual(['refused', 'message']);
+  });
+
+  it('may have no code', () =>
+    expect(faultOf({ error: '', error_description: 'Trigger not found' })).toEqual({
+      code: 'ERROR_CORE',
+      description: 'Trigger not found',
+    }));
 });
 
 describe('where a fault stands', () => {

@@ -60,9 +60,12 @@ export function readFault(value: unknown): RestFault | undefined {
   if (typeof value === 'string' && value !== '') return { code: value, description: '' };
   if (!isObject(value)) return undefined;
   const { error, error_description: description, argument } = value;
-  if ((typeof error !== 'string' && typeof error !== 'number') || error === '') return undefined;
+  if (typeof error !== 'string' && typeof error !== 'number') return undefined;
+  // A refusal that a method gives no code (crm/lib/automation/rest/proxy.php).
+  const code = error === '' && typeof description === 'string' && description !== '' ? 'ERROR_CORE' : String(error);
+  if (code === '') return undefined;
   return {
-    code: String(error),
+    code,
     description: typeof description === 'string' ? description : '',
     ...(typeof argument === 'string' && { argument }),
   };
@@ -79,8 +82,10 @@ function meaningOf(fault: RestFault, { status = 0, time }: FaultContext): Delive
   if (code === 'OPERATION_TIME_LIMIT') {
     return { kind: 'not_sent', scope: 'method', retryAfterMs: operationPauseMs(time) };
   }
-  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method (400).
-  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403)) return REST_IS_CLOSED;
+  // One code, two meanings: REST is closed for the portal (401, 403), or this user may not use this method: 400, or 403 in
+  // the words of rest/lib/accessexception.php and imopenlines/lib/rest.php (yuliai/bitrix-modules).
+  const isOfUser = /^(?:access denied!|you do?n.?t have access)/i.test(fault.description);
+  if (code === 'ACCESS_DENIED' && (status === 401 || status === 403) && !isOfUser) return REST_IS_CLOSED;
   // The portal moved to https; the web server says so before any token is looked at.
   if (code === 'INVALID_REQUEST' && /https/i.test(fault.description)) return { kind: 'not_sent', scope: 'portal' };
   if (code === 'ERROR_CORE' && fault.description.includes('SQL query error')) return NOT_SENT;

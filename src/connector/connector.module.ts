@@ -100,6 +100,7 @@ import { SettingsService } from './settings/settings.service.js';
     PortalLifecycleService,
     PortalLinesService,
     RegistrationService,
+    SettingsSessions,
   ],
 })
 export class ConnectorModule implements OnModuleInit {

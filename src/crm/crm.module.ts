@@ -2,12 +2,39 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { CrmItems } from './entities/crm-items.client.js';
+import { DialogEntitiesService } from './entities/dialog-entities.service.js';
+import { PortalFeatures } from './features/portal-features.service.js';
+import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { ArrivalWork } from './links/arrival.work.js';
+import { ArrivalsService } from './links/arrivals.service.js';
+import { LinksService } from './links/links.service.js';
+import { SettingsLinksController } from './links/settings-links.controller.js';
+import { Addressees } from './requests/addressees.service.js';
+import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
+import { RobotsController } from './robots/robots.controller.js';
+import { Robots } from './robots/robots.service.js';
+import { MessageService } from './sms/message-service.js';
+import { SmsController } from './sms/sms.controller.js';
 
 /** What a portal's CRM does with a conversation: links and invitations, robots, triggers, cards. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
-  providers: [SendRequests],
-  exports: [SendRequests],
+  controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
+  providers: [
+    Addressees,
+    ArrivalsService,
+    ArrivalWork,
+    CrmItems,
+    DialogEntitiesService,
+    LinksService,
+    MessageService,
+    PortalFeatures,
+    PortalPosts,
+    Robots,
+    SendRequests,
+  ],
+  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

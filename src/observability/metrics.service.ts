@@ -14,6 +14,8 @@ import { Gauges } from './gauges.js';
 /** Addresses to which the networks send what there is to take in. */
 const INTAKE_ROUTES: Partial<Record<string, NetworkCall['network']>> = {
   '/b24/handler': 'bitrix24',
+  '/b24/robots/:secret': 'bitrix24',
+  '/b24/sms/:secret': 'bitrix24',
   '/tg/webhook': 'telegram',
   '/tg/webhook/:botKey': 'telegram',
 };

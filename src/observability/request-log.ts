@@ -29,6 +29,6 @@ export function logRequest(request: FastifyRequest, reply: FastifyReply): void {
 /** A path without what opens doors or quotes people: credentials, search words, keys of webhooks, tokens of files. */
 export function loggableUrl(url: string): string {
   return redact(url)
-    .replace(/^(\/files\/|\/tg\/webhook\/)[^/?]+/, '$1[key]')
+    .replace(/^(\/files\/|\/tg\/webhook\/|\/b24\/(?:robots|sms)\/)[^/?]+/, '$1[key]')
     .replace(/([?&]q=)[^&]*/g, '$1[text]');
 }

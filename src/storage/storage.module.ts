@@ -6,6 +6,7 @@ import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.ser
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
+import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
@@ -20,9 +21,11 @@ import { DeliveryReportsRepository } from './work/delivery-reports.repository.js
 import { DialogReportsRepository } from './work/dialog-reports.repository.js';
 import { EndpointsRepository } from './work/endpoints.repository.js';
 import { ErasuresRepository } from './erasure/erasures.repository.js';
+import { EntityChatsRepository } from './crm/entity-chats.repository.js';
 import { HistoryRepository } from './history/history.repository.js';
 import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
+import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
@@ -34,6 +37,8 @@ import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
+import { ClientPhonesRepository } from './crm/client-phones.repository.js';
+import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
@@ -53,10 +58,12 @@ const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
   ApplicationsRepository,
+  ArrivalsRepository,
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
   ButtonsRepository,
+  ClientPhonesRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,
@@ -64,11 +71,13 @@ const REPOSITORIES: Provider[] = [
   DeliveryReportsRepository,
   DialogReportsRepository,
   EndpointsRepository,
+  EntityChatsRepository,
   ErasuresRepository,
   HistoryRepository,
   IntakeRepository,
   LanesRepository,
   LinesRepository,
+  LinksRepository,
   MessageCountsRepository,
   MessageRetentionRepository,
   MessageWordsRepository,
@@ -76,6 +85,7 @@ const REPOSITORIES: Provider[] = [
   OverviewRepository,
   PortalErasureRepository,
   PortalViewsRepository,
+  PortalFeaturesRepository,
   PortalsRepository,
   RestLimitsRepository,
   ServerRepository,

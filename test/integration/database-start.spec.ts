@@ -20,17 +20,22 @@ const logger = { log: hear, warn: hear, error: hear };
 let waiting: AbortController;
 const open = (url: string) => openDatabase({ DATABASE_URL: url, DATA_DIR: '/nowhere' }, logger, waiting.signal);
 
-beforeEach(async () => {
+beforeEach(() => {
   said = [];
   waiting = new AbortController();
-  database = await createTestDatabase({ empty: true });
 });
 afterEach(async () => {
   waiting.abort();
-  await database.drop();
+  await database?.drop();
 });
+/** What is opened is migrated on the way. */
+const fromEmpty = () => beforeEach(async () => void (database = await createTestDatabase({ empty: true })));
+/** To migrate is most of what an opening costs: not where it is about something else. */
+const fromMigrated = () => beforeEach(async () => void (database = await createTestDatabase()));
 
 describe('opening the database of DATABASE_URL', () => {
+  fromEmpty();
+
   it('migrates it before anyone can use it', async () => {
     const service = await open(database.url);
     expect((await service.query('SELECT FROM messages')).rows).toEqual([]);
@@ -121,6 +126,8 @@ describe('opening the database of DATABASE_URL', () => {
 });
 
 describe('a database that cannot be used as it is', () => {
+  fromEmpty();
+
   const asOwner = async (sql: string, url = database.directUrl) => {
     const client = new Client({ connectionString: url });
     await client.connect();
@@ -213,6 +220,8 @@ describe('a database that cannot be used as it is', () => {
 });
 
 describe('TLS', () => {
+  fromMigrated();
+
   let server: TlsPostgres;
   let folder: string;
   const secure = (query: string) => `${server.url}?${query}`;
@@ -250,6 +259,8 @@ describe('TLS', () => {
 });
 
 describe('limits on statements', () => {
+  fromMigrated();
+
   const limit = async (on: Queryable) =>
     (await on.query<{ statement_timeout: string }>('SHOW statement_timeout')).rows[0]!.statement_timeout;
   const limits = async (on: DatabaseService) => ({

@@ -21,6 +21,7 @@ export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']>
     username: null,
     language: 'en',
     phone: null,
+    invitedPhone: null,
     avatarUniqueId: null,
     state: 'active',
     bitrixChatId: null,

@@ -16,8 +16,9 @@ export interface TestDatabase {
  * Takes some 50 ms.
  */
 export async function createTestDatabase(options: { empty?: boolean } = {}): Promise<TestDatabase> {
-  const name = `test_${randomBytes(6).toString('hex')}`;
-  const template = options.empty ? 'template0' : inject('templateDatabase');
+  const migrated = inject('templateDatabase');
+  const name = `${testDatabasesOf(migrated)}${randomBytes(6).toString('hex')}`;
+  const template = options.empty ? 'template0' : migrated;
   await execute(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   const [url, directUrl] = [inject('databasesUrl'), inject('postgresUrl')].map((server) => {
     const database = new URL(server);
@@ -25,6 +26,11 @@ export async function createTestDatabase(options: { empty?: boolean } = {}): Pro
     return database.href;
   });
   return { url: url!, directUrl: directUrl!, drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+}
+
+/** How the names of a run's databases begin. */
+export function testDatabasesOf(template: string): string {
+  return template.replace('template_', 'test_') + '_';
 }
 
 async function execute(sql: string): Promise<void> {

@@ -7,6 +7,7 @@ import type { TestProject } from 'vitest/node';
 import { runBackgroundMigrations } from '../../src/storage/postgres/background-migrations.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/storage/postgres/embedded-postgres.js';
 import { applyMigrations } from '../../src/storage/postgres/migration-runner.js';
+import { testDatabasesOf } from './database.js';
 import { PgBouncer } from './pgbouncer.js';
 
 declare module 'vitest' {
@@ -52,7 +53,7 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   project.provide('templateDatabase', template);
   return async () => {
     await pooler?.stop();
-    if (!embedded) await execute(url, `DROP DATABASE ${template} WITH (FORCE)`);
+    if (!embedded) await dropDatabases(url, template);
     await embedded?.stop();
     await rm(dataDir, { recursive: true, force: true });
   };
@@ -62,6 +63,22 @@ async function execute(url: string, sql: string): Promise<void> {
   const client = new Client({ connectionString: url });
   await client.connect();
   await client.query(sql).finally(() => client.end());
+}
+
+/** The template, and what workers have kept for their next test. */
+async function dropDatabases(url: string, template: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+      [testDatabasesOf(template)],
+    );
+    for (const name of [template, ...rows.map((row) => row.name)])
+      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+  } finally {
+    await client.end();
+  }
 }
 
 /** Folders of runs that were killed. Their servers notice within a minute that the folder is gone, and end. */

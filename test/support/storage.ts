@@ -1,7 +1,7 @@
 import { DatabaseService } from '../../src/storage/postgres/database.service.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import type { ClientUpdateRow, OperatorMessageRow } from '../../src/storage/intake/intake.rows.js';
-import { createTestDatabase } from './database.js';
+import { giveBack, takeDatabase } from './emptied-databases.js';
 
 export const PORTAL = 1n;
 export const BOT = 1n;
@@ -9,8 +9,8 @@ export const LINE_ID = '7';
 
 /** A migrated database with one portal and one bot that serves its line 7. */
 export async function createTestStorage() {
-  const { url, drop } = await createTestDatabase();
-  const db = new DatabaseService(url);
+  const database = await takeDatabase();
+  const db = new DatabaseService(database.url);
   await db.query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id, scope)
     VALUES (1, 'm', 'acme.bitrix24.com', 'https://acme.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge', '')`);
   await db.query(`INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (1, 'k', 1, 't', 1, '7')`);
@@ -18,7 +18,7 @@ export async function createTestStorage() {
     db,
     close: async () => {
       await db.onApplicationShutdown();
-      await drop();
+      await giveBack(database);
     },
   };
 }

@@ -69,7 +69,8 @@ export const en = {
   problems: {
     unexpected: 'Something went wrong on this page',
     unreachable: 'The service is not responding',
-    unreachableAdvice: 'Check that it is running and can be reached from this computer. The page retries automatically.',
+    unreachableAdvice:
+      'Check that it is running and can be reached from this computer. The page retries automatically.',
     tooMany: 'Too many requests',
     tooManyAdvice: (seconds: number) => `Please wait ${n(seconds, '# second|# seconds')}.`,
     forbidden: 'This key does not allow that',

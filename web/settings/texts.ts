@@ -92,8 +92,7 @@ const en = {
     'Telegram cannot deliver to the address of the service. Choose “The service asks Telegram”, or tell its administrator.',
   advice_not_driven: 'The service is still taking over the bot. Check again in half a minute.',
   advice_disabled: 'The bot is switched off. Enter its token again to switch it on.',
-  advice_reauthorise:
-    'Bitrix24 no longer accepts the application’s tokens. An administrator has to install it again.',
+  advice_reauthorise: 'Bitrix24 no longer accepts the application’s tokens. An administrator has to install it again.',
   advice_portal_unreachable:
     'Your portal does not answer right now. Messages wait and nothing is lost; check again in a minute.',
   advice_not_installed: 'Open the application once from the menu of your portal, so that its installation is finished.',
@@ -234,7 +233,8 @@ const ru: Record<Text, string> = {
   advice_refused: 'Битрикс24 отклонил эту проверку: {detail}',
 
   disconnectTitle: 'Отключение',
-  disconnectHelp: 'Бот {bot} перестанет обслуживать эту открытую линию, и канал в ней выключится. Прошлые диалоги останутся.',
+  disconnectHelp:
+    'Бот {bot} перестанет обслуживать эту открытую линию, и канал в ней выключится. Прошлые диалоги останутся.',
   disconnect: 'Отключить бота',
   disconnectSure: 'Отключить {bot}? Новые сообщения клиентов будут ждать, пока бот снова не подключат к линии.',
   disconnectYes: 'Да, отключить',

@@ -43,6 +43,9 @@ export function userOf(chat: Chat, photo: string | null = null): Element['user']
   // All topics of a forum are dialogs of one client, the group.
   const first = crmName(person ? chat.firstName : (chat.firstName ?? chat.title));
   const last = person ? crmName(chat.lastName) : '';
+  // The CRM finds whom it has invited by the number that it has. Not by an e-mail: the portal makes no user of one that it
+  // finds wrong, or that another user has (main, CUser::CheckFields), and then takes none of the client's words.
+  const phone = chat.phone ?? chat.invitedPhone;
   const fallback = crmName(chat.username) || `Telegram ${chat.telegramChatId}`;
   return {
     id: chat.externalUserId,
@@ -50,7 +53,7 @@ export function userOf(chat: Chat, photo: string | null = null): Element['user']
     ...(first && last ? { last_name: last } : {}),
     ...(photo ? { picture: { url: photo } } : {}),
     ...(chat.username ? { url: `https://t.me/${chat.username}` } : {}),
-    ...(chat.phone ? { phone: chat.phone, skip_phone_validate: 'Y' } : {}),
+    ...(phone ? { phone, skip_phone_validate: 'Y' } : {}),
   };
 }
 

@@ -12,6 +12,14 @@ import { KINDS, OTHER_KIND, OWN, PHRASES, SENTENCES } from './note.words.js';
 /** Code of the note on files of a client that the portal could not fetch. */
 export const FILES_MISSING = 'files_missing';
 
+/** Code of a note that others have worded. */
+const READY = 'ready';
+
+/** The payload of a note that says this, in the portal's language; nothing in it is read as BBCode. */
+export function readyNote(words: Record<Language, string>): { code: string; detail: string; words: typeof words } {
+  return { code: READY, detail: '', words };
+}
+
 /** Characters of a message that a note quotes. */
 const EXCERPT_LENGTH = 80;
 /** Telegram's own server gives bots files of up to so many bytes (core.telegram.org/bots/api, getFile). */
@@ -29,10 +37,12 @@ interface NoteReason {
   until?: string;
   /** Files of the message that did not reach the client, whatever became of the rest. */
   files?: { name: string; code: string; detail: string }[];
+  /** With `ready`. */
+  words?: Record<Language, string>;
 }
 
 type Note = Pick<ClaimedDelivery, 'payload'> & {
-  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments' | 'authorName'>;
+  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments' | 'authorName' | 'keyboard'>;
 };
 
 /** Writes the notes that tell operators, in the dialog, what they could not see otherwise. */
@@ -49,6 +59,8 @@ export class OperatorNotes {
     const language = languageOf(portal.language);
     if (isOwnWords(reason.code)) return this.ownWords(reason.code, reason, message, language);
     switch (reason.code) {
+      case READY:
+        return unread(reason.words?.[language] ?? '');
       case CLIENT_MESSAGE_REFUSED:
         return notShown(message, reason.detail, language);
       case FILES_MISSING:
@@ -67,6 +79,7 @@ export class OperatorNotes {
       `${OWN[kind][language]}${author}:`,
       ...(message.text === '' ? [] : [unread(message.text)]),
       ...files.map(({ name }) => `📎 ${unread(name)}`),
+      ...buttonsOf(message.keyboard).map((text) => `▸ ${unread(text)}`),
       ...this.filesLeftOut(reason, language),
     ];
     return lines.join('\n');
@@ -110,6 +123,10 @@ export class OperatorNotes {
     });
     return [PHRASES.missing[language], ...lines].join('\n');
   }
+}
+
+function buttonsOf(keyboard: Note['message']['keyboard']): string[] {
+  return keyboard?.type === 'buttons' ? keyboard.rows.flat().map(({ text }) => text) : [];
 }
 
 /** Stands before a client's message that may already be in the dialog. */

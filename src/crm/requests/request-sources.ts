@@ -4,7 +4,11 @@ import type { SendRequest } from '../../storage/intake/own-messages.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 
 /** What is to be done about a request that was received. */
-export type RequestStep = { send: Pick<SendRequest, 'chatId' | 'words' | 'bulk'> } | { outcome: RequestOutcome };
+export type RequestStep =
+  | { send: Pick<SendRequest, 'chatId' | 'words' | 'bulk'> }
+  | { outcome: RequestOutcome }
+  /** For the client's next words: `answered`, with `text`; or else `timeout`. */
+  | { wait: { chatId: bigint; until: Date } };
 
 /**
  * One source of requests whose outcome somebody wants to know, or that must be looked into before they can be done. Its

@@ -47,6 +47,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private work: Promise<void> | undefined;
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
+  /** Clients are to answer. */
+  private listening = false;
 
   constructor(
     private readonly requests: SendRequestsRepository,
@@ -56,6 +58,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   ) {
     relay.on('settled', ({ network }) => {
       if (network === 'telegram' && this.awaiting) this.early.abort();
+    });
+    relay.on('accepted', ({ direction }) => {
+      if (direction === 'inbound' && this.listening) this.early.abort();
     });
   }
 
@@ -121,6 +126,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async look(): Promise<void> {
     this.awaiting = (await this.requests.noteEnds()) > 0;
+    this.listening = (await this.requests.noteAnswers()) > 0;
     if (this.underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
     const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...this.underWay.keys()]);
     for (const portalId of new Set(claimed.map((request) => request.portalId))) {
@@ -155,7 +161,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (request.state === 'reporting') {
         await source.report(portal, request, request.outcome!);
         await this.requests.finish(request, null);
-      } else await this.carryOut(portal, source, request);
+      } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
+      else await this.carryOut(portal, source, request);
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       await this.failed(request, error);
@@ -165,6 +172,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
     const step = (await source.carryOut?.(portal, request)) ?? { outcome: { status: 'failed', code: 'unsupported' } };
     if ('outcome' in step) return this.requests.end(request, step.outcome);
+    if ('wait' in step) return this.requests.wait(request, step.wait);
     const { id, portalId, source: name, key, report } = request;
     const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });

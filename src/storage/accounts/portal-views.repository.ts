@@ -76,6 +76,7 @@ const OF_PORTALS: Partial<Record<string, string>> = {
   bot: 'bots',
   chat: 'chat_links',
   key: 'access_keys',
+  link: 'links',
   message: 'messages',
 };
 

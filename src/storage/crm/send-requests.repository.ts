@@ -41,6 +41,9 @@ export interface ReceivedRequest extends RequestKey {
   report: unknown;
 }
 
+/** How far the clocks of Telegram and of the database may be apart. */
+const CLOCKS_APART = '5 seconds';
+
 /** Seconds that whoever claimed has for all of it; then it is anybody's again. */
 const CLAIM_SECONDS = 180;
 
@@ -106,6 +109,47 @@ export class SendRequestsRepository {
       { prepared: true },
     );
     return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** From now on it waits for what the client says, until then at most. */
+  async wait({ id, state }: ClaimedRequest, { chatId, until }: { chatId: bigint; until: Date }): Promise<void> {
+    await this.db.query(
+      `UPDATE send_requests SET state = 'waiting', chat_id = (SELECT id FROM chat_links WHERE id = $3), payload = '{}',
+              attempts = 0, due_at = $4, error_code = NULL, error_detail = NULL
+        WHERE id = $1 AND state = $2::"SendRequestState"`,
+      [id, state, chatId, until],
+    );
+  }
+
+  /**
+   * Those for which the client has said something since they were asked are to be reported: what it was. A press of Start
+   * is no answer, nor is what was said before and came late. Returns how many go on waiting.
+   */
+  async noteAnswers(): Promise<number> {
+    const { rows } = await this.db.query<{ open: number }>(
+      `WITH answered AS MATERIALIZED (
+         SELECT r.id, r.chat_id IS NULL AS gone, a.id AS message_id, a.text, coalesce(a.said_at, a.created_at) AS at
+           FROM send_requests r LEFT JOIN LATERAL (
+             SELECT m.id, m.text, m.said_at, m.created_at FROM messages m
+              WHERE m.chat_id = r.chat_id AND m.direction = 'inbound' AND m.created_at >= r.created_at
+                AND NOT m.system_line AND m.state <> 'ignored' AND m.kind <> 'start'
+                AND coalesce(m.said_at, m.created_at) > r.created_at - interval '${CLOCKS_APART}'
+              ORDER BY m.id LIMIT 1) a ON true
+          WHERE r.state = 'waiting' AND (a.id IS NOT NULL OR r.chat_id IS NULL)
+            FOR UPDATE OF r SKIP LOCKED
+       ), noted AS (
+         UPDATE send_requests r
+            SET state = 'reporting', attempts = 0, due_at = now(),
+                outcome = CASE WHEN a.gone THEN '{"status": "gone"}' ELSE jsonb_build_object(
+                  'status', 'answered', 'messageId', a.message_id::text, 'text', a.text, 'at', a.at) END
+           FROM answered a WHERE r.id = a.id RETURNING r.id
+       )
+       SELECT count(*)::int AS open FROM send_requests r
+        WHERE r.state = 'waiting' AND r.id NOT IN (SELECT id FROM noted)`,
+      [],
+      { prepared: true },
+    );
+    return rows[0]!.open;
   }
 
   /** It ends without a message of its own: that is to be reported. */

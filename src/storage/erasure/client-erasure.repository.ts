@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { CLIENT_CHATS, type ErasureTarget } from './erasures.repository.js';
-import { addToReceipt, dropWaiting, eraseMessages, forgetSources } from './erased-rows.js';
+import { addToReceipt, dropWaiting, eraseMessages, forgetArrivals, forgetSources } from './erased-rows.js';
 
 /** `busy`: a send is under way, which is to be settled first. */
 export type ErasureStep = 'more' | 'busy' | 'done';
@@ -94,7 +94,10 @@ export class ClientErasureRepository {
         rows.map(({ id }) => id),
       );
       const last = rows.length < batch;
-      if (last) await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
+      if (last) {
+        await forgetArrivals(connection, chatId, null);
+        await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
+      }
       await addToReceipt(connection, erasureId, { ...erased, deliveries: deliveries ?? 0, chats: last ? 1 : 0 });
       return last ? 'done' : 'more';
     });
@@ -144,6 +147,7 @@ export class ClientErasureRepository {
       const { deliveries, busy } = await dropWaiting(connection, groupId, ids(true), force);
       const gone = ids(true).filter((id) => !busy.has(id));
       await forgetSources(connection, groupId, gone);
+      await forgetArrivals(connection, groupId, gone);
       const erased = await eraseMessages(connection, gone);
       await addToReceipt(connection, erasureId, { ...erased, deliveries });
       return { next, busy: busy.size > 0 };

@@ -36,6 +36,29 @@ export async function dropWaiting(
   };
 }
 
+/**
+ * That somebody came by a link of ours is still counted; who it was, and by which payload, is not kept. Of a group: only
+ * what these messages tell.
+ */
+export async function forgetArrivals(
+  connection: Queryable,
+  chatId: bigint,
+  messageIds: bigint[] | null,
+): Promise<void> {
+  const theirs = `chat_id = $1 AND ($2::bigint[] IS NULL OR message_id = ANY($2::bigint[]))`;
+  await connection.query(`UPDATE links SET used_by = NULL WHERE used_by = $1 AND $2::bigint[] IS NULL`, [
+    chatId,
+    messageIds,
+  ]);
+  await connection.query(`DELETE FROM arrivals WHERE ${theirs} AND link_id IS NULL`, [chatId, messageIds]);
+  await connection.query(
+    `UPDATE arrivals SET chat_id = NULL, message_id = NULL, payload = '', entity_id = NULL, found_id = NULL,
+            detail = NULL, due_at = NULL
+      WHERE ${theirs}`,
+    [chatId, messageIds],
+  );
+}
+
 /** Where a chat came from by one of these messages. */
 export async function forgetSources(connection: Queryable, chatId: bigint, messageIds: bigint[]): Promise<void> {
   await connection.query(

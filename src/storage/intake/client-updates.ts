@@ -12,6 +12,7 @@ import { firstSeen, updateSource } from './processed-events.js';
 import { deleteByClient, quoteReplaced, reviseByClient, sortEdits, type ClientEdit } from './client-revisions.js';
 import { markSeen } from './seen.js';
 import { thankForPhones } from './shared-phones.js';
+import { keepLinkPresses, nameLinks } from './link-press.js';
 import { heedStarts } from './start-press.js';
 import { welcome } from './welcome.js';
 
@@ -27,7 +28,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   }));
   const unseen = (await firstSeen(connection, keyed)).map(({ update }) => update);
   if (unseen.length === 0) return { ...NOTHING, duplicates: updates.length };
-  const fresh = await heedStarts(connection, unseen);
+  const { updates: fresh, linkOf } = await nameLinks(connection, await heedStarts(connection, unseen));
   const chatOf = await linkChats(connection, fresh);
   // No album leaves while it grows, and lanes are locked before messages.
   if (
@@ -44,6 +45,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   for (const [update, { closing }] of presses) {
     work.push(...closing.map((delivery) => ({ at: place.get(update)!, delivery })));
   }
+  const kept: Parameters<typeof keepLinkPresses>[1] = [];
 
   let accepted = 0;
   const keep = async (said: ClientUpdateRow[]): Promise<void> => {
@@ -57,6 +59,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
     deliveries.forEach((delivery, index) => {
       if (!delivery) return;
       const { update } = messages[index]!;
+      kept.push({ update, chat: chatOf(update)!, messageId: delivery.messageId });
       const waits = delivery.canWait === true && isKnownClosed(chatOf(update));
       const payload = presses.get(update)?.rating;
       work.push({ at: place.get(update)!, delivery: { ...delivery, waits, ...(payload ? { payload } : {}) } });
@@ -77,10 +80,10 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
     const first = new Map(
       news.map((edit) => [`${edit.chat.id}/${edit.update.telegramMessageId}`, edit] as const).toReversed(),
     );
-    const kept = new Set(first.values());
-    for (const edit of kept) quoteReplaced(edit);
-    await keep([...kept].map(({ update }) => update));
-    edits = news.filter((edit) => !kept.has(edit));
+    const told = new Set(first.values());
+    for (const edit of told) quoteReplaced(edit);
+    await keep([...told].map(({ update }) => update));
+    edits = news.filter((edit) => !told.has(edit));
   }
   for (const update of fresh) {
     const chat = chatOf(update);
@@ -106,7 +109,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
     connection,
     fresh.flatMap((update) => {
       const chat = update.starts && !update.said?.ignored ? chatOf(update) : null;
-      return chat && !chat.banned ? [chat] : [];
+      return chat && !chat.banned ? [{ chat, text: linkOf(update)?.welcomeText ?? undefined }] : [];
     }),
   );
   const thanks = await thankForPhones(
@@ -118,6 +121,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   );
   const deliveries = [...ordered, ...greetings, ...thanks];
   await appendDeliveries(connection, deliveries);
+  await keepLinkPresses(connection, kept);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }
 

@@ -45,6 +45,8 @@ export interface StoredWords {
   source?: string;
   /** Of a message to a client: what stands under it to be pressed. */
   keyboard?: Keyboard;
+  /** Where in `text` that payload stands, in UTF-16 units: a link of ours is called by its name there. */
+  sourceAt?: number;
   /** Set: kept for the record, never relayed. */
   ignored?: { code: string; detail: string };
 }

@@ -12,7 +12,7 @@ export interface SendRequest extends RequestKey {
   /** It was received before; absent: it is new, unless its key is known. */
   id?: bigint;
   chatId: bigint;
-  words: Pick<StoredWords, 'text' | 'marks' | 'attachments'>;
+  words: Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'>;
   /** The employee who wrote it; absent: nobody. Nobody wrote what is {@link bulk}. */
   author?: { id: string; name?: string };
   /** Everybody's conversation goes first: broadcasts, advertising. No operator is told where it does not arrive. */

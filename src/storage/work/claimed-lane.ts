@@ -111,6 +111,8 @@ export interface ClaimedLane {
     username: string | null;
     language: string | null;
     phone: string | null;
+    /** What the CRM has as this client's number, where it has invited them. */
+    invitedPhone: string | null;
     /** Of the client's photo, unless the portal does not take it. */
     avatarUniqueId: string | null;
     state: ChatState;

@@ -57,6 +57,7 @@ export interface ClaimRow {
   username: string | null;
   language: string | null;
   phone: string | null;
+  invited_phone: string | null;
   avatar_unique_id: string | null;
   chat_state: ChatState;
   bitrix_chat_id: string | null;
@@ -93,6 +94,7 @@ export const WORK_COLUMNS = `
     ARRAY(SELECT part FROM message_links l WHERE l.message_id = m.id ORDER BY part) END AS telegram_parts,
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone,
+  c.invited_phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
   c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
 
@@ -130,6 +132,7 @@ function chatOf(row: ClaimRow): ClaimedLane['chat'] {
     username: row.username,
     language: row.language,
     phone: row.phone,
+    invitedPhone: row.invited_phone,
     avatarUniqueId: row.avatar_unique_id,
     state: row.chat_state,
     bitrixChatId: row.bitrix_chat_id,

@@ -52,12 +52,18 @@ export function describeStartPress(
   { payload, businessChat }: StartPress,
   name: string | undefined,
   language: Language,
-): Pick<StoredWords, 'kind' | 'text' | 'systemLine' | 'canWait' | 'source'> {
+): Pick<StoredWords, 'kind' | 'text' | 'systemLine' | 'canWait' | 'source' | 'sourceAt'> {
   const labels = MESSAGE_LABELS[language];
   const waiting = { systemLine: true, canWait: true } as const;
   if (businessChat) return { kind: 'service', text: named(labels.openedByOwner, businessChat), ...waiting };
   const [pressed, cameBy] =
     name === undefined ? [labels.startPressed, labels.cameByLink] : [labels.botStarted, labels.addedByLink];
-  const text = withDetails(named(payload === undefined ? pressed : cameBy, payload ?? ''), name ?? '');
-  return { kind: START, text, ...(payload === undefined ? waiting : { source: payload }) };
+  const head = named(payload === undefined ? pressed : cameBy, payload ?? '');
+  const text = withDetails(head, name ?? '');
+  // The payload ends what is said of it.
+  return {
+    kind: START,
+    text,
+    ...(payload === undefined ? waiting : { source: payload, sourceAt: head.length - payload.length }),
+  };
 }

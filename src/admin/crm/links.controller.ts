@@ -1,0 +1,102 @@
+import { Body, Delete, Get, Header, HttpCode, Param, Patch, Post, Query, StreamableFile } from '@nestjs/common';
+import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { Problem } from '../../common/problem.js';
+import { LinkChangeBody, LinkItem, NewLinkBody } from '../../crm/links/links.dto.js';
+import { linkItem, LinksService } from '../../crm/links/links.service.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import type { LinkRow } from '../../storage/crm/links.repository.js';
+import { AdminController } from '../access/admin.decorator.js';
+import { Audited } from '../access/audit.interceptor.js';
+import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
+import { decodeCursor, pageOf } from '../cursor.js';
+import { idOf, IdPipe, notFound } from '../id.pipe.js';
+import { LinkPage, LinksQuery } from './links.dto.js';
+
+/** Links to bots, their QR codes, and how many clients came by them. */
+@AdminController('links')
+export class LinksController {
+  constructor(
+    private readonly links: LinksService,
+    private readonly portals: PortalsRepository,
+  ) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Links, newest first, with the clients who came by them' })
+  async list(@Query() { limit, cursor, portal, bot }: LinksQuery, @CalledBy() caller: Caller): Promise<LinkPage> {
+    const filter = { portalId: portalFor(caller, idOf(portal)), botId: idOf(bot), before: decodeCursor(cursor) };
+    return pageOf(await this.links.list(filter, limit + 1), limit, linkItem);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One link' })
+  async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<LinkItem> {
+    return linkItem(await this.find(id, caller));
+  }
+
+  @Post()
+  @Requires('operator')
+  @Audited('link.create')
+  @ApiOperation({
+    summary: 'Make a link, or with `entity` an invitation: whoever comes by it is bound to that deal, lead or contact',
+    description: 'With `code`, a payload of links that others make gets a name, and a campaign in the CRM.',
+  })
+  async make(@Body() { portalId, lineId, ...wish }: NewLinkBody, @CalledBy() caller: Caller): Promise<LinkItem> {
+    const place = { portalId: await this.portal(idOf(portalId), caller), lineId };
+    return linkItem(await this.links.make(place, wish, signatureOf(caller)));
+  }
+
+  @Patch(':id')
+  @Requires('operator')
+  @Audited('link.update')
+  @ApiOperation({ summary: 'Change name, campaign, welcome text, expiry, or whether it is for one person' })
+  async change(
+    @Param('id', IdPipe) id: bigint,
+    @Body() body: LinkChangeBody,
+    @CalledBy() caller: Caller,
+  ): Promise<LinkItem> {
+    await this.find(id, caller);
+    const link = await this.links.change(id, body);
+    if (!link) throw notFound('No link', id);
+    return linkItem(link);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  @Requires('operator')
+  @Audited('link.remove')
+  @ApiOperation({ summary: 'Delete a link with what was counted of it; clients keep their dialogs' })
+  async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
+    await this.find(id, caller);
+    await this.links.remove(id);
+  }
+
+  @Get(':id/qr.svg')
+  @Header('content-type', 'image/svg+xml')
+  @ApiOperation({ summary: 'The link as a QR code, for print' })
+  @ApiResponse({ status: 200, content: { 'image/svg+xml': { schema: { type: 'string' } } } })
+  async svg(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<string> {
+    return this.links.svg(await this.find(id, caller));
+  }
+
+  @Get(':id/qr.png')
+  @ApiOperation({ summary: 'The link as a QR code, as a picture' })
+  @ApiResponse({ status: 200, content: { 'image/png': { schema: { type: 'string', format: 'binary' } } } })
+  async png(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<StreamableFile> {
+    return new StreamableFile(await this.links.png(await this.find(id, caller)), { type: 'image/png' });
+  }
+
+  private async find(id: bigint, caller: Caller): Promise<LinkRow> {
+    const link = await this.links.find(id);
+    if (!link || !canAccess(caller, link.portalId)) throw notFound('No link', id);
+    return link;
+  }
+
+  /** The one that is named, or the caller's own, or the only one there is. */
+  private async portal(asked: bigint | undefined, caller: Caller): Promise<bigint> {
+    const named = portalFor(caller, asked);
+    if (named !== undefined) return named;
+    const [portal, other] = (await this.portals.list()).filter(({ state }) => state !== 'uninstalled');
+    if (portal && !other) return portal.id;
+    throw new Problem(400, 'portal_needed', 'There are several portals, or none: give portalId.');
+  }
+}

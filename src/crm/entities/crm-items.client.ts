@@ -1,0 +1,63 @@
+import { Injectable } from '@nestjs/common';
+import { elementsOf, fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
+import { RestClient } from '../../bitrix/rest.client.js';
+import type { RestParams } from '../../bitrix/rest.types.js';
+import { UpstreamError } from '../../common/upstream-error.js';
+import { typeIdOf, type CrmEntity } from './crm-entity.js';
+
+/** Fields of an entity as crm.item.get names them, in camel case. */
+export type CrmItem = Readonly<Record<string, unknown>>;
+
+/** Messages go before it. */
+const YIELDING = { yields: true } as const;
+/** The provider of the activities that stand for sessions (crm/lib/activity/provider/openline.php). */
+const SESSIONS = 'IMOPENLINES_SESSION';
+
+/** Entities of a portal's CRM. Every method throws UpstreamError for what is no answer. */
+@Injectable()
+export class CrmItems {
+  constructor(private readonly rest: RestClient) {}
+
+  /** Null: it is not there, or its type is not. */
+  async find(portalId: bigint, { type, id }: CrmEntity): Promise<CrmItem | null> {
+    const params = { entityTypeId: typeIdOf(type), id: Number(id) };
+    const result = await this.unless('NOT_FOUND', this.call(portalId, 'crm.item.get', params));
+    return fieldsOf(fieldsOf(result)?.item) ?? null;
+  }
+
+  /** Names of the fields in camel case. */
+  async update(portalId: bigint, { type, id }: CrmEntity, fields: Record<string, string>): Promise<void> {
+    await this.call(portalId, 'crm.item.update', { entityTypeId: typeIdOf(type), id: Number(id), fields });
+  }
+
+  /** The activity of a session of open lines; null: the CRM has none (yet). */
+  async sessionActivity(portalId: bigint, sessionId: string): Promise<string | null> {
+    const filter = { PROVIDER_ID: SESSIONS, ASSOCIATED_ENTITY_ID: Number(sessionId) };
+    const result = await this.call(portalId, 'crm.activity.list', { filter, select: ['ID'] });
+    return idOf(fieldsOf(elementsOf(result).at(-1))?.ID) ?? null;
+  }
+
+  /** The activity is found in the card of the entity from then on. Doing it again is harmless. */
+  async bindActivity(portalId: bigint, activityId: string, { type, id }: CrmEntity): Promise<void> {
+    const params = { activityId: Number(activityId), entityTypeId: typeIdOf(type), entityId: Number(id) };
+    await this.unless('ACTIVITY_IS_ALREADY_BOUND', this.call(portalId, 'crm.activity.binding.add', params));
+  }
+
+  private async call(portalId: bigint, method: string, params: RestParams): Promise<unknown> {
+    return (await this.rest.call<unknown>(portalId, method, params, YIELDING)).result;
+  }
+
+  /** Null for a refusal with this code. */
+  private unless(code: string, call: Promise<unknown>): Promise<unknown> {
+    return call.catch((error: unknown) => {
+      if (error instanceof UpstreamError && error.code.toUpperCase() === code) return null;
+      throw error;
+    });
+  }
+}
+
+/** Ids of what an item names in one of these fields: a number, or a list of them; 0 and null are nobody. */
+export function relatedIds(item: CrmItem, ...fields: string[]): string[] {
+  const ids = fields.flatMap((field) => [item[field]].flat()).map((value) => idOf(value));
+  return [...new Set(ids.filter((id) => id !== undefined && id !== '0'))] as string[];
+}

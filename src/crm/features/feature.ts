@@ -1,0 +1,20 @@
+import type { FeatureName } from '../../storage/crm/portal-features.repository.js';
+import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
+
+/** Something that is registered on a portal beside the connector. Its methods may be called at any time, and twice. */
+export interface Feature {
+  readonly name: FeatureName;
+  /** Scope that its methods ask for. */
+  readonly scope: string;
+  /** What it would register, to be compared with what was registered last. */
+  wish(portal: PortalRecord): Promise<unknown>;
+  /** Registers what is missing and, with `changed`, the rest anew. Throws UpstreamError. */
+  register(portal: PortalRecord, changed: boolean): Promise<void>;
+  /** Takes all of it away. Throws UpstreamError. */
+  withdraw(portal: PortalRecord): Promise<void>;
+}
+
+/** Scopes as the token endpoint lists them. */
+export function hasScope({ scope }: Pick<PortalRecord, 'scope'>, wanted: string): boolean {
+  return scope.split(/[\s,]+/).includes(wanted);
+}

@@ -1,0 +1,47 @@
+import type { Language } from '../../common/language.js';
+import type { FeatureName, FeatureState } from '../../storage/crm/portal-features.repository.js';
+
+type Sentence = (feature: { name: string; scope: string; detail: string }) => string;
+
+/** What a feature is called. */
+export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Language, string>>>> = {
+  robots: { en: 'Robots', ru: 'Роботы' },
+  sms: { en: 'Messages from the CRM', ru: 'Сообщения из CRM' },
+  triggers: { en: 'Triggers', ru: 'Триггеры' },
+};
+
+/** What a portal has, or what it lacks and who can change it, in one sentence. */
+export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Language, Sentence>>>> = {
+  ready: {
+    en: ({ name }) => `${name}: ready.`,
+    ru: ({ name }) => `${name}: работают.`,
+  },
+  off: {
+    en: ({ name }) => `${name}: switched off.`,
+    ru: ({ name }) => `${name}: выключены.`,
+  },
+  no_scope: {
+    en: ({ name, scope }) =>
+      `${name}: the application lacks the permission “${scope}”; add it in the card of the application, then install it again.`,
+    ru: ({ name, scope }) =>
+      `${name}: у приложения нет права «${scope}»; добавьте его в карточке приложения и установите приложение заново.`,
+  },
+  no_plan: {
+    en: ({ name }) => `${name}: the plan of this Bitrix24 account does not include automation.`,
+    ru: ({ name }) => `${name}: на тарифе этого портала нет автоматизации.`,
+  },
+  no_rights: {
+    en: ({ name }) =>
+      `${name}: whoever installed the application is no administrator any more; let an administrator install it again.`,
+    ru: ({ name }) =>
+      `${name}: тот, кто установил приложение, больше не администратор; пусть администратор установит его заново.`,
+  },
+  no_address: {
+    en: ({ name }) => `${name}: PUBLIC_URL is not set, so Bitrix24 would not know where to post.`,
+    ru: ({ name }) => `${name}: не задан PUBLIC_URL, и Битрикс24 не знает, куда обращаться.`,
+  },
+  failed: {
+    en: ({ name, detail }) => `${name}: not registered yet, Bitrix24 answered: ${detail}.`,
+    ru: ({ name, detail }) => `${name}: пока не зарегистрированы, Битрикс24 ответил: ${detail}.`,
+  },
+};

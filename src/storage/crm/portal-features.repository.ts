@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../postgres/database.service.js';
+
+/** What a portal may have of us beside the connector. */
+export const FEATURES = ['robots', 'sms', 'triggers'] as const;
+export type FeatureName = (typeof FEATURES)[number];
+
+/**
+ * `ready`: registered; `off`: not wanted. Else why it is not there: the application lacks the scope, the plan of the portal
+ * the methods, whoever installed us the rights; nobody told us our own address; or the portal said something else.
+ */
+export type FeatureState = 'ready' | 'off' | 'no_scope' | 'no_plan' | 'no_rights' | 'no_address' | 'failed';
+
+export interface FeatureRecord {
+  portalId: bigint;
+  feature: FeatureName;
+  wanted: boolean;
+  /** null: nobody has looked yet. */
+  state: FeatureState | null;
+  /** What the portal said. */
+  detail: string | null;
+  /** Of what was registered last. */
+  stamp: string | null;
+  attempts: number;
+  checkedAt: Date | null;
+}
+
+const COLUMNS = `f.portal_id AS "portalId", f.feature, f.wanted, f.state, f.detail, f.stamp, f.attempts,
+  f.checked_at AS "checkedAt"`;
+
+/** Seconds that whoever claimed has; then it is anybody's again. */
+const CLAIM_SECONDS = 180;
+
+/** The table `portal_features`. */
+@Injectable()
+export class PortalFeaturesRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Somebody chose it, or refused it. It is due at once. */
+  async choose(portalId: bigint, feature: FeatureName, wanted: boolean): Promise<void> {
+    await this.db.query(
+      `INSERT INTO portal_features (portal_id, feature, wanted) VALUES ($1, $2, $3)
+       ON CONFLICT (portal_id, feature) DO UPDATE SET wanted = excluded.wanted, attempts = 0, due_at = now()`,
+      [portalId, feature, wanted],
+    );
+  }
+
+  async list(portalId: bigint): Promise<FeatureRecord[]> {
+    const { rows } = await this.db.query<FeatureRecord>(
+      `SELECT ${COLUMNS} FROM portal_features f WHERE f.portal_id = $1 ORDER BY f.feature`,
+      [portalId],
+    );
+    return rows;
+  }
+
+  /** Those of all portals that are wanted and not there. */
+  async lacking(): Promise<FeatureRecord[]> {
+    const { rows } = await this.db.query<FeatureRecord>(
+      `SELECT ${COLUMNS} FROM portal_features f JOIN portals p ON p.id = f.portal_id AND p.state = 'active'
+        WHERE f.wanted AND f.state NOT IN ('ready', 'off') ORDER BY f.portal_id, f.feature`,
+    );
+    return rows;
+  }
+
+  /**
+   * The portal was installed anew, or another version of the application: what it has may be gone. Or a bot came to it: the
+   * portal of the bot is meant.
+   */
+  async lookAgain(of: { portalId: bigint } | { botId: bigint }): Promise<void> {
+    const [portalId, botId] = 'portalId' in of ? [of.portalId, null] : [null, of.botId];
+    await this.db.query(
+      `UPDATE portal_features SET due_at = now(), attempts = 0
+        WHERE portal_id = coalesce($1::bigint, (SELECT portal_id FROM bots WHERE id = $2::bigint))
+          AND (wanted OR state <> 'off')`,
+      [portalId, botId],
+    );
+  }
+
+  /** Claims what is due, of portals that can be called; `only`: this one, whenever it is due. */
+  async claim(limit: number, only?: { portalId: bigint; feature: FeatureName }): Promise<FeatureRecord[]> {
+    const { rows } = await this.db.query<FeatureRecord>(
+      `WITH due AS (
+         SELECT f.portal_id, f.feature FROM portal_features f JOIN portals p ON p.id = f.portal_id AND p.state = 'active'
+          WHERE CASE WHEN $3::bigint IS NULL THEN f.due_at <= now() AND (f.wanted OR f.state IS DISTINCT FROM 'off')
+                     ELSE f.portal_id = $3 AND f.feature = $4 END
+          ORDER BY f.due_at LIMIT $1 FOR UPDATE OF f SKIP LOCKED
+       )
+       UPDATE portal_features f SET due_at = now() + make_interval(secs => $2), attempts = f.attempts + 1
+         FROM due WHERE f.portal_id = due.portal_id AND f.feature = due.feature
+       RETURNING ${COLUMNS}`,
+      [limit, CLAIM_SECONDS, only?.portalId ?? null, only?.feature ?? null],
+    );
+    return rows;
+  }
+
+  /** What came of it, and when to look again. Somebody may have chosen otherwise meanwhile: then it is due at once. */
+  async settle(
+    { portalId, feature, wanted }: FeatureRecord,
+    {
+      state,
+      detail,
+      stamp,
+      dueInMs,
+    }: { state: FeatureState; detail: string | null; stamp: string | null; dueInMs: number },
+  ): Promise<void> {
+    await this.db.query(
+      `UPDATE portal_features
+          SET state = $3, detail = $4, stamp = $5, checked_at = now(),
+              attempts = CASE WHEN $3 = 'failed' THEN attempts ELSE 0 END,
+              due_at = CASE WHEN wanted = $7 THEN now() + $6 * interval '1 millisecond' ELSE now() END
+        WHERE portal_id = $1 AND feature = $2`,
+      [portalId, feature, state, detail, stamp, dueInMs, wanted],
+    );
+  }
+}

@@ -1,0 +1,184 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually, type Bridge } from '../support/bridge.js';
+import { Conversation } from '../support/conversation.js';
+import { bridgeWithScopes, choose, entityOf, returned, runRobot } from '../support/crm.js';
+
+const SEND = 'tg_send_message';
+const WAIT = 'tg_wait_answer';
+let bridge: Bridge;
+
+beforeAll(async () => {
+  bridge = await bridgeWithScopes();
+  const { json } = await choose(bridge, 'robots');
+  expect(json).toMatchObject({ feature: 'robots', wanted: true, state: 'ready', says: 'Robots: ready.' });
+});
+afterAll(async () => bridge?.stop());
+
+const codes = () => [...bridge.portal.robots.all.values()].map(({ code }) => code).toSorted();
+
+it('writes to the client of the lead, tells the process and shows it in the dialog', async () => {
+  const talk = await Conversation.begin(bridge, 601);
+  const run = runRobot(bridge, SEND, entityOf(bridge, talk), {
+    properties: { text: '[b]Paid[/b]<br>&amp; done', buttons: 'Yes\nSite | https://a.example/x' },
+  });
+  const values = await returned(run);
+  expect(values).toMatchObject({ status: 'delivered', error: '' });
+  expect(values['message_id']).toMatch(/^\d+$/);
+  expect(Date.parse(String(values['time']))).toBeGreaterThan(Date.now() - 60_000);
+  expect(talk.reached).toEqual(['Paid\n& done']);
+  expect(talk.client.inbox[0]!.reply_markup?.inline_keyboard.flat()).toEqual([
+    { text: 'Yes', callback_data: expect.any(String) },
+    { text: 'Site', url: 'https://a.example/x' },
+  ]);
+  expect((await talk.hasNotes(1))[0]).toContain('🤖 Robot wrote:\nPaid\n& done\n▸ Yes\n▸ Site');
+  expect(run.log).toEqual(['The client has got the message in Telegram']);
+});
+
+it('sends once however often the post comes, and answers once', async () => {
+  const talk = await Conversation.begin(bridge, 602);
+  bridge.portal.events.duplicateNext(1);
+  const run = runRobot(bridge, SEND, entityOf(bridge, talk), { properties: { text: 'once' } });
+  expect(await returned(run)).toMatchObject({ status: 'delivered' });
+  await bridge.portal.quiet();
+  expect(talk.reached).toEqual(['once']);
+  expect(run.sends).toHaveLength(1);
+});
+
+it('finds the client of a deal by its contact, and by the phone that the client has shared', async () => {
+  const talk = await Conversation.begin(bridge, 603);
+  const contact = bridge.portal.crm.records.add('CONTACT');
+  const activity = bridge.portal.crm.dialogs.activityOf(bridge.portal.chat('tg:603').sessions.at(-1)!.id)!;
+  bridge.portal.crm.dialogs.bind(activity, { typeId: 3, id: contact.id });
+  const deal = bridge.portal.crm.records.add('DEAL', { fields: { CONTACT_ID: contact.id } });
+  expect(await returned(runRobot(bridge, SEND, deal, { properties: { text: 'by contact' } }))).toMatchObject({
+    status: 'delivered',
+  });
+  talk.client.sendsMessage({ contact: { phone_number: '79990000603', first_name: 'Client 603', user_id: 603 } });
+  await eventually(
+    async () => (await bridge.program.admin('GET', `/chats/${talk.chatId}`)).json.phone,
+    (phone) => phone !== null,
+  );
+  const stranger = bridge.portal.crm.records.add('DEAL');
+  const byPhone = { properties: { text: 'by phone', phone: '8 (999) 000-06-03' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, byPhone))).toMatchObject({ status: 'delivered' });
+  expect(talk.reached).toEqual(['by contact', 'by phone']);
+});
+
+it('answers in words where there is nobody, nothing to send, or no document', async () => {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  const results = async (properties: object, document?: [string, string, string]) =>
+    returned(
+      bridge.portal.robots.run(bridge.app, SEND, { properties: { ...properties }, ...(document ? { document } : {}) }),
+    );
+  expect(await results({ text: 'x' }, ['crm', 'CCrmDocumentDeal', `DEAL_${deal.id}`])).toMatchObject({
+    status: 'no_chat',
+    error: 'The document has no client who has written to the bot in Telegram.',
+  });
+  bridge.portal.crm.records.remove(deal);
+  expect(await results({ text: 'x' }, ['crm', 'CCrmDocumentDeal', `DEAL_${deal.id}`])).toMatchObject({
+    status: 'failed',
+    error: 'The document no longer exists in the CRM.',
+  });
+  expect(await results({ text: ' ' })).toMatchObject({ status: 'failed', error: expect.stringContaining('no text') });
+  expect(await results({ text: 'x' }, ['tasks', 'Task', '15'])).toMatchObject({
+    status: 'failed',
+    error: 'The robot works with documents of the CRM only.',
+  });
+});
+
+it('tells a blocked bot, a refusal and an unknown end apart', async () => {
+  const talk = await Conversation.begin(bridge, 604);
+  const lead = entityOf(bridge, talk);
+  const body = { ok: false, error_code: 403, description: 'Forbidden: bot was blocked by the user' };
+  bridge.telegram.faults.next('sendMessage', { status: 403, body }, 1, talk.toClient);
+  expect(await returned(runRobot(bridge, SEND, lead, { properties: { text: 'a' } }))).toMatchObject({
+    status: 'blocked',
+    error: 'the client blocked the bot',
+  });
+  bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, talk.toClient);
+  expect(await returned(runRobot(bridge, SEND, lead, { properties: { text: 'b' } }))).toMatchObject({
+    status: 'uncertain',
+  });
+});
+
+it('waits for the client’s answer, and no longer than it was told', async () => {
+  const talk = await Conversation.begin(bridge, 605);
+  const lead = entityOf(bridge, talk);
+  const run = runRobot(bridge, WAIT, lead);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(run.returned).toBeNull();
+  talk.client.sends('Yes, please');
+  expect(await returned(run)).toMatchObject({ status: 'answered', text: 'Yes, please', error: '' });
+  const bad = runRobot(bridge, WAIT, lead, { properties: { minutes: 'soon' } });
+  expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
+});
+
+it('repeats the answer until the portal takes it', async () => {
+  const talk = await Conversation.begin(bridge, 606);
+  bridge.bitrix24.faults.next('bizproc.event.send', { status: 503, error: 'INTERNAL_SERVER_ERROR' }, 2);
+  const run = runRobot(bridge, SEND, entityOf(bridge, talk), { properties: { text: 'again' } });
+  expect(await returned(run, 30_000)).toMatchObject({ status: 'delivered' });
+  expect(talk.reached).toEqual(['again']);
+});
+
+it('a refused answer of a robot leaves the portal alone', async () => {
+  const talk = await Conversation.begin(bridge, 607);
+  bridge.bitrix24.faults.next(
+    'bizproc.event.send',
+    { status: 403, error: 'ACCESS_DENIED', description: 'Access denied!' },
+    1,
+  );
+  runRobot(bridge, SEND, entityOf(bridge, talk), { properties: { text: 'x' } });
+  await eventually(
+    () => talk.reached,
+    (texts) => texts.length === 1,
+  );
+  await bridge.portal.quiet();
+  talk.client.sends('still here');
+  await talk.becomes('still here', 'delivered', 5_000);
+});
+
+it('takes no post of another portal, of nobody, or of another kind', async () => {
+  const robot = bridge.portal.robots.all.get(`${bridge.app.clientId}@${SEND}`)!;
+  const path = new URL(robot.handler).pathname;
+  const post = { code: SEND, event_token: 'a|b|c.d', document_id: ['crm', 'x', 'DEAL_1'] };
+  const auth = { member_id: 'another', application_token: bridge.app.applicationToken };
+  const wrong = { member_id: bridge.portal.memberId, application_token: 'x' };
+  const answers = [
+    await bridge.program.post(`${path}x`, post),
+    await bridge.program.post('/b24/robots/1.abc', post),
+    await bridge.program.post(path, { ...post, auth }),
+    await bridge.program.post(path, { ...post, auth: wrong }),
+    await bridge.program.post(path, { event: 'ONAPPINSTALL' }),
+    await bridge.program.post(path, {}),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 400, 400]);
+});
+
+it('are there again after a new version of the application, and go when they are switched off', async () => {
+  expect(codes()).toEqual([SEND, WAIT]);
+  bridge.portal.updateApp(bridge.app);
+  expect(codes()).toEqual([]);
+  await eventually(codes, (known) => known.length === 2, 20_000);
+  const { json } = await choose(bridge, 'robots', false);
+  expect(json).toMatchObject({ wanted: false, state: 'off', says: null });
+  expect(codes()).toEqual([]);
+  await choose(bridge, 'robots', true);
+  expect(codes()).toEqual([SEND, WAIT]);
+});
+
+it('says in one sentence what the portal lacks, and the connector goes on', async () => {
+  bridge.portal.robots.plan.robots = false;
+  expect((await choose(bridge, 'robots')).json).toMatchObject({
+    state: 'no_plan',
+    says: 'Robots: the plan of this Bitrix24 account does not include automation.',
+  });
+  bridge.portal.robots.plan.robots = true;
+  const admin = bridge.portal.users.get(1)!;
+  admin.admin = false;
+  expect((await choose(bridge, 'robots')).json).toMatchObject({ state: 'no_rights' });
+  admin.admin = true;
+  const talk = await Conversation.begin(bridge, 608);
+  talk.client.sends('hello again');
+  await talk.becomes('hello again', 'delivered', 5_000);
+});
