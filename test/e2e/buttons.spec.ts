@@ -68,7 +68,7 @@ describe('buttons that an operator writes', () => {
     const [record] = (await bridge.messages('&state=ignored')).filter(
       ({ externalChatId, kind }) => externalChatId === 'tg:9001' && kind === 'callback',
     );
-    expect(record).toMatchObject({ text: '🔘 Pressed button: Large', errorCode: 'late_press' });
+    expect(record).toMatchObject({ text: '🔘 Pressed button: Large', error: { code: 'late_press' } });
     expect(talk.notes).toEqual([]);
   });
 

@@ -27,7 +27,11 @@ it('writes to the client of the lead, tells the process and shows it in the dial
   expect(values['message_id']).toMatch(/^\d+$/);
   expect(Date.parse(String(values['time']))).toBeGreaterThan(Date.now() - 60_000);
   expect(talk.reached).toEqual(['Paid\n& done']);
-  expect((await talk.hasNotes(1))[0]).toContain('🤖 Robot wrote:\nPaid\n& done');
+  expect(talk.client.inbox[0]!.reply_markup?.inline_keyboard.flat()).toEqual([
+    { text: 'Yes', callback_data: expect.any(String) },
+    { text: 'Site', url: 'https://a.example/x' },
+  ]);
+  expect((await talk.hasNotes(1))[0]).toContain('🤖 Robot wrote:\nPaid\n& done\n▸ Yes\n▸ Site');
   expect(run.log).toEqual(['The client has got the message in Telegram']);
 });
 

@@ -33,6 +33,8 @@ export class PageState {
     clientSends: (body) => void this.clientSends(body),
     clientEdits: (body) => void this.clientEdits(body),
     clientReacts: (body) => void this.clientReacts(body),
+    clientPresses: (body) => this.clientPresses(body),
+    clientSharesPhone: (body) => this.clientSharesPhone(body),
     clientBlocks: (body) => void this.client(body).blocks(),
     clientUnblocks: (body) => void this.client(body).unblocks(),
     operatorSends: (body) => void this.operatorSends(body),
@@ -81,6 +83,7 @@ export class PageState {
       id: client.id,
       name: [client.profile.first_name, client.profile.last_name].filter(Boolean).join(' '),
       blocked: this.sandbox.bot.findChat(client.id)?.membership === 'kicked',
+      asksPhone: this.sandbox.bot.findChat(client.id)?.replyKeyboard !== undefined,
       telegram: this.telegram.bubblesOf(client).slice(-SHOWN),
       bitrix24: dialogBubbles(this.sandbox, dialogOf(client), SHOWN),
     };
@@ -135,6 +138,14 @@ export class PageState {
     const id = Number(body['id']);
     client.reacts(id, body['emoji'] === null ? undefined : '👍');
     this.telegram.reacted(client, id, body['emoji'] === null ? null : '👍');
+  }
+
+  private clientPresses(body: Body): void {
+    this.client(body).presses(Number(body['id']), words(body['data']));
+  }
+
+  private clientSharesPhone(body: Body): void {
+    this.client(body).sharesPhone();
   }
 
   private replyOf(client: SimulatedClient, { reply }: Body): MessageContent {

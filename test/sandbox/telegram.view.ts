@@ -21,6 +21,16 @@ export interface TelegramBubble {
   reply: { name: string; words: string } | null;
   /** The client's. */
   reaction: string | null;
+  /** Rows of the buttons that stand under it. */
+  buttons: ShownButton[][];
+}
+
+/** A button as the client sees it; with neither, a press does something in the client's app alone. */
+interface ShownButton {
+  text: string;
+  /** A press comes back to the bot. */
+  data?: string;
+  url?: string;
 }
 
 interface ClientMemory {
@@ -74,6 +84,7 @@ export class TelegramView {
       location: location ? `${location.latitude}, ${location.longitude}` : null,
       reply: this.replyOf(client, message),
       reaction: this.memory(client).reactions.get(id) ?? null,
+      buttons: buttonsOf(message),
     };
   }
 
@@ -118,4 +129,14 @@ function withAlbums(bubbles: TelegramBubble[]): TelegramBubble[] {
     }
   }
   return joined;
+}
+
+function buttonsOf({ reply_markup }: Message): ShownButton[][] {
+  return (reply_markup?.inline_keyboard ?? []).map((row) =>
+    row.map((button) => ({
+      text: button.text,
+      ...('callback_data' in button ? { data: button.callback_data } : {}),
+      ...('url' in button ? { url: button.url } : {}),
+    })),
+  );
 }

@@ -1,6 +1,5 @@
 import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { FeatureRecord } from '../../storage/crm/portal-features.repository.js';
-import type { PortalView } from '../../storage/accounts/portal-views.repository.js';
 import type { Check } from './doctor.dto.js';
 import { finding } from './finding.js';
 

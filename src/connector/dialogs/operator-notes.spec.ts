@@ -17,7 +17,7 @@ problems.register({
 });
 const CHAT = { apiKind: null };
 const notes = new OperatorNotes(problems, {} as ClientFiles);
-const message = { id: 4711n, kind: 'text', text: '', attachments: [], authorName: null };
+const message = { id: 4711n, kind: 'text', text: '', attachments: [], authorName: null, keyboard: null };
 
 function undeliveredNote(payload: object, text: string, language: Language): string {
   return notes.textOf({ language }, { payload: { ...payload }, message: { ...message, text } }, CHAT);

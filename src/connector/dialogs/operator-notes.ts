@@ -42,7 +42,7 @@ interface NoteReason {
 }
 
 type Note = Pick<ClaimedDelivery, 'payload'> & {
-  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments' | 'authorName'>;
+  message: Pick<ClaimedDelivery['message'], 'id' | 'kind' | 'text' | 'attachments' | 'authorName' | 'keyboard'>;
 };
 
 /** Writes the notes that tell operators, in the dialog, what they could not see otherwise. */
@@ -79,6 +79,7 @@ export class OperatorNotes {
       `${OWN[kind][language]}${author}:`,
       ...(message.text === '' ? [] : [unread(message.text)]),
       ...files.map(({ name }) => `📎 ${unread(name)}`),
+      ...buttonsOf(message.keyboard).map((text) => `▸ ${unread(text)}`),
       ...this.filesLeftOut(reason, language),
     ];
     return lines.join('\n');
@@ -122,6 +123,10 @@ export class OperatorNotes {
     });
     return [PHRASES.missing[language], ...lines].join('\n');
   }
+}
+
+function buttonsOf(keyboard: Note['message']['keyboard']): string[] {
+  return keyboard?.type === 'buttons' ? keyboard.rows.flat().map(({ text }) => text) : [];
 }
 
 /** Stands before a client's message that may already be in the dialog. */

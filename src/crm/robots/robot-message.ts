@@ -7,8 +7,8 @@ export interface RobotMessage {
   words: RichText;
   /** A file of the portal; null: none. */
   file: { name: string; url: string } | null;
-  /** Absent: no buttons. */
-  keyboard?: ButtonKeyboard;
+  /** What the client can press; null: nothing. */
+  keyboard: ButtonKeyboard | null;
 }
 
 const BUTTONS_AT_MOST = 30;
@@ -27,17 +27,14 @@ export function robotMessage(
 ): RobotMessage | null {
   const link = URL.canParse(file.trim()) ? new URL(file.trim()) : null;
   const own = link?.origin === portalOrigin ? link : null;
-  const parts = [
-    trim(readOperatorWords(withoutHtml(text)).words),
-    link && !own ? plain(link.href) : plain(own ? '' : file.trim()),
-  ].filter((part) => !isBlank(part.text));
-  if (parts.length === 0 && !own) return null;
-  const rows = readButtons(buttons).map((button) => [button]);
-  return {
-    words: join(parts, '\n\n'),
-    file: own && { name: nameOf(own), url: own.href },
-    ...(rows.length > 0 ? { keyboard: { type: 'buttons', rows } } : {}),
-  };
+  const said = readOperatorWords(withoutHtml(text));
+  const rows = [...(said.keyboard?.rows ?? []), ...readButtons(buttons).map((button) => [button])];
+  const parts = [trim(said.words), link && !own ? plain(link.href) : plain(own ? '' : file.trim())].filter(
+    (part) => !isBlank(part.text),
+  );
+  if (parts.length === 0 && rows.length === 0 && !own) return null;
+  const keyboard: ButtonKeyboard | null = rows.length === 0 ? null : { type: 'buttons', rows };
+  return { words: join(parts, '\n\n'), file: own && { name: nameOf(own), url: own.href }, keyboard };
 }
 
 /** One a line, `text` or `text | address`. */

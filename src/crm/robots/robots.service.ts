@@ -89,7 +89,7 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     const { words, file, keyboard } = message;
     const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
     const bulk = asked.properties['advertising'] === 'Y';
-    return { send: { chatId: found, words: { ...words, attachments, keyboard }, bulk } };
+    return { send: { chatId: found, words: { ...words, attachments, ...(keyboard ? { keyboard } : {}) }, bulk } };
   }
 
   private async waitForAnswer(portal: PortalRecord, asked: Asked, since: Date): Promise<RequestStep> {

@@ -7,9 +7,9 @@ const UNITS = { en: ['B', 'KB', 'MB', 'GB'], ru: ['Б', 'КБ', 'МБ', 'ГБ'] 
 
 const clock = (at) => new Date(at).toLocaleTimeString(currentLanguage(), { hour: '2-digit', minute: '2-digit' });
 
-/** `on`: { reply(message), edit(message), react(message) } */
+/** `on`: { reply(message), edit(message), react(message), press(message, button) } */
 export function telegramBubble(message, on) {
-  const { mine, deleted, files, reply, reaction, location, text: words, entities } = message;
+  const { mine, deleted, files, reply, reaction, location, text: words, entities, buttons: rows } = message;
   const sticker = files[0]?.kind === 'sticker' ? ' sticker' : '';
   const bubble = make('article', `bubble ${mine ? 'mine' : 'theirs'}${sticker}${deleted ? ' deleted' : ''}`);
   if (reply) bubble.append(make('blockquote', 'reply', make('b', '', reply.name), make('span', '', reply.words)));
@@ -27,7 +27,24 @@ export function telegramBubble(message, on) {
   if (reaction) meta.prepend(make('span', 'reaction', reaction));
   if (mine && !deleted) meta.append(tick('sent', '✓'));
   bubble.append(meta);
+  if (!deleted && rows.length > 0) bubble.append(keyboard(rows, (button) => on.press(message, button)));
   return bubble;
+}
+
+function keyboard(rows, onPress) {
+  const shown = rows.map((row) => make('div', 'row', ...row.map((button) => keyboardButton(button, onPress))));
+  return make('div', 'keyboard', ...shown);
+}
+
+function keyboardButton(button, onPress) {
+  if (button.url)
+    return Object.assign(make('a', '', `${button.text} ↗`), { href: button.url, target: '_blank', rel: 'noopener' });
+  const element = Object.assign(make('button', '', button.text), {
+    type: 'button',
+    disabled: button.data === undefined,
+  });
+  element.addEventListener('click', () => onPress(button));
+  return element;
 }
 
 /** `on`: { reply(message), edit(message), remove(message) } */

@@ -139,11 +139,12 @@ function showMessages(list, messages, render, empty) {
 }
 
 function showTelegram() {
-  const { blocked, telegram } = client();
+  const { blocked, asksPhone, telegram } = client();
   byId('telegram-name').textContent = state.bot;
   byId('telegram-avatar').textContent = initials(state.bot);
   byId('block').textContent = text(blocked ? 'unblock' : 'block');
   byId('block').disabled = telegram.length === 0;
+  byId('phone').hidden = !asksPhone;
   for (const control of byId('telegram-form').elements) control.disabled = blocked;
   byId('telegram-text').placeholder = text(blocked ? 'blocked' : 'clientWrites');
   telegramComposer.showMode();
@@ -188,6 +189,7 @@ const clientActions = {
   reply: (message) => telegramComposer.begin({ kind: 'reply', id: message.id, words: inShort(message) }),
   edit: ({ id, text: words }) => telegramComposer.begin({ kind: 'edit', id, words }),
   react: ({ id, reaction }) => act('clientReacts', { client: selected, id, emoji: reaction ? null : '👍' }),
+  press: ({ id }, { data }) => act('clientPresses', { client: selected, id, data }),
 };
 
 const bitrix24Composer = new Composer('bitrix24', (words, files, mode) => {
@@ -203,6 +205,7 @@ const operatorActions = {
 };
 
 byId('location').addEventListener('click', () => act('clientSends', { client: selected, location: true }));
+byId('phone').addEventListener('click', () => act('clientSharesPhone', { client: selected }));
 byId('record').addEventListener('click', () => act('operatorRecords', { client: selected }));
 for (const network of ['telegram', 'bitrix24']) {
   byId(`down-${network}`).addEventListener('click', () => act('breakDown', { network }));
