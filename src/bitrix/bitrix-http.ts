@@ -1,5 +1,5 @@
 import { HttpService } from '@nestjs/axios';
-import axios, { AxiosHeaders } from 'axios';
+import { AxiosHeaders, create } from 'axios';
 import type { BitrixConnections } from './bitrix-connections.js';
 
 /**
@@ -9,7 +9,7 @@ import type { BitrixConnections } from './bitrix-connections.js';
  */
 export function bitrixHttp(connections: BitrixConnections): HttpService {
   return new HttpService(
-    axios.create({
+    create({
       validateStatus: () => true,
       // The body is parsed where its meaning is known, whatever the status says.
       transformResponse: (body: unknown) => body,

@@ -13,7 +13,7 @@ describe('what a robot says', () => {
 
   it('may be a file of the portal alone', () => {
     const file = { name: 'Счёт 1.pdf', url: `${PORTAL}/docs/%D0%A1%D1%87%D1%91%D1%82%201.pdf?x=1` };
-    expect(robotMessage({ file: file.url }, PORTAL)).toEqual({ words: { text: '', marks: [] }, file });
+    expect(robotMessage({ file: file.url }, PORTAL)).toEqual({ words: { text: '', marks: [] }, file, keyboard: null });
     expect(robotMessage({ file: `${PORTAL}/%E0` }, PORTAL)!.file!.name).toBe('%E0');
     expect(robotMessage({ file: `${PORTAL}/` }, PORTAL)!.file!.name).toBe('file');
   });
