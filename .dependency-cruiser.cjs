@@ -67,9 +67,6 @@ const INNER = {
     requests: ['entities'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
-    triggers: ['entities', 'features'],
-    cards: ['entities', 'links', 'requests'],
-    broadcasts: ['requests'],
   },
   admin: {
     access: [],
