@@ -77,6 +77,7 @@ function aim(route: DescribedRoute, id: string, ...query: string[]): { path: str
   const path = route.path
     .replace('/admin', '')
     .replace('{lineId}', NEXT_LINE)
+    .replace('{feature}', 'robots')
     .replace(/\{\w+\}/g, id);
   const changes = route.method === 'POST' || route.method === 'PATCH' || route.method === 'PUT';
   const { query: needed } = rowOf(route);
@@ -295,6 +296,9 @@ describe('a key that is limited to one portal', () => {
     Object.assign(own, { portals: portalId, bots: botId, chats: mine![0].chatId, messages: mine![0].id });
     Object.assign(theirs, { portals: next.portalId, bots: next.botId, chats: said![0].chatId, messages: said![0].id });
     Object.assign(nobodys, { chats: lost![0].chatId, messages: lost![0].id });
+    const linkOf = async (of: string) =>
+      (await call(root, 'POST', '/links', { portalId: of, name: of === portalId ? 'home' : 'nextdoorlink' })).json.id;
+    [own.links, theirs.links] = [await linkOf(portalId), await linkOf(next.portalId)];
     marks = [
       'nextdoor',
       'next_door_bot',

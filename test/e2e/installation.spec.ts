@@ -67,7 +67,7 @@ describe('by the installation frame', () => {
       expect(again.status).toBe(200);
       expect(again.json.ok, again.text).toBe(true);
       for (const step of again.json.steps) {
-        expect(step).toEqual({ step: expect.any(String), ok: true, detail: expect.any(String) });
+        expect(step).toMatchObject({ step: expect.any(String), ok: true, detail: expect.any(String) });
       }
       expect(again.json.steps.map(({ step }: { step: string }) => step)).toEqual(
         expect.arrayContaining(['imconnector.register', 'event.get', 'event.bind', 'imconnector.activate']),

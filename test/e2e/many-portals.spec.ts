@@ -341,6 +341,7 @@ describe('applications', () => {
         domain: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
         connectorId: expect.stringMatching(/^tg_[0-9a-f]{8}$/),
         lineId: LINE,
+        caCertificates: null,
         source: 'stored',
         portals: 1,
         installUrl: `${bridge.program.url}/b24/install?application=${applicationId}&redirect=1`,

@@ -48,7 +48,10 @@ const WORDS: Record<string, Row> = {
     '[call=+79001112233]Call[/call], [call=+79001112233]+7 900 111-22-33[/call], [call=+79001112233][/call]',
     'Call (+79001112233), +7 900 111-22-33, +79001112233',
   ],
-  'words for buttons': ['[send=/yes]Yes[/send] [put=/no]No[/put] [send]Later[/send]', 'Yes No Later'],
+  'words for buttons in a sentence': [
+    'Say [send=/yes]Yes[/send] or [put=/no]No[/put] or [send]Later[/send], please',
+    'Say Yes or No or Later, please',
+  ],
   'codes of smileys': [
     ':idea: :trophy::thumbsup: :wink:, :oops: :like: :!: :) ;-) 8-) :D',
     '💡 🏆👍 😉, 😳 👍 ❗ :) ;-) 8-) :D',

@@ -84,7 +84,7 @@ describe('operator → client: what becomes of a send', () => {
       id: 106,
       status: 400,
       description: 'Bad Request: chat not found',
-      note: 'Telegram does not know this chat',
+      note: 'Telegram cannot find this chat for this bot',
     },
     {
       name: '403',

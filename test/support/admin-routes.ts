@@ -34,6 +34,8 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'DELETE /admin/portals/{id}': { asks: 'owner' },
   'GET /admin/portals/{id}/lines': { asks: 'read_only' },
   'GET /admin/portals/{id}/requests': { asks: 'read_only' },
+  'GET /admin/portals/{id}/features': { asks: 'read_only' },
+  'PATCH /admin/portals/{id}/features/{feature}': { asks: 'operator', body: { wanted: true } },
   'GET /admin/portals/{id}/connector/status': { asks: 'read_only' },
   'POST /admin/portals/{id}/connector/register': { asks: 'operator' },
   'POST /admin/portals/{id}/connector/activate': { asks: 'operator', body: { lineId: '9' } },
@@ -46,9 +48,18 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'PATCH /admin/bots/{id}': { asks: 'owner', body: { enabled: false } },
   'DELETE /admin/bots/{id}': { asks: 'owner' },
 
+  'GET /admin/links': { asks: 'read_only' },
+  'POST /admin/links': { asks: 'operator' },
+  'GET /admin/links/{id}': { asks: 'read_only' },
+  'PATCH /admin/links/{id}': { asks: 'operator', body: { name: 'Another' } },
+  'DELETE /admin/links/{id}': { asks: 'operator' },
+  'GET /admin/links/{id}/qr.svg': { asks: 'read_only' },
+  'GET /admin/links/{id}/qr.png': { asks: 'read_only' },
+
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
+  'POST /admin/chats/{id}/messages': { asks: 'operator', body: { text: 'Hello' } },
   'POST /admin/chats/{id}/ban': { asks: 'operator' },
   'POST /admin/chats/{id}/unban': { asks: 'operator' },
 

@@ -44,6 +44,7 @@ function anything(asked: Set<string>): never {
     if (name === 'roots') return [{ name: '<roots>', failure: null, ms: 77, inUse: true }];
     if (name === 'connects') return [{ name: '<connects>', ms: 77 }];
     if (name === 'disks') return [{ path: '<disks>', freeBytes: 1, totalBytes: 2 }];
+    if (name === 'feature') return 'robots';
     if (NUMBERS.has(name) || MORE_NUMBERS.has(name)) return 77;
     return `<${name}>`;
   };

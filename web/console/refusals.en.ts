@@ -36,7 +36,19 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   chat_moved: () => 'The bot of this chat serves another portal now: nothing is done there.',
   not_confirmed: () => 'The confirmation does not match: nothing was erased.',
 
+  // Links
+  portal_needed: () => 'Choose a portal.',
+  line_needed: () => 'The portal has several bots: choose the open line.',
+  no_bot: () => 'No bot serves this portal: connect one first.',
+  bot_unnamed: () => 'Telegram has not said yet what the bot is called. Try again in a minute.',
+  code_reserved: () => 'Bitrix24 or Telegram itself makes links with such a code: choose another one.',
+  code_taken: () => 'The bot has a link with this code already.',
+  entity_not_found: () => 'The CRM has nothing under this number.',
+  no_crm_scope: () =>
+    'The application may not use the CRM of this portal: add the permission “crm” to its card, and install it again.',
+
   // Bots
+  bad_api_kind: () => 'A local Bot API server has an address of its own: enter it, or choose Telegram.',
   bad_token: () => 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',
   token_refused: ({ said }) =>
     `Telegram does not accept this token: get the current one from @BotFather. ${quoted(said)}`,
@@ -65,6 +77,10 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   application_exists: () => 'There is an application with this client id: edit that one.',
   application_in_use: () => 'Portals use this application: remove them first.',
   unknown_application: () => 'This application was removed. Refresh the page.',
+  bad_certificates: () =>
+    'These are not certificates that can be used: paste whole PEM blocks that have not expired, one after the other.',
+  certificate_refused: () =>
+    'The certificate of the portal cannot be checked. If a private authority issued it, give that authority’s certificate to the application.',
   bad_domain: ({ domain }) => `“${text(domain)}” is not the address of a portal, such as acme.bitrix24.com.`,
 
   // What the networks answer

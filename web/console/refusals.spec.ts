@@ -16,6 +16,8 @@ const ELSEWHERE = new Set(
     'session_expired session_invalid portal_gone line_off no_bot bot_elsewhere bot_on_other_line',
     // Of scripts that have a message sent.
     'no_portal key_reused',
+    // Of posts that robots and senders of the CRM make, and of invitations of theirs.
+    'portal_removed wrong_application_token',
     // The log-in page says it.
     'unauthorised',
   ].flatMap((codes) => codes.split(' ')),

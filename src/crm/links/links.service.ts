@@ -61,7 +61,7 @@ export class LinksService {
     }
     const invited = wish.entity && (await this.invited(portal, wish.entity));
     const name = wish.name ?? invited?.name ?? wish.code;
-    if (name === undefined) throw new Problem(400, 'validation_failed', 'name must be given.');
+    if (name === undefined) throw new Problem(400, 'invalid_request', 'name must be given.', { fields: ['name'] });
     const id = await this.links.create({
       portalId,
       botId: bot.id,
