@@ -8,24 +8,25 @@ const FOLDERS = ['/test/faults/', '/test/e2e/', '/test/integration/', '/test/sup
 
 /** Those of a folder that take longest, the longest first. */
 const LONGEST = [
-  'e2e/silence',
-  'e2e/default-bot',
-  'e2e/installation',
-  'e2e/causes',
-  'e2e/outcomes',
-  'e2e/sessions',
+  'e2e/links',
   'e2e/bad-input',
+  'e2e/outcomes',
+  'e2e/installation',
+  'e2e/sessions',
+  'e2e/buttons',
+  'e2e/rest-requests',
   'e2e/settings',
+  'e2e/robots',
   'e2e/conversation',
-  'e2e/ways-back',
   'e2e/words-first',
-  'e2e/access',
-  'e2e/upload-actions',
+  'e2e/ways-back',
   'integration/embedded-postgres',
   'integration/database-start',
+  'integration/connector',
+  'integration/send-requests',
   'integration/migrations',
-  'integration/database-service',
   'integration/bitrix',
+  'integration/database-service',
 ];
 
 /** Files that wait long begin first, so that none of them is left over for the end. */
