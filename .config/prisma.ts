@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
 import { defineConfig } from 'prisma/config';
+
+if (existsSync('.env')) process.loadEnvFile('.env');
 
 /** For the Prisma CLI only (`npx prisma studio`, `npx prisma migrate deploy`); the program applies migrations itself. */
 export default defineConfig({

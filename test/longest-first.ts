@@ -8,6 +8,7 @@ const FOLDERS = ['/test/faults/', '/test/e2e/', '/test/integration/', '/test/sup
 
 /** Those of a folder that take longest, the longest first. */
 const LONGEST = [
+  'e2e/sandbox',
   'e2e/links',
   'e2e/bad-input',
   'e2e/outcomes',

@@ -18,7 +18,7 @@ import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, triggers, cards. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],

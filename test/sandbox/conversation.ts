@@ -93,9 +93,9 @@ export class Conversation {
     });
     await this.exchange.answers(
       peter,
-      '[b]Заказ 1042[/b] уже [i]в пути[/i]:[br][url=https://track.example/1042]отследить[/url]',
+      '[b]Заказ 1042[/b] уже [i]в пути[/i]:[br][url=https://track.example/1042]отследить[/url] посылку',
       [
-        'Заказ 1042 уже в пути:\nотследить  {bold «Заказ 1042», italic «в пути», text_link «отследить» https://track.example/1042}',
+        'Заказ 1042 уже в пути:\nотследить посылку  {bold «Заказ 1042», italic «в пути», text_link «отследить» https://track.example/1042}',
       ],
     );
   }

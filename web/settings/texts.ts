@@ -37,7 +37,6 @@ const en = {
   featuresHelp: 'For the whole portal. Conversations do not depend on it.',
   feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
   feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
-  feature_triggers: 'What a client does moves a deal on.',
   featureOff: '{name}: switched off.',
 
   optionsTitle: 'What clients read, and what opens a dialog',
@@ -206,7 +205,6 @@ const ru: Record<Text, string> = {
   featuresHelp: 'Для всего портала. На переписку это не влияет.',
   feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
   feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
-  feature_triggers: 'Действия клиента двигают сделку дальше.',
   featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',
@@ -288,7 +286,7 @@ const ru: Record<Text, string> = {
   linkSource: 'utm_source (необязательно)',
   linkMake: 'Создать ссылку',
   linkMade: 'Ссылка «{name}» готова.',
-  linkCounts: 'нажали «Запустить»: {pressed}, написали: {wrote}, стали лидами: {leads}',
+  linkCounts: 'нажали «Старт»: {pressed}, написали: {wrote}, стали лидами: {leads}',
   linkAddress: 'Ссылка «{name}»',
   linkCopy: 'Копировать',
   linkCopied: 'Скопировано',

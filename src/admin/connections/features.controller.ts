@@ -10,7 +10,7 @@ import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, Requires, type Caller } from '../access/caller.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 
-/** What a portal has beside the connector: robots, senders of messages, triggers. */
+/** What a portal has beside the connector: robots and senders of messages. */
 @AdminController('portals/:id/features')
 export class FeaturesController {
   constructor(

@@ -11,7 +11,7 @@ import { FEATURES, type FeatureName } from '../../storage/crm/portal-features.re
 import { FeatureBody, featureItem, FeatureItem, FeatureList } from './features.dto.js';
 import { PortalFeatures } from './portal-features.service.js';
 
-/** What the settings page does with the portal's robots, senders and triggers. */
+/** What the settings page does with the portal's robots and senders. */
 @ApiTags('Bitrix24')
 @ApiBearerAuth('settings page')
 @UseGuards(SettingsGuard)
