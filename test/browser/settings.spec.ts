@@ -173,6 +173,8 @@ it('looks right with a bot in both languages, light and dark, wide and narrow', 
       15_000,
     );
     await frame.locator('input[name="template"], button[role="switch"]').first().waitFor();
+    const lang = await frame.locator('html').getAttribute('lang');
+    await frame.getByText(lang === 'ru' ? 'Сообщения из CRM' : 'Messages from the CRM').waitFor();
   });
 });
 

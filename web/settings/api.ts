@@ -44,7 +44,9 @@ export class SettingsApi {
   private readonly client;
 
   constructor(session: string) {
-    this.client = createClient<paths>({ baseUrl: root(), headers: { authorization: `Bearer ${session}` } });
+    // What the service words itself is in the language of the page, whatever that of the browser.
+    const headers = { authorization: `Bearer ${session}`, 'accept-language': document.documentElement.lang };
+    this.client = createClient<paths>({ baseUrl: root(), headers });
   }
 
   check = () => answer(this.client.POST('/b24/settings/api/check'));

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Param, Patch, UseGuards } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Param, Patch, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
 import { languageOf } from '../../common/language.js';
 import { Problem } from '../../common/problem.js';
@@ -6,7 +6,6 @@ import { SETTINGS_API } from '../../connector/settings/settings-api.controller.j
 import { OpenedBy, personOf, SettingsGuard } from '../../connector/settings/settings.guard.js';
 import type { SettingsSession } from '../../connector/settings/settings-sessions.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { FEATURES, type FeatureName } from '../../storage/crm/portal-features.repository.js';
 import { FeatureBody, featureItem, FeatureItem, FeatureList } from './features.dto.js';
 import { PortalFeatures } from './portal-features.service.js';
@@ -19,14 +18,16 @@ import { PortalFeatures } from './portal-features.service.js';
 export class SettingsFeaturesController {
   constructor(
     private readonly features: PortalFeatures,
-    private readonly portals: PortalsRepository,
     private readonly entries: AuditRepository,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'What the portal may have beside the connector, and what it lacks for it' })
-  async list(@OpenedBy() { portalId }: SettingsSession): Promise<FeatureList> {
-    const language = languageOf((await this.portals.findById(portalId))?.language);
+  async list(
+    @OpenedBy() { portalId }: SettingsSession,
+    @Headers('accept-language') reader: string | undefined,
+  ): Promise<FeatureList> {
+    const language = languageOf(reader);
     const shown = await this.features.show(portalId);
     return { items: shown.map((feature) => featureItem(this.features, feature, language)) };
   }
@@ -38,10 +39,10 @@ export class SettingsFeaturesController {
     @OpenedBy() session: SettingsSession,
     @Param('feature') name: string,
     @Body() { wanted }: FeatureBody,
+    @Headers('accept-language') reader: string | undefined,
   ): Promise<FeatureItem> {
     const feature = knownFeature(name);
     const { portalId } = session;
-    const language = languageOf((await this.portals.findById(portalId))?.language);
     const shown = await this.features.choose(portalId, feature, wanted);
     await this.entries.record({
       actor: personOf(session),
@@ -50,7 +51,7 @@ export class SettingsFeaturesController {
       portalId,
       detail: { feature, wanted },
     });
-    return featureItem(this.features, shown, language);
+    return featureItem(this.features, shown, languageOf(reader));
   }
 }
 
