@@ -232,7 +232,7 @@ describe('without https', { timeout: 120_000 }, () => {
   it('says “Copied” only where something was', async () => {
     const page = await open('/keys', insecure(false));
     await copyNewKey(page);
-    await page.getByText('This browser does not copy here').waitFor();
+    await page.getByText('The browser cannot copy here').waitFor();
     expect(await button(page, 'Copied: Key').count()).toBe(0);
     await close(page);
     const old = await open('/keys', insecure(true));
