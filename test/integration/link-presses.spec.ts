@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
 import { ArrivalsRepository } from '../../src/storage/crm/arrivals.repository.js';
 import { LinksRepository, type NewLink } from '../../src/storage/crm/links.repository.js';
@@ -130,6 +131,28 @@ describe('an invitation', () => {
     ]);
     expect(await phones()).toMatchObject([{ phone: null, invited_phone: '+79990000001' }, { invited_phone: null }]);
     expect(await rowsOf('SELECT client_phone FROM links')).toEqual([{ client_phone: null }]);
+  });
+
+  it('for many gives the number of the CRM to the first alone: the others are other people', async () => {
+    await make({ ...invitation, singleUse: false });
+    await intake.acceptClientUpdates([press(1, ANN, 'abc'), press(2, BEN, 'abc')]);
+    await intake.acceptClientUpdates([press(3, 12, 'abc')]);
+    expect((await kept()).map(({ obstacle }) => obstacle)).toEqual([null, null, null]);
+    expect((await phones()).map(({ invited_phone }) => invited_phone)).toEqual(['+79990000001', null, null]);
+    expect(await rowsOf('SELECT client_phone FROM links')).toEqual([{ client_phone: null }]);
+  });
+
+  it('tells no other portal the number, where the bot goes there before the client has written', async () => {
+    await make(invitation);
+    await intake.acceptClientUpdates([press(1, ANN, 'abc')]);
+    await storage.db
+      .query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+      VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`);
+    const bots = new BotsRepository(storage.db);
+    await bots.assign(BOT, { portalId: PORTAL, lineId: '8' });
+    expect(await phones()).toMatchObject([{ invited_phone: '+79990000001' }]);
+    await bots.assign(BOT, { portalId: 2n, lineId: '9' });
+    expect(await phones()).toMatchObject([{ invited_phone: null }]);
   });
 
   it('has one winner when two come at the same moment', async () => {

@@ -69,7 +69,7 @@ export async function findLinks(connection: Queryable, presses: Press[]): Promis
 
 /**
  * Keeps who came by which link, and what the CRM is to be told of it. Whoever comes first by a link for one person uses
- * it up; whoever comes again has used it already. To be called in the transaction that keeps the presses, with the chats
+ * it up; whoever comes again has used it already. The number of an invitation is the first one's, too. To be called in the transaction that keeps the presses, with the chats
  * and lanes locked: links come after them.
  */
 export async function keepArrivals(connection: Queryable, presses: KeptPress[]): Promise<void> {
@@ -89,13 +89,14 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
         : link.entity_type !== null && !press.isPrivate
           ? 'group'
           : null;
-    if (obstacle === null && link.single_use) usedBy.set(link.id, press.chatId);
+    const isFirst = !usedBy.has(link.id) && (link.single_use || introduces(link));
+    if (obstacle === null && isFirst) usedBy.set(link.id, press.chatId);
     return { ...press, link, obstacle, utm };
   });
   await useUp(connection, usedBy);
   await introduce(
     connection,
-    arrivals.filter(({ obstacle, link }) => obstacle === null && link?.entity_type != null),
+    arrivals.filter(({ obstacle, link, chatId }) => obstacle === null && link && usedBy.get(link.id) === chatId),
   );
   await connection.query(
     `INSERT INTO arrivals AS a (portal_id, chat_id, link_id, message_id, payload, utm, entity_type, entity_id, obstacle, due_at)
@@ -131,14 +132,17 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
   );
 }
 
-/** Those for one person are locked until the commit; the others may be used by many at once. */
+/** Whoever comes first by it is told to be who is invited; the others who may come by it are other people. */
+const introduces = (link: LockedLink) => link.entity_type !== null && link.client_phone !== null;
+
+/** Those of which one person has something alone are locked until the commit; the others may be used by many at once. */
 async function lockLinks(connection: Queryable, presses: Press[]): Promise<Map<string, LockedLink>> {
   const columns = `l.id, l.bot_id, l.code, l.single_use, coalesce(l.expires_at < now(), false) AS expired, l.entity_type,
     l.entity_id, l.client_phone, l.used_at IS NOT NULL AS used, l.used_by,
     jsonb_strip_nulls(jsonb_build_object('source', l.utm_source, 'medium', l.utm_medium, 'campaign', l.utm_campaign,
       'content', l.utm_content, 'term', l.utm_term)) AS utm`;
   const { rows } = await connection.query<LockedLink>(`SELECT ${columns} ${OF_PRESSES}`, [pressRows(presses)]);
-  const once = rows.filter((link) => link.single_use).map(({ id }) => id);
+  const once = rows.filter((link) => link.single_use || introduces(link)).map(({ id }) => id);
   const { rows: locked } =
     once.length === 0
       ? { rows: [] }
