@@ -24,7 +24,10 @@ interface Heeded {
 }
 
 /** Why a press is kept for the record and says nothing. */
-const TOO_LATE = { code: 'late_press', detail: 'The button was used before, replaced, of another portal, or its time was over.' };
+const TOO_LATE = {
+  code: 'late_press',
+  detail: 'The button was used before, replaced, of another portal, or its time was over.',
+};
 
 interface Pressed {
   message_id: bigint;
