@@ -137,7 +137,11 @@ export class SendRequestsRepository {
       `WITH answered AS MATERIALIZED (
          SELECT r.id, r.chat_id IS NULL AS gone, a.id AS message_id, a.text, coalesce(a.said_at, a.created_at) AS at
            FROM send_requests r LEFT JOIN LATERAL (
-             SELECT m.id, m.text, m.said_at, m.created_at FROM messages m
+             SELECT m.id, m.said_at, m.created_at,
+                    -- Of a button what stands on it: the rest is said to operators.
+                    coalesce((SELECT b.text FROM buttons b WHERE b.chat_id = m.chat_id
+                                 AND b.pressed_by = m.raw #>> '{callback_query,id}'), m.text) AS text
+               FROM messages m
               WHERE m.chat_id = r.chat_id AND m.id > coalesce((r.payload ->> 'after')::bigint, 0)
                 AND m.direction = 'inbound' AND m.created_at >= r.created_at
                 AND NOT m.system_line AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote')
