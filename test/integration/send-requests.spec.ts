@@ -339,6 +339,31 @@ describe('what was only received', () => {
     expect(await rows(`SELECT text FROM messages WHERE direction = 'outbound'`)).toEqual([]);
   });
 
+  it('stands in nobody’s way where the program itself fails at it, and ends after its time', async () => {
+    const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
+    const { carryOut } = source;
+    source.carryOut = (portal, claimed) => {
+      if (claimed.key === 'bad') throw new TypeError('Cannot read properties of undefined');
+      return carryOut!(portal, claimed);
+    };
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('bad'));
+    await repository.receive(received('good'));
+    start(source);
+    await eventually(
+      () => told,
+      ({ length }) => length === 1,
+      5_000,
+    );
+    await storage.db.query(`UPDATE send_requests SET step_at = now() - interval '4 days', due_at = now()`);
+    await eventually(
+      () => told,
+      ({ length }) => length === 2,
+      15_000,
+    );
+    expect(told).toEqual([{ status: 'no_chat' }, { status: 'failed', code: 'INTERNAL', detail: expect.any(String) }]);
+  });
+
   it('is forgotten after its time where the portal never comes back', async () => {
     const repository = new SendRequestsRepository(storage.db);
     await repository.receive(received('a'));

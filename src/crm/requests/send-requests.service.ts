@@ -35,6 +35,9 @@ const KEEP_DAYS = 90;
 const PURGED_AT_ONCE = 10_000;
 const HOUR_MS = 3_600_000;
 
+/** Why a step failed. */
+type Fault = Pick<UpstreamError, 'kind' | 'code' | 'detail' | 'retryAfterMs'>;
+
 /**
  * What the program says on its own account: takes it, and brings whoever asked the outcome. The table is the truth, so any
  * replica may do any step, and a step that a kill interrupts is done again. Each portal's wait only for one another.
@@ -169,9 +172,18 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
       else await this.carryOut(portal, source, request);
     } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      await this.failed(request, error);
+      if (isStorageUnavailable(error)) throw error;
+      await this.failed(request, error instanceof UpstreamError ? error : this.ownFault(error, request));
     }
+  }
+
+  /** A fault of the program: this request is tried again, and the others go on. */
+  private ownFault(cause: unknown, { id, portalId, source }: ClaimedRequest): Fault {
+    this.logger.error(
+      { request: String(id), portalId: String(portalId), source, err: cause },
+      'A request is not understood',
+    );
+    return { kind: 'not_sent', code: 'INTERNAL', detail: 'The program failed at it; see its log.' };
   }
 
   private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
@@ -185,7 +197,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });
   }
 
-  private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: UpstreamError): Promise<void> {
+  private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: Fault): Promise<void> {
     const ageMs = Date.now() - request.stepAt.getTime();
     if (kind !== 'refused' && ageMs < LIFETIME_MS) {
       const delayMs = retryAfterMs ?? retryDelay(request.attempt, ageMs, Math.random());
