@@ -48,6 +48,12 @@ const OF_PRESSES = `FROM links l JOIN bots b ON b.id = l.bot_id AND b.portal_id 
 /** Seconds until the portal is asked what has become of the dialog: the first words have to arrive there first. */
 const FIRST_LOOK_SECONDS = 3;
 
+/**
+ * Anybody can write `/start` with whatever they like: of so many payloads of one chat that are no links of ours the portal
+ * is told at a time.
+ */
+const FOREIGN_AT_ONCE = 5;
+
 export const pressKey = ({ botId, payload }: Press): string => `${botId}/${payload}`;
 
 /** The links of these presses that may still be used, by {@link pressKey}. Nothing is locked. */
@@ -69,8 +75,8 @@ export async function findLinks(connection: Queryable, presses: Press[]): Promis
 
 /**
  * Keeps who came by which link, and what the CRM is to be told of it. Whoever comes first by a link for one person uses
- * it up; whoever comes again has used it already. The number of an invitation is the first one's, too. To be called in the transaction that keeps the presses, with the chats
- * and lanes locked: links come after them.
+ * it up; whoever comes again has used it already. The number of an invitation is the first one's, too.
+ * To be called in the transaction that keeps the presses, with the chats and lanes locked: links come after them.
  */
 export async function keepArrivals(connection: Queryable, presses: KeptPress[]): Promise<void> {
   if (presses.length === 0) return;
@@ -101,12 +107,17 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
   await connection.query(
     `INSERT INTO arrivals AS a (portal_id, chat_id, link_id, message_id, payload, utm, entity_type, entity_id, obstacle, due_at)
      SELECT c.portal_id, c.id, r.link_id, r.message_id, r.payload, r.utm, r.entity_type, r.entity_id, r.obstacle,
-            now() + make_interval(secs => ${FIRST_LOOK_SECONDS})
-       FROM (SELECT DISTINCT ON (chat_id, payload) *
+            CASE WHEN r.link_id IS NOT NULL OR o.due + r.place <= ${FOREIGN_AT_ONCE}
+                 THEN now() + make_interval(secs => ${FIRST_LOOK_SECONDS}) END
+       FROM (SELECT DISTINCT ON (chat_id, payload) *,
+                    dense_rank() OVER (PARTITION BY chat_id, link_id IS NULL ORDER BY payload) AS place
                FROM jsonb_to_recordset($1::jsonb) AS r(ord int, chat_id bigint, link_id bigint, message_id bigint, payload text,
                     utm jsonb, entity_type text, entity_id text, obstacle text)
               ORDER BY chat_id, payload, ord DESC) r
        JOIN chat_links c ON c.id = r.chat_id
+      CROSS JOIN LATERAL (SELECT count(*) AS due FROM arrivals d
+                           WHERE d.chat_id = r.chat_id AND d.link_id IS NULL AND d.due_at IS NOT NULL
+                             AND d.payload <> r.payload) o
       WHERE c.portal_id IS NOT NULL
       ORDER BY r.chat_id, r.payload
      ON CONFLICT (chat_id, payload) DO UPDATE
