@@ -1,9 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ArrivalWork } from '../../src/crm/links/arrival.work.js';
+import { ArrivalsService } from '../../src/crm/links/arrivals.service.js';
+import { RelayEvents } from '../../src/relay/relay-events.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
 import { ArrivalsRepository } from '../../src/storage/crm/arrivals.repository.js';
 import { LinksRepository, type NewLink } from '../../src/storage/crm/links.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { eventually } from '../support/bridge.js';
 import { BOT, createTestStorage, LINE_ID, PORTAL, update } from '../support/storage.js';
 
 const [ANN, BEN] = [10, 11];
@@ -99,6 +105,46 @@ describe('a press by a link', () => {
     expect(await kept()).toEqual([]);
   });
 
+  it('of whatever somebody makes up does not keep the portal busy, and is forgotten after its time', async () => {
+    await make();
+    const due = () => rowsOf('SELECT payload FROM arrivals WHERE due_at IS NOT NULL ORDER BY id');
+    await intake.acceptClientUpdates([1, 2, 3, 4].map((id) => press(id, ANN, `made-up-${id}`)));
+    for (const id of [5, 6, 7]) await intake.acceptClientUpdates([press(id, ANN, `made-up-${id}`)]);
+    expect(await due()).toHaveLength(5);
+    await intake.acceptClientUpdates([8, 9, 10, 11, 12, 13].map((id) => press(id, BEN, `made-up-${id}`)));
+    expect(await due()).toHaveLength(10);
+    await intake.acceptClientUpdates([press(14, ANN, 'abc'), press(15, ANN, 'made-up-1')]);
+    expect(await due()).toHaveLength(11);
+    await storage.db.query(`UPDATE arrivals SET due_at = NULL, pressed_at = now() - interval '91 days'
+      WHERE payload IN ('abc', 'made-up-1')`);
+    expect(await arrivals.purge()).toBe(1);
+  });
+
+  it('at which the program fails stands in nobody’s way', async () => {
+    await intake.acceptClientUpdates([press(1, ANN, 'bad'), press(2, BEN, 'good')]);
+    await storage.db.query('UPDATE arrivals SET due_at = now()');
+    const outcomeOf = (_: unknown, { payload }: { payload: string }) =>
+      payload === 'bad'
+        ? Promise.reject(new TypeError('Cannot read properties of undefined'))
+        : Promise.resolve({ againInMs: null, outcome: 'nothing_to_write' });
+    const service = new ArrivalsService(
+      arrivals,
+      links,
+      new PortalsRepository(storage.db),
+      { outcomeOf } as unknown as ArrivalWork,
+      new RelayEvents(),
+    );
+    service.onApplicationBootstrap();
+    const outcomes = () => rowsOf('SELECT payload, outcome, due_at > now() AS again FROM arrivals ORDER BY id');
+    await eventually(outcomes, (all) => all.some(({ outcome }) => outcome === 'nothing_to_write'), 5_000).finally(() =>
+      service.beforeApplicationShutdown(),
+    );
+    expect(await outcomes()).toEqual([
+      { payload: 'bad', outcome: 'fault', again: true },
+      { payload: 'good', outcome: 'nothing_to_write', again: null },
+    ]);
+  });
+
   it('is forgotten with the client, and still counted', async () => {
     const id = await make({ singleUse: true, entity: { type: 'deal', id: '12' } });
     await intake.acceptClientUpdates([press(1, ANN, 'abc')]);
@@ -130,6 +176,28 @@ describe('an invitation', () => {
     ]);
     expect(await phones()).toMatchObject([{ phone: null, invited_phone: '+79990000001' }, { invited_phone: null }]);
     expect(await rowsOf('SELECT client_phone FROM links')).toEqual([{ client_phone: null }]);
+  });
+
+  it('for many gives the number of the CRM to the first alone: the others are other people', async () => {
+    await make({ ...invitation, singleUse: false });
+    await intake.acceptClientUpdates([press(1, ANN, 'abc'), press(2, BEN, 'abc')]);
+    await intake.acceptClientUpdates([press(3, 12, 'abc')]);
+    expect((await kept()).map(({ obstacle }) => obstacle)).toEqual([null, null, null]);
+    expect((await phones()).map(({ invited_phone }) => invited_phone)).toEqual(['+79990000001', null, null]);
+    expect(await rowsOf('SELECT client_phone FROM links')).toEqual([{ client_phone: null }]);
+  });
+
+  it('tells no other portal the number, where the bot goes there before the client has written', async () => {
+    await make(invitation);
+    await intake.acceptClientUpdates([press(1, ANN, 'abc')]);
+    await storage.db
+      .query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+      VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`);
+    const bots = new BotsRepository(storage.db);
+    await bots.assign(BOT, { portalId: PORTAL, lineId: '8' });
+    expect(await phones()).toMatchObject([{ invited_phone: '+79990000001' }]);
+    await bots.assign(BOT, { portalId: 2n, lineId: '9' });
+    expect(await phones()).toMatchObject([{ invited_phone: null }]);
   });
 
   it('has one winner when two come at the same moment', async () => {

@@ -4,8 +4,10 @@ import type { RequestSource, RequestStep } from '../../src/crm/requests/request-
 import { SendRequests } from '../../src/crm/requests/send-requests.service.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { SendRequestsRepository, type RequestOutcome } from '../../src/storage/crm/send-requests.repository.js';
+import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
@@ -270,6 +272,121 @@ describe('what was only received', () => {
       15_000,
     );
     expect(hasty.told).toEqual([{ status: 'timeout' }]);
+  });
+
+  const wait = (ms = 60_000) => robot(() => ({ wait: { chatId, until: new Date(Date.now() + ms) } }));
+  const waiting = () => eventually(requests, (all) => all[0]!.state === 'waiting');
+  const toAnotherPortal = async () => {
+    await storage.db
+      .query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+      VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`);
+    await new BotsRepository(storage.db).assign(1n, { portalId: 2n, lineId: '9' });
+  };
+
+  it('hears nothing of what the client says to another portal, to which the bot went meanwhile', async () => {
+    const { source, told } = wait(3_000);
+    await start(source).receive(received('a'));
+    await waiting();
+    await toAnotherPortal();
+    await intake.acceptClientUpdates([update(2, ANN, 'words for the other portal')]);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(told).toEqual([{ status: 'timeout' }]);
+  });
+
+  it('does not take the vote of a rating for the answer', async () => {
+    const { source, told } = wait();
+    await start(source).receive(received('a'));
+    await waiting();
+    await intake.acceptClientUpdates([
+      { ...update(2, ANN, '1'), said: { kind: 'vote', text: '1', marks: [], raw: {} } },
+    ]);
+    await intake.acceptClientUpdates([update(3, ANN, 'yes')]);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(told).toMatchObject([{ status: 'answered', text: 'yes' }]);
+  });
+
+  it('is reported again where the portal does not answer, however long it has waited before', async () => {
+    const { source, told, troubles } = wait();
+    troubles.push(trouble('not_sent', 'QUERY_LIMIT_EXCEEDED'));
+    await start(source).receive(received('a'));
+    await waiting();
+    await storage.db.query(`UPDATE send_requests SET created_at = now() - interval '4 days'`);
+    await intake.acceptClientUpdates([update(2, ANN, 'yes')]);
+    await eventually(requests, (all) => all[0]!.state === 'done', 15_000);
+    expect(told).toMatchObject([{ status: 'answered', text: 'yes' }]);
+  });
+
+  it('is not said any more when it has waited for days', async () => {
+    const { source, told } = robot(() => ({ send: { chatId, words: words('The courier comes today') } }));
+    await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);
+    await start(source).receive(received('a'));
+    await storage.db.query(`UPDATE send_requests SET created_at = now() - interval '4 days'`);
+    await storage.db.query(`UPDATE portals SET state = 'active'`);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      15_000,
+    );
+    expect(told).toEqual([{ status: 'failed', code: 'too_late' }]);
+    expect(await rows(`SELECT text FROM messages WHERE direction = 'outbound'`)).toEqual([]);
+  });
+
+  it('stands in nobody’s way where the program itself fails at it, and ends after its time', async () => {
+    const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
+    const { carryOut } = source;
+    source.carryOut = (portal, claimed) => {
+      if (claimed.key === 'bad') throw new TypeError('Cannot read properties of undefined');
+      return carryOut!(portal, claimed);
+    };
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('bad'));
+    await repository.receive(received('good'));
+    start(source);
+    await eventually(
+      () => told,
+      ({ length }) => length === 1,
+      5_000,
+    );
+    await storage.db.query(`UPDATE send_requests SET step_at = now() - interval '4 days', due_at = now()`);
+    await eventually(
+      () => told,
+      ({ length }) => length === 2,
+      15_000,
+    );
+    expect(told).toEqual([{ status: 'no_chat' }, { status: 'failed', code: 'INTERNAL', detail: expect.any(String) }]);
+  });
+
+  it('is forgotten after its time where the portal never comes back', async () => {
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('a'));
+    await repository.receive(received('b'));
+    await storage.db.query(`UPDATE send_requests SET created_at = due, due_at = due
+      FROM (SELECT now() - interval '91 days' AS due) d WHERE key = 'a'`);
+    await storage.db.query(`UPDATE portals SET state = 'uninstalled'`);
+    expect(await repository.purge(90)).toBe(1);
+    expect(await requests()).toMatchObject([{ key: 'b' }]);
+  });
+
+  it('keeps nothing of an answer whose client was erased before it was told', async () => {
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('a'));
+    const [claimed] = await repository.claim(['robot'], 1, []);
+    await repository.wait(claimed!, { chatId, until: new Date(Date.now() + 60_000) });
+    await intake.acceptClientUpdates([update(2, ANN, 'my secret')]);
+    await repository.noteAnswers();
+    expect(JSON.stringify(await requests())).toContain('my secret');
+    const [erasure] = await rows(`INSERT INTO erasures (actor, subject) VALUES ('x', 'y') RETURNING id`);
+    await new ClientErasureRepository(storage.db).eraseChat(erasure!['id'], chatId, 100, { force: true });
+    expect(JSON.stringify(await requests())).not.toContain('my secret');
+    expect(await requests()).toMatchObject([{ state: 'reporting', outcome: { status: 'gone' } }]);
   });
 
   it('waits while its portal is not there', async () => {

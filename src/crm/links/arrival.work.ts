@@ -11,7 +11,7 @@ import { DialogEntitiesService, type DialogEntities } from '../entities/dialog-e
 import { ARRIVAL_WORDS, linesOf } from './arrival.words.js';
 
 /** What nobody could be told for so long is given up. */
-const GIVEN_UP_MS = 24 * 3_600_000;
+export const GIVEN_UP_MS = 24 * 3_600_000;
 /** How soon, and how late at most, it is looked again whether the dialog has an entity: each time twice as late. */
 const SOONEST_MS = 5_000;
 const LATEST_MS = 3 * 3_600_000;

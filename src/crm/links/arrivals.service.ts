@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { RelayEvents } from '../../relay/relay-events.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
-import { ArrivalsRepository, type ClaimedArrival } from '../../storage/crm/arrivals.repository.js';
+import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { ArrivalsRepository, type ArrivalOutcome, type ClaimedArrival } from '../../storage/crm/arrivals.repository.js';
 import { LinksRepository } from '../../storage/crm/links.repository.js';
-import { ArrivalWork } from './arrival.work.js';
+import { ArrivalWork, GIVEN_UP_MS } from './arrival.work.js';
 
 const LOOK_MS = 3_000;
 const SWEEP_MS = 3_600_000;
@@ -13,6 +13,7 @@ const PORTALS_AT_ONCE = 20;
 const CLAIMED_AT_ONCE = 50;
 /** What is not begun by then is left for the next claim; one that takes longer than its own is recorded by nobody. */
 const BEGIN_WITHIN_MS = 20_000;
+const FAULT_AGAIN_MS = 600_000;
 /** How long a call that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
 
@@ -78,7 +79,7 @@ export class ArrivalsService implements OnApplicationBootstrap, BeforeApplicatio
       if (portal?.state !== 'active') return;
       for (const arrival of claimed) {
         if (this.stop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
-        const result = await this.work.outcomeOf(portal, arrival);
+        const result = await this.outcomeOf(portal, arrival);
         const endpoints = await this.arrivals.settle(arrival, result);
         if (endpoints.length > 0) this.relay.emit('work', endpoints);
         if (result.againInMs === null && ['refused', 'given_up'].includes(result.outcome)) {
@@ -97,8 +98,22 @@ export class ArrivalsService implements OnApplicationBootstrap, BeforeApplicatio
     }
   }
 
+  /** A fault of the program at one of them: that is tried again for a day, and the others go on. */
+  private async outcomeOf(portal: PortalRecord, arrival: ClaimedArrival): Promise<ArrivalOutcome> {
+    try {
+      return await this.work.outcomeOf(portal, arrival);
+    } catch (error) {
+      if (isStorageUnavailable(error)) throw error;
+      const names = { portalId: String(portal.id), arrival: String(arrival.id) };
+      this.logger.error({ ...names, err: error }, 'An arrival is not understood');
+      const isOld = Date.now() - arrival.pressedAt.getTime() > GIVEN_UP_MS;
+      return { againInMs: isOld ? null : FAULT_AGAIN_MS, outcome: isOld ? 'given_up' : 'fault', detail: 'INTERNAL' };
+    }
+  }
+
   private async sweep(): Promise<void> {
     await this.arrivals.noteWords(null);
     await this.links.forgetExpired();
+    await this.arrivals.purge();
   }
 }

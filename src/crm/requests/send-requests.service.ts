@@ -27,12 +27,16 @@ const CLAIMED_AT_ONCE = 20;
 const BEGIN_WITHIN_MS = 60_000;
 /** How long a call that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
-/** What could not be told for so long is given up: the table keeps why. */
+/** What could not be said, or told, for so long is given up: the table keeps why. */
 const LIFETIME_MS = 3 * 24 * 3_600_000;
+const TOO_LATE = { status: 'failed', code: 'too_late' };
 /** Nobody asks again with the same key after so long. */
 const KEEP_DAYS = 90;
 const PURGED_AT_ONCE = 10_000;
 const HOUR_MS = 3_600_000;
+
+/** Why a step failed. */
+type Fault = Pick<UpstreamError, 'kind' | 'code' | 'detail' | 'retryAfterMs'>;
 
 /**
  * What the program says on its own account: takes it, and brings whoever asked the outcome. The table is the truth, so any
@@ -168,22 +172,33 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
       else await this.carryOut(portal, source, request);
     } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      await this.failed(request, error);
+      if (isStorageUnavailable(error)) throw error;
+      await this.failed(request, error instanceof UpstreamError ? error : this.ownFault(error, request));
     }
+  }
+
+  /** A fault of the program: this request is tried again, and the others go on. */
+  private ownFault(cause: unknown, { id, portalId, source }: ClaimedRequest): Fault {
+    this.logger.error(
+      { request: String(id), portalId: String(portalId), source, err: cause },
+      'A request is not understood',
+    );
+    return { kind: 'not_sent', code: 'INTERNAL', detail: 'The program failed at it; see its log.' };
   }
 
   private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
     const step = (await source.carryOut?.(portal, request)) ?? { outcome: { status: 'failed', code: 'unsupported' } };
     if ('outcome' in step) return this.requests.end(request, step.outcome);
     if ('wait' in step) return this.requests.wait(request, step.wait);
+    // Nobody expects it any more: "the courier comes today".
+    if (Date.now() - request.createdAt.getTime() > LIFETIME_MS) return this.requests.end(request, TOO_LATE);
     const { id, portalId, source: name, key, report } = request;
     const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });
   }
 
-  private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: UpstreamError): Promise<void> {
-    const ageMs = Date.now() - request.createdAt.getTime();
+  private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: Fault): Promise<void> {
+    const ageMs = Date.now() - request.stepAt.getTime();
     if (kind !== 'refused' && ageMs < LIFETIME_MS) {
       const delayMs = retryAfterMs ?? retryDelay(request.attempt, ageMs, Math.random());
       return this.requests.postpone(request, { code, detail, delayMs });

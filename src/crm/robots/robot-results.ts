@@ -30,6 +30,10 @@ const REASONS: Readonly<Record<string, Words>> = {
     ru: 'Этот робот больше не поддерживается: удалите его из процесса.',
   },
   off: { en: 'Robots are switched off for this portal.', ru: 'Роботы на этом портале выключены.' },
+  too_late: {
+    en: 'The portal was disconnected for more than three days; what the robot was to say is not sent any more.',
+    ru: 'Портал был отключён больше трёх дней; сообщение робота уже не отправляется.',
+  },
   uncertain: {
     en: 'Telegram gave no clear answer; the message is not sent again.',
     ru: 'Telegram не дал ясного ответа; повторно сообщение не отправляется.',

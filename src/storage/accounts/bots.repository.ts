@@ -213,11 +213,13 @@ async function assignLine(
   await lockChatsOfBot(connection, botId);
   const { portal_id: portalId, line_id: lineId } = rows[0]!;
   if (portalId !== null && lineId !== null) await rememberLeftDialogs(connection, botId, { portalId, lineId });
-  // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another.
+  // A dialog belongs to one line of one portal: what Bitrix24 said about it is worthless in another. The number that the
+  // CRM of one portal has of the client is no business of another one.
   await connection.query(
     `UPDATE chat_links
         SET portal_id = $2, bitrix_chat_id = NULL, bitrix_user_id = NULL, bitrix_session_id = NULL,
-            dialog_open = NULL, dialog_title = '', refused_photo = NULL
+            dialog_open = NULL, dialog_title = '', refused_photo = NULL,
+            invited_phone = CASE WHEN portal_id = $2 THEN invited_phone END
       WHERE bot_id = $1`,
     [botId, line?.portalId ?? null],
   );

@@ -110,6 +110,17 @@ export class ArrivalsRepository {
       });
   }
 
+  /** Forgets those that are finished, have no link by which they are counted, and came long ago. Returns how many. */
+  async purge(batch = 10_000): Promise<number> {
+    const { rowCount } = await this.db.query(
+      `DELETE FROM arrivals WHERE id IN (
+         SELECT id FROM arrivals WHERE link_id IS NULL AND due_at IS NULL AND pressed_at < now() - make_interval(days => $1)
+          LIMIT $2)`,
+      [WRITES_WITHIN_DAYS, batch],
+    );
+    return rowCount ?? 0;
+  }
+
   /** Looks who has written since they came: of one portal, or all. */
   async noteWords(portalId: bigint | null): Promise<void> {
     await this.db.query(

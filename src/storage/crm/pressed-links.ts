@@ -48,6 +48,12 @@ const OF_PRESSES = `FROM links l JOIN bots b ON b.id = l.bot_id AND b.portal_id 
 /** Seconds until the portal is asked what has become of the dialog: the first words have to arrive there first. */
 const FIRST_LOOK_SECONDS = 3;
 
+/**
+ * Anybody can write `/start` with whatever they like: of so many payloads of one chat that are no links of ours the portal
+ * is told at a time.
+ */
+const FOREIGN_AT_ONCE = 5;
+
 export const pressKey = ({ botId, payload }: Press): string => `${botId}/${payload}`;
 
 /** The links of these presses that may still be used, by {@link pressKey}. Nothing is locked. */
@@ -69,8 +75,8 @@ export async function findLinks(connection: Queryable, presses: Press[]): Promis
 
 /**
  * Keeps who came by which link, and what the CRM is to be told of it. Whoever comes first by a link for one person uses
- * it up; whoever comes again has used it already. To be called in the transaction that keeps the presses, with the chats
- * and lanes locked: links come after them.
+ * it up; whoever comes again has used it already. The number of an invitation is the first one's, too.
+ * To be called in the transaction that keeps the presses, with the chats and lanes locked: links come after them.
  */
 export async function keepArrivals(connection: Queryable, presses: KeptPress[]): Promise<void> {
   if (presses.length === 0) return;
@@ -89,23 +95,29 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
         : link.entity_type !== null && !press.isPrivate
           ? 'group'
           : null;
-    if (obstacle === null && link.single_use) usedBy.set(link.id, press.chatId);
+    const isFirst = !usedBy.has(link.id) && (link.single_use || introduces(link));
+    if (obstacle === null && isFirst) usedBy.set(link.id, press.chatId);
     return { ...press, link, obstacle, utm };
   });
   await useUp(connection, usedBy);
   await introduce(
     connection,
-    arrivals.filter(({ obstacle, link }) => obstacle === null && link?.entity_type != null),
+    arrivals.filter(({ obstacle, link, chatId }) => obstacle === null && link && usedBy.get(link.id) === chatId),
   );
   await connection.query(
     `INSERT INTO arrivals AS a (portal_id, chat_id, link_id, message_id, payload, utm, entity_type, entity_id, obstacle, due_at)
      SELECT c.portal_id, c.id, r.link_id, r.message_id, r.payload, r.utm, r.entity_type, r.entity_id, r.obstacle,
-            now() + make_interval(secs => ${FIRST_LOOK_SECONDS})
-       FROM (SELECT DISTINCT ON (chat_id, payload) *
+            CASE WHEN r.link_id IS NOT NULL OR o.due + r.place <= ${FOREIGN_AT_ONCE}
+                 THEN now() + make_interval(secs => ${FIRST_LOOK_SECONDS}) END
+       FROM (SELECT DISTINCT ON (chat_id, payload) *,
+                    dense_rank() OVER (PARTITION BY chat_id, link_id IS NULL ORDER BY payload) AS place
                FROM jsonb_to_recordset($1::jsonb) AS r(ord int, chat_id bigint, link_id bigint, message_id bigint, payload text,
                     utm jsonb, entity_type text, entity_id text, obstacle text)
               ORDER BY chat_id, payload, ord DESC) r
        JOIN chat_links c ON c.id = r.chat_id
+      CROSS JOIN LATERAL (SELECT count(*) AS due FROM arrivals d
+                           WHERE d.chat_id = r.chat_id AND d.link_id IS NULL AND d.due_at IS NOT NULL
+                             AND d.payload <> r.payload) o
       WHERE c.portal_id IS NOT NULL
       ORDER BY r.chat_id, r.payload
      ON CONFLICT (chat_id, payload) DO UPDATE
@@ -131,14 +143,17 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
   );
 }
 
-/** Those for one person are locked until the commit; the others may be used by many at once. */
+/** Whoever comes first by it is told to be who is invited; the others who may come by it are other people. */
+const introduces = (link: LockedLink) => link.entity_type !== null && link.client_phone !== null;
+
+/** Those of which one person has something alone are locked until the commit; the others may be used by many at once. */
 async function lockLinks(connection: Queryable, presses: Press[]): Promise<Map<string, LockedLink>> {
   const columns = `l.id, l.bot_id, l.code, l.single_use, coalesce(l.expires_at < now(), false) AS expired, l.entity_type,
     l.entity_id, l.client_phone, l.used_at IS NOT NULL AS used, l.used_by,
     jsonb_strip_nulls(jsonb_build_object('source', l.utm_source, 'medium', l.utm_medium, 'campaign', l.utm_campaign,
       'content', l.utm_content, 'term', l.utm_term)) AS utm`;
   const { rows } = await connection.query<LockedLink>(`SELECT ${columns} ${OF_PRESSES}`, [pressRows(presses)]);
-  const once = rows.filter((link) => link.single_use).map(({ id }) => id);
+  const once = rows.filter((link) => link.single_use || introduces(link)).map(({ id }) => id);
   const { rows: locked } =
     once.length === 0
       ? { rows: [] }

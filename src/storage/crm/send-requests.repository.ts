@@ -32,6 +32,8 @@ export interface ClaimedRequest extends RequestKey {
   /** Number of this try of the step, from 1. */
   attempt: number;
   createdAt: Date;
+  /** When the step became possible. */
+  stepAt: Date;
 }
 
 /** A request that is to be looked into before it can be done. */
@@ -72,7 +74,7 @@ export class SendRequestsRepository {
             FOR UPDATE OF r SKIP LOCKED
        ), noted AS (
          UPDATE send_requests r
-            SET state = 'reporting', attempts = 0, due_at = now(),
+            SET state = 'reporting', attempts = 0, due_at = now(), step_at = now(),
                 outcome = jsonb_strip_nulls(jsonb_build_object('status', e.status, 'code', e.error_code,
                   'detail', e.error_detail, 'messageId', e.message_id::text, 'at', e.delivered_at,
                   'telegramMessageId', (SELECT l.telegram_message_id::text FROM message_links l
@@ -104,7 +106,7 @@ export class SendRequestsRepository {
        UPDATE send_requests r SET due_at = now() + make_interval(secs => $3), attempts = r.attempts + 1
          FROM due WHERE r.id = due.id
        RETURNING r.id, r.portal_id AS "portalId", r.source, r.key, r.state, r.chat_id AS "chatId", r.payload,
-                 coalesce(r.report, '{}') AS report, r.outcome, r.attempts AS attempt, r.created_at AS "createdAt"`,
+                 coalesce(r.report, '{}') AS report, r.outcome, r.attempts AS attempt, r.created_at AS "createdAt", r.step_at AS "stepAt"`,
       [limit, busy, CLAIM_SECONDS, sources],
       { prepared: true },
     );
@@ -116,6 +118,7 @@ export class SendRequestsRepository {
     await this.db.query(
       `UPDATE send_requests r
           SET state = 'waiting', chat_id = (SELECT id FROM chat_links WHERE id = $3), attempts = 0, due_at = $4,
+              step_at = now(),
               error_code = NULL, error_detail = NULL,
               -- Where to begin to look: a chat may be long.
               payload = jsonb_build_object('after', (
@@ -127,24 +130,30 @@ export class SendRequestsRepository {
 
   /**
    * Those for which the client has said something since they were asked are to be reported: what it was. A press of Start
-   * is no answer, nor is what was said before and came late. Returns how many go on waiting.
+   * is no answer, nor a vote, nor what was said before and came late. Returns how many go on waiting.
    */
   async noteAnswers(): Promise<number> {
     const { rows } = await this.db.query<{ open: number }>(
       `WITH answered AS MATERIALIZED (
          SELECT r.id, r.chat_id IS NULL AS gone, a.id AS message_id, a.text, coalesce(a.said_at, a.created_at) AS at
            FROM send_requests r LEFT JOIN LATERAL (
-             SELECT m.id, m.text, m.said_at, m.created_at FROM messages m
+             SELECT m.id, m.said_at, m.created_at,
+                    -- Of a button what stands on it: the rest is said to operators.
+                    coalesce((SELECT b.text FROM buttons b WHERE b.chat_id = m.chat_id
+                                 AND b.pressed_by = m.raw #>> '{callback_query,id}'), m.text) AS text
+               FROM messages m
               WHERE m.chat_id = r.chat_id AND m.id > coalesce((r.payload ->> 'after')::bigint, 0)
                 AND m.direction = 'inbound' AND m.created_at >= r.created_at
-                AND NOT m.system_line AND m.state <> 'ignored' AND m.kind <> 'start'
+                AND NOT m.system_line AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote')
+                -- What the client says to another portal, to which the bot went meanwhile, is no business of this one.
+                AND m.portal_id = r.portal_id
                 AND coalesce(m.said_at, m.created_at) > r.created_at - interval '${CLOCKS_APART}'
               ORDER BY m.id LIMIT 1) a ON true
           WHERE r.state = 'waiting' AND (a.id IS NOT NULL OR r.chat_id IS NULL)
             FOR UPDATE OF r SKIP LOCKED
        ), noted AS (
          UPDATE send_requests r
-            SET state = 'reporting', attempts = 0, due_at = now(),
+            SET state = 'reporting', attempts = 0, due_at = now(), step_at = now(),
                 outcome = CASE WHEN a.gone THEN '{"status": "gone"}' ELSE jsonb_build_object(
                   'status', 'answered', 'messageId', a.message_id::text, 'text', a.text, 'at', a.at) END
            FROM answered a WHERE r.id = a.id RETURNING r.id
@@ -161,7 +170,7 @@ export class SendRequestsRepository {
   async end({ id, state }: ClaimedRequest, outcome: RequestOutcome): Promise<void> {
     await this.db.query(
       `UPDATE send_requests SET state = 'reporting', outcome = $3::jsonb, payload = '{}', attempts = 0, due_at = now(),
-              error_code = NULL, error_detail = NULL
+              step_at = now(), error_code = NULL, error_detail = NULL
         WHERE id = $1 AND state = $2::"SendRequestState"`,
       [id, state, jsonb(outcome)],
     );
@@ -190,11 +199,17 @@ export class SendRequestsRepository {
     );
   }
 
-  /** Forgets requests that were done so many days ago. Returns how many. */
+  /**
+   * Forgets requests that were done so many days ago, and those whose portal has not been there for so long. Returns how
+   * many.
+   */
   async purge(days: number, batch = 10_000): Promise<number> {
     const { rowCount } = await this.db.query(
       `DELETE FROM send_requests WHERE id IN (
-         SELECT id FROM send_requests WHERE state = 'done' AND done_at < now() - make_interval(days => $1) LIMIT $2)`,
+         SELECT id FROM send_requests
+          WHERE state = 'done' AND done_at < now() - make_interval(days => $1)
+             OR state IN ('received', 'waiting', 'reporting') AND due_at < now() - make_interval(days => $1)
+          LIMIT $2)`,
       [days, batch],
     );
     return rowCount ?? 0;

@@ -37,7 +37,8 @@ export async function beginRequests(connection: Queryable, requests: BegunReques
          FROM asked WHERE id IS NULL ORDER BY portal_id, source, key, ord
        ON CONFLICT (portal_id, source, key) DO NOTHING RETURNING id, portal_id, source, key
      ), gone_on AS (
-       UPDATE send_requests r SET state = 'sending', chat_id = a.chat_id, payload = '{}', attempts = 0, due_at = now()
+       UPDATE send_requests r
+          SET state = 'sending', chat_id = a.chat_id, payload = '{}', attempts = 0, due_at = now(), step_at = now()
          FROM asked a WHERE r.id = a.id AND r.state = 'received' RETURNING a.ord, r.id
      )
      SELECT min(a.ord) AS ord, b.id FROM begun b JOIN asked a USING (portal_id, source, key) WHERE a.id IS NULL GROUP BY b.id

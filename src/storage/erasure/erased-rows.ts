@@ -58,8 +58,20 @@ export async function eraseMessages(
             (SELECT count(*)::int FROM revisions WHERE message_id = ANY($1::bigint[])) AS revisions`,
     [ids],
   );
+  await forgetAnswers(connection, ids);
   const { rowCount } = await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [ids]);
   return { messages: rowCount ?? 0, ...rows[0]! };
+}
+
+/** What a client answered to a robot is not told any more. Whoever notes an answer just now is waited for. */
+async function forgetAnswers(connection: Queryable, messageIds: bigint[]): Promise<void> {
+  await connection.query(
+    `UPDATE send_requests
+        SET outcome = CASE WHEN outcome ? 'text' AND outcome ->> 'messageId' = ANY($2::text[]) THEN '{"status": "gone"}'
+                           ELSE outcome END
+      WHERE chat_id IN (SELECT chat_id FROM messages WHERE id = ANY($1::bigint[])) AND state IN ('waiting', 'reporting')`,
+    [messageIds, messageIds.map(String)],
+  );
 }
 
 /** What was erased is added to the receipt, in the same transaction. */

@@ -24,7 +24,10 @@ interface Heeded {
 }
 
 /** Why a press is kept for the record and says nothing. */
-const TOO_LATE = { code: 'late_press', detail: 'The button was used before, replaced, or its time was over.' };
+const TOO_LATE = {
+  code: 'late_press',
+  detail: 'The button was used before, replaced, of another portal, or its time was over.',
+};
 
 interface Pressed {
   message_id: bigint;
@@ -97,9 +100,10 @@ async function find(connection: Queryable, buttonId: string, chat: LinkedChat): 
   const { rows } = await connection.query<Pressed>(
     `SELECT b.message_id, b.kind, b.text, b.value, b.session_id, b.expires_at,
             b.closed_at IS NULL AND b.kind <> 'phone' AND coalesce(b.expires_at > now(), true)
+            -- What one portal has asked, another one is not told.
+            AND m.portal_id IS NOT DISTINCT FROM c.portal_id
             AND (b.kind <> 'vote' OR (
-              m.portal_id IS NOT DISTINCT FROM c.portal_id
-              AND NOT (c.bitrix_session_id IS NOT NULL AND ${newerSession('c.bitrix_session_id', 'b.session_id')})
+              NOT (c.bitrix_session_id IS NOT NULL AND ${newerSession('c.bitrix_session_id', 'b.session_id')})
               AND NOT EXISTS (SELECT FROM buttons o WHERE o.chat_id = b.chat_id AND o.session_id = b.session_id
                                  AND o.pressed_by IS NOT NULL)
               -- Words that are still on their way arrive before it.

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "send_requests" ADD COLUMN     "step_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP;
