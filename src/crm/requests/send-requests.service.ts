@@ -46,7 +46,8 @@ type Fault = Pick<UpstreamError, 'kind' | 'code' | 'detail' | 'retryAfterMs'>;
 export class SendRequests implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(SendRequests.name);
   private readonly sources = new Map<SendSource, RequestSource>();
-  private readonly underWay = new Map<bigint, Promise<void>>();
+  /** By portal. */
+  private readonly underWay = { doing: new Map<bigint, Promise<void>>(), telling: new Map<bigint, Promise<void>>() };
   private readonly stop = new AbortController();
   private early = new AbortController();
   private work: Promise<void> | undefined;
@@ -104,7 +105,10 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     this.stop.abort();
     await this.work;
     // A call may take longer than a process that leaves has; its claim runs out, and another one makes it.
-    await Promise.race([Promise.allSettled(this.underWay.values()), pause(DRAIN_MS, undefined, { ref: false })]);
+    await Promise.race([
+      Promise.allSettled([...this.underWay.doing.values(), ...this.underWay.telling.values()]),
+      pause(DRAIN_MS, undefined, { ref: false }),
+    ]);
   }
 
   @Interval(HOUR_MS)
@@ -135,16 +139,22 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async look(): Promise<void> {
     this.awaiting = (await this.requests.noteEnds()) > 0;
     this.listening = (await this.requests.noteAnswers()) > 0;
-    if (this.underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
-    const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...this.underWay.keys()]);
+    // What is to be done does not wait for what is to be told: a portal may take long over a report.
+    await this.begin(this.underWay.doing, ['received', 'waiting']);
+    await this.begin(this.underWay.telling, ['reporting']);
+  }
+
+  private async begin(underWay: Map<bigint, Promise<void>>, steps: readonly ClaimedRequest['state'][]): Promise<void> {
+    if (underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
+    const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...underWay.keys()], steps);
     for (const portalId of new Set(claimed.map((request) => request.portalId))) {
       const own = claimed.filter((request) => request.portalId === portalId);
       const done = this.workOn(portalId, own).finally(() => {
-        this.underWay.delete(portalId);
+        underWay.delete(portalId);
         // What was done here may be the beginning of the next step, and there may be more than was claimed.
         this.early.abort();
       });
-      this.underWay.set(portalId, done);
+      underWay.set(portalId, done);
     }
   }
 

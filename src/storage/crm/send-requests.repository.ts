@@ -90,14 +90,19 @@ export class SendRequestsRepository {
   }
 
   /**
-   * Claims up to `limit` steps that are due, oldest first, of portals that can be called and are not among `busy`. A claim
-   * that nobody ends within {@link CLAIM_SECONDS} is made again: a report may come twice, but not never.
+   * Claims up to `limit` of these steps that are due, oldest first, of portals that can be called and are not among `busy`.
+   * A claim that nobody ends within {@link CLAIM_SECONDS} is made again: a report may come twice, but not never.
    */
-  async claim(sources: SendSource[], limit: number, busy: bigint[]): Promise<ClaimedRequest[]> {
+  async claim(
+    sources: SendSource[],
+    limit: number,
+    busy: bigint[],
+    steps: readonly ClaimedRequest['state'][] = ['received', 'waiting', 'reporting'],
+  ): Promise<ClaimedRequest[]> {
     const { rows } = await this.db.query<ClaimedRequest>(
       `WITH due AS (
          SELECT r.id FROM send_requests r JOIN portals p ON p.id = r.portal_id AND p.state = 'active'
-          WHERE r.state IN ('received', 'waiting', 'reporting') AND r.due_at <= now()
+          WHERE r.state IN ('received', 'waiting', 'reporting') AND r.state::text = ANY($5::text[]) AND r.due_at <= now()
             AND r.source = ANY($4::text[]) AND r.portal_id <> ALL($2::bigint[])
             -- A portal in trouble is left alone, see RestTroubles.
             AND NOT EXISTS (SELECT FROM rest_limits t WHERE t.portal_id = r.portal_id AND t.method = '*' AND t.until > now())
@@ -107,7 +112,7 @@ export class SendRequestsRepository {
          FROM due WHERE r.id = due.id
        RETURNING r.id, r.portal_id AS "portalId", r.source, r.key, r.state, r.chat_id AS "chatId", r.payload,
                  coalesce(r.report, '{}') AS report, r.outcome, r.attempts AS attempt, r.created_at AS "createdAt", r.step_at AS "stepAt"`,
-      [limit, busy, CLAIM_SECONDS, sources],
+      [limit, busy, CLAIM_SECONDS, sources, steps],
       { prepared: true },
     );
     return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
