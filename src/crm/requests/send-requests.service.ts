@@ -182,8 +182,10 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
       else await this.carryOut(portal, source, request);
     } catch (error) {
+      // First: connections to the portal break under the same codes as those to the database.
+      if (error instanceof UpstreamError) return this.failed(request, error);
       if (isStorageUnavailable(error)) throw error;
-      await this.failed(request, error instanceof UpstreamError ? error : this.ownFault(error, request));
+      await this.failed(request, this.ownFault(error, request));
     }
   }
 
