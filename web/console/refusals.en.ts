@@ -1,15 +1,12 @@
 import { plural } from '../shared/i18n.js';
+import { listed, quoted, text, upstream, type RefusalParams } from './refusal-params.js';
 
-/** What a refusal says of itself beside its code. */
-export type RefusalParams = Readonly<Record<string, unknown>>;
-
-const text = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
 const seconds = ({ retryAfter }: RefusalParams) => plural('en', Number(retryAfter) || 1, '# second|# seconds');
 
 /** Why the service, or a portal, did not do what it was asked for, by code; what to do where that is not plain. */
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   // Asking
-  invalid_request: ({ fields }) => `Check what you entered${fieldsOf(fields)}.`,
+  invalid_request: ({ fields }) => `Check what you entered${listed(fields, FIELDS)}.`,
   invalid_cursor: () => 'The list has changed: refresh the page.',
   invalid_range: () => 'The period is not valid: its start must be before its end, at most a year apart.',
   range_too_long: () => 'There are too many messages to be counted at once: choose a shorter period.',
@@ -113,16 +110,3 @@ const FIELDS: Record<string, string> = {
   from: 'from',
   to: 'to',
 };
-
-function fieldsOf(fields: unknown): string {
-  const names = Array.isArray(fields) ? fields.map((name) => FIELDS[text(name)] ?? text(name)) : [];
-  return names.length > 0 ? `: ${names.join(', ')}` : '';
-}
-
-function quoted(said: unknown): string {
-  return text(said) && `(${text(said)})`;
-}
-
-function upstream(sentence: string) {
-  return ({ upstreamCode }: RefusalParams) => `${sentence} (${text(upstreamCode)}).`;
-}

@@ -1,13 +1,12 @@
 import { plural } from '../shared/i18n.js';
-import type { RefusalParams } from './refusals.en.js';
+import { listed, quoted, text, upstream, type RefusalParams } from './refusal-params.js';
 
-const text = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
 const seconds = ({ retryAfter }: RefusalParams) =>
   plural('ru', Number(retryAfter) || 1, '# секунду|# секунды|# секунд');
 
 /** As in refusals.en.ts. */
 export const refusals: Record<string, (params: RefusalParams) => string> = {
-  invalid_request: ({ fields }) => `Проверьте введённое${fieldsOf(fields)}.`,
+  invalid_request: ({ fields }) => `Проверьте введённое${listed(fields, FIELDS)}.`,
   invalid_cursor: () => 'Список изменился: обновите страницу.',
   invalid_range: () => 'Неверный период: начало должно быть раньше конца, не больше чем на год.',
   range_too_long: () => 'Слишком много сообщений, чтобы посчитать их сразу: выберите период короче.',
@@ -102,16 +101,3 @@ const FIELDS: Record<string, string> = {
   from: 'начало периода',
   to: 'конец периода',
 };
-
-function fieldsOf(fields: unknown): string {
-  const names = Array.isArray(fields) ? fields.map((name) => FIELDS[text(name)] ?? text(name)) : [];
-  return names.length > 0 ? `: ${names.join(', ')}` : '';
-}
-
-function quoted(said: unknown): string {
-  return text(said) && `(${text(said)})`;
-}
-
-function upstream(sentence: string) {
-  return ({ upstreamCode }: RefusalParams) => `${sentence} (${text(upstreamCode)}).`;
-}
