@@ -1,7 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
+import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { INTAKE_LIMIT_MS, within } from '../../common/within.js';
 import { IntakeService } from '../../relay/intake.service.js';
@@ -48,9 +48,15 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private readonly sources = new Map<SendSource, RequestSource>();
   /** By portal. */
   private readonly underWay = { doing: new Map<bigint, Promise<void>>(), telling: new Map<bigint, Promise<void>>() };
-  private readonly stop = new AbortController();
-  private early = new AbortController();
-  private work: Promise<void> | undefined;
+  private readonly loop = new WakeableLoop({
+    look: () => this.look(),
+    onError: (error) => {
+      if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Requests cannot be read now');
+      else this.logger.error({ err: error }, 'Requests could not be read; tried again');
+    },
+    everyMs: LOOK_MS,
+    gatherMs: GATHER_MS,
+  });
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
   /** Clients are to answer. */
@@ -63,10 +69,10 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     relay: RelayEvents,
   ) {
     relay.on('settled', ({ network }) => {
-      if (network === 'telegram' && this.awaiting) this.early.abort();
+      if (network === 'telegram' && this.awaiting) this.loop.wake();
     });
     relay.on('accepted', ({ direction }) => {
-      if (direction === 'inbound' && this.listening) this.early.abort();
+      if (direction === 'inbound' && this.listening) this.loop.wake();
     });
   }
 
@@ -93,22 +99,18 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
    */
   async receive(request: ReceivedRequest): Promise<boolean> {
     const isNew = await within(INTAKE_LIMIT_MS, this.requests.receive(request));
-    if (isNew) this.early.abort();
+    if (isNew) this.loop.wake();
     return isNew;
   }
 
   onApplicationBootstrap(): void {
-    this.work = this.run();
+    this.loop.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    await this.work;
+    await this.loop.stop();
     // A call may take longer than a process that leaves has; its claim runs out, and another one makes it.
-    await Promise.race([
-      Promise.allSettled([...this.underWay.doing.values(), ...this.underWay.telling.values()]),
-      pause(DRAIN_MS, undefined, { ref: false }),
-    ]);
+    await drain([...this.underWay.doing.values(), ...this.underWay.telling.values()], DRAIN_MS);
   }
 
   @Interval(HOUR_MS)
@@ -117,22 +119,6 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       while ((await this.requests.purge(KEEP_DAYS, PURGED_AT_ONCE)) === PURGED_AT_ONCE);
     } catch (error) {
       this.logger.warn({ err: error }, 'Old requests could not be removed; trying again in an hour');
-    }
-  }
-
-  private async run(): Promise<void> {
-    const { signal } = this.stop;
-    while (!signal.aborted) {
-      this.early = new AbortController();
-      try {
-        await this.look();
-      } catch (error) {
-        if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Requests cannot be read now');
-        else this.logger.error({ err: error }, 'Requests could not be read; tried again');
-      }
-      await pause(GATHER_MS, undefined, { signal, ref: false }).catch(() => undefined);
-      const woken = AbortSignal.any([signal, this.early.signal]);
-      await pause(LOOK_MS - GATHER_MS, undefined, { signal: woken, ref: false }).catch(() => undefined);
     }
   }
 
@@ -152,7 +138,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       const done = this.workOn(portalId, own).finally(() => {
         underWay.delete(portalId);
         // What was done here may be the beginning of the next step, and there may be more than was claimed.
-        this.early.abort();
+        this.loop.wake();
       });
       underWay.set(portalId, done);
     }
@@ -165,7 +151,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       const portal = await this.portals.findById(portalId);
       if (portal?.state !== 'active') return;
       for (const request of claimed) {
-        if (this.stop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
+        if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
         await this.step(portal, request);
       }
     } catch (error) {
