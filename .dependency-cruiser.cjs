@@ -48,6 +48,7 @@ const INNER = {
     markup: [],
     api: [],
     bots: ['api'],
+    manager: ['api', 'bots'],
     files: ['api', 'bots'],
     inbound: ['markup', 'api', 'bots'],
     outbound: ['markup', 'api', 'files'],

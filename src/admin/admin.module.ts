@@ -6,6 +6,7 @@ import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { ApplicationsController } from './connections/applications.controller.js';
 import { AuthorNames } from './history/author-names.js';
+import { AdminBotRequestsController } from './connections/bot-requests.controller.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
 import { ConsoleController } from './console.controller.js';
@@ -38,6 +39,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     RequestsController,
     LinesController,
     LinksController,
+    AdminBotRequestsController,
     BotsController,
     ChatsController,
     MessagesController,

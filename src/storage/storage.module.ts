@@ -11,6 +11,7 @@ import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
+import { BotRequestsRepository } from './accounts/bot-requests.repository.js';
 import { BotsRepository } from './accounts/bots.repository.js';
 import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
@@ -27,6 +28,7 @@ import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
+import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
 import { MessageWordsRepository } from './history/message-words.repository.js';
@@ -62,6 +64,7 @@ const REPOSITORIES: Provider[] = [
   ArrivalsRepository,
   AttachmentsRepository,
   AuditRepository,
+  BotRequestsRepository,
   BotsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
@@ -79,6 +82,7 @@ const REPOSITORIES: Provider[] = [
   LanesRepository,
   LinesRepository,
   LinksRepository,
+  ManagerBotsRepository,
   MessageCountsRepository,
   MessageRetentionRepository,
   MessageWordsRepository,

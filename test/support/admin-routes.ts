@@ -48,6 +48,10 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'PATCH /admin/bots/{id}': { asks: 'owner', body: { enabled: false } },
   'DELETE /admin/bots/{id}': { asks: 'owner' },
 
+  'GET /admin/bot-requests/manager': { asks: 'read_only' },
+  'POST /admin/bot-requests': { asks: 'owner' },
+  'GET /admin/bot-requests/{id}': { asks: 'read_only' },
+
   'GET /admin/links': { asks: 'read_only' },
   'POST /admin/links': { asks: 'operator' },
   'GET /admin/links/{id}': { asks: 'read_only' },

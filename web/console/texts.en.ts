@@ -543,6 +543,8 @@ export const en = {
       'bot.move': 'Bot moved to another line in the portal',
       'bot.disconnect': 'Bot disconnected in the portal',
       'bot.create': 'Bot added',
+      'bot.request': 'Link to make a bot created',
+      'bot.token': 'Bot token renewed',
       'bot.update': 'Bot changed',
       'bot.change': 'Bot changed in the portal',
       'bot.remove': 'Bot removed',
