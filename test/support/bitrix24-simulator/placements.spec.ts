@@ -142,7 +142,7 @@ describe('placements', () => {
     const body = { clientId: app.clientId, page: 'placement', placement: 'CRM_DEAL_DETAIL_TAB', entity: 0 };
     const { url } = (await post(`${routes}/frames`, JSON.stringify(body))).body;
     expect(await (await fetch(url)).text()).toContain('CRM_DEAL_DETAIL_TAB');
-    const { items } = await (await fetch(`${routes}/placements`)).json();
+    const { items } = (await (await fetch(`${routes}/placements`)).json()) as { items: unknown[] };
     expect(items).toMatchObject([{ clientId: app.clientId, placement: 'CRM_DEAL_DETAIL_TAB', handler: handler() }]);
   });
 });
