@@ -54,11 +54,26 @@ function rowsOf({ messageId, chatId, keyboard }: KeyboardOfMessage) {
   }
 }
 
+/** Payload of the delivery that takes a keyboard away. */
+export interface KeyboardRemoval {
+  text: string;
+  marks: unknown;
+  keyboardOnly: true;
+  /** Telegram's id of the message under which it was pressed: all that is known where the answer to its sending was lost. */
+  pressedUnder?: string;
+}
+
 /**
  * Nothing of these messages can be pressed any more; the deliveries take their keyboards away. To be called with the
  * lanes of their chats locked.
+ *
+ * @param pressedUnder Telegram's id of the message whose button was pressed, where it is one message
  */
-export async function closeKeyboards(connection: Queryable, messageIds: bigint[]): Promise<NewDelivery[]> {
+export async function closeKeyboards(
+  connection: Queryable,
+  messageIds: bigint[],
+  pressedUnder?: bigint,
+): Promise<NewDelivery[]> {
   if (messageIds.length === 0) return [];
   await connection.query(
     `UPDATE buttons SET closed_at = now() WHERE message_id = ANY($1::bigint[]) AND closed_at IS NULL`,
@@ -78,14 +93,18 @@ export async function closeKeyboards(connection: Queryable, messageIds: bigint[]
       RETURNING id, chat_id, bot_id, portal_id, text, marks`,
     [messageIds],
   );
-  return rows.map((message) => ({
-    chatId: message.chat_id,
-    channel: 'outbound',
-    endpoint: endpointOf('outbound', message),
-    messageId: message.id,
-    kind: 'edit',
-    payload: { text: message.text, marks: message.marks, keyboardOnly: true },
-  }));
+  return rows.map((message) => {
+    const payload: KeyboardRemoval = { text: message.text, marks: message.marks, keyboardOnly: true };
+    if (pressedUnder !== undefined) payload.pressedUnder = String(pressedUnder);
+    return {
+      chatId: message.chat_id,
+      channel: 'outbound',
+      endpoint: endpointOf('outbound', message),
+      messageId: message.id,
+      kind: 'edit',
+      payload: { ...payload },
+    };
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { InlineKeyboardMarkup } from '@grammyjs/types';
 import { languageOf } from '../../common/language.js';
+import type { KeyboardRemoval } from '../../storage/work/buttons.js';
 import { join, plain, type RichText } from '../../relay/rich-text.js';
 import { CLIENT_WORDS } from '../client-words.js';
 import { keyboardAsWords, shownKeyboard } from '../markup/reply-markup.js';
@@ -55,8 +56,9 @@ async function edit(
 
 /** Takes the buttons away and leaves the words; where the client sees none any more it is done. */
 export async function removeKeyboard(outgoing: Outgoing): Promise<Progress> {
-  const { api, target } = outgoing;
-  const id = bearerOf(outgoing);
+  const { api, target, delivery } = outgoing;
+  const { pressedUnder } = delivery.payload as unknown as KeyboardRemoval;
+  const id = pressedUnder ?? bearerOf(outgoing);
   if (id === undefined) return DONE;
   return paced(outgoing, 1, async () => {
     try {
