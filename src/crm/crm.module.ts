@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { AnswersService } from './answers/answers.service.js';
+import { SettingsAnswersController } from './answers/settings-answers.controller.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
@@ -21,9 +23,16 @@ import { SmsController } from './sms/sms.controller.js';
 /** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
-  controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
+  controllers: [
+    RobotsController,
+    SettingsAnswersController,
+    SettingsFeaturesController,
+    SettingsLinksController,
+    SmsController,
+  ],
   providers: [
     Addressees,
+    AnswersService,
     ArrivalsService,
     ArrivalWork,
     CrmItems,
@@ -35,6 +44,6 @@ import { SmsController } from './sms/sms.controller.js';
     Robots,
     SendRequests,
   ],
-  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}
