@@ -61,6 +61,7 @@ const INNER = {
     events: ['markup', 'install'],
   },
   crm: {
+    answers: [],
     entities: [],
     features: [],
     links: ['entities'],

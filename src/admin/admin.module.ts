@@ -4,10 +4,12 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { CrmModule } from '../crm/crm.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
+import { AnswersController } from './crm/answers.controller.js';
 import { ApplicationsController } from './connections/applications.controller.js';
 import { AuthorNames } from './history/author-names.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
+import { ChosenPortal } from './crm/chosen-portal.js';
 import { ConsoleController } from './console.controller.js';
 import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
@@ -32,6 +34,7 @@ import { ViewingLinks } from './history/viewing-links.js';
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule, CrmModule],
   controllers: [
+    AnswersController,
     ApplicationsController,
     PortalsController,
     FeaturesController,
@@ -50,6 +53,7 @@ import { ViewingLinks } from './history/viewing-links.js';
   ],
   providers: [
     AuthorNames,
+    ChosenPortal,
     MessagesService,
     ExportService,
     OverviewService,

@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { AnswersService } from './answers/answers.service.js';
+import { SettingsAnswersController } from './answers/settings-answers.controller.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
@@ -29,12 +31,14 @@ import { SmsController } from './sms/sms.controller.js';
   controllers: [
     PlacementsController,
     RobotsController,
+    SettingsAnswersController,
     SettingsFeaturesController,
     SettingsLinksController,
     SmsController,
   ],
   providers: [
     Addressees,
+    AnswersService,
     ArrivalsService,
     ArrivalWork,
     CrmItems,
@@ -50,6 +54,6 @@ import { SmsController } from './sms/sms.controller.js';
     SendRequests,
     ViewerRights,
   ],
-  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

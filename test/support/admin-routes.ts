@@ -56,6 +56,16 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/links/{id}/qr.svg': { asks: 'read_only' },
   'GET /admin/links/{id}/qr.png': { asks: 'read_only' },
 
+  'GET /admin/answers': { asks: 'read_only' },
+  'POST /admin/answers': { asks: 'operator' },
+  'POST /admin/answers/preview': { asks: 'read_only', body: { text: 'Hello' } },
+  'GET /admin/answers/{id}': { asks: 'read_only' },
+  'PATCH /admin/answers/{id}': { asks: 'operator', body: { title: 'Another' } },
+  'DELETE /admin/answers/{id}': { asks: 'operator' },
+  'PUT /admin/answers/{id}/files/{name}': { asks: 'operator' },
+  'GET /admin/answers/{id}/files/{name}': { asks: 'read_only' },
+  'DELETE /admin/answers/{id}/files/{name}': { asks: 'operator' },
+
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
