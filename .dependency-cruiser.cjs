@@ -62,10 +62,13 @@ const INNER = {
     events: ['markup', 'install'],
   },
   crm: {
+    answers: [],
     entities: [],
     features: [],
     links: ['entities'],
     requests: ['entities'],
+    frames: ['entities', 'features'],
+    cards: ['entities', 'features', 'frames', 'links', 'requests'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
   },

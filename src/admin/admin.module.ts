@@ -4,11 +4,13 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { CrmModule } from '../crm/crm.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
+import { AnswersController } from './crm/answers.controller.js';
 import { ApplicationsController } from './connections/applications.controller.js';
 import { AuthorNames } from './history/author-names.js';
 import { AdminBotRequestsController } from './connections/bot-requests.controller.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
+import { ChosenPortal } from './crm/chosen-portal.js';
 import { ConsoleController } from './console.controller.js';
 import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
@@ -33,6 +35,7 @@ import { ViewingLinks } from './history/viewing-links.js';
 @Module({
   imports: [RelayModule, BitrixModule, TelegramModule, ConnectorModule, CrmModule],
   controllers: [
+    AnswersController,
     ApplicationsController,
     PortalsController,
     FeaturesController,
@@ -52,6 +55,7 @@ import { ViewingLinks } from './history/viewing-links.js';
   ],
   providers: [
     AuthorNames,
+    ChosenPortal,
     MessagesService,
     ExportService,
     OverviewService,

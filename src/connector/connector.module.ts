@@ -109,6 +109,8 @@ import { SettingsService } from './settings/settings.service.js';
   exports: [
     BotRequestsService,
     EventBindings,
+    FramesService,
+    IdentityService,
     LineConnections,
     LineOperatorsService,
     OperatorFilesClient,

@@ -2,10 +2,17 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { AnswersService } from './answers/answers.service.js';
+import { SettingsAnswersController } from './answers/settings-answers.controller.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameSessions } from './frames/frame-sessions.js';
+import { PlacementBindings } from './frames/placement-bindings.js';
+import { PlacementsController } from './frames/placements.controller.js';
+import { PortalFrames } from './frames/portal-frames.service.js';
+import { ViewerRights } from './frames/viewer-rights.service.js';
 import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
@@ -18,23 +25,35 @@ import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
-  controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
+  controllers: [
+    PlacementsController,
+    RobotsController,
+    SettingsAnswersController,
+    SettingsFeaturesController,
+    SettingsLinksController,
+    SmsController,
+  ],
   providers: [
     Addressees,
+    AnswersService,
     ArrivalsService,
     ArrivalWork,
     CrmItems,
     DialogEntitiesService,
+    FrameSessions,
     LinksService,
     MessageService,
+    PlacementBindings,
     PortalFeatures,
+    PortalFrames,
     PortalPosts,
     Robots,
     SendRequests,
+    ViewerRights,
   ],
-  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

@@ -6,6 +6,7 @@ import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.ser
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
+import { AnswerFilesRepository } from './crm/answer-files.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
@@ -37,6 +38,7 @@ import { OverviewRepository } from './history/overview.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
 import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
+import { ReadyAnswersRepository } from './crm/ready-answers.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
@@ -60,6 +62,7 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
+  AnswerFilesRepository,
   ApplicationsRepository,
   ArrivalsRepository,
   AttachmentsRepository,
@@ -92,6 +95,7 @@ const REPOSITORIES: Provider[] = [
   PortalViewsRepository,
   PortalFeaturesRepository,
   PortalsRepository,
+  ReadyAnswersRepository,
   RestLimitsRepository,
   RestRequestsRepository,
   ServerRepository,

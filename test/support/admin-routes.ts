@@ -60,10 +60,23 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/links/{id}/qr.svg': { asks: 'read_only' },
   'GET /admin/links/{id}/qr.png': { asks: 'read_only' },
 
+  'GET /admin/answers': { asks: 'read_only' },
+  'POST /admin/answers': { asks: 'operator' },
+  'POST /admin/answers/preview': { asks: 'read_only', body: { text: 'Hello' } },
+  'GET /admin/answers/{id}': { asks: 'read_only' },
+  'PATCH /admin/answers/{id}': { asks: 'operator', body: { title: 'Another' } },
+  'DELETE /admin/answers/{id}': { asks: 'operator' },
+  'PUT /admin/answers/{id}/files/{name}': { asks: 'operator' },
+  'GET /admin/answers/{id}/files/{name}': { asks: 'read_only' },
+  'DELETE /admin/answers/{id}/files/{name}': { asks: 'operator' },
+
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
   'POST /admin/chats/{id}/messages': { asks: 'operator', body: { text: 'Hello' } },
+  'PATCH /admin/chats/{id}': { asks: 'operator', body: { tags: ['vip'] } },
+  'POST /admin/chats/{id}/unsubscribe': { asks: 'operator' },
+  'POST /admin/chats/{id}/subscribe': { asks: 'operator' },
   'POST /admin/chats/{id}/ban': { asks: 'operator' },
   'POST /admin/chats/{id}/unban': { asks: 'operator' },
 
