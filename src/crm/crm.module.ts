@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { BroadcastFanOut } from './broadcasts/broadcast-fan-out.service.js';
+import { Broadcasts } from './broadcasts/broadcasts.service.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
@@ -18,7 +20,7 @@ import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, broadcasts. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
@@ -26,6 +28,8 @@ import { SmsController } from './sms/sms.controller.js';
     Addressees,
     ArrivalsService,
     ArrivalWork,
+    BroadcastFanOut,
+    Broadcasts,
     CrmItems,
     DialogEntitiesService,
     LinksService,
@@ -35,6 +39,6 @@ import { SmsController } from './sms/sms.controller.js';
     Robots,
     SendRequests,
   ],
-  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

@@ -6,6 +6,8 @@ import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.ser
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
+import { BroadcastsRepository } from './crm/broadcasts.repository.js';
+import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
@@ -63,6 +65,8 @@ const REPOSITORIES: Provider[] = [
   AttachmentsRepository,
   AuditRepository,
   BotsRepository,
+  BroadcastPortionsRepository,
+  BroadcastsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
   ChatsRepository,

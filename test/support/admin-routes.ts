@@ -56,6 +56,18 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/links/{id}/qr.svg': { asks: 'read_only' },
   'GET /admin/links/{id}/qr.png': { asks: 'read_only' },
 
+  'GET /admin/broadcasts': { asks: 'read_only' },
+  'POST /admin/broadcasts': { asks: 'operator' },
+  'POST /admin/broadcasts/preview': { asks: 'operator' },
+  'GET /admin/broadcasts/{id}': { asks: 'read_only' },
+  'PATCH /admin/broadcasts/{id}': { asks: 'operator', body: { name: 'Another' } },
+  'DELETE /admin/broadcasts/{id}': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/test': { asks: 'operator', body: { chatId: '1' } },
+  'POST /admin/broadcasts/{id}/start': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/pause': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/resume': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/stop': { asks: 'operator' },
+
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
