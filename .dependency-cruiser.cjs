@@ -71,6 +71,7 @@ const INNER = {
     cards: ['entities', 'features', 'frames', 'links', 'requests'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
+    broadcasts: ['requests'],
   },
   admin: {
     access: [],

@@ -18,6 +18,7 @@ import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
 import { ExportController } from './history/export.controller.js';
 import { ExportService } from './history/export.service.js';
+import { BroadcastsController } from './crm/broadcasts.controller.js';
 import { LinksController } from './crm/links.controller.js';
 import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
@@ -43,6 +44,7 @@ import { ViewingLinks } from './history/viewing-links.js';
     LinesController,
     LinksController,
     AdminBotRequestsController,
+    BroadcastsController,
     BotsController,
     ChatsController,
     MessagesController,

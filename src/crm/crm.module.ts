@@ -4,6 +4,8 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { AnswersService } from './answers/answers.service.js';
 import { SettingsAnswersController } from './answers/settings-answers.controller.js';
+import { BroadcastFanOut } from './broadcasts/broadcast-fan-out.service.js';
+import { Broadcasts } from './broadcasts/broadcasts.service.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
@@ -26,6 +28,7 @@ import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
 
 /** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, broadcasts. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
@@ -41,6 +44,8 @@ import { SmsController } from './sms/sms.controller.js';
     AnswersService,
     ArrivalsService,
     ArrivalWork,
+    BroadcastFanOut,
+    Broadcasts,
     CrmItems,
     DialogEntitiesService,
     FrameSessions,
@@ -55,5 +60,6 @@ import { SmsController } from './sms/sms.controller.js';
     ViewerRights,
   ],
   exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

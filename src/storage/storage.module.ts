@@ -7,6 +7,8 @@ import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { AnswerFilesRepository } from './crm/answer-files.repository.js';
+import { BroadcastsRepository } from './crm/broadcasts.repository.js';
+import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
@@ -69,6 +71,8 @@ const REPOSITORIES: Provider[] = [
   AuditRepository,
   BotRequestsRepository,
   BotsRepository,
+  BroadcastPortionsRepository,
+  BroadcastsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
   ChatsRepository,
