@@ -67,6 +67,7 @@ const INNER = {
     requests: ['entities'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
+    triggers: ['entities', 'features'],
   },
   admin: {
     access: [],

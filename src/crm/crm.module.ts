@@ -17,8 +17,11 @@ import { RobotsController } from './robots/robots.controller.js';
 import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
+import { TriggerEvents } from './triggers/trigger-events.service.js';
+import { Triggers } from './triggers/triggers.service.js';
+import { TriggerWork } from './triggers/trigger.work.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
@@ -34,6 +37,9 @@ import { SmsController } from './sms/sms.controller.js';
     PortalPosts,
     Robots,
     SendRequests,
+    Triggers,
+    TriggerEvents,
+    TriggerWork,
   ],
   exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })

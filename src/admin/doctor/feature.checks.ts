@@ -3,7 +3,7 @@ import type { FeatureRecord } from '../../storage/crm/portal-features.repository
 import type { Check } from './doctor.dto.js';
 import { finding } from './finding.js';
 
-const SCOPES = { robots: 'bizproc', sms: 'messageservice' } as const;
+const SCOPES = { robots: 'bizproc', sms: 'messageservice', triggers: 'crm' } as const;
 
 /** What somebody wants on the portal and the portal lacks something for; a missing address has a check of its own. */
 export function featureChecks(portal: Pick<PortalView, 'id' | 'domain'>, lacking: FeatureRecord[]): Check[] {

@@ -461,7 +461,7 @@ export const en: Words = {
   },
 };
 
-const FEATURES = { robots: 'robots', sms: 'messages from the CRM' };
+const FEATURES = { robots: 'robots', sms: 'messages from the CRM', triggers: 'triggers' };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

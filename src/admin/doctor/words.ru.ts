@@ -443,7 +443,7 @@ export const ru: Words = {
   },
 };
 
-const FEATURES = { robots: 'роботы', sms: 'сообщения из CRM' };
+const FEATURES = { robots: 'роботы', sms: 'сообщения из CRM', triggers: 'триггеры' };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

@@ -7,6 +7,7 @@ type Sentence = (feature: { name: string; scope: string; detail: string }) => st
 export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Language, string>>>> = {
   robots: { en: 'Robots', ru: 'Роботы' },
   sms: { en: 'Messages from the CRM', ru: 'Сообщения из CRM' },
+  triggers: { en: 'Triggers', ru: 'Триггеры' },
 };
 
 /** What a portal has, or what it lacks and who can change it, in one sentence. */
