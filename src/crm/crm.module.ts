@@ -6,6 +6,11 @@ import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameSessions } from './frames/frame-sessions.js';
+import { PlacementBindings } from './frames/placement-bindings.js';
+import { PlacementsController } from './frames/placements.controller.js';
+import { PortalFrames } from './frames/portal-frames.service.js';
+import { ViewerRights } from './frames/viewer-rights.service.js';
 import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
@@ -21,25 +26,38 @@ import { TriggerEvents } from './triggers/trigger-events.service.js';
 import { Triggers } from './triggers/triggers.service.js';
 import { TriggerWork } from './triggers/trigger.work.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers. */
+/**
+ * What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers, pages in its
+ * cards.
+ */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
-  controllers: [RobotsController, SettingsFeaturesController, SettingsLinksController, SmsController],
+  controllers: [
+    PlacementsController,
+    RobotsController,
+    SettingsFeaturesController,
+    SettingsLinksController,
+    SmsController,
+  ],
   providers: [
     Addressees,
     ArrivalsService,
     ArrivalWork,
     CrmItems,
     DialogEntitiesService,
+    FrameSessions,
     LinksService,
     MessageService,
+    PlacementBindings,
     PortalFeatures,
+    PortalFrames,
     PortalPosts,
     Robots,
     SendRequests,
     Triggers,
     TriggerEvents,
     TriggerWork,
+    ViewerRights,
   ],
   exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })

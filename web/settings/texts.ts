@@ -41,6 +41,9 @@ const en = {
   triggerButtons: 'Buttons with triggers of their own, one a line',
   triggerButtonsHelp: 'As the button says it. Each becomes a trigger “the client pressed …” in the CRM.',
   triggerButtonsSave: 'Save buttons',
+  feature_card:
+    'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
+  feature_card_processes: 'The same tab in the cards of smart processes: the conversations of their contacts.',
   featureOff: '{name}: switched off.',
 
   optionsTitle: 'What clients read, and what opens a dialog',
@@ -213,6 +216,9 @@ const ru: Record<Text, string> = {
   triggerButtons: 'Кнопки с отдельными триггерами, по одной в строке',
   triggerButtonsHelp: 'Так, как написано на кнопке. Для каждой в CRM появится триггер «клиент нажал …».',
   triggerButtonsSave: 'Сохранить кнопки',
+  feature_card:
+    'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
+  feature_card_processes: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами.',
   featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',

@@ -461,7 +461,13 @@ export const en: Words = {
   },
 };
 
-const FEATURES = { robots: 'robots', sms: 'messages from the CRM', triggers: 'triggers' };
+const FEATURES = {
+  robots: 'robots',
+  sms: 'messages from the CRM',
+  triggers: 'triggers',
+  card: 'tabs in CRM cards',
+  card_processes: 'tabs in smart processes',
+};
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

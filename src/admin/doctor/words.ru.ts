@@ -443,7 +443,13 @@ export const ru: Words = {
   },
 };
 
-const FEATURES = { robots: 'роботы', sms: 'сообщения из CRM', triggers: 'триггеры' };
+const FEATURES = {
+  robots: 'роботы',
+  sms: 'сообщения из CRM',
+  triggers: 'триггеры',
+  card: 'вкладки в карточках CRM',
+  card_processes: 'вкладки в смарт-процессах',
+};
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

@@ -18,7 +18,7 @@ const LINKS_AT_MOST = 50;
 @Injectable()
 export class Triggers implements Feature, OnModuleInit {
   readonly name = 'triggers';
-  readonly scope = 'crm';
+  readonly scopes = ['crm'];
 
   constructor(
     private readonly rest: RestClient,

@@ -54,7 +54,7 @@ function rowsOf({ messageId, chatId, keyboard }: KeyboardOfMessage) {
   }
 }
 
-/** Payload of the delivery that takes a keyboard away. */
+/** Payload of the delivery that takes a keyboard away, but for its lasting buttons. */
 export interface KeyboardRemoval {
   text: string;
   marks: unknown;
@@ -87,10 +87,16 @@ export async function closeKeyboards(
     text: string;
     marks: unknown;
   }>(
-    `UPDATE messages SET keyboard_over = true
-      WHERE id = ANY($1::bigint[]) AND NOT keyboard_over AND keyboard ->> 'type' = 'buttons'
-        AND state NOT IN ('failed', 'ignored') AND deleted_at IS NULL
-      RETURNING id, chat_id, bot_id, portal_id, text, marks`,
+    `UPDATE messages m
+        SET keyboard_over = lasting.rows IS NULL,
+            keyboard = CASE WHEN lasting.rows IS NULL THEN m.keyboard ELSE jsonb_set(m.keyboard, '{rows}', lasting.rows) END
+       FROM messages o CROSS JOIN LATERAL (
+         SELECT jsonb_agg(jsonb_build_array(b)) AS rows
+           FROM jsonb_path_query(o.keyboard, '$.rows[*][*] ? (@.action == "unsubscribe")') b) lasting
+      WHERE m.id = ANY($1::bigint[]) AND o.id = m.id AND NOT m.keyboard_over AND m.keyboard ->> 'type' = 'buttons'
+        AND m.keyboard @? '$.rows[*][*] ? (@.action != "unsubscribe")'
+        AND m.state NOT IN ('failed', 'ignored') AND m.deleted_at IS NULL
+      RETURNING m.id, m.chat_id, m.bot_id, m.portal_id, m.text, m.marks`,
     [messageIds],
   );
   return rows.map((message) => {

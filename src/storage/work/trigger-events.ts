@@ -3,7 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { LaneSettlement } from './settlement.js';
 import { doneIn } from './settlement.js';
-import { isOwnWords, WELCOME } from './own-words.js';
+import { isOwnWords, UNSUBSCRIBED_WORDS, WELCOME } from './own-words.js';
 
 /**
  * What the CRM of a portal can be told of a client: they wrote, for the first time, pressed a button, blocked the bot, a
@@ -117,9 +117,9 @@ export function eventsOf(settlement: LaneSettlement): NewTriggerEvent[] {
   ];
 }
 
-/** Somebody meant this client: not the bot that answers Start. */
+/** Somebody meant this client: not the bot that answers what they did. */
 function isAddressed({ bitrixMessageId, kind }: { bitrixMessageId: string | null; kind: string }): boolean {
-  return bitrixMessageId !== null || (isOwnWords(kind) && kind !== WELCOME);
+  return bitrixMessageId !== null || (isOwnWords(kind) && kind !== WELCOME && kind !== UNSUBSCRIBED_WORDS);
 }
 
 /** What a button says or means, as a subject: case and spaces around do not count. */
