@@ -72,6 +72,7 @@ const INNER = {
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
     broadcasts: ['requests'],
+    triggers: ['entities', 'features'],
   },
   admin: {
     access: [],

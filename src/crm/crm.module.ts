@@ -26,9 +26,16 @@ import { RobotsController } from './robots/robots.controller.js';
 import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
+import { TriggerEvents } from './triggers/trigger-events.service.js';
+import { Triggers } from './triggers/triggers.service.js';
+import { TriggerWork } from './triggers/trigger.work.js';
 
 /** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
 /** What a portal's CRM does with a conversation: links and invitations, robots, the message service, broadcasts. */
+/**
+ * What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers, pages in its
+ * cards.
+ */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
@@ -57,6 +64,9 @@ import { SmsController } from './sms/sms.controller.js';
     PortalPosts,
     Robots,
     SendRequests,
+    Triggers,
+    TriggerEvents,
+    TriggerWork,
     ViewerRights,
   ],
   exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],

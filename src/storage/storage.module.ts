@@ -46,6 +46,7 @@ import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
 import { ClientPhonesRepository } from './crm/client-phones.repository.js';
 import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
+import { TriggerEventsRepository } from './crm/trigger-events.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
@@ -98,6 +99,7 @@ const REPOSITORIES: Provider[] = [
   PortalErasureRepository,
   PortalViewsRepository,
   PortalFeaturesRepository,
+  TriggerEventsRepository,
   PortalsRepository,
   ReadyAnswersRepository,
   RestLimitsRepository,

@@ -531,7 +531,7 @@ export const en = {
       'portal.deactivate': 'Line switched off',
       'portal.line': 'Options of a line changed',
       'portal.change': 'Portal changed',
-      'portal.feature': 'Robots, messages from the CRM switched',
+      'portal.feature': 'Robots, messages from the CRM, triggers switched',
       'portal.remove': 'Portal removed',
       'portal.install': 'Portal connected',
       'portal.reinstall': 'Portal connected again',

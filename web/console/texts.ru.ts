@@ -532,7 +532,7 @@ export const ru: Texts = {
       'portal.deactivate': 'Линия отключена',
       'portal.line': 'Изменены настройки линии',
       'portal.change': 'Портал изменён',
-      'portal.feature': 'Роботы, сообщения из CRM включены или выключены',
+      'portal.feature': 'Роботы, сообщения из CRM, триггеры включены или выключены',
       'portal.remove': 'Портал удалён',
       'portal.install': 'Портал подключён',
       'portal.reinstall': 'Портал подключён заново',
