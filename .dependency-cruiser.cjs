@@ -66,6 +66,8 @@ const INNER = {
     features: [],
     links: ['entities'],
     requests: ['entities'],
+    frames: ['entities', 'features'],
+    cards: ['entities', 'features', 'frames', 'links', 'requests'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
   },

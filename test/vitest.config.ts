@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import LongestFirst from './longest-first.js';
 
@@ -13,7 +14,12 @@ export default defineConfig({
     maxWorkers: 7,
     sequence: { sequencer: LongestFirst },
     projects: [
-      project('unit', ['src/**/*.spec.ts', 'test/support/**/*.spec.ts'], { isolate: false }),
+      project('unit', ['src/**/*.spec.ts', 'test/support/**/*.spec.ts'], {
+        isolate: false,
+        // They compute: more workers than cores only load the same modules again. So they come before all others.
+        maxWorkers: availableParallelism(),
+        sequence: { groupOrder: 0 },
+      }),
       project('integration', ['test/integration/**/*.spec.ts'], { isolate: false }),
       project('e2e', ['test/e2e/**/*.spec.ts'], { isolate: false }),
       'web/vitest.config.ts',
@@ -28,6 +34,7 @@ function project(name: string, include: string[], more = {}) {
     test: {
       name,
       include,
+      sequence: { groupOrder: 1 },
       testTimeout: 60_000,
       hookTimeout: 120_000,
       // As long as it takes on a busy machine: a poll ends with its condition, so nobody waits for this.

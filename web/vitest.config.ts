@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** The logic of the pages, without a browser: `npx vitest run --config web/vitest.config.ts`. */
@@ -7,5 +8,6 @@ export default defineConfig({
     root: new URL('.', import.meta.url).pathname,
     include: ['**/*.spec.ts'],
     isolate: false,
+    maxWorkers: availableParallelism(),
   },
 });

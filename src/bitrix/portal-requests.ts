@@ -53,6 +53,27 @@ export class PortalRequests {
     }
   }
 
+  /**
+   * Sends a call once, with a token that is not among ours: what becomes of the token concerns whoever has it. Throws
+   * {@link UpstreamError} for everything that is not a success.
+   */
+  async sendAs<Result>(
+    portalId: bigint,
+    accessToken: string,
+    method: string,
+    params: RestParams,
+    options: CallOptions,
+    permit: RequestPermit,
+  ): Promise<RestAnswer<Result>> {
+    await permit.ready();
+    const portal = await this.callable.get(portalId);
+    permit.use();
+    const credentials = { token: accessToken, userId: '' };
+    const { answer, error } = await this.exchange.run<Result>(portal, method, credentials, params, options);
+    if (answer) return answer;
+    throw isQueryLimit(error) ? await this.noteTrouble(portal, credentials, error) : error;
+  }
+
   /** Stores what an error says beyond this call, and answers the error to act upon. Failing to store it hides nothing. */
   async keepTrouble(portalId: bigint, method: string, error: UpstreamError): Promise<UpstreamError> {
     return (await noteBesideCall(() => this.troubles.keep(portalId, method, error))) ?? error;

@@ -63,16 +63,41 @@ export class RestClient {
     params: RestParams = {},
     options: CallOptions = {},
   ): Promise<RestAnswer<Result>> {
+    return this.once<Result>(portalId, method, options, (permit) =>
+      this.requests.send<Result>(portalId, method, params, options, permit),
+    );
+  }
+
+  /**
+   * Calls one method with the access token of somebody who looks at a page of ours: with their rights, within the same
+   * limits. Nothing is renewed or stored. Throws {@link UpstreamError} for everything that is not a success.
+   */
+  async callAs<Result>(
+    portalId: bigint,
+    accessToken: string,
+    method: string,
+    params: RestParams = {},
+    options: CallOptions = {},
+  ): Promise<RestAnswer<Result>> {
+    return this.once<Result>(portalId, method, options, (permit) =>
+      this.requests.sendAs<Result>(portalId, accessToken, method, params, options, permit),
+    );
+  }
+
+  private async once<Result>(
+    portalId: bigint,
+    method: string,
+    options: CallOptions,
+    send: (permit: RequestPermit) => Promise<RestAnswer<Result>>,
+  ): Promise<RestAnswer<Result>> {
     const permit = new RequestPermit(this.limiter, portalId, options);
     try {
       const rests = await this.pauses.of(portalId);
       assertNotResting(rests, method);
-      const answer = await this.requests
-        .send<Result>(portalId, method, params, options, permit)
-        .catch(async (error: unknown) => {
-          await this.pauses.afterError(portalId, method, error);
-          throw error;
-        });
+      const answer = await send(permit).catch(async (error: unknown) => {
+        await this.pauses.afterError(portalId, method, error);
+        throw error;
+      });
       await this.pauses.afterAnswer(portalId, rests, method, answer.time);
       return answer;
     } finally {

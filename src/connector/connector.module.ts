@@ -92,6 +92,8 @@ import { SettingsService } from './settings/settings.service.js';
   ],
   exports: [
     EventBindings,
+    FramesService,
+    IdentityService,
     LineConnections,
     LineOperatorsService,
     OperatorFilesClient,

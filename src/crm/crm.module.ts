@@ -8,6 +8,11 @@ import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameSessions } from './frames/frame-sessions.js';
+import { PlacementBindings } from './frames/placement-bindings.js';
+import { PlacementsController } from './frames/placements.controller.js';
+import { PortalFrames } from './frames/portal-frames.service.js';
+import { ViewerRights } from './frames/viewer-rights.service.js';
 import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
@@ -20,10 +25,11 @@ import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
+    PlacementsController,
     RobotsController,
     SettingsAnswersController,
     SettingsFeaturesController,
@@ -37,12 +43,16 @@ import { SmsController } from './sms/sms.controller.js';
     ArrivalWork,
     CrmItems,
     DialogEntitiesService,
+    FrameSessions,
     LinksService,
     MessageService,
+    PlacementBindings,
     PortalFeatures,
+    PortalFrames,
     PortalPosts,
     Robots,
     SendRequests,
+    ViewerRights,
   ],
   exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })

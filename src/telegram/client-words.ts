@@ -11,6 +11,10 @@ interface ClientWords {
   buttonTooLate: string;
   thanksForRating: string;
   ratingTooLate: string;
+  /** Answers the press of "Unsubscribe", however often. */
+  unsubscribed: string;
+  /** Answers the same wish in words. */
+  unsubscribedByWords: string;
 }
 
 export const CLIENT_WORDS: Readonly<Record<Language, ClientWords>> = {
@@ -21,6 +25,9 @@ export const CLIENT_WORDS: Readonly<Record<Language, ClientWords>> = {
     buttonTooLate: 'This button no longer works. Please write to us instead.',
     thanksForRating: 'Thank you for your rating!',
     ratingTooLate: 'This conversation can no longer be rated.',
+    unsubscribed: 'You have unsubscribed and will get no more broadcasts.',
+    unsubscribedByWords:
+      'You have unsubscribed and will get no more broadcasts. You can still write to us. To subscribe again, send /start.',
   },
   ru: {
     choose: 'Выберите вариант:',
@@ -29,5 +36,8 @@ export const CLIENT_WORDS: Readonly<Record<Language, ClientWords>> = {
     buttonTooLate: 'Эта кнопка больше не работает. Пожалуйста, напишите нам.',
     thanksForRating: 'Спасибо за оценку!',
     ratingTooLate: 'Этот разговор уже нельзя оценить.',
+    unsubscribed: 'Вы отписались и больше не будете получать рассылки.',
+    unsubscribedByWords:
+      'Вы отписались и больше не будете получать рассылки. Писать нам по-прежнему можно. Чтобы подписаться снова, отправьте /start.',
   },
 };

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Client } from 'pg';
 import { wordsVector } from '../../src/storage/history/message-words.repository.js';
 import { searchableWords } from '../../src/storage/history/text-search.js';
-import { eventually, type Bridge } from '../support/bridge.js';
+import { eventually, LINE, type Bridge } from '../support/bridge.js';
 import type { Operator } from '../support/bitrix24-simulator/operator.js';
 import type { SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 
@@ -182,6 +182,23 @@ async function peterLeaves(bridge: Bridge, peter: SimulatedClient, operator: Ope
     (items) => items.length > 0,
     30_000,
   );
+}
+
+/** Links by which clients come: one of ours with a campaign, for one client, and one that somebody else makes. */
+export async function makeLinks(bridge: Bridge): Promise<void> {
+  const { json } = await bridge.program.admin('GET', '/portals');
+  const links = [
+    { name: 'Плакат в магазине', utm: { source: 'offline', medium: 'poster', campaign: 'winter' } },
+    { name: 'Приглашение для Ольги', singleUse: true, welcomeText: 'Ольга, здравствуйте!' },
+    { name: 'Blog', code: 'ads_may', expiresAt: '2030-01-01T00:00:00Z' },
+  ];
+  for (const link of links) {
+    const made = await bridge.program.admin('POST', '/links', { portalId: json.items[0].id, lineId: LINE, ...link });
+    if (made.status !== 201) throw new Error(`POST /admin/links: ${made.status} ${made.text}`);
+  }
+  const client = bridge.bot.client({ id: 700_100_400, first_name: 'Nora', language_code: 'en' });
+  client.sends('/start ads_may');
+  client.sends('Is the blue one still there?');
 }
 
 interface Said {

@@ -13,7 +13,7 @@ import {
   screenshot,
   tabStops,
 } from './browser.js';
-import { ANNA, PETER, playConversations, storeMonth } from './console.data.js';
+import { ANNA, makeLinks, PETER, playConversations, storeMonth } from './console.data.js';
 
 let bridge: Bridge;
 let browser: Browser;
@@ -27,6 +27,7 @@ beforeAll(async () => {
   ]);
   await storeMonth(bridge);
   await playConversations(bridge);
+  await makeLinks(bridge);
   const { json } = await bridge.program.admin('GET', `/chats?q=tg:${ANNA}`);
   anna = json.items[0].id;
 }, 300_000);
@@ -258,6 +259,7 @@ const places = (): Record<string, string> => ({
   chats: '/chats',
   conversation: `/chats/${anna}`,
   messages: '/messages?q=доставка',
+  links: '/links',
   attention: '/attention',
   doctor: '/doctor',
   audit: '/audit',
@@ -300,6 +302,10 @@ describe.each(LOOKS)('every page, $lang, $scheme, $width px', { timeout: 600_000
     await page.getByRole('main').getByRole('button').first().click();
     await page.getByRole('dialog').getByRole('button').last().waitFor();
     await examine('retry');
+    await visit(page, '/links');
+    await page.getByRole('main').getByRole('listitem').first().getByRole('button').first().click();
+    await page.getByRole('dialog').locator('svg, img').first().waitFor();
+    await examine('link');
     await page.context().close();
     expect(faults).toEqual({});
     expect(complaints).toEqual([]);

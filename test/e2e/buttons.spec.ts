@@ -185,6 +185,17 @@ describe('buttons that an operator writes', () => {
     expect(press.text).toMatch(/Bob:.*\n🔘 Pressed button: Small \(size:s\)$/s);
   });
 
+  it('go when they are pressed, also of a message of which nobody knew whether it had arrived', async () => {
+    const talk = await Conversation.begin(bridge, 9_009);
+    bridge.telegram.faults.next('sendMessage', 'dropAfter', 1, talk.toClient);
+    talk.answers(SIZES);
+    await talk.becomes('Which size?', 'uncertain');
+    const question = await shown(talk, 'Which size?');
+    talk.client.pressesText(question, 'Small');
+    await talk.dialog.waitFor(({ text }) => text.includes('Pressed button'), 15_000);
+    expect((await withoutButtons(talk, question)).text).toBe('Which size?');
+  });
+
   it('are pressed once however often the program is started anew', async () => {
     const { talk, question } = await asked(9_008);
     await bridge.program.kill();

@@ -70,6 +70,9 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
   'POST /admin/chats/{id}/messages': { asks: 'operator', body: { text: 'Hello' } },
+  'PATCH /admin/chats/{id}': { asks: 'operator', body: { tags: ['vip'] } },
+  'POST /admin/chats/{id}/unsubscribe': { asks: 'operator' },
+  'POST /admin/chats/{id}/subscribe': { asks: 'operator' },
   'POST /admin/chats/{id}/ban': { asks: 'operator' },
   'POST /admin/chats/{id}/unban': { asks: 'operator' },
 

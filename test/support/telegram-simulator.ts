@@ -11,6 +11,7 @@ import { FaultPlan, type Fault } from './telegram-simulator/fault.plan.js';
 import { sendFile, type DownloadFault } from './telegram-simulator/file.download.js';
 import { FileStore } from './telegram-simulator/file.store.js';
 import type { FetchUrl } from './telegram-simulator/input.media.js';
+import { ManagedBots } from './telegram-simulator/managed.bots.js';
 import { PUBLISHED_LIMITS, type SendLimits } from './telegram-simulator/send.limits.js';
 import type { HttpWebhooks } from './telegram-simulator/webhook.settings.js';
 import { Described, SimulatedBot, type BotConditions, type BotProfile } from './telegram-simulator/simulated.bot.js';
@@ -89,6 +90,12 @@ export class TelegramSimulator {
   readonly faults = new FaultPlan();
   /** What goes wrong with the next downloads; the params to match on are `{ file_path }`, the method is `*`. */
   readonly downloadFaults = new FaultPlan<DownloadFault>();
+  /** What people do who make bots through a manager bot. */
+  readonly managedBots = new ManagedBots({
+    all: () => [...this.bots.values()],
+    add: (profile) => this.addBot(profile),
+    replaceToken: (bot, token) => this.replaceToken(bot, token),
+  });
   private readonly bots = new Map<string, SimulatedBot>();
   private readonly store = new FileStore();
   private readonly journal: DeliveryJournal;
@@ -159,6 +166,12 @@ export class TelegramSimulator {
     this.bots.delete(bot.profile.token);
   }
 
+  private replaceToken(bot: SimulatedBot, token: string): void {
+    this.bots.delete(bot.profile.token);
+    bot.profile = { ...bot.profile, token };
+    this.bots.set(token, bot);
+  }
+
   /** What the chats really received, in the order in which it arrived: the truth for lost, repeated and reordered. */
   ledger(): readonly LedgerEntry[] {
     return [...this.journal.messages];
@@ -181,6 +194,7 @@ export class TelegramSimulator {
       store: this.store,
       fetchUrl: this.options.fetchUrl ?? (() => Promise.resolve(undefined)),
       journal: this.journal,
+      managedBots: this.managedBots,
       perform: (bot, method, params) => {
         const call = { at: this.now(), bot, method, params: new CallParams(params) };
         void this.perform(call).then((answer) => this.record(call, answer, undefined));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { bytes, clock, compact, duration, number, relative, shortest, speak } from './language.js';
+import { bytes, clock, compact, duration, number, relative, shortest, shortTime, speak } from './language.js';
 import { en } from './texts.en.js';
 import { ru } from './texts.ru.js';
 
@@ -46,7 +46,9 @@ describe('in English', () => {
   it('shows the clock for today and the day before that', () => {
     const now = new Date();
     expect(shortest(now.toISOString())).toBe(clock(now));
-    expect(shortest('2020-05-01T12:00:00Z')).toBe('1 May');
+    expect(shortest('2020-05-01T12:00:00Z')).toBe('1 May 2020');
+    expect(shortTime('2026-05-01T12:00:00Z', NOW)).not.toContain('2026');
+    expect(shortTime('2030-01-01T12:00:00Z', NOW)).toContain('1 Jan 2030');
   });
 });
 

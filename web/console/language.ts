@@ -76,9 +76,16 @@ export const clockSeconds = format({
   fractionalSecondDigits: 3,
 });
 export const day = format({ day: 'numeric', month: 'long', year: 'numeric' });
-export const shortDay = format({ day: 'numeric', month: 'short' });
+/** With its year where that is another one than this. */
+const withYear =
+  (options: Intl.DateTimeFormatOptions) =>
+  (time: string | number | Date, now: number = Date.now()) =>
+    new Date(time).getFullYear() === new Date(now).getFullYear()
+      ? format(options)(time)
+      : format({ ...options, year: 'numeric' })(time);
+export const shortDay = withYear({ day: 'numeric', month: 'short' });
 export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });
-export const shortTime = format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+export const shortTime = withYear({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** As a field for dates and times has it: by the reader's clock, to the minute. */
 export function localTime(time: string | number | Date): string {

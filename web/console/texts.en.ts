@@ -628,6 +628,7 @@ export const en = {
     never: 'Never',
     days: (days: number) => `in ${n(days, '# day|# days')}`,
     singleUse: 'For one person only',
+    forOne: 'for one person only',
     ready: 'The link is ready',
     readyAbout: 'Copy it, or download its QR code.',
     address: 'Link',

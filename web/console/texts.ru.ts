@@ -629,6 +629,7 @@ export const ru: Texts = {
     never: 'Без срока',
     days: (days: number) => n(days, '# день|# дня|# дней'),
     singleUse: 'Только для одного человека',
+    forOne: 'для одного человека',
     ready: 'Ссылка готова',
     readyAbout: 'Скопируйте её или скачайте QR-код.',
     address: 'Ссылка',

@@ -37,6 +37,9 @@ const en = {
   featuresHelp: 'For the whole portal. Conversations do not depend on it.',
   feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
   feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
+  feature_card:
+    'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
+  feature_card_processes: 'The same tab in the cards of smart processes: the conversations of their contacts.',
   featureOff: '{name}: switched off.',
 
   optionsTitle: 'What clients read, and what opens a dialog',
@@ -243,6 +246,9 @@ const ru: Record<Text, string> = {
   featuresHelp: 'Для всего портала. На переписку это не влияет.',
   feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
   feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
+  feature_card:
+    'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
+  feature_card_processes: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами.',
   featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',

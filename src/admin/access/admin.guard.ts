@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Injectable, Logger, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { bearer } from '../../common/bearer.js';
 import { Problem } from '../../common/problem.js';
 import { within } from '../../common/within.js';
 import { AccessKeysRepository } from '../../storage/accounts/access-keys.repository.js';
@@ -81,9 +82,4 @@ export class AdminGuard implements CanActivate {
       this.logger.debug({ keyId: String(id), err: error }, 'The last use of a key could not be written');
     });
   }
-}
-
-/** The scheme is compared without regard to case (RFC 9110, 11.1). */
-function bearer(header: string | undefined): string {
-  return /^bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
 }

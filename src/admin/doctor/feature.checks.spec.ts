@@ -18,7 +18,7 @@ const lacking = (more: Partial<FeatureRecord>): FeatureRecord => ({
 describe('what a portal wants and lacks', () => {
   it('is said in one sentence, with what to do', () => {
     const checks = featureChecks(portal, [
-      lacking({ state: 'no_scope', feature: 'sms' }),
+      lacking({ state: 'no_scope', feature: 'sms', detail: 'messageservice' }),
       lacking({}),
       lacking({ state: 'failed', detail: 'TIMEOUT: late' }),
       lacking({ state: 'no_address' }),

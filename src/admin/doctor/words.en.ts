@@ -461,7 +461,12 @@ export const en: Words = {
   },
 };
 
-const FEATURES = { robots: 'robots', sms: 'messages from the CRM' };
+const FEATURES = {
+  robots: 'robots',
+  sms: 'messages from the CRM',
+  card: 'tabs in CRM cards',
+  card_processes: 'tabs in smart processes',
+};
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

@@ -443,7 +443,12 @@ export const ru: Words = {
   },
 };
 
-const FEATURES = { robots: 'роботы', sms: 'сообщения из CRM' };
+const FEATURES = {
+  robots: 'роботы',
+  sms: 'сообщения из CRM',
+  card: 'вкладки в карточках CRM',
+  card_processes: 'вкладки в смарт-процессах',
+};
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {
   const told = known.map(

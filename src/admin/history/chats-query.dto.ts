@@ -20,6 +20,11 @@ export class ChatsQuery extends IntersectionType(ListQuery, PlaceFilter) {
   @IsOneOf(['active', 'blocked'])
   state?: 'active' | 'blocked';
 
+  /** Has this tag. */
+  @ApiPropertyOptional({ type: String, maxLength: 50 })
+  @IsWords()
+  tag?: string;
+
   /** `activity`: those in which somebody wrote last come first; otherwise those that began last. */
   @ApiPropertyOptional({ enum: ['created', 'activity'], default: 'created' })
   @IsOneOf(['created', 'activity'])

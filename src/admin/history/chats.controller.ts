@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { Body, Get, Headers, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Get, Headers, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiHeader, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { SendRequests } from '../../crm/requests/send-requests.service.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import type { ChatRow } from '../../storage/history/shown-chat.js';
+import { IntakeRepository } from '../../storage/intake/intake.repository.js';
 import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { ChatsQuery } from './chats-query.dto.js';
@@ -13,7 +14,7 @@ import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
 import { decodeCursor, decodePlace, encodePlace, pageOf } from '../cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
-import { ChatItem, ChatPage, WriteBody, WrittenMessage } from './chats.dto.js';
+import { ChatChangeBody, ChatItem, ChatPage, WriteBody, WrittenMessage } from './chats.dto.js';
 import { MessagePage } from './messages.dto.js';
 import { MessagesService } from './messages.service.js';
 import { ViewingLinks } from './viewing-links.js';
@@ -30,18 +31,20 @@ export class ChatsController {
     private readonly messages: MessagesService,
     private readonly links: ViewingLinks,
     private readonly requests: SendRequests,
+    private readonly intake: IntakeRepository,
   ) {}
 
   @Get()
   @ApiOperation({ summary: 'Chats, newest first, or those first in which somebody wrote last' })
   async list(
-    @Query() { limit, cursor, q, source, state, portal, bot, sort }: ChatsQuery,
+    @Query() { limit, cursor, q, source, state, portal, bot, tag, sort }: ChatsQuery,
     @CalledBy() caller: Caller,
   ): Promise<ChatPage> {
     const filter = {
       words: q,
       source,
       state,
+      tag,
       portalId: portalFor(caller, portal === undefined ? undefined : BigInt(portal)),
       botId: bot === undefined ? undefined : BigInt(bot),
     };
@@ -81,6 +84,40 @@ export class ChatsController {
     return this.setBanned(id, false, caller);
   }
 
+  @Post(':id/unsubscribe')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('chat.unsubscribe')
+  @ApiOperation({
+    summary: 'Send this client no broadcasts and no advertising, as if they had unsubscribed themselves',
+  })
+  unsubscribe(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<ChatItem> {
+    return this.setSubscribed(id, false, caller);
+  }
+
+  @Post(':id/subscribe')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('chat.subscribe')
+  @ApiOperation({ summary: 'The client asked to get broadcasts again' })
+  subscribe(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<ChatItem> {
+    return this.setSubscribed(id, true, caller);
+  }
+
+  @Patch(':id')
+  @Requires('operator')
+  @Audited('chat.update')
+  @ApiOperation({ summary: 'Change the tags of a chat' })
+  async change(
+    @Param('id', IdPipe) id: bigint,
+    @Body() { tags }: ChatChangeBody,
+    @CalledBy() caller: Caller,
+  ): Promise<ChatItem> {
+    await this.find(id, caller);
+    await this.chats.setTags(id, [...new Set(tags.map((tag) => tag.trim()))]);
+    return this.item(await this.find(id, caller));
+  }
+
   @Get(':id/messages')
   @ApiOperation({ summary: 'Messages of one chat, newest first' })
   async said(
@@ -118,7 +155,7 @@ export class ChatsController {
       chatId: id,
       words: { text, marks: [] },
     });
-    if (answer.status === 'no_chat') throw notFound('No chat', id);
+    if (!('request' in answer)) throw notFound('No chat', id);
     const { chatId, messageId, text: said } = answer.request;
     const isOther = (chatId !== null && chatId !== id) || (said !== null && said !== text);
     if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
@@ -128,6 +165,12 @@ export class ChatsController {
   private async setBanned(id: bigint, banned: boolean, caller: Caller): Promise<ChatItem> {
     await this.find(id, caller);
     await this.chats.setBanned(id, banned);
+    return this.item(await this.find(id, caller));
+  }
+
+  private async setSubscribed(id: bigint, subscribed: boolean, caller: Caller): Promise<ChatItem> {
+    await this.find(id, caller);
+    await this.intake.setSubscribed(id, subscribed);
     return this.item(await this.find(id, caller));
   }
 

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import type { ChatState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
 
@@ -22,6 +22,19 @@ export class WriteBody {
   @IsOptional()
   @Matches(/^[^\0]{1,200}$/, { message: KEY })
   key?: string;
+}
+
+const TAG = 'each of tags must be a line of 1 to 50 characters';
+
+/** What of a chat can be changed. */
+export class ChatChangeBody {
+  /** All of them: those that are left out are taken away. */
+  @ApiProperty({ type: [String], maxItems: 20, example: ['vip'] })
+  @IsArray({ message: 'tags must be a list' })
+  @ArrayMaxSize(20, { message: 'tags must not be more than 20' })
+  @IsString({ each: true, message: TAG })
+  @Matches(/^(?=.*\S)\P{Cc}{1,50}$/u, { each: true, message: TAG })
+  tags: string[];
 }
 
 /** What became of it. */
@@ -62,6 +75,13 @@ export class ChatItem {
   /** Address of the picture, valid for a while. */
   avatar: string | null;
   bannedAt: Date | null;
+
+  /** The client wants no broadcasts and no advertising since then. */
+  unsubscribedAt: Date | null;
+
+  /** Of your own, by which broadcasts find their clients. */
+  @ApiProperty({ type: [String], example: ['vip'] })
+  tags: string[];
   state: ChatState;
   stateReason: string | null;
   bitrixChatId: string | null;

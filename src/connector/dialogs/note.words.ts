@@ -34,6 +34,10 @@ export const PHRASES = {
 /** What stands before words that nobody wrote in the dialog; a name in brackets and a colon follow. */
 export const OWN: Readonly<Record<OwnWords, Words>> = {
   welcome: { en: '👋 The bot answered /start', ru: '👋 Бот ответил на /start' },
+  unsubscribed: {
+    en: '🔕 The client unsubscribed from broadcasts; the bot answered',
+    ru: '🔕 Клиент отписался от рассылок; бот ответил',
+  },
   robot: { en: '🤖 Robot wrote', ru: '🤖 Робот написал' },
   sms: { en: '📨 Sent from the CRM by the message service', ru: '📨 Отправлено из CRM через сервис сообщений' },
   broadcast: { en: '📣 Broadcast', ru: '📣 Рассылка' },

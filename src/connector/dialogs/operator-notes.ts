@@ -4,6 +4,7 @@ import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import { BOT_UNAUTHORISED, CLIENT_MESSAGE_REFUSED, FILES_LEFT_OUT } from '../../relay/endpoint-driver.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedDelivery } from '../../storage/work/claimed-lane.js';
+import { isLasting } from '../../storage/work/keyboard.js';
 import { isOwnWords, type OwnWords } from '../../storage/work/own-words.js';
 import { WAITS } from '../../storage/work/told-waits.js';
 import { ClientFiles, type Fetching } from './client-files.js';
@@ -126,7 +127,12 @@ export class OperatorNotes {
 }
 
 function buttonsOf(keyboard: Note['message']['keyboard']): string[] {
-  return keyboard?.type === 'buttons' ? keyboard.rows.flat().map(({ text }) => text) : [];
+  return keyboard?.type === 'buttons'
+    ? keyboard.rows
+        .flat()
+        .filter((button) => !isLasting(button))
+        .map(({ text }) => text)
+    : [];
 }
 
 /** Stands before a client's message that may already be in the dialog. */

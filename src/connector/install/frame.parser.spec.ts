@@ -24,8 +24,13 @@ describe('a frame', () => {
       serverEndpoint: 'https://oauth.bitrix24.tech/rest/',
       scope: 'imconnector,im',
       domain: 'acme.bitrix24.com',
+      memberId: 'a223',
       language: 'ru',
       placement: { connector: 'tg_bridge', lineId: '1' },
+      place: {
+        name: 'SETTING_CONNECTOR',
+        options: { CONNECTOR: 'TG_bridge', LINE: '1', ACTIVE_STATUS: true },
+      },
     });
   });
 

@@ -15,11 +15,15 @@ export interface Frame {
   applicationToken?: string;
   serverEndpoint?: string;
   scope?: string;
+  /** Of the portal, as the form claims. */
+  memberId?: string;
   /** Host (and port) that the frame claims to be on. */
   domain?: string;
   /** LANG as the portal names it, lower case: `en`, `ru`, `kz` … */
   language: string;
   placement: PlacementOptions;
+  /** Name of the place that the frame stands in, upper case, and all that the form says of it. */
+  place: { name: string; options: Readonly<Record<string, unknown>> };
 }
 
 /** PLACEMENT_OPTIONS of SETTING_CONNECTOR, as far as they matter: its flags are asked of imconnector.status instead. */
@@ -38,13 +42,16 @@ export function parseFrame(query: unknown, body: unknown): Frame | null {
     applicationToken: word(fields.APPLICATION_TOKEN),
     serverEndpoint: word(fields.SERVER_ENDPOINT),
     scope: word(fields.APPLICATION_SCOPE),
+    memberId: word(fields.member_id),
     domain: word(fields.DOMAIN),
   };
+  const options = fieldsOfText(fields.PLACEMENT_OPTIONS) ?? {};
   return {
     accessToken,
     expiresIn: positive(fields.AUTH_EXPIRES) ?? 3600,
     language: parseLanguage(fields.LANG),
-    placement: parsePlacementOptions(fields.PLACEMENT_OPTIONS),
+    placement: parsePlacementOptions(options),
+    place: { name: (word(fields.PLACEMENT) ?? '').toUpperCase(), options },
     ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
   };
 }
@@ -54,9 +61,8 @@ export function parseLanguage(value: unknown): string {
   return languageCode(value) ?? 'en';
 }
 
-function parsePlacementOptions(value: unknown): PlacementOptions {
-  // Other placements put anything there; without options the page says what is missing.
-  const options = fieldsOfText(value) ?? {};
+/** Other placements put anything there; without options the page says what is missing. */
+function parsePlacementOptions(options: Record<string, unknown>): PlacementOptions {
   const connector = word(options.CONNECTOR)?.toLowerCase();
   const lineId = word(options.LINE);
   return {

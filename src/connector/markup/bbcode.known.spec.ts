@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { runs } from '../../../test/support/random-runs.js';
 import { BARE, VALUED, VOID } from './bbcode.grammar.js';
 import { readOperatorWords } from '../events/operator-words.parser.js';
 
@@ -103,6 +104,6 @@ it('no word of random texts is lost, and no tag is read', () => {
       expect(read).not.toMatch(known);
       expect(read.match(/\{\d+\}/g) ?? []).toEqual(Array.from({ length: count }, (_, at) => `{${at + 1}}`));
     }),
-    { numRuns: 2_000 * Number(process.env.TEST_RUNS ?? 1) },
+    { numRuns: runs(700) },
   );
 }, 120_000);

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expectLinear } from '../../../test/fixtures/growth.js';
+import { runs } from '../../../test/support/random-runs.js';
 import { isBlank, normalise, plain, type Mark, type MarkType } from '../../relay/rich-text.js';
 import { fromBBCode } from './bbcode.reader.js';
 import { BITRIX_TEXT_LIMIT, splitForBitrix, toBBCode } from './bbcode.writer.js';
@@ -85,7 +86,7 @@ describe('round trips', () => {
         const clean = normalise(plain(text.replaceAll('\r', ''))).text;
         expect(visible(fromBBCode(toBBCode(plain(clean))).text)).toBe(visible(clean));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(700) },
     );
   });
 
@@ -100,7 +101,7 @@ describe('round trips', () => {
         const rich = { ...given, marks: given.marks.filter(seen) };
         expect(squeeze(fromBBCode(toBBCode(rich)).text)).toBe(squeeze(rich.text));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(700) },
     );
   });
 
@@ -110,7 +111,7 @@ describe('round trips', () => {
         const once = toBBCode(fromBBCode(bbcode));
         expect(toBBCode(fromBBCode(once))).toBe(once);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(700) },
     );
   });
 });

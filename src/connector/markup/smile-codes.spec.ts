@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { expectLinear } from '../../../test/fixtures/growth.js';
+import { runs } from '../../../test/support/random-runs.js';
 import { concat, plain, withMark } from '../../relay/rich-text.js';
 import { withEmoji } from './smile-codes.js';
 
@@ -57,7 +58,7 @@ describe('codes of smileys', () => {
         const others = (some: string) => some.replace(/:(?:idea|on|a):|💡|🔛|🅰️/gu, '');
         expect(others(once.text)).toBe(others(words));
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(700) },
     );
   });
 

@@ -40,6 +40,12 @@ const en = {
   code_refused: 'Bitrix24 refused the authorisation code (it lives 30 seconds). Start again at /b24/install.',
   oauth_error: 'Bitrix24 answered with the error {error}. Start again at /b24/install.',
   callback_malformed: 'Bitrix24 did not send a code. Start at /b24/install.',
+  portal_not_connected: 'Telegram is not connected to this portal. Ask an administrator to install the application.',
+  feature_off: 'An administrator has switched this page off. It is switched on in the settings of the open line.',
+  card_unsaved: 'Save the card first: then Telegram opens here.',
+  no_access: 'This does not exist in the CRM any more, or your role does not let you see it.',
+  no_crm_scope: 'The application has no access to the CRM. An administrator can add the permission “crm” to it.',
+  portal_unavailable: 'Bitrix24 does not answer right now. Open the page again in a minute.',
 };
 
 export type PageText = keyof typeof en;
@@ -83,6 +89,12 @@ const ru: Record<PageText, string> = {
   code_refused: 'Битрикс24 не принял код авторизации (он живёт 30 секунд). Начните заново с /b24/install.',
   oauth_error: 'Битрикс24 ответил ошибкой {error}. Начните заново с /b24/install.',
   callback_malformed: 'Битрикс24 не прислал код. Начните с /b24/install.',
+  portal_not_connected: 'Telegram к этому порталу не подключён. Попросите администратора установить приложение.',
+  feature_off: 'Администратор выключил эту страницу. Включить её можно в настройках открытой линии.',
+  card_unsaved: 'Сначала сохраните карточку: после этого Telegram откроется здесь.',
+  no_access: 'В CRM этого больше нет, или ваша роль не позволяет это видеть.',
+  no_crm_scope: 'У приложения нет доступа к CRM. Администратор может добавить ему право «crm».',
+  portal_unavailable: 'Битрикс24 сейчас не отвечает. Откройте страницу ещё раз через минуту.',
 };
 
 const TEXTS: Record<Language, Record<PageText, string>> = { en, ru };

@@ -1,5 +1,6 @@
 import { createParamDecorator, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { bearer } from '../../common/bearer.js';
 import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
@@ -51,8 +52,3 @@ export const OpenedBy = createParamDecorator((_: unknown, context: ExecutionCont
   if (!settings) throw new Error('The route is not behind the guard of the settings page.');
   return settings;
 });
-
-/** The scheme is compared without regard to case (RFC 9110, 11.1). */
-function bearer(header: string | undefined): string {
-  return /^bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? '';
-}

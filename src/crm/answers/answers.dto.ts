@@ -1,6 +1,7 @@
 import { ApiExtraModels, ApiProperty, ApiPropertyOptional, getSchemaPath } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, ValidateIf } from 'class-validator';
+import type { Button } from '../../storage/work/keyboard.js';
 
 const TITLE_LIMIT = 100;
 const SHORTCUT_LIMIT = 32;
@@ -106,8 +107,8 @@ export class ShownMark {
 export class ShownButton {
   text: string;
 
-  @ApiProperty({ enum: ['send', 'open', 'copy'] })
-  action: 'send' | 'open' | 'copy';
+  @ApiProperty({ enum: ['send', 'open', 'copy', 'unsubscribe'] })
+  action: Button['action'];
 }
 
 /** How a client sees it. */

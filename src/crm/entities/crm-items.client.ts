@@ -8,6 +8,9 @@ import { typeIdOf, type CrmEntity } from './crm-entity.js';
 /** Fields of an entity as crm.item.get names them, in camel case. */
 export type CrmItem = Readonly<Record<string, unknown>>;
 
+/** Calls a method of the CRM, on whose behalf it may be, and answers its result. Throws UpstreamError. */
+export type CrmCall = (method: string, params: RestParams) => Promise<unknown>;
+
 /** Messages go before it. */
 const YIELDING = { yields: true } as const;
 /** The provider of the activities that stand for sessions (crm/lib/activity/provider/openline.php). */
@@ -19,10 +22,8 @@ export class CrmItems {
   constructor(private readonly rest: RestClient) {}
 
   /** Null: it is not there, or its type is not. */
-  async find(portalId: bigint, { type, id }: CrmEntity): Promise<CrmItem | null> {
-    const params = { entityTypeId: typeIdOf(type), id: Number(id) };
-    const result = await this.unless('NOT_FOUND', this.call(portalId, 'crm.item.get', params));
-    return fieldsOf(fieldsOf(result)?.item) ?? null;
+  find(portalId: bigint, entity: CrmEntity): Promise<CrmItem | null> {
+    return findItem((method, params) => this.call(portalId, method, params), entity);
   }
 
   /** Names of the fields in camel case. */
@@ -40,20 +41,26 @@ export class CrmItems {
   /** The activity is found in the card of the entity from then on. Doing it again is harmless. */
   async bindActivity(portalId: bigint, activityId: string, { type, id }: CrmEntity): Promise<void> {
     const params = { activityId: Number(activityId), entityTypeId: typeIdOf(type), entityId: Number(id) };
-    await this.unless('ACTIVITY_IS_ALREADY_BOUND', this.call(portalId, 'crm.activity.binding.add', params));
+    await unless('ACTIVITY_IS_ALREADY_BOUND', this.call(portalId, 'crm.activity.binding.add', params));
   }
 
   private async call(portalId: bigint, method: string, params: RestParams): Promise<unknown> {
     return (await this.rest.call<unknown>(portalId, method, params, YIELDING)).result;
   }
+}
 
-  /** Null for a refusal with this code. */
-  private unless(code: string, call: Promise<unknown>): Promise<unknown> {
-    return call.catch((error: unknown) => {
-      if (error instanceof UpstreamError && error.code.toUpperCase() === code) return null;
-      throw error;
-    });
-  }
+/** Null: it is not there, or its type is not. Throws UpstreamError. */
+export async function findItem(call: CrmCall, { type, id }: CrmEntity): Promise<CrmItem | null> {
+  const result = await unless('NOT_FOUND', call('crm.item.get', { entityTypeId: typeIdOf(type), id: Number(id) }));
+  return fieldsOf(fieldsOf(result)?.item) ?? null;
+}
+
+/** Null for a refusal with this code. */
+function unless(code: string, call: Promise<unknown>): Promise<unknown> {
+  return call.catch((error: unknown) => {
+    if (error instanceof UpstreamError && error.code.toUpperCase() === code) return null;
+    throw error;
+  });
 }
 
 /** Ids of what an item names in one of these fields: a number, or a list of them; 0 and null are nobody. */

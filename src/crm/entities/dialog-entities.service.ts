@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { elementsOf, fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
+import { fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { EntityChatsRepository, type EntityChat } from '../../storage/crm/entity-chats.repository.js';
 import { isOpenLineType, type CrmEntity, type OpenLineEntityType } from './crm-entity.js';
-import { CrmItems, relatedIds } from './crm-items.client.js';
+import { CrmItems, type CrmCall } from './crm-items.client.js';
+import { dialogsOf, relatedEntities } from './entity-dialogs.js';
 
 /** What the CRM has of a dialog. */
 export interface DialogEntities {
@@ -52,13 +53,7 @@ export class DialogEntitiesService {
       const own = await this.ownChats(portal, entity);
       if (own.length > 0 || entity.type === 'contact' || entity.type === 'company') return own;
       const item = await this.items.find(portal.id, entity);
-      if (item === null) return [];
-      const others: CrmEntity[] = [
-        ...relatedIds(item, 'contactIds', 'contactId').map((id) => ({ type: 'contact' as const, id })),
-        ...relatedIds(item, 'leadId').map((id) => ({ type: 'lead' as const, id })),
-        ...relatedIds(item, 'companyId').map((id) => ({ type: 'company' as const, id })),
-      ];
-      for (const other of others) {
+      for (const other of item === null ? [] : relatedEntities(entity, item)) {
         const found = await this.ownChats(portal, other);
         if (found.length > 0) return found;
       }
@@ -82,16 +77,10 @@ export class DialogEntitiesService {
     }
   }
 
-  /** Open lines know four types; asked for others they answer nothing. The names of the parameters are in upper case. */
-  private async ownChats(portal: PortalRecord, { type, id }: CrmEntity): Promise<EntityChat[]> {
-    if (!isOpenLineType(type)) return [];
-    const params = { CRM_ENTITY_TYPE: type.toUpperCase(), CRM_ENTITY: Number(id), ACTIVE_ONLY: 'N' };
-    const { result } = await this.rest.call<unknown>(portal.id, 'imopenlines.crm.chat.get', params, { yields: true });
-    const dialogs = elementsOf(result)
-      .map(fieldsOf)
-      .filter((row) => String(row?.CONNECTOR_ID).toLowerCase() === portal.connectorId.toLowerCase())
-      .flatMap((row) => idOf(row?.CHAT_ID) ?? []);
-    return this.chats.inDialogs(portal.id, dialogs);
+  private async ownChats(portal: PortalRecord, entity: CrmEntity): Promise<EntityChat[]> {
+    const call: CrmCall = async (method, params) =>
+      (await this.rest.call<unknown>(portal.id, method, params, { yields: true })).result;
+    return this.chats.inDialogs(portal.id, await dialogsOf(call, portal.connectorId, entity));
   }
 
   private keep<Value>(key: string, fresh: boolean, ask: () => Promise<Value>): Promise<Value> {

@@ -4,8 +4,8 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 /** Something that is registered on a portal beside the connector. Its methods may be called at any time, and twice. */
 export interface Feature {
   readonly name: FeatureName;
-  /** Scope that its methods ask for. */
-  readonly scope: string;
+  /** Scopes that its methods ask for. */
+  readonly scopes: readonly string[];
   /** What it would register, to be compared with what was registered last. */
   wish(portal: PortalRecord): Promise<unknown>;
   /** Registers what is missing and, with `changed`, the rest anew. Throws UpstreamError. */

@@ -1,12 +1,15 @@
 import type { Language } from '../../common/language.js';
 import type { FeatureName, FeatureState } from '../../storage/crm/portal-features.repository.js';
 
-type Sentence = (feature: { name: string; scope: string; detail: string }) => string;
+/** `detail`: the scopes that are missing, or what the portal said. */
+type Sentence = (feature: { name: string; detail: string }) => string;
 
 /** What a feature is called. */
 export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Language, string>>>> = {
   robots: { en: 'Robots', ru: 'Роботы' },
   sms: { en: 'Messages from the CRM', ru: 'Сообщения из CRM' },
+  card: { en: 'Tabs in CRM cards', ru: 'Вкладки в карточках CRM' },
+  card_processes: { en: 'Tabs in smart processes', ru: 'Вкладки в смарт-процессах' },
 };
 
 /** What a portal has, or what it lacks and who can change it, in one sentence. */
@@ -20,10 +23,10 @@ export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Langu
     ru: ({ name }) => `${name}: выключены.`,
   },
   no_scope: {
-    en: ({ name, scope }) =>
-      `${name}: the application lacks the permission “${scope}”; add it in the card of the application, then install it again.`,
-    ru: ({ name, scope }) =>
-      `${name}: у приложения нет права «${scope}»; добавьте его в карточке приложения и установите приложение заново.`,
+    en: ({ name, detail }) =>
+      `${name}: the application lacks the permission “${detail}”; add it in the card of the application, then install it again.`,
+    ru: ({ name, detail }) =>
+      `${name}: у приложения нет права «${detail}»; добавьте его в карточке приложения и установите приложение заново.`,
   },
   no_plan: {
     en: ({ name }) => `${name}: the plan of this Bitrix24 account does not include automation.`,

@@ -96,7 +96,7 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     const known = this.features.get(feature);
     if (!record?.state || !known || (!record.wanted && record.state === 'off')) return null;
     const name = FEATURE_NAMES[feature][language];
-    return FEATURE_STATES[record.state][language]({ name, scope: known.scope, detail: record.detail ?? '' });
+    return FEATURE_STATES[record.state][language]({ name, detail: record.detail ?? '' });
   }
 
   @Interval(LOOK_MS)
@@ -140,7 +140,7 @@ export class PortalFeatures implements BeforeApplicationShutdown {
         : state === 'ready' || state === 'off'
           ? DAY_MS
           : HOUR_MS;
-    const detail = error && `${error.code}: ${error.detail}`;
+    const detail = state === 'no_scope' ? missingScopes(portal, feature) : error && `${error.code}: ${error.detail}`;
     await this.records.settle(record, { state, detail, stamp: state === 'ready' ? stamp : null, dueInMs });
     if (error)
       this.logger.warn(
@@ -156,7 +156,9 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     stamp: string | null,
   ): Promise<{ state: FeatureState; error: UpstreamError | null }> {
     if (wanted && !this.environment.publicUrl) return { state: 'no_address', error: null };
-    if (!hasScope(portal, feature.scope)) return { state: wanted ? 'no_scope' : 'off', error: null };
+    if (!feature.scopes.every((scope) => hasScope(portal, scope))) {
+      return { state: wanted ? 'no_scope' : 'off', error: null };
+    }
     try {
       if (wanted) await feature.register(portal, known !== stamp);
       else await feature.withdraw(portal);
@@ -168,6 +170,12 @@ export class PortalFeatures implements BeforeApplicationShutdown {
       return { state: !wanted && state !== 'failed' ? 'off' : state, error };
     }
   }
+}
+
+/** All of them where the portal had told others than it has. */
+function missingScopes(portal: PortalRecord, { scopes }: Feature): string {
+  const missing = scopes.filter((scope) => !hasScope(portal, scope));
+  return (missing.length > 0 ? missing : scopes).join(', ');
 }
 
 function stateOf(error: UpstreamError): FeatureState {

@@ -193,6 +193,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     const { id, portalId, source: name, key, report } = request;
     const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });
+    if (answer.status === 'unsubscribed') await this.requests.end(request, { status: 'failed', code: 'unsubscribed' });
   }
 
   private async failed(request: ClaimedRequest, { kind, code, detail, retryAfterMs }: Fault): Promise<void> {

@@ -34,6 +34,10 @@ const REASONS: Readonly<Record<string, Words>> = {
     en: 'The portal was disconnected for more than three days; what the robot was to say is not sent any more.',
     ru: 'Портал был отключён больше трёх дней; сообщение робота уже не отправляется.',
   },
+  unsubscribed: {
+    en: 'The client has unsubscribed from advertising.',
+    ru: 'Клиент отписался от рекламных сообщений.',
+  },
   uncertain: {
     en: 'Telegram gave no clear answer; the message is not sent again.',
     ru: 'Telegram не дал ясного ответа; повторно сообщение не отправляется.',

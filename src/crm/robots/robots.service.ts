@@ -39,7 +39,7 @@ type Asked = Pick<RobotPost, 'code' | 'document' | 'properties' | 'timeoutSecond
 export class Robots implements RequestSource, Feature, OnModuleInit {
   readonly source = 'robot';
   readonly name = 'robots';
-  readonly scope = 'bizproc';
+  readonly scopes = ['bizproc'];
 
   constructor(
     private readonly rest: RestClient,

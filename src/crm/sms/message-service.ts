@@ -42,7 +42,7 @@ interface Sender {
 export class MessageService implements RequestSource, Feature, OnModuleInit {
   readonly source = 'sms';
   readonly name = 'sms';
-  readonly scope = 'messageservice';
+  readonly scopes = ['messageservice'];
 
   constructor(
     private readonly rest: RestClient,

@@ -183,6 +183,8 @@ export class BotsRepository {
          DELETE FROM deliveries WHERE lane_id IN (SELECT id FROM gone)`,
         [id],
       );
+      // Before the bot: what its clients wished is kept with its name.
+      await connection.query(`DELETE FROM chat_links WHERE bot_id = $1`, [id]);
       await connection.query(`DELETE FROM bots WHERE id = $1`, [id]);
       await connection.query(`DELETE FROM endpoints WHERE id = $1`, [botEndpoint(id)]);
     });

@@ -173,6 +173,10 @@ export class ChatsRepository {
     );
   }
 
+  async setTags(chatId: bigint, tags: string[]): Promise<void> {
+    await this.db.query(`UPDATE chat_links SET tags = $2::text[], updated_at = now() WHERE id = $1`, [chatId, tags]);
+  }
+
   /**
    * Private chats of the bot with recent words whose photo is due, those never looked at first; `among`: only of these
    * Telegram chats.

@@ -19,6 +19,9 @@ export interface ChatRow {
   lastSource: string | null;
   avatarUniqueId: string | null;
   bannedAt: Date | null;
+  /** The client wants no advertising since then. */
+  unsubscribedAt: Date | null;
+  tags: string[];
   state: ChatState;
   stateReason: string | null;
   bitrixChatId: string | null;
@@ -38,6 +41,7 @@ export interface ChatFilter {
   portalId?: bigint;
   botId?: bigint;
   state?: ChatState;
+  tag?: string;
   before?: bigint;
 }
 
@@ -55,7 +59,7 @@ export const CHAT_COLUMNS = `
   id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
   thread_id AS "threadId", type, title, username, language, phone, source,
   coalesce(last_source, source) AS "lastSource", avatar_unique_id AS "avatarUniqueId",
-  banned_at AS "bannedAt", state, state_reason AS "stateReason",
+  banned_at AS "bannedAt", unsubscribed_at AS "unsubscribedAt", coalesce(tags, '{}') AS tags, state, state_reason AS "stateReason",
   bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
   last_outbound_at AS "lastOutboundAt", ${ACTIVE_AT} AS "activeAt", created_at AS "createdAt"`;
 
@@ -64,6 +68,7 @@ export function chatConditions(filter: ChatFilter): Conditions {
   conditions.add(filter.portalId, (place) => `portal_id = ${place}`);
   conditions.add(filter.botId, (place) => `bot_id = ${place}`);
   conditions.add(filter.state, (place) => `state = ${place}::"ChatState"`);
+  conditions.add(filter.tag, (place) => `${place} = ANY(tags)`);
   conditions.add(filter.before, (place) => `id < ${place}`);
   conditions.add(filter.source, (place) => `(source = ${place} OR last_source = ${place})`);
   conditions.add(

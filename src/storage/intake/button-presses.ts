@@ -71,17 +71,18 @@ async function heed(
   // The transaction may be run again.
   if ((ignored && ignored !== TOO_LATE) || chat.banned) return { closing: [] };
   const button = await find(connection, press!.buttonId, chat);
+  const pressedUnder = update.replyTo?.telegramMessageId;
   const counts = button?.counts === true && !(button.kind === 'vote' && spoke.has(chat.id));
   if (!counts) {
     update.said = { ...said, ignored: TOO_LATE };
     // What cannot be pressed any more need not stand there.
-    return { closing: button ? await closeKeyboards(connection, [button.message_id]) : [] };
+    return { closing: button ? await closeKeyboards(connection, [button.message_id], pressedUnder) : [] };
   }
   update.said = { ...said, ...wordsOf(button, press!.before) };
   await connection.query(`UPDATE buttons SET pressed_by = $2 WHERE id = $1`, [press!.buttonId, press!.pressId]);
   const { kind, session_id: sessionId, expires_at } = button;
   return {
-    closing: await closeKeyboards(connection, [button.message_id]),
+    closing: await closeKeyboards(connection, [button.message_id], pressedUnder),
     ...(kind === 'vote' ? { rating: { sessionId: sessionId!, expiresAt: expires_at?.toISOString() ?? null } } : {}),
   };
 }

@@ -14,6 +14,7 @@ import { markSeen } from './seen.js';
 import { keepLinkPresses, nameLinks } from './link-press.js';
 import { thankForPhones } from './shared-phones.js';
 import { heedStarts } from './start-press.js';
+import { heedWishes } from './unsubscribing.js';
 import { welcome } from './welcome.js';
 
 /**
@@ -32,7 +33,10 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const chatOf = await linkChats(connection, fresh);
   // No album leaves while it grows, and lanes are locked before messages.
   if (
-    fresh.some(({ albumId, edits, deletes, press, sharedPhone }) => albumId || edits || deletes || press || sharedPhone)
+    fresh.some(
+      ({ albumId, edits, deletes, press, sharedPhone, unsubscribes }) =>
+        albumId || edits || deletes || press || sharedPhone || unsubscribes,
+    )
   ) {
     await lockLanes(
       connection,
@@ -42,6 +46,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];
   const kept: Parameters<typeof keepLinkPresses>[1] = [];
+  const wishes = await heedWishes(connection, fresh, chatOf);
   const presses = await heedPresses(connection, fresh, chatOf);
   for (const [update, { closing }] of presses) {
     work.push(...closing.map((delivery) => ({ at: place.get(update)!, delivery })));
@@ -119,7 +124,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
       return chat && !chat.banned ? [{ chat, thanks: update.sharedPhone!.thanks }] : [];
     }),
   );
-  const deliveries = [...ordered, ...greetings, ...thanks];
+  const deliveries = [...ordered, ...wishes.values(), ...greetings, ...thanks];
   await appendDeliveries(connection, deliveries);
   await keepLinkPresses(connection, kept);
   return intakeOf(deliveries, accepted, updates.length - fresh.length);

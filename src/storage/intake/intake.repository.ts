@@ -8,7 +8,7 @@ import { insertEvent } from './event-records.js';
 import { NOTHING, sumOf, type Intake } from './intake.js';
 import type { ClientUpdateRow, EventRow, OperatorChangeRow, OperatorMessageRow } from './intake.rows.js';
 import { LeaseLostError } from '../work/lease.js';
-import { lockBots } from '../work/lock-order.js';
+import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
 import { acceptChanges, acceptFound } from './operator-changes.js';
 import { acceptMessages } from './operator-messages.js';
 import { acceptSendRequests, type SendAnswer, type SendRequest } from './own-messages.js';
@@ -16,6 +16,7 @@ import { acceptPlainAnswers, ChatErasedError, isPlainAnswer } from './plain-answ
 import { acceptPlain, isPlain } from './plain-updates.js';
 import { firstSeen } from './processed-events.js';
 import { noteSessions, type SessionNews } from '../work/sessions.js';
+import { subscribe, unsubscribe } from './unsubscribing.js';
 import type { Poll, UpdateBatch } from './update-batch.js';
 
 /** A network waits for the answer and must learn soon that nothing was stored; milliseconds. */
@@ -127,6 +128,16 @@ export class IntakeRepository {
    */
   acceptSendRequests(requests: SendRequest[]): Promise<{ answers: SendAnswer[]; intake: Intake }> {
     return this.db.transaction((connection) => acceptSendRequests(connection, requests), PATIENCE);
+  }
+
+  /** What an administrator says the client wishes: advertising, or none. */
+  setSubscribed(chatId: bigint, subscribed: boolean): Promise<void> {
+    return this.db.transaction(async (connection) => {
+      await lockChats(connection, [chatId]);
+      await lockLanes(connection, [chatId]);
+      if (subscribed) await subscribe(connection, [chatId]);
+      else await unsubscribe(connection, chatId);
+    }, PATIENCE);
   }
 
   /** Keeps an event that is no message; false when it was kept before. */

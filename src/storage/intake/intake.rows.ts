@@ -113,6 +113,10 @@ export interface ClientUpdateRow {
   press?: { buttonId: string; pressId: string; before: string };
   /** The client shared the own number: `thanks` is what they read if it had been asked for. */
   sharedPhone?: { thanks: string };
+  /** The client wants no more advertising: they pressed the button for it, or said so in words. */
+  unsubscribes?: 'button' | 'words';
+  /** With the wish in words: what the bot answers, in the client's language. */
+  unsubscribed?: string;
   /** The client pressed Start in their chat with the bot: the line's welcome text is the answer. */
   starts?: boolean;
 }

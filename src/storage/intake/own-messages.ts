@@ -1,5 +1,6 @@
 import { beginRequests, findRequest, nameMessages, type KnownRequest, type RequestKey } from '../crm/send-requests.js';
 import type { Queryable } from '../postgres/database.service.js';
+import { IS_UNSUBSCRIBED, noteAdvertised } from '../work/advertising.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { lockBots, lockChats } from '../work/lock-order.js';
 import { appendDeliveries } from '../work/outbox.js';
@@ -21,8 +22,12 @@ export interface SendRequest extends RequestKey {
   report?: unknown;
 }
 
-/** `no_chat`: the portal has no such chat (any more), and nothing was kept. */
-export type SendAnswer = { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' };
+/**
+ * `no_chat`: the portal has no such chat (any more); `unsubscribed`: the client wants nothing that is {@link SendRequest}
+ * `bulk`. Nothing was kept then.
+ */
+export type SendAnswer =
+  { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' } | { status: 'unsubscribed' };
 
 /**
  * Keeps what is to be said, with its work, in the order given; what is known by its key is answered as it was kept. To be
@@ -33,7 +38,9 @@ export async function acceptSendRequests(
   requests: SendRequest[],
 ): Promise<{ answers: SendAnswer[]; intake: Intake }> {
   const chats = await chatsOf(connection, requests);
-  const reachable = requests.filter(({ chatId, portalId }) => chats.get(chatId)?.portal_id === portalId);
+  const there = requests.filter(({ chatId, portalId }) => chats.get(chatId)?.portal_id === portalId);
+  const refused = new Set(there.filter(({ bulk, chatId }) => bulk && chats.get(chatId)!.unsubscribed));
+  const reachable = there.filter((request) => !refused.has(request));
   const begun = await beginRequests(
     connection,
     reachable.map((request) => ({ ...request, report: request.report ?? null })),
@@ -60,6 +67,10 @@ export async function acceptSendRequests(
     fresh.map(({ id }, index) => ({ id, messageId: deliveries[index]!.messageId })),
   );
   await appendDeliveries(connection, deliveries);
+  await noteAdvertised(
+    connection,
+    fresh.flatMap(({ request: { bulk, chatId } }) => (bulk ? chatId : [])),
+  );
   const made = new Map(
     fresh.map(({ request, id }, index): [SendRequest, KnownRequest] => [
       request,
@@ -71,6 +82,8 @@ export async function acceptSendRequests(
     const own = made.get(request);
     const known = own ? null : await findRequest(connection, request);
     if (own) answers.push({ status: 'new', request: own });
+    else if (known?.messageId != null) answers.push({ status: 'known', request: known });
+    else if (refused.has(request)) answers.push({ status: 'unsubscribed' });
     else answers.push(known ? { status: 'known', request: known } : { status: 'no_chat' });
   }
   return { answers, intake: intakeOf(deliveries, deliveries.length, requests.length - deliveries.length) };
@@ -81,6 +94,7 @@ interface Addressee {
   bot_id: bigint;
   external_id: string;
   portal_id: bigint | null;
+  unsubscribed: boolean;
 }
 
 /** Locked until the commit, and their bots stay where they are. */
@@ -96,7 +110,8 @@ async function chatsOf(connection: Queryable, requests: SendRequest[]): Promise<
   );
   await lockChats(connection, ids);
   const { rows } = await connection.query<Addressee>(
-    `SELECT id, bot_id, external_id, portal_id FROM chat_links WHERE id = ANY($1::bigint[])`,
+    `SELECT id, bot_id, external_id, portal_id, ${IS_UNSUBSCRIBED} AS unsubscribed
+       FROM chat_links c WHERE id = ANY($1::bigint[])`,
     [ids],
   );
   return new Map(rows.map((row) => [row.id, row]));

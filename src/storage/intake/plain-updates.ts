@@ -32,6 +32,7 @@ export function isPlain(update: ClientUpdateRow): update is PlainUpdate {
     update.blocked === undefined &&
     !update.edits &&
     !update.starts &&
+    !update.unsubscribes &&
     update.sawChat
   );
 }

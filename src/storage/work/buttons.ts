@@ -54,11 +54,26 @@ function rowsOf({ messageId, chatId, keyboard }: KeyboardOfMessage) {
   }
 }
 
+/** Payload of the delivery that takes a keyboard away, but for its lasting buttons. */
+export interface KeyboardRemoval {
+  text: string;
+  marks: unknown;
+  keyboardOnly: true;
+  /** Telegram's id of the message under which it was pressed: all that is known where the answer to its sending was lost. */
+  pressedUnder?: string;
+}
+
 /**
  * Nothing of these messages can be pressed any more; the deliveries take their keyboards away. To be called with the
  * lanes of their chats locked.
+ *
+ * @param pressedUnder Telegram's id of the message whose button was pressed, where it is one message
  */
-export async function closeKeyboards(connection: Queryable, messageIds: bigint[]): Promise<NewDelivery[]> {
+export async function closeKeyboards(
+  connection: Queryable,
+  messageIds: bigint[],
+  pressedUnder?: bigint,
+): Promise<NewDelivery[]> {
   if (messageIds.length === 0) return [];
   await connection.query(
     `UPDATE buttons SET closed_at = now() WHERE message_id = ANY($1::bigint[]) AND closed_at IS NULL`,
@@ -72,20 +87,30 @@ export async function closeKeyboards(connection: Queryable, messageIds: bigint[]
     text: string;
     marks: unknown;
   }>(
-    `UPDATE messages SET keyboard_over = true
-      WHERE id = ANY($1::bigint[]) AND NOT keyboard_over AND keyboard ->> 'type' = 'buttons'
-        AND state NOT IN ('failed', 'ignored') AND deleted_at IS NULL
-      RETURNING id, chat_id, bot_id, portal_id, text, marks`,
+    `UPDATE messages m
+        SET keyboard_over = lasting.rows IS NULL,
+            keyboard = CASE WHEN lasting.rows IS NULL THEN m.keyboard ELSE jsonb_set(m.keyboard, '{rows}', lasting.rows) END
+       FROM messages o CROSS JOIN LATERAL (
+         SELECT jsonb_agg(jsonb_build_array(b)) AS rows
+           FROM jsonb_path_query(o.keyboard, '$.rows[*][*] ? (@.action == "unsubscribe")') b) lasting
+      WHERE m.id = ANY($1::bigint[]) AND o.id = m.id AND NOT m.keyboard_over AND m.keyboard ->> 'type' = 'buttons'
+        AND m.keyboard @? '$.rows[*][*] ? (@.action != "unsubscribe")'
+        AND m.state NOT IN ('failed', 'ignored') AND m.deleted_at IS NULL
+      RETURNING m.id, m.chat_id, m.bot_id, m.portal_id, m.text, m.marks`,
     [messageIds],
   );
-  return rows.map((message) => ({
-    chatId: message.chat_id,
-    channel: 'outbound',
-    endpoint: endpointOf('outbound', message),
-    messageId: message.id,
-    kind: 'edit',
-    payload: { text: message.text, marks: message.marks, keyboardOnly: true },
-  }));
+  return rows.map((message) => {
+    const payload: KeyboardRemoval = { text: message.text, marks: message.marks, keyboardOnly: true };
+    if (pressedUnder !== undefined) payload.pressedUnder = String(pressedUnder);
+    return {
+      chatId: message.chat_id,
+      channel: 'outbound',
+      endpoint: endpointOf('outbound', message),
+      messageId: message.id,
+      kind: 'edit',
+      payload: { ...payload },
+    };
+  });
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf, portalEndpoint } from './endpoint-id.js';
 import { jsonb } from '../postgres/json.js';
 import { LOWER_PENDING } from './dropped-work.js';
-import { appendDeliveries, type NewDelivery } from './outbox.js';
+import { appendDeliveries, BEHIND, type NewDelivery } from './outbox.js';
 import { isOwnWordsSql } from './own-words.js';
 
 /** A note into the dialog of a message; see delivery-reports.ts for what tells that it was delivered. */
@@ -28,6 +28,7 @@ interface Route {
   known: boolean;
   dialog: boolean;
   nobodys: boolean;
+  advertising: boolean;
 }
 
 /**
@@ -36,7 +37,8 @@ interface Route {
  * for — is told by a row of `dialog_reports`, and so is a note to a chat of which nobody knows more than its id: only
  * a message that brings the client's whole name may go through the connector. What the bot's new portal must not learn
  * of, and what says where it was written, is told nobody. A message that nobody wrote (author 0) gets no note, unless it
- * is the program's own: then the dialog does not have it.
+ * is the program's own: then the dialog does not have it. Of advertising nobody needs to read before the client answers:
+ * thousands had it at once, so what was last sent waits for their next words, whether a session is open or not.
  */
 export async function routeReports(connection: Queryable, reports: Report[]): Promise<RoutedReports> {
   if (reports.length === 0) return { deliveries: [], endpoints: [] };
@@ -56,7 +58,8 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
             c.portal_id IS NULL OR (c.portal_id = m.portal_id AND (m.bitrix_line_id IS NULL OR m.bitrix_line_id = b.line_id))
               AS present,
             c.title <> c.external_id AS known, m.portal_id IS NOT NULL AND m.bitrix_chat_id IS NOT NULL AS dialog,
-            m.direction = 'outbound' AND m.author_id = '0' AND NOT ${isOwnWordsSql('m.kind')} AS nobodys
+            m.direction = 'outbound' AND m.author_id = '0' AND NOT ${isOwnWordsSql('m.kind')} AS nobodys,
+            m.direction = 'outbound' AND m.author_id = '0' AND ${isOwnWordsSql('m.kind')} AS advertising
        FROM messages m JOIN chat_links c ON c.id = m.chat_id JOIN bots b ON b.id = c.bot_id
       WHERE m.id = ANY($1::bigint[])`,
     [ids],
@@ -71,7 +74,29 @@ export async function routeFromLocked(connection: Queryable, reports: Report[]):
     if (!route?.present || unbound || faceless) rest.push(report);
     else deliveries.push(onLane(route, report));
   }
+  await forgetWaitingAdvertising(
+    connection,
+    deliveries.flatMap(({ waits, chatId }) => (waits ? chatId : [])),
+  );
   return { deliveries, endpoints: await keepReports(connection, rest) };
+}
+
+/** What the client had before and nobody was told of: of several mailings the newest one is told. */
+async function forgetWaitingAdvertising(connection: Queryable, chatIds: bigint[]): Promise<void> {
+  if (chatIds.length === 0) return;
+  await connection.query(
+    `WITH waiting AS MATERIALIZED (
+       SELECT id FROM lanes WHERE chat_id = ANY($1::bigint[]) AND channel = 'inbound' AND pending > 0
+        ORDER BY chat_id FOR UPDATE
+     ), gone AS (
+       DELETE FROM deliveries d USING waiting l, messages m
+        WHERE d.lane_id = l.id AND d.seq >= ${BEHIND} AND d.kind = 'note' AND d.state = 'queued'
+          AND m.id = d.message_id AND m.author_id = '0' AND d.payload ->> 'code' = m.kind
+        RETURNING d.lane_id
+     ), ${LOWER_PENDING}
+     SELECT`,
+    [chatIds],
+  );
 }
 
 /** Appends reports to their lanes; returns the endpoints that get work by it. */
@@ -83,7 +108,10 @@ export async function appendReports(
   return [...deliveries.map(({ endpoint }) => endpoint), ...endpoints].filter(Boolean);
 }
 
-function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageId, payload }: Report): NewDelivery {
+function onLane(
+  { chat_id: chatId, chat_portal_id: portalId, advertising }: Route,
+  { messageId, payload }: Report,
+): NewDelivery {
   return {
     chatId,
     channel: 'inbound',
@@ -91,6 +119,7 @@ function onLane({ chat_id: chatId, chat_portal_id: portalId }: Route, { messageI
     messageId,
     kind: 'note',
     payload,
+    ...(advertising ? { waits: true } : {}),
   };
 }
 

@@ -16,9 +16,11 @@ export type Button = { text: string; style?: ButtonStyle } & (
     }
   | { action: 'open'; url: string }
   | { action: 'copy'; value: string }
+  /** Ends advertising for this client. It stays when the others are used or replaced, and works as long as it is seen. */
+  | { action: 'unsubscribe' }
 );
 
-/** Rows of buttons under a message. One press uses them up: a question is answered once. */
+/** Rows of buttons under a message. One press uses them up, except the lasting ones: a question is answered once. */
 export interface ButtonKeyboard {
   type: 'buttons';
   rows: Button[][];
@@ -53,6 +55,19 @@ export type Keyboard = ButtonKeyboard | PhoneKeyboard | NoKeyboard;
 /** Begins every id, so that a press of a button that is forgotten by now is known as one of ours. */
 const ID_PREFIX = 'k:';
 const BUTTON_ID = /^k:[\w-]{22}$/;
+
+/** callback_data of {@link Button} `unsubscribe`: it means the same under any message, also under one that is forgotten. */
+export const UNSUBSCRIBE_DATA = `${ID_PREFIX}unsubscribe`;
+
+/** Stays under its message when the other buttons go. */
+export function isLasting({ action }: Button): boolean {
+  return action === 'unsubscribe';
+}
+
+/** Something in it is there for one answer only. */
+export function isQuestion(keyboard: Keyboard | null): boolean {
+  return keyboard?.type === 'buttons' && !keyboard.rows.flat().every(isLasting);
+}
 
 /** callback_data of a button: 128 random bits, 24 of the 64 bytes that Telegram allows. */
 export function makeButtonId(): string {

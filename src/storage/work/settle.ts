@@ -3,6 +3,7 @@ import { lockClaims } from './claim-locks.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { appendReports, leaveStrayReports, routeFromLocked, type Report } from './dialog-reports.js';
 import { jsonb } from '../postgres/json.js';
+import { isQuestion } from './keyboard.js';
 import { doneIn, isAgain, outcomesOf, type Done, type EndpointSettlements, type LaneSettlement } from './settlement.js';
 import { recordOutcomes } from './settlement-record.js';
 import { LONG_WAIT_MS, untoldWaits, waitReport } from './told-waits.js';
@@ -80,7 +81,7 @@ async function followUp(connection: Queryable, settlements: LaneSettlement[]): P
     settlements
       .flatMap(doneIn)
       .filter(({ delivery: { kind, message }, settlement: { outcome } }) => {
-        return kind === 'message' && outcome === 'delivered' && message.keyboard?.type === 'buttons';
+        return kind === 'message' && outcome === 'delivered' && isQuestion(message.keyboard);
       })
       .map(({ lane, delivery }) => ({ chatId: lane.chat.id, messageId: delivery.message.id })),
   );

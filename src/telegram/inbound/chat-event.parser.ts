@@ -1,7 +1,7 @@
 import { asObject, asOrdinal, asText, type JsonObject } from '../../common/json-fields.js';
 import type { ClientUpdate, Ignored, Said } from '../../relay/message.js';
 import { plain, type RichText } from '../../relay/rich-text.js';
-import { isButtonId } from '../../storage/work/keyboard.js';
+import { isButtonId, UNSUBSCRIBE_DATA } from '../../storage/work/keyboard.js';
 import { parseChat } from './chat.parser.js';
 import { authorOf, dateOf, inGroup, NOWHERE, record, signed, systemLine, type UpdateContext } from './client-update.js';
 import { isMember, readPressedCaption } from './event-content.js';
@@ -26,6 +26,11 @@ export function readCallbackQuery(query: JsonObject, context: UpdateContext): Cl
     notOwnWords: true,
   });
   const buttonId = asText(query.data);
+  if (buttonId === UNSUBSCRIBE_DATA && chat.type === 'private') {
+    const { unsubscribed } = MESSAGE_LABELS[context.language];
+    const told = { kind: 'unsubscribed', ...plain(unsubscribed), ...author, canWait: true } as const;
+    return { ...systemLine(context, chat, told), unsubscribes: 'button', sawChat: true };
+  }
   if (!isButtonId(buttonId)) return { ...context.base, chat, said: said(described.words), sawChat: true };
   const label = MESSAGE_LABELS[context.language].buttonPressed;
   const telegramMessageId = asOrdinal(place.message_id);

@@ -1,6 +1,7 @@
 import type { Message, Update } from '@grammyjs/types';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { runs } from '../../../test/support/random-runs.js';
 import { isBlank } from '../../relay/rich-text.js';
 import type { MessageKind } from './message-body.js';
 import { describeMessage, describeUpdate } from './message-content.js';
@@ -331,7 +332,7 @@ describe('describeMessage', () => {
           for (const mark of marks) expect(mark.offset + mark.length).toBeLessThanOrEqual(text.length);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(400) },
     );
   });
 

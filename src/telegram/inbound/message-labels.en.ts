@@ -54,6 +54,7 @@ export const ENGLISH_LABELS: MessageLabels = {
   movedTo: 'ℹ️ The group became a supergroup',
   movedFrom: 'ℹ️ The supergroup continues the group',
   buttonPressed: '🔘 Pressed button',
+  unsubscribed: '🔕 The client unsubscribed from broadcasts',
   startPressed: '▶️ The client pressed Start',
   cameByLink: '🔗 The client came by the link',
   botStarted: '▶️ The bot was started',

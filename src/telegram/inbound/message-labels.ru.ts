@@ -54,6 +54,7 @@ export const RUSSIAN_LABELS: MessageLabels = {
   movedTo: 'ℹ️ Группа стала супергруппой',
   movedFrom: 'ℹ️ Супергруппа продолжает группу',
   buttonPressed: '🔘 Нажата кнопка',
+  unsubscribed: '🔕 Клиент отписался от рассылок',
   startPressed: '▶️ Клиент нажал «Старт»',
   cameByLink: '🔗 Клиент пришёл по ссылке',
   botStarted: '▶️ Бот запущен',

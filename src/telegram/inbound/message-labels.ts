@@ -54,6 +54,7 @@ export interface MessageLabels {
   movedTo: string;
   movedFrom: string;
   buttonPressed: string;
+  unsubscribed: string;
   startPressed: string;
   cameByLink: string;
   /** The same of somebody in a group. */

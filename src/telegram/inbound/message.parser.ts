@@ -20,6 +20,7 @@ import {
 import { MESSAGE_LABELS } from './labels-by-language.js';
 import { describeEndOfLiveLocation, describeMessage, type MessageContent } from './message-content.js';
 import { describeStartPress, readStartPress, sourceOf } from './start.parser.js';
+import { asksToStop } from './stop.parser.js';
 
 const ECHO: Ignored = { code: 'own_echo', detail: 'Sent by the bot itself in the name of the Business account.' };
 const NOTICE: Ignored = { code: 'service_message', detail: 'A notice of Telegram that tells an operator nothing.' };
@@ -32,10 +33,15 @@ export function readMessage(message: JsonObject, context: UpdateContext): Client
   const read = readWords(message, context, false);
   const { chat, said } = read;
   const press = chat && said && !said.ignored ? readStartPress(message, chat) : null;
-  if (!press) return read;
+  if (!press) return said && !said.ignored && chat && asksToStop(message, chat) ? unsubscribing(read, message) : read;
   // What `/start` means is shown in its place.
   const told = describeStartPress(press, isGroup(chat!.type) ? said!.authorName : undefined, context.language);
   return { ...read, chat: { ...chat!, source: sourceOf(press) }, said: { ...said!, marks: [], ...told } };
+}
+
+function unsubscribing(read: ClientUpdate, message: JsonObject): ClientUpdate {
+  const { unsubscribedByWords } = CLIENT_WORDS[languageOf(asObject(message.from).language_code)];
+  return { ...read, unsubscribes: 'words', unsubscribed: unsubscribedByWords };
 }
 
 /** An edited message. Where it already stands, only its words are updated, and only if they changed. */

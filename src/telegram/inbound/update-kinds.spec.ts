@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mutatedUpdates } from '../../../test/fixtures/telegram/mutated-updates.js';
 import { UPDATES } from '../../../test/fixtures/telegram/updates.js';
+import { runs } from '../../../test/support/random-runs.js';
 import { isBlank } from '../../relay/rich-text.js';
 import { ALLOWED_UPDATES, parseUpdate } from './update.parser.js';
 
@@ -219,7 +220,7 @@ describe('an update with something wrong in it', () => {
         if (replyTo) expect(replyTo.telegramMessageId).toBeTypeOf('bigint');
         if (connection) expect(connection.ownerId).toBeTypeOf('bigint');
       }),
-      { numRuns: 3_000 },
+      { numRuns: runs(1_000) },
     );
   });
 });

@@ -53,15 +53,17 @@ export class UpdatesService {
 
   /** Stops the spinner of a pressed button, and says where the press came too late. Without an answer no harm is done. */
   private async answerPresses({ api }: ReceivingBot, parsed: ClientUpdate[]): Promise<void> {
-    const presses = parsed.flatMap(({ press, said }) => {
+    const presses = parsed.flatMap(({ press, said, unsubscribes }) => {
       const query = asObject(asObject(said?.raw).callback_query);
       const id = asText(query.id);
-      return id === '' ? [] : [{ id, press, language: languageOf(asObject(query.from).language_code) }];
+      const language = languageOf(asObject(query.from).language_code);
+      return id === '' ? [] : [{ id, press, unsubscribes: unsubscribes === 'button', language }];
     });
     if (presses.length === 0) return;
     const known = await this.known(presses.flatMap(({ press }) => press?.buttonId ?? []));
-    for (const { id, press, language } of presses) {
-      const said = press && known ? answerTo(press.pressId, known.get(press.buttonId)) : undefined;
+    for (const { id, press, unsubscribes, language } of presses) {
+      const answer = press && known ? answerTo(press.pressId, known.get(press.buttonId)) : undefined;
+      const said = unsubscribes ? 'unsubscribed' : answer;
       const text = said === undefined ? {} : { text: CLIENT_WORDS[language][said] };
       await api.calls.answerCallbackQuery({ callback_query_id: id, ...text }).catch((error: unknown) => {
         this.logger.debug({ err: error }, 'A button press could not be answered');

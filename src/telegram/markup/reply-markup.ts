@@ -6,7 +6,7 @@ import type {
 } from '@grammyjs/types';
 import type { Language } from '../../common/language.js';
 import { concat, join, plain, withMark, type RichText } from '../../relay/rich-text.js';
-import type { Button, ButtonKeyboard, Keyboard } from '../../storage/work/keyboard.js';
+import { UNSUBSCRIBE_DATA, type Button, type ButtonKeyboard, type Keyboard } from '../../storage/work/keyboard.js';
 import { CLIENT_WORDS } from '../client-words.js';
 import { telegramLink } from './telegram-links.js';
 
@@ -88,6 +88,8 @@ function toButton(button: Button): InlineKeyboardButton | null {
   switch (button.action) {
     case 'send':
       return button.id === undefined ? null : { ...look, callback_data: button.id };
+    case 'unsubscribe':
+      return { ...look, callback_data: UNSUBSCRIBE_DATA };
     case 'copy':
       return { ...look, copy_text: { text: button.value } };
     case 'open': {
@@ -102,6 +104,8 @@ function asWords(button: Button): RichText {
   switch (button.action) {
     case 'send':
       return plain(text);
+    case 'unsubscribe':
+      return plain(`${text}: /stop`);
     case 'copy':
       return plain(text.includes(button.value) ? text : `${text}: ${button.value}`);
     case 'open':

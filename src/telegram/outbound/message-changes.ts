@@ -1,6 +1,7 @@
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { InlineKeyboardMarkup } from '@grammyjs/types';
 import { languageOf } from '../../common/language.js';
+import type { KeyboardRemoval } from '../../storage/work/buttons.js';
 import { join, plain, type RichText } from '../../relay/rich-text.js';
 import { CLIENT_WORDS } from '../client-words.js';
 import { keyboardAsWords, shownKeyboard } from '../markup/reply-markup.js';
@@ -53,14 +54,23 @@ async function edit(
   throw refusal('message_gone', 'Telegram has nothing of this message.');
 }
 
-/** Takes the buttons away and leaves the words; where the client sees none any more it is done. */
+/** Takes the buttons away, but for lasting ones, and leaves the words; where the client sees none any more it is done. */
 export async function removeKeyboard(outgoing: Outgoing): Promise<Progress> {
-  const { api, target } = outgoing;
-  const id = bearerOf(outgoing);
+  const { api, target, delivery, chat } = outgoing;
+  const { keyboard } = delivery.message;
+  const lasting = keyboard && shownKeyboard(keyboard, { ...chat, language: languageOf(chat.language) }).markup;
+  const { pressedUnder } = delivery.payload as unknown as KeyboardRemoval;
+  const id = pressedUnder ?? bearerOf(outgoing);
   if (id === undefined) return DONE;
   return paced(outgoing, 1, async () => {
     try {
-      await target.change((params) => api.calls.editMessageReplyMarkup({ ...params, message_id: Number(id) }));
+      await target.change((params) =>
+        api.calls.editMessageReplyMarkup({
+          ...params,
+          message_id: Number(id),
+          ...underneath(lasting as InlineKeyboardMarkup | null),
+        }),
+      );
     } catch (error) {
       const isGone = isRefusal(error, 'not_modified', 'message_gone', 'edit_refused');
       if (!isGone && unreachableReason(error) === undefined) throw error;

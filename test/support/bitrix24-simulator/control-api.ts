@@ -1,4 +1,4 @@
-import { clientItems, crmItem, dialogItem, fileItem, messageItem, portalItem } from './control-items.js';
+import { clientItems, crmItem, dialogItem, fileItem, messageItem, placementItem, portalItem } from './control-items.js';
 import { CRM_TYPES, type CrmTypeName } from './crm-records.js';
 import { json, type Exchange, type Reply } from './http-exchange.js';
 import type { Chat, LineMessage } from './open-lines.js';
@@ -37,8 +37,10 @@ const DOWNLOAD_SETTINGS = ['forbidden', 'allowedHosts', 'delayMs', 'timeoutMs', 
  * - `GET`, `PATCH /portals/:memberId/downloads` `{ forbidden?, allowedHosts?, delayMs?, timeoutMs?, maxBytes? }`: how the portal
  *   fetches clients' files, and every fetch so far
  * - `GET`, `PATCH /portals/:memberId/format`: which build's events the portal sends
- * - `POST /portals/:memberId/frames` `{ clientId, page: "install" | "app" | "settings", connector?, line?, lang?, user? }`: `{ url }`
- *   of a page that shows the application inside the portal
+ * - `POST /portals/:memberId/frames` `{ clientId, page: "install" | "app" | "settings" | "placement", connector?, line?, lang?, user? }`:
+ *   `{ url }` of a page that shows the application inside the portal; a placement by `{ placement, entity?, chat? }`: its name,
+ *   such as `CRM_DEAL_DETAIL_TAB` or `IM_SIDEBAR`, and the number of the entity or chat
+ * - `GET /portals/:memberId/placements`: `{ items: [{ clientId, placement, handler, options, words }] }`
  * - `GET /portals/:memberId/ledger`, `GET /portals/:memberId/calls`, `GET /portals/:memberId/events`
  */
 export class ControlApi {
@@ -63,6 +65,7 @@ export class ControlApi {
     if (section === 'calls') return ok({ items: portal.calls });
     if (section === 'events') return ok({ items: portal.events.journal });
     if (section === 'frames' && exchange.method === 'POST') return openFrame(portal, bodyOf(exchange));
+    if (section === 'placements') return ok({ items: portal.placements.rows.map(placementItem) });
     if (section === 'expectations' && exchange.method === 'POST')
       return json(201, { code: portal.lines.tracker.expectClient() }, CORS);
     if (section === 'clients') return ok({ items: clientItems(portal) });
@@ -174,8 +177,16 @@ function openFrame(portal: Portal, body: Params): Reply {
   const options = { lang: text(body['lang']) || 'en', user: Number(body['user']) || 1 };
   const settings = { ...options, connector: text(body['connector']), line: text(body['line']) };
   if (body['page'] === 'settings') return ok({ url: portal.frames.pageUrl(portal.frames.settings(app, settings)) });
+  if (body['page'] === 'placement') {
+    const where = { placement: text(body['placement']), ...numberOf(body, 'entity'), ...numberOf(body, 'chat') };
+    return ok({ url: portal.frames.pageUrl(portal.frames.placement(app, { ...options, ...where })) });
+  }
   const frame = body['page'] === 'app' ? portal.frames.main(app, options) : portal.frames.install(app, options);
   return ok({ url: portal.frames.pageUrl(frame) });
+}
+
+function numberOf(body: Params, name: 'entity' | 'chat'): Params {
+  return body[name] === undefined ? {} : { [name]: Number(body[name]) };
 }
 
 function changeMessage(portal: Portal, exchange: Exchange, id: number): Reply | null {

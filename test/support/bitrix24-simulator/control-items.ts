@@ -1,6 +1,7 @@
 import { typeNameOf, type CrmRecord } from './crm-records.js';
 import type { Chat, LineMessage } from './open-lines.js';
 import type { Params } from './php-encoding.js';
+import type { PlacementRow } from './placements.js';
 import type { MessageFile } from './portal-files.js';
 import type { Portal } from './portal.js';
 
@@ -9,6 +10,10 @@ import type { Portal } from './portal.js';
 export function portalItem(portal: Portal): Params {
   const apps = portal.apps.map((app) => ({ clientId: app.clientId, installed: app.installed, deleted: app.deleted }));
   return { memberId: portal.memberId, url: portal.url, lines: [...portal.lines.lines.values()], apps };
+}
+
+export function placementItem({ app, placement, handler, options, words }: PlacementRow): Params {
+  return { clientId: app.clientId, placement, handler, options, words };
 }
 
 export function dialogItem(chat: Chat): Params {

@@ -1,7 +1,9 @@
 import { BX24_LIBRARY, frameHostPage, frameSid, type Frame } from './frame-host.js';
+import { maySee } from './crm-item-methods.js';
 import { FramePage } from './frame-page.js';
 import { htmlPage, json, sendRequest, type Exchange, type Reply } from './http-exchange.js';
 import { httpBuildQuery, type Params } from './php-encoding.js';
+import { cardTypeOf } from './placement-kinds.js';
 import type { PortalApp } from './portal-model.js';
 import type { Portal } from './portal.js';
 import type { TokenStore } from './token-store.js';
@@ -15,6 +17,19 @@ export interface FrameOptions {
 export interface SettingsFrameOptions extends FrameOptions {
   connector: string;
   line: string;
+}
+
+export interface PlacementFrameOptions extends FrameOptions {
+  /** Such as `CRM_DEAL_DETAIL_TAB` or `IM_SIDEBAR`. */
+  placement: string;
+  /** Of several that the application has bound there; default: the first. */
+  handler?: string;
+  /** Id of the entity whose card it is; absent: a card that is not saved yet. */
+  entity?: number;
+  /** Id of the chat, `chat12` in the messenger. */
+  chat?: number;
+  /** Older builds do not tell the address of the page (URI). */
+  withUri?: boolean;
 }
 
 /** Opens pages of applications inside the portal: for tests by a bare POST, for people as a page with a real frame. */
@@ -55,6 +70,25 @@ export class Frames {
       ERROR_STATUS: row?.error ?? false,
       URI: `/contact_center/connector/?ID=${options.connector}&LINE=${options.line}`,
     });
+  }
+
+  /**
+   * A frame that the application has bound, as the portal shows it to this employee: to nobody before the application is
+   * installed, and not to those to whom it is closed. Whoever may not see an entity does not get as far as its card.
+   */
+  placement(app: PortalApp, { entity, chat, withUri = true, handler, ...options }: PlacementFrameOptions): Frame {
+    const { records } = this.portal.crm;
+    const user = this.portal.users.get(options.user ?? 1);
+    const rows = this.portal.placements.of(app, options.placement);
+    const row = rows.find((one) => handler === undefined || one.handler === handler);
+    if (row === undefined || !app.installed || user?.appAccess !== true)
+      throw new Error(`Nobody is shown ${options.placement} of this application.`);
+    const typeId = cardTypeOf(options.placement);
+    const record = typeId === null || entity === undefined ? undefined : records.find(typeId, entity);
+    if (record && !maySee(record, user)) throw new Error('The card is closed to this employee.');
+    const ids = typeId !== null ? { ID: String(entity ?? 0) } : chat === undefined ? {} : { dialogId: `chat${chat}` };
+    const uri = withUri ? { URI: typeId === null ? '/online/' : `/crm/type/${typeId}/details/${entity ?? 0}/` } : {};
+    return this.prepare(app, row.handler, options, options.placement, { ...ids, ...uri });
   }
 
   /** Posts the form as a browser would and returns what the application shows. */

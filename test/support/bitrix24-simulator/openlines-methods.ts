@@ -1,3 +1,5 @@
+import { maySee } from './crm-item-methods.js';
+import type { CrmTypeName } from './crm-records.js';
 import { HIDDEN_MESSAGE, type Chat, type LineMessage } from './open-lines.js';
 import { isArray, isEmpty, phpArray, portalDate, text, upperKeys, type Params } from './php-encoding.js';
 import type { MessageFile } from './portal-files.js';
@@ -109,7 +111,7 @@ function addLine(params: Params, { portal, user }: RestContext): number {
 function getDialog(params: Params, { portal, user }: RestContext): Params {
   const chat = dialogOf(params, portal.lines);
   if (chat === undefined) throw new RestError(400, 'DIALOG_NOT_FOUND', 'Dialog not found');
-  if (!mayEnter(chat, portal, user))
+  if (!mayEnter(chat, portal, user) && !mayReadEntity(chat, portal, user))
     throw new RestError(400, 'ACCESS_ERROR', 'You do not have access to the specified dialog');
   const last = chat.messages.at(-1)?.id ?? 0;
   return {
@@ -160,6 +162,13 @@ function dialogOf(params: Params, openLines: RestContext['portal']['lines']): Ch
 /** imopenlines/lib/chat.php, hasAccess; im/lib/V2/Chat/OpenLineChat.php, checkAccessInternal: a member, or one who may join. */
 function mayEnter(chat: Chat, portal: RestContext['portal'], user: RestContext['user']): boolean {
   return chat.members.has(user.id) || (user.admin && portal.lines.lines.get(chat.line)?.joinable !== false);
+}
+
+/** imopenlines/lib/chat.php, hasAccess: whoever may read the entity that the chat names, unless it is gone. */
+function mayReadEntity(chat: Chat, { crm }: RestContext['portal'], user: RestContext['user']): boolean {
+  const [, type = '', id] = crm.dialogs.entityData(chat).first.split('|');
+  const record = type === 'NONE' ? undefined : crm.records.find(type as CrmTypeName, Number(id));
+  return record !== undefined && maySee(record, user);
 }
 
 /**

@@ -8,7 +8,7 @@ import { EventQueue, type EventDelivery, type EventHandler } from './event-queue
 import type { Faults } from './faults.js';
 import type { FramePage } from './frame-page.js';
 import { FrontEnd } from './front-end.js';
-import { Frames, type FrameOptions, type SettingsFrameOptions } from './frames.js';
+import { Frames, type FrameOptions, type PlacementFrameOptions, type SettingsFrameOptions } from './frames.js';
 import {
   htmlPage,
   LoopbackServer,
@@ -26,6 +26,7 @@ import { OAuthServer } from './oauth-server.js';
 import { OpenLines, type Chat, type LineMessage } from './open-lines.js';
 import { Operator } from './operator.js';
 import { httpBuildQuery, text, type Params } from './php-encoding.js';
+import { Placements } from './placements.js';
 import { PortalFiles, type NewFile } from './portal-files.js';
 import { PortalApp, type AppSettings, type Line, type PortalUser } from './portal-model.js';
 import { RestEndpoint, type RestCall } from './rest-endpoint.js';
@@ -83,6 +84,7 @@ export class Portal {
   readonly robots = new Robots(this);
   readonly messageService = new MessageService(this);
   readonly triggers = new Triggers();
+  readonly placements = new Placements();
   readonly events: EventQueue;
   readonly messengerEvents: MessengerEvents;
   readonly rest: RestEndpoint;
@@ -281,6 +283,11 @@ export class Portal {
     return this.frames.open(this.frames.settings(app, options));
   }
 
+  /** Opens a frame of the application in a card, or in a chat of the messenger. */
+  async openPlacementFrame(app: PortalApp, options: PlacementFrameOptions): Promise<FramePage> {
+    return this.frames.open(this.frames.placement(app, options));
+  }
+
   /** Puts a removed application back with a new `application_token`; its old tokens are void. */
   reinstall(app: PortalApp): void {
     if (!app.deleted) return;
@@ -340,6 +347,7 @@ export class Portal {
       { appId: app.id, tokenless: true },
     );
     this.robots.wipe(app);
+    this.placements.wipe(app);
     this.messageService.wipe(app);
     app.deleted = true;
     app.installed = false;

@@ -10,6 +10,7 @@ import { MESSAGE_SERVICE_METHODS } from './message-service-methods.js';
 import { accessToken } from './oauth-server.js';
 import { MESSENGER_EVENT_METHODS } from './messenger-events.js';
 import { OPENLINES_METHODS } from './openlines-methods.js';
+import { PLACEMENT_METHODS } from './placement-methods.js';
 import { isArray, isEmpty, phpArray, phpJson, portalDate, text, upperKeys, type Params } from './php-encoding.js';
 import type { PortalApp, PortalUser } from './portal-model.js';
 import type { Portal } from './portal.js';
@@ -29,6 +30,7 @@ const METHODS = new Map<string, RestMethod>(
     ...MESSAGE_SERVICE_METHODS,
     ...MESSENGER_EVENT_METHODS,
     ...OPENLINES_METHODS,
+    ...PLACEMENT_METHODS,
     ...ROBOT_METHODS,
     ...TRIGGER_METHODS,
   }),

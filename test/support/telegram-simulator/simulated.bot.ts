@@ -8,6 +8,7 @@ import type { DeliveryJournal } from './delivery.journal.js';
 import type { FileStore } from './file.store.js';
 import type { FetchUrl } from './input.media.js';
 import { LONG_POLL_LIMIT, LongPolling, type LongPollingConditions } from './long.polling.js';
+import type { ManagedBots } from './managed.bots.js';
 import { FloodControl, type SendLimits } from './send.limits.js';
 import { SimulatedChat, type Membership } from './simulated.chat.js';
 import { SimulatedClient, type ClientProfile } from './simulated.client.js';
@@ -40,6 +41,8 @@ export interface BotProfile {
   readonly firstName: string;
   /** Privacy mode is off: the bot hears everything that is said in its groups. */
   readonly readsAllGroupMessages?: boolean;
+  /** People may make bots through it: BotFather's "bot management mode". */
+  readonly managesBots?: boolean;
 }
 
 export interface BotConditions extends LongPollingConditions {
@@ -51,6 +54,7 @@ export interface BotConditions extends LongPollingConditions {
   readonly store: FileStore;
   readonly fetchUrl: FetchUrl;
   readonly journal: DeliveryJournal;
+  readonly managedBots: ManagedBots;
   /** Performs the method call a webhook's answer carried. */
   readonly perform: (bot: SimulatedBot, method: string, params: Record<string, unknown>) => void;
 }
@@ -84,7 +88,7 @@ export class SimulatedBot {
   private lastError: { date: number; message: string } | undefined;
 
   constructor(
-    readonly profile: BotProfile,
+    public profile: BotProfile,
     private readonly conditions: BotConditions,
   ) {
     this.id = Number(profile.token.split(':')[0]);
@@ -107,7 +111,7 @@ export class SimulatedBot {
       has_main_web_app: false,
       has_topics_enabled: false,
       allows_users_to_create_topics: false,
-      can_manage_bots: false,
+      can_manage_bots: this.profile.managesBots ?? false,
       supports_join_request_queries: false,
     };
   }
@@ -118,6 +122,10 @@ export class SimulatedBot {
 
   get journal(): DeliveryJournal {
     return this.conditions.journal;
+  }
+
+  get managedBots(): ManagedBots {
+    return this.conditions.managedBots;
   }
 
   get fetchUrl(): FetchUrl {

@@ -1,0 +1,39 @@
+import type { Queryable } from '../postgres/database.service.js';
+import { LOWER_PENDING } from './dropped-work.js';
+import { isOwnWordsSql } from './own-words.js';
+
+/** Why what was to be sent as advertising is not. */
+export const UNSUBSCRIBED = { code: 'unsubscribed', detail: 'The client has unsubscribed from advertising.' };
+
+/** SQL: the client of the chat `c` wants no advertising, or did not when an earlier chat with the bot was erased. */
+export const IS_UNSUBSCRIBED = `(c.unsubscribed_at IS NOT NULL OR EXISTS (
+  SELECT FROM forgotten_wishes w JOIN bots o ON o.telegram_id = w.bot_telegram_id
+   WHERE o.id = c.bot_id AND w.client = forgotten_client(c.external_user_id)))`;
+
+/** From now on a bare "stop" of these clients is the wish for no more of it. To be called with the chats locked. */
+export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): Promise<void> {
+  if (chatIds.length === 0) return;
+  await connection.query(`UPDATE chat_links SET advertised_at = now() WHERE id = ANY($1::bigint[])`, [
+    [...new Set(chatIds)],
+  ]);
+}
+
+/**
+ * Advertising that waits for these chats, and of which nothing was tried, is not sent. To be called with the chats and
+ * their lanes locked.
+ */
+export async function withholdAdvertising(connection: Queryable, chatIds: bigint[]): Promise<void> {
+  if (chatIds.length === 0) return;
+  await connection.query(
+    `WITH gone AS (
+       DELETE FROM deliveries d USING lanes l, messages m
+        WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND d.state = 'queued'
+          AND d.kind = 'message' AND d.attempts = 0
+          AND m.id = d.message_id AND m.author_id = '0' AND ${isOwnWordsSql('m.kind')}
+        RETURNING d.lane_id, d.message_id
+     ), ${LOWER_PENDING}
+     UPDATE messages SET state = 'ignored', error_code = $2, error_detail = $3
+      WHERE id IN (SELECT message_id FROM gone)`,
+    [chatIds, UNSUBSCRIBED.code, UNSUBSCRIBED.detail],
+  );
+}
