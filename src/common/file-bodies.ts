@@ -1,5 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { Problem } from './problem.js';
+import { errorCodes, type FastifyInstance, type FastifyRequest } from 'fastify';
 
 /** `@RouteConfig` of a route whose body is a file: `request.body` is its stream, which the route reads with a limit of its own. */
 export const TAKES_FILE = { takesFile: true };
@@ -8,7 +7,7 @@ export const TAKES_FILE = { takesFile: true };
 export function takeFileBodies(server: FastifyInstance): void {
   server.addContentTypeParser('application/octet-stream', (request, payload, done) => {
     if (takesFile(request)) done(null, payload);
-    else done(new Problem(415, 'unsupported_media_type', 'This address takes no files.'));
+    else done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE('application/octet-stream'));
   });
 }
 

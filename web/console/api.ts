@@ -41,6 +41,7 @@ export type TimelineEntry = Schemas['TimelineEntry'];
 export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
 export type LinkItem = Schemas['LinkItem'];
+export type AnswerItem = Schemas['AnswerItem'];
 export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
@@ -180,6 +181,26 @@ export function createApi(key: string, refused: () => void = () => undefined) {
         form === 'svg' ? client.GET('/admin/links/{id}/qr.svg', asked) : client.GET('/admin/links/{id}/qr.png', asked);
       return (await answer(call as Promise<Outcome<unknown>>)) as Blob;
     },
+
+    answers: (filter: Omit<QueryOf<'/admin/answers'>, 'limit' | 'cursor'>, cursor?: string) =>
+      answer(client.GET('/admin/answers', { params: { query: { ...filter, limit: 200, cursor } } })),
+    addAnswer: (body: Schemas['NewAnswerBody']) => answer(client.POST('/admin/answers', { body })),
+    changeAnswer: (id: string, body: Schemas['AnswerChangeBody']) =>
+      answer(client.PATCH('/admin/answers/{id}', { ...of(id), body })),
+    removeAnswer: (id: string) => answer(client.DELETE('/admin/answers/{id}', of(id))),
+    previewAnswer: (text: string) => answer(client.POST('/admin/answers/preview', { body: { text } })),
+    keepAnswerFile: (id: string, file: File) =>
+      answer(
+        client.PUT('/admin/answers/{id}/files/{name}', {
+          params: { path: { id, name: file.name } },
+          headers: { 'content-type': 'application/octet-stream' },
+          // The document describes it as what it is in JSON.
+          body: file as never,
+          bodySerializer: (body: unknown) => body as Blob,
+        }),
+      ),
+    removeAnswerFile: (id: string, name: string) =>
+      answer(client.DELETE('/admin/answers/{id}/files/{name}', { params: { path: { id, name } } })),
 
     keys: (cursor?: string) => answer(client.GET('/admin/keys', { params: { query: { limit: 50, cursor } } })),
     addKey: (body: Schemas['NewKeyBody']) => answer(client.POST('/admin/keys', { body })),

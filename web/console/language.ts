@@ -1,4 +1,5 @@
 import type { Words } from '../../src/admin/doctor/findings.js';
+import { fileSize } from '../shared/file-size.js';
 import { browserLanguage, createTexts, type Language } from '../shared/i18n.js';
 import type { Texts } from './texts.en.js';
 
@@ -50,14 +51,7 @@ export function compact(value: number): string {
 }
 
 export function bytes(size: number): string {
-  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
-  const step = Math.min(units.length - 1, size < 1 ? 0 : Math.floor(Math.log(size) / Math.log(1_000)));
-  return new Intl.NumberFormat(language.value, {
-    style: 'unit',
-    unit: units[step] ?? 'byte',
-    unitDisplay: 'short',
-    maximumFractionDigits: step > 1 ? 1 : 0,
-  }).format(size / 1_000 ** step);
+  return fileSize(size, language.value);
 }
 
 /** 0.25 s or 180 ms. */

@@ -44,6 +44,18 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   no_crm_scope: () =>
     'The application may not use the CRM of this portal: add the permission “crm” to its card, and install it again.',
 
+  // Ready answers
+  too_many_answers: ({ limit }) => `The portal has ${text(limit)} ready answers already: delete some that nobody uses.`,
+  too_many_files: ({ limit }) => `An answer can have ${text(limit)} files at most.`,
+  files_full: ({ limitMb }) =>
+    `The files of all answers of the portal are limited to ${text(limitMb)} MB: delete some.`,
+  file_too_large: ({ limitMb }) => `A file can have ${text(limitMb)} MB at most.`,
+  file_empty: () => 'The file is empty.',
+  bad_file_name: () => 'The name of the file is too long or has characters that cannot be used: rename it.',
+  too_many_uploads: () => 'Other files are being uploaded. Try again in a moment.',
+  upload_cut: () => 'The file did not arrive whole. Try again.',
+  upload_too_slow: () => 'The file arrived too slowly. Try again with a better connection.',
+
   // Bots
   bad_api_kind: () => 'A local Bot API server has an address of its own: enter it, or choose Telegram.',
   bad_token: () => 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',
@@ -104,6 +116,10 @@ const FIELDS: Record<string, string> = {
   clientId: 'client id',
   clientSecret: 'client secret',
   operatorNameTemplate: 'line before the answer',
+  title: 'title',
+  text: 'text',
+  shortcut: 'shortcut',
+  language: 'language',
   welcomeText: 'welcome text',
   retentionDays: 'days to keep',
   q: 'search words',

@@ -42,6 +42,16 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   no_crm_scope: () =>
     'Приложению недоступна CRM этого портала: добавьте право «crm» в карточку приложения и установите его заново.',
 
+  too_many_answers: ({ limit }) => `У портала уже ${text(limit)} готовых ответов: удалите ненужные.`,
+  too_many_files: ({ limit }) => `У одного ответа может быть не больше ${text(limit)} файлов.`,
+  files_full: ({ limitMb }) => `Файлы всех ответов портала — не больше ${text(limitMb)} МБ: удалите ненужные.`,
+  file_too_large: ({ limitMb }) => `Файл может быть не больше ${text(limitMb)} МБ.`,
+  file_empty: () => 'Файл пустой.',
+  bad_file_name: () => 'Имя файла слишком длинное или содержит недопустимые знаки: переименуйте его.',
+  too_many_uploads: () => 'Сейчас загружаются другие файлы. Повторите через минуту.',
+  upload_cut: () => 'Файл пришёл не целиком. Повторите.',
+  upload_too_slow: () => 'Файл передавался слишком медленно. Повторите при лучшем соединении.',
+
   bad_api_kind: () => 'У собственного сервера Bot API есть свой адрес: укажите его или выберите Telegram.',
   bad_token: () => 'Это не токен бота. Он выглядит как 123456789:AAE…, его даёт @BotFather.',
   token_refused: ({ said }) => `Telegram не принимает этот токен: получите действующий у @BotFather. ${quoted(said)}`,
@@ -95,6 +105,10 @@ const FIELDS: Record<string, string> = {
   clientId: 'client id',
   clientSecret: 'client secret',
   operatorNameTemplate: 'строка перед ответом',
+  title: 'название',
+  text: 'текст',
+  shortcut: 'короткое слово',
+  language: 'язык',
   welcomeText: 'приветствие',
   retentionDays: 'срок хранения',
   q: 'слова для поиска',

@@ -11,6 +11,8 @@ export type LineSettings = Schemas['LineSettings'];
 export type CheckedLine = Schemas['CheckedLine'];
 export type ChainLink = Schemas['ChainLink'];
 export type LinkItem = Schemas['LinkItem'];
+export type AnswerItem = Schemas['AnswerItem'];
+export type AnswerPreview = Schemas['AnswerPreview'];
 export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
@@ -62,6 +64,26 @@ export class SettingsApi {
   links = () => answer(this.client.GET('/b24/settings/api/links'));
   makeLink = (body: Schemas['LineLinkBody']) => answer(this.client.POST('/b24/settings/api/links', { body }));
   removeLink = (id: string) => answer(this.client.DELETE('/b24/settings/api/links/{id}', { params: { path: { id } } }));
+
+  answers = () => answer(this.client.GET('/b24/settings/api/answers'));
+  makeAnswer = (body: Schemas['AnswerChangeBody']) => answer(this.client.POST('/b24/settings/api/answers', { body }));
+  changeAnswer = (id: string, body: Schemas['AnswerChangeBody']) =>
+    answer(this.client.PATCH('/b24/settings/api/answers/{id}', { params: { path: { id } }, body }));
+  removeAnswer = (id: string) =>
+    answer(this.client.DELETE('/b24/settings/api/answers/{id}', { params: { path: { id } } }));
+  previewAnswer = (text: string) => answer(this.client.POST('/b24/settings/api/answers/preview', { body: { text } }));
+  keepAnswerFile = (id: string, file: File) =>
+    answer(
+      this.client.PUT('/b24/settings/api/answers/{id}/files/{name}', {
+        params: { path: { id, name: file.name } },
+        headers: { 'content-type': 'application/octet-stream' },
+        // The document describes it as what it is in JSON.
+        body: file as never,
+        bodySerializer: (body: unknown) => body as Blob,
+      }),
+    );
+  removeAnswerFile = (id: string, name: string) =>
+    answer(this.client.DELETE('/b24/settings/api/answers/{id}/files/{name}', { params: { path: { id, name } } }));
 
   /** Address of the link's QR code inside the page. */
   async qrCode(id: string): Promise<string> {
