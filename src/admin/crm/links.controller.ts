@@ -7,7 +7,6 @@ import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { choosePortal } from './portal-choice.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import { ChosenPortal } from './chosen-portal.js';
 import { LinkPage, LinksQuery } from './links.dto.js';
@@ -42,7 +41,6 @@ export class LinksController {
   })
   async make(@Body() { portalId, lineId, ...wish }: NewLinkBody, @CalledBy() caller: Caller): Promise<LinkItem> {
     const place = { portalId: await this.chosen.portal(idOf(portalId), caller), lineId };
-    const place = { portalId: await choosePortal(this.portals, idOf(portalId), caller), lineId };
     return linkItem(await this.links.make(place, wish, signatureOf(caller)));
   }
 
