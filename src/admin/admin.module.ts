@@ -5,7 +5,6 @@ import { CrmModule } from '../crm/crm.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { ApplicationsController } from './connections/applications.controller.js';
-import { AuthorNames } from './history/author-names.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
 import { ConsoleController } from './console.controller.js';
@@ -26,7 +25,6 @@ import { RequestsController } from './connections/requests.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
 import { StatusController } from './doctor/status.controller.js';
-import { ViewingLinks } from './history/viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
@@ -48,15 +46,6 @@ import { ViewingLinks } from './history/viewing-links.js';
     StatisticsController,
     ErasuresController,
   ],
-  providers: [
-    AuthorNames,
-    MessagesService,
-    ExportService,
-    OverviewService,
-    StatisticsService,
-    DoctorService,
-    PortalExaminer,
-    ViewingLinks,
-  ],
+  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, PortalExaminer],
 })
 export class AdminModule {}

@@ -2,10 +2,14 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { CardController } from './cards/card.controller.js';
+import { Cards } from './cards/cards.service.js';
+import { CardTabs } from './cards/card-tabs.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameGuard } from './frames/frame.guard.js';
 import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
 import { PlacementsController } from './frames/placements.controller.js';
@@ -27,6 +31,7 @@ import { SmsController } from './sms/sms.controller.js';
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
+    CardController,
     PlacementsController,
     RobotsController,
     SettingsFeaturesController,
@@ -37,8 +42,11 @@ import { SmsController } from './sms/sms.controller.js';
     Addressees,
     ArrivalsService,
     ArrivalWork,
+    Cards,
+    CardTabs,
     CrmItems,
     DialogEntitiesService,
+    FrameGuard,
     FrameSessions,
     LinksService,
     MessageService,

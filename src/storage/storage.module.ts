@@ -27,7 +27,9 @@ import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
+import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
+import { MessagePages } from './history/message-pages.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
 import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
@@ -65,6 +67,7 @@ const REPOSITORIES: Provider[] = [
   BotsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
+  CardChatsRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,
@@ -80,6 +83,7 @@ const REPOSITORIES: Provider[] = [
   LinesRepository,
   LinksRepository,
   MessageCountsRepository,
+  MessagePages,
   MessageRetentionRepository,
   MessageWordsRepository,
   OauthStatesRepository,
