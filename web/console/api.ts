@@ -145,6 +145,8 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.GET('/admin/chats', { params: { query: { ...filter, limit: 50, cursor } }, signal })),
     chat: (id: string) => answer(client.GET('/admin/chats/{id}', of(id))),
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
+    write: (id: string, text: string, key: string) =>
+      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body: { text, key } })),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
     erase: (id: string, confirm: string) =>
       answer(client.POST('/admin/chats/{id}/erase', { ...of(id), body: { confirm } })),

@@ -7,6 +7,8 @@ const seconds = ({ retryAfter }: RefusalParams) => plural('en', Number(retryAfte
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   // Asking
   invalid_request: ({ fields }) => `Check what you entered${listed(fields, FIELDS)}.`,
+  no_portal: () => 'The bot of this chat serves no portal: connect it to an open line first.',
+  key_reused: () => 'This message was sent already; reload the page.',
   invalid_cursor: () => 'The list has changed: refresh the page.',
   invalid_range: () => 'The period is not valid: its start must be before its end, at most a year apart.',
   range_too_long: () => 'There are too many messages to be counted at once: choose a shorter period.',

@@ -7,6 +7,8 @@ const seconds = ({ retryAfter }: RefusalParams) =>
 /** As in refusals.en.ts. */
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   invalid_request: ({ fields }) => `Проверьте введённое${listed(fields, FIELDS)}.`,
+  no_portal: () => 'Бот этого чата не подключён ни к одному порталу: сначала подключите его к открытой линии.',
+  key_reused: () => 'Это сообщение уже отправлено; обновите страницу.',
   invalid_cursor: () => 'Список изменился: обновите страницу.',
   invalid_range: () => 'Неверный период: начало должно быть раньше конца, не больше чем на год.',
   range_too_long: () => 'Слишком много сообщений, чтобы посчитать их сразу: выберите период короче.',
