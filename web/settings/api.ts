@@ -14,6 +14,8 @@ export type ChainLink = Schemas['ChainLink'];
 export type LinkItem = Schemas['LinkItem'];
 export type AnswerItem = Schemas['AnswerItem'];
 export type AnswerPreview = Schemas['AnswerPreview'];
+export type BotRequestItem = Schemas['BotRequestItem'];
+export type NewBotLink = Schemas['NewBotLink'];
 export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
@@ -36,6 +38,9 @@ export class SettingsApi {
   check = () => answer(this.client.POST('/b24/settings/api/check'));
   repair = () => answer(this.client.POST('/b24/settings/api/repair'));
   connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
+  renewToken = () => answer(this.client.POST('/b24/settings/api/bot/new-token'));
+  makeBot = (lineName?: string) => answer(this.client.POST('/b24/settings/api/bot-request', { body: { lineName } }));
+  botRequest = () => answer(this.client.GET('/b24/settings/api/bot-request'));
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
   features = () => answer(this.client.GET('/b24/settings/api/features'));
