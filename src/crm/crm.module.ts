@@ -17,6 +17,9 @@ import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
 import { SettingsLinksController } from './links/settings-links.controller.js';
+import { ChatPanel } from './panel/chat-panel.service.js';
+import { PanelPlaces } from './panel/panel-places.js';
+import { PanelController } from './panel/panel.controller.js';
 import { Addressees } from './requests/addressees.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
@@ -29,6 +32,7 @@ import { SmsController } from './sms/sms.controller.js';
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
+    PanelController,
     PlacementsController,
     RobotsController,
     SettingsAnswersController,
@@ -41,11 +45,13 @@ import { SmsController } from './sms/sms.controller.js';
     AnswersService,
     ArrivalsService,
     ArrivalWork,
+    ChatPanel,
     CrmItems,
     DialogEntitiesService,
     FrameSessions,
     LinksService,
     MessageService,
+    PanelPlaces,
     PlacementBindings,
     PortalFeatures,
     PortalFrames,

@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { answer, type Outcome } from '../shared/calls';
 import type { components, paths } from '../types/api.js';
 
 /** The API of the settings page. Types come from docs/openapi.json. */
@@ -20,22 +21,6 @@ export interface Bootstrap {
   session: string;
   portalOrigin: string;
   state: LineSettings;
-}
-
-/** A refusal (application/problem+json), or no answer at all (`no_answer`). */
-export class ApiError extends Error {
-  constructor(
-    readonly code: string,
-    detail: string,
-    readonly extra: Record<string, unknown> = {},
-  ) {
-    super(detail);
-  }
-}
-
-export function readBootstrap(): Bootstrap | null {
-  const text = document.getElementById('bootstrap')?.textContent;
-  return text ? (JSON.parse(text) as Bootstrap) : null;
 }
 
 /** The page stands at <root>/b24/settings, wherever a proxy has put the root. */
@@ -98,20 +83,4 @@ export class SettingsApi {
     const call = await this.client.GET('/b24/settings/api/picture', { parseAs: 'blob' }).catch(() => null);
     return call?.data && call.response.status === 200 ? URL.createObjectURL(call.data) : null;
   }
-}
-
-interface Outcome<Answer> {
-  data?: Answer;
-  error?: unknown;
-  response: Response;
-}
-
-async function answer<Answer>(call: Promise<Outcome<Answer>>): Promise<Answer> {
-  const { data, error, response } = await call.catch((cause: unknown) => {
-    throw new ApiError('no_answer', String(cause));
-  });
-  if (response.ok) return data as Answer;
-  const body = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
-  const { code = `http_${response.status}`, detail = response.statusText, ...extra } = body;
-  throw new ApiError(String(code), String(detail), extra);
 }

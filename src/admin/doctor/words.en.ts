@@ -466,6 +466,7 @@ const FEATURES = {
   sms: 'messages from the CRM',
   card: 'tabs in CRM cards',
   card_processes: 'tabs in smart processes',
+  chat_panel: 'panels in chats',
 };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {

@@ -448,6 +448,7 @@ const FEATURES = {
   sms: 'сообщения из CRM',
   card: 'вкладки в карточках CRM',
   card_processes: 'вкладки в смарт-процессах',
+  chat_panel: 'панели в чатах',
 };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {

@@ -59,7 +59,8 @@ export class PlacementBindings {
     }
   }
 
-  private address(kind: string): string {
+  /** Of the frame of this kind. */
+  address(kind: string): string {
     return `${this.environment.publicUrl ?? ''}${PLACEMENTS_PATH}/${kind}`;
   }
 

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 
 /** What a portal may have of us beside the connector. */
-export const FEATURES = ['robots', 'sms', 'card', 'card_processes'] as const;
+export const FEATURES = ['robots', 'sms', 'card', 'card_processes', 'chat_panel'] as const;
 export type FeatureName = (typeof FEATURES)[number];
 
 /**
