@@ -48,6 +48,7 @@ const INNER = {
     markup: [],
     api: [],
     bots: ['api'],
+    manager: ['api', 'bots'],
     files: ['api', 'bots'],
     inbound: ['markup', 'api', 'bots'],
     outbound: ['markup', 'api', 'files'],
@@ -71,6 +72,8 @@ const INNER = {
     cards: ['entities', 'features', 'frames', 'links', 'requests'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],
+    broadcasts: ['requests'],
+    triggers: ['entities', 'features'],
   },
   admin: {
     access: [],

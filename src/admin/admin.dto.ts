@@ -27,7 +27,7 @@ const numberIsText = () =>
 export const IsId = () => applyDecorators(numberIsText(), Matches(ID, { message: '$property must be an id (digits)' }));
 
 /** An id in a query or a body that may be left out. */
-const OptionalId = () => applyDecorators(ApiPropertyOptional({ type: String }), IsOptional(), IsId());
+export const OptionalId = () => applyDecorators(ApiPropertyOptional({ type: String }), IsOptional(), IsId());
 
 /** The number of an open line in Bitrix24. */
 export const IsLineId = () =>

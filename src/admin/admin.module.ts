@@ -7,9 +7,9 @@ import { TelegramModule } from '../telegram/telegram.module.js';
 import { AnswersController } from './crm/answers.controller.js';
 import { ApplicationsController } from './connections/applications.controller.js';
 import { AuthorNames } from './history/author-names.js';
+import { AdminBotRequestsController } from './connections/bot-requests.controller.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
-import { ChosenPortal } from './crm/chosen-portal.js';
 import { ConsoleController } from './console.controller.js';
 import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
@@ -17,6 +17,7 @@ import { KeysController } from './access/keys.controller.js';
 import { ErasuresController } from './history/erasures.controller.js';
 import { ExportController } from './history/export.controller.js';
 import { ExportService } from './history/export.service.js';
+import { BroadcastsController } from './crm/broadcasts.controller.js';
 import { LinksController } from './crm/links.controller.js';
 import { LinesController } from './connections/lines.controller.js';
 import { MessagesController } from './history/messages.controller.js';
@@ -41,6 +42,8 @@ import { ViewingLinks } from './history/viewing-links.js';
     RequestsController,
     LinesController,
     LinksController,
+    AdminBotRequestsController,
+    BroadcastsController,
     BotsController,
     ChatsController,
     MessagesController,
@@ -53,7 +56,6 @@ import { ViewingLinks } from './history/viewing-links.js';
   ],
   providers: [
     AuthorNames,
-    ChosenPortal,
     MessagesService,
     ExportService,
     OverviewService,

@@ -4,6 +4,8 @@ import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
 import { AnswersService } from './answers/answers.service.js';
 import { SettingsAnswersController } from './answers/settings-answers.controller.js';
+import { BroadcastFanOut } from './broadcasts/broadcast-fan-out.service.js';
+import { Broadcasts } from './broadcasts/broadcasts.service.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
@@ -27,8 +29,16 @@ import { RobotsController } from './robots/robots.controller.js';
 import { Robots } from './robots/robots.service.js';
 import { MessageService } from './sms/message-service.js';
 import { SmsController } from './sms/sms.controller.js';
+import { TriggerEvents } from './triggers/trigger-events.service.js';
+import { Triggers } from './triggers/triggers.service.js';
+import { TriggerWork } from './triggers/trigger.work.js';
 
 /** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
+/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, broadcasts. */
+/**
+ * What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers, pages in its
+ * cards.
+ */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
@@ -45,6 +55,8 @@ import { SmsController } from './sms/sms.controller.js';
     AnswersService,
     ArrivalsService,
     ArrivalWork,
+    BroadcastFanOut,
+    Broadcasts,
     ChatPanel,
     CrmItems,
     DialogEntitiesService,
@@ -58,8 +70,11 @@ import { SmsController } from './sms/sms.controller.js';
     PortalPosts,
     Robots,
     SendRequests,
+    Triggers,
+    TriggerEvents,
+    TriggerWork,
     ViewerRights,
   ],
-  exports: [AnswersService, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [AnswersService, Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

@@ -7,11 +7,14 @@ import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { AnswerFilesRepository } from './crm/answer-files.repository.js';
+import { BroadcastsRepository } from './crm/broadcasts.repository.js';
+import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
+import { BotRequestsRepository } from './accounts/bot-requests.repository.js';
 import { BotsRepository } from './accounts/bots.repository.js';
 import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
@@ -28,6 +31,7 @@ import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
+import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
 import { MessageWordsRepository } from './history/message-words.repository.js';
@@ -43,6 +47,7 @@ import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
 import { ClientPhonesRepository } from './crm/client-phones.repository.js';
 import { PortalFeaturesRepository } from './crm/portal-features.repository.js';
+import { TriggerEventsRepository } from './crm/trigger-events.repository.js';
 import { SendRequestsRepository } from './crm/send-requests.repository.js';
 import { SchemaService } from './postgres/schema.service.js';
 import { StatisticsRepository } from './history/statistics.repository.js';
@@ -66,7 +71,10 @@ const REPOSITORIES: Provider[] = [
   ArrivalsRepository,
   AttachmentsRepository,
   AuditRepository,
+  BotRequestsRepository,
   BotsRepository,
+  BroadcastPortionsRepository,
+  BroadcastsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
   ChatsRepository,
@@ -83,6 +91,7 @@ const REPOSITORIES: Provider[] = [
   LanesRepository,
   LinesRepository,
   LinksRepository,
+  ManagerBotsRepository,
   MessageCountsRepository,
   MessageRetentionRepository,
   MessageWordsRepository,
@@ -92,6 +101,7 @@ const REPOSITORIES: Provider[] = [
   PortalErasureRepository,
   PortalViewsRepository,
   PortalFeaturesRepository,
+  TriggerEventsRepository,
   PortalsRepository,
   ReadyAnswersRepository,
   RestLimitsRepository,

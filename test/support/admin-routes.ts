@@ -48,6 +48,10 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'PATCH /admin/bots/{id}': { asks: 'owner', body: { enabled: false } },
   'DELETE /admin/bots/{id}': { asks: 'owner' },
 
+  'GET /admin/bot-requests/manager': { asks: 'read_only' },
+  'POST /admin/bot-requests': { asks: 'owner' },
+  'GET /admin/bot-requests/{id}': { asks: 'read_only' },
+
   'GET /admin/links': { asks: 'read_only' },
   'POST /admin/links': { asks: 'operator' },
   'GET /admin/links/{id}': { asks: 'read_only' },
@@ -65,6 +69,17 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'PUT /admin/answers/{id}/files/{name}': { asks: 'operator' },
   'GET /admin/answers/{id}/files/{name}': { asks: 'read_only' },
   'DELETE /admin/answers/{id}/files/{name}': { asks: 'operator' },
+  'GET /admin/broadcasts': { asks: 'read_only' },
+  'POST /admin/broadcasts': { asks: 'operator' },
+  'POST /admin/broadcasts/preview': { asks: 'operator' },
+  'GET /admin/broadcasts/{id}': { asks: 'read_only' },
+  'PATCH /admin/broadcasts/{id}': { asks: 'operator', body: { name: 'Another' } },
+  'DELETE /admin/broadcasts/{id}': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/test': { asks: 'operator', body: { chatId: '1' } },
+  'POST /admin/broadcasts/{id}/start': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/pause': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/resume': { asks: 'operator' },
+  'POST /admin/broadcasts/{id}/stop': { asks: 'operator' },
 
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },

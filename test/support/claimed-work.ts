@@ -28,6 +28,7 @@ export function claimedChat(clientId: number, more: Partial<ClaimedLane['chat']>
     bitrixChatId: null,
     bitrixUserId: null,
     bitrixSessionId: null,
+    listens: false,
     dialogOpen: null,
     ...more,
   };

@@ -18,10 +18,10 @@ export async function bridgeWithScopes(scope = CRM_SCOPES, options: BridgeOption
   return bridge;
 }
 
-/** What an administrator switches on or off. */
-export async function choose(bridge: Bridge, feature: string, wanted = true) {
+/** What an administrator switches on or off; `more`: of the body. */
+export async function choose(bridge: Bridge, feature: string, wanted = true, more: object = {}) {
   const { json } = await bridge.program.admin('GET', '/portals');
-  return bridge.program.admin('PATCH', `/portals/${json.items[0].id}/features/${feature}`, { wanted });
+  return bridge.program.admin('PATCH', `/portals/${json.items.at(-1).id}/features/${feature}`, { wanted, ...more });
 }
 
 /** The lead that the portal has made of the conversation. */

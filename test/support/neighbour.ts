@@ -23,9 +23,9 @@ export async function addNeighbour(
   { line, token, username }: NeighbourSettings,
 ): Promise<Neighbour> {
   const portal = await bitrix24.addPortal({ lines: [{ id: line, name: 'Next door' }] });
-  const { clientId, clientSecret, handlerUrl, installUrl } = app;
+  const { clientId, clientSecret, handlerUrl, installUrl, scope } = app;
   const frame = await portal.openInstallFrame(
-    portal.addApp({ kind: 'ui', clientId, clientSecret, handlerUrl, installUrl }),
+    portal.addApp({ kind: 'ui', clientId, clientSecret, handlerUrl, installUrl, scope }),
   );
   if (frame.status !== 200) throw new Error(`Installation failed: ${frame.status} ${frame.html}\n${program.tail()}`);
   await frame.runInstallFinish();

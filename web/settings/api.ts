@@ -42,10 +42,8 @@ export class SettingsApi {
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
   features = () => answer(this.client.GET('/b24/settings/api/features'));
-  chooseFeature = (feature: FeatureItem['feature'], wanted: boolean) =>
-    answer(
-      this.client.PATCH('/b24/settings/api/features/{feature}', { params: { path: { feature } }, body: { wanted } }),
-    );
+  chooseFeature = (feature: FeatureItem['feature'], body: Schemas['FeatureBody']) =>
+    answer(this.client.PATCH('/b24/settings/api/features/{feature}', { params: { path: { feature } }, body }));
   disconnect = () => answer(this.client.POST('/b24/settings/api/disconnect'));
 
   links = () => answer(this.client.GET('/b24/settings/api/links'));

@@ -37,6 +37,10 @@ const en = {
   featuresHelp: 'For the whole portal. Conversations do not depend on it.',
   feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
   feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
+  feature_triggers: 'What a client does in Telegram moves the deal on: writes, presses a button, comes by a link.',
+  triggerButtons: 'Buttons with triggers of their own, one a line',
+  triggerButtonsHelp: 'As the button says it. Each becomes a trigger “the client pressed …” in the CRM.',
+  triggerButtonsSave: 'Save buttons',
   feature_card:
     'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
   feature_card_processes: 'The same tab in the cards of smart processes: the conversations of their contacts.',
@@ -247,6 +251,10 @@ const ru: Record<Text, string> = {
   featuresHelp: 'Для всего портала. На переписку это не влияет.',
   feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
   feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
+  feature_triggers: 'Действия клиента в Telegram двигают сделку: написал, нажал кнопку, пришёл по ссылке.',
+  triggerButtons: 'Кнопки с отдельными триггерами, по одной в строке',
+  triggerButtonsHelp: 'Так, как написано на кнопке. Для каждой в CRM появится триггер «клиент нажал …».',
+  triggerButtonsSave: 'Сохранить кнопки',
   feature_card:
     'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
   feature_card_processes: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами.',

@@ -1,6 +1,6 @@
 import { Body, Get, Param, Patch } from '@nestjs/common';
 import { ApiOperation, ApiParam } from '@nestjs/swagger';
-import { FeatureBody, featureItem, FeatureItem, FeatureList } from '../../crm/features/features.dto.js';
+import { FeatureBody, featureItem, FeatureItem, FeatureList, settingsOf } from '../../crm/features/features.dto.js';
 import { PortalFeatures } from '../../crm/features/portal-features.service.js';
 import { knownFeature } from '../../crm/features/settings-features.controller.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
@@ -10,7 +10,7 @@ import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, Requires, type Caller } from '../access/caller.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 
-/** What a portal has beside the connector: robots and senders of messages. */
+/** What a portal has beside the connector: robots, senders of messages, triggers. */
 @AdminController('portals/:id/features')
 export class FeaturesController {
   constructor(
@@ -34,12 +34,13 @@ export class FeaturesController {
   async choose(
     @Param('id', IdPipe) id: bigint,
     @Param('feature') name: string,
-    @Body() { wanted }: FeatureBody,
+    @Body() body: FeatureBody,
     @CalledBy() caller: Caller,
   ): Promise<FeatureItem> {
     const feature = knownFeature(name);
     await this.assertThere(id, caller);
-    return featureItem(this.features, await this.features.choose(id, feature, wanted), 'en');
+    const settings = settingsOf(feature, body);
+    return featureItem(this.features, await this.features.choose(id, feature, body.wanted, settings), 'en');
   }
 
   private async assertThere(id: bigint, caller: Caller): Promise<void> {

@@ -13,6 +13,7 @@ import {
   NewAnswerBody,
 } from '../../crm/answers/answers.dto.js';
 import { answerItem, AnswersService } from '../../crm/answers/answers.service.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
@@ -20,14 +21,14 @@ import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } fr
 import { decodeCursor, pageOf } from '../cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import { AnswerPage, AnswersQuery } from './answers.dto.js';
-import { ChosenPortal } from './chosen-portal.js';
+import { choosePortal } from './portal-choice.js';
 
 /** Answers that operators find ready in the messenger of Bitrix24. */
 @AdminController('answers')
 export class AnswersController {
   constructor(
     private readonly answers: AnswersService,
-    private readonly chosen: ChosenPortal,
+    private readonly portals: PortalsRepository,
   ) {}
 
   @Get()
@@ -50,7 +51,7 @@ export class AnswersController {
   @Audited('answer.create')
   @ApiOperation({ summary: 'Make a ready answer' })
   async make(@Body() { portalId, ...wish }: NewAnswerBody, @CalledBy() caller: Caller): Promise<AnswerItem> {
-    const portal = await this.chosen.portal(idOf(portalId), caller);
+    const portal = await choosePortal(this.portals, idOf(portalId), caller);
     return answerItem(await this.answers.make(portal, wish, signatureOf(caller)));
   }
 

@@ -10,6 +10,7 @@ const lacking = (more: Partial<FeatureRecord>): FeatureRecord => ({
   state: 'no_plan',
   detail: null,
   stamp: null,
+  settings: {},
   attempts: 0,
   checkedAt: null,
   ...more,

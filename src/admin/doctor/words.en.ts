@@ -464,6 +464,7 @@ export const en: Words = {
 const FEATURES = {
   robots: 'robots',
   sms: 'messages from the CRM',
+  triggers: 'triggers',
   card: 'tabs in CRM cards',
   card_processes: 'tabs in smart processes',
   chat_panel: 'panels in chats',

@@ -446,6 +446,7 @@ export const ru: Words = {
 const FEATURES = {
   robots: 'роботы',
   sms: 'сообщения из CRM',
+  triggers: 'триггеры',
   card: 'вкладки в карточках CRM',
   card_processes: 'вкладки в смарт-процессах',
   chat_panel: 'панели в чатах',

@@ -20,6 +20,10 @@ export interface DialogEntities {
 
 /** Most up-to-date first (yuliai/bitrix-modules, imopenlines/lib/crm.php, updateFlags). */
 const PRIMARY: OpenLineEntityType[] = ['deal', 'lead', 'company', 'contact'];
+/** What triggers move: of a contact or company the portal itself picks the deal (crm/lib/integration/bizproc/starter). */
+const MOVABLE: OpenLineEntityType[] = ['deal', 'lead', 'contact', 'company'];
+/** A lead that has become a deal stays where it is. */
+const CONVERTED = 'CONVERTED';
 /** Place of the session's id in entity_data_1, see dialog.reader.ts. */
 const SESSION_FIELD = 5;
 const KEPT_MS = 120_000;
@@ -61,6 +65,14 @@ export class DialogEntitiesService {
     });
   }
 
+  /** What of the dialog a trigger is for: the first that is there, and no lead that was converted; null: nothing (yet). */
+  async movable(portal: PortalRecord, bitrixChatId: string): Promise<CrmEntity | null> {
+    const key = `${portal.id}/moves/${bitrixChatId}`;
+    const found = await this.keep(key, false, () => this.askMovable(portal, bitrixChatId));
+    if (found === null) this.kept.delete(key);
+    return found;
+  }
+
   /** Something was bound: what is kept of the portal's entities may be old. */
   forget(portalId: bigint): void {
     for (const key of this.kept.keys()) if (key.startsWith(`${portalId}/`)) this.kept.delete(key);
@@ -75,6 +87,17 @@ export class DialogEntitiesService {
       if (error instanceof UpstreamError && error.code.toUpperCase() === 'DIALOG_NOT_FOUND') return null;
       throw error;
     }
+  }
+
+  private async askMovable(portal: PortalRecord, bitrixChatId: string): Promise<CrmEntity | null> {
+    const dialog = await this.entitiesOf(portal, bitrixChatId, { fresh: true });
+    for (const type of MOVABLE) {
+      const id = dialog?.ids[type];
+      if (id === undefined) continue;
+      const item = await this.items.find(portal.id, { type, id });
+      if (item !== null && !(type === 'lead' && item['stageId'] === CONVERTED)) return { type, id };
+    }
+    return null;
   }
 
   private async ownChats(portal: PortalRecord, entity: CrmEntity): Promise<EntityChat[]> {

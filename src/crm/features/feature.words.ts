@@ -8,6 +8,7 @@ type Sentence = (feature: { name: string; detail: string }) => string;
 export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Language, string>>>> = {
   robots: { en: 'Robots', ru: 'Роботы' },
   sms: { en: 'Messages from the CRM', ru: 'Сообщения из CRM' },
+  triggers: { en: 'Triggers', ru: 'Триггеры' },
   card: { en: 'Tabs in CRM cards', ru: 'Вкладки в карточках CRM' },
   card_processes: { en: 'Tabs in smart processes', ru: 'Вкладки в смарт-процессах' },
   chat_panel: { en: 'Panels in chats', ru: 'Панели в чатах' },

@@ -13,6 +13,7 @@ import {
   type FeatureName,
   PortalFeaturesRepository,
   type FeatureRecord,
+  type FeatureSettings,
   type FeatureState,
 } from '../../storage/crm/portal-features.repository.js';
 import { idOf, isPortal } from '../../storage/work/endpoint-id.js';
@@ -68,8 +69,13 @@ export class PortalFeatures implements BeforeApplicationShutdown {
   }
 
   /** Somebody of the portal, or who runs the program, wants it or not. Answers what came of it. */
-  async choose(portalId: bigint, name: FeatureName, wanted: boolean): Promise<ShownFeature> {
-    await this.records.choose(portalId, name, wanted);
+  async choose(
+    portalId: bigint,
+    name: FeatureName,
+    wanted: boolean,
+    settings?: FeatureSettings,
+  ): Promise<ShownFeature> {
+    await this.records.choose(portalId, name, wanted, settings);
     // What is being registered now by the choice before would come after what is taken away.
     await this.looking;
     for (const record of await this.records.claim(1, { portalId, feature: name })) await this.check(record);
@@ -104,6 +110,11 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     if (this.stopping) return Promise.resolve();
     this.looking ??= this.checkDue().finally(() => (this.looking = undefined));
     return this.looking;
+  }
+
+  /** Something of the portal's is not there: it is looked at what. */
+  lookSoon(portalId: bigint): void {
+    void this.lookAgain({ portalId });
   }
 
   private async lookAgain(of: { portalId: bigint } | { botId: bigint }): Promise<void> {

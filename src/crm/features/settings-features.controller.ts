@@ -7,10 +7,10 @@ import { OpenedBy, personOf, SettingsGuard } from '../../connector/settings/sett
 import type { SettingsSession } from '../../connector/settings/settings-sessions.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import { FEATURES, type FeatureName } from '../../storage/crm/portal-features.repository.js';
-import { FeatureBody, featureItem, FeatureItem, FeatureList } from './features.dto.js';
+import { FeatureBody, featureItem, FeatureItem, FeatureList, settingsOf } from './features.dto.js';
 import { PortalFeatures } from './portal-features.service.js';
 
-/** What the settings page does with the portal's robots and senders. */
+/** What the settings page does with the portal's robots, senders and triggers. */
 @ApiTags('Bitrix24')
 @ApiBearerAuth('settings page')
 @UseGuards(SettingsGuard)
@@ -38,18 +38,18 @@ export class SettingsFeaturesController {
   async choose(
     @OpenedBy() session: SettingsSession,
     @Param('feature') name: string,
-    @Body() { wanted }: FeatureBody,
+    @Body() body: FeatureBody,
     @Headers('accept-language') reader: string | undefined,
   ): Promise<FeatureItem> {
     const feature = knownFeature(name);
     const { portalId } = session;
-    const shown = await this.features.choose(portalId, feature, wanted);
+    const shown = await this.features.choose(portalId, feature, body.wanted, settingsOf(feature, body));
     await this.entries.record({
       actor: personOf(session),
       action: 'portal.feature',
       subject: `portal:${portalId}`,
       portalId,
-      detail: { feature, wanted },
+      detail: { feature, ...body },
     });
     return featureItem(this.features, shown, languageOf(reader));
   }

@@ -84,6 +84,11 @@ const COUNTS = `LEFT JOIN LATERAL (
          count(*) FILTER (WHERE a.found_type IN ('lead', 'deal'))::int AS leads
     FROM arrivals a WHERE a.link_id = l.id) n ON true`;
 
+/** SQL: links of the portals in `changed` are others now, and some have triggers of their own. */
+const LOOK_AT_TRIGGERS = `
+  UPDATE portal_features f SET due_at = now() FROM changed
+   WHERE f.portal_id = changed.portal_id AND f.feature = 'triggers' AND f.wanted`;
+
 /** The table `links`. */
 @Injectable()
 export class LinksRepository {
@@ -110,17 +115,29 @@ export class LinksRepository {
     return rows[0] ?? null;
   }
 
+  /** Names of the portal's links that are for many people, oldest first. */
+  async lasting(portalId: bigint, limit: number): Promise<{ id: bigint; name: string }[]> {
+    const { rows } = await this.db.query<{ id: bigint; name: string }>(
+      `SELECT id, name FROM links WHERE portal_id = $1 AND entity_type IS NULL AND NOT single_use ORDER BY id LIMIT $2`,
+      [portalId, limit],
+    );
+    return rows;
+  }
+
   /** Null: the bot has a link with this code already. */
   async create(link: NewLink): Promise<bigint | null> {
     const { rows } = await this.db.query<{ id: bigint }>(
-      `INSERT INTO links (portal_id, bot_id, code, name, ${UTM_PARTS.map((name) => `utm_${name}`).join(', ')}, welcome_text,
+      `WITH changed AS (
+       INSERT INTO links (portal_id, bot_id, code, name, ${UTM_PARTS.map((name) => `utm_${name}`).join(', ')}, welcome_text,
                           expires_at, single_use, entity_type, entity_id, client_phone, created_by)
        SELECT portal_id, bot_id, code, name, ${UTM_PARTS.map((name) => `utm->>'${name}'`).join(', ')}, welcome_text,
               expires_at, single_use, entity_type, entity_id, client_phone, created_by
          FROM jsonb_to_record($1::jsonb) AS r(portal_id bigint, bot_id bigint, code text, name text, utm jsonb,
               welcome_text text, expires_at timestamptz, single_use boolean, entity_type text, entity_id text,
               client_phone text, created_by text)
-       ON CONFLICT (bot_id, code) DO NOTHING RETURNING id`,
+       ON CONFLICT (bot_id, code) DO NOTHING RETURNING id, portal_id
+       ), looks AS (${LOOK_AT_TRIGGERS})
+       SELECT id FROM changed`,
       [jsonb(rowOf(link))],
     );
     return rows[0]?.id ?? null;
@@ -138,7 +155,11 @@ export class LinksRepository {
     const named = Object.entries(values).filter(([, value]) => value !== undefined);
     if (named.length === 0) return (await this.find(id)) !== null;
     const { rowCount } = await this.db.query(
-      `UPDATE links SET ${named.map(([column], index) => `${column} = $${index + 2}`).join(', ')} WHERE id = $1`,
+      `WITH changed AS (
+         UPDATE links SET ${named.map(([column], index) => `${column} = $${index + 2}`).join(', ')} WHERE id = $1
+         RETURNING portal_id
+       ), looks AS (${LOOK_AT_TRIGGERS})
+       SELECT FROM changed`,
       [id, ...named.map(([, value]) => value)],
     );
     return (rowCount ?? 0) > 0;
@@ -146,7 +167,9 @@ export class LinksRepository {
 
   /** What came by it stays known to the CRM and is counted no longer. */
   async remove(id: bigint): Promise<void> {
-    await this.db.query(`DELETE FROM links WHERE id = $1`, [id]);
+    await this.db.query(`WITH changed AS (DELETE FROM links WHERE id = $1 RETURNING portal_id) ${LOOK_AT_TRIGGERS}`, [
+      id,
+    ]);
   }
 
   /** The numbers of invited clients are forgotten where nobody can come by the link any more. */

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
 
 /** What a portal may have of us beside the connector. */
-export const FEATURES = ['robots', 'sms', 'card', 'card_processes', 'chat_panel'] as const;
+export const FEATURES = ['robots', 'sms', 'triggers', 'card', 'card_processes', 'chat_panel'] as const;
 export type FeatureName = (typeof FEATURES)[number];
 
 /**
@@ -10,6 +11,12 @@ export type FeatureName = (typeof FEATURES)[number];
  * the methods, whoever installed us the rights; nobody told us our own address; or the portal said something else.
  */
 export type FeatureState = 'ready' | 'off' | 'no_scope' | 'no_plan' | 'no_rights' | 'no_address' | 'failed';
+
+/** What a portal wants of a feature. */
+export interface FeatureSettings {
+  /** Of triggers: words of the buttons that have one of their own. */
+  buttons?: string[];
+}
 
 export interface FeatureRecord {
   portalId: bigint;
@@ -21,11 +28,12 @@ export interface FeatureRecord {
   detail: string | null;
   /** Of what was registered last. */
   stamp: string | null;
+  settings: FeatureSettings;
   attempts: number;
   checkedAt: Date | null;
 }
 
-const COLUMNS = `f.portal_id AS "portalId", f.feature, f.wanted, f.state, f.detail, f.stamp, f.attempts,
+const COLUMNS = `f.portal_id AS "portalId", f.feature, f.wanted, f.state, f.detail, f.stamp, f.settings, f.attempts,
   f.checked_at AS "checkedAt"`;
 
 /** Seconds that whoever claimed has; then it is anybody's again. */
@@ -36,12 +44,13 @@ const CLAIM_SECONDS = 180;
 export class PortalFeaturesRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** Somebody chose it, or refused it. It is due at once. */
-  async choose(portalId: bigint, feature: FeatureName, wanted: boolean): Promise<void> {
+  /** Somebody chose it, or refused it. It is due at once. `settings`: absent, they stay as they are. */
+  async choose(portalId: bigint, feature: FeatureName, wanted: boolean, settings?: FeatureSettings): Promise<void> {
     await this.db.query(
-      `INSERT INTO portal_features (portal_id, feature, wanted) VALUES ($1, $2, $3)
-       ON CONFLICT (portal_id, feature) DO UPDATE SET wanted = excluded.wanted, attempts = 0, due_at = now()`,
-      [portalId, feature, wanted],
+      `INSERT INTO portal_features AS f (portal_id, feature, wanted, settings) VALUES ($1, $2, $3, coalesce($4::jsonb, '{}'))
+       ON CONFLICT (portal_id, feature) DO UPDATE
+          SET wanted = excluded.wanted, settings = coalesce($4::jsonb, f.settings), attempts = 0, due_at = now()`,
+      [portalId, feature, wanted, settings === undefined ? null : jsonb(settings)],
     );
   }
 

@@ -17,10 +17,12 @@ export interface RatingLimits {
 }
 
 /** What follows from a press beside its words. */
-interface Heeded {
+export interface Heeded {
   /** Takes keyboards away. */
   closing: NewDelivery[];
   rating?: RatingLimits;
+  /** The button, unless it is one of a rating. */
+  pressed?: { text: string; value: string };
 }
 
 /** Why a press is kept for the record and says nothing. */
@@ -80,10 +82,12 @@ async function heed(
   }
   update.said = { ...said, ...wordsOf(button, press!.before) };
   await connection.query(`UPDATE buttons SET pressed_by = $2 WHERE id = $1`, [press!.buttonId, press!.pressId]);
-  const { kind, session_id: sessionId, expires_at } = button;
+  const { kind, text, value, session_id: sessionId, expires_at } = button;
   return {
     closing: await closeKeyboards(connection, [button.message_id], pressedUnder),
-    ...(kind === 'vote' ? { rating: { sessionId: sessionId!, expiresAt: expires_at?.toISOString() ?? null } } : {}),
+    ...(kind === 'vote'
+      ? { rating: { sessionId: sessionId!, expiresAt: expires_at?.toISOString() ?? null } }
+      : { pressed: { text, value } }),
   };
 }
 

@@ -2,6 +2,7 @@ import { makeBusinessKey, makeChatId } from '../../common/external-ids.js';
 import type { Queryable } from '../postgres/database.service.js';
 import type { ClientUpdateRow, StoredChat, StoredConnection } from './intake.rows.js';
 import { jsonb } from '../postgres/json.js';
+import { wantsTriggers } from '../work/trigger-events.js';
 
 /** A chat that the intake works with. */
 export interface LinkedChat {
@@ -14,6 +15,10 @@ export interface LinkedChat {
   /** Whether a session of the dialog is open; null: nobody has told yet. */
   dialog_open: boolean | null;
   banned: boolean;
+  /** Triggers of the portal wait for what the client does. */
+  listens: boolean;
+  /** The client had blocked the bot before these updates. */
+  was_blocked: boolean;
 }
 
 /** SQL: what becomes of a chat `c` that is there already. */
@@ -77,7 +82,8 @@ export async function linkChats(
   }
   if (shown.size === 0) return () => null;
   const { rows } = await connection.query<LinkedChat>(
-    `INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
+    `WITH linked AS (
+     INSERT INTO chat_links AS c (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, thread_id,
                                   business_connection, type, title, first_name, last_name, username, language, phone,
                                   source, last_source, state, state_reason, last_inbound_at)
      SELECT r.bot_id, b.portal_id, r.external_id, r.external_user_id,
@@ -102,7 +108,10 @@ export async function linkChats(
       ORDER BY r.bot_id, r.external_id
      ${OR_REFRESH_CHAT}
      RETURNING id, bot_id, external_id, portal_id, bitrix_chat_id, unseen_message_id, dialog_open,
-               banned_at IS NOT NULL AS banned`,
+               banned_at IS NOT NULL AS banned)
+     -- The table reads as it was before this statement.
+     SELECT l.*, ${wantsTriggers('l.portal_id')} AS listens, coalesce(o.state = 'blocked', false) AS was_blocked
+       FROM linked l LEFT JOIN chat_links o ON o.id = l.id`,
     [jsonb([...shown.values()])],
   );
   const chats = new Map(rows.map((row) => [`${row.bot_id}/${row.external_id}`, row]));

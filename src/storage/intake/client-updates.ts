@@ -11,9 +11,10 @@ import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { firstSeen, updateSource } from './processed-events.js';
 import { deleteByClient, quoteReplaced, reviseByClient, sortEdits, type ClientEdit } from './client-revisions.js';
 import { markSeen } from './seen.js';
-import { keepLinkPresses, nameLinks } from './link-press.js';
+import { keepLinkPresses, nameLinks, type KeptUpdate } from './link-press.js';
 import { thankForPhones } from './shared-phones.js';
 import { heedStarts } from './start-press.js';
+import { tellTriggers } from './trigger-listeners.js';
 import { heedWishes } from './unsubscribing.js';
 import { welcome } from './welcome.js';
 
@@ -45,7 +46,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   }
   const place = new Map(fresh.map((update, index) => [update, index]));
   const work: { at: number; delivery: NewDelivery }[] = [];
-  const kept: Parameters<typeof keepLinkPresses>[1] = [];
+  const kept: KeptUpdate[] = [];
   const wishes = await heedWishes(connection, fresh, chatOf);
   const presses = await heedPresses(connection, fresh, chatOf);
   for (const [update, { closing }] of presses) {
@@ -127,6 +128,7 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   const deliveries = [...ordered, ...wishes.values(), ...greetings, ...thanks];
   await appendDeliveries(connection, deliveries);
   await keepLinkPresses(connection, kept);
+  await tellTriggers(connection, kept, { fresh, chatOf, linkOf, presses });
   return intakeOf(deliveries, accepted, updates.length - fresh.length);
 }
 

@@ -27,11 +27,15 @@ export async function nameLinks(
   return { updates: updates.map((update) => named(update, linkOf(update))), linkOf };
 }
 
+/** An update whose words are relayed by a new message. */
+export interface KeptUpdate {
+  update: ClientUpdateRow;
+  chat: LinkedChat;
+  messageId: bigint;
+}
+
 /** To be called in the transaction that keeps the updates, when their chats and lanes are locked. */
-export async function keepLinkPresses(
-  connection: Queryable,
-  kept: { update: ClientUpdateRow; chat: LinkedChat; messageId: bigint }[],
-): Promise<void> {
+export async function keepLinkPresses(connection: Queryable, kept: KeptUpdate[]): Promise<void> {
   const presses = kept.flatMap(({ update, chat, messageId }): KeptPress[] =>
     isLinkPress(update)
       ? [{ ...pressOf(update), chatId: chat.id, messageId, isPrivate: update.chat?.type === 'private' }]

@@ -8,6 +8,7 @@ import { ATTACHMENT, attachmentRow, SAID, saidRow } from './message-columns.js';
 import { BANNED } from './message-rows.js';
 import { wordsVector } from '../history/message-words.repository.js';
 import { OR_APPEND_TO_LANE, PRIORITY } from '../work/outbox.js';
+import { wroteSteps } from '../work/trigger-events.js';
 import { updateSource } from './processed-events.js';
 import { markSeen } from './seen.js';
 import { searchableWords } from '../history/text-search.js';
@@ -108,7 +109,7 @@ WITH said AS MATERIALIZED (
   INSERT INTO deliveries (lane_id, seq, message_id, kind)
   SELECT a.lane_id, a.tail + 1 - row_number() OVER (PARTITION BY o.chat_id ORDER BY o.ord DESC), o.id, 'message'
     FROM ours o JOIN appended a USING (chat_id)
-)
+), ${wroteSteps('ours', 'NOT o.banned')}
 SELECT ${held} AS held,
        (SELECT count(*)::int FROM fresh) AS accepted,
        ARRAY(SELECT DISTINCT endpoint FROM appended WHERE endpoint <> '') AS endpoints,

@@ -125,6 +125,8 @@ export interface ClaimedLane {
     bitrixSessionId: string | null;
     /** Whether a session of the dialog is open; null: nobody has told yet. */
     dialogOpen: boolean | null;
+    /** Of an outbound lane: triggers of the portal wait for what becomes of its messages. */
+    listens: boolean;
   };
   deliveries: ClaimedDelivery[];
 }

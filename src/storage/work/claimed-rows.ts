@@ -2,6 +2,7 @@ import type { BotApiKind, Channel, ChatState, DeliveryKind, OperatorName } from 
 import type { AnsweredByClient, ClaimedAttachment, ClaimedDelivery, ClaimedLane, QuotedWords } from './claimed-lane.js';
 import type { Keyboard } from './keyboard.js';
 import { BEHIND } from './outbox.js';
+import { wantsTriggers } from './trigger-events.js';
 
 /** A row of {@link WORK_COLUMNS}, with the lane's own. */
 export interface ClaimRow {
@@ -66,6 +67,7 @@ export interface ClaimRow {
   bitrix_user_id: string | null;
   bitrix_session_id: string | null;
   dialog_open: boolean | null;
+  listens: boolean;
 }
 
 /** What {@link claimedLanes} reads, of t (the lane), d, m, c, b and o. */
@@ -97,7 +99,8 @@ export const WORK_COLUMNS = `
   c.id AS chat_id, c.bot_id, c.portal_id, b.line_id, b.api_kind, c.external_id, c.external_user_id, c.telegram_chat_id, c.thread_id,
   c.business_connection, c.type, c.title, c.first_name, c.last_name, c.username, c.language, c.phone, c.invited_phone,
   nullif(c.avatar_unique_id, c.refused_photo) AS avatar_unique_id, o.operator_name, o.operator_name_template, c.state AS chat_state,
-  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open`;
+  c.bitrix_chat_id, c.bitrix_user_id, c.bitrix_session_id, c.dialog_open,
+  m.direction = 'outbound' AND ${wantsTriggers('c.portal_id')} AS listens`;
 
 /** The rows of a claim, lane by lane. */
 export function claimedLanes(rows: ClaimRow[]): ClaimedLane[] {
@@ -141,6 +144,7 @@ function chatOf(row: ClaimRow): ClaimedLane['chat'] {
     bitrixUserId: row.bitrix_user_id,
     bitrixSessionId: row.bitrix_session_id,
     dialogOpen: row.dialog_open,
+    listens: row.listens,
   };
 }
 

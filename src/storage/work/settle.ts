@@ -7,6 +7,7 @@ import { isQuestion } from './keyboard.js';
 import { doneIn, isAgain, outcomesOf, type Done, type EndpointSettlements, type LaneSettlement } from './settlement.js';
 import { recordOutcomes } from './settlement-record.js';
 import { LONG_WAIT_MS, untoldWaits, waitReport } from './told-waits.js';
+import { eventsOf, noteTriggerEvents } from './trigger-events.js';
 
 /**
  * Records what became of claimed lanes; returns the endpoints that have work due now. It is of one claim each: for a
@@ -34,6 +35,7 @@ export async function settle(
   if (lanes.length === 0) return [];
   await forgetParts(connection, lanes);
   const endpoints = await recordOutcomes(connection, lanes, instance);
+  await noteTriggerEvents(connection, lanes.flatMap(eventsOf));
   return [...new Set([...endpoints, ...(await followUp(connection, lanes))])].filter(Boolean);
 }
 

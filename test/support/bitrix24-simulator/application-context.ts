@@ -7,9 +7,9 @@ export const accessDenied = (why = ''): RestError =>
   new RestError(403, 'ACCESS_DENIED', `Access denied!${why === '' ? '' : ` ${why}`}`);
 
 /** For methods that an application calls on behalf of an administrator. */
-export function adminApp({ app, user }: RestContext, notAdmin = ''): PortalApp {
+export function adminApp({ app, user }: RestContext): PortalApp {
   if (app === null) throw accessDenied('Application context required');
-  if (!user.admin) throw accessDenied(notAdmin);
+  if (!user.admin) throw accessDenied();
   return app;
 }
 

@@ -75,12 +75,10 @@ function typeOf(params: Params, { portal }: RestContext): number {
 
 function itemOf(record: CrmRecord, { portal }: RestContext): Params {
   const own = portal.crm.records.fieldsOf(record.typeId).map((name) => {
-    const key = camelCase(name);
+    // One name for the stage of all types (docs, crm/universal/object-fields).
+    const key = name === 'STATUS_ID' ? 'stageId' : camelCase(name);
     const value = record.fields[name];
-    return [
-      key,
-      IDS.test(key) && !['sourceId', 'stageId', 'statusId'].includes(key) ? Number(value ?? 0) : (value ?? null),
-    ];
+    return [key, IDS.test(key) && !['sourceId', 'stageId'].includes(key) ? Number(value ?? 0) : (value ?? null)];
   });
   const utm = UTM_FIELDS.map((name) => [camelCase(name), record.utm[name] ?? null]);
   const fm = [

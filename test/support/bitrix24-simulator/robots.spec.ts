@@ -135,6 +135,26 @@ describe('the message service', () => {
 });
 
 describe('triggers', () => {
+  it('are of administrators and of applications, and refuse without a code', async () => {
+    await withScopes();
+    const said = async (method: string, params: object, token?: string) =>
+      errorOf(await call(`crm.automation.trigger.${method}`, params, token));
+    const worker = portal.issueTokens(app, 5).accessToken;
+    expect(await said('list', {}, worker)).toEqual([403, 'ACCESS_DENIED', 'Access denied! Admin permissions required']);
+    expect(await said('add', { CODE: '', NAME: '' })).toEqual([400, '', 'Empty trigger code!']);
+    expect(await said('add', { CODE: 'a b', NAME: '' })).toEqual([400, '', 'Wrong trigger code!']);
+    expect(await said('add', { CODE: 'ab', NAME: '' })).toEqual([400, '', 'Empty trigger name!']);
+    expect(await said('delete', {})).toEqual([400, '', 'Empty trigger code!']);
+    expect(await said('delete', { CODE: 'ab' })).toEqual([400, '', 'Trigger not found']);
+    await call('crm.automation.trigger.add', { CODE: 'ab', NAME: 'AB' });
+    expect(await said('execute', { CODE: 'ab', OWNER_TYPE_ID: 99 })).toEqual([
+      400,
+      '',
+      'Incorrect parameter OWNER_TYPE_ID.',
+    ]);
+    expect(await said('execute', { CODE: 'ab', OWNER_TYPE_ID: 2 })).toEqual([400, '', 'Incorrect parameter OWNER_ID.']);
+  });
+
   it('fire for an open deal of the contact', async () => {
     await withScopes();
     const contact = portal.crm.records.add('CONTACT');

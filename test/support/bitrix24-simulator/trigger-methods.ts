@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { adminApp, isCode } from './application-context.js';
+import { accessDenied, isCode } from './application-context.js';
 import { CRM_TYPES } from './crm-records.js';
 import { isEmpty, text, type Params } from './php-encoding.js';
 import { RestError } from './rest-error.js';
@@ -19,12 +19,13 @@ export class Triggers {
   /** Code → name, per application. */
   readonly all = new Map<string, { clientId: string; code: string; name: string }>();
   readonly runs: TriggerRun[] = [];
-  /** Robots of the stage run inside the call (docs: a sample of 13 s). */
+  /** Robots of the stage run inside the call, after it is known that it is one (docs: a sample of 13 s). */
   slowMs = 0;
 }
 
-const ADMIN = 'Admin permissions required';
 const DOCUMENTS: number[] = [CRM_TYPES.LEAD, CRM_TYPES.DEAL];
+/** CCrmOwnerType::IsDefined: the types of the CRM itself, and those of smart processes. */
+const isType = (id: number) => Number.isInteger(id) && ((id >= 1 && id <= 36) || id >= 128);
 
 /** crm/lib/automation/rest/proxy.php; its errors have no code. */
 export const TRIGGER_METHODS: RestMethods = {
@@ -36,9 +37,8 @@ export const TRIGGER_METHODS: RestMethods = {
   'crm.automation.trigger.delete': {
     scopes: ['crm'],
     run: (params, context) => {
-      const { clientId } = adminApp(context, ADMIN);
-      if (!context.portal.triggers.all.delete(`${clientId}@${text(params['CODE'])}`))
-        throw refused('Trigger not found');
+      const clientId = adminClient(context);
+      if (!context.portal.triggers.all.delete(`${clientId}@${codeOf(params)}`)) throw refused('Trigger not found');
       return true;
     },
   },
@@ -46,29 +46,27 @@ export const TRIGGER_METHODS: RestMethods = {
 };
 
 function own(context: RestContext) {
-  const { clientId } = adminApp(context, ADMIN);
+  const clientId = adminClient(context);
   return [...context.portal.triggers.all.values()].filter((trigger) => trigger.clientId === clientId);
 }
 
 /** A code that is there gets the new name. */
-function add({ CODE: code, NAME: name }: Params, context: RestContext): true {
-  const { clientId } = adminApp(context, ADMIN);
-  if (isEmpty(code)) throw refused('Empty trigger code!');
-  if (!isCode(code)) throw refused('Wrong trigger code!');
+function add(params: Params, context: RestContext): true {
+  const clientId = adminClient(context);
+  const [code, name] = [codeOf(params), params['NAME']];
   if (isEmpty(name)) throw refused('Empty trigger name!');
   context.portal.triggers.all.set(`${clientId}@${code}`, { clientId, code, name: text(name) });
   return true;
 }
 
 async function execute(params: Params, context: RestContext): Promise<true> {
-  const { clientId } = adminApp(context, ADMIN);
+  const clientId = adminClient(context);
   const { triggers, crm } = context.portal;
-  const code = text(params['CODE']);
+  const code = codeOf(params);
   const [ownerTypeId, ownerId] = [Number(text(params['OWNER_TYPE_ID'])), Number(text(params['OWNER_ID']))];
   if (!triggers.all.has(`${clientId}@${code}`)) throw refused(`Trigger with code ${code} is not registered.`);
-  if (!(ownerTypeId > 0)) throw refused('Incorrect parameter OWNER_TYPE_ID.');
+  if (!isType(ownerTypeId)) throw refused('Incorrect parameter OWNER_TYPE_ID.');
   if (!(ownerId > 0)) throw refused('Incorrect parameter OWNER_ID.');
-  if (triggers.slowMs > 0) await sleep(triggers.slowMs);
   const relation = ownerTypeId === CRM_TYPES.CONTACT ? 'CONTACT_ID' : 'COMPANY_ID';
   const isDocument = DOCUMENTS.includes(ownerTypeId) || ownerTypeId >= 128;
   // Of a contact or a company it is the one deal that the portal's selector picks; no lead.
@@ -78,7 +76,21 @@ async function execute(params: Params, context: RestContext): Promise<true> {
   const found = isDocument ? crm.records.find(ownerTypeId, ownerId) : deal;
   const fired = found ? [`${found.typeId}_${found.id}`] : [];
   triggers.runs.push({ code, ownerTypeId, ownerId, fired });
+  if (triggers.slowMs > 0) await sleep(triggers.slowMs);
   return true;
+}
+
+/** Who may is asked before for which application, unlike with robots. */
+function adminClient({ app, user }: RestContext): string {
+  if (!user.admin) throw accessDenied('Admin permissions required');
+  if (app === null) throw accessDenied('Application context required');
+  return app.clientId;
+}
+
+function codeOf({ CODE: code }: Params): string {
+  if (isEmpty(code)) throw refused('Empty trigger code!');
+  if (!isCode(code)) throw refused('Wrong trigger code!');
+  return code;
 }
 
 function refused(description: string): RestError {

@@ -2,8 +2,8 @@ import { readOperatorWords } from '../../connector/events/operator-words.parser.
 import { isBlank, join, plain, trim, type RichText } from '../../relay/rich-text.js';
 import type { Button, ButtonKeyboard } from '../../storage/work/keyboard.js';
 
-/** What a robot is to say. */
-export interface RobotMessage {
+/** What is to be said to clients, as a person has written it for a robot or a broadcast. */
+export interface WrittenMessage {
   words: RichText;
   /** A file of the portal; null: none. */
   file: { name: string; url: string } | null;
@@ -18,13 +18,13 @@ const LINE_ENDS = /<br\s*\/?>|<\/(?:div|h[1-6]|li|p|tr)>/gi;
 const ENTITIES: Readonly<Record<string, string>> = { nbsp: ' ', amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
 
 /**
- * The message of a robot's properties. `portalOrigin`: a link there is a file, any other one stays a link. Null: there is
+ * The message of these fields. `portalOrigin`: a link there is a file, any other one stays a link. Null: there is
  * nothing to send.
  */
-export function robotMessage(
+export function writtenMessage(
   { text = '', buttons = '', file = '' }: Record<string, string>,
   portalOrigin: string,
-): RobotMessage | null {
+): WrittenMessage | null {
   const link = URL.canParse(file.trim()) ? new URL(file.trim()) : null;
   const own = link?.origin === portalOrigin ? link : null;
   const said = readOperatorWords(withoutHtml(text));
