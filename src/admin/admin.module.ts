@@ -10,6 +10,7 @@ import { AuthorNames } from './history/author-names.js';
 import { AdminBotRequestsController } from './connections/bot-requests.controller.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
+import { ChosenPortal } from './crm/chosen-portal.js';
 import { ConsoleController } from './console.controller.js';
 import { FeaturesController } from './connections/features.controller.js';
 import { DoctorService } from './doctor/doctor.service.js';
@@ -56,6 +57,7 @@ import { ViewingLinks } from './history/viewing-links.js';
   ],
   providers: [
     AuthorNames,
+    ChosenPortal,
     MessagesService,
     ExportService,
     OverviewService,

@@ -33,11 +33,9 @@ import { TriggerEvents } from './triggers/trigger-events.service.js';
 import { Triggers } from './triggers/triggers.service.js';
 import { TriggerWork } from './triggers/trigger.work.js';
 
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, pages in its cards. */
-/** What a portal's CRM does with a conversation: links and invitations, robots, the message service, broadcasts. */
 /**
- * What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers, pages in its
- * cards.
+ * What a portal's CRM does with a conversation: links and invitations, robots and triggers, the message service, ready
+ * answers, broadcasts, pages in its cards and chats.
  */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],

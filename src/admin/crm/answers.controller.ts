@@ -13,7 +13,6 @@ import {
   NewAnswerBody,
 } from '../../crm/answers/answers.dto.js';
 import { answerItem, AnswersService } from '../../crm/answers/answers.service.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
@@ -21,14 +20,14 @@ import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } fr
 import { decodeCursor, pageOf } from '../cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import { AnswerPage, AnswersQuery } from './answers.dto.js';
-import { choosePortal } from './portal-choice.js';
+import { ChosenPortal } from './chosen-portal.js';
 
 /** Answers that operators find ready in the messenger of Bitrix24. */
 @AdminController('answers')
 export class AnswersController {
   constructor(
     private readonly answers: AnswersService,
-    private readonly portals: PortalsRepository,
+    private readonly chosen: ChosenPortal,
   ) {}
 
   @Get()
@@ -51,7 +50,7 @@ export class AnswersController {
   @Audited('answer.create')
   @ApiOperation({ summary: 'Make a ready answer' })
   async make(@Body() { portalId, ...wish }: NewAnswerBody, @CalledBy() caller: Caller): Promise<AnswerItem> {
-    const portal = await choosePortal(this.portals, idOf(portalId), caller);
+    const portal = await this.chosen.portal(idOf(portalId), caller);
     return answerItem(await this.answers.make(portal, wish, signatureOf(caller)));
   }
 

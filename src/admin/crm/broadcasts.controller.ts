@@ -1,13 +1,12 @@
 import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOperation } from '@nestjs/swagger';
 import { Broadcasts, type BroadcastChange, type ReportedBroadcast } from '../../crm/broadcasts/broadcasts.service.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { BroadcastRow } from '../../storage/crm/broadcasts.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { choosePortal } from './portal-choice.js';
+import { ChosenPortal } from './chosen-portal.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import {
   BroadcastChangeBody,
@@ -26,7 +25,7 @@ import {
 export class BroadcastsController {
   constructor(
     private readonly broadcasts: Broadcasts,
-    private readonly portals: PortalsRepository,
+    private readonly chosen: ChosenPortal,
   ) {}
 
   @Get()
@@ -49,7 +48,7 @@ export class BroadcastsController {
   async make(@Body() { portalId, ...body }: NewBroadcastBody, @CalledBy() caller: Caller): Promise<BroadcastItem> {
     const { name, text, buttons = '', file = '', hasUnsubscribe = true, audience = {} } = body;
     const wish = { name, text, buttons, file, hasUnsubscribe, audience: { ...audience } };
-    const portal = await choosePortal(this.portals, idOf(portalId), caller);
+    const portal = await this.chosen.portal(idOf(portalId), caller);
     return broadcastItem(await this.broadcasts.make({ portalId: portal, ...wish }, signatureOf(caller)));
   }
 
@@ -61,7 +60,7 @@ export class BroadcastsController {
     @Body() { portalId, audience = {}, text = '', buttons = '', file = '' }: PreviewBody,
     @CalledBy() caller: Caller,
   ): Promise<BroadcastPreviewItem> {
-    const portal = await choosePortal(this.portals, idOf(portalId), caller);
+    const portal = await this.chosen.portal(idOf(portalId), caller);
     return this.broadcasts.preview(portal, { ...audience }, { text, buttons, file, hasUnsubscribe: true });
   }
 

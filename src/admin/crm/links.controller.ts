@@ -2,14 +2,13 @@ import { Body, Delete, Get, Header, HttpCode, Param, Patch, Post, Query, Streama
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { LinkChangeBody, LinkItem, NewLinkBody } from '../../crm/links/links.dto.js';
 import { linkItem, LinksService } from '../../crm/links/links.service.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LinkRow } from '../../storage/crm/links.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, pageOf } from '../cursor.js';
-import { choosePortal } from './portal-choice.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
+import { ChosenPortal } from './chosen-portal.js';
 import { LinkPage, LinksQuery } from './links.dto.js';
 
 /** Links to bots, their QR codes, and how many clients came by them. */
@@ -17,7 +16,7 @@ import { LinkPage, LinksQuery } from './links.dto.js';
 export class LinksController {
   constructor(
     private readonly links: LinksService,
-    private readonly portals: PortalsRepository,
+    private readonly chosen: ChosenPortal,
   ) {}
 
   @Get()
@@ -41,7 +40,7 @@ export class LinksController {
     description: 'With `code`, a payload of links that others make gets a name, and a campaign in the CRM.',
   })
   async make(@Body() { portalId, lineId, ...wish }: NewLinkBody, @CalledBy() caller: Caller): Promise<LinkItem> {
-    const place = { portalId: await choosePortal(this.portals, idOf(portalId), caller), lineId };
+    const place = { portalId: await this.chosen.portal(idOf(portalId), caller), lineId };
     return linkItem(await this.links.make(place, wish, signatureOf(caller)));
   }
 
