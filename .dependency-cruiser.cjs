@@ -68,6 +68,7 @@ const INNER = {
     links: ['entities'],
     requests: ['entities'],
     frames: ['entities', 'features'],
+    panel: ['answers', 'entities', 'features', 'frames', 'links', 'requests'],
     cards: ['entities', 'features', 'frames', 'links', 'requests'],
     robots: ['entities', 'features', 'links', 'requests'],
     sms: ['entities', 'features', 'requests'],

@@ -59,6 +59,7 @@ export default defineConfig({
         card: here('card/index.html'),
         settings: here('settings/index.html'),
         console: here('console/index.html'),
+        panel: here('panel/index.html'),
       },
     },
   },

@@ -23,6 +23,9 @@ import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
 import { SettingsLinksController } from './links/settings-links.controller.js';
+import { ChatPanel } from './panel/chat-panel.service.js';
+import { PanelPlaces } from './panel/panel-places.js';
+import { PanelController } from './panel/panel.controller.js';
 import { Addressees } from './requests/addressees.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
@@ -42,6 +45,7 @@ import { TriggerWork } from './triggers/trigger.work.js';
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
     CardController,
+    PanelController,
     PlacementsController,
     RobotsController,
     SettingsAnswersController,
@@ -58,12 +62,14 @@ import { TriggerWork } from './triggers/trigger.work.js';
     Broadcasts,
     Cards,
     CardTabs,
+    ChatPanel,
     CrmItems,
     DialogEntitiesService,
     FrameGuard,
     FrameSessions,
     LinksService,
     MessageService,
+    PanelPlaces,
     PlacementBindings,
     PortalFeatures,
     PortalFrames,

@@ -39,6 +39,7 @@ import { MessageRetentionRepository } from './history/message-retention.reposito
 import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
 import { OverviewRepository } from './history/overview.repository.js';
+import { PanelChatsRepository } from './crm/panel-chats.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
 import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
@@ -100,6 +101,7 @@ const REPOSITORIES: Provider[] = [
   MessageWordsRepository,
   OauthStatesRepository,
   OverviewRepository,
+  PanelChatsRepository,
   PortalErasureRepository,
   PortalViewsRepository,
   PortalFeaturesRepository,

@@ -68,6 +68,7 @@ const en = {
   feature_card:
     'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
   feature_card_processes: 'The same tab in the cards of smart processes: the conversations of their contacts.',
+  feature_chat_panel: 'Beside each Telegram dialog: who the client is, where they came from, and ready answers.',
   featureOff: '{name}: switched off.',
 
   optionsTitle: 'What clients read, and what opens a dialog',
@@ -308,6 +309,7 @@ const ru: Record<Text, string> = {
   feature_card:
     'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
   feature_card_processes: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами.',
+  feature_chat_panel: 'Рядом с каждым диалогом Telegram: кто клиент, откуда пришёл, и готовые ответы.',
   featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',
