@@ -35,6 +35,13 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   chat_moved: () => 'The bot of this chat serves another portal now: nothing is done there.',
   not_confirmed: () => 'The confirmation does not match: nothing was erased.',
 
+  // Broadcasts
+  broadcast_started: () => 'It was started already: only its name can be changed.',
+  broadcast_running: () => 'It is running: stop it first.',
+  broadcast_for_nobody: () => 'Nobody fits: nothing was started.',
+  broadcast_state: () => 'Its state has changed meanwhile: look again.',
+  portal_removed: () => 'The application was removed from this portal.',
+
   // Links
   portal_needed: () => 'Choose a portal.',
   line_needed: () => 'The portal has several bots: choose the open line.',
