@@ -1,4 +1,4 @@
-import { inject, onScopeDispose, provide, reactive, type InjectionKey } from 'vue';
+import { inject, markRaw, onScopeDispose, provide, reactive, type InjectionKey } from 'vue';
 import { QueryClient } from '@tanstack/vue-query';
 import type { SaidMessage } from '../shared/conversation/words';
 import { formatsIn } from '../shared/format';
@@ -19,24 +19,18 @@ export class Card {
   readonly api: CardApi;
   readonly t: Texts;
   readonly formats: ReturnType<typeof formatsIn>;
-  readonly client = new QueryClient({
-    defaultOptions: {
-      queries: {
-        networkMode: 'always',
-        retry: (_, error) => !this.ends(error),
-        retryDelay: AGAIN_MS,
-      },
-    },
-  });
+  readonly client: QueryClient;
   state: CardState;
   /** Why nothing works any more until the page is opened again. */
   over = '';
   chosenId: string | null;
 
   constructor({ session, state }: Bootstrap, language: Language) {
-    this.api = new CardApi(session);
+    this.api = markRaw(new CardApi(session));
     this.t = textsIn(language);
     this.formats = formatsIn(() => language);
+    // Its private parts are not to be found through a proxy.
+    this.client = markRaw(new QueryClient());
     this.state = state;
     this.chosenId = firstOf(state.chats);
   }
@@ -93,7 +87,7 @@ export class Card {
   };
 
   /** True: the page has to be opened again, whatever is done. */
-  private ends(error: unknown): boolean {
+  ends(error: unknown): boolean {
     if (!(error instanceof ApiError)) return false;
     if (error.code === 'session_expired' || error.code === 'session_invalid') this.over = this.t.sessionOver;
     if (error.code === 'no_access') this.over = this.t.noAccess;
@@ -115,6 +109,9 @@ const KEY: InjectionKey<Card> = Symbol('card');
 
 export function provideCard(bootstrap: Bootstrap, language: Language): Card {
   const card = reactive(new Card(bootstrap, language)) as Card;
+  card.client.setDefaultOptions({
+    queries: { networkMode: 'always', retry: (_, error) => !card.ends(error), retryDelay: AGAIN_MS },
+  });
   provide(KEY, card);
   return card;
 }

@@ -59,11 +59,15 @@ export class CardChatsRepository {
     return rows;
   }
 
-  /** They have seen the chat up to this message; an earlier one changes nothing. */
+  /** They have seen the chat up to this message; an earlier one changes nothing. Locks as lock-order.ts wants it. */
   async read(portalId: bigint, userId: string, chatId: bigint, messageId: bigint): Promise<void> {
     await this.db.query(
-      `INSERT INTO chat_reads (portal_id, user_id, chat_id, message_id)
-       SELECT $1, $2, c.id, $4 FROM chat_links c WHERE c.id = $3 AND c.portal_id = $1
+      `WITH portal AS MATERIALIZED (
+         SELECT id FROM portals WHERE id = $1 FOR KEY SHARE
+       ), chat AS MATERIALIZED (
+         SELECT c.id FROM chat_links c, portal p WHERE c.id = $3 AND c.portal_id = p.id FOR KEY SHARE OF c
+       )
+       INSERT INTO chat_reads (portal_id, user_id, chat_id, message_id) SELECT $1, $2, chat.id, $4 FROM chat
        ON CONFLICT (chat_id, portal_id, user_id)
        DO UPDATE SET message_id = greatest(chat_reads.message_id, excluded.message_id)`,
       [portalId, userId, chatId, messageId],
