@@ -56,6 +56,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       input: {
+        card: here('card/index.html'),
         settings: here('settings/index.html'),
         console: here('console/index.html'),
         panel: here('panel/index.html'),

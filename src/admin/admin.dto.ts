@@ -13,7 +13,7 @@ import {
   Min,
   ValidateBy,
 } from 'class-validator';
-import { ID } from './cursor.js';
+import { ID } from '../common/cursor.js';
 
 /** `?state=` without a value means the same as no `state` at all. */
 export const emptyIsAbsent = () => Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));

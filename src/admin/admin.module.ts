@@ -30,7 +30,6 @@ import { RequestsController } from './connections/requests.controller.js';
 import { StatisticsController } from './numbers/statistics.controller.js';
 import { StatisticsService } from './numbers/statistics.service.js';
 import { StatusController } from './doctor/status.controller.js';
-import { ViewingLinks } from './history/viewing-links.js';
 
 /** REST for the people who run the service. Repositories come from the global storage module. */
 @Module({
@@ -66,5 +65,6 @@ import { ViewingLinks } from './history/viewing-links.js';
     PortalExaminer,
     ViewingLinks,
   ],
+  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, PortalExaminer],
 })
 export class AdminModule {}

@@ -6,10 +6,14 @@ import { AnswersService } from './answers/answers.service.js';
 import { SettingsAnswersController } from './answers/settings-answers.controller.js';
 import { BroadcastFanOut } from './broadcasts/broadcast-fan-out.service.js';
 import { Broadcasts } from './broadcasts/broadcasts.service.js';
+import { CardController } from './cards/card.controller.js';
+import { Cards } from './cards/cards.service.js';
+import { CardTabs } from './cards/card-tabs.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameGuard } from './frames/frame.guard.js';
 import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
 import { PlacementsController } from './frames/placements.controller.js';
@@ -40,6 +44,7 @@ import { TriggerWork } from './triggers/trigger.work.js';
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
+    CardController,
     PanelController,
     PlacementsController,
     RobotsController,
@@ -55,9 +60,12 @@ import { TriggerWork } from './triggers/trigger.work.js';
     ArrivalWork,
     BroadcastFanOut,
     Broadcasts,
+    Cards,
+    CardTabs,
     ChatPanel,
     CrmItems,
     DialogEntitiesService,
+    FrameGuard,
     FrameSessions,
     LinksService,
     MessageService,

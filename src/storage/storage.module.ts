@@ -32,7 +32,9 @@ import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
+import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
+import { MessagePages } from './history/message-pages.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
 import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
@@ -77,6 +79,7 @@ const REPOSITORIES: Provider[] = [
   BroadcastsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
+  CardChatsRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,
@@ -93,6 +96,7 @@ const REPOSITORIES: Provider[] = [
   LinksRepository,
   ManagerBotsRepository,
   MessageCountsRepository,
+  MessagePages,
   MessageRetentionRepository,
   MessageWordsRepository,
   OauthStatesRepository,

@@ -1,4 +1,3 @@
-import { Client } from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, type Bridge } from '../support/bridge.js';
 import type { Run } from '../support/bitrix24-simulator/robots.js';
@@ -15,15 +14,6 @@ beforeAll(async () => {
   talks = await Promise.all(Array.from({ length: CHATS }, (_, n) => Conversation.begin(bridge, 800 + n)));
 });
 afterAll(async () => bridge?.stop());
-
-/** Claims of the process that was killed run out, as they do after three minutes. */
-async function claimsRunOut(): Promise<void> {
-  const client = new Client({ connectionString: bridge.database.url });
-  await client.connect();
-  await client
-    .query(`UPDATE send_requests SET due_at = now() WHERE state IN ('received', 'reporting')`)
-    .finally(() => client.end());
-}
 
 const writeAll = (text: string) =>
   talks.map((talk) => runRobot(bridge, 'tg_send_message', entityOf(bridge, talk), { properties: { text } }));
@@ -45,7 +35,6 @@ it('killed as soon as the posts are taken, it writes to everybody once and answe
   const runs = writeAll('early');
   await bridge.portal.events.idle();
   await bridge.restart({}, 'kill');
-  await claimsRunOut();
   await verify(runs, 'early');
 });
 
@@ -58,7 +47,6 @@ it('killed in the middle of the sends, it repeats none and answers every process
     20_000,
   );
   await bridge.restart({}, 'kill');
-  await claimsRunOut();
   expect(await verify(runs, 'middle')).toContain('uncertain');
 });
 
@@ -71,6 +59,5 @@ it('killed before the portal has taken the answers, it gives them again', async 
     20_000,
   );
   await bridge.restart({}, 'kill');
-  await claimsRunOut();
   expect(new Set(await verify(runs, 'late'))).toEqual(new Set(['delivered']));
 });

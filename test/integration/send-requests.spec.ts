@@ -389,6 +389,140 @@ describe('what was only received', () => {
     expect(await requests()).toMatchObject([{ state: 'reporting', outcome: { status: 'gone' } }]);
   });
 
+  /** What a process asks for: its next robot. */
+  const step = (key: string, process = 'p') => ({ ...received(key), process });
+  const waitFor =
+    (client: () => Promise<unknown>, before: () => Promise<unknown> = async () => undefined) =>
+    async () => {
+      const { source, told } = wait();
+      await before();
+      await client();
+      await start(source).receive(step('wait'));
+      await eventually(requests, (all) => all.at(-1)!.state !== 'received', 15_000);
+      return { told, state: (await requests()).at(-1)!['state'] as string };
+    };
+  /** A robot of the process writes, and Telegram takes it. */
+  async function robotWrites(process = 'p'): Promise<void> {
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(step(`says ${process}`, process));
+    const [claimed] = await repository.claim(['robot'], 1, []);
+    await intake.acceptSendRequests([request('x', { id: claimed!.id, key: claimed!.key })]);
+    await telegram({ outcome: 'delivered', telegramMessageIds: [77n] });
+  }
+
+  it('hears what the client has said since a robot of the same process reached them', async () => {
+    const begun = await waitFor(() => intake.acceptClientUpdates([update(2, ANN, 'quick yes')]), robotWrites)();
+    const answers = () => begun.told.filter(({ status }) => status === 'answered').map(({ text }) => text);
+    await eventually(answers, ({ length }) => length > 0, 15_000);
+    // The answer is used up.
+    await running[0]!.receive(step('another wait'));
+    await eventually(requests, (all) => all.at(-1)!.state === 'waiting', 15_000);
+    await intake.acceptClientUpdates([update(3, ANN, 'and then')]);
+    await eventually(answers, ({ length }) => length > 1, 15_000);
+    expect(answers()).toEqual(['quick yes', 'and then']);
+  });
+
+  it('hears nothing of what was said to a robot of another process, or before the robot wrote', async () => {
+    await intake.acceptClientUpdates([update(2, ANN, 'before')]);
+    await robotWrites();
+    await robotWrites('q');
+    expect((await waitFor(async () => undefined)()).state).toBe('waiting');
+    await Promise.all(running.map((service) => service.beforeApplicationShutdown()));
+    await storage.db.query('DELETE FROM send_requests');
+    const other = await waitFor(
+      () => intake.acceptClientUpdates([update(3, ANN, 'to the other one')]),
+      () => robotWrites('q'),
+    )();
+    expect(other.state).toBe('waiting');
+  });
+
+  it('of a client on the ban list nothing is sent, and nobody waits for their words', async () => {
+    await storage.db.query(`UPDATE chat_links SET banned_at = now()`);
+    const sends = robot(() => ({ send: { chatId, words: words('hi') } }));
+    await start(sends.source).receive(received('a'));
+    const said = () => [...sends.told, ...waits.told];
+    const waits = wait();
+    await eventually(
+      () => said(),
+      ({ length }) => length > 0,
+      15_000,
+    );
+    await running.pop()!.beforeApplicationShutdown();
+    await start(waits.source).receive(received('b'));
+    await eventually(
+      () => said(),
+      ({ length }) => length > 1,
+      15_000,
+    );
+    expect(said()).toEqual(Array(2).fill({ status: 'failed', code: 'banned' }));
+    const { answers } = await intake.acceptSendRequests([request('by hand', { source: 'api' })]);
+    expect(answers).toMatchObject([{ status: 'new' }]);
+    expect(await rows(`SELECT text FROM messages WHERE direction = 'outbound'`)).toEqual([{ text: 'by hand' }]);
+  });
+
+  it('that waits for its portal is forgotten with its client, as far as it is known to be theirs', async () => {
+    await storage.db.query(`UPDATE chat_links SET phone = '+7 999 000-00-10'`);
+    await robotWrites();
+    await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);
+    await storage.db.query(
+      `INSERT INTO arrivals (portal_id, chat_id, payload, found_type, found_id) VALUES ($1, $2, 'x', 'deal', '7')`,
+      [PORTAL, chatId],
+    );
+    const repository = new SendRequestsRepository(storage.db);
+    const payloads = {
+      bySms: { payload: { phone: '89990000010', text: 'secret' } },
+      byRobot: { payload: { properties: { phone: '+79990000010', text: 'secret' } } },
+      byDeal: { payload: { document: { type: 'deal', id: '7' }, text: 'secret' } },
+      byBinding: { payload: { entities: [{ type: 'deal', id: '7' }], text: 'secret' } },
+      byProcess: { payload: { text: 'secret' }, process: 'p' },
+      others: { payload: { document: { type: 'deal', id: '8' }, text: 'of somebody else' } },
+    };
+    for (const [key, more] of Object.entries(payloads)) await repository.receive({ ...received(key), ...more });
+    const [erasure] = await rows(`INSERT INTO erasures (actor, subject) VALUES ('x', 'y') RETURNING id`);
+    await new ClientErasureRepository(storage.db).eraseChat(erasure!['id'], chatId, 100, { force: true });
+    const left = (await requests()).slice(1);
+    expect(left.map(({ state, outcome }) => [state, outcome?.status])).toEqual([
+      ...Array(5).fill(['reporting', 'gone']),
+      ['received', undefined],
+    ]);
+    expect(JSON.stringify(left)).not.toContain('secret');
+    // What nobody knows to be theirs is not kept for longer than it could be sent.
+    await storage.db.query(`UPDATE send_requests SET created_at = now() - interval '4 days'`);
+    await start(robot().source).forgetOld();
+    expect((await requests()).at(-1)).toMatchObject({ state: 'reporting', payload: {}, outcome: { code: 'too_late' } });
+  });
+
+  it('is done by another process soon after the one that began was killed, and by nobody while that one lives', async () => {
+    const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('a'));
+    await repository.claim(['robot'], 1, []);
+    const killedAt = Date.now();
+    let carriedOut = 0;
+    const slow: RequestSource = {
+      ...source,
+      carryOut: async () => {
+        carriedOut += 1;
+        await new Promise((resolve) => setTimeout(resolve, 16_500));
+        return { outcome: { status: 'no_chat' } };
+      },
+    };
+    start(slow);
+    start(slow);
+    await eventually(
+      () => carriedOut,
+      (count) => count > 0,
+      30_000,
+    );
+    expect(Date.now() - killedAt).toBeLessThan(25_000);
+    await eventually(
+      () => told,
+      ({ length }) => length > 0,
+      40_000,
+    );
+    expect(carriedOut).toBe(1);
+  }, 80_000);
+
   it('waits while its portal is not there', async () => {
     const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
     await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);

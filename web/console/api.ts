@@ -40,6 +40,8 @@ export type Mark = Schemas['Mark'];
 export type TimelineEntry = Schemas['TimelineEntry'];
 export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
+export type BroadcastItem = Schemas['BroadcastItem'];
+export type BroadcastBody = Schemas['BroadcastChangeBody'] & Pick<Schemas['NewBroadcastBody'], 'name' | 'text'>;
 export type LinkItem = Schemas['LinkItem'];
 export type AnswerItem = Schemas['AnswerItem'];
 export type Receipt = Schemas['Receipt'];
@@ -145,7 +147,12 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.GET('/admin/chats', { params: { query: { ...filter, limit: 50, cursor } }, signal })),
     chat: (id: string) => answer(client.GET('/admin/chats/{id}', of(id))),
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
+    write: (id: string, text: string, key: string) =>
+      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body: { text, key } })),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
+    tag: (id: string, tags: string[]) => answer(client.PATCH('/admin/chats/{id}', { ...of(id), body: { tags } })),
+    subscribe: (id: string) => answer(client.POST('/admin/chats/{id}/subscribe', of(id))),
+    unsubscribe: (id: string) => answer(client.POST('/admin/chats/{id}/unsubscribe', of(id))),
     erase: (id: string, confirm: string) =>
       answer(client.POST('/admin/chats/{id}/erase', { ...of(id), body: { confirm } })),
     erasures: (cursor?: string) => answer(client.GET('/admin/erasures', { params: { query: { limit: 50, cursor } } })),
@@ -201,6 +208,20 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       ),
     removeAnswerFile: (id: string, name: string) =>
       answer(client.DELETE('/admin/answers/{id}/files/{name}', { params: { path: { id, name } } })),
+    broadcasts: (filter: Omit<QueryOf<'/admin/broadcasts'>, 'limit' | 'cursor'>, cursor?: string) =>
+      answer(client.GET('/admin/broadcasts', { params: { query: { ...filter, limit: 20, cursor } } })),
+    broadcast: (id: string) => answer(client.GET('/admin/broadcasts/{id}', of(id))),
+    addBroadcast: (body: Schemas['NewBroadcastBody']) => answer(client.POST('/admin/broadcasts', { body })),
+    changeBroadcast: (id: string, body: Schemas['BroadcastChangeBody']) =>
+      answer(client.PATCH('/admin/broadcasts/{id}', { ...of(id), body })),
+    removeBroadcast: (id: string) => answer(client.DELETE('/admin/broadcasts/{id}', of(id))),
+    previewBroadcast: (body: Schemas['PreviewBody']) => answer(client.POST('/admin/broadcasts/preview', { body })),
+    testBroadcast: (id: string, chatId: string) =>
+      answer(client.POST('/admin/broadcasts/{id}/test', { ...of(id), body: { chatId } })),
+    startBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/start', of(id))),
+    pauseBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/pause', of(id))),
+    resumeBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/resume', of(id))),
+    stopBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/stop', of(id))),
 
     keys: (cursor?: string) => answer(client.GET('/admin/keys', { params: { query: { limit: 50, cursor } } })),
     addKey: (body: Schemas['NewKeyBody']) => answer(client.POST('/admin/keys', { body })),

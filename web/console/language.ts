@@ -1,5 +1,6 @@
 import type { Words } from '../../src/admin/doctor/findings.js';
 import { fileSize } from '../shared/file-size.js';
+import { formatsIn } from '../shared/format.js';
 import { browserLanguage, createTexts, type Language } from '../shared/i18n.js';
 import type { Texts } from './texts.en.js';
 
@@ -53,6 +54,7 @@ export function compact(value: number): string {
 export function bytes(size: number): string {
   return fileSize(size, language.value);
 }
+export const { bytes, clock, day, shortDay, fullTime } = formatsIn(() => language.value);
 
 /** 0.25 s or 180 ms. */
 export function duration(ms: number): string {
@@ -68,7 +70,6 @@ export function duration(ms: number): string {
 const format = (options: Intl.DateTimeFormatOptions) => (time: string | number | Date) =>
   new Intl.DateTimeFormat(language.value === 'ru' ? 'ru-RU' : 'en-GB', options).format(new Date(time));
 
-export const clock = format({ hour: '2-digit', minute: '2-digit' });
 export const clockSeconds = format({
   hour: '2-digit',
   minute: '2-digit',
@@ -86,6 +87,7 @@ const withYear =
 export const shortDay = withYear({ day: 'numeric', month: 'short' });
 export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });
 export const shortTime = withYear({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+export const shortTime = format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
 
 /** As a field for dates and times has it: by the reader's clock, to the minute. */
 export function localTime(time: string | number | Date): string {

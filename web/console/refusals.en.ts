@@ -7,6 +7,8 @@ const seconds = ({ retryAfter }: RefusalParams) => plural('en', Number(retryAfte
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   // Asking
   invalid_request: ({ fields }) => `Check what you entered${listed(fields, FIELDS)}.`,
+  no_portal: () => 'The bot of this chat serves no portal: connect it to an open line first.',
+  key_reused: () => 'This message was sent already; reload the page.',
   invalid_cursor: () => 'The list has changed: refresh the page.',
   invalid_range: () => 'The period is not valid: its start must be before its end, at most a year apart.',
   range_too_long: () => 'There are too many messages to be counted at once: choose a shorter period.',
@@ -32,6 +34,13 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   not_uncertain: () => 'The outcome of this message is known by now.',
   chat_moved: () => 'The bot of this chat serves another portal now: nothing is done there.',
   not_confirmed: () => 'The confirmation does not match: nothing was erased.',
+
+  // Broadcasts
+  broadcast_started: () => 'It was started already: only its name can be changed.',
+  broadcast_running: () => 'It is running: stop it first.',
+  broadcast_for_nobody: () => 'Nobody fits: nothing was started.',
+  broadcast_state: () => 'Its state has changed meanwhile: look again.',
+  portal_removed: () => 'The application was removed from this portal.',
 
   // Links
   portal_needed: () => 'Choose a portal.',

@@ -1,4 +1,5 @@
 import { plural } from '../shared/i18n.js';
+import { broadcasts } from './broadcasts.en.js';
 import { refusals } from './refusals.en.js';
 
 const n = (count: number, forms: string) => plural('en', count, forms);
@@ -11,6 +12,7 @@ export const en = {
     conversation: 'Conversation',
     messages: 'Messages',
     attention: 'Attention',
+    broadcasts: 'Broadcasts',
     links: 'Links',
     answers: 'Ready answers',
     doctor: 'Doctor',
@@ -353,6 +355,13 @@ export const en = {
     log: 'Messages',
     operator: (id: string) => `Operator ${id}`,
     bubble: (author: string, time: string) => `${author}, ${time}`,
+    sources: {
+      welcome: 'Bot',
+      robot: 'Robot',
+      sms: 'Message from the CRM',
+      broadcast: 'Broadcast',
+      api: 'Administrator',
+    } as Record<string, string>,
     timeline: 'message history',
     edited: 'edited',
     deleted: 'deleted',
@@ -360,6 +369,11 @@ export const en = {
     onlyInPortal: 'only in Bitrix24',
     beginning: 'Start of the conversation',
     latest: 'Latest messages',
+    write: 'Message to the client',
+    send: 'Send',
+    sendHint:
+      'Enter sends, Shift+Enter begins a new line. Operators read it in the dialog as written by an administrator.',
+    tooLong: (limit: number) => `A message has at most ${limit} characters.`,
     gone: 'This message is not here any more: it was erased. These were said around it.',
     empty: 'No messages yet',
     emptyAdvice: 'Messages appear here as soon as the client or an operator writes.',
@@ -523,6 +537,9 @@ export const en = {
       'message.discard': 'Message dismissed',
       'message.resolve': 'Outcome of a message set by hand',
       'messages.export': 'Messages exported',
+      'chat.update': 'Tags of a chat changed',
+      'chat.unsubscribe': 'Client unsubscribed from broadcasts',
+      'chat.subscribe': 'Client subscribed to broadcasts',
       'chat.ban': 'Client banned',
       'chat.unban': 'Ban lifted',
       'chat.write': 'Message written to a client',
@@ -549,6 +566,14 @@ export const en = {
       'bot.update': 'Bot changed',
       'bot.change': 'Bot changed in the portal',
       'bot.remove': 'Bot removed',
+      'broadcast.create': 'Broadcast created',
+      'broadcast.update': 'Broadcast changed',
+      'broadcast.remove': 'Broadcast deleted',
+      'broadcast.test': 'Broadcast tested',
+      'broadcast.start': 'Broadcast started',
+      'broadcast.pause': 'Broadcast paused',
+      'broadcast.resume': 'Broadcast resumed',
+      'broadcast.stop': 'Broadcast stopped',
       'link.create': 'Link created',
       'link.update': 'Link changed',
       'link.remove': 'Link deleted',
@@ -607,6 +632,7 @@ export const en = {
     none: 'No ready answers yet',
     noneAdvice: 'Write down what you answer every day: prices, delivery, opening hours.',
   },
+  broadcasts,
   links: {
     about: 'Links to your bots: how many clients each one brings, and what the CRM is told of them.',
     create: 'Create a link',

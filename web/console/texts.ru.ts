@@ -1,4 +1,5 @@
 import { plural } from '../shared/i18n.js';
+import { broadcasts } from './broadcasts.ru.js';
 import { refusals } from './refusals.ru.js';
 import type { Texts } from './texts.en.js';
 
@@ -12,6 +13,7 @@ export const ru: Texts = {
     conversation: 'Переписка',
     messages: 'Сообщения',
     attention: 'Внимание',
+    broadcasts: 'Рассылки',
     links: 'Ссылки',
     answers: 'Готовые ответы',
     doctor: 'Диагностика',
@@ -351,6 +353,13 @@ export const ru: Texts = {
     log: 'Сообщения',
     operator: (id) => `Оператор ${id}`,
     bubble: (author, time) => `${author}, ${time}`,
+    sources: {
+      welcome: 'Бот',
+      robot: 'Робот',
+      sms: 'Сообщение из CRM',
+      broadcast: 'Рассылка',
+      api: 'Администратор',
+    } as Record<string, string>,
     timeline: 'история сообщения',
     edited: 'изменено',
     deleted: 'удалено',
@@ -358,6 +367,11 @@ export const ru: Texts = {
     onlyInPortal: 'только в Битрикс24',
     beginning: 'Начало переписки',
     latest: 'К последним сообщениям',
+    write: 'Сообщение клиенту',
+    send: 'Отправить',
+    sendHint:
+      'Enter — отправить, Shift+Enter — новая строка. Операторы увидят его в диалоге как написанное администратором.',
+    tooLong: (limit) => `В сообщении не больше ${limit} знаков.`,
     gone: 'Этого сообщения больше нет: его удалили. Показаны соседние сообщения.',
     empty: 'Сообщений пока нет',
     emptyAdvice: 'Сообщения появятся, как только напишет клиент или оператор.',
@@ -524,6 +538,9 @@ export const ru: Texts = {
       'message.discard': 'Сообщение отклонено',
       'message.resolve': 'Результат отправки указан вручную',
       'messages.export': 'Сообщения выгружены',
+      'chat.update': 'Изменены метки чата',
+      'chat.unsubscribe': 'Клиент отписан от рассылок',
+      'chat.subscribe': 'Клиент подписан на рассылки',
       'chat.ban': 'Клиент забанен',
       'chat.unban': 'Бан снят',
       'chat.write': 'Клиенту написано сообщение',
@@ -550,6 +567,14 @@ export const ru: Texts = {
       'bot.update': 'Бот изменён',
       'bot.change': 'Бот изменён на портале',
       'bot.remove': 'Бот удалён',
+      'broadcast.create': 'Рассылка создана',
+      'broadcast.update': 'Рассылка изменена',
+      'broadcast.remove': 'Рассылка удалена',
+      'broadcast.test': 'Рассылка отправлена на пробу',
+      'broadcast.start': 'Рассылка запущена',
+      'broadcast.pause': 'Рассылка приостановлена',
+      'broadcast.resume': 'Рассылка продолжена',
+      'broadcast.stop': 'Рассылка остановлена',
       'link.create': 'Ссылка создана',
       'link.update': 'Ссылка изменена',
       'link.remove': 'Ссылка удалена',
@@ -608,6 +633,7 @@ export const ru: Texts = {
     none: 'Готовых ответов пока нет',
     noneAdvice: 'Запишите то, что отвечаете каждый день: цены, доставку, часы работы.',
   },
+  broadcasts,
   links: {
     about: 'Ссылки на ваших ботов: сколько клиентов приводит каждая и что о них узнаёт CRM.',
     create: 'Создать ссылку',

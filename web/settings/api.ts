@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { answer, serviceRoot, type Outcome } from '../shared/page-api';
 import { answer, type Outcome } from '../shared/calls';
 import type { components, paths } from '../types/api.js';
 
@@ -14,6 +15,8 @@ export type ChainLink = Schemas['ChainLink'];
 export type LinkItem = Schemas['LinkItem'];
 export type AnswerItem = Schemas['AnswerItem'];
 export type AnswerPreview = Schemas['AnswerPreview'];
+export type BotRequestItem = Schemas['BotRequestItem'];
+export type NewBotLink = Schemas['NewBotLink'];
 export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
@@ -33,12 +36,15 @@ export class SettingsApi {
   constructor(session: string) {
     // What the service words itself is in the language of the page, whatever that of the browser.
     const headers = { authorization: `Bearer ${session}`, 'accept-language': document.documentElement.lang };
-    this.client = createClient<paths>({ baseUrl: root(), headers });
+    this.client = createClient<paths>({ baseUrl: serviceRoot('..'), headers });
   }
 
   check = () => answer(this.client.POST('/b24/settings/api/check'));
   repair = () => answer(this.client.POST('/b24/settings/api/repair'));
   connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
+  renewToken = () => answer(this.client.POST('/b24/settings/api/bot/new-token'));
+  makeBot = (lineName?: string) => answer(this.client.POST('/b24/settings/api/bot-request', { body: { lineName } }));
+  botRequest = () => answer(this.client.GET('/b24/settings/api/bot-request'));
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
   features = () => answer(this.client.GET('/b24/settings/api/features'));

@@ -1,4 +1,5 @@
 import { ref } from 'vue';
+import { ApiError } from '../shared/page-api';
 import { ApiError } from '../shared/calls';
 import { useSettings } from './settings';
 

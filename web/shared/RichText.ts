@@ -1,4 +1,5 @@
 import { h, type FunctionalComponent, type VNode } from 'vue';
+<import type { Mark } from './words.js';
 
 type Piece = string | VNode;
 

@@ -17,7 +17,7 @@ import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-e
 import { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { callerOf, signatureOf } from './caller.js';
 import { failedStepsOf } from './failed-steps.js';
-import { ID } from '../cursor.js';
+import { ID } from '../../common/cursor.js';
 
 const AUDITED = Symbol('audited');
 

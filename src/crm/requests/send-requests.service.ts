@@ -10,6 +10,7 @@ import { retryDelay } from '../../relay/retry-schedule.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { SendSource } from '../../storage/crm/send-requests.js';
 import {
+  RENEW_MS,
   SendRequestsRepository,
   type ClaimedRequest,
   type ReceivedRequest,
@@ -23,13 +24,14 @@ const LOOK_MS = 5_000;
 const GATHER_MS = 100;
 const PORTALS_AT_ONCE = 20;
 const CLAIMED_AT_ONCE = 20;
-/** What is not begun by then is left for the next claim, well before this one runs out. */
+/** What is not begun by then is left for the next claim: another process may have more time. */
 const BEGIN_WITHIN_MS = 60_000;
 /** How long a call that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
 /** What could not be said, or told, for so long is given up: the table keeps why. */
 const LIFETIME_MS = 3 * 24 * 3_600_000;
 const TOO_LATE = { status: 'failed', code: 'too_late' };
+const BANNED = { status: 'failed', code: 'banned' };
 /** Nobody asks again with the same key after so long. */
 const KEEP_DAYS = 90;
 const PURGED_AT_ONCE = 10_000;
@@ -57,6 +59,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     everyMs: LOOK_MS,
     gatherMs: GATHER_MS,
   });
+  /** Steps that are being worked on here: their claims are renewed. */
+  private readonly claimed = new Set<ClaimedRequest>();
+  private renewing: NodeJS.Timeout | undefined;
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
   /** Clients are to answer. */
@@ -105,21 +110,32 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   onApplicationBootstrap(): void {
     this.loop.start();
+    this.renewing = setInterval(() => void this.renewClaims(), RENEW_MS).unref();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.loop.stop();
     // A call may take longer than a process that leaves has; its claim runs out, and another one makes it.
     await drain([...this.underWay.doing.values(), ...this.underWay.telling.values()], DRAIN_MS);
+    clearInterval(this.renewing);
   }
 
   @Interval(HOUR_MS)
   async forgetOld(): Promise<void> {
     try {
+      // Also of portals that are not there.
+      await this.requests.giveUpOld(LIFETIME_MS, TOO_LATE);
       while ((await this.requests.purge(KEEP_DAYS, PURGED_AT_ONCE)) === PURGED_AT_ONCE);
     } catch (error) {
       this.logger.warn({ err: error }, 'Old requests could not be removed; trying again in an hour');
     }
+  }
+
+  private async renewClaims(): Promise<void> {
+    if (this.claimed.size === 0) return;
+    await this.requests.renew([...this.claimed]).catch((error: unknown) => {
+      this.logger.debug({ err: error }, 'Claims of requests could not be renewed');
+    });
   }
 
   private async look(): Promise<void> {
@@ -133,10 +149,12 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async begin(underWay: Map<bigint, Promise<void>>, steps: readonly ClaimedRequest['state'][]): Promise<void> {
     if (underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
     const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...underWay.keys()], steps);
+    for (const request of claimed) this.claimed.add(request);
     for (const portalId of new Set(claimed.map((request) => request.portalId))) {
       const own = claimed.filter((request) => request.portalId === portalId);
       const done = this.workOn(portalId, own).finally(() => {
         underWay.delete(portalId);
+        for (const request of own) this.claimed.delete(request);
         // What was done here may be the beginning of the next step, and there may be more than was claimed.
         this.loop.wake();
       });
@@ -153,6 +171,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       for (const request of claimed) {
         if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
         await this.step(portal, request);
+        this.claimed.delete(request);
       }
     } catch (error) {
       this.logger.warn({ portalId: String(portalId), err: error }, 'Requests could not be worked on; later again');
@@ -187,12 +206,16 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async carryOut(portal: PortalRecord, source: RequestSource, request: ClaimedRequest): Promise<void> {
     const step = (await source.carryOut?.(portal, request)) ?? { outcome: { status: 'failed', code: 'unsupported' } };
     if ('outcome' in step) return this.requests.end(request, step.outcome);
-    if ('wait' in step) return this.requests.wait(request, step.wait);
+    if ('wait' in step) {
+      if (!(await this.requests.wait(request, step.wait))) await this.requests.end(request, BANNED);
+      return;
+    }
     // Nobody expects it any more: "the courier comes today".
     if (Date.now() - request.createdAt.getTime() > LIFETIME_MS) return this.requests.end(request, TOO_LATE);
     const { id, portalId, source: name, key, report } = request;
     const answer = await this.send({ ...step.send, id, portalId, source: name, key, report });
     if (answer.status === 'no_chat') await this.requests.end(request, { status: 'no_chat' });
+    if (answer.status === 'banned') await this.requests.end(request, BANNED);
     if (answer.status === 'unsubscribed') await this.requests.end(request, { status: 'failed', code: 'unsubscribed' });
   }
 

@@ -6,6 +6,8 @@ import { parseDocument } from '../entities/document.parser.js';
 export interface RobotPost {
   code: string;
   eventToken: string;
+  /** Of the process; it begins the token, too. */
+  workflowId: string;
   /** null: no document of the CRM. */
   document: CrmEntity | null;
   /** Declared properties; what is not set is ''. */
@@ -30,6 +32,7 @@ export function parseRobotPost(body: unknown): RobotPost | null {
   return {
     code,
     eventToken,
+    workflowId: scalar(fields['workflow_id']) || eventToken.split('|')[0]!,
     document: module === 'crm' ? parseDocument(id ?? '') : null,
     properties: Object.fromEntries(properties),
     // A box of 2025 leaves it out.

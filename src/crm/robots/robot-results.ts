@@ -34,6 +34,7 @@ const REASONS: Readonly<Record<string, Words>> = {
     en: 'The portal was disconnected for more than three days; what the robot was to say is not sent any more.',
     ru: 'Портал был отключён больше трёх дней; сообщение робота уже не отправляется.',
   },
+  banned: { en: 'The client is on the ban list.', ru: 'Клиент в чёрном списке.' },
   unsubscribed: {
     en: 'The client has unsubscribed from advertising.',
     ru: 'Клиент отписался от рекламных сообщений.',

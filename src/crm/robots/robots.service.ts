@@ -61,11 +61,12 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     const portal = await this.posts.sender(secret, ROBOTS_PATH, body);
     const post = parseRobotPost(body);
     if (!post) throw new Problem(400, 'event_malformed', 'This address takes posts of robots only.');
-    const { eventToken, waits, ...asked } = post;
+    const { eventToken, workflowId, waits, ...asked } = post;
     await this.requests.receive({
       portalId: portal.id,
       source: this.source,
-      key: createHash('sha256').update(eventToken).digest('hex'),
+      key: digest(eventToken),
+      process: digest(workflowId),
       payload: asked satisfies Asked,
       // Nobody listens to what comes after a robot that nobody waits for.
       report: waits ? { eventToken } : {},
@@ -187,4 +188,5 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
   }
 }
 
+const digest = (value: string) => createHash('sha256').update(value).digest('hex');
 const failed = (code: string): RequestStep => ({ outcome: { status: 'failed', code } });

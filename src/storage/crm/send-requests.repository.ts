@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { RequestKey, SendSource } from './send-requests.js';
+import { beginWaiting, noteAnswers } from './waiting-requests.js';
 
 /** What there is to report of a request. */
 export interface RequestOutcome {
@@ -41,13 +42,14 @@ export interface ReceivedRequest extends RequestKey {
   /** What its source needs to do it. */
   payload: unknown;
   report: unknown;
+  /** Requests with the same one are steps of one process. */
+  process?: string;
 }
 
-/** How far the clocks of Telegram and of the database may be apart. */
-const CLOCKS_APART = '5 seconds';
-
-/** Seconds that whoever claimed has for all of it; then it is anybody's again. */
-const CLAIM_SECONDS = 180;
+/** Seconds that a claim is good for unless it is renewed; then it is anybody's again. */
+const CLAIM_SECONDS = 15;
+/** How often whoever works on claimed steps renews the claims. */
+export const RENEW_MS = 4_000;
 
 /** The table `send_requests`; see {@link acceptSendRequests} for how their messages are made. */
 @Injectable()
@@ -55,11 +57,11 @@ export class SendRequestsRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /** Keeps a request; false: it is known by its key. */
-  async receive({ portalId, source, key, payload, report }: ReceivedRequest): Promise<boolean> {
+  async receive({ portalId, source, key, payload, report, process }: ReceivedRequest): Promise<boolean> {
     const { rowCount } = await this.db.query(
-      `INSERT INTO send_requests (portal_id, source, key, state, payload, report)
-       VALUES ($1, $2, $3, 'received', $4::jsonb, $5::jsonb) ON CONFLICT (portal_id, source, key) DO NOTHING`,
-      [portalId, source, key, jsonb(payload), jsonb(report)],
+      `INSERT INTO send_requests (portal_id, source, key, state, payload, report, process)
+       VALUES ($1, $2, $3, 'received', $4::jsonb, $5::jsonb, $6) ON CONFLICT (portal_id, source, key) DO NOTHING`,
+      [portalId, source, key, jsonb(payload), jsonb(report), process ?? null],
     );
     return rowCount === 1;
   }
@@ -91,7 +93,7 @@ export class SendRequestsRepository {
 
   /**
    * Claims up to `limit` of these steps that are due, oldest first, of portals that can be called and are not among `busy`.
-   * A claim that nobody ends within {@link CLAIM_SECONDS} is made again: a report may come twice, but not never.
+   * A claim that nobody renews within {@link CLAIM_SECONDS} is made again: a report may come twice, but not never.
    */
   async claim(
     sources: SendSource[],
@@ -118,57 +120,29 @@ export class SendRequestsRepository {
     return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** From now on it waits for what the client says, until then at most. */
-  async wait({ id, state }: ClaimedRequest, { chatId, until }: { chatId: bigint; until: Date }): Promise<void> {
+  /** Whoever claimed these is still at work on them. */
+  async renew(claimed: ClaimedRequest[]): Promise<void> {
     await this.db.query(
-      `UPDATE send_requests r
-          SET state = 'waiting', chat_id = (SELECT id FROM chat_links WHERE id = $3), attempts = 0, due_at = $4,
-              step_at = now(),
-              error_code = NULL, error_detail = NULL,
-              -- Where to begin to look: a chat may be long.
-              payload = jsonb_build_object('after', (
-                SELECT m.id FROM messages m WHERE m.chat_id = $3 AND m.created_at < r.created_at ORDER BY m.id DESC LIMIT 1))
-        WHERE r.id = $1 AND r.state = $2::"SendRequestState"`,
-      [id, state, chatId, until],
+      `UPDATE send_requests r SET due_at = now() + make_interval(secs => $4)
+         FROM unnest($1::bigint[], $2::text[], $3::int[]) AS c(id, state, attempt)
+        WHERE r.id = c.id AND r.state::text = c.state AND r.attempts = c.attempt`,
+      [
+        claimed.map(({ id }) => id),
+        claimed.map(({ state }) => state),
+        claimed.map(({ attempt }) => attempt),
+        CLAIM_SECONDS,
+      ],
     );
   }
 
-  /**
-   * Those for which the client has said something since they were asked are to be reported: what it was. A press of Start
-   * is no answer, nor a vote, nor what was said before and came late. Returns how many go on waiting.
-   */
-  async noteAnswers(): Promise<number> {
-    const { rows } = await this.db.query<{ open: number }>(
-      `WITH answered AS MATERIALIZED (
-         SELECT r.id, r.chat_id IS NULL AS gone, a.id AS message_id, a.text, coalesce(a.said_at, a.created_at) AS at
-           FROM send_requests r LEFT JOIN LATERAL (
-             SELECT m.id, m.said_at, m.created_at,
-                    -- Of a button what stands on it: the rest is said to operators.
-                    coalesce((SELECT b.text FROM buttons b WHERE b.chat_id = m.chat_id
-                                 AND b.pressed_by = m.raw #>> '{callback_query,id}'), m.text) AS text
-               FROM messages m
-              WHERE m.chat_id = r.chat_id AND m.id > coalesce((r.payload ->> 'after')::bigint, 0)
-                AND m.direction = 'inbound' AND m.created_at >= r.created_at
-                AND NOT m.system_line AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote')
-                -- What the client says to another portal, to which the bot went meanwhile, is no business of this one.
-                AND m.portal_id = r.portal_id
-                AND coalesce(m.said_at, m.created_at) > r.created_at - interval '${CLOCKS_APART}'
-              ORDER BY m.id LIMIT 1) a ON true
-          WHERE r.state = 'waiting' AND (a.id IS NOT NULL OR r.chat_id IS NULL)
-            FOR UPDATE OF r SKIP LOCKED
-       ), noted AS (
-         UPDATE send_requests r
-            SET state = 'reporting', attempts = 0, due_at = now(), step_at = now(),
-                outcome = CASE WHEN a.gone THEN '{"status": "gone"}' ELSE jsonb_build_object(
-                  'status', 'answered', 'messageId', a.message_id::text, 'text', a.text, 'at', a.at) END
-           FROM answered a WHERE r.id = a.id RETURNING r.id
-       )
-       SELECT count(*)::int AS open FROM send_requests r
-        WHERE r.state = 'waiting' AND r.id NOT IN (SELECT id FROM noted)`,
-      [],
-      { prepared: true },
-    );
-    return rows[0]!.open;
+  /** See {@link beginWaiting}. */
+  wait({ id, state }: ClaimedRequest, wait: { chatId: bigint; until: Date }): Promise<boolean> {
+    return beginWaiting(this.db, { ...wait, id, state });
+  }
+
+  /** See {@link noteAnswers}. */
+  noteAnswers(): Promise<number> {
+    return noteAnswers(this.db);
   }
 
   /** It ends without a message of its own: that is to be reported. */
@@ -186,7 +160,9 @@ export class SendRequestsRepository {
     await this.db.query(
       `UPDATE send_requests
           SET state = 'done', done_at = now(), payload = '{}', report = NULL, error_code = $3, error_detail = $4,
-              outcome = jsonb_build_object('status', outcome -> 'status')
+              -- Which message was the answer: it is none to the next robot that waits.
+              outcome = jsonb_strip_nulls(jsonb_build_object('status', outcome -> 'status', 'messageId',
+                CASE WHEN outcome ->> 'status' = 'answered' THEN outcome -> 'messageId' END))
         WHERE id = $1 AND state = $2::"SendRequestState"`,
       [request.id, request.state, failure?.code ?? null, failure?.detail ?? null],
     );
@@ -201,6 +177,16 @@ export class SendRequestsRepository {
       `UPDATE send_requests SET due_at = now() + $3 * interval '1 millisecond', error_code = $4, error_detail = $5
         WHERE id = $1 AND state = $2::"SendRequestState"`,
       [id, state, delayMs, code, detail],
+    );
+  }
+
+  /** What came so long ago, in milliseconds, and could not be begun is not said any more: its words are forgotten. */
+  async giveUpOld(ageMs: number, outcome: RequestOutcome): Promise<void> {
+    await this.db.query(
+      `UPDATE send_requests SET state = 'reporting', outcome = $2::jsonb, payload = '{}', attempts = 0, due_at = now(),
+              step_at = now()
+        WHERE state = 'received' AND created_at < now() - $1 * interval '1 millisecond' AND due_at <= now()`,
+      [ageMs, jsonb(outcome)],
     );
   }
 

@@ -1,7 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { CLIENT_CHATS, type ErasureTarget } from './erasures.repository.js';
-import { addToReceipt, dropWaiting, eraseMessages, forgetArrivals, forgetSources } from './erased-rows.js';
+import {
+  addToReceipt,
+  dropWaiting,
+  eraseMessages,
+  forgetArrivals,
+  forgetRequests,
+  forgetSources,
+} from './erased-rows.js';
 
 /** `busy`: a send is under way, which is to be settled first. */
 export type ErasureStep = 'more' | 'busy' | 'done';
@@ -95,6 +102,7 @@ export class ClientErasureRepository {
       );
       const last = rows.length < batch;
       if (last) {
+        await forgetRequests(connection, chatId);
         await forgetArrivals(connection, chatId, null);
         await connection.query(`DELETE FROM chat_links WHERE id = $1`, [chatId]);
       }

@@ -63,6 +63,30 @@ export async function eraseMessages(
   return { messages: rowCount ?? 0, ...rows[0]! };
 }
 
+/**
+ * What robots and the message service were to tell the client of this chat, and nobody could begin with while their
+ * portal was away, is forgotten: as far as it is known to be theirs by its number, by what the CRM is known to have of
+ * them, or by a process that has written to them. To be called before those are forgotten.
+ */
+export async function forgetRequests(connection: Queryable, chatId: bigint): Promise<void> {
+  const digits = (phone: string) => `right(regexp_replace(${phone}, '\\D', '', 'g'), 10)`;
+  await connection.query(
+    `UPDATE send_requests r
+        SET state = 'reporting', outcome = '{"status": "gone"}', payload = '{}', attempts = 0, due_at = now(), step_at = now()
+       FROM chat_links c
+      WHERE c.id = $1 AND r.portal_id = c.portal_id AND r.state = 'received'
+        AND (${digits("coalesce(r.payload ->> 'phone', r.payload #>> '{properties,phone}', '')")} = ${digits('c.phone')}
+             OR r.process IN (SELECT process FROM send_requests WHERE chat_id = c.id)
+             OR EXISTS (
+               SELECT FROM arrivals a CROSS JOIN LATERAL (VALUES (a.found_type, a.found_id), (a.entity_type, a.entity_id)) AS e(type, id)
+                WHERE a.chat_id = c.id AND e.id IS NOT NULL AND a.obstacle IS NULL
+                  AND jsonb_build_object('type', e.type, 'id', e.id) IN (
+                    SELECT r.payload -> 'document' UNION ALL
+                    SELECT jsonb_array_elements(coalesce(r.payload -> 'entities', '[]')))))`,
+    [chatId],
+  );
+}
+
 /** What a client answered to a robot is not told any more. Whoever notes an answer just now is waited for. */
 async function forgetAnswers(connection: Queryable, messageIds: bigint[]): Promise<void> {
   await connection.query(

@@ -108,14 +108,23 @@ function showsTheSame({ keyboard }: Changed, change: OperatorChangeRow): boolean
   return isRating || looksTheSame(keyboard, change.keyboard ?? null);
 }
 
-/** The buttons that the message had are no more, whether they were pressed or not. */
+/**
+ * The buttons that the message had are no more, whether they were pressed or not. A keyboard that a newer one has taken
+ * away stays away: there is one question at a time.
+ */
 async function replaceButtons(connection: Queryable, message: Changed, keyboard: Keyboard | null): Promise<void> {
   await connection.query(`DELETE FROM buttons WHERE message_id = $1`, [message.id]);
   const given = keyboard && withButtonIds(keyboard);
-  await connection.query(`UPDATE messages SET keyboard = $2::jsonb, keyboard_over = false WHERE id = $1`, [
-    message.id,
-    given && jsonb(given),
-  ]);
-  if (given) await insertButtons(connection, [{ messageId: message.id, chatId: message.chat_id, keyboard: given }]);
+  const { rows } = await connection.query<{ over: boolean }>(
+    `UPDATE messages m
+        SET keyboard = $2::jsonb,
+            keyboard_over = m.keyboard_over AND EXISTS (
+              SELECT FROM messages n WHERE n.chat_id = m.chat_id AND n.id > m.id AND n.direction = 'outbound'
+                 AND n.keyboard ->> 'type' = 'buttons' AND n.state IN ('delivered', 'uncertain'))
+      WHERE m.id = $1 RETURNING m.keyboard_over AS over`,
+    [message.id, given && jsonb(given)],
+  );
+  if (given && !rows[0]!.over)
+    await insertButtons(connection, [{ messageId: message.id, chatId: message.chat_id, keyboard: given }]);
   message.keyboard = given;
 }

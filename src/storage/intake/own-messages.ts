@@ -1,4 +1,11 @@
-import { beginRequests, findRequest, nameMessages, type KnownRequest, type RequestKey } from '../crm/send-requests.js';
+import {
+  beginRequests,
+  findRequest,
+  nameMessages,
+  type KnownRequest,
+  type RequestKey,
+  type SendSource,
+} from '../crm/send-requests.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { IS_UNSUBSCRIBED, noteAdvertised } from '../work/advertising.js';
 import { endpointOf } from '../work/endpoint-id.js';
@@ -23,11 +30,17 @@ export interface SendRequest extends RequestKey {
 }
 
 /**
- * `no_chat`: the portal has no such chat (any more); `unsubscribed`: the client wants nothing that is {@link SendRequest}
- * `bulk`. Nothing was kept then.
+ * Why nothing was kept. `unsubscribed`: the client wants nothing that is {@link SendRequest} `bulk`; `banned`: the client
+ * is on the ban list, and no person wrote it.
  */
+type Refusal = 'unsubscribed' | 'banned';
+
+/** `no_chat`: the portal has no such chat (any more). */
 export type SendAnswer =
-  { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' } | { status: 'unsubscribed' };
+  { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' } | { status: Refusal };
+
+/** What people write goes to whom they write it. */
+const OF_PEOPLE: ReadonlySet<SendSource> = new Set(['card', 'api']);
 
 /**
  * Keeps what is to be said, with its work, in the order given; what is known by its key is answered as it was kept. To be
@@ -39,7 +52,12 @@ export async function acceptSendRequests(
 ): Promise<{ answers: SendAnswer[]; intake: Intake }> {
   const chats = await chatsOf(connection, requests);
   const there = requests.filter(({ chatId, portalId }) => chats.get(chatId)?.portal_id === portalId);
-  const refused = new Set(there.filter(({ bulk, chatId }) => bulk && chats.get(chatId)!.unsubscribed));
+  const refused = new Map(
+    there.flatMap((request) => {
+      const why = refusalOf(request, chats.get(request.chatId)!);
+      return why ? [[request, why] as const] : [];
+    }),
+  );
   const reachable = there.filter((request) => !refused.has(request));
   const begun = await beginRequests(
     connection,
@@ -69,7 +87,7 @@ export async function acceptSendRequests(
     const known = own ? null : await findRequest(connection, request);
     if (own) answers.push({ status: 'new', request: own });
     else if (known?.messageId != null) answers.push({ status: 'known', request: known });
-    else if (refused.has(request)) answers.push({ status: 'unsubscribed' });
+    else if (refused.has(request)) answers.push({ status: refused.get(request)! });
     else answers.push(known ? { status: 'known', request: known } : { status: 'no_chat' });
   }
   return { answers, intake: intakeOf(deliveries, deliveries.length, requests.length - deliveries.length) };
@@ -109,6 +127,12 @@ interface Addressee {
   external_id: string;
   portal_id: bigint | null;
   unsubscribed: boolean;
+  banned: boolean;
+}
+
+function refusalOf({ source, bulk }: SendRequest, { unsubscribed, banned }: Addressee): Refusal | null {
+  if (banned && !OF_PEOPLE.has(source)) return 'banned';
+  return bulk && unsubscribed ? 'unsubscribed' : null;
 }
 
 /** Locked until the commit, and their bots stay where they are. */
@@ -124,7 +148,7 @@ async function chatsOf(connection: Queryable, requests: SendRequest[]): Promise<
   );
   await lockChats(connection, ids);
   const { rows } = await connection.query<Addressee>(
-    `SELECT id, bot_id, external_id, portal_id, ${IS_UNSUBSCRIBED} AS unsubscribed
+    `SELECT id, bot_id, external_id, portal_id, ${IS_UNSUBSCRIBED} AS unsubscribed, banned_at IS NOT NULL AS banned
        FROM chat_links c WHERE id = ANY($1::bigint[])`,
     [ids],
   );

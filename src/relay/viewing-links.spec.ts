@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { FileLinks, LinkedFile } from '../../relay/file-links.js';
+import type { FileLinks, LinkedFile } from './file-links.js';
 import { ViewingLinks } from './viewing-links.js';
 
 beforeEach(() => vi.useFakeTimers({ now: new Date('2026-05-01T12:00:10Z') }));

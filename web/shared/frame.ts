@@ -14,3 +14,10 @@ export function fitFrame(content: HTMLElement, portalOrigin: string): void {
     parent.postMessage(`resizeWindow:${JSON.stringify({ width: '100%', height })}:fit:${sid}`, portalOrigin);
   }).observe(content);
 }
+
+/** Asks the portal for a frame of this height: inside it the page scrolls by itself. CSS pixels. */
+export function askHeight(height: number, portalOrigin: string): void {
+  const sid = new URLSearchParams(location.search).get('APP_SID');
+  if (parent === window || !sid) return;
+  parent.postMessage(`resizeWindow:${JSON.stringify({ width: '100%', height })}:fit:${sid}`, portalOrigin);
+}

@@ -1,4 +1,4 @@
-import { Problem } from '../common/problem.js';
+import { Problem } from './problem.js';
 
 /** A page of a list, newest first. `nextCursor` null: this was the last page. */
 export interface Page<Item> {

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { FileLinks, type LinkedFile } from '../../relay/file-links.js';
+import { FileLinks, type LinkedFile } from './file-links.js';
 
 /** For a person who looks at an answer now; milliseconds. */
 const VIEWED_MS = 3_600_000;
 /** For so long the link to a file stays the same: a page that is read again does not load its pictures again. */
 const SAME_MS = 1_800_000;
 
-/** Links to clients' files and photos in the answers of the admin API: each works for an hour at least. */
+/** Links to clients' files and photos for people who read the history: each works for an hour at least. */
 @Injectable()
 export class ViewingLinks {
   constructor(private readonly links: FileLinks) {}

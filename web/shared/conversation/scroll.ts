@@ -1,5 +1,5 @@
 import { computed, nextTick, onMounted, onScopeDispose, ref, watch, type Ref } from 'vue';
-import type { useConversation } from './conversation-pages.js';
+import type { useConversation } from './pages.js';
 
 /** So near to an end of what is shown more is read; CSS pixels. */
 const NEAR = 300;

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { fullName } from '../../common/full-name.js';
-import { TimeLimitError, within } from '../../common/within.js';
-import { OperatorDirectory } from '../../relay/operator-directory.js';
+import { fullName } from '../common/full-name.js';
+import { TimeLimitError, within } from '../common/within.js';
+import { OperatorDirectory } from './operator-directory.js';
 
 /** What an answer waits for names; those that come later are in the next one. Milliseconds. */
 const WAIT_MS = 300;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { MessageItem } from './api.js';
-import { conversationRows, oldestFirst } from './conversation.js';
+import { conversationRows, oldestFirst } from './rows.js';
+import type { SaidMessage } from './words.js';
 
-const message = (id: string, more: Partial<MessageItem> = {}) =>
+const message = (id: string, more: Partial<SaidMessage> = {}) =>
   ({
     id,
     direction: 'inbound',
@@ -11,8 +11,8 @@ const message = (id: string, more: Partial<MessageItem> = {}) =>
     replyToId: null,
     createdAt: '2026-05-01T12:00:00Z',
     ...more,
-  }) as MessageItem;
-const ids = (messages: readonly MessageItem[]) => messages.map(({ id }) => id);
+  }) as SaidMessage;
+const ids = (messages: readonly SaidMessage[]) => messages.map(({ id }) => id);
 
 it('keeps messages oldest first, whatever the order in which pages are read', () => {
   expect(ids(oldestFirst([message('10'), message('11'), message('9'), message('8')]))).toEqual(['8', '9', '10', '11']);

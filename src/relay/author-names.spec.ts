@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { OperatorDirectory } from '../../relay/operator-directory.js';
+import type { OperatorDirectory } from './operator-directory.js';
 import { AuthorNames } from './author-names.js';
 
 const PORTAL = 1n;

@@ -1,9 +1,8 @@
 import { computed, ref, watch } from 'vue';
-import { useInfiniteQuery } from '@tanstack/vue-query';
-import type { MessageItem } from './api.js';
-import { oldestFirst } from './conversation.js';
-import { queryClient, useProblem } from './queries.js';
-import { api } from './session.js';
+import { useInfiniteQuery, type QueryClient } from '@tanstack/vue-query';
+import { useProblem } from '../use-problem.js';
+import { oldestFirst } from './rows.js';
+import type { SaidMessage } from './words.js';
 
 const POLL_MS = 5_000;
 /** Messages of the page that the conversation begins with, and of each further one. */
@@ -15,10 +14,26 @@ const MOST_PAGES = 8;
 /** Where a page lies. */
 type Place = { newest: true } | { around: string } | { cursor: string };
 
-interface ConversationPage {
-  items: MessageItem[];
+export interface ConversationPage<Message extends SaidMessage> {
+  items: Message[];
   nextCursor: string | null;
   previousCursor?: string | null;
+}
+
+/** What is read of a conversation. */
+export interface PageWish {
+  limit: number;
+  cursor?: string;
+  /** Id of a message in the middle of the page. */
+  around?: string;
+}
+
+interface Reading<Message extends SaidMessage> {
+  chat: () => string;
+  /** Id of the message to begin with; null: the newest. */
+  around: () => string | null;
+  read: (chat: string, wish: PageWish, signal: AbortSignal) => Promise<ConversationPage<Message>>;
+  client: QueryClient;
 }
 
 /**
@@ -26,33 +41,32 @@ interface ConversationPage {
  * sides. All of it is read again every few seconds, from its oldest page on, each page from the end of the one before:
  * what is new makes the last page longer, or leads to another one, however much it is.
  */
-export function useConversation(chat: () => string, around: () => string | null) {
+export function useConversation<Message extends SaidMessage>({ chat, around, read, client }: Reading<Message>) {
   const beginnings = ref(0);
   /** The 26th newest message of the first look: the page around it stays the same while others are written. */
   let anchor: string | null = null;
   const query = useInfiniteQuery(
     () => ({
       queryKey: ['conversation', chat(), around(), beginnings.value],
-      queryFn: ({ pageParam, signal }: { pageParam: Place; signal: AbortSignal }) => read(pageParam, signal),
+      queryFn: ({ pageParam, signal }: { pageParam: Place; signal: AbortSignal }) => readAt(pageParam, signal),
       initialPageParam: (around() === null ? { newest: true } : { around: around()! }) as Place,
-      getNextPageParam: ({ previousCursor }: ConversationPage): Place | null =>
+      getNextPageParam: ({ previousCursor }: ConversationPage<Message>): Place | null =>
         previousCursor == null ? null : { cursor: previousCursor },
-      getPreviousPageParam: ({ nextCursor }: ConversationPage): Place | null =>
+      getPreviousPageParam: ({ nextCursor }: ConversationPage<Message>): Place | null =>
         nextCursor === null ? null : { cursor: nextCursor },
       maxPages: MOST_PAGES,
       refetchInterval: POLL_MS,
       gcTime: 0,
       shallow: true,
     }),
-    queryClient,
+    client,
   );
 
-  async function read(place: Place, signal: AbortSignal): Promise<ConversationPage> {
-    const filter = { chat: chat() };
-    if ('cursor' in place) return api().messages(filter, place.cursor, FURTHER, signal);
-    if ('around' in place) return api().messages({ ...filter, around: place.around }, undefined, FIRST, signal);
-    if (anchor) return api().messages({ ...filter, around: anchor }, undefined, FIRST, signal);
-    const page = await api().messages(filter, undefined, FIRST, signal);
+  async function readAt(place: Place, signal: AbortSignal): Promise<ConversationPage<Message>> {
+    if ('cursor' in place) return read(chat(), { cursor: place.cursor, limit: FURTHER }, signal);
+    if ('around' in place) return read(chat(), { around: place.around, limit: FIRST }, signal);
+    if (anchor) return read(chat(), { around: anchor, limit: FIRST }, signal);
+    const page = await read(chat(), { limit: FIRST }, signal);
     anchor = (page.items[FIRST / 2] ?? page.items.at(-1))?.id ?? null;
     return page;
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Problem } from '../common/problem.js';
+import { Problem } from './problem.js';
 import { decodeCursor, encodeCursor, pageOf } from './cursor.js';
 
 describe('cursor', () => {
