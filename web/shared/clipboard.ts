@@ -1,14 +1,13 @@
 /**
- * Copies a text; false: the browser does not let the page. A frame of another site may be kept from the clipboard: then the
- * text is chosen in a field and copied as a person would.
+ * Copies a text, when somebody has pressed something; false: the browser does not let the page. By a field that is chosen
+ * and copied as a person would: a frame of another site is mostly kept from the clipboard itself, and the browser complains.
  */
 export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return copyFromField(text);
-  }
+  if (copyFromField(text)) return true;
+  return navigator.clipboard.writeText(text).then(
+    () => true,
+    () => false,
+  );
 }
 
 function copyFromField(text: string): boolean {
