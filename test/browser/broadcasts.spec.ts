@@ -33,7 +33,7 @@ const NAMES = {
     text: 'Text',
     save: 'Save',
     test: 'Send a test: Sale',
-    send: 'Send to Client 12',
+    send: 'Send: Client 12',
     start: 'Start',
     report: 'Report: Sale',
     close: 'Close',
@@ -83,7 +83,7 @@ it.each(LOOKS)(
 
     await button(page, say.test).click();
     await dialog.getByRole('searchbox').fill('Client 12');
-  await button(page, say.send).waitFor();
+    await button(page, say.send).waitFor();
     await shot('test');
     await button(page, say.send).click();
     await dialog.waitFor({ state: 'detached' });

@@ -44,7 +44,7 @@ export const broadcasts = {
   test: 'Send a test',
   testAbout: 'Choose the chat in which you have written to the bot yourself.',
   testSearch: 'Name, @user name or id',
-  testSend: (title: string) => `Send to ${title}`,
+  testSend: 'Send',
   tested: 'The test is on its way',
   start: 'Start',
   startTitle: (name: string) => `Start “${name}”`,
