@@ -10,7 +10,7 @@ function time(seconds: number): string {
 
 /** What the page of broadcasts says. */
 export const broadcasts = {
-  about: 'One message for many clients. Who has unsubscribed or blocked the bot does not get it.',
+  about: 'One message for many clients. Those who have unsubscribed or blocked the bot do not get it.',
   create: 'New broadcast',
   edit: 'Edit',
   formAbout: 'Nothing is sent before you start it.',
