@@ -33,7 +33,7 @@ const NAMES = {
     text: 'Text',
     save: 'Save',
     test: 'Send a test: Sale',
-    send: 'Send to Client 12',
+    send: 'Send: Client 12',
     start: 'Start',
     report: 'Report: Sale',
     close: 'Close',

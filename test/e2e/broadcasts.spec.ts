@@ -311,4 +311,29 @@ describe('a client unsubscribes', () => {
     const again = runRobot(bridge, 'tg_send_message', lead, { properties: { text: 'Buy', advertising: 'Y' } });
     expect(await returned(again)).toMatchObject({ status: 'delivered' });
   });
+
+  it('from newsletters of CRM marketing, and from no word of the line itself', async () => {
+    const talks = await clients('letters', 3);
+    const [ann, ben, open] = talks as [Conversation, Conversation, Conversation];
+    for (const talk of [ann, open]) await admin('POST', `/chats/${talk.chatId}/unsubscribe`);
+    for (const { client } of [ann, ben]) {
+      const chat = bridge.portal.chat(`tg:${client.id}`);
+      bridge.portal.lines.closeSession(chat);
+    }
+    await bridge.portal.events.idle();
+    bridge.portal.newsletter(
+      talks.map(({ client }) => `tg:${client.id}`),
+      'Our news',
+    );
+    await ben.becomes('Our news', 'delivered');
+    await open.becomes('Our news', 'delivered');
+    expect(await ann.becomes('Our news', 'ignored')).toMatchObject({ error: { code: 'unsubscribed' } });
+    expect(ann.reached).toEqual([]);
+    // A newsletter is advertising: from then on a bare "stop" means it.
+    ben.client.sends('stop');
+    await eventually(
+      () => isUnsubscribed(ben),
+      (is) => is,
+    );
+  });
 });

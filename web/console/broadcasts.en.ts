@@ -10,7 +10,7 @@ function time(seconds: number): string {
 
 /** What the page of broadcasts says. */
 export const broadcasts = {
-  about: 'One message for many clients. Who has unsubscribed or blocked the bot does not get it.',
+  about: 'One message for many clients. Those who have unsubscribed or blocked the bot do not get it.',
   create: 'New broadcast',
   edit: 'Edit',
   formAbout: 'Nothing is sent before you start it.',
@@ -44,7 +44,7 @@ export const broadcasts = {
   test: 'Send a test',
   testAbout: 'Choose the chat in which you have written to the bot yourself.',
   testSearch: 'Name, @user name or id',
-  testSend: (title: string) => `Send to ${title}`,
+  testSend: 'Send',
   tested: 'The test is on its way',
   start: 'Start',
   startTitle: (name: string) => `Start “${name}”`,

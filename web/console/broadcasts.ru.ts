@@ -44,7 +44,7 @@ export const broadcasts: typeof en = {
   test: 'Отправить пробу',
   testAbout: 'Выберите чат, в котором вы сами писали боту.',
   testSearch: 'Имя, @имя пользователя или id',
-  testSend: (title) => `Отправить: ${title}`,
+  testSend: 'Отправить',
   tested: 'Пробное сообщение отправляется',
   start: 'Запустить',
   startTitle: (name) => `Запустить «${name}»`,
