@@ -28,6 +28,7 @@ export type LineItem = Schemas['LineItem'];
 export type LineChange = Schemas['LineChangeBody'];
 export type OperatorName = LineItem['operatorName'];
 export type BotItem = Schemas['BotItem'];
+export type NewBotLink = Schemas['NewBotLink'];
 export type BotMode = BotItem['mode'];
 export type ApplicationItem = Schemas['ApplicationItem'];
 export type ChatItem = Schemas['ChatItem'];
@@ -126,6 +127,9 @@ export function createApi(key: string, refused: () => void = () => undefined) {
 
     bots: (cursor?: string) => answer(client.GET('/admin/bots', { params: { query: { limit: 200, cursor } } })),
     addBot: (body: Schemas['NewBotBody']) => answer(client.POST('/admin/bots', { body })),
+    managerBot: () => answer(client.GET('/admin/bot-requests/manager')),
+    requestBot: (body: Schemas['BotRequestBody']) => answer(client.POST('/admin/bot-requests', { body })),
+    botRequest: (id: string) => answer(client.GET('/admin/bot-requests/{id}', of(id))),
     changeBot: (id: string, body: Schemas['BotChangeBody']) =>
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),

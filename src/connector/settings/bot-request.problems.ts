@@ -14,4 +14,4 @@ export function managerProblem(error: unknown): unknown {
 }
 
 export const noManager = () =>
-  new Problem(409, 'no_manager', 'No bots can be made now: see the manager bot in GET /admin/doctor, or give a token.');
+  new Problem(409, 'no_manager', 'No bots can be made now: see GET /admin/bot-requests/manager, or give a token.');
