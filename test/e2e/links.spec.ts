@@ -95,6 +95,25 @@ describe('a link', () => {
     await bridge.portal.quiet(6_000);
     expect(notesOf(talk)).toHaveLength(1);
     expect((await link(made.id)).counts.pressed).toBe(1);
+    const { json: arrivals } = await admin('GET', `/links/${made.id}/arrivals`);
+    expect(arrivals).toMatchObject({
+      items: [
+        {
+          chatId: talk.chatId || expect.any(String),
+          title: 'Client 501',
+          presses: 2,
+          wroteAt: expect.any(String),
+          utm: { source: 'poster' },
+          found: { type: 'lead', id: String(leadOf(talk)!.id) },
+          outcome: expect.stringMatching(/^(?:written|nothing_to_write)$/),
+          entity: null,
+          obstacle: null,
+          nextTryAt: null,
+        },
+      ],
+      nextCursor: null,
+    });
+    expect((await admin('GET', '/links/999999/arrivals')).status).toBe(404);
   });
 
   it('leaves what a person has entered', async () => {
