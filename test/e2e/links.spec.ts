@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CRM_TYPES } from '../support/bitrix24-simulator/crm-records.js';
 import { Bridge, eventually, LINE } from '../support/bridge.js';
@@ -95,7 +96,41 @@ describe('a link', () => {
     await bridge.portal.quiet(6_000);
     expect(notesOf(talk)).toHaveLength(1);
     expect((await link(made.id)).counts.pressed).toBe(1);
+    const { json: arrivals } = await admin('GET', `/links/${made.id}/arrivals`);
+    expect(arrivals).toMatchObject({
+      items: [
+        {
+          chatId: talk.chatId || expect.any(String),
+          title: 'Client 501',
+          presses: 2,
+          wroteAt: expect.any(String),
+          utm: { source: 'poster' },
+          found: { type: 'lead', id: String(leadOf(talk)!.id) },
+          outcome: expect.stringMatching(/^(?:written|nothing_to_write)$/),
+          entity: null,
+          obstacle: null,
+          nextTryAt: null,
+        },
+      ],
+      nextCursor: null,
+    });
+    expect((await admin('GET', '/links/999999/arrivals')).status).toBe(404);
   });
+
+  it('teaches the dialog also where nobody saw the answer of the portal, before the client has written', async () => {
+    const made = await make({ name: 'Flyer' });
+    const talk = Conversation.of(bridge, 520);
+    bridge.bitrix24.faults.next('imconnector.send.messages', 'dropAfter', 1, talk.fromClient);
+    talk.client.starts(payloadOf(made));
+    await talk.becomes('🔗 The client came by the link: Flyer', 'delivered', 40_000);
+    const client = new Client({ connectionString: bridge.database.url });
+    await client.connect();
+    const { rows } = await client
+      .query(`SELECT bitrix_chat_id, dialog_open FROM chat_links WHERE external_id = 'tg:520'`)
+      .finally(() => client.end());
+    expect(rows).toEqual([{ bitrix_chat_id: String(bridge.portal.chat('tg:520').id), dialog_open: true }]);
+    expect(linesOf(talk).filter((line) => line.includes('Flyer'))).toHaveLength(1);
+  }, 60_000);
 
   it('leaves what a person has entered', async () => {
     const made = await make({ name: 'Ads', utm: { source: 'ads', campaign: 'june' } });

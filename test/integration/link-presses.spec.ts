@@ -92,6 +92,14 @@ describe('a press by a link', () => {
     await arrivals.noteWords(null);
     expect(await links.find(id)).toMatchObject({ pressed: 2, wrote: 1 });
     expect((await kept()).map(({ presses }) => presses)).toEqual([1, 2]);
+    // Written before the program could take the press: they come together.
+    await intake.acceptClientUpdates([press(90, 12, 'abc'), update(91, 12, 'hello')]);
+    await arrivals.noteWords(null);
+    expect(await links.find(id)).toMatchObject({ pressed: 3, wrote: 2 });
+    const [newest, ...older] = await arrivals.list(id, 2);
+    expect(newest).toMatchObject({ presses: 1, title: 'Client 12', outcome: null, dueAt: expect.any(Date) });
+    expect(older).toHaveLength(1);
+    expect(await arrivals.list(id, 5, older[0]!.id)).toHaveLength(1);
   });
 
   it('of a code of the tracker, or of a bot that serves another portal, is none', async () => {

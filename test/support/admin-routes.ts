@@ -57,6 +57,7 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/links/{id}': { asks: 'read_only' },
   'PATCH /admin/links/{id}': { asks: 'operator', body: { name: 'Another' } },
   'DELETE /admin/links/{id}': { asks: 'operator' },
+  'GET /admin/links/{id}/arrivals': { asks: 'read_only' },
   'GET /admin/links/{id}/qr.svg': { asks: 'read_only' },
   'GET /admin/links/{id}/qr.png': { asks: 'read_only' },
 

@@ -9,6 +9,7 @@ import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } fr
 import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import { ChosenPortal } from './chosen-portal.js';
+import { arrivalItem, ArrivalPage, ArrivalsQuery } from './arrivals.dto.js';
 import { LinkPage, LinksQuery } from './links.dto.js';
 
 /** Links to bots, their QR codes, and how many clients came by them. */
@@ -30,6 +31,17 @@ export class LinksController {
   @ApiOperation({ summary: 'One link' })
   async one(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<LinkItem> {
     return linkItem(await this.find(id, caller));
+  }
+
+  @Get(':id/arrivals')
+  @ApiOperation({ summary: 'Who came by the link, newest first, and what the CRM was told of it' })
+  async arrivals(
+    @Param('id', IdPipe) id: bigint,
+    @Query() { limit, cursor }: ArrivalsQuery,
+    @CalledBy() caller: Caller,
+  ): Promise<ArrivalPage> {
+    const link = await this.find(id, caller);
+    return pageOf(await this.links.arrivalsOf(link, limit + 1, decodeCursor(cursor)), limit, arrivalItem);
   }
 
   @Post()

@@ -7,10 +7,17 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import type { ClaimedLane } from '../../storage/work/claimed-lane.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { ClientFiles } from './client-files.js';
+import type { LearnedChat } from '../../storage/work/learned-chats.js';
 import { userOf } from './dialog.message.js';
 
 /** What reading the dialog says about a message whose sending had an unknown outcome. */
 export type Found = 'there' | 'absent' | 'unreadable';
+
+/** The same, with what the portal said of the dialog on the way. */
+export interface FoundIn {
+  found: Found;
+  dialog: LearnedChat;
+}
 
 /** The session of a dialog that is open; `id` null: none is. `beingClosed`: it ends soon, unless the client says something. */
 export interface OpenSession {
@@ -70,10 +77,19 @@ export class DialogReader {
    * Whether the dialog of this chat holds the message. `absent` also when the portal has no such dialog yet;
    * `unreadable`: the portal does not let us read it. Transient trouble is thrown as an UpstreamError.
    */
-  async find(portal: PortalRecord, line: number, chat: Chat, sought: Sought): Promise<Found> {
+  async find(portal: PortalRecord, line: number, chat: Chat, sought: Sought): Promise<FoundIn> {
     const dialog = await this.dialogOf(portal, line, chat);
-    if (dialog === null) return 'absent';
+    if (dialog === null) return { found: 'absent', dialog: {} };
     const current = dialog === HIDDEN ? { chatId: chat.bitrixChatId, sessionId: null } : dialog;
+    return { found: await this.findIn(portal, chat, current, sought), dialog: learnedOf(current) };
+  }
+
+  private async findIn(
+    portal: PortalRecord,
+    chat: Chat,
+    current: Pick<Dialog, 'chatId' | 'sessionId'>,
+    sought: Sought,
+  ): Promise<Found> {
     const sessions = [...new Set([current.sessionId, chat.bitrixSessionId])].filter((id) => id !== null);
     // A session may be read by whoever installed the application; the chat, by those who may enter it.
     const reads: [string, Record<string, unknown>, string][] = sessions.map((id) => [
@@ -172,6 +188,14 @@ export class DialogReader {
       return error.code.toUpperCase() === 'DIALOG_NOT_FOUND' ? null : HIDDEN;
     }
   }
+}
+
+function learnedOf({ chatId, sessionId }: Pick<Dialog, 'chatId' | 'sessionId'>): LearnedChat {
+  const isOpen = sessionId !== null && sessionId !== '0';
+  return {
+    ...(chatId === null ? {} : { bitrixChatId: chatId }),
+    ...(isOpen ? { bitrixSessionId: sessionId } : {}),
+  };
 }
 
 function isIt(message: DialogMessage, { externalId, text, authorId }: Sought): boolean {

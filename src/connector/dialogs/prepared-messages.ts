@@ -3,6 +3,7 @@ import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { languageOf } from '../../common/language.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedDelivery, ClaimedLane } from '../../storage/work/claimed-lane.js';
+import type { LearnedChat } from '../../storage/work/learned-chats.js';
 import { ClientFiles } from './client-files.js';
 import {
   chatOf,
@@ -36,6 +37,8 @@ export interface Prepared {
   files: number;
   /** Nobody could say whether it stands there. */
   repeated?: true;
+  /** It stands there: in which dialog. */
+  learned?: LearnedChat;
 }
 
 /** Turns deliveries into elements of MESSAGES, and looks up first what may have arrived already. */
@@ -57,8 +60,8 @@ export class PreparedMessages {
     if (!delivery.unknown || !first) return prepared;
     const authorId = first.message.user_id === undefined ? lane.chat.bitrixUserId : String(first.message.user_id);
     const sought = { externalId: first.message.id, text: first.message.text ?? '', authorId };
-    const found = await this.dialogs.find(portal, lineOf(lane), lane.chat, sought);
-    if (found === 'there') return { delivery, elements: [], files: 0 };
+    const { found, dialog } = await this.dialogs.find(portal, lineOf(lane), lane.chat, sought);
+    if (found === 'there') return { delivery, elements: [], files: 0, learned: dialog };
     // What is not there yet may still come: the portal goes on with a request that nobody waits for any more.
     const leftMs = ARRIVAL_MS - delivery.unknownForMs;
     if (leftMs > 0) {

@@ -49,7 +49,10 @@ export function settledBy(prepared: Prepared[], answers: SentElement[]): LaneRes
   const deliveries = prepared.map((item): DeliveryResult => {
     const { delivery, elements, files } = item;
     const { seq } = delivery;
-    if (elements.length === 0) return { seq, delivered: true };
+    if (elements.length === 0) {
+      chat = { ...chat, ...item.learned };
+      return { seq, delivered: true };
+    }
     const [first] = answers.slice(next, (next += elements.length));
     if (!first) return { seq, delivered: false, error: unanswered() };
     if (first.isRefused) {

@@ -23,6 +23,8 @@ interface Bound {
   /** null: the client is an ordinary one. */
   entity: CrmEntity | null;
   lines: Line[];
+  /** Why they are. */
+  why?: string;
 }
 
 /** The dialog, or its activity, is not there yet: why. */
@@ -62,7 +64,7 @@ export class ArrivalWork {
     lines.push(...(bound?.lines ?? []));
     if (entity !== null && Object.keys(written).length > 0) lines.push(ARRIVAL_WORDS.written(entity, written));
     return {
-      ...finished(outcomeName(bound, written)),
+      ...finished(outcomeName(bound, written), bound?.why),
       ...(entity === null ? {} : { found: { type: entity.type, id: entity.id } }),
     };
   }
@@ -75,7 +77,7 @@ export class ArrivalWork {
     entity: CrmEntity,
   ): Promise<Bound> {
     const item = await this.items.find(portal.id, entity);
-    if (item === null) return { entity: null, lines: [ARRIVAL_WORDS.gone(entity)] };
+    if (item === null) return { entity: null, lines: [ARRIVAL_WORDS.gone(entity)], why: 'entity_gone' };
     const title = titleOf(item);
     if (dialog.primary?.type === entity.type && dialog.primary.id === entity.id) {
       return { entity, lines: [ARRIVAL_WORDS.bound(entity, title)] };
@@ -88,7 +90,7 @@ export class ArrivalWork {
       await this.items.bindActivity(portal.id, activity, entity);
     } catch (error) {
       if (!(error instanceof UpstreamError && error.kind === 'refused')) throw error;
-      return { entity: null, lines: [ARRIVAL_WORDS.notBound(entity, error.detail)] };
+      return { entity: null, lines: [ARRIVAL_WORDS.notBound(entity, error.detail)], why: error.detail };
     }
     this.dialogs.forget(portal.id);
     return { entity, lines: [ARRIVAL_WORDS.bound(entity, title)] };

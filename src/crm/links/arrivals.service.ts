@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
+import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { ArrivalsRepository, type ArrivalOutcome, type ClaimedArrival } from '../../storage/crm/arrivals.repository.js';
@@ -25,8 +25,8 @@ const DRAIN_MS = 2_000;
 export class ArrivalsService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(ArrivalsService.name);
   private readonly underWay = new Map<bigint, Promise<void>>();
-  private readonly stop = new AbortController();
-  private loops: Promise<void>[] = [];
+  private readonly loop = this.every(LOOK_MS, () => this.look());
+  private readonly sweeps = this.every(SWEEP_MS, () => this.sweep());
 
   constructor(
     private readonly arrivals: ArrivalsRepository,
@@ -37,26 +37,21 @@ export class ArrivalsService implements OnApplicationBootstrap, BeforeApplicatio
   ) {}
 
   onApplicationBootstrap(): void {
-    this.loops = [this.every(LOOK_MS, () => this.look()), this.every(SWEEP_MS, () => this.sweep())];
+    this.loop.start();
+    this.sweeps.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    await Promise.all(this.loops);
-    await Promise.race([Promise.allSettled(this.underWay.values()), pause(DRAIN_MS, undefined, { ref: false })]);
+    await Promise.all([this.loop.stop(), this.sweeps.stop()]);
+    await drain(this.underWay.values(), DRAIN_MS);
   }
 
-  private async every(ms: number, task: () => Promise<void>): Promise<void> {
-    const { signal } = this.stop;
-    while (!signal.aborted) {
-      try {
-        await task();
-      } catch (error) {
-        if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Arrivals cannot be read now');
-        else this.logger.error({ err: error }, 'Arrivals could not be read; tried again');
-      }
-      await pause(ms, undefined, { signal, ref: false }).catch(() => undefined);
-    }
+  private every(everyMs: number, look: () => Promise<void>): WakeableLoop {
+    const onError = (error: unknown) => {
+      if (isStorageUnavailable(error)) this.logger.debug({ err: error }, 'Arrivals cannot be read now');
+      else this.logger.error({ err: error }, 'Arrivals could not be read; tried again');
+    };
+    return new WakeableLoop({ look, onError, everyMs });
   }
 
   private async look(): Promise<void> {
@@ -78,7 +73,7 @@ export class ArrivalsService implements OnApplicationBootstrap, BeforeApplicatio
       const portal = await this.portals.findById(portalId);
       if (portal?.state !== 'active') return;
       for (const arrival of claimed) {
-        if (this.stop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
+        if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
         const result = await this.outcomeOf(portal, arrival);
         const endpoints = await this.arrivals.settle(arrival, result);
         if (endpoints.length > 0) this.relay.emit('work', endpoints);

@@ -5,7 +5,7 @@ import { Problem } from '../../common/problem.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
-import { ArrivalsRepository } from '../../storage/crm/arrivals.repository.js';
+import { ArrivalsRepository, type ArrivalRow } from '../../storage/crm/arrivals.repository.js';
 import { LinksRepository, type LinkFilter, type LinkRow } from '../../storage/crm/links.repository.js';
 import { isTrackerCode } from '../../storage/intake/start-press.js';
 import type { Bot } from '../../storage/prisma/client.js';
@@ -47,6 +47,12 @@ export class LinksService {
 
   find(id: bigint): Promise<LinkRow | null> {
     return this.links.find(id);
+  }
+
+  /** Who came by it, newest first. */
+  async arrivalsOf({ id, portalId }: LinkRow, limit: number, before?: bigint): Promise<ArrivalRow[]> {
+    await this.arrivals.noteWords(portalId);
+    return this.arrivals.list(id, limit, before);
   }
 
   /** @param by who made it, as records name them */

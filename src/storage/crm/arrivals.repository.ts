@@ -3,7 +3,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { routeReports } from '../work/dialog-reports.js';
 import { appendDeliveries } from '../work/outbox.js';
 import type { LinkedEntity, Utm } from './links.repository.js';
-import type { Obstacle } from './pressed-links.js';
+import { CLIENT_WORDS, type Obstacle } from './pressed-links.js';
 
 /** A client who came by a link: what the CRM is to be told of it, claimed. */
 export interface ClaimedArrival {
@@ -39,6 +39,29 @@ export interface ArrivalOutcome {
   found?: LinkedEntity;
   /** Payload of a note into the dialog. */
   note?: Record<string, unknown>;
+}
+
+/** Somebody who came by a link, and what the CRM was told of it. */
+export interface ArrivalRow {
+  id: bigint;
+  /** null: the client was erased, or their bot serves another portal by now; likewise `title`. */
+  chatId: bigint | null;
+  title: string | null;
+  presses: number;
+  createdAt: Date;
+  pressedAt: Date;
+  wroteAt: Date | null;
+  utm: Utm;
+  /** Of an invitation: what it was for. */
+  entity: LinkedEntity | null;
+  obstacle: Obstacle | null;
+  /** What the CRM has of the dialog. */
+  found: LinkedEntity | null;
+  /** Null: nobody has looked yet. */
+  outcome: string | null;
+  detail: string | null;
+  /** When it is tried (again); null: it is finished. */
+  dueAt: Date | null;
 }
 
 /** Seconds that whoever claimed has for all of it; then it is anybody's again. */
@@ -121,18 +144,34 @@ export class ArrivalsRepository {
     return rowCount ?? 0;
   }
 
+  /** Who came by a link, newest first; `before`: ids below it. */
+  async list(linkId: bigint, limit: number, before?: bigint): Promise<ArrivalRow[]> {
+    const { rows } = await this.db.query<ArrivalRow>(
+      `SELECT a.id, c.id AS "chatId", c.title, a.presses, a.created_at AS "createdAt", a.pressed_at AS "pressedAt",
+              a.wrote_at AS "wroteAt", a.utm, a.obstacle, a.outcome, a.detail, a.due_at AS "dueAt",
+              CASE WHEN a.entity_id IS NOT NULL THEN jsonb_build_object('type', a.entity_type, 'id', a.entity_id) END AS entity,
+              CASE WHEN a.found_id IS NOT NULL THEN jsonb_build_object('type', a.found_type, 'id', a.found_id) END AS found
+         FROM arrivals a LEFT JOIN chat_links c ON c.id = a.chat_id AND c.portal_id = a.portal_id
+        WHERE a.link_id = $1 AND ($2::bigint IS NULL OR a.id < $2)
+        ORDER BY a.id DESC LIMIT $3`,
+      [linkId, before ?? null, limit],
+    );
+    return rows;
+  }
+
   /** Looks who has written since they came: of one portal, or all. */
   async noteWords(portalId: bigint | null): Promise<void> {
     await this.db.query(
       `UPDATE arrivals a SET wrote_at = w.at
          FROM (SELECT o.id, (
                  SELECT m.created_at FROM messages m
-                  WHERE m.chat_id = o.chat_id AND m.created_at >= o.created_at AND m.direction = 'inbound' AND m.kind <> 'start'
+                  WHERE m.chat_id = o.chat_id AND m.created_at >= o.created_at AND ${CLIENT_WORDS}
                     AND m.id > coalesce((SELECT min(s.id) FROM messages s
                           WHERE s.chat_id = o.chat_id AND s.kind = 'start' AND s.source = o.payload), 0)
-                    AND NOT m.system_line AND m.state <> 'ignored'
                   ORDER BY m.id LIMIT 1) AS at
                  FROM arrivals o
+                 -- Most have not written at all: of them nothing came after the press.
+                 JOIN chat_links c ON c.id = o.chat_id AND c.last_inbound_at > o.created_at
                 WHERE o.wrote_at IS NULL AND o.chat_id IS NOT NULL AND o.link_id IS NOT NULL
                   AND o.pressed_at > now() - make_interval(days => ${WRITES_WITHIN_DAYS})
                   AND ($1::bigint IS NULL OR o.portal_id = $1)) w

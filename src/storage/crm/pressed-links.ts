@@ -45,6 +45,9 @@ interface LockedLink {
 const OF_PRESSES = `FROM links l JOIN bots b ON b.id = l.bot_id AND b.portal_id = l.portal_id
   WHERE (l.bot_id, l.code) IN (SELECT bot_id, payload FROM jsonb_to_recordset($1::jsonb) AS r(bot_id bigint, payload text))`;
 
+/** SQL: the message m is something that a client wrote, no press of Start. */
+export const CLIENT_WORDS = `m.direction = 'inbound' AND m.kind <> 'start' AND NOT m.system_line AND m.state <> 'ignored'`;
+
 /** Seconds until the portal is asked what has become of the dialog: the first words have to arrive there first. */
 const FIRST_LOOK_SECONDS = 3;
 
@@ -105,8 +108,12 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
     arrivals.filter(({ obstacle, link, chatId }) => obstacle === null && link && usedBy.get(link.id) === chatId),
   );
   await connection.query(
-    `INSERT INTO arrivals AS a (portal_id, chat_id, link_id, message_id, payload, utm, entity_type, entity_id, obstacle, due_at)
+    `INSERT INTO arrivals AS a (portal_id, chat_id, link_id, message_id, payload, utm, entity_type, entity_id, obstacle, wrote_at,
+                                due_at)
      SELECT c.portal_id, c.id, r.link_id, r.message_id, r.payload, r.utm, r.entity_type, r.entity_id, r.obstacle,
+            -- What came together with the press has its time, too.
+            (SELECT m.created_at FROM messages m WHERE m.chat_id = c.id AND m.id > r.message_id AND ${CLIENT_WORDS}
+              ORDER BY m.id LIMIT 1),
             CASE WHEN r.link_id IS NOT NULL OR o.due + r.place <= ${FOREIGN_AT_ONCE}
                  THEN now() + make_interval(secs => ${FIRST_LOOK_SECONDS}) END
        FROM (SELECT DISTINCT ON (chat_id, payload) *,
@@ -121,7 +128,7 @@ export async function keepArrivals(connection: Queryable, presses: KeptPress[]):
       WHERE c.portal_id IS NOT NULL
       ORDER BY r.chat_id, r.payload
      ON CONFLICT (chat_id, payload) DO UPDATE
-        SET presses = a.presses + 1, pressed_at = now(), portal_id = excluded.portal_id, link_id = excluded.link_id,
+        SET presses = a.presses + 1, wrote_at = coalesce(a.wrote_at, excluded.wrote_at), pressed_at = now(), portal_id = excluded.portal_id, link_id = excluded.link_id,
             message_id = excluded.message_id, utm = excluded.utm, entity_type = excluded.entity_type,
             entity_id = excluded.entity_id, obstacle = excluded.obstacle, due_at = excluded.due_at, attempts = 0,
             outcome = NULL, detail = NULL`,

@@ -1,10 +1,11 @@
 import type { Queryable } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
 import type { ButtonKind } from '../prisma/client.js';
 import { closeKeyboards } from '../work/buttons.js';
 import { BEHIND, type NewDelivery } from '../work/outbox.js';
 import { newerSession } from '../work/sessions.js';
 import type { LinkedChat } from './chat-linking.js';
-import type { ClientUpdateRow } from './intake.rows.js';
+import type { ClientUpdateRow, StoredChat } from './intake.rows.js';
 
 /** Kind of the messages that are the press of a rating: the portal takes them for one where nothing else is said. */
 export const VOTE = 'vote';
@@ -39,6 +40,43 @@ interface Pressed {
   session_id: string | null;
   expires_at: Date | null;
   counts: boolean;
+}
+
+/** A chat as its row has it, and the button by which it was found. */
+type PlaceOfButton = Omit<StoredChat, 'telegramChatId'> & { button_id: string };
+
+/**
+ * The updates, with presses under messages that Telegram has no longer where their buttons stand: it names the chat of
+ * such a message, but neither its topic nor the account of Telegram Business (core.telegram.org/bots/api#inaccessiblemessage).
+ * Asks nothing of the database when there are none.
+ */
+export async function placePresses(connection: Queryable, updates: ClientUpdateRow[]): Promise<ClientUpdateRow[]> {
+  const lost = updates.filter(({ press, chat }) => press?.placeless && chat);
+  if (lost.length === 0) return updates;
+  const { rows } = await connection.query<PlaceOfButton>(
+    `SELECT b.id AS button_id, c.external_id AS "externalId", c.external_user_id AS "externalUserId",
+            c.thread_id AS "threadId", c.business_connection AS "businessConnection", c.type, c.title,
+            c.first_name AS "firstName", c.last_name AS "lastName", c.username
+       FROM jsonb_to_recordset($1::jsonb) AS r(button_id text, bot_id bigint, telegram_chat_id bigint)
+       JOIN buttons b ON b.id = r.button_id
+       JOIN chat_links c ON c.id = b.chat_id AND c.bot_id = r.bot_id AND c.telegram_chat_id = r.telegram_chat_id`,
+    [
+      jsonb(
+        lost.map(({ press, botId, chat }) => ({
+          button_id: press!.buttonId,
+          bot_id: botId,
+          telegram_chat_id: chat!.telegramChatId,
+        })),
+      ),
+    ],
+  );
+  const places = new Map(rows.map(({ button_id, ...place }) => [button_id, place]));
+  return updates.map((update) => {
+    const place = lost.includes(update) ? places.get(update.press!.buttonId) : undefined;
+    if (!place) return update;
+    const known = Object.fromEntries(Object.entries(place).filter(([, value]) => value !== null));
+    return { ...update, chat: { ...update.chat!, ...known } };
+  });
 }
 
 /**

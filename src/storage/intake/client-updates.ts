@@ -1,4 +1,4 @@
-import { heedPresses } from './button-presses.js';
+import { heedPresses, placePresses } from './button-presses.js';
 import { linkChats, type LinkedChat } from './chat-linking.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
@@ -30,7 +30,10 @@ export async function acceptUpdates(connection: Queryable, updates: ClientUpdate
   }));
   const unseen = (await firstSeen(connection, keyed)).map(({ update }) => update);
   if (unseen.length === 0) return { ...NOTHING, duplicates: updates.length };
-  const { updates: fresh, linkOf } = await nameLinks(connection, await heedStarts(connection, unseen));
+  const { updates: fresh, linkOf } = await nameLinks(
+    connection,
+    await placePresses(connection, await heedStarts(connection, unseen)),
+  );
   const chatOf = await linkChats(connection, fresh);
   // No album leaves while it grows, and lanes are locked before messages.
   if (

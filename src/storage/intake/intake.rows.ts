@@ -108,9 +108,9 @@ export interface ClientUpdateRow {
   sawChat: boolean;
   /**
    * A button of ours was pressed, which one and by which press (callback_query.id). What it says stands in the table, and
-   * is put behind `before`.
+   * is put behind `before`. `placeless`: `chat` is not all of where it stands, a topic or a Business account may be missing.
    */
-  press?: { buttonId: string; pressId: string; before: string };
+  press?: { buttonId: string; pressId: string; before: string; placeless?: boolean };
   /** The client shared the own number: `thanks` is what they read if it had been asked for. */
   sharedPhone?: { thanks: string };
   /** The client wants no more advertising: they pressed the button for it, or said so in words. */

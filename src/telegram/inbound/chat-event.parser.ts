@@ -39,7 +39,7 @@ export function readCallbackQuery(query: JsonObject, context: UpdateContext): Cl
     chat,
     // Until the table says what it means.
     said: said(plain(named(label, readPressedCaption(query)))),
-    press: { buttonId, pressId: asText(query.id), before: said(plain(`${label}:`)).text },
+    press: { buttonId, pressId: asText(query.id), before: said(plain(`${label}:`)).text, placeless: place.date === 0 },
     ...(telegramMessageId === undefined ? {} : { replyTo: { telegramMessageId } }),
     sawChat: true,
   };

@@ -107,10 +107,15 @@ export class BusinessAccount {
   }
 
   /** The client presses the button with this text. */
-  clientPresses(client: ClientProfile, messageId: number, text: string): Update | undefined {
+  clientPresses(
+    client: ClientProfile,
+    messageId: number,
+    text: string,
+    options?: { accessible: boolean },
+  ): Update | undefined {
     const message = this.chat(client.id).find(messageId);
     if (!message) throw new Error(`chat ${client.id} has no message ${messageId}`);
-    return pressButton(this.bot, { ...client, is_bot: false }, message, dataOf(message, text));
+    return pressButton(this.bot, { ...client, is_bot: false }, message, dataOf(message, text), options);
   }
 
   /** Somebody deletes messages for both sides. */

@@ -4,13 +4,15 @@ import type { SimulatedBot } from './simulated.bot.js';
 /**
  * Somebody presses the inline button with this `callback_data`. `shown` is the message as the person sees it: an app that
  * was away shows an older form of it, and the server takes a press of any button that it has shown
- * (core.telegram.org/bots/api#callbackquery).
+ * (core.telegram.org/bots/api#callbackquery). `accessible: false`: the server has the message no longer, and names its chat
+ * and id alone: no topic, no connection (core.telegram.org/bots/api#inaccessiblemessage).
  */
 export function pressButton(
   bot: SimulatedBot,
   from: User,
   shown: Message | undefined,
   data: string,
+  { accessible = true }: { accessible?: boolean } = {},
 ): Update | undefined {
   const buttons = shown?.reply_markup?.inline_keyboard.flat() ?? [];
   if (!shown || !buttons.some((button) => 'callback_data' in button && button.callback_data === data)) {
@@ -19,7 +21,7 @@ export function pressButton(
   const callback_query: CallbackQuery = {
     id: bot.callbackQueries.open(),
     from,
-    message: shown,
+    message: accessible ? shown : { chat: shown.chat, message_id: shown.message_id, date: 0 },
     chat_instance: String(shown.chat.id),
     data,
   };

@@ -134,9 +134,9 @@ export class SimulatedGroup {
   }
 
   /** Somebody presses the button with this text. */
-  presses(by: ClientProfile, messageId: number, text: string): Update | undefined {
+  presses(by: ClientProfile, messageId: number, text: string, options?: { accessible: boolean }): Update | undefined {
     const message = this.message(messageId);
-    return pressButton(this.bot, person(by), message, dataOf(message, text));
+    return pressButton(this.bot, person(by), message, dataOf(message, text), options);
   }
 
   /** Telegram copies a post of the channel that the group belongs to. Answers the id of the copy. */
