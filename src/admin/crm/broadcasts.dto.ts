@@ -105,7 +105,7 @@ export class BroadcastBody {
   name: string;
 
   /** With the tags that operators use, such as [b]; [SEND] and [URL] on lines of their own at the end become buttons. */
-  @ApiProperty({ type: String, maxLength: TEXT_LIMIT })
+  @ApiProperty({ type: String, maxLength: TEXT_LIMIT, example: '[b]Sale[/b]: 10 % off until Sunday' })
   @Text('text', TEXT_LIMIT)
   text: string;
 
@@ -152,7 +152,7 @@ export class PreviewBody extends PartialType(
 
 export class TestBody {
   /** `id` of the chat with yourself. */
-  @ApiProperty({ type: String, pattern: '^\\d+$' })
+  @ApiProperty({ type: String, pattern: '^\\d+$', example: '42' })
   @Matches(/^\d{1,18}$/, { message: 'chatId must be the id of a chat' })
   chatId: string;
 }
