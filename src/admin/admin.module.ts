@@ -6,7 +6,6 @@ import { RelayModule } from '../relay/relay.module.js';
 import { TelegramModule } from '../telegram/telegram.module.js';
 import { AnswersController } from './crm/answers.controller.js';
 import { ApplicationsController } from './connections/applications.controller.js';
-import { AuthorNames } from './history/author-names.js';
 import { AdminBotRequestsController } from './connections/bot-requests.controller.js';
 import { BotsController } from './connections/bots.controller.js';
 import { ChatsController } from './history/chats.controller.js';
@@ -55,7 +54,6 @@ import { StatusController } from './doctor/status.controller.js';
     ErasuresController,
   ],
   providers: [
-    AuthorNames,
     ChosenPortal,
     MessagesService,
     ExportService,
@@ -63,8 +61,6 @@ import { StatusController } from './doctor/status.controller.js';
     StatisticsService,
     DoctorService,
     PortalExaminer,
-    ViewingLinks,
   ],
-  providers: [MessagesService, ExportService, OverviewService, StatisticsService, DoctorService, PortalExaminer],
 })
 export class AdminModule {}

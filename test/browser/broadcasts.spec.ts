@@ -83,7 +83,7 @@ it.each(LOOKS)(
 
     await button(page, say.test).click();
     await dialog.getByRole('searchbox').fill('Client 12');
-  await button(page, say.send).waitFor();
+    await button(page, say.send).waitFor();
     await shot('test');
     await button(page, say.send).click();
     await dialog.waitFor({ state: 'detached' });

@@ -39,7 +39,11 @@ export function draftOf({ portalId, audience, ...broadcast }: BroadcastItem, now
   const { name, text, buttons, file, hasUnsubscribe } = broadcast;
   const since = audience.lastWordsFrom ? Math.round((now - Date.parse(audience.lastWordsFrom)) / DAY_MS) : 0;
   return {
-    ...{ name, text, buttons, file, hasUnsubscribe },
+    name,
+    text,
+    buttons,
+    file,
+    hasUnsubscribe,
     portal: portalId,
     bot: audience.botId ?? '',
     languages: (audience.languages ?? []).join(', '),
@@ -54,7 +58,11 @@ export function bodyOf(draft: BroadcastDraft, now: number): BroadcastBody & { au
   const { name, text, buttons, file, hasUnsubscribe, bot, source, campaign, days } = draft;
   const [languages, tags] = [listOf(draft.languages.toLowerCase()), listOf(draft.tags)];
   return {
-    ...{ name: name.trim(), text, buttons, file: file.trim(), hasUnsubscribe },
+    name: name.trim(),
+    text,
+    buttons,
+    file: file.trim(),
+    hasUnsubscribe,
     audience: {
       ...(bot ? { botId: bot } : {}),
       ...(source.trim() ? { source: source.trim() } : {}),

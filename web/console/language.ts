@@ -1,5 +1,4 @@
 import type { Words } from '../../src/admin/doctor/findings.js';
-import { fileSize } from '../shared/file-size.js';
 import { formatsIn } from '../shared/format.js';
 import { browserLanguage, createTexts, type Language } from '../shared/i18n.js';
 import type { Texts } from './texts.en.js';
@@ -51,10 +50,7 @@ export function compact(value: number): string {
   return new Intl.NumberFormat(language.value, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 }
 
-export function bytes(size: number): string {
-  return fileSize(size, language.value);
-}
-export const { bytes, clock, day, shortDay, fullTime } = formatsIn(() => language.value);
+export const { bytes, clock, day, shortDay, shortTime, fullTime } = formatsIn(() => language.value);
 
 /** 0.25 s or 180 ms. */
 export function duration(ms: number): string {
@@ -76,19 +72,6 @@ export const clockSeconds = format({
   second: '2-digit',
   fractionalSecondDigits: 3,
 });
-export const day = format({ day: 'numeric', month: 'long', year: 'numeric' });
-/** With its year where that is another one than this. */
-const withYear =
-  (options: Intl.DateTimeFormatOptions) =>
-  (time: string | number | Date, now: number = Date.now()) =>
-    new Date(time).getFullYear() === new Date(now).getFullYear()
-      ? format(options)(time)
-      : format({ ...options, year: 'numeric' })(time);
-export const shortDay = withYear({ day: 'numeric', month: 'short' });
-export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });
-export const shortTime = withYear({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-export const shortTime = format({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-
 /** As a field for dates and times has it: by the reader's clock, to the minute. */
 export function localTime(time: string | number | Date): string {
   const at = new Date(time);

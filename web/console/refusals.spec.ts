@@ -15,9 +15,7 @@ const ELSEWHERE = new Set(
     'wrong_secret not_an_update',
     'session_expired session_invalid portal_gone line_off no_bot bot_elsewhere bot_on_other_line',
     // Of pages in cards and chats of the portal.
-    'no_chat no_invitation feature_off portal_not_connected card_unsaved portal_unavailable no_access',
-    // Of pages in cards and beside dialogs.
-    'card_unsaved portal_unavailable no_access no_chat answer_changed answer_empty',
+    'no_chat no_invitation feature_off portal_not_connected card_unsaved portal_unavailable no_access answer_changed answer_empty',
     // Of scripts that have a message sent.
     'no_portal key_reused',
     // Of posts that robots and senders of the CRM make, and of invitations of theirs.

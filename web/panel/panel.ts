@@ -1,6 +1,6 @@
 import createClient from 'openapi-fetch';
 import { reactive } from 'vue';
-import { answer, ApiError } from '../shared/calls';
+import { answer, ApiError } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 import { isText, type Say } from './texts';
 

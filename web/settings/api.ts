@@ -1,6 +1,5 @@
 import createClient from 'openapi-fetch';
 import { answer, serviceRoot, type Outcome } from '../shared/page-api';
-import { answer, type Outcome } from '../shared/calls';
 import type { components, paths } from '../types/api.js';
 
 /** The API of the settings page. Types come from docs/openapi.json. */
@@ -25,9 +24,6 @@ export interface Bootstrap {
   portalOrigin: string;
   state: LineSettings;
 }
-
-/** The page stands at <root>/b24/settings, wherever a proxy has put the root. */
-const root = () => new URL('..', document.baseURI).href.replace(/\/$/, '');
 
 /** Calls of the page's own API; each throws {@link ApiError}. */
 export class SettingsApi {

@@ -1,6 +1,5 @@
 import { inject, provide, reactive, type InjectionKey } from 'vue';
 import { ApiError } from '../shared/page-api';
-import { ApiError } from '../shared/calls';
 import { SettingsApi, type Bootstrap, type ChainLink, type CheckedLine, type LineSettings } from './api';
 import { isText, type Say } from './texts';
 

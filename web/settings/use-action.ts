@@ -1,6 +1,5 @@
 import { ref } from 'vue';
 import { ApiError } from '../shared/page-api';
-import { ApiError } from '../shared/calls';
 import { useSettings } from './settings';
 
 /** Something a person starts: whether it runs, and what went wrong. A second start while it runs does nothing. */

@@ -1,3 +1,4 @@
+import { fileSize } from './file-size.js';
 import type { Language } from './i18n.js';
 
 type Time = string | number | Date;
@@ -6,20 +7,19 @@ type Time = string | number | Date;
 export function formatsIn(language: () => Language) {
   const time = (options: Intl.DateTimeFormatOptions) => (at: Time) =>
     new Intl.DateTimeFormat(language() === 'ru' ? 'ru-RU' : 'en-GB', options).format(new Date(at));
+  /** With its year where that is another one than this. */
+  const withYear =
+    (options: Intl.DateTimeFormatOptions) =>
+    (at: Time, now: number = Date.now()) =>
+      new Date(at).getFullYear() === new Date(now).getFullYear()
+        ? time(options)(at)
+        : time({ ...options, year: 'numeric' })(at);
   return {
     clock: time({ hour: '2-digit', minute: '2-digit' }),
     day: time({ day: 'numeric', month: 'long', year: 'numeric' }),
-    shortDay: time({ day: 'numeric', month: 'short' }),
+    shortDay: withYear({ day: 'numeric', month: 'short' }),
+    shortTime: withYear({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }),
     fullTime: time({ dateStyle: 'medium', timeStyle: 'medium' }),
-    bytes(size: number): string {
-      const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
-      const step = Math.min(units.length - 1, size < 1 ? 0 : Math.floor(Math.log(size) / Math.log(1_000)));
-      return new Intl.NumberFormat(language(), {
-        style: 'unit',
-        unit: units[step] ?? 'byte',
-        unitDisplay: 'short',
-        maximumFractionDigits: step > 1 ? 1 : 0,
-      }).format(size / 1_000 ** step);
-    },
+    bytes: (size: number) => fileSize(size, language()),
   };
 }

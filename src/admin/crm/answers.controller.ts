@@ -17,7 +17,7 @@ import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import { AnswerPage, AnswersQuery } from './answers.dto.js';
 import { ChosenPortal } from './chosen-portal.js';

@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
 import { AnswerItem } from '../../crm/answers/answers.dto.js';
 import { IsId, IsLineId, ListQuery } from '../admin.dto.js';
-import type { Page } from '../cursor.js';
+import type { Page } from '../../common/cursor.js';
 
 /** Which page of which ready answers. */
 export class AnswersQuery extends ListQuery {

@@ -5,7 +5,7 @@ import type { BroadcastRow } from '../../storage/crm/broadcasts.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { ChosenPortal } from './chosen-portal.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
 import {

@@ -2,6 +2,7 @@ import { ApiExtraModels, ApiProperty, ApiPropertyOptional, getSchemaPath } from 
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, ValidateIf } from 'class-validator';
 import type { Button } from '../../storage/work/keyboard.js';
+import { Mark } from '../../relay/said-message.dto.js';
 
 const TITLE_LIMIT = 100;
 const SHORTCUT_LIMIT = 32;
@@ -92,17 +93,6 @@ export class AnswerTextBody {
   text: string;
 }
 
-/** A range of the text with a meaning. Offsets are UTF-16 code units. */
-export class ShownMark {
-  @ApiProperty({ type: String })
-  type: string;
-  offset: number;
-  length: number;
-
-  @ApiPropertyOptional({ type: String })
-  url?: string;
-}
-
 /** A button under the words. */
 export class ShownButton {
   text: string;
@@ -116,8 +106,8 @@ export class ShownButton {
 export class AnswerPreview {
   text: string;
 
-  @ApiProperty({ type: [ShownMark] })
-  marks: ShownMark[];
+  @ApiProperty({ type: [Mark] })
+  marks: Mark[];
 
   /** Rows of buttons. */
   @ApiProperty({ type: 'array', items: { type: 'array', items: { $ref: getSchemaPath(ShownButton) } } })

@@ -121,7 +121,7 @@ export class Cards implements FrameKind, OnModuleInit {
       words: { text, marks: [] },
       author: { id: userId, name: await this.nameOf(viewer, chat.lineId) },
     });
-    if (answer.status === 'no_chat') throw noChat();
+    if (!('request' in answer)) throw noChat();
     const { request } = answer;
     const isOther = (request.chatId !== null && request.chatId !== chatId) || (request.text ?? text) !== text;
     if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');

@@ -60,7 +60,6 @@ export class PlacementBindings {
   }
 
   /** Where the portal posts the form that opens the frame. */
-  /** Of the frame of this kind. */
   address(kind: string): string {
     return `${this.environment.publicUrl ?? ''}${PLACEMENTS_PATH}/${kind}`;
   }

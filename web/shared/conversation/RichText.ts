@@ -1,15 +1,7 @@
 import { h, type FunctionalComponent, type VNode } from 'vue';
-<import type { Mark } from './words.js';
+import type { Mark } from './words.js';
 
 type Piece = string | VNode;
-
-/** A range of a text with a meaning. Offsets are UTF-16 code units. */
-interface Mark {
-  type: string;
-  offset: number;
-  length: number;
-  url?: string;
-}
 
 /**
  * Formatted text as elements: nothing in it is ever HTML. Links lead only to the web, to mail and to telephones, and
@@ -65,8 +57,6 @@ function element(mark: Mark, content: Piece[]): VNode {
       return h('blockquote', { class: 'border-l-2 border-strong pl-2' }, content);
     case 'link':
       return link(mark.url ?? '', content);
-    default:
-      return h('span', content);
   }
 }
 
