@@ -6,6 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parse } from 'qs';
 import { serveDocs } from './app.docs.js';
+import { takeFileBodies } from './common/file-bodies.js';
 import { Problem } from './common/problem.js';
 import { ProblemFilter, sendProblem, toProblem } from './common/problem.filter.js';
 import { requestValidation } from './common/request-validation.js';
@@ -17,7 +18,7 @@ import { logRequest } from './observability/request-log.js';
 import { ShutdownState } from './observability/shutdown-state.js';
 import { traceRequests } from './observability/tracing.js';
 
-/** Largest body taken: events and updates are far smaller, files never come this way. Bytes. */
+/** Largest body taken: events and updates are far smaller, files have a limit of their own. Bytes. */
 const BODY_LIMIT = 2 * 1024 * 1024;
 /** The settings page sends a token or a welcome text. Bytes. */
 const SETTINGS_BODY_LIMIT = 16 * 1024;
@@ -94,6 +95,7 @@ function parseBodies(server: FastifyInstance): void {
       done(new Problem(400, 'broken_form', 'The body is not a readable form.'));
     }
   });
+  takeFileBodies(server);
 }
 
 /**

@@ -54,6 +54,13 @@ export default defineConfig({
     outDir: here('../dist/web'),
     emptyOutDir: true,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { settings: here('settings/index.html'), console: here('console/index.html') } },
+    rolldownOptions: {
+      input: {
+        card: here('card/index.html'),
+        settings: here('settings/index.html'),
+        console: here('console/index.html'),
+        panel: here('panel/index.html'),
+      },
+    },
   },
 });

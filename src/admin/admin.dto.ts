@@ -13,7 +13,7 @@ import {
   Min,
   ValidateBy,
 } from 'class-validator';
-import { ID } from './cursor.js';
+import { ID } from '../common/cursor.js';
 
 /** `?state=` without a value means the same as no `state` at all. */
 export const emptyIsAbsent = () => Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));
@@ -27,7 +27,7 @@ const numberIsText = () =>
 export const IsId = () => applyDecorators(numberIsText(), Matches(ID, { message: '$property must be an id (digits)' }));
 
 /** An id in a query or a body that may be left out. */
-const OptionalId = () => applyDecorators(ApiPropertyOptional({ type: String }), IsOptional(), IsId());
+export const OptionalId = () => applyDecorators(ApiPropertyOptional({ type: String }), IsOptional(), IsId());
 
 /** The number of an open line in Bitrix24. */
 export const IsLineId = () =>

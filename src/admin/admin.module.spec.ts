@@ -20,10 +20,15 @@ function routes() {
   });
 }
 
+/** They need a body, and keep nothing. */
+const PREVIEWS = ['POST /admin/answers/preview', 'POST /admin/broadcasts/preview'];
+
 it('puts every change on record', () => {
   const all = routes();
   expect(all.length).toBeGreaterThan(20);
-  const changes = all.filter(({ method }) => method !== RequestMethod.GET);
+  const changes = all
+    .filter(({ method }) => method !== RequestMethod.GET)
+    .filter(({ name }) => !PREVIEWS.includes(name));
   expect(
     changes.filter(({ handler }) => !actionOf(handler)).map(({ name }) => name),
     'need @Audited',

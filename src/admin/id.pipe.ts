@@ -1,6 +1,6 @@
 import { Injectable, type PipeTransform } from '@nestjs/common';
 import { Problem } from '../common/problem.js';
-import { ID } from './cursor.js';
+import { ID } from '../common/cursor.js';
 
 /** An id in a path. What cannot be an id names nothing: 404. */
 @Injectable()

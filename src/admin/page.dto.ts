@@ -1,6 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
-import type { Page } from './cursor.js';
+import type { Page } from '../common/cursor.js';
 
 /** One of our ids, as the API's document describes it. */
 export const ApiId = () => ApiProperty({ type: String, pattern: '^\\d+$', example: '42' });

@@ -17,6 +17,7 @@ const BITRIX_PREFIX = /^b24:/;
 
 /** Begins the address of an operator's file that is known by its id only. */
 export const DISK_FILE = 'disk:';
+const ANSWER_FILE = 'answer:';
 
 /** What a chat.id names: a Telegram chat, and at most one of a topic in it or an account of Telegram Business. */
 export interface ChatIdParts {
@@ -112,6 +113,17 @@ export function makeDiskAddress(fileId: string): string {
 /** The file id. Null: it is an address that can be fetched. */
 export function parseDiskAddress(address: string): string | null {
   return address.startsWith(DISK_FILE) ? address.slice(DISK_FILE.length) : null;
+}
+
+/** The address of a file of a ready answer: `answer:<id>`. Only this program knows where it is. */
+export function makeAnswerFileAddress(id: bigint): string {
+  return `${ANSWER_FILE}${id}`;
+}
+
+/** The file's id. Null: it is another address. */
+export function parseAnswerFileAddress(address: string): bigint | null {
+  const id = address.startsWith(ANSWER_FILE) ? address.slice(ANSWER_FILE.length) : '';
+  return /^\d{1,18}$/.test(id) ? BigInt(id) : null;
 }
 
 /** Bitrix24 cuts longer ids; a hash keeps them apart. */

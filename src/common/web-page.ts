@@ -14,7 +14,7 @@ const built = new Map<string, string>();
 /** A page of `web/`, ready to be sent. */
 export interface WebPage {
   /** Folder of the page below `web/`. */
-  name: 'settings' | 'console' | 'card';
+  name: 'settings' | 'console' | 'card' | 'panel';
   /** From the page's address to the root of the service, e.g. `../` for /b24/settings: a proxy may put us below a path. */
   toRoot: '' | '../' | '../../';
   lang: 'en' | 'ru';

@@ -5,6 +5,8 @@ interface Variables {
   production: boolean;
   apiRoots: string[];
   TG_API_KIND: string;
+  TG_BOT_TOKEN?: string;
+  managerBotId?: bigint | undefined;
   ADMIN_API_KEY?: string;
   B24_HANDLER_SECRET?: string;
   DATABASE_URL?: string;
@@ -28,7 +30,12 @@ const REQUIRED_IN_PRODUCTION: [Required, string][] = [
 
 /** What is wrong with variables that are well-formed each, one sentence a problem. */
 export function environmentProblems(environment: Variables): string[] {
-  return [...encryptionKeyProblems(environment), ...apiRootProblems(environment), ...productionProblems(environment)];
+  return [
+    ...encryptionKeyProblems(environment),
+    ...apiRootProblems(environment),
+    ...managerProblems(environment),
+    ...productionProblems(environment),
+  ];
 }
 
 function encryptionKeyProblems({ ENCRYPTION_KEY: keys = '' }: Variables): string[] {
@@ -39,6 +46,12 @@ function encryptionKeyProblems({ ENCRYPTION_KEY: keys = '' }: Variables): string
 function apiRootProblems({ TG_API_KIND, apiRoots }: Variables): string[] {
   if (!isLocalAtTelegram(TG_API_KIND, apiRoots)) return [];
   return [`TG_API_KIND=local needs a TG_API_ROOT that leads to an own Bot API server, not ${CLOUD_HOST}`];
+}
+
+/** Of one bot's updates there is one reader. */
+function managerProblems({ TG_BOT_TOKEN: token, managerBotId }: Variables): string[] {
+  if (token === undefined || managerBotId === undefined || !token.startsWith(`${managerBotId}:`)) return [];
+  return ['TG_MANAGER_BOT_TOKEN must be of another bot than TG_BOT_TOKEN: the manager bot serves no line'];
 }
 
 function productionProblems(environment: Variables): string[] {

@@ -191,6 +191,11 @@ export class Environment {
   @Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'must look like 123456:AA…, as @BotFather gave it' })
   TG_BOT_TOKEN?: string;
 
+  @text()
+  @IsOptional()
+  @Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'must look like 123456:AA…, as @BotFather gave it' })
+  TG_MANAGER_BOT_TOKEN?: string;
+
   @flag()
   @IsOptional()
   @IsBoolean({ message: 'must be 1 (polling) or 0 (webhook)' })
@@ -271,6 +276,12 @@ export class Environment {
   /** Routes to Bitrix24, likewise. */
   get bitrixProxies(): string[] {
     return this.B24_PROXY_URL ? elements(this.B24_PROXY_URL) : [];
+  }
+
+  /** Telegram's id of the bot of TG_MANAGER_BOT_TOKEN; undefined: there is none. */
+  get managerBotId(): bigint | undefined {
+    const { TG_MANAGER_BOT_TOKEN: token } = this;
+    return token === undefined ? undefined : BigInt(token.split(':', 1)[0]!);
   }
 
   /** Roots of the Bot API in order of preference; each leads to the same server. */

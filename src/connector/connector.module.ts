@@ -27,6 +27,9 @@ import { InstallController } from './install.controller.js';
 import { InstalledPortals } from './install/installed-portals.service.js';
 import { InstallService } from './install/install.service.js';
 import { LineOperatorsService } from './dialogs/line-operators.service.js';
+import { BotConnections } from './settings/bot-connections.service.js';
+import { BotRequestsController } from './settings/bot-requests.controller.js';
+import { BotRequestsService } from './settings/bot-requests.service.js';
 import { LineSettingsService } from './settings/line-settings.service.js';
 import { OperatorFilesClient } from './dialogs/operator-files.client.js';
 import { OperatorNotes } from './dialogs/operator-notes.js';
@@ -44,7 +47,9 @@ import { ProfileClient } from './install/profile.client.js';
 import { RefusedCalls } from './dialogs/refused-calls.js';
 import { RegistrationService } from './install/registration.service.js';
 import { ServiceLinesSender } from './dialogs/service-lines.sender.js';
+import { MadeBots } from './settings/made-bots.service.js';
 import { SettingsApiController } from './settings/settings-api.controller.js';
+import { SettingsAudit } from './settings/settings-audit.js';
 import { SettingsSessions } from './settings/settings-sessions.js';
 import { SettingsController } from './settings/settings.controller.js';
 import { SettingsService } from './settings/settings.service.js';
@@ -53,7 +58,14 @@ import { SettingsService } from './settings/settings.service.js';
 @Module({
   imports: [BitrixModule, RelayModule],
   // InstallController before OauthController: a HEAD route has to be known before the GET of the same path.
-  controllers: [InstallController, OauthController, EventsController, SettingsController, SettingsApiController],
+  controllers: [
+    InstallController,
+    OauthController,
+    EventsController,
+    SettingsController,
+    SettingsApiController,
+    BotRequestsController,
+  ],
   providers: [
     EventSenders,
     EventsService,
@@ -67,6 +79,7 @@ import { SettingsService } from './settings/settings.service.js';
     InstallService,
     LineOperatorsService,
     LineSettingsService,
+    MadeBots,
     MessengerEvents,
     MissedMessagesService,
     OauthCallbackService,
@@ -83,14 +96,18 @@ import { SettingsService } from './settings/settings.service.js';
     ProfileClient,
     RefusedCalls,
     BotAdoption,
+    BotConnections,
+    BotRequestsService,
     EventBindings,
     LineConnections,
     RegistrationService,
     ServiceLinesSender,
+    SettingsAudit,
     SettingsService,
     SettingsSessions,
   ],
   exports: [
+    BotRequestsService,
     EventBindings,
     FramesService,
     IdentityService,

@@ -2,10 +2,18 @@ import { Module } from '@nestjs/common';
 import { BitrixModule } from '../bitrix/bitrix.module.js';
 import { ConnectorModule } from '../connector/connector.module.js';
 import { RelayModule } from '../relay/relay.module.js';
+import { AnswersService } from './answers/answers.service.js';
+import { SettingsAnswersController } from './answers/settings-answers.controller.js';
+import { BroadcastFanOut } from './broadcasts/broadcast-fan-out.service.js';
+import { Broadcasts } from './broadcasts/broadcasts.service.js';
+import { CardController } from './cards/card.controller.js';
+import { Cards } from './cards/cards.service.js';
+import { CardTabs } from './cards/card-tabs.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FrameGuard } from './frames/frame.guard.js';
 import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
 import { PlacementsController } from './frames/placements.controller.js';
@@ -15,6 +23,9 @@ import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
 import { LinksService } from './links/links.service.js';
 import { SettingsLinksController } from './links/settings-links.controller.js';
+import { ChatPanel } from './panel/chat-panel.service.js';
+import { PanelPlaces } from './panel/panel-places.js';
+import { PanelController } from './panel/panel.controller.js';
 import { Addressees } from './requests/addressees.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
@@ -27,27 +38,38 @@ import { Triggers } from './triggers/triggers.service.js';
 import { TriggerWork } from './triggers/trigger.work.js';
 
 /**
- * What a portal's CRM does with a conversation: links and invitations, robots, the message service, triggers, pages in its
- * cards.
+ * What a portal's CRM does with a conversation: links and invitations, robots and triggers, the message service, ready
+ * answers, broadcasts, pages in its cards and chats.
  */
 @Module({
   imports: [BitrixModule, ConnectorModule, RelayModule],
   controllers: [
+    CardController,
+    PanelController,
     PlacementsController,
     RobotsController,
+    SettingsAnswersController,
     SettingsFeaturesController,
     SettingsLinksController,
     SmsController,
   ],
   providers: [
     Addressees,
+    AnswersService,
     ArrivalsService,
     ArrivalWork,
+    BroadcastFanOut,
+    Broadcasts,
+    Cards,
+    CardTabs,
+    ChatPanel,
     CrmItems,
     DialogEntitiesService,
+    FrameGuard,
     FrameSessions,
     LinksService,
     MessageService,
+    PanelPlaces,
     PlacementBindings,
     PortalFeatures,
     PortalFrames,
@@ -59,6 +81,6 @@ import { TriggerWork } from './triggers/trigger.work.js';
     TriggerWork,
     ViewerRights,
   ],
-  exports: [CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [AnswersService, Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
 })
 export class CrmModule {}

@@ -97,6 +97,11 @@ export class IntakeService {
     return answers;
   }
 
+  /** A portion of a broadcast that `keep` commits; resolves when its messages can be sent. */
+  async acceptPortion(keep: () => Promise<Intake>): Promise<void> {
+    this.announce('outbound', await keep());
+  }
+
   /**
    * Operators' messages may have come that could not be kept, of this portal or, while the database is away, of any:
    * Bitrix24 does not post them again. Answers are paused until the dialogs are looked through, lest newer ones overtake

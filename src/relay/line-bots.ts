@@ -10,6 +10,7 @@ export interface ServedLine {
 /** The bot of a line, as a person knows it. */
 export interface LineBot {
   id: bigint;
+  telegramId: bigint;
   username: string | null;
   name: string | null;
   mode: BotMode;

@@ -11,6 +11,8 @@ interface Events {
   settled: [{ network: 'telegram' | 'bitrix24'; kind: string; outcome: string; ms: number }];
   /** Answers reached clients, and portals have to be told (a hint, as for `work`). */
   reports: [];
+  /** A bot that somebody made waits to be connected, or to have its token asked for (a hint, as for `work`). */
+  managedBots: [];
   /** These endpoints have new work (a hint: polling the tables finds it anyway). */
   work: [string[]];
   /** Something about this endpoint changed (reinstalled, moved to another line, another mode): read it again. */

@@ -6,11 +6,15 @@ import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.ser
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
+import { AnswerFilesRepository } from './crm/answer-files.repository.js';
+import { BroadcastsRepository } from './crm/broadcasts.repository.js';
+import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
 import { ApplicationsRepository } from './accounts/applications.repository.js';
 import { AttachmentsRepository } from './intake/attachments.repository.js';
 import { AuditRepository } from './accounts/audit.repository.js';
 import { BackgroundMigrationsService } from './postgres/background-migrations.service.js';
+import { BotRequestsRepository } from './accounts/bot-requests.repository.js';
 import { BotsRepository } from './accounts/bots.repository.js';
 import { ButtonsRepository } from './intake/buttons.repository.js';
 import { ChatsRepository } from './history/chats.repository.js';
@@ -27,14 +31,19 @@ import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
+import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
+import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
+import { MessagePages } from './history/message-pages.js';
 import { MessageRetentionRepository } from './history/message-retention.repository.js';
 import { MessageWordsRepository } from './history/message-words.repository.js';
 import { OauthStatesRepository } from './accounts/oauth-states.repository.js';
 import { OverviewRepository } from './history/overview.repository.js';
+import { PanelChatsRepository } from './crm/panel-chats.repository.js';
 import { PortalErasureRepository } from './erasure/portal-erasure.repository.js';
 import { PortalViewsRepository } from './accounts/portal-views.repository.js';
 import { PortalsRepository } from './accounts/portals.repository.js';
+import { ReadyAnswersRepository } from './crm/ready-answers.repository.js';
 import { RestLimitsRepository } from './work/rest-limits.repository.js';
 import { RestRequestsRepository } from './work/rest-requests.repository.js';
 import { ServerRepository } from './postgres/server.repository.js';
@@ -59,13 +68,18 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
+  AnswerFilesRepository,
   ApplicationsRepository,
   ArrivalsRepository,
   AttachmentsRepository,
   AuditRepository,
+  BotRequestsRepository,
   BotsRepository,
+  BroadcastPortionsRepository,
+  BroadcastsRepository,
   ClientPhonesRepository,
   ButtonsRepository,
+  CardChatsRepository,
   ChatsRepository,
   DecisionsRepository,
   DialogTitlesRepository,
@@ -80,16 +94,20 @@ const REPOSITORIES: Provider[] = [
   LanesRepository,
   LinesRepository,
   LinksRepository,
+  ManagerBotsRepository,
   MessageCountsRepository,
+  MessagePages,
   MessageRetentionRepository,
   MessageWordsRepository,
   OauthStatesRepository,
   OverviewRepository,
+  PanelChatsRepository,
   PortalErasureRepository,
   PortalViewsRepository,
   PortalFeaturesRepository,
   TriggerEventsRepository,
   PortalsRepository,
+  ReadyAnswersRepository,
   RestLimitsRepository,
   RestRequestsRepository,
   ServerRepository,

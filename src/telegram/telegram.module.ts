@@ -15,6 +15,10 @@ import { FileSpool } from './files/file-spool.js';
 import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
+import { ManagedTokens } from './manager/managed-tokens.js';
+import { ManagerBotService } from './manager/manager-bot.service.js';
+import { ManagerDesk } from './manager/manager-desk.js';
+import { ManagerReceiver } from './manager/manager.receiver.js';
 import { MediaSender } from './outbound/media.sender.js';
 import { OperatorFiles } from './outbound/operator-files.js';
 import { PartSender } from './outbound/part.sender.js';
@@ -37,6 +41,10 @@ import { WebhookController } from './inbound/webhook.controller.js';
     FilesService,
     FileSpool,
     LineBotsService,
+    ManagedTokens,
+    ManagerBotService,
+    ManagerDesk,
+    ManagerReceiver,
     MediaSender,
     OperatorFiles,
     PartSender,
@@ -45,7 +53,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotHealth, BotsService, LineBotsService, TelegramClient],
+  exports: [BotHealth, BotsService, LineBotsService, ManagerBotService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(

@@ -139,6 +139,18 @@ describe('the console', { timeout: 300_000 }, () => {
     await close(opened);
   });
 
+  it('writes to a client from the conversation, and shows what becomes of it', async () => {
+    const opened = await open(`/chats/${anna}`);
+    const { page } = opened;
+    await page.getByLabel('Message to the client').fill('Written from the console');
+    await page.keyboard.press('Enter');
+    const bubble = page.getByRole('article').filter({ hasText: 'Written from the console' });
+    await bubble.getByRole('img', { name: 'Sent' }).waitFor();
+    expect(await bubble.textContent()).toContain('Administrator');
+    expect(await page.getByLabel('Message to the client').inputValue()).toBe('');
+    await close(opened);
+  });
+
   it('makes a key that may only read, and offers it nothing else', async () => {
     const opened = await open('/keys');
     const { page } = opened;
@@ -155,6 +167,9 @@ describe('the console', { timeout: 300_000 }, () => {
     await guest.page.getByText('ECONNRESET').waitFor();
     expect(await guest.page.getByRole('main').getByRole('button').allTextContents()).not.toContain('Send again');
     expect(await guest.page.getByRole('link', { name: 'Keys' }).count()).toBe(0);
+    await visit(guest.page, `/chats/${anna}`);
+    await guest.page.getByRole('article').last().waitFor();
+    expect(await guest.page.getByLabel('Message to the client').count()).toBe(0);
     for (const [place, seen] of [
       ['/connections?tab=bots', '@shop_bot'],
       ['/connections/portals/1', 'Signature verified'],

@@ -299,6 +299,15 @@ describe('a key that is limited to one portal', () => {
     const linkOf = async (of: string) =>
       (await call(root, 'POST', '/links', { portalId: of, name: of === portalId ? 'home' : 'nextdoorlink' })).json.id;
     [own.links, theirs.links] = [await linkOf(portalId), await linkOf(next.portalId)];
+    const answerOf = async (of: string) =>
+      (await call(root, 'POST', '/answers', { portalId: of, title: of === portalId ? 'home' : 'nextdoorreply' })).json
+        .id;
+    [own.answers, theirs.answers] = [await answerOf(portalId), await answerOf(next.portalId)];
+    const broadcastOf = async (of: string) => {
+      const name = of === portalId ? 'home' : 'nextdoorbroadcast';
+      return (await call(root, 'POST', '/broadcasts', { portalId: of, name, text: 'News' })).json.id;
+    };
+    [own.broadcasts, theirs.broadcasts] = [await broadcastOf(portalId), await broadcastOf(next.portalId)];
     marks = [
       'nextdoor',
       'next_door_bot',

@@ -54,7 +54,10 @@ it('the two calls of the README go both ways as /docs shows them', async () => {
 });
 
 it('every body has an example, and no example is refused for its form', async () => {
-  const changes = operations.filter(({ operation }) => operation.requestBody);
+  // A file has no form.
+  const changes = operations.filter(
+    ({ operation: { requestBody } }) => requestBody && !('application/octet-stream' in requestBody.content),
+  );
   expect(changes.length).toBeGreaterThan(8);
   for (const { path, method, operation } of changes) {
     const examples = examplesOf(operation);

@@ -13,6 +13,7 @@ import { EndpointDrivers } from '../../src/relay/endpoint-driver.js';
 import { EndpointSupervisor } from '../../src/relay/endpoint-supervisor.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
+import { BotManager } from '../../src/relay/bot-manager.js';
 import { LineBots } from '../../src/relay/line-bots.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
@@ -47,15 +48,22 @@ function lineBots(bots: BotsRepository): Pick<LineBots, 'bot'> {
   return {
     bot: async ({ portalId, lineId }) => {
       const row = await bots.findByLine(portalId, lineId);
-      return row && { id: row.id, username: row.username, name: row.name, mode: row.mode, state: row.state };
+      if (!row) return null;
+      const { id, telegramId, username, name, mode, state } = row;
+      return { id, telegramId, username, name, mode, state };
     },
   };
 }
 
+const NO_MANAGER: Pick<BotManager, 'ready'> = { ready: () => Promise.resolve(null) };
+
 @Global()
 @Module({
-  providers: [{ provide: LineBots, useFactory: lineBots, inject: [BotsRepository] }],
-  exports: [LineBots],
+  providers: [
+    { provide: LineBots, useFactory: lineBots, inject: [BotsRepository] },
+    { provide: BotManager, useValue: NO_MANAGER },
+  ],
+  exports: [BotManager, LineBots],
 })
 class LineBotsModule {}
 

@@ -106,6 +106,7 @@ describe('agreement with prisma migrate deploy', () => {
       const additions = found.filter((line) => !expected.includes(line));
       expect(additions.map((line) => line.split(' ').slice(0, 3).join(' '))).toEqual([
         'constraint lanes lanes_pending_not_negative',
+        'index broadcast_recipients broadcast_recipients_under_way',
         'index chat_links chat_links_untitled',
         'index dialog_reports dialog_reports_notes',
         'index lanes lanes_busy',

@@ -21,6 +21,8 @@ const TABLES = [
   'uploads',
   'events',
   'tokens',
+  'ready_answers',
+  'answer_files',
 ];
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
@@ -55,6 +57,12 @@ async function talk(botId: bigint, portalId: bigint): Promise<void> {
   const externalChatId = `tg:10:bconnection${botId}`;
   await intake.acceptOperatorMessages([{ ...operatorMessage(1, 10, 'answer'), portalId, externalChatId }]);
   await new UploadsRepository(storage.db).remember({ botId, digest: Buffer.alloc(32), kind: 'photo' }, 'F');
+  await storage.db.query(
+    `WITH made AS (
+       INSERT INTO ready_answers (portal_id, title, position, created_by) VALUES ($1, 'hours', 0, 'test') RETURNING id)
+     INSERT INTO answer_files (portal_id, answer_id, name, size, content) SELECT $1, id, 'x', 1, 'x' FROM made`,
+    [portalId],
+  );
   await intake.acceptEvent({ portalId, source: `bitrix24:${portalId}`, key: 'e', name: 'ONX', raw: {} });
   await storage.db.query(
     `INSERT INTO attempts (message_id, kind, number, started_at, outcome, instance)

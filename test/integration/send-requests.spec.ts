@@ -454,7 +454,7 @@ describe('what was only received', () => {
       ({ length }) => length > 1,
       15_000,
     );
-    expect(said()).toEqual(Array(2).fill({ status: 'failed', code: 'banned' }));
+    expect(said()).toEqual(Array.from({ length: 2 }, () => ({ status: 'failed', code: 'banned' })));
     const { answers } = await intake.acceptSendRequests([request('by hand', { source: 'api' })]);
     expect(answers).toMatchObject([{ status: 'new' }]);
     expect(await rows(`SELECT text FROM messages WHERE direction = 'outbound'`)).toEqual([{ text: 'by hand' }]);
@@ -482,7 +482,7 @@ describe('what was only received', () => {
     await new ClientErasureRepository(storage.db).eraseChat(erasure!['id'], chatId, 100, { force: true });
     const left = (await requests()).slice(1);
     expect(left.map(({ state, outcome }) => [state, outcome?.status])).toEqual([
-      ...Array(5).fill(['reporting', 'gone']),
+      ...Array.from({ length: 5 }, () => ['reporting', 'gone']),
       ['received', undefined],
     ]);
     expect(JSON.stringify(left)).not.toContain('secret');

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { httpBuildQuery } from '../support/bitrix24-simulator/php-encoding.js';
 import { contents } from '../support/telegram-simulator/client.contents.js';
-import { Exchange, type Party } from './exchange.js';
+import { DealCards } from './deal-card.js';
+import { Exchange, type Party, since } from './exchange.js';
 import { putFileOver, sendFiles } from './client.uploads.js';
 import type { FileShelf, ShelvedFile } from './file.shelf.js';
 import { dialogOf, LINE, OPERATOR, type Sandbox } from './sandbox.js';
@@ -65,6 +66,7 @@ export class Conversation {
     await this.whisper(anna);
     await this.outages(anna);
     await this.blocked(anna);
+    await this.dealOf(this.exchange.party('Olga', 700_100_400));
   }
 
   private async greetings(anna: Party, peter: Party): Promise<void> {
@@ -292,6 +294,33 @@ export class Conversation {
     anna.client.unblocks();
     await this.exchange.says(anna, 'Sorry, wrong button!');
     await this.exchange.answers(anna, 'No problem. Your parcel is here.');
+  }
+
+  private async dealOf(olga: Party): Promise<void> {
+    this.transcript.heading('A client comes by a link; a robot of the deal writes, and she presses a button');
+    const { exchange } = this;
+    const deals = new DealCards(this.sandbox);
+    const code = await deals.linkCode();
+    await exchange.sends(olga, `/start ${code}`, '🔗 The client came by the link: Spring sale', () =>
+      olga.client.starts(code),
+    );
+    await exchange.says(olga, 'Is the sale still on?');
+    const known = () => deals.of(olga.client)?.fields.map(({ name, value }) => `${name}=${value}`) ?? [];
+    if (!(await exchange.until(() => known().length === 2)))
+      exchange.fault(`The deal does not know where ${olga.name} came from: ${known().join(', ')}`);
+    else this.transcript.line('Bitrix24', 'CRM', 'deal', known().join(', '));
+    const began = performance.now();
+    const run = deals.runRobot(olga.client);
+    const words = 'Your order is ready. When shall we deliver it?';
+    olga.toClient.push(words);
+    await exchange.arrivesAtClient(olga, [words], began);
+    if (!(await exchange.until(() => run.returned !== null && run.returned['status'] === 'delivered')))
+      exchange.fault(`The process of the deal goes on with ${JSON.stringify(run.returned)}`);
+    else this.transcript.line('Bitrix24', 'Robot', 'returns', 'delivered', `✓ ${since(began)}`);
+    const asked = olga.client.inbox.at(-1)!;
+    await exchange.sends(olga, '(presses Today)', '🔘 Pressed button: Today', () =>
+      olga.client.pressesText(asked, 'Today'),
+    );
   }
 
   private get handlerPath(): string {

@@ -302,4 +302,5 @@ export class Exchange {
   }
 }
 
-const since = (began: number) => `${((performance.now() - began) / 1000).toFixed(2)} s`;
+/** How long ago, for people. */
+export const since = (began: number) => `${((performance.now() - began) / 1000).toFixed(2)} s`;

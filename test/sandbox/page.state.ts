@@ -4,6 +4,7 @@ import { contents } from '../support/telegram-simulator/client.contents.js';
 import { withoutReply } from '../support/telegram-simulator/reply.parameters.js';
 import type { MessageContent, SimulatedClient } from '../support/telegram-simulator/simulated.client.js';
 import { dialogBubbles } from './bitrix24.view.js';
+import { DealCards } from './deal-card.js';
 import { putFileOver, sendFiles, type Caption } from './client.uploads.js';
 import type { FileShelf, ShelvedFile } from './file.shelf.js';
 import { dialogOf, OPERATOR, type Sandbox } from './sandbox.js';
@@ -26,6 +27,7 @@ type Body = Record<string, unknown>;
 export class PageState {
   private readonly clients = new Map<number, SimulatedClient>();
   private readonly telegram: TelegramView;
+  private readonly deals: DealCards;
   private health = { at: 0, ready: false, waiting: 0 };
 
   private readonly actions: Record<string, (body: Body) => unknown> = {
@@ -35,11 +37,13 @@ export class PageState {
     clientReacts: (body) => void this.clientReacts(body),
     clientPresses: (body) => this.clientPresses(body),
     clientSharesPhone: (body) => this.clientSharesPhone(body),
+    clientOpensLink: (body) => this.clientOpensLink(body),
     clientBlocks: (body) => void this.client(body).blocks(),
     clientUnblocks: (body) => void this.client(body).unblocks(),
     operatorSends: (body) => void this.operatorSends(body),
     operatorRecords: (body) => void this.operator.recordsVoice(this.dialog(body), this.shelf.get('voice.mp3').content),
     operatorEdits: (body) => void this.operatorEdits(body),
+    robotRuns: (body) => void this.deals.runRobot(this.client(body)),
     operatorDeletes: ({ id }) => this.operator.deletes(Number(id)),
     breakDown: ({ network }) =>
       this.sandbox.breakDown(network === 'telegram' ? 'telegram' : 'bitrix24', OUTAGE_MS).then(() => undefined),
@@ -50,6 +54,7 @@ export class PageState {
     private readonly shelf: FileShelf,
   ) {
     this.telegram = new TelegramView(sandbox.bot);
+    this.deals = new DealCards(sandbox);
     this.addClient(sandbox.language);
   }
 
@@ -85,6 +90,7 @@ export class PageState {
       blocked: this.sandbox.bot.findChat(client.id)?.membership === 'kicked',
       asksPhone: this.sandbox.bot.findChat(client.id)?.replyKeyboard !== undefined,
       telegram: this.telegram.bubblesOf(client).slice(-SHOWN),
+      deal: this.deals.of(client),
       bitrix24: dialogBubbles(this.sandbox, dialogOf(client), SHOWN),
     };
   }
@@ -146,6 +152,12 @@ export class PageState {
 
   private clientSharesPhone(body: Body): void {
     this.client(body).sharesPhone();
+  }
+
+  /** The client presses Start behind the link of a campaign. */
+  private async clientOpensLink(body: Body): Promise<void> {
+    const client = this.client(body);
+    client.starts(await this.deals.linkCode());
   }
 
   private replyOf(client: SimulatedClient, { reply }: Body): MessageContent {

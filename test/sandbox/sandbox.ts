@@ -59,7 +59,9 @@ export class Sandbox {
     tell(`Telegram   simulated at ${telegram.url}`);
     const bitrix24 = await Bitrix24Simulator.start();
     cleanup.add(() => bitrix24.stop());
-    const portal = await bitrix24.addPortal({ lines: [{ id: LINE, name: language === 'ru' ? 'Продажи' : 'Sales' }] });
+    const portal = await bitrix24.addPortal({
+      lines: [{ id: LINE, name: language === 'ru' ? 'Продажи' : 'Sales', crm: 'deal' }],
+    });
     tell(`Bitrix24   simulated at ${portal.url}`);
 
     const handlerSecret = randomBytes(12).toString('hex');
@@ -77,6 +79,7 @@ export class Sandbox {
       handlerUrl: `${url}/b24/oauth/callback`,
       installUrl: `${url}/b24/install`,
     });
+    app.scope = [...app.scope, 'crm', 'bizproc'];
     const dataDir = await temporaryFolder(cleanup);
     tell('Bridge     starting with a PostgreSQL of its own …');
     const environment = {
@@ -99,6 +102,7 @@ export class Sandbox {
     cleanup.add(() => sandbox.forgetOutages());
     await sandbox.install(language);
     tell(`Bitrix24   application installed, connector ${sandbox.connectorId} active on line ${LINE}`);
+    await sandbox.switchRobotsOn();
     return sandbox;
   }
 
@@ -155,6 +159,14 @@ export class Sandbox {
       if (tries > 100) throw new Error(`The connector is not active on line ${LINE}:\n${this.program.tail()}`);
       await sleep(50);
     }
+  }
+
+  /** What an administrator does on the settings page, for the robot that writes to the client of a deal. */
+  private async switchRobotsOn(): Promise<void> {
+    const { json } = await this.program.admin('GET', '/portals');
+    const path = `/portals/${json.items[0].id}/features/robots`;
+    const { status, text } = await this.program.admin('PATCH', path, { wanted: true });
+    if (status !== 200) throw new Error(`Robots were not switched on (${status}): ${text}`);
   }
 }
 

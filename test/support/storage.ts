@@ -16,6 +16,7 @@ export async function createTestStorage() {
   await db.query(`INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (1, 'k', 1, 't', 1, '7')`);
   return {
     db,
+    url: database.url,
     close: async () => {
       await db.onApplicationShutdown();
       await giveBack(database);

@@ -28,6 +28,7 @@ export type LineItem = Schemas['LineItem'];
 export type LineChange = Schemas['LineChangeBody'];
 export type OperatorName = LineItem['operatorName'];
 export type BotItem = Schemas['BotItem'];
+export type NewBotLink = Schemas['NewBotLink'];
 export type BotMode = BotItem['mode'];
 export type ApplicationItem = Schemas['ApplicationItem'];
 export type ChatItem = Schemas['ChatItem'];
@@ -40,7 +41,10 @@ export type Mark = Schemas['Mark'];
 export type TimelineEntry = Schemas['TimelineEntry'];
 export type KeyItem = Schemas['KeyItem'];
 export type AuditItem = Schemas['AuditItem'];
+export type BroadcastItem = Schemas['BroadcastItem'];
+export type BroadcastBody = Schemas['BroadcastChangeBody'] & Pick<Schemas['NewBroadcastBody'], 'name' | 'text'>;
 export type LinkItem = Schemas['LinkItem'];
+export type AnswerItem = Schemas['AnswerItem'];
 export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
@@ -123,6 +127,9 @@ export function createApi(key: string, refused: () => void = () => undefined) {
 
     bots: (cursor?: string) => answer(client.GET('/admin/bots', { params: { query: { limit: 200, cursor } } })),
     addBot: (body: Schemas['NewBotBody']) => answer(client.POST('/admin/bots', { body })),
+    managerBot: () => answer(client.GET('/admin/bot-requests/manager')),
+    requestBot: (body: Schemas['BotRequestBody']) => answer(client.POST('/admin/bot-requests', { body })),
+    botRequest: (id: string) => answer(client.GET('/admin/bot-requests/{id}', of(id))),
     changeBot: (id: string, body: Schemas['BotChangeBody']) =>
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
@@ -144,7 +151,12 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.GET('/admin/chats', { params: { query: { ...filter, limit: 50, cursor } }, signal })),
     chat: (id: string) => answer(client.GET('/admin/chats/{id}', of(id))),
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
+    write: (id: string, text: string, key: string) =>
+      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body: { text, key } })),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
+    tag: (id: string, tags: string[]) => answer(client.PATCH('/admin/chats/{id}', { ...of(id), body: { tags } })),
+    subscribe: (id: string) => answer(client.POST('/admin/chats/{id}/subscribe', of(id))),
+    unsubscribe: (id: string) => answer(client.POST('/admin/chats/{id}/unsubscribe', of(id))),
     erase: (id: string, confirm: string) =>
       answer(client.POST('/admin/chats/{id}/erase', { ...of(id), body: { confirm } })),
     erasures: (cursor?: string) => answer(client.GET('/admin/erasures', { params: { query: { limit: 50, cursor } } })),
@@ -180,6 +192,40 @@ export function createApi(key: string, refused: () => void = () => undefined) {
         form === 'svg' ? client.GET('/admin/links/{id}/qr.svg', asked) : client.GET('/admin/links/{id}/qr.png', asked);
       return (await answer(call as Promise<Outcome<unknown>>)) as Blob;
     },
+
+    answers: (filter: Omit<QueryOf<'/admin/answers'>, 'limit' | 'cursor'>, cursor?: string) =>
+      answer(client.GET('/admin/answers', { params: { query: { ...filter, limit: 200, cursor } } })),
+    addAnswer: (body: Schemas['NewAnswerBody']) => answer(client.POST('/admin/answers', { body })),
+    changeAnswer: (id: string, body: Schemas['AnswerChangeBody']) =>
+      answer(client.PATCH('/admin/answers/{id}', { ...of(id), body })),
+    removeAnswer: (id: string) => answer(client.DELETE('/admin/answers/{id}', of(id))),
+    previewAnswer: (text: string) => answer(client.POST('/admin/answers/preview', { body: { text } })),
+    keepAnswerFile: (id: string, file: File) =>
+      answer(
+        client.PUT('/admin/answers/{id}/files/{name}', {
+          params: { path: { id, name: file.name } },
+          headers: { 'content-type': 'application/octet-stream' },
+          // The document describes it as what it is in JSON.
+          body: file as never,
+          bodySerializer: (body: unknown) => body as Blob,
+        }),
+      ),
+    removeAnswerFile: (id: string, name: string) =>
+      answer(client.DELETE('/admin/answers/{id}/files/{name}', { params: { path: { id, name } } })),
+    broadcasts: (filter: Omit<QueryOf<'/admin/broadcasts'>, 'limit' | 'cursor'>, cursor?: string) =>
+      answer(client.GET('/admin/broadcasts', { params: { query: { ...filter, limit: 20, cursor } } })),
+    broadcast: (id: string) => answer(client.GET('/admin/broadcasts/{id}', of(id))),
+    addBroadcast: (body: Schemas['NewBroadcastBody']) => answer(client.POST('/admin/broadcasts', { body })),
+    changeBroadcast: (id: string, body: Schemas['BroadcastChangeBody']) =>
+      answer(client.PATCH('/admin/broadcasts/{id}', { ...of(id), body })),
+    removeBroadcast: (id: string) => answer(client.DELETE('/admin/broadcasts/{id}', of(id))),
+    previewBroadcast: (body: Schemas['PreviewBody']) => answer(client.POST('/admin/broadcasts/preview', { body })),
+    testBroadcast: (id: string, chatId: string) =>
+      answer(client.POST('/admin/broadcasts/{id}/test', { ...of(id), body: { chatId } })),
+    startBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/start', of(id))),
+    pauseBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/pause', of(id))),
+    resumeBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/resume', of(id))),
+    stopBroadcast: (id: string) => answer(client.POST('/admin/broadcasts/{id}/stop', of(id))),
 
     keys: (cursor?: string) => answer(client.GET('/admin/keys', { params: { query: { limit: 50, cursor } } })),
     addKey: (body: Schemas['NewKeyBody']) => answer(client.POST('/admin/keys', { body })),

@@ -1,4 +1,5 @@
 import type { Words } from '../../src/admin/doctor/findings.js';
+import { formatsIn } from '../shared/format.js';
 import { browserLanguage, createTexts, type Language } from '../shared/i18n.js';
 import type { Texts } from './texts.en.js';
 
@@ -49,16 +50,7 @@ export function compact(value: number): string {
   return new Intl.NumberFormat(language.value, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 }
 
-export function bytes(size: number): string {
-  const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
-  const step = Math.min(units.length - 1, size < 1 ? 0 : Math.floor(Math.log(size) / Math.log(1_000)));
-  return new Intl.NumberFormat(language.value, {
-    style: 'unit',
-    unit: units[step] ?? 'byte',
-    unitDisplay: 'short',
-    maximumFractionDigits: step > 1 ? 1 : 0,
-  }).format(size / 1_000 ** step);
-}
+export const { bytes, clock, day, shortDay, shortTime, fullTime } = formatsIn(() => language.value);
 
 /** 0.25 s or 180 ms. */
 export function duration(ms: number): string {
@@ -74,25 +66,12 @@ export function duration(ms: number): string {
 const format = (options: Intl.DateTimeFormatOptions) => (time: string | number | Date) =>
   new Intl.DateTimeFormat(language.value === 'ru' ? 'ru-RU' : 'en-GB', options).format(new Date(time));
 
-export const clock = format({ hour: '2-digit', minute: '2-digit' });
 export const clockSeconds = format({
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
   fractionalSecondDigits: 3,
 });
-export const day = format({ day: 'numeric', month: 'long', year: 'numeric' });
-/** With its year where that is another one than this. */
-const withYear =
-  (options: Intl.DateTimeFormatOptions) =>
-  (time: string | number | Date, now: number = Date.now()) =>
-    new Date(time).getFullYear() === new Date(now).getFullYear()
-      ? format(options)(time)
-      : format({ ...options, year: 'numeric' })(time);
-export const shortDay = withYear({ day: 'numeric', month: 'short' });
-export const fullTime = format({ dateStyle: 'medium', timeStyle: 'medium' });
-export const shortTime = withYear({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-
 /** As a field for dates and times has it: by the reader's clock, to the minute. */
 export function localTime(time: string | number | Date): string {
   const at = new Date(time);

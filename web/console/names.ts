@@ -1,5 +1,6 @@
 import { computed } from 'vue';
-import type { BotItem, MessageItem, PortalItem } from './api.js';
+import type { SaidMessage } from '../shared/conversation/words.js';
+import type { BotItem, PortalItem } from './api.js';
 import { t } from './language.js';
 import { everyPage, useData } from './queries.js';
 import { api } from './session.js';
@@ -8,8 +9,10 @@ import { api } from './session.js';
 const FRESH_MS = 60_000;
 
 /** Who said it; Bitrix24 does not always tell an operator's name. */
-export function authorOf({ authorName, authorId, direction }: MessageItem): string {
+export function authorOf({ authorName, authorId, direction, kind }: SaidMessage): string {
   if (authorName) return authorName;
+  const source = t.conversation.sources[kind];
+  if (direction === 'outbound' && source) return source;
   return direction === 'outbound' && authorId ? t.conversation.operator(authorId) : t.directions[direction];
 }
 

@@ -1,5 +1,6 @@
-import { computed, customRef, onScopeDispose, shallowRef, toValue, watch, type MaybeRefOrGetter, type Ref } from 'vue';
+import { computed, customRef, onScopeDispose, toValue, watch, type MaybeRefOrGetter, type Ref } from 'vue';
 import { keepPreviousData, QueryClient, useInfiniteQuery, useQuery } from '@tanstack/vue-query';
+import { useProblem } from '../shared/use-problem.js';
 import { ProblemError, type Page } from './api.js';
 
 const AFTER_NO_ANSWER_SECONDS = 5;
@@ -153,28 +154,6 @@ function distinct<Item extends { id: string | null }>(items: Item[]): Item[] {
     seen.add(id);
     return true;
   });
-}
-
-interface Outcome {
-  error: Ref<unknown>;
-  failureReason: Ref<unknown>;
-  isSuccess: Ref<boolean>;
-  isFetching: Ref<boolean>;
-}
-
-/** Why the last read failed, also while it is repeated; until another has succeeded. */
-export function useProblem({ error, failureReason, isSuccess, isFetching }: Outcome) {
-  const problem = shallowRef<unknown>(null);
-  watch(
-    [error, failureReason, isSuccess, isFetching],
-    () => {
-      const reason = failureReason.value ?? error.value;
-      if (reason) problem.value = reason;
-      else if (isSuccess.value && !isFetching.value) problem.value = null;
-    },
-    { immediate: true, flush: 'sync' },
-  );
-  return problem;
 }
 
 function useTime(updatedAt: Ref<number>) {

@@ -7,6 +7,8 @@ const seconds = ({ retryAfter }: RefusalParams) => plural('en', Number(retryAfte
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   // Asking
   invalid_request: ({ fields }) => `Check what you entered${listed(fields, FIELDS)}.`,
+  no_portal: () => 'The bot of this chat serves no portal: connect it to an open line first.',
+  key_reused: () => 'This message was sent already; reload the page.',
   invalid_cursor: () => 'The list has changed: refresh the page.',
   invalid_range: () => 'The period is not valid: its start must be before its end, at most a year apart.',
   range_too_long: () => 'There are too many messages to be counted at once: choose a shorter period.',
@@ -33,6 +35,13 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   chat_moved: () => 'The bot of this chat serves another portal now: nothing is done there.',
   not_confirmed: () => 'The confirmation does not match: nothing was erased.',
 
+  // Broadcasts
+  broadcast_started: () => 'It was started already: only its name can be changed.',
+  broadcast_running: () => 'It is running: stop it first.',
+  broadcast_for_nobody: () => 'Nobody fits: nothing was started.',
+  broadcast_state: () => 'Its state has changed meanwhile: look again.',
+  portal_removed: () => 'The application was removed from this portal.',
+
   // Links
   portal_needed: () => 'Choose a portal.',
   line_needed: () => 'The portal has several bots: choose the open line.',
@@ -43,6 +52,18 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   entity_not_found: () => 'The CRM has nothing under this number.',
   no_crm_scope: () =>
     'The application may not use the CRM of this portal: add the permission “crm” to its card, and install it again.',
+
+  // Ready answers
+  too_many_answers: ({ limit }) => `The portal has ${text(limit)} ready answers already: delete some that nobody uses.`,
+  too_many_files: ({ limit }) => `An answer can have ${text(limit)} files at most.`,
+  files_full: ({ limitMb }) =>
+    `The files of all answers of the portal are limited to ${text(limitMb)} MB: delete some.`,
+  file_too_large: ({ limitMb }) => `A file can have ${text(limitMb)} MB at most.`,
+  file_empty: () => 'The file is empty.',
+  bad_file_name: () => 'The name of the file is too long or has characters that cannot be used: rename it.',
+  too_many_uploads: () => 'Other files are being uploaded. Try again in a moment.',
+  upload_cut: () => 'The file did not arrive whole. Try again.',
+  upload_too_slow: () => 'The file arrived too slowly. Try again with a better connection.',
 
   // Bots
   bad_api_kind: () => 'A local Bot API server has an address of its own: enter it, or choose Telegram.',
@@ -55,6 +76,9 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
     `This token belongs to another bot, @${text(username)}: add that one with “Add a bot”.`,
   bot_exists: ({ username }) => `@${text(username)} is here already: find it in the list.`,
   unknown_bot: () => 'This bot was removed. Refresh the page.',
+  manager_bot: () => 'This is the token of the bot that makes bots. Give the token of another bot.',
+  no_manager: () => 'No bots can be made now. See TG_MANAGER_BOT_TOKEN, or give a token.',
+  portal_gone: () => 'The application was removed from this portal.',
   line_taken: ({ lineId }) => `Another bot serves line ${text(lineId)}: move or remove that one first.`,
   line_incomplete: () => 'Choose both a portal and an open line, or neither.',
   no_public_url: () => 'The service does not know its own address: set PUBLIC_URL, or choose “Polling”.',
@@ -104,6 +128,10 @@ const FIELDS: Record<string, string> = {
   clientId: 'client id',
   clientSecret: 'client secret',
   operatorNameTemplate: 'line before the answer',
+  title: 'title',
+  text: 'text',
+  shortcut: 'shortcut',
+  language: 'language',
   welcomeText: 'welcome text',
   retentionDays: 'days to keep',
   q: 'search words',

@@ -7,6 +7,8 @@ const seconds = ({ retryAfter }: RefusalParams) =>
 /** As in refusals.en.ts. */
 export const refusals: Record<string, (params: RefusalParams) => string> = {
   invalid_request: ({ fields }) => `Проверьте введённое${listed(fields, FIELDS)}.`,
+  no_portal: () => 'Бот этого чата не подключён ни к одному порталу: сначала подключите его к открытой линии.',
+  key_reused: () => 'Это сообщение уже отправлено; обновите страницу.',
   invalid_cursor: () => 'Список изменился: обновите страницу.',
   invalid_range: () => 'Неверный период: начало должно быть раньше конца, не больше чем на год.',
   range_too_long: () => 'Слишком много сообщений, чтобы посчитать их сразу: выберите период короче.',
@@ -32,6 +34,12 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   chat_moved: () => 'Бот этого чата теперь обслуживает другой портал: там ничего не делается.',
   not_confirmed: () => 'Подтверждение не совпадает: ничего не удалено.',
 
+  broadcast_started: () => 'Рассылка уже запущена: можно изменить только название.',
+  broadcast_running: () => 'Рассылка идёт: сначала остановите её.',
+  broadcast_for_nobody: () => 'Никто не подходит: рассылка не запущена.',
+  broadcast_state: () => 'Состояние рассылки тем временем изменилось: посмотрите ещё раз.',
+  portal_removed: () => 'Приложение удалено с этого портала.',
+
   portal_needed: () => 'Выберите портал.',
   line_needed: () => 'У портала несколько ботов: выберите открытую линию.',
   no_bot: () => 'Этот портал не обслуживает ни один бот: сначала подключите бота.',
@@ -42,6 +50,16 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   no_crm_scope: () =>
     'Приложению недоступна CRM этого портала: добавьте право «crm» в карточку приложения и установите его заново.',
 
+  too_many_answers: ({ limit }) => `У портала уже ${text(limit)} готовых ответов: удалите ненужные.`,
+  too_many_files: ({ limit }) => `У одного ответа может быть не больше ${text(limit)} файлов.`,
+  files_full: ({ limitMb }) => `Файлы всех ответов портала — не больше ${text(limitMb)} МБ: удалите ненужные.`,
+  file_too_large: ({ limitMb }) => `Файл может быть не больше ${text(limitMb)} МБ.`,
+  file_empty: () => 'Файл пустой.',
+  bad_file_name: () => 'Имя файла слишком длинное или содержит недопустимые знаки: переименуйте его.',
+  too_many_uploads: () => 'Сейчас загружаются другие файлы. Повторите через минуту.',
+  upload_cut: () => 'Файл пришёл не целиком. Повторите.',
+  upload_too_slow: () => 'Файл передавался слишком медленно. Повторите при лучшем соединении.',
+
   bad_api_kind: () => 'У собственного сервера Bot API есть свой адрес: укажите его или выберите Telegram.',
   bad_token: () => 'Это не токен бота. Он выглядит как 123456789:AAE…, его даёт @BotFather.',
   token_refused: ({ said }) => `Telegram не принимает этот токен: получите действующий у @BotFather. ${quoted(said)}`,
@@ -50,6 +68,9 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   another_bot: ({ username }) => `Это токен другого бота, @${text(username)}: добавьте его кнопкой «Добавить бота».`,
   bot_exists: ({ username }) => `@${text(username)} уже подключён: найдите его в списке.`,
   unknown_bot: () => 'Этот бот удалён. Обновите страницу.',
+  manager_bot: () => 'Это токен бота, который создаёт ботов. Укажите токен другого бота.',
+  no_manager: () => 'Сейчас создать бота нельзя. Проверьте TG_MANAGER_BOT_TOKEN или укажите токен.',
+  portal_gone: () => 'Приложение удалено с этого портала.',
   line_taken: ({ lineId }) => `Линию ${text(lineId)} обслуживает другой бот: сначала перенесите или удалите его.`,
   line_incomplete: () => 'Выберите и портал, и открытую линию или не выбирайте ничего.',
   no_public_url: () => 'Сервис не знает своего адреса: задайте PUBLIC_URL или выберите «Опрос».',
@@ -95,6 +116,10 @@ const FIELDS: Record<string, string> = {
   clientId: 'client id',
   clientSecret: 'client secret',
   operatorNameTemplate: 'строка перед ответом',
+  title: 'название',
+  text: 'текст',
+  shortcut: 'короткое слово',
+  language: 'язык',
   welcomeText: 'приветствие',
   retentionDays: 'срок хранения',
   q: 'слова для поиска',

@@ -25,6 +25,8 @@ const routes: RouteRecordRaw[] = [
   },
   { path: '/messages', name: 'messages', component: () => import('./pages/Messages.vue') },
   { path: '/links', name: 'links', component: () => import('./pages/Links.vue') },
+  { path: '/answers', name: 'answers', component: () => import('./pages/Answers.vue') },
+  { path: '/broadcasts', name: 'broadcasts', component: () => import('./pages/Broadcasts.vue') },
   { path: '/attention', name: 'attention', component: () => import('./pages/Attention.vue') },
   { path: '/doctor', name: 'doctor', component: () => import('./pages/Doctor.vue') },
   { path: '/audit', name: 'audit', component: () => import('./pages/Audit.vue') },

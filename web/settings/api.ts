@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { answer, serviceRoot, type Outcome } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 
 /** The API of the settings page. Types come from docs/openapi.json. */
@@ -11,6 +12,10 @@ export type LineSettings = Schemas['LineSettings'];
 export type CheckedLine = Schemas['CheckedLine'];
 export type ChainLink = Schemas['ChainLink'];
 export type LinkItem = Schemas['LinkItem'];
+export type AnswerItem = Schemas['AnswerItem'];
+export type AnswerPreview = Schemas['AnswerPreview'];
+export type BotRequestItem = Schemas['BotRequestItem'];
+export type NewBotLink = Schemas['NewBotLink'];
 export type FeatureItem = Schemas['FeatureItem'];
 
 /** What the page knows from the start. */
@@ -20,25 +25,6 @@ export interface Bootstrap {
   state: LineSettings;
 }
 
-/** A refusal (application/problem+json), or no answer at all (`no_answer`). */
-export class ApiError extends Error {
-  constructor(
-    readonly code: string,
-    detail: string,
-    readonly extra: Record<string, unknown> = {},
-  ) {
-    super(detail);
-  }
-}
-
-export function readBootstrap(): Bootstrap | null {
-  const text = document.getElementById('bootstrap')?.textContent;
-  return text ? (JSON.parse(text) as Bootstrap) : null;
-}
-
-/** The page stands at <root>/b24/settings, wherever a proxy has put the root. */
-const root = () => new URL('..', document.baseURI).href.replace(/\/$/, '');
-
 /** Calls of the page's own API; each throws {@link ApiError}. */
 export class SettingsApi {
   private readonly client;
@@ -46,12 +32,15 @@ export class SettingsApi {
   constructor(session: string) {
     // What the service words itself is in the language of the page, whatever that of the browser.
     const headers = { authorization: `Bearer ${session}`, 'accept-language': document.documentElement.lang };
-    this.client = createClient<paths>({ baseUrl: root(), headers });
+    this.client = createClient<paths>({ baseUrl: serviceRoot('..'), headers });
   }
 
   check = () => answer(this.client.POST('/b24/settings/api/check'));
   repair = () => answer(this.client.POST('/b24/settings/api/repair'));
   connect = (body: Schemas['BotTokenBody']) => answer(this.client.POST('/b24/settings/api/bot', { body }));
+  renewToken = () => answer(this.client.POST('/b24/settings/api/bot/new-token'));
+  makeBot = (lineName?: string) => answer(this.client.POST('/b24/settings/api/bot-request', { body: { lineName } }));
+  botRequest = () => answer(this.client.GET('/b24/settings/api/bot-request'));
   receiveBy = (mode: BotMode) => answer(this.client.PATCH('/b24/settings/api/bot', { body: { mode } }));
   change = (body: Schemas['LineChangeBody']) => answer(this.client.PATCH('/b24/settings/api/options', { body }));
   features = () => answer(this.client.GET('/b24/settings/api/features'));
@@ -62,6 +51,26 @@ export class SettingsApi {
   links = () => answer(this.client.GET('/b24/settings/api/links'));
   makeLink = (body: Schemas['LineLinkBody']) => answer(this.client.POST('/b24/settings/api/links', { body }));
   removeLink = (id: string) => answer(this.client.DELETE('/b24/settings/api/links/{id}', { params: { path: { id } } }));
+
+  answers = () => answer(this.client.GET('/b24/settings/api/answers'));
+  makeAnswer = (body: Schemas['AnswerChangeBody']) => answer(this.client.POST('/b24/settings/api/answers', { body }));
+  changeAnswer = (id: string, body: Schemas['AnswerChangeBody']) =>
+    answer(this.client.PATCH('/b24/settings/api/answers/{id}', { params: { path: { id } }, body }));
+  removeAnswer = (id: string) =>
+    answer(this.client.DELETE('/b24/settings/api/answers/{id}', { params: { path: { id } } }));
+  previewAnswer = (text: string) => answer(this.client.POST('/b24/settings/api/answers/preview', { body: { text } }));
+  keepAnswerFile = (id: string, file: File) =>
+    answer(
+      this.client.PUT('/b24/settings/api/answers/{id}/files/{name}', {
+        params: { path: { id, name: file.name } },
+        headers: { 'content-type': 'application/octet-stream' },
+        // The document describes it as what it is in JSON.
+        body: file as never,
+        bodySerializer: (body: unknown) => body as Blob,
+      }),
+    );
+  removeAnswerFile = (id: string, name: string) =>
+    answer(this.client.DELETE('/b24/settings/api/answers/{id}/files/{name}', { params: { path: { id, name } } }));
 
   /** Address of the link's QR code inside the page. */
   async qrCode(id: string): Promise<string> {
@@ -74,20 +83,4 @@ export class SettingsApi {
     const call = await this.client.GET('/b24/settings/api/picture', { parseAs: 'blob' }).catch(() => null);
     return call?.data && call.response.status === 200 ? URL.createObjectURL(call.data) : null;
   }
-}
-
-interface Outcome<Answer> {
-  data?: Answer;
-  error?: unknown;
-  response: Response;
-}
-
-async function answer<Answer>(call: Promise<Outcome<Answer>>): Promise<Answer> {
-  const { data, error, response } = await call.catch((cause: unknown) => {
-    throw new ApiError('no_answer', String(cause));
-  });
-  if (response.ok) return data as Answer;
-  const body = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
-  const { code = `http_${response.status}`, detail = response.statusText, ...extra } = body;
-  throw new ApiError(String(code), String(detail), extra);
 }

@@ -1,5 +1,6 @@
 import { inject, provide, reactive, type InjectionKey } from 'vue';
-import { ApiError, SettingsApi, type Bootstrap, type ChainLink, type CheckedLine, type LineSettings } from './api';
+import { ApiError } from '../shared/page-api';
+import { SettingsApi, type Bootstrap, type ChainLink, type CheckedLine, type LineSettings } from './api';
 import { isText, type Say } from './texts';
 
 /** After a change Telegram and the portal need a moment: what is not well then is looked at again. */

@@ -1,5 +1,5 @@
 import { ref } from 'vue';
-import { ApiError } from './api';
+import { ApiError } from '../shared/page-api';
 import { useSettings } from './settings';
 
 /** Something a person starts: whether it runs, and what went wrong. A second start while it runs does nothing. */

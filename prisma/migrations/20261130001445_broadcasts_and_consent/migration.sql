@@ -83,6 +83,9 @@ ALTER TABLE "broadcast_recipients" ADD CONSTRAINT "broadcast_recipients_chat_id_
 -- AddForeignKey
 ALTER TABLE "broadcast_recipients" ADD CONSTRAINT "broadcast_recipients_message_id_fkey" FOREIGN KEY ("message_id") REFERENCES "messages"("id") ON DELETE SET NULL ON UPDATE CASCADE;
 
+-- What is under way, of all broadcasts: how much one bot has, and what came to its end.
+CREATE INDEX "broadcast_recipients_under_way" ON "broadcast_recipients"("bot_id") WHERE state = 'sending';
+
 -- How `forgotten_wishes` names a client: nobody reads who it was, and the same client is recognised. The salt is random
 -- and part of the function, so that a backup has it, too.
 -- (\003B is a semicolon: Prisma ends a statement at each one that it sees.)

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import {
   HttpException,
   Injectable,
@@ -16,7 +17,7 @@ import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-e
 import { PortalViewsRepository } from '../../storage/accounts/portal-views.repository.js';
 import { callerOf, signatureOf } from './caller.js';
 import { failedStepsOf } from './failed-steps.js';
-import { ID } from '../cursor.js';
+import { ID } from '../../common/cursor.js';
 
 const AUDITED = Symbol('audited');
 
@@ -143,8 +144,13 @@ function failureOf(error: unknown): Ending {
   return { outcome: 'failed', error: codeOf(error), ...(done.length > 0 && { done }) };
 }
 
-function isDryRun({ body }: FastifyRequest): boolean {
-  return fieldsOf(body).dryRun === true;
+function isDryRun(request: FastifyRequest): boolean {
+  return bodyOf(request).dryRun === true;
+}
+
+/** Nothing of a file. */
+function bodyOf({ body }: FastifyRequest): Fields {
+  return body instanceof Readable ? {} : fieldsOf(body);
 }
 
 function codeOf(error: unknown): string {
@@ -164,7 +170,7 @@ function entryOf(
   const id = named ?? (typeof changed.id === 'string' ? changed.id : undefined);
   const caller = callerOf(request);
   // A GET that is on record takes something away: what, its query says.
-  const asked = { ...(request.method === 'GET' ? fieldsOf(request.query) : {}), ...fieldsOf(request.body) };
+  const asked = { ...(request.method === 'GET' ? fieldsOf(request.query) : {}), ...bodyOf(request) };
   return {
     actor: `${signatureOf(caller)}@${request.ip}`,
     action,

@@ -9,7 +9,7 @@ import { AdminController } from './admin.decorator.js';
 import { ListQuery } from '../admin.dto.js';
 import { Audited } from './audit.interceptor.js';
 import { CalledBy, Requires, signatureOf, type Caller } from './caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 
 /** Keys of the admin API besides ADMIN_API_KEY, which is in no list and cannot be revoked here. */

@@ -7,7 +7,7 @@ import { ListQuery } from '../admin.dto.js';
 import { ApplicationChangeBody, ApplicationItem, ApplicationPage, NewApplicationBody } from './applications.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { Requires } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { IdPipe } from '../id.pipe.js';
 
 /** Applications of Bitrix24: each local one with its portal, those of the Market with many. */

@@ -12,7 +12,7 @@ import { BotChangeBody, NewBotBody } from './bot-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, type Caller } from '../access/caller.js';
 import { FailedSteps } from '../access/failed-steps.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { BotItem, BotPage, ChangedBot } from './bots.dto.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 

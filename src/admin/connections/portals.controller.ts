@@ -17,7 +17,7 @@ import { LineBody, LineQuery, PortalChangeBody } from './portal-bodies.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, Requires, canAccess, type Caller } from '../access/caller.js';
 import { FailedSteps } from '../access/failed-steps.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ConnectorStatusList, PortalItem, PortalPage, RegistrationReport, RemovedPortal } from './portals.dto.js';
 

@@ -4,7 +4,7 @@ import { PortalsRepository } from '../../storage/accounts/portals.repository.js'
 import { RestRequestsRepository, type StoredRestRequest } from '../../storage/work/rest-requests.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, canAccess, type Caller } from '../access/caller.js';
-import { decodePlace, encodePlace, pageOf } from '../cursor.js';
+import { decodePlace, encodePlace, pageOf } from '../../common/cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { RequestItem, RequestPage, RequestsQuery } from './requests.dto.js';
 

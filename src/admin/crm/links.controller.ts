@@ -1,15 +1,14 @@
 import { Body, Delete, Get, Header, HttpCode, Param, Patch, Post, Query, StreamableFile } from '@nestjs/common';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
-import { Problem } from '../../common/problem.js';
 import { LinkChangeBody, LinkItem, NewLinkBody } from '../../crm/links/links.dto.js';
 import { linkItem, LinksService } from '../../crm/links/links.service.js';
-import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LinkRow } from '../../storage/crm/links.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, canAccess, portalFor, Requires, signatureOf, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { idOf, IdPipe, notFound } from '../id.pipe.js';
+import { ChosenPortal } from './chosen-portal.js';
 import { arrivalItem, ArrivalPage, ArrivalsQuery } from './arrivals.dto.js';
 import { LinkPage, LinksQuery } from './links.dto.js';
 
@@ -18,7 +17,7 @@ import { LinkPage, LinksQuery } from './links.dto.js';
 export class LinksController {
   constructor(
     private readonly links: LinksService,
-    private readonly portals: PortalsRepository,
+    private readonly chosen: ChosenPortal,
   ) {}
 
   @Get()
@@ -53,7 +52,7 @@ export class LinksController {
     description: 'With `code`, a payload of links that others make gets a name, and a campaign in the CRM.',
   })
   async make(@Body() { portalId, lineId, ...wish }: NewLinkBody, @CalledBy() caller: Caller): Promise<LinkItem> {
-    const place = { portalId: await this.portal(idOf(portalId), caller), lineId };
+    const place = { portalId: await this.chosen.portal(idOf(portalId), caller), lineId };
     return linkItem(await this.links.make(place, wish, signatureOf(caller)));
   }
 
@@ -101,14 +100,5 @@ export class LinksController {
     const link = await this.links.find(id);
     if (!link || !canAccess(caller, link.portalId)) throw notFound('No link', id);
     return link;
-  }
-
-  /** The one that is named, or the caller's own, or the only one there is. */
-  private async portal(asked: bigint | undefined, caller: Caller): Promise<bigint> {
-    const named = portalFor(caller, asked);
-    if (named !== undefined) return named;
-    const [portal, other] = (await this.portals.list()).filter(({ state }) => state !== 'uninstalled');
-    if (portal && !other) return portal.id;
-    throw new Problem(400, 'portal_needed', 'There are several portals, or none: give portalId.');
   }
 }

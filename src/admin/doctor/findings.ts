@@ -143,7 +143,7 @@ type Routes = Routed & { failed: number; all: number; said: string; connects: Co
 type Roots = { roots: { name: string; failure: string | null; ms: number | null; inUse: boolean }[] };
 type Bot = { bot: string };
 type Portal = { portal: string };
-type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' | 'card' | 'card_processes' };
+type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' | 'card' | 'card_processes' | 'chat_panel' };
 /** The path of the service where it is installed again; null: in the Market of the portal. */
 type Install = { install: string | null };
 /** Why it is in its state, by the code of state-reasons.ts, or of Bitrix24; and in the network's words. */

@@ -5,7 +5,7 @@ import type { AuditOutcome } from '../../storage/postgres/audit-entries.js';
 import { AuditPage, AuditQuery, Me } from '../access/access.dto.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { CalledBy, portalFor, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { Overview } from '../numbers/overview.dto.js';
 import { OverviewService } from '../numbers/overview.service.js';
 import { Diagnosis } from './doctor.dto.js';

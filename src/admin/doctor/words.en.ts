@@ -467,6 +467,7 @@ const FEATURES = {
   triggers: 'triggers',
   card: 'tabs in CRM cards',
   card_processes: 'tabs in smart processes',
+  chat_panel: 'panels in chats',
 };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {

@@ -449,6 +449,7 @@ const FEATURES = {
   triggers: 'триггеры',
   card: 'вкладки в карточках CRM',
   card_processes: 'вкладки в смарт-процессах',
+  chat_panel: 'панели в чатах',
 };
 
 function disks({ disks: known, databaseBytes }: Findings['disk.ok'], { size }: Format): string {

@@ -12,12 +12,12 @@ import { ChatsQuery } from './chats-query.dto.js';
 import { ChatMessagesQuery } from './message-filters.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
-import { decodeCursor, decodePlace, encodePlace, pageOf } from '../cursor.js';
+import { decodeCursor, decodePlace, encodePlace, pageOf } from '../../common/cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ChatChangeBody, ChatItem, ChatPage, WriteBody, WrittenMessage } from './chats.dto.js';
 import { MessagePage } from './messages.dto.js';
 import { MessagesService } from './messages.service.js';
-import { ViewingLinks } from './viewing-links.js';
+import { ViewingLinks } from '../../relay/viewing-links.js';
 
 /** Of an Idempotency-Key: UUIDs and the like are much shorter. */
 const LONGEST_KEY = 200;

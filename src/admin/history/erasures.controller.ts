@@ -8,7 +8,7 @@ import { HistoryRepository } from '../../storage/history/history.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
 import { CalledBy, portalFor, Requires, canAccess, signatureOf, type Caller } from '../access/caller.js';
-import { decodeCursor, pageOf } from '../cursor.js';
+import { decodeCursor, pageOf } from '../../common/cursor.js';
 import { ErasureBody, ErasuresQuery, Receipt, ReceiptPage } from './erasures.dto.js';
 import { IdPipe, notFound, idOf } from '../id.pipe.js';
 

@@ -1,24 +1,13 @@
-import type { LinkedFile } from '../../relay/file-links.js';
+import type { Mark } from '../../relay/said-message.dto.js';
+import { saidMessage, type LinkTo } from '../../relay/said-message.view.js';
 import type {
-  AttachmentRow,
   AttemptRow,
   MessageRow,
   MessageStory,
   RevisionRow,
   WaitingRow,
 } from '../../storage/history/shown-message.js';
-import type {
-  AttachmentItem,
-  Mark,
-  MessageDetail,
-  MessageError,
-  MessageItem,
-  Revision,
-  TimelineEntry,
-} from './messages.dto.js';
-
-/** Where a person can look at a file; null: nowhere. */
-type LinkTo = (file: LinkedFile) => string | null;
+import type { MessageDetail, MessageError, MessageItem, Revision, TimelineEntry } from './messages.dto.js';
 
 /**
  * A message as the admin API shows it. Ids are decimal strings, times ISO 8601 in UTC. A message without words is read
@@ -26,18 +15,9 @@ type LinkTo = (file: LinkedFile) => string | null;
  */
 export function messageItem(row: MessageRow, linkTo: LinkTo): MessageItem {
   return {
-    id: row.id.toString(),
-    direction: row.direction,
-    state: row.state,
-    kind: row.kind,
-    text: row.text || row.attachments.map(({ label }) => label).join('\n'),
-    marks: row.marks as Mark[],
-    attachments: row.attachments.map((attachment) => attachmentItem(row.id, attachment, linkTo)),
-    systemLine: row.systemLine,
+    ...saidMessage(row, linkTo),
     source: row.source,
     albumId: row.albumId,
-    replyToId: text(row.replyToId),
-    replyQuote: row.replyQuote,
     chatId: text(row.chatId),
     blocked: row.blocked,
     externalChatId: row.externalChatId,
@@ -46,16 +26,10 @@ export function messageItem(row: MessageRow, linkTo: LinkTo): MessageItem {
     bitrixMessageId: row.bitrixMessageId,
     botId: text(row.botId),
     portalId: text(row.portalId),
-    authorId: row.authorId,
-    authorName: row.authorName,
     unsigned: row.unsigned,
     attempts: row.attempts,
     error: errorOf(row),
-    createdAt: row.createdAt,
     deliveredAt: row.deliveredAt,
-    seenAt: row.seenAt,
-    editedAt: row.editedAt,
-    deletedAt: row.deletedAt,
   };
 }
 
@@ -64,16 +38,6 @@ const WAITS_FOR_CLIENT = "waits for the client's next words, because no session 
 function errorOf({ errorCode, errorDetail, waitsForClient }: MessageRow): MessageError | null {
   if (errorCode !== null) return { code: errorCode, detail: errorDetail ?? '' };
   return waitsForClient ? { code: 'waits_for_client', detail: WAITS_FOR_CLIENT } : null;
-}
-
-/** `url` is null for a file of an operator, which only the portal has. */
-function attachmentItem(
-  messageId: bigint,
-  { ordinal, kind, name, mime, size, label, atTelegram }: AttachmentRow,
-  linkTo: LinkTo,
-): AttachmentItem {
-  const url = atTelegram ? linkTo({ of: 'message', messageId, ordinal }) : null;
-  return { kind, name, mime, size, label, url };
 }
 
 /** The message with its `timeline`, oldest first; what is still to come stands at the end. */

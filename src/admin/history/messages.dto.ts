@@ -1,42 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import type { MarkType } from '../../relay/rich-text.js';
-import type { ShownState } from '../../storage/history/message-filter.js';
-import type { Direction } from '../../storage/prisma/client.js';
-import { ApiCount, ApiId, PageOf } from '../page.dto.js';
-
-/** A file of a message. */
-export class AttachmentItem {
-  kind: string;
-  name: string;
-  mime: string | null;
-
-  /** Bytes. */
-  @ApiProperty({ type: 'integer', nullable: true })
-  size: number | null;
-
-  /** What is read in its place where the file cannot go. */
-  label: string;
-
-  /** Where a person can look at it, for a while; null for an operator's file, which only the portal has. */
-  url: string | null;
-}
-
-/** A stretch of formatted text. Offsets and lengths count UTF-16 code units. */
-export class Mark {
-  type: MarkType;
-
-  @ApiCount()
-  offset: number;
-
-  @ApiCount()
-  length: number;
-
-  /** Where a `link` leads. */
-  url?: string;
-
-  /** The programming language of a `pre`. */
-  language?: string;
-}
+import { Mark, SaidMessage } from '../../relay/said-message.dto.js';
+import { ApiCount, PageOf } from '../page.dto.js';
 
 /** Why a message was not delivered, or why it waits. */
 export class MessageError {
@@ -46,30 +10,10 @@ export class MessageError {
 }
 
 /** A message as lists show it. */
-export class MessageItem {
-  @ApiId()
-  id: string;
-
-  /** `inbound`: client → operator. */
-  direction: Direction;
-  state: ShownState;
-
-  /** Such as `text` or `photo`. */
-  kind: string;
-
-  /** A message without words is read by the labels of its files. */
-  text: string;
-
-  /** Formatting of `text`. */
-  marks: Mark[];
-  attachments: AttachmentItem[];
-  systemLine: boolean;
-
+export class MessageItem extends SaidMessage {
   /** Payload of the `/start` that it is. */
   source: string | null;
   albumId: string | null;
-  replyToId: string | null;
-  replyQuote: string | null;
   chatId: string | null;
 
   /** It is for a client who has blocked the bot: sent again it would fail again. */
@@ -82,8 +26,6 @@ export class MessageItem {
   bitrixMessageId: string | null;
   botId: string | null;
   portalId: string | null;
-  authorId: string | null;
-  authorName: string | null;
 
   /** The event that brought it was accepted on the secret alone. */
   unsigned: boolean;
@@ -91,11 +33,7 @@ export class MessageItem {
   @ApiCount()
   attempts: number;
   error: MessageError | null;
-  createdAt: Date;
   deliveredAt: Date | null;
-  seenAt: Date | null;
-  editedAt: Date | null;
-  deletedAt: Date | null;
 }
 
 export class MessagePage extends PageOf(MessageItem) {

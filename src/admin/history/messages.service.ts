@@ -3,34 +3,28 @@ import { inParts } from '../../common/half-done.js';
 import { Problem } from '../../common/problem.js';
 import type { LinkedFile } from '../../relay/file-links.js';
 import { ReplayService } from '../../relay/replay.service.js';
+import { MessagePages } from '../../storage/history/message-pages.js';
 import { HistoryRepository, SearchTooLongError } from '../../storage/history/history.repository.js';
-import type { MessageRow, MessageTotal } from '../../storage/history/shown-message.js';
+import type { MessageTotal } from '../../storage/history/shown-message.js';
 import type { MessageFilter } from '../../storage/history/message-filter.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import type { MessagesQuery, UndeliveredBody } from './message-filters.dto.js';
-import { AuthorNames } from './author-names.js';
+import { AuthorNames } from '../../relay/author-names.js';
 import { portalFor, canAccess, type Caller } from '../access/caller.js';
-import { decodePlace, encodePlace } from '../cursor.js';
 import { notFound } from '../id.pipe.js';
 import { messageDetail, messageItem } from './message.view.js';
 import type { MessageDetail, MessageItem, MessagePage } from './messages.dto.js';
-import { ViewingLinks } from './viewing-links.js';
+import { ViewingLinks } from '../../relay/viewing-links.js';
 
 /** Messages that one transaction sends again or dismisses. */
 const BATCH = 500;
-
-/** Rows of a page, and whether there are others on either side; `newer` undefined: the page begins with the newest. */
-interface Shown {
-  rows: MessageRow[];
-  older: boolean;
-  newer?: boolean;
-}
 
 /** The history as pages, and what is done about messages by filter: of what the caller may see. */
 @Injectable()
 export class MessagesService {
   constructor(
     private readonly history: HistoryRepository,
+    private readonly pages: MessagePages,
     private readonly overview: OverviewRepository,
     private readonly replay: ReplayService,
     private readonly links: ViewingLinks,
@@ -54,47 +48,8 @@ export class MessagesService {
   }
 
   private async page(filter: MessageFilter, query: MessagesQuery): Promise<MessagePage> {
-    const { rows, older, newer } = await this.shown(filter, query);
-    const [first, last] = [rows.at(0), rows.at(-1)];
-    return {
-      items: (await this.names.known(rows)).map((row) => messageItem(row, this.linkTo)),
-      nextCursor: older && last ? encodePlace(last.createdAt, last.id) : null,
-      ...(newer !== undefined && {
-        previousCursor: newer && first ? encodePlace(first.createdAt, first.id, 'newer') : null,
-      }),
-    };
-  }
-
-  /** One more than is shown is read on either side: it tells that there is another page. */
-  private async shown(filter: MessageFilter, { limit, cursor, around }: MessagesQuery): Promise<Shown> {
-    const cut = decodePlace(cursor);
-    if (cut) {
-      const place = { id: cut.id, createdAt: cut.at };
-      const onwards = cut.side === 'newer' ? { after: place } : { before: place };
-      const rows = await this.history.messages({ ...filter, ...onwards }, limit + 1);
-      const others = rows.length > limit;
-      return cut.side === 'newer'
-        ? { rows: rows.slice(-limit), newer: others, older: true }
-        : { rows: rows.slice(0, limit), newer: true, older: others };
-    }
-    if (around !== undefined) return this.around(filter, BigInt(around), limit);
-    const rows = await this.history.messages(filter, limit + 1);
-    return { rows: rows.slice(0, limit), older: rows.length > limit };
-  }
-
-  /** Half of the page is newer than the message, as far as there are so many. */
-  private async around(filter: MessageFilter, id: bigint, limit: number): Promise<Shown> {
-    const place = await this.history.place(id);
-    const half = Math.floor(limit / 2);
-    const above = half === 0 ? [] : await this.history.messages({ ...filter, after: place }, half + 1);
-    const newer = above.slice(-half);
-    const rest = limit - newer.length;
-    const below = await this.history.messages({ ...filter, before: { ...place, id: id + 1n } }, rest + 1);
-    return {
-      rows: [...newer, ...below.slice(0, rest)],
-      newer: half === 0 || above.length > half,
-      older: below.length > rest,
-    };
+    const { rows, ...cursors } = await this.pages.page(filter, query);
+    return { items: (await this.names.known(rows)).map((row) => messageItem(row, this.linkTo)), ...cursors };
   }
 
   /** How many messages the filter holds: all of them where they are counted as they are written. */

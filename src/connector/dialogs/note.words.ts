@@ -42,6 +42,7 @@ export const OWN: Readonly<Record<OwnWords, Words>> = {
   sms: { en: '📨 Sent from the CRM by the message service', ru: '📨 Отправлено из CRM через сервис сообщений' },
   broadcast: { en: '📣 Broadcast', ru: '📣 Рассылка' },
   card: { en: '✍️ Written in the CRM card', ru: '✍️ Написано из карточки CRM' },
+  answer: { en: '⚡ Ready answer', ru: '⚡ Готовый ответ' },
   api: { en: '✉️ Written by an administrator', ru: '✉️ Написал администратор' },
 };
 

@@ -1,20 +1,25 @@
+import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { ApplicationsService } from '../../bitrix/applications.service.js';
 import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { RestClient } from '../../bitrix/rest.client.js';
-import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
+import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { fieldsOf } from '../../bitrix/php-values.reader.js';
-import { parseDiskAddress } from '../../common/external-ids.js';
+import { parseAnswerFileAddress, parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { OperatorFile, OperatorDownloads } from '../../relay/operator-directory.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
+import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
 import { openPortalFile } from './portal-download.js';
 
 const DISK_METHOD = 'disk.file.get';
 /** `insufficient_scope` and its kin: the application was not given the scope. */
 const NO_SCOPE = /SCOPE$/i;
 
-/** Files that operators sent, fetched from their portal. The links are public and signed: whoever logs one shares it. */
+/**
+ * Files that operators sent, fetched from their portal: the links are public and signed, so whoever logs one shares it.
+ * Those of ready answers are kept here.
+ */
 @Injectable()
 export class OperatorFilesClient implements OperatorDownloads {
   constructor(
@@ -22,6 +27,7 @@ export class OperatorFilesClient implements OperatorDownloads {
     private readonly applications: ApplicationsService,
     private readonly rest: RestClient,
     private readonly connections: BitrixConnections,
+    private readonly answerFiles: AnswerFilesRepository,
   ) {}
 
   /**
@@ -29,6 +35,8 @@ export class OperatorFilesClient implements OperatorDownloads {
    * by its id, anew each time: the link that REST gives carries a token. `refused` then also as `file_needs_disk`.
    */
   async open(...[portalId, address, options]: Parameters<OperatorDownloads['open']>): Promise<OperatorFile> {
+    const answerFile = parseAnswerFileAddress(address);
+    if (answerFile !== null) return this.openAnswerFile(portalId, answerFile, options.maxBytes);
     const portal = await this.portals.findById(portalId);
     if (!portal || portal.state === 'uninstalled') {
       throw bitrixProblem('file_gone', 'The portal is no longer connected.');
@@ -43,6 +51,13 @@ export class OperatorFilesClient implements OperatorDownloads {
       connector: (url, lookup) => this.connections.connector(url, portal.clientId, lookup),
       ...options,
     });
+  }
+
+  private async openAnswerFile(portalId: bigint, id: bigint, maxBytes: number): Promise<OperatorFile> {
+    const file = await this.answerFiles.open(portalId, id);
+    if (!file) throw bitrixProblem('file_gone', 'The file was deleted from the ready answer.');
+    if (file.size > maxBytes) throw bitrixProblem('file_too_large', 'The file is larger than it may be.');
+    return { stream: Readable.from(partsOf(file.content)), mime: file.mime, size: file.size };
   }
 
   private async linkOf(portalId: bigint, fileId: string): Promise<string> {
@@ -60,5 +75,19 @@ export class OperatorFilesClient implements OperatorDownloads {
       const code = /ACCESS/i.test(error.code) ? 'file_forbidden' : 'file_gone';
       throw bitrixProblem(code, `${DISK_METHOD}: ${error.code}`);
     }
+  }
+}
+
+/** Whatever keeps them from being read now, the next try may find them, or that they are gone. */
+async function* partsOf(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* content;
+  } catch (error) {
+    throw bitrixError(
+      'not_sent',
+      'file_unread',
+      `The file of a ready answer could not be read: ${String(error)}`,
+      'message',
+    );
   }
 }

@@ -38,7 +38,7 @@ export function parseOperatorMessages(
   const lineId = scalar(data.LINE) ?? null;
   const foreign = connector !== context.connectorId.toLowerCase();
   return elements.map((element) => {
-    const { externalChatId, bitrixMessageId, bitrixChatId, quoted, ...rest } = parseElement(
+    const { externalChatId, bitrixMessageId, bitrixChatId, quoted, belongsToNoSession, ...rest } = parseElement(
       element ?? {},
       event.raisedAt ?? new Date(),
     );
@@ -53,6 +53,7 @@ export function parseOperatorMessages(
       bitrixChatId,
       unsigned: context.unsigned,
       ...(quoted && { quoted }),
+      ...(belongsToNoSession && { belongsToNoSession }),
       said: { ...rest.said, ...(event.raisedAt && { saidAt: event.raisedAt }), raw, ...(ignored && { ignored }) },
     };
   });
@@ -64,6 +65,7 @@ interface Element {
   bitrixChatId: string | null;
   said: Omit<Said, 'raw' | 'ignored'>;
   quoted?: OperatorMessage['quoted'];
+  belongsToNoSession?: true;
   ignored?: Ignored;
 }
 
@@ -99,8 +101,14 @@ function parseElement(element: Record<string, unknown>, raisedAt: Date): Element
       ...(keyboard && { keyboard }),
     },
     ...(quoted && { quoted }),
+    ...(authorId === '0' && !namesSession(message) && { belongsToNoSession: true }),
     ...(ignored && { ignored }),
   };
+}
+
+/** Automatic texts of a line carry what they are, or their session; a newsletter carries nothing. */
+function namesSession({ params }: Record<string, unknown>): boolean {
+  return Object.keys(fieldsOf(params) ?? {}).some((name) => name.startsWith('IMOL_'));
 }
 
 function linkOf({ params }: Record<string, unknown>): string {

@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import type { RestCommand } from '../../bitrix/rest.types.js';
@@ -7,24 +7,25 @@ import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { Environment } from '../../config/environment.js';
-import { LineBots, type Picture } from '../../relay/line-bots.js';
-import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import { BotManager } from '../../relay/bot-manager.js';
+import { type LineBot, LineBots, type Picture } from '../../relay/line-bots.js';
 import { LinesRepository } from '../../storage/accounts/lines.repository.js';
 import { OverviewRepository } from '../../storage/history/overview.repository.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
-import type { NewAuditEntry } from '../../storage/postgres/audit-entries.js';
-import type { BotMode, Prisma } from '../../storage/prisma/client.js';
+import type { BotMode } from '../../storage/prisma/client.js';
 import { readBoundHandlers, reconcileHandlers } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
+import { BotConnections } from './bot-connections.service.js';
+import { managerProblem, noManager } from './bot-request.problems.js';
 import { lineChange, type LineChangeBody } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
-import { failedSteps, type RegistrationStep } from '../install/registration-steps.js';
 import { EventBindings } from '../install/event-bindings.service.js';
 import { RegistrationService } from '../install/registration.service.js';
 import type { BotTokenBody, ChainLink, CheckedLine, LineSettings } from './settings-api.dto.js';
 import type { SettingsSession } from './settings-sessions.js';
-import { personOf } from './settings.guard.js';
+import { SettingsAudit } from './settings-audit.js';
+import { actorOf } from './settings.guard.js';
 
 /** Whoever tries tokens learns which of them are good: like a log-in. */
 const TOKENS_TRIED = { perSecond: 1 / 6, burst: 10 };
@@ -33,15 +34,16 @@ const BITRIX_LIMIT_MS = 10_000;
 /** What an administrator of a portal sees and changes of one open line. A session opens nothing but its own line. */
 @Injectable()
 export class LineSettingsService {
-  private readonly logger = new Logger(LineSettingsService.name);
   private readonly tokensTried = new TokenBuckets(TOKENS_TRIED.perSecond, TOKENS_TRIED.burst);
 
   constructor(
     private readonly portals: PortalsRepository,
     private readonly lines: LinesRepository,
     private readonly overview: OverviewRepository,
-    private readonly entries: AuditRepository,
     private readonly bots: LineBots,
+    private readonly manager: BotManager,
+    private readonly connections: BotConnections,
+    private readonly audit: SettingsAudit,
     private readonly registration: RegistrationService,
     private readonly events: EventBindings,
     private readonly lifecycle: PortalLifecycleService,
@@ -53,13 +55,18 @@ export class LineSettingsService {
   /** From our own tables; nobody is asked. Throws a 403 Problem when the portal is there no longer. */
   async state(session: SettingsSession): Promise<LineSettings> {
     const portal = await this.portal(session);
-    const [line, bot] = await Promise.all([this.lines.find(session.portalId, session.lineId), this.bots.bot(session)]);
+    const [line, bot, manager] = await Promise.all([
+      this.lines.find(session.portalId, session.lineId),
+      this.bots.bot(session),
+      this.manager.ready(),
+    ]);
+    const managed = bot !== null && manager !== null && (await this.manager.isManaged(bot.telegramId));
     return {
       lineId: session.lineId,
       portal: portal.domain,
       connectorName: this.environment.B24_CONNECTOR_NAME,
       on: line?.state === 'active',
-      bot: bot && { ...bot, id: bot.id.toString() },
+      bot: bot && { ...shownBot(bot), managed },
       options: {
         operatorName: line?.operatorName ?? 'hidden',
         operatorNameTemplate: line?.operatorNameTemplate ?? null,
@@ -69,6 +76,7 @@ export class LineSettingsService {
       },
       traffic: bot && (await this.overview.traffic(bot.id, session.portalId)),
       webhookPossible: this.environment.webhookBase !== undefined,
+      canMakeBots: manager !== null,
     };
   }
 
@@ -87,7 +95,7 @@ export class LineSettingsService {
 
   async repair(session: SettingsSession): Promise<CheckedLine> {
     await this.portal(session);
-    await this.record(session, 'portal.register', `portal:${session.portalId}`, {}, async () => {
+    await this.audit.record(actorOf(session), 'portal.register', `portal:${session.portalId}`, {}, async () => {
       const { steps } = await this.registration.register(session.portalId, { lineId: session.lineId });
       return steps;
     });
@@ -98,19 +106,29 @@ export class LineSettingsService {
   async connect(session: SettingsSession, wish: BotTokenBody): Promise<LineSettings> {
     await this.portal(session);
     refuseOver(this.tokensTried.take(String(session.portalId)));
-    const { bot, from } = await this.bots.connect(session, wish);
-    const detail = { mode: bot.mode, ...(from ? { from } : {}) };
-    const left = from === null ? null : { portalId: session.portalId, lineId: from };
-    const follow = () => this.lifecycle.botMoved(left, session);
-    await this.record(session, from ? 'bot.move' : 'bot.connect', `bot:${bot.id}`, detail, follow);
-    void this.operators.refresh(session);
+    await this.connections.connect(actorOf(session), wish);
     return this.state(session);
   }
 
   async receiveBy(session: SettingsSession, mode: BotMode): Promise<LineSettings> {
     await this.portal(session);
     const bot = await this.bots.receiveBy(session, mode);
-    await this.record(session, 'bot.update', `bot:${bot.id}`, { mode });
+    await this.audit.record(actorOf(session), 'bot.update', `bot:${bot.id}`, { mode });
+    return this.state(session);
+  }
+
+  /** Takes a new token for a bot that somebody made here. Throws a Problem: 409 `no_bot` or `not_managed`, 503. */
+  async renewToken(session: SettingsSession): Promise<LineSettings> {
+    await this.portal(session);
+    const bot = await this.bots.bot(session);
+    if (!bot) throw new Problem(409, 'no_bot', 'No bot serves this line.');
+    if (!(await this.manager.ready())) throw noManager();
+    refuseOver(this.tokensTried.take(String(session.portalId)));
+    const token = await this.manager.newToken(bot.telegramId).catch((error: unknown) => {
+      throw managerProblem(error);
+    });
+    await this.bots.connect(session, { token, mode: bot.mode, move: false });
+    await this.audit.record(actorOf(session), 'bot.token', `bot:${bot.id}`, {});
     return this.state(session);
   }
 
@@ -120,7 +138,7 @@ export class LineSettingsService {
     if (!(await this.lines.change(session.portalId, session.lineId, change))) {
       throw new Problem(409, 'line_off', 'The connector has never been switched on in this line: connect a bot first.');
     }
-    await this.record(session, 'portal.line', `portal:${session.portalId}`, { ...body });
+    await this.audit.record(actorOf(session), 'portal.line', `portal:${session.portalId}`, { ...body });
     void this.operators.refresh(session);
     return this.state(session);
   }
@@ -130,7 +148,9 @@ export class LineSettingsService {
     await this.portal(session);
     const bot = await this.bots.release(session);
     const subject = bot ? `bot:${bot.id}` : `portal:${session.portalId}`;
-    await this.record(session, 'bot.disconnect', subject, {}, () => this.lifecycle.botMoved(session, null));
+    await this.audit.record(actorOf(session), 'bot.disconnect', subject, {}, () =>
+      this.lifecycle.botMoved(session, null),
+    );
     return this.state(session);
   }
 
@@ -190,33 +210,10 @@ export class LineSettingsService {
     const { stale, missing } = reconcileHandlers(readBoundHandlers(result), handlerUrl);
     return missing.length > 0 ? 'events_missing' : stale.length > 0 ? 'events_twice' : 'ok';
   }
+}
 
-  /**
-   * The change is made and cannot be taken back: a row that cannot be written goes to the log instead. `follow` is what
-   * is done in the portal about it: on record before it is, and what came of it afterwards.
-   */
-  private async record(
-    session: SettingsSession,
-    action: string,
-    subject: string,
-    detail: Record<string, unknown>,
-    follow?: () => Promise<RegistrationStep[]>,
-  ): Promise<void> {
-    const { portalId, lineId } = session;
-    const said = Object.fromEntries(Object.entries(detail).filter(([, value]) => value !== undefined));
-    const about = { lineId, ...said } as Prisma.InputJsonObject;
-    const entry: NewAuditEntry = { actor: personOf(session), action, subject, portalId, detail: about };
-    const complain = (error: unknown) => {
-      this.logger.error({ action, subject, err: error }, 'The audit row could not be written');
-    };
-    const id = await this.entries.record({ ...entry, outcome: follow ? 'begun' : 'done' }).catch(complain);
-    if (!follow) return;
-    const failed = failedSteps(await follow());
-    if (id === undefined) return;
-    const ending: Pick<NewAuditEntry, 'detail' | 'outcome'> =
-      failed.length > 0 ? { detail: { ...about, failedSteps: failed }, outcome: 'partial' } : { detail: about };
-    await this.entries.complete(id, { ...entry, ...ending }).catch(complain);
-  }
+function shownBot({ id, username, name, mode, state }: LineBot) {
+  return { id: id.toString(), username, name, mode, state };
 }
 
 function isInstalled(result: unknown): string {

@@ -52,6 +52,13 @@ export class SettingsApiController {
     return this.settings.receiveBy(session, mode);
   }
 
+  @Post('bot/new-token')
+  @HttpCode(200)
+  @ApiOperation({ summary: 'Take a new token for a bot that was made here: whoever has the old one is shut out' })
+  renewToken(@OpenedBy() session: SettingsSession): Promise<LineSettings> {
+    return this.settings.renewToken(session);
+  }
+
   @Patch('options')
   @ApiOperation({
     summary: 'What clients read before an answer, what they read when they press Start, and what such a press does',

@@ -39,6 +39,9 @@ export class SettingsBot {
   name: string | null;
   mode: BotMode;
   state: BotState;
+
+  /** It was made through the manager bot: its token can be renewed here. */
+  managed: boolean;
 }
 
 /** What clients of a line read, and what a press of Start does. */
@@ -85,6 +88,9 @@ export class LineSettings {
 
   /** Telegram could be told where to send updates. */
   webhookPossible: boolean;
+
+  /** Bots can be made without @BotFather. */
+  canMakeBots: boolean;
 }
 
 /** One thing that must be true for messages to flow. */

@@ -5,6 +5,7 @@ import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { WrongKeys } from '../../common/wrong-keys.js';
+import type { LineActor } from './settings-audit.js';
 import { SettingsSessions, type SettingsSession } from './settings-sessions.js';
 
 /** A page asks once in a few seconds. */
@@ -44,6 +45,11 @@ export class SettingsGuard implements CanActivate {
 /** As the audit log names them. */
 export function personOf({ portalId, userId }: SettingsSession): string {
   return `portal:${portalId}/user:${userId}`;
+}
+
+/** Whoever opened the page, with its line. */
+export function actorOf(session: SettingsSession): LineActor {
+  return { portalId: session.portalId, lineId: session.lineId, actor: personOf(session) };
 }
 
 /** Parameter of a route: the session of the page that calls. */

@@ -68,3 +68,9 @@ export function relatedIds(item: CrmItem, ...fields: string[]): string[] {
   const ids = fields.flatMap((field) => [item[field]].flat()).map((value) => idOf(value));
   return [...new Set(ids.filter((id) => id !== undefined && id !== '0'))] as string[];
 }
+
+/** Of a lead, deal or company its title, of a contact the name. */
+export function titleOf(item: CrmItem): string {
+  const said = (field: string) => (typeof item[field] === 'string' ? item[field].trim() : '');
+  return said('title') || [said('name'), said('lastName')].filter(Boolean).join(' ');
+}

@@ -11,6 +11,7 @@ export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Languag
   triggers: { en: 'Triggers', ru: 'Триггеры' },
   card: { en: 'Tabs in CRM cards', ru: 'Вкладки в карточках CRM' },
   card_processes: { en: 'Tabs in smart processes', ru: 'Вкладки в смарт-процессах' },
+  chat_panel: { en: 'Panels in chats', ru: 'Панели в чатах' },
 };
 
 /** What a portal has, or what it lacks and who can change it, in one sentence. */

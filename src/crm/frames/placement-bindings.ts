@@ -59,7 +59,8 @@ export class PlacementBindings {
     }
   }
 
-  private address(kind: string): string {
+  /** Where the portal posts the form that opens the frame. */
+  address(kind: string): string {
     return `${this.environment.publicUrl ?? ''}${PLACEMENTS_PATH}/${kind}`;
   }
 

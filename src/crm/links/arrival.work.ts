@@ -6,7 +6,7 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 import type { ArrivalOutcome, ClaimedArrival } from '../../storage/crm/arrivals.repository.js';
 import { UTM_PARTS, type Utm } from '../../storage/crm/links.repository.js';
 import { mayUseCrm, type CrmEntity } from '../entities/crm-entity.js';
-import { CrmItems, type CrmItem } from '../entities/crm-items.client.js';
+import { CrmItems, titleOf } from '../entities/crm-items.client.js';
 import { DialogEntitiesService, type DialogEntities } from '../entities/dialog-entities.service.js';
 import { ARRIVAL_WORDS, linesOf } from './arrival.words.js';
 
@@ -129,12 +129,6 @@ function fieldOf(name: string): string {
 
 function isEmpty(value: unknown): boolean {
   return value === null || value === undefined || value === '';
-}
-
-/** Of a lead, deal or company its title, of a contact the name. */
-export function titleOf(item: CrmItem): string {
-  const said = (field: string) => (typeof item[field] === 'string' ? item[field].trim() : '');
-  return said('title') || [said('name'), said('lastName')].filter(Boolean).join(' ');
 }
 
 function finished(outcome: string, detail?: string): ArrivalOutcome {

@@ -10,8 +10,7 @@ import { LinksRepository, type LinkFilter, type LinkRow } from '../../storage/cr
 import { isTrackerCode } from '../../storage/intake/start-press.js';
 import type { Bot } from '../../storage/prisma/client.js';
 import { mayUseCrm, type CrmEntity } from '../entities/crm-entity.js';
-import { CrmItems, relatedIds, type CrmItem } from '../entities/crm-items.client.js';
-import { titleOf } from './arrival.work.js';
+import { CrmItems, relatedIds, titleOf, type CrmItem } from '../entities/crm-items.client.js';
 import type { LineLinkBody, LinkChangeBody, LinkItem } from './links.dto.js';
 
 /** 128 bits: nobody guesses a link, and 22 characters of the 64 that Telegram takes. */

@@ -18,7 +18,7 @@ import { SendRequests } from '../requests/send-requests.service.js';
 import { isOpenLineType } from '../entities/crm-entity.js';
 import { linkItem, LinksService } from '../links/links.service.js';
 import { ANSWER_MINUTES, INVITATION, robotFields, ROBOTS, SEND_MESSAGE, WAIT_ANSWER } from './robot-definitions.js';
-import { robotMessage } from './robot-message.js';
+import { writtenMessage } from '../requests/written-message.js';
 import { parseRobotPost, type RobotPost } from './robot-post.parser.js';
 import { logLine, robotResults } from './robot-results.js';
 
@@ -83,7 +83,7 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
   }
 
   private async sendMessage(portal: PortalRecord, asked: Asked): Promise<RequestStep> {
-    const message = robotMessage(asked.properties, new URL(portal.clientEndpoint).origin);
+    const message = writtenMessage(asked.properties, new URL(portal.clientEndpoint).origin);
     if (!message) return failed('no_text');
     const found = await this.chatOf(portal, asked);
     if (typeof found !== 'bigint') return found;

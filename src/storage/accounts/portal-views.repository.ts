@@ -73,6 +73,7 @@ const SEEN = {
 
 /** Tables whose rows belong to portals, by what one row is called. */
 const OF_PORTALS: Partial<Record<string, string>> = {
+  answer: 'ready_answers',
   bot: 'bots',
   chat: 'chat_links',
   key: 'access_keys',

@@ -63,6 +63,8 @@ export interface LinkFilter {
   botId?: bigint;
   /** Whose bot serves this line now. */
   lineId?: string;
+  /** Invitations of this only. */
+  entity?: LinkedEntity;
   /** Older than this one. */
   before?: bigint;
 }
@@ -95,14 +97,23 @@ export class LinksRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /** Newest first. */
-  async list({ portalId, botId, lineId, before }: LinkFilter, limit: number): Promise<LinkRow[]> {
+  async list({ portalId, botId, lineId, entity, before }: LinkFilter, limit: number): Promise<LinkRow[]> {
     const { rows } = await this.db.query<LinkRow>(
       `SELECT ${LINK} FROM links l JOIN bots b ON b.id = l.bot_id ${COUNTS}
         WHERE ($1::bigint IS NULL OR l.portal_id = $1) AND ($2::bigint IS NULL OR l.bot_id = $2)
           AND ($3::bigint IS NULL OR l.id < $3)
           AND ($4::text IS NULL OR (b.portal_id = l.portal_id AND b.line_id = $4))
+          AND ($6::text IS NULL OR (l.entity_type = $6 AND l.entity_id = $7))
         ORDER BY l.id DESC LIMIT $5`,
-      [portalId ?? null, botId ?? null, before ?? null, lineId ?? null, limit],
+      [
+        portalId ?? null,
+        botId ?? null,
+        before ?? null,
+        lineId ?? null,
+        limit,
+        entity?.type ?? null,
+        entity?.id ?? null,
+      ],
     );
     return rows;
   }

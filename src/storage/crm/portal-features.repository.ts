@@ -3,7 +3,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 
 /** What a portal may have of us beside the connector. */
-export const FEATURES = ['robots', 'sms', 'triggers', 'card', 'card_processes'] as const;
+export const FEATURES = ['robots', 'sms', 'triggers', 'card', 'card_processes', 'chat_panel'] as const;
 export type FeatureName = (typeof FEATURES)[number];
 
 /**

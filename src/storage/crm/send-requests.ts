@@ -2,7 +2,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { OwnWords } from '../work/own-words.js';
 
-/** Who asks: a robot, the message service, a broadcast, a CRM card, a key of the admin API. */
+/** Who asks: a robot, the message service, a broadcast, a CRM card, a ready answer beside a dialog, a key of the admin API. */
 export type SendSource = Exclude<OwnWords, 'welcome' | 'unsubscribed'>;
 
 /** What a request is known by: the second one with the same key is the first one. */

@@ -49,8 +49,13 @@ export class PortalErasureRepository {
       await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM arrivals WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM links WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM answer_files WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM ready_answers WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM trigger_events WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM broadcasts WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM left_dialogs WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM send_requests WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM bot_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM events WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM rest_requests WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM tokens WHERE portal_id = $1`, [portalId]);

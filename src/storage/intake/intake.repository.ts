@@ -8,6 +8,7 @@ import { insertEvent } from './event-records.js';
 import { NOTHING, sumOf, type Intake } from './intake.js';
 import type { ClientUpdateRow, EventRow, OperatorChangeRow, OperatorMessageRow } from './intake.rows.js';
 import { LeaseLostError } from '../work/lease.js';
+import { heedNewsletters } from './newsletters.js';
 import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
 import { acceptChanges, acceptFound } from './operator-changes.js';
 import { acceptMessages } from './operator-messages.js';
@@ -83,7 +84,7 @@ export class IntakeRepository {
       intakes.push(intake);
       return intake;
     };
-    const { plain, other } = sortAnswers(rows);
+    const { plain, other } = sortAnswers(await heedNewsletters(this.db, rows));
     // These first: later ones, in the next commit, may be plain and must not overtake them.
     if (other.length > 0) await keep((connection) => acceptMessages(connection, other));
     if (plain.length > 0) {

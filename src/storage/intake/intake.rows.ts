@@ -137,6 +137,8 @@ export interface OperatorMessageRow {
    */
   quoted?: { bitrixMessageId?: string; words: string; rest: { text: string; marks: unknown } };
   unsigned: boolean;
+  /** Nobody wrote it, and it says of no session that it belongs there: a newsletter of CRM marketing, where none is open. */
+  belongsToNoSession?: true;
 }
 
 /** What an operator changed of a message that had been delivered. */

@@ -10,7 +10,7 @@ import type { Queryable } from '../postgres/database.service.js';
 import { IS_UNSUBSCRIBED, noteAdvertised } from '../work/advertising.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { lockBots, lockChats } from '../work/lock-order.js';
-import { appendDeliveries } from '../work/outbox.js';
+import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { intakeOf, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
 import { insertMessages } from './message-rows.js';
@@ -67,27 +67,13 @@ export async function acceptSendRequests(
     const id = begun.get(ord);
     return id === undefined ? [] : [{ request, id, chat: chats.get(request.chatId)! }];
   });
-  const kept = await insertMessages(
+  const deliveries = await sayTo(
     connection,
-    fresh.map(({ request: { portalId, source, words, author, bulk }, chat }) => ({
-      portalId,
-      botId: chat.bot_id,
-      chatId: chat.id,
-      direction: 'outbound' as const,
-      said: { ...words, kind: source, authorId: bulk ? '0' : author?.id, authorName: author?.name, raw: {} },
-      externalChatId: chat.external_id,
-      endpoint: endpointOf('outbound', chat),
-    })),
+    fresh.map(({ request, chat }) => ({ ...request, chat })),
   );
-  const deliveries = kept.map((delivery) => delivery!);
   await nameMessages(
     connection,
     fresh.map(({ id }, index) => ({ id, messageId: deliveries[index]!.messageId })),
-  );
-  await appendDeliveries(connection, deliveries);
-  await noteAdvertised(
-    connection,
-    fresh.flatMap(({ request: { bulk, chatId } }) => (bulk ? chatId : [])),
   );
   const made = new Map(
     fresh.map(({ request, id }, index): [SendRequest, KnownRequest] => [
@@ -105,6 +91,34 @@ export async function acceptSendRequests(
     else answers.push(known ? { status: 'known', request: known } : { status: 'no_chat' });
   }
   return { answers, intake: intakeOf(deliveries, deliveries.length, requests.length - deliveries.length) };
+}
+
+/** Something to be said in a chat that is locked. */
+export interface OwnSaying extends Pick<SendRequest, 'portalId' | 'source' | 'words' | 'author' | 'bulk'> {
+  chat: Pick<Addressee, 'id' | 'bot_id' | 'external_id' | 'portal_id'>;
+}
+
+/** Keeps it with its work, and returns that in the order given. To be called with the bots and the chats locked. */
+export async function sayTo(connection: Queryable, sayings: OwnSaying[]): Promise<NewDelivery[]> {
+  const kept = await insertMessages(
+    connection,
+    sayings.map(({ portalId, source, words, author, bulk, chat }) => ({
+      portalId,
+      botId: chat.bot_id,
+      chatId: chat.id,
+      direction: 'outbound' as const,
+      said: { ...words, kind: source, authorId: bulk ? '0' : author?.id, authorName: author?.name, raw: {} },
+      externalChatId: chat.external_id,
+      endpoint: endpointOf('outbound', chat),
+    })),
+  );
+  const deliveries = kept.map((delivery) => delivery!);
+  await appendDeliveries(connection, deliveries);
+  await noteAdvertised(
+    connection,
+    sayings.flatMap(({ bulk, chat }) => (bulk ? chat.id : [])),
+  );
+  return deliveries;
 }
 
 interface Addressee {

@@ -1,4 +1,5 @@
 import type { LinkedChat } from './chat-linking.js';
+import { fillPlaceholders } from './client-placeholders.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { insertMessages } from './message-rows.js';
@@ -49,7 +50,7 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
         direction: 'outbound' as const,
         said: {
           kind: WELCOME,
-          text: fill(words, greeting),
+          text: fillPlaceholders(words, { firstName: greeting.first_name, title: greeting.title }),
           marks: [],
           raw: {},
           ...(greeting.asks_phone ? { keyboard: { type: 'phone' as const } } : {}),
@@ -60,10 +61,4 @@ export async function welcome(connection: Queryable, starters: Starter[]): Promi
     }),
   );
   return work.filter((delivery) => delivery !== null);
-}
-
-/** Filled with the client's name as they gave it; without a first name, with what there is. */
-function fill(text: string, { first_name: firstName, title }: Greeting): string {
-  const values: Record<string, string> = { first_name: firstName ?? title, name: title };
-  return text.replace(/\{(first_name|name)\}/g, (_, key: string) => values[key]!);
 }

@@ -17,6 +17,8 @@ export function select(fields: Fields): string {
 
 /** Whole rows of the tables that are read whole, as Prisma's types of the same names describe them. */
 export const BOT = select(Prisma.BotScalarFieldEnum);
+export const BOT_REQUEST = select(Prisma.BotRequestScalarFieldEnum);
+export const MANAGER_BOT = select(Prisma.ManagerBotScalarFieldEnum);
 export const LINE = select(Prisma.LineScalarFieldEnum);
 export const AUDIT_ENTRY = select(Prisma.AuditEntryScalarFieldEnum);
 

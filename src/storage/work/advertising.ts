@@ -18,8 +18,12 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
   ]);
 }
 
+/** SQL: the delivery `d` of words waits, and nothing of it can have reached the client. */
+export const IS_UNSENT = `(d.state = 'queued' AND d.kind = 'message' AND d.unknown_since IS NULL
+  AND NOT EXISTS (SELECT FROM message_links s WHERE s.message_id = d.message_id))`;
+
 /**
- * Advertising that waits for these chats, and of which nothing was tried, is not sent. To be called with the chats and
+ * Advertising that waits for these chats, and of which nothing was sent, is not sent. To be called with the chats and
  * their lanes locked.
  */
 export async function withholdAdvertising(connection: Queryable, chatIds: bigint[]): Promise<void> {
@@ -27,8 +31,7 @@ export async function withholdAdvertising(connection: Queryable, chatIds: bigint
   await connection.query(
     `WITH gone AS (
        DELETE FROM deliveries d USING lanes l, messages m
-        WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND d.state = 'queued'
-          AND d.kind = 'message' AND d.attempts = 0
+        WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND ${IS_UNSENT}
           AND m.id = d.message_id AND m.author_id = '0' AND ${isOwnWordsSql('m.kind')}
         RETURNING d.lane_id, d.message_id
      ), ${LOWER_PENDING}

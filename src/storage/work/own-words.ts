@@ -7,7 +7,7 @@ export const UNSUBSCRIBED_WORDS = 'unsubscribed';
  * Kinds of the messages that the program says on its own account: nobody wrote them in the dialog, so the dialog is told
  * what the client has read, by a note whose code is the kind.
  */
-const OWN_WORDS = [WELCOME, UNSUBSCRIBED_WORDS, 'robot', 'sms', 'broadcast', 'card', 'api'] as const;
+const OWN_WORDS = [WELCOME, UNSUBSCRIBED_WORDS, 'robot', 'sms', 'broadcast', 'card', 'answer', 'api'] as const;
 export type OwnWords = (typeof OWN_WORDS)[number];
 
 export function isOwnWords(kind: unknown): kind is OwnWords {

@@ -227,6 +227,13 @@ export class BotsService {
   async whoIs(token: string, own?: OwnServer): Promise<{ id: number; username: string; first_name: string }> {
     if (!TOKEN.test(token))
       throw new Problem(422, 'bad_token', 'A bot token looks like 123456:AA…, as @BotFather gave it.');
+    if (token.startsWith(`${this.environment.managerBotId}:`)) {
+      throw new Problem(
+        422,
+        'manager_bot',
+        'This is the bot of TG_MANAGER_BOT_TOKEN: it makes bots and serves no line.',
+      );
+    }
     try {
       return await this.telegram.bot(token, own).calls.getMe();
     } catch (error) {

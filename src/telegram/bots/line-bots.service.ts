@@ -105,6 +105,6 @@ export class LineBotsService implements LineBots {
   }
 }
 
-function shown({ id, username, name, mode, state }: Bot): LineBot {
-  return { id, username, name, mode, state };
+function shown({ id, telegramId, username, name, mode, state }: Bot): LineBot {
+  return { id, telegramId, username, name, mode, state };
 }

@@ -11,6 +11,8 @@ import { openTemporaryFile } from '../api/temporary-file.js';
 const MESSAGES_PER_BOT = 2;
 const MESSAGES = 6;
 const CHUNK_BYTES = 64 * 1024;
+/** How long a file of a mailing is kept after its last use. */
+const SHARED_FOR_MS = 30_000;
 
 /** A fetched file, on the disk without a name: it disappears with the process, however that ends. */
 export class SpooledFile {
@@ -36,6 +38,54 @@ export class SpooledFile {
   close(): Promise<void> {
     return this.handle.close();
   }
+
+  /** The same file for somebody who may only give it back. */
+  lent(giveBack: () => void): SpooledFile {
+    const lent = new SpooledFile(this.handle, this.size, this.digest, this.mime);
+    lent.close = () => Promise.resolve(giveBack());
+    return lent;
+  }
+}
+
+/** One file that several messages use at a time. */
+class SharedFile {
+  isHere = false;
+  private users = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  /** @param forget called when nobody has used it for a while, or it could not be fetched */
+  constructor(
+    private readonly file: Promise<SpooledFile>,
+    private readonly forget: () => void,
+  ) {
+    file.then(
+      () => (this.isHere = true),
+      () => forget(),
+    );
+  }
+
+  /** The file, to be closed like one of the caller's own. */
+  async use(): Promise<SpooledFile> {
+    this.users++;
+    clearTimeout(this.timer);
+    try {
+      const file = await this.file;
+      return file.lent(() => this.giveBack(file));
+    } catch (error) {
+      this.users--;
+      throw error;
+    }
+  }
+
+  private giveBack(file: SpooledFile): void {
+    if (--this.users > 0) return;
+    this.timer = setTimeout(() => {
+      this.forget();
+      // Nobody reads it any more, and the process forgets it with its handle.
+      void file.close().catch(() => undefined);
+    }, SHARED_FOR_MS);
+    this.timer.unref();
+  }
 }
 
 /**
@@ -46,6 +96,8 @@ export class SpooledFile {
 export class FileSpool {
   private readonly all = new Semaphore(MESSAGES);
   private readonly ofBots = new Map<bigint, Semaphore>();
+  /** Files of mailings, by portal and address: each is fetched once, however many get it. */
+  private readonly shared = new Map<string, SharedFile>();
 
   constructor(private readonly downloads: OperatorDownloads) {}
 
@@ -63,6 +115,22 @@ export class FileSpool {
     if (releaseAll) return release;
     release();
     return null;
+  }
+
+  /** Whether this file of a mailing is here: whoever sends it needs no permit. */
+  holds(portalId: bigint, url: string): boolean {
+    return this.shared.get(`${portalId} ${url}`)?.isHere === true;
+  }
+
+  /** {@link fetch} for a mailing: all who are sent this file within a while share what was fetched once. */
+  async fetchShared(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
+    const key = `${portalId} ${url}`;
+    let shared = this.shared.get(key);
+    if (!shared) {
+      shared = new SharedFile(this.fetch(portalId, url, maxBytes, signal), () => this.shared.delete(key));
+      this.shared.set(key, shared);
+    }
+    return shared.use();
   }
 
   /**

@@ -26,7 +26,7 @@ export class OperatorFiles {
     if (missing.length === 0) return send([]);
     const turn = outgoing.turn.ask(missing.length, performance.now());
     if (!turn.granted) return later(turn.retryAfterMs);
-    const release = this.spool.tryAcquire(outgoing.chat.botId);
+    const release = this.isHere(outgoing, missing) ? () => undefined : this.spool.tryAcquire(outgoing.chat.botId);
     if (!release) return later(SPOOL_FULL_MS);
     const files: ReadyFile[] = [];
     try {
@@ -41,6 +41,14 @@ export class OperatorFiles {
     }
   }
 
+  /** Files of a mailing that was sent to others just now. */
+  private isHere({ chat: { portalId }, delivery: { message } }: Outgoing, missing: ClaimedAttachment[]): boolean {
+    return (
+      isMailing(message) &&
+      missing.every(({ url }) => portalId !== null && url !== null && this.spool.holds(portalId, url))
+    );
+  }
+
   /** null: the file cannot be had, now or later. */
   private async fetch(
     { api, chat, signal, leftOut, delivery: { message } }: Outgoing,
@@ -50,7 +58,9 @@ export class OperatorFiles {
     try {
       if (chat.portalId === null || url === null) throw refusal('file_gone', 'Nobody knows where the file is.');
       if (size !== null && size > limit) throw tooLarge(limit);
-      const content = await this.spool.fetch(chat.portalId, url, limit, signal);
+      const content = isMailing(message)
+        ? await this.spool.fetchShared(chat.portalId, url, limit, signal)
+        : await this.spool.fetch(chat.portalId, url, limit, signal);
       const seen = { kind, name, mime: mime ?? content.mime, size: content.size };
       return { ordinal, name, kind: mediaKindOf(seen), content };
     } catch (error) {
@@ -60,6 +70,11 @@ export class OperatorFiles {
       return null;
     }
   }
+}
+
+/** Nobody wrote it, and many may get the same. */
+function isMailing({ authorId }: ClaimedDelivery['message']): boolean {
+  return authorId === '0';
 }
 
 function missingFiles({ delivery: { message }, sent }: Outgoing): ClaimedAttachment[] {

@@ -144,6 +144,7 @@ function showTelegram() {
   byId('telegram-avatar').textContent = initials(state.bot);
   byId('block').textContent = text(blocked ? 'unblock' : 'block');
   byId('block').disabled = telegram.length === 0;
+  byId('link').disabled = blocked;
   byId('phone').hidden = !asksPhone;
   for (const control of byId('telegram-form').elements) control.disabled = blocked;
   byId('telegram-text').placeholder = text(blocked ? 'blocked' : 'clientWrites');
@@ -156,8 +157,20 @@ function showTelegram() {
   );
 }
 
+/** What the CRM knows of the client; without a deal it says what makes one. */
+function showDeal() {
+  const { deal } = client();
+  byId('deal-title').textContent = deal ? `${text('deal')}: ${deal.title}` : text('noDeal');
+  byId('robot').disabled = !deal;
+  const fields = (deal?.fields ?? []).flatMap(({ name, value }) => [make('dt', '', name), make('dd', '', value)]);
+  byId('deal-fields').replaceChildren(...fields);
+  const { status, error } = deal?.robot ?? {};
+  byId('deal-robot').textContent = deal?.robot ? `🤖 ${text('robotGot')}: ${error || status || '…'}` : '';
+}
+
 function showBitrix24() {
   const { id, name, bitrix24 } = client();
+  showDeal();
   byId('bitrix24-name').textContent = `${name} – ${state.line}`;
   byId('bitrix24-avatar').textContent = initials(name);
   byId('bitrix24-avatar').dataset.color = id % 6;
@@ -206,6 +219,8 @@ const operatorActions = {
 
 byId('location').addEventListener('click', () => act('clientSends', { client: selected, location: true }));
 byId('phone').addEventListener('click', () => act('clientSharesPhone', { client: selected }));
+byId('robot').addEventListener('click', () => act('robotRuns', { client: selected }));
+byId('link').addEventListener('click', () => act('clientOpensLink', { client: selected }));
 byId('record').addEventListener('click', () => act('operatorRecords', { client: selected }));
 for (const network of ['telegram', 'bitrix24']) {
   byId(`down-${network}`).addEventListener('click', () => act('breakDown', { network }));

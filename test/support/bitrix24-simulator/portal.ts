@@ -378,6 +378,14 @@ export class Portal {
     return this.lines.addSystemText(this.chat(dialog), words, cause);
   }
 
+  /**
+   * CRM marketing sends its newsletter to these clients: a text of author 0 without any parameter, in a burst, that touches
+   * no session (yuliai/bitrix-modules, imopenlines/lib/im.php, addMessagesNewsletter).
+   */
+  newsletter(dialogs: (string | number)[], words: string): LineMessage[] {
+    return dialogs.map((dialog) => this.lines.addSystemText(this.chat(dialog), words, {}));
+  }
+
   /** "Disable" in the Contact Center. */
   disableConnector(connector: string, line: string, userId = 1): void {
     this.lines.deactivate(connector, line, { userId });

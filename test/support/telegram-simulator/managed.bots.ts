@@ -76,10 +76,10 @@ export class ManagedBots {
     return bot;
   }
 
-  /** The owner takes another token at BotFather (/revoke). */
-  ownerRevokes(bot: SimulatedBot): void {
+  /** The owner takes another token at BotFather (/revoke). `unheard`: the manager was away for longer than a day. */
+  ownerRevokes(bot: SimulatedBot, { unheard = false } = {}): void {
     this.bots.replaceToken(bot, newToken(bot.id));
-    this.tell(bot);
+    if (!unheard) this.tell(bot);
   }
 
   /** The owner gives the bot away. */

@@ -1,0 +1,45 @@
+import { languageOf, type Language } from '../../common/language.js';
+import type { RichText } from '../../relay/rich-text.js';
+import type { BroadcastWords } from '../../storage/crm/broadcasts.repository.js';
+import type { WordsFor } from '../../storage/intake/broadcast-portions.repository.js';
+import type { Button } from '../../storage/work/keyboard.js';
+import { writtenMessage, type WrittenMessage } from '../requests/written-message.js';
+
+/** On the button by which clients end what nobody asked them for. */
+const UNSUBSCRIBE: Readonly<Record<Language, string>> = { en: 'Unsubscribe', ru: 'Отписаться' };
+
+/** Most characters of one message, and of words that stand under a file (core.telegram.org/bots/api#sendmessage). */
+const TEXT_LIMIT = 4_096;
+const CAPTION_LIMIT = 1_024;
+
+/** What each client reads, in parts that depend on their language; null: there is nothing to send. */
+export function broadcastMessage(written: BroadcastWords, portalOrigin: string): WordsFor | null {
+  const message = messageOf(written, portalOrigin);
+  if (!message) return null;
+  const { words, file, keyboard } = message;
+  const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
+  const asked = keyboard?.rows ?? [];
+  return (language) => {
+    const last: Button = { action: 'unsubscribe', text: UNSUBSCRIBE[languageOf(language)] };
+    const rows = written.hasUnsubscribe ? [...asked, [last]] : asked;
+    return { ...words, attachments, ...(rows.length > 0 ? { keyboard: { type: 'buttons', rows } } : {}) };
+  };
+}
+
+/** How many messages in Telegram it is. */
+export function partsOf(written: BroadcastWords, portalOrigin: string): number {
+  const message = messageOf(written, portalOrigin);
+  if (!message) return 0;
+  const { file, words } = message;
+  if (file && lengthOf(words) <= CAPTION_LIMIT) return 1;
+  return (file ? 1 : 0) + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
+}
+
+function messageOf({ text, buttons, file }: BroadcastWords, portalOrigin: string): WrittenMessage | null {
+  return writtenMessage({ text, buttons, file }, portalOrigin);
+}
+
+/** Telegram counts characters (code points). */
+function lengthOf({ text }: RichText): number {
+  return [...text].length;
+}

@@ -1,0 +1,214 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { fullName } from '../../common/full-name.js';
+import { languageOf, type Language } from '../../common/language.js';
+import { Problem } from '../../common/problem.js';
+import { AuthorNames } from '../../relay/author-names.js';
+import { DeliveryProblems } from '../../relay/delivery-problems.js';
+import { OperatorDirectory } from '../../relay/operator-directory.js';
+import { saidMessage } from '../../relay/said-message.view.js';
+import { ViewingLinks } from '../../relay/viewing-links.js';
+import { BotsRepository } from '../../storage/accounts/bots.repository.js';
+import { CardChatsRepository, type CardChatRow } from '../../storage/crm/card-chats.repository.js';
+import { MessagePages } from '../../storage/history/message-pages.js';
+import type { MessageRow } from '../../storage/history/shown-message.js';
+import { isOpenLineType, type CrmEntity } from '../entities/crm-entity.js';
+import { titleOf } from '../entities/crm-items.client.js';
+import type { FrameKind } from '../frames/frame-kind.js';
+import type { FrameSubject } from '../frames/frame-place.parser.js';
+import type { Viewer } from '../frames/frame.guard.js';
+import { personOf } from '../frames/frame.guard.js';
+import { PortalFrames } from '../frames/portal-frames.service.js';
+import { ViewerRights, type SeenEntity } from '../frames/viewer-rights.service.js';
+import { linkItem, LinksService } from '../links/links.service.js';
+import type { LinkItem } from '../links/links.dto.js';
+import { SendRequests } from '../requests/send-requests.service.js';
+import type {
+  CardChat,
+  CardLine,
+  CardMessage,
+  CardMessages,
+  CardMessagesQuery,
+  CardState,
+  CardWords,
+  CardWritten,
+} from './card.dto.js';
+
+/** Last part of the tab's address, and the kind of its sessions. */
+export const CARD = 'card';
+
+const INVITATIONS_SHOWN = 5;
+
+/** The tab in the card of a lead, deal, contact, company or item of a smart process: what its viewer may see and do there. */
+@Injectable()
+export class Cards implements FrameKind, OnModuleInit {
+  readonly kind = CARD;
+  readonly page = 'card';
+  readonly features = ['card', 'card_processes'] as const;
+
+  constructor(
+    private readonly frames: PortalFrames,
+    private readonly rights: ViewerRights,
+    private readonly chats: CardChatsRepository,
+    private readonly bots: BotsRepository,
+    private readonly pages: MessagePages,
+    private readonly names: AuthorNames,
+    private readonly files: ViewingLinks,
+    private readonly problems: DeliveryProblems,
+    private readonly operators: OperatorDirectory,
+    private readonly requests: SendRequests,
+    private readonly links: LinksService,
+  ) {}
+
+  onModuleInit(): void {
+    this.frames.register(this);
+  }
+
+  isAbout(subject: FrameSubject): boolean {
+    return 'entity' in subject;
+  }
+
+  title(): string {
+    return 'Telegram';
+  }
+
+  async open(viewer: Viewer): Promise<{ state: CardState }> {
+    return { state: await this.state(viewer) };
+  }
+
+  async state(viewer: Viewer): Promise<CardState> {
+    const entity = entityOf(viewer);
+    const { item, chats } = await this.rights.entity(viewer, entity);
+    const [rows, lines, invitations] = await Promise.all([
+      this.chats.list(
+        viewer.portalId,
+        viewer.userId,
+        chats.map(({ chatId }) => chatId),
+      ),
+      this.lines(viewer, entity),
+      this.invitations(viewer, entity),
+    ]);
+    return { entity: { ...entity, title: titleOf(item) }, chats: rows.map(cardChat), lines, invitations };
+  }
+
+  /** `reader`: Accept-Language. */
+  async messages(
+    viewer: Viewer,
+    chatId: bigint,
+    query: CardMessagesQuery,
+    reader: string | undefined,
+  ): Promise<CardMessages> {
+    await this.chatOf(viewer, chatId);
+    const language = languageOf(reader);
+    const { rows, ...cursors } = await this.pages.page({ chatId, portalId: viewer.portalId }, query);
+    const known = await this.names.known(rows);
+    return { items: known.map((row) => this.message(row, language)), ...cursors };
+  }
+
+  async seen(viewer: Viewer, chatId: bigint, messageId: bigint): Promise<void> {
+    await this.chatOf(viewer, chatId);
+    await this.chats.read(viewer.portalId, viewer.userId, chatId, messageId);
+  }
+
+  /** In the name of whoever looks, as their line names them; once for each key. */
+  async write(viewer: Viewer, chatId: bigint, { text, key }: CardWords): Promise<CardWritten> {
+    const chat = await this.chatOf(viewer, chatId, { fresh: true });
+    const { portalId, userId } = viewer;
+    const answer = await this.requests.send({
+      portalId,
+      source: 'card',
+      key: `${userId}:${key}`,
+      chatId,
+      words: { text, marks: [] },
+      author: { id: userId, name: await this.nameOf(viewer, chat.lineId) },
+    });
+    if (!('request' in answer)) throw noChat();
+    const { request } = answer;
+    const isOther = (request.chatId !== null && request.chatId !== chatId) || (request.text ?? text) !== text;
+    if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
+    return { messageId: request.messageId?.toString() ?? null };
+  }
+
+  /** One that can still be used is given again. */
+  async invite(viewer: Viewer, lineId: string | undefined): Promise<LinkItem> {
+    const entity = entityOf(viewer);
+    await this.rights.entity(viewer, entity, { fresh: true });
+    if (!isOpenLineType(entity.type)) throw noInvitation();
+    const [known] = (await this.invitations(viewer, entity)).filter(
+      (link) => lineId === undefined || link.lineId === lineId,
+    );
+    if (known) return known;
+    const wish = { entity: { type: entity.type, id: entity.id } };
+    return linkItem(await this.links.make({ portalId: viewer.portalId, lineId }, wish, personOf(viewer)));
+  }
+
+  async qrCode(viewer: Viewer, linkId: bigint): Promise<string> {
+    const entity = entityOf(viewer);
+    await this.rights.entity(viewer, entity);
+    const link = await this.links.find(linkId);
+    const isOwn = link?.entity?.type === entity.type && link.entity.id === entity.id;
+    if (!link || link.portalId !== viewer.portalId || !isOwn) throw noInvitation();
+    return this.links.svg(link);
+  }
+
+  private async invitations({ portalId }: Viewer, entity: CrmEntity): Promise<LinkItem[]> {
+    const rows = await this.links.list({ portalId, entity }, INVITATIONS_SHOWN);
+    return rows.map(linkItem).filter(({ state, url, lineId }) => state === 'active' && url !== null && lineId !== null);
+  }
+
+  private async lines({ portalId }: Viewer, { type }: CrmEntity): Promise<CardLine[]> {
+    if (!isOpenLineType(type)) return [];
+    const bots = await this.bots.listByPortal(portalId);
+    return bots.flatMap(({ lineId, username }) => (lineId && username ? { lineId, bot: `@${username}` } : []));
+  }
+
+  /** Throws a 404 problem for a chat that the viewer does not see in this card. */
+  private async chatOf(viewer: Viewer, chatId: bigint, { fresh = false } = {}): Promise<CardChatRow> {
+    const seen: SeenEntity = await this.rights.entity(viewer, entityOf(viewer), { fresh });
+    if (!seen.chats.some((chat) => chat.chatId === chatId)) throw noChat();
+    const [row] = await this.chats.list(viewer.portalId, viewer.userId, [chatId]);
+    if (!row) throw noChat();
+    return row;
+  }
+
+  private async nameOf({ portalId, userId }: Viewer, lineId: string | null): Promise<string | undefined> {
+    const onLine = lineId === null ? null : await this.operators.operatorOnLine({ portalId, lineId }, userId);
+    // Who is hidden from clients is not hidden from colleagues.
+    const known = onLine === 'hidden' || onLine === null ? await this.operators.operator(portalId, userId) : onLine;
+    return (known && fullName(known.firstName, known.lastName)) || undefined;
+  }
+
+  private message(row: MessageRow, language: Language): CardMessage {
+    const { errorCode, errorDetail } = row;
+    const problem = errorCode === null ? null : (this.problems.reason(errorCode, language) ?? errorDetail ?? errorCode);
+    return { ...saidMessage(row, (file) => this.files.to(file)), problem };
+  }
+}
+
+function entityOf({ subject }: Viewer): CrmEntity {
+  if ('entity' in subject) return subject.entity;
+  throw noChat();
+}
+
+function cardChat({ botUsername, botName, bannedAt, ...row }: CardChatRow): CardChat {
+  const times = [row.lastInboundAt, row.lastOutboundAt].filter((time) => time !== null);
+  return {
+    id: row.id.toString(),
+    title: row.title,
+    username: row.username,
+    bot: botUsername ? `@${botUsername}` : (botName ?? ''),
+    lineId: row.lineId,
+    state: row.state,
+    banned: bannedAt !== null,
+    lastAt: times.length === 0 ? null : new Date(Math.max(...times.map((time) => time.getTime()))),
+    unread: row.unread,
+    firstUnreadId: row.firstUnreadId?.toString() ?? null,
+  };
+}
+
+function noChat(): Problem {
+  return new Problem(404, 'no_chat', 'This card has no such conversation.');
+}
+
+function noInvitation(): Problem {
+  return new Problem(404, 'no_invitation', 'There is no such invitation for this.');
+}

@@ -1,0 +1,242 @@
+import { Injectable } from '@nestjs/common';
+import { DatabaseService } from '../postgres/database.service.js';
+import { jsonb } from '../postgres/json.js';
+import type { BroadcastState, RecipientState } from '../prisma/client.js';
+import { CAN_HAVE_IT, OF_AUDIENCE, type Audience } from './broadcast-audience.js';
+
+/** What a broadcast says, as a person has written it; see the columns of `broadcasts`. */
+export interface BroadcastWords {
+  text: string;
+  buttons: string;
+  file: string;
+  hasUnsubscribe: boolean;
+}
+
+/** A broadcast as it is stored. */
+export interface BroadcastRow extends BroadcastWords {
+  id: bigint;
+  portalId: bigint;
+  name: string;
+  audience: Audience;
+  state: BroadcastState;
+  createdBy: string;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+}
+
+/** How many of its clients are in each state, and what they did. */
+export type BroadcastCounts = Record<RecipientState | 'pressed' | 'answered' | 'left', number>;
+
+/** Clients of one bot. */
+export interface BotAudience {
+  botId: bigint;
+  clients: number;
+}
+
+/** Whom an audience names now. */
+export interface AudienceCount {
+  bots: BotAudience[];
+  /** They are named, and left out. */
+  unsubscribed: number;
+  blocked: number;
+  /** Titles of a few. */
+  sample: string[];
+}
+
+const ROW = `id, portal_id AS "portalId", name, text, buttons, file, has_unsubscribe AS "hasUnsubscribe", audience, state,
+  created_by AS "createdBy", created_at AS "createdAt", started_at AS "startedAt", finished_at AS "finishedAt"`;
+
+/** What clients do within so many days counts as an effect of it. */
+const EFFECT_DAYS = 7;
+
+/** The table `broadcasts`, and what became of their recipients. */
+@Injectable()
+export class BroadcastsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Newest first; `portalId` undefined: of every portal. */
+  async list(portalId: bigint | undefined, before: bigint | undefined, limit: number): Promise<BroadcastRow[]> {
+    const { rows } = await this.db.query<BroadcastRow>(
+      `SELECT ${ROW} FROM broadcasts
+        WHERE ($1::bigint IS NULL OR portal_id = $1) AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+      [portalId ?? null, before ?? null, limit],
+    );
+    return rows;
+  }
+
+  async find(id: bigint): Promise<BroadcastRow | null> {
+    const { rows } = await this.db.query<BroadcastRow>(`SELECT ${ROW} FROM broadcasts WHERE id = $1`, [id]);
+    return rows[0] ?? null;
+  }
+
+  async create(
+    broadcast: Omit<BroadcastRow, 'id' | 'state' | 'createdAt' | 'startedAt' | 'finishedAt'>,
+  ): Promise<bigint> {
+    const { portalId, name, text, buttons, file, hasUnsubscribe, audience, createdBy } = broadcast;
+    const { rows } = await this.db.query<{ id: bigint }>(
+      `INSERT INTO broadcasts (portal_id, name, text, buttons, file, has_unsubscribe, audience, created_by, state)
+       VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, 'draft') RETURNING id`,
+      [portalId, name, text, buttons, file, hasUnsubscribe, jsonb(audience), createdBy],
+    );
+    return rows[0]!.id;
+  }
+
+  /** What is not named stays. Once it has started only its name can be changed: false. */
+  async change(
+    id: bigint,
+    change: Partial<BroadcastWords & Pick<BroadcastRow, 'name' | 'audience'>>,
+  ): Promise<boolean> {
+    const { name, text, buttons, file, hasUnsubscribe, audience } = change;
+    const onlyName = [text, buttons, file, hasUnsubscribe, audience].every((value) => value === undefined);
+    const { rowCount } = await this.db.query(
+      `UPDATE broadcasts
+          SET name = coalesce($2, name), text = coalesce($3, text), buttons = coalesce($4, buttons),
+              file = coalesce($5, file), has_unsubscribe = coalesce($6, has_unsubscribe),
+              audience = coalesce($7::jsonb, audience)
+        WHERE id = $1 AND (state = 'draft' OR $8)`,
+      [
+        id,
+        name ?? null,
+        text ?? null,
+        buttons ?? null,
+        file ?? null,
+        hasUnsubscribe ?? null,
+        audience === undefined ? null : jsonb(audience),
+        onlyName,
+      ],
+    );
+    return rowCount === 1;
+  }
+
+  /** False: it runs. What was sent stays in the history, and who unsubscribed stays so. */
+  async remove(id: bigint): Promise<boolean> {
+    const { rowCount } = await this.db.query(`DELETE FROM broadcasts WHERE id = $1 AND state <> 'running'`, [id]);
+    return rowCount === 1;
+  }
+
+  /** Whom the audience names now. */
+  async count(portalId: bigint, audience: Audience, sampleSize: number): Promise<AudienceCount> {
+    const { rows } = await this.db.query<{
+      bot_id: bigint;
+      clients: number;
+      unsubscribed: number;
+      blocked: number;
+      sample: string[] | null;
+    }>(
+      `SELECT n.bot_id, count(*) FILTER (WHERE n.can)::int AS clients,
+              count(*) FILTER (WHERE NOT n.can AND n.state = 'active')::int AS unsubscribed,
+              count(*) FILTER (WHERE n.state <> 'active')::int AS blocked,
+              (array_agg(n.title ORDER BY n.last_inbound_at DESC) FILTER (WHERE n.can AND n.place <= $3)) AS sample
+         FROM (SELECT b.id AS bot_id, c.state, c.title, c.last_inbound_at, k.can,
+                      row_number() OVER (PARTITION BY k.can ORDER BY c.last_inbound_at DESC) AS place
+                 FROM chat_links c JOIN bots b ON b.id = c.bot_id
+                CROSS JOIN LATERAL (SELECT ${CAN_HAVE_IT} AS can) k
+                WHERE ${OF_AUDIENCE}) n
+        GROUP BY n.bot_id ORDER BY n.bot_id`,
+      [portalId, jsonb(audience), sampleSize],
+    );
+    const sum = (value: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + value(row), 0);
+    return {
+      bots: rows.flatMap(({ bot_id: botId, clients }) => (clients > 0 ? { botId, clients } : [])),
+      unsubscribed: sum(({ unsubscribed }) => unsubscribed),
+      blocked: sum(({ blocked }) => blocked),
+      sample: rows.flatMap(({ sample }) => sample ?? []).slice(0, sampleSize),
+    };
+  }
+
+  /** It is a draft no longer, and its audience is fixed. `nobody`: it stays a draft; null: it was none. */
+  start(id: bigint): Promise<number | 'nobody' | null> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ portal_id: bigint; audience: Audience }>(
+        `SELECT portal_id, audience FROM broadcasts WHERE id = $1 AND state = 'draft' FOR NO KEY UPDATE`,
+        [id],
+      );
+      const [draft] = rows;
+      if (!draft) return null;
+      const { rowCount } = await connection.query(
+        `INSERT INTO broadcast_recipients (broadcast_id, chat_id, bot_id)
+         SELECT $3, c.id, b.id FROM chat_links c JOIN bots b ON b.id = c.bot_id
+          WHERE ${OF_AUDIENCE} AND ${CAN_HAVE_IT} ORDER BY c.id`,
+        [draft.portal_id, jsonb(draft.audience), id],
+      );
+      if (!rowCount) return 'nobody';
+      await connection.query(`UPDATE broadcasts SET state = 'running', started_at = now() WHERE id = $1`, [id]);
+      return rowCount;
+    });
+  }
+
+  /** Whoever begins a portion just now is waited for; false: it was in none of these states. */
+  async setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE broadcasts SET state = $3::"BroadcastState", finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
+        WHERE id = $1 AND state::text = ANY($2::text[])`,
+      [id, from, to],
+    );
+    return rowCount === 1;
+  }
+
+  /** What became of each, by broadcast; those that are drafts are missing. */
+  async counts(ids: bigint[]): Promise<Map<bigint, BroadcastCounts>> {
+    const { rows } = await this.db.query<{ id: bigint; counts: Partial<BroadcastCounts> } & Record<string, number>>(
+      `SELECT n.broadcast_id AS id, jsonb_object_agg(n.state, n.count) AS counts, sum(n.pressed)::int AS pressed,
+              sum(n.answered)::int AS answered, sum(n.left)::int AS left
+         FROM (SELECT broadcast_id, state, count(*) AS count, count(pressed_at) AS pressed, count(answered_at) AS answered,
+                      count(unsubscribed_at) AS left
+                 FROM broadcast_recipients WHERE broadcast_id = ANY($1::bigint[]) GROUP BY 1, 2) n
+        GROUP BY n.broadcast_id`,
+      [ids],
+    );
+    return new Map(
+      rows.map(({ id, counts, pressed, answered, left }) => [
+        id,
+        { ...NOBODY, ...(counts as BroadcastCounts), pressed: pressed!, answered: answered!, left: left! },
+      ]),
+    );
+  }
+
+  /** Notes what clients have done since they had it; `id` null: of all that anybody may still react to. */
+  async noteEffects(id: bigint | null): Promise<void> {
+    await this.db.query(
+      `UPDATE broadcast_recipients r
+          SET pressed_at = coalesce(r.pressed_at, e.pressed_at), answered_at = coalesce(r.answered_at, e.answered_at),
+              unsubscribed_at = coalesce(r.unsubscribed_at, e.unsubscribed_at)
+         FROM (
+           SELECT r.id,
+                  (SELECT now() FROM buttons k WHERE k.message_id = r.message_id AND k.pressed_by IS NOT NULL LIMIT 1)
+                    AS pressed_at,
+                  (SELECT m.created_at FROM messages m
+                    WHERE m.chat_id = r.chat_id AND m.id > r.message_id AND m.direction = 'inbound' AND NOT m.system_line
+                      AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote', 'callback')
+                      AND m.created_at < r.delivered_at + interval '${EFFECT_DAYS} days'
+                    ORDER BY m.id LIMIT 1) AS answered_at,
+                  (SELECT c.unsubscribed_at FROM chat_links c
+                    WHERE c.id = r.chat_id AND c.unsubscribed_at >= r.delivered_at
+                      AND c.unsubscribed_at < r.delivered_at + interval '${EFFECT_DAYS} days') AS unsubscribed_at
+             FROM broadcasts b JOIN broadcast_recipients r ON r.broadcast_id = b.id AND r.state = 'delivered'
+            WHERE ($1::bigint IS NULL OR b.id = $1) AND b.state <> 'draft'
+              AND r.delivered_at > now() - interval '${EFFECT_DAYS + 1} days'
+              AND (r.pressed_at IS NULL OR r.answered_at IS NULL OR r.unsubscribed_at IS NULL)) e
+        WHERE r.id = e.id AND (r.pressed_at IS NULL AND e.pressed_at IS NOT NULL
+                            OR r.answered_at IS NULL AND e.answered_at IS NOT NULL
+                            OR r.unsubscribed_at IS NULL AND e.unsubscribed_at IS NOT NULL)`,
+      [id],
+    );
+  }
+}
+
+/** Of a draft. */
+export const NOBODY: BroadcastCounts = {
+  waiting: 0,
+  sending: 0,
+  delivered: 0,
+  failed: 0,
+  uncertain: 0,
+  blocked: 0,
+  unsubscribed: 0,
+  gone: 0,
+  stopped: 0,
+  pressed: 0,
+  answered: 0,
+  left: 0,
+};

@@ -1,0 +1,233 @@
+import { Injectable } from '@nestjs/common';
+import type { BroadcastWords } from '../crm/broadcasts.repository.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
+import type { BroadcastState } from '../prisma/client.js';
+import { IS_UNSENT, IS_UNSUBSCRIBED } from '../work/advertising.js';
+import { LOWER_PENDING } from '../work/dropped-work.js';
+import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
+import { intakeOf, NOTHING, type Intake } from './intake.js';
+import type { StoredWords } from './intake.rows.js';
+import { sayTo } from './own-messages.js';
+
+/** A broadcast that is to be looked at: it runs, or it does not and something of it is under way. */
+export interface ActiveBroadcast extends BroadcastWords {
+  id: bigint;
+  portalId: bigint;
+  state: BroadcastState;
+  /** REST address of the portal. */
+  clientEndpoint: string;
+  /** It runs, and nobody waits any more. */
+  isOver: boolean;
+}
+
+/** Who is to have it next. */
+export interface NextRecipient {
+  id: bigint;
+  chatId: bigint | null;
+}
+
+/** What one client is to be told; `language` as their app names it. */
+export type WordsFor = (language: string | null) => Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'>;
+
+/** Codes of Telegram's table by which the client, or their account, is gone for the bot. */
+const BLOCKED = `'bot_blocked', 'user_deactivated', 'conversation_not_started'`;
+
+/** Milliseconds: whoever comes after it finds things as they were. */
+const PATIENCE = { limitMs: 5_000 };
+
+/** How broadcasts become messages: the table `broadcast_recipients`, together with the lanes. */
+@Injectable()
+export class BroadcastPortionsRepository {
+  constructor(private readonly db: DatabaseService) {}
+
+  /** Oldest first, of portals that are connected. */
+  async active(): Promise<ActiveBroadcast[]> {
+    const { rows } = await this.db.query<ActiveBroadcast>(
+      `SELECT b.id, b.portal_id AS "portalId", b.state, b.text, b.buttons, b.file, b.has_unsubscribe AS "hasUnsubscribe",
+              p.client_endpoint AS "clientEndpoint",
+              b.state = 'running' AND NOT EXISTS (
+                SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state IN ('waiting', 'sending'))
+                AS "isOver"
+         FROM broadcasts b JOIN portals p ON p.id = b.portal_id
+        WHERE b.state = 'running' AND p.state <> 'uninstalled'
+           OR b.state IN ('paused', 'stopped') AND EXISTS (
+                SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')
+        ORDER BY b.id`,
+      [],
+      { prepared: true },
+    );
+    return rows;
+  }
+
+  /**
+   * Those who come next, of each bot that can send so many that it has `depth` under way, whatever they are of. Those of
+   * bots that have left the portal come when nobody else does.
+   */
+  async next({ id, portalId }: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
+    const { rows } = await this.db.query<NextRecipient>(
+      `SELECT n.id, n.chat_id AS "chatId"
+         FROM bots o
+        CROSS JOIN LATERAL (
+          SELECT count(*) AS under_way FROM broadcast_recipients s WHERE s.bot_id = o.id AND s.state = 'sending') u
+        CROSS JOIN LATERAL (
+          SELECT r.id, r.chat_id FROM broadcast_recipients r
+           WHERE r.broadcast_id = $1 AND r.state = 'waiting' AND r.bot_id = o.id
+           ORDER BY r.id LIMIT greatest(0, $3 - u.under_way)) n
+        WHERE o.portal_id = $2 AND o.state IN ('active', 'conflict')`,
+      [id, portalId, depth],
+      { prepared: true },
+    );
+    if (rows.length > 0) return rows;
+    const { rows: left } = await this.db.query<NextRecipient>(
+      `SELECT r.id, r.chat_id AS "chatId" FROM broadcast_recipients r
+        WHERE r.broadcast_id = $1 AND r.state = 'waiting'
+          AND NOT EXISTS (SELECT FROM bots o WHERE o.id = r.bot_id AND o.portal_id = $2)
+        ORDER BY r.id LIMIT $3`,
+      [id, portalId, depth],
+    );
+    return left;
+  }
+
+  /**
+   * Keeps what these clients are to be told, each once, whoever begins it: nothing when the broadcast does not run any
+   * more. Who has unsubscribed, blocked the bot or gone since the start is passed over, and counted.
+   */
+  begin(
+    { id, portalId }: Pick<ActiveBroadcast, 'id' | 'portalId'>,
+    next: NextRecipient[],
+    words: WordsFor,
+  ): Promise<Intake> {
+    return this.db.transaction(async (connection) => {
+      await lockTheirs(
+        connection,
+        next.flatMap(({ chatId }) => chatId ?? []),
+      );
+      const { rowCount: runs } = await connection.query(
+        // Whoever pauses it waits for this portion, and then takes it back.
+        `SELECT FROM broadcasts WHERE id = $1 AND state = 'running' FOR SHARE`,
+        [id],
+      );
+      if (!runs) return NOTHING;
+      const theirs = await this.standing(connection, id, portalId, next);
+      const ready = theirs.filter(({ why }) => why === null);
+      const deliveries = await sayTo(
+        connection,
+        ready.map(({ language, ...chat }) => ({
+          portalId,
+          source: 'broadcast' as const,
+          words: words(language),
+          bulk: true,
+          chat: { id: chat.chat_id!, bot_id: chat.bot_id, external_id: chat.external_id, portal_id: chat.portal_id },
+        })),
+      );
+      const messageOf = new Map(ready.map(({ id: recipient }, index) => [recipient, deliveries[index]!.messageId]));
+      await connection.query(
+        `UPDATE broadcast_recipients r SET state = coalesce(e.why, 'sending')::"RecipientState", message_id = e.message_id
+           FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS e(id, why, message_id) WHERE r.id = e.id`,
+        [
+          theirs.map(({ id: recipient }) => recipient),
+          theirs.map(({ why }) => why),
+          theirs.map(({ id: recipient }) => messageOf.get(recipient) ?? null),
+        ],
+      );
+      return intakeOf(deliveries, deliveries.length, 0);
+    }, PATIENCE);
+  }
+
+  private async standing(connection: Queryable, id: bigint, portalId: bigint, next: NextRecipient[]) {
+    const { rows } = await connection.query<{
+      id: bigint;
+      chat_id: bigint | null;
+      bot_id: bigint;
+      external_id: string;
+      portal_id: bigint | null;
+      language: string | null;
+      /** State in which it ends without a message; null: it is to have one. */
+      why: string | null;
+    }>(
+      `SELECT r.id, c.id AS chat_id, c.bot_id, c.external_id, c.portal_id, c.language,
+              CASE WHEN c.id IS NULL OR c.portal_id IS DISTINCT FROM $2 OR c.banned_at IS NOT NULL THEN 'gone'
+                   WHEN ${IS_UNSUBSCRIBED} THEN 'unsubscribed' WHEN c.state <> 'active' THEN 'blocked' END AS why
+         FROM broadcast_recipients r LEFT JOIN chat_links c ON c.id = r.chat_id
+        WHERE r.broadcast_id = $1 AND r.id = ANY($3::bigint[]) AND r.state = 'waiting'
+        ORDER BY r.id FOR UPDATE OF r`,
+      [id, portalId, next.map((recipient) => recipient.id)],
+    );
+    return rows;
+  }
+
+  /** What of the broadcast waits in lanes and was not sent is taken back: those clients wait again. Returns how many. */
+  withdraw(id: bigint): Promise<number> {
+    return this.db.transaction(async (connection) => {
+      const { rows } = await connection.query<{ chat_id: bigint }>(
+        `SELECT chat_id FROM broadcast_recipients WHERE broadcast_id = $1 AND state = 'sending' AND chat_id IS NOT NULL`,
+        [id],
+      );
+      const chatIds = rows.map(({ chat_id }) => chat_id);
+      if (chatIds.length === 0) return 0;
+      await lockTheirs(connection, chatIds);
+      await lockLanes(connection, chatIds);
+      const { rows: gone } = await connection.query<{ message_id: bigint }>(
+        `WITH gone AS (
+           DELETE FROM deliveries d USING broadcast_recipients r, lanes l
+            WHERE r.broadcast_id = $1 AND r.state = 'sending' AND r.chat_id = ANY($2::bigint[])
+              AND l.chat_id = r.chat_id AND l.channel = 'outbound' AND d.lane_id = l.id AND d.message_id = r.message_id
+              AND ${IS_UNSENT}
+            RETURNING d.lane_id, d.message_id
+         ), ${LOWER_PENDING}
+         SELECT message_id FROM gone`,
+        [id, chatIds],
+      );
+      const messageIds = gone.map(({ message_id }) => message_id);
+      await connection.query(
+        `UPDATE broadcast_recipients SET state = 'waiting', message_id = NULL WHERE message_id = ANY($1::bigint[])`,
+        [messageIds],
+      );
+      // Nobody said it.
+      await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [messageIds]);
+      return messageIds.length;
+    });
+  }
+
+  /** Of a stopped broadcast: who waits will not have it. */
+  async stopWaiting(id: bigint): Promise<void> {
+    await this.db.query(
+      `UPDATE broadcast_recipients SET state = 'stopped'
+        WHERE broadcast_id = $1 AND state = 'waiting'
+          AND EXISTS (SELECT FROM broadcasts WHERE id = $1 AND state = 'stopped')`,
+      [id],
+    );
+  }
+
+  /** What came to its end. Returns how many. */
+  async noteEnds(): Promise<number> {
+    const { rowCount } = await this.db.query(
+      `UPDATE broadcast_recipients r
+          SET delivered_at = e.delivered_at,
+              state = CASE WHEN e.message_state IS NULL THEN 'gone' WHEN e.error_code IN (${BLOCKED}) THEN 'blocked'
+                           WHEN e.message_state = 'ignored' THEN 'unsubscribed'
+                           ELSE e.message_state END::"RecipientState"
+         FROM (SELECT r.id, m.state::text AS message_state, m.error_code, m.delivered_at
+                 FROM broadcast_recipients r LEFT JOIN messages m ON m.id = r.message_id
+                WHERE r.state = 'sending' AND (m.id IS NULL OR m.state <> 'queued')
+                  FOR UPDATE OF r SKIP LOCKED) e
+        WHERE r.id = e.id`,
+      [],
+      { prepared: true },
+    );
+    return rowCount ?? 0;
+  }
+}
+
+/** Bots stay where they are, and nobody else writes these chats. */
+async function lockTheirs(connection: Queryable, chatIds: bigint[]): Promise<void> {
+  const { rows } = await connection.query<{ bot_id: bigint }>(
+    `SELECT DISTINCT bot_id FROM chat_links WHERE id = ANY($1::bigint[])`,
+    [chatIds],
+  );
+  await lockBots(
+    connection,
+    rows.map(({ bot_id }) => bot_id),
+  );
+  await lockChats(connection, chatIds);
+}

@@ -1,0 +1,77 @@
+import { Injectable } from '@nestjs/common';
+import { Environment } from '../../config/environment.js';
+import { BotManager, type BotOutcome, type Manager } from '../../relay/bot-manager.js';
+import { ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
+import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import { place, say, why } from './manager.words.js';
+
+/** `trouble`: code of why no bots can be made through it; `not_read`: it was not looked at yet. */
+export interface ManagerState {
+  configured: boolean;
+  ready: boolean;
+  username: string | null;
+  trouble: string | null;
+  detail: string | null;
+}
+
+/** The bot of TG_MANAGER_BOT_TOKEN: what others ask of it. */
+@Injectable()
+export class ManagerBotService implements BotManager {
+  private readonly known: BotApi | null;
+
+  constructor(
+    private readonly managers: ManagerBotsRepository,
+    private readonly environment: Environment,
+    telegram: TelegramClient,
+  ) {
+    const { TG_MANAGER_BOT_TOKEN: token } = environment;
+    this.known = token === undefined ? null : telegram.bot(token);
+  }
+
+  /** Null: TG_MANAGER_BOT_TOKEN is not set. */
+  get identity(): { telegramId: bigint; api: BotApi } | null {
+    const { managerBotId: telegramId } = this.environment;
+    return this.known && telegramId !== undefined ? { telegramId, api: this.known } : null;
+  }
+
+  async ready(): Promise<Manager | null> {
+    const { ready, username } = await this.state();
+    return ready && username !== null ? { telegramId: this.environment.managerBotId!, username } : null;
+  }
+
+  /** As the process that reads its updates has found it. */
+  async state(): Promise<ManagerState> {
+    const { managerBotId } = this.environment;
+    if (managerBotId === undefined)
+      return { configured: false, ready: false, username: null, trouble: null, detail: null };
+    const kept = await this.managers.find(managerBotId);
+    const { username = null, trouble = 'not_read', detail = null } = kept ?? {};
+    return { configured: true, ready: trouble === null && username !== null, username, trouble, detail };
+  }
+
+  token(botTelegramId: bigint): Promise<string> {
+    return this.api.calls.getManagedBotToken({ user_id: Number(botTelegramId) });
+  }
+
+  newToken(botTelegramId: bigint): Promise<string> {
+    return this.api.calls.replaceManagedBotToken({ user_id: Number(botTelegramId) });
+  }
+
+  isManaged(botTelegramId: bigint): Promise<boolean> {
+    return this.managers.isManaged(botTelegramId);
+  }
+
+  async tell({ personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
+    const values = { bot: bot ?? say(language, 'thisBot'), place: place(language, line) };
+    const text =
+      error === null
+        ? say(language, 'connected', values)
+        : say(language, 'failed', { ...values, why: why(language, error) });
+    await this.api.calls.sendMessage({ chat_id: Number(personId), text });
+  }
+
+  private get api(): BotApi {
+    if (!this.identity) throw new Error('TG_MANAGER_BOT_TOKEN is not set');
+    return this.identity.api;
+  }
+}

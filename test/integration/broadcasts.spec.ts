@@ -1,0 +1,186 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
+import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
+import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
+import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
+import type { Lease } from '../../src/storage/work/lease.js';
+import { createTestStorage, endHolds, PORTAL } from '../support/storage.js';
+
+const DEPTH = 60;
+const words = () => ({ text: 'News', marks: [] });
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let broadcasts: BroadcastsRepository;
+let portions: BroadcastPortionsRepository;
+let lanes: LanesRepository;
+let bot: Lease;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  broadcasts = new BroadcastsRepository(storage.db);
+  portions = new BroadcastPortionsRepository(storage.db);
+  lanes = new LanesRepository(storage.db);
+  const leases = await new EndpointsRepository(storage.db).acquire('me', 10);
+  bot = leases.find(({ endpoint }) => endpoint === 'bot:1')!;
+  await endHolds(storage.db);
+});
+
+afterEach(() => storage.close());
+
+const rowsOf = async (sql: string) => (await storage.db.query(sql)).rows;
+const number = async (sql: string) => Number((await rowsOf(sql))[0]!['count']);
+
+/** Clients of the bot who have written to it. */
+const clients = (count: number, { bot: botId = 1, first = 1, portal = 1 } = {}) =>
+  storage.db.query(
+    `INSERT INTO chat_links (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title, last_inbound_at)
+     SELECT $1, $4, 'tg:' || n, 'tg:' || n, n, 'Client ' || n, now() FROM generate_series($2::int, $2::int + $3::int - 1) n`,
+    [botId, first, count, portal],
+  );
+
+async function started(portalId = PORTAL) {
+  const written = { text: 'News', buttons: '', file: '', hasUnsubscribe: true };
+  const id = await broadcasts.create({ portalId, name: 'News', audience: {}, createdBy: 'me', ...written });
+  return { id, portalId, size: await broadcasts.start(id) };
+}
+
+async function portion(broadcast: { id: bigint; portalId: bigint }): Promise<number> {
+  await portions.noteEnds();
+  const next = await portions.next(broadcast, DEPTH);
+  if (next.length > 0) await portions.begin(broadcast, next, words);
+  return next.length;
+}
+
+/** Telegram takes what waits. */
+async function telegram(limit = 100): Promise<void> {
+  const claimed = await lanes.claim(bot, limit, 1, { bulk: limit });
+  const settled = claimed.map((lane) => ({
+    lane,
+    dueInMs: 0,
+    deliveries: lane.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const })),
+  }));
+  await lanes.settle([{ lease: bot, lanes: settled }], 'me');
+}
+
+describe('10,000 recipients', () => {
+  it('are fixed at the start in a moment, and a portion costs the same at the end as at the beginning', async () => {
+    await clients(10_000);
+    const began = performance.now();
+    const broadcast = await started();
+    expect(broadcast.size).toBe(10_000);
+    expect(performance.now() - began).toBeLessThan(5_000);
+    // Who comes after the start is not among them.
+    await clients(1, { first: 20_000 });
+    const first: number[] = [];
+    for (let at = 0; at < 5; at++) {
+      const from = performance.now();
+      expect(await portion(broadcast)).toBe(DEPTH);
+      first.push(performance.now() - from);
+      await telegram();
+    }
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(5 * DEPTH);
+    await storage.db.query(
+      `UPDATE broadcast_recipients SET state = 'delivered' WHERE state = 'waiting' AND id < (SELECT max(id) - 300 FROM broadcast_recipients)`,
+    );
+    const last: number[] = [];
+    for (let at = 0; at < 5; at++) {
+      const from = performance.now();
+      expect(await portion(broadcast)).toBe(DEPTH);
+      last.push(performance.now() - from);
+      await telegram();
+    }
+    const median = (values: number[]) => values.toSorted((a, b) => a - b)[2]!;
+    expect(median(last)).toBeLessThan(median(first) * 5 + 100);
+    expect(await number(`SELECT count(*) FROM broadcast_recipients WHERE state = 'waiting'`)).toBeLessThanOrEqual(1);
+    const counting = performance.now();
+    expect((await broadcasts.counts([broadcast.id])).get(broadcast.id)).toMatchObject({ failed: 0 });
+    await broadcasts.noteEffects(broadcast.id);
+    expect(performance.now() - counting).toBeLessThan(3_000);
+  }, 60_000);
+});
+
+describe('a portion', () => {
+  it('is begun once, also when several replicas begin it at once', async () => {
+    await clients(100);
+    const broadcast = await started();
+    const next = await portions.next(broadcast, DEPTH);
+    await Promise.all([1, 2, 3].map(() => portions.begin(broadcast, next, words)));
+    expect(await number('SELECT count(*) FROM messages')).toBe(DEPTH);
+    expect(await number('SELECT count(DISTINCT chat_id) FROM messages')).toBe(DEPTH);
+    // The queue is as deep as it may be.
+    expect(await portion(broadcast)).toBe(0);
+    await telegram(10);
+    expect(await portion(broadcast)).toBe(10);
+  });
+
+  it('is taken back by a pause, whoever begins it just then', async () => {
+    await clients(30);
+    const broadcast = await started();
+    const next = await portions.next(broadcast, DEPTH);
+    await Promise.all([
+      portions.begin(broadcast, next, words),
+      broadcasts.setState(broadcast.id, ['running'], 'paused').then(() => portions.withdraw(broadcast.id)),
+    ]);
+    expect(await rowsOf('SELECT state::text, count(*)::int FROM broadcast_recipients GROUP BY 1')).toEqual([
+      { state: 'waiting', count: 30 },
+    ]);
+    expect(await number('SELECT count(*) FROM messages')).toBe(0);
+    expect(await number('SELECT count(*) FROM deliveries')).toBe(0);
+    expect(await number('SELECT coalesce(sum(pending), 0) AS count FROM lanes')).toBe(0);
+  });
+
+  it('of one bot does not wait for another one, nor one of a portal for another portal', async () => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
+    );
+    await clients(80);
+    await clients(80, { bot: 2 });
+    const broadcast = await started();
+    expect(await portion(broadcast)).toBe(2 * DEPTH);
+    // The first bot stands still; the second one goes on.
+    const next = await portions.next(broadcast, DEPTH);
+    expect(next).toEqual([]);
+    await storage.db.query(`UPDATE messages SET state = 'delivered', delivered_at = now() WHERE bot_id = 2`);
+    expect(await portion(broadcast)).toBe(20);
+    await storage.db
+      .query(`INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+      VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`);
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (3, 'k3', 3, 't', 2, '7')`,
+    );
+    await clients(5, { bot: 3, portal: 2 });
+    const other = await started(2n);
+    expect(other.size).toBe(5);
+    expect(await portion(other)).toBe(5);
+  });
+
+  it('leaves nobody out: those of a bot that has left the portal, and clients who were erased, are counted as gone', async () => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
+    );
+    await clients(3);
+    await clients(2, { bot: 2 });
+    const broadcast = await started();
+    await new BotsRepository(storage.db).assign(2n, null);
+    await storage.db.query(`DELETE FROM chat_links WHERE bot_id = 1 AND external_id = 'tg:3'`);
+    expect(await portion(broadcast)).toBe(3);
+    await telegram();
+    expect(await portion(broadcast)).toBe(2);
+    expect(await portion(broadcast)).toBe(0);
+    expect((await portions.active())[0]).toMatchObject({ isOver: true });
+    expect((await broadcasts.counts([broadcast.id])).get(broadcast.id)).toMatchObject({
+      delivered: 2,
+      gone: 3,
+      waiting: 0,
+    });
+  });
+});
+
+it('waits while its portal is removed', async () => {
+  await clients(3);
+  await started();
+  expect(await portions.active()).toHaveLength(1);
+  await storage.db.query(`UPDATE portals SET state = 'uninstalled'`);
+  expect(await portions.active()).toEqual([]);
+});

@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AnswerFilesRepository } from '../../src/storage/crm/answer-files.repository.js';
+import { ReadyAnswersRepository } from '../../src/storage/crm/ready-answers.repository.js';
+import { createTestStorage, PORTAL } from '../support/storage.js';
+
+let storage: Awaited<ReturnType<typeof createTestStorage>>;
+let answers: ReadyAnswersRepository;
+let files: AnswerFilesRepository;
+
+beforeEach(async () => {
+  storage = await createTestStorage();
+  answers = new ReadyAnswersRepository(storage.db);
+  files = new AnswerFilesRepository(storage.db);
+});
+afterEach(() => storage.close());
+
+const LIMITS = { filesOfAnswer: 3, bytesOfPortal: 1_000 };
+
+async function make(title: string, limit = 100): Promise<bigint | null> {
+  const answer = { lineId: null, title, shortcut: null, text: '', language: null, createdBy: 'test' };
+  return answers.create({ portalId: PORTAL, ...answer }, limit);
+}
+const keep = (answerId: bigint, name: string, content: Buffer) =>
+  files.keep({ portalId: PORTAL, answerId, name, mime: null, content }, LIMITS);
+const titles = async () => (await answers.list({ portalId: PORTAL }, 100)).map(({ title }) => title);
+const stored = async () =>
+  (await storage.db.query<{ name: string }>(`SELECT name FROM answer_files ORDER BY id`)).rows.map(({ name }) => name);
+const later = (days: number) =>
+  storage.db.query(`UPDATE answer_files SET used_at = used_at - make_interval(days => $1)`, [days]);
+async function read(id: bigint): Promise<Buffer | null> {
+  const file = await files.open(PORTAL, id);
+  if (!file) return null;
+  const parts: Buffer[] = [];
+  for await (const part of file.content) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+describe('at the same time', () => {
+  it('no more are made than the portal may have', async () => {
+    const made = await Promise.all(Array.from({ length: 8 }, (_, at) => make(`answer ${at}`, 5)));
+    expect(made.filter((id) => id !== null)).toHaveLength(5);
+    expect(await titles()).toHaveLength(5);
+  });
+
+  it('no more bytes are kept than the portal may have', async () => {
+    const ids = [await make('a'), await make('b'), await make('c')];
+    const kept = await Promise.all(ids.map((id) => keep(id!, 'x', Buffer.alloc(400))));
+    expect(kept.toSorted()).toEqual(['full', 'kept', 'kept']);
+  });
+
+  it('they get one order', async () => {
+    const ids = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((title) => make(title)));
+    await Promise.all(ids.map((id, at) => answers.place(PORTAL, id!, (at * 3) % 5)));
+    const { rows } = await storage.db.query<{ position: number }>(
+      `SELECT position FROM ready_answers ORDER BY position`,
+    );
+    expect(rows.map(({ position }) => position)).toEqual([0, 1, 2, 3, 4]);
+  });
+});
+
+it.each([
+  ['a', 0, 'a b c d'],
+  ['a', 2, 'b c a d'],
+  ['a', 9, 'b c d a'],
+  ['d', 0, 'd a b c'],
+  ['c', 1, 'a c b d'],
+])('%s at place %i: %s', async (title, place, order) => {
+  const ids = new Map<string, bigint | null>();
+  for (const name of ['a', 'b', 'c', 'd']) ids.set(name, await make(name));
+  await answers.place(PORTAL, ids.get(title)!, place);
+  expect(await titles()).toEqual(order.split(' '));
+});
+
+describe('a file', () => {
+  it('is read in parts, as it was kept, by its own portal only', async () => {
+    const id = (await make('a'))!;
+    const content = Buffer.from(Array.from({ length: 600_001 }, (_, at) => (at * 7) % 256));
+    await files.keep(
+      { portalId: PORTAL, answerId: id, name: 'x', mime: null, content },
+      { ...LIMITS, bytesOfPortal: 1e9 },
+    );
+    const [file] = (await answers.find(id))!.files;
+    expect((await read(file!.id))!.equals(content)).toBe(true);
+    expect(await files.open(2n, file!.id)).toBeNull();
+    expect(await files.keep({ portalId: 2n, answerId: id, name: 'y', mime: null, content }, LIMITS)).toBe('gone');
+  });
+
+  it('that a message on its way may need outlives its answer for a week, and counts until then', async () => {
+    const id = (await make('a'))!;
+    await keep(id, 'sent', Buffer.alloc(400, 1));
+    await files.noteUse(id);
+    await keep(id, 'never sent', Buffer.alloc(100));
+    const [sent] = (await answers.find(id))!.files;
+    await answers.remove(id);
+    expect([await stored(), await titles()]).toEqual([['sent'], []]);
+    expect((await read(sent!.id))!.equals(Buffer.alloc(400, 1))).toBe(true);
+    const other = (await make('b'))!;
+    expect(await keep(other, 'large', Buffer.alloc(700))).toBe('full');
+    await files.purge();
+    expect(await stored()).toEqual(['sent']);
+    await later(8);
+    await files.purge();
+    expect(await stored()).toEqual([]);
+    expect(await keep(other, 'large', Buffer.alloc(700))).toBe('kept');
+  });
+
+  it('that is replaced or taken off is kept the same way, and another may have its name', async () => {
+    const id = (await make('a'))!;
+    await keep(id, 'price', Buffer.from('old'));
+    await files.noteUse(id);
+    const [old] = (await answers.find(id))!.files;
+    expect(await keep(id, 'price', Buffer.from('new'))).toBe('kept');
+    const [now] = (await answers.find(id))!.files;
+    expect([String(await read(old!.id)), String(await read(now!.id))]).toEqual(['old', 'new']);
+    expect(await files.remove(id, 'price')).toBe(true);
+    expect(await files.remove(id, 'price')).toBe(false);
+    expect([(await answers.find(id))!.files, await stored()]).toEqual([[], ['price']]);
+  });
+});
