@@ -17,6 +17,7 @@ describe('a post of a robot', () => {
     expect(parseRobotPost(POST)).toEqual({
       code: 'tg_send_message',
       eventToken: 'a|b|c.d',
+      workflowId: '55c1dc1c3f0d75.78875596',
       document: { type: 'deal', id: '123' },
       properties: { text: 'Hello', list: 'one', gap: 'x', number: '5', empty: '', nothing: '' },
       waits: true,
