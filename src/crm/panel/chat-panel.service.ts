@@ -7,7 +7,7 @@ import { inTurns, previewOf } from '../answers/answer-preview.js';
 import { AnswersService } from '../answers/answers.service.js';
 import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
-import type { Viewer } from '../frames/frame.guard.js';
+import type { Viewer } from '../frames/frame-sessions.js';
 import { PortalFrames } from '../frames/portal-frames.service.js';
 import { ViewerNames } from '../frames/viewer-names.service.js';
 import { ViewerRights } from '../frames/viewer-rights.service.js';
