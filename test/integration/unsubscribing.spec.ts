@@ -3,6 +3,7 @@ import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import type { ButtonKeyboard } from '../../src/storage/work/keyboard.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
@@ -103,6 +104,22 @@ describe('a bare "stop"', () => {
     ]);
     expect(await rowsOf(`SELECT pending FROM lanes WHERE channel = 'outbound'`)).toEqual([{ pending: 1 }]);
   });
+});
+
+it('what failed before is not sent again to who has unsubscribed since, whoever asks for it', async () => {
+  await advertise('a');
+  await telegram({ outcome: 'failed', code: 'x' });
+  const request = { portalId: PORTAL, source: 'api' as const, key: 'b', chatId, words: { text: 'b', marks: [] } };
+  await intake.acceptSendRequests([request]);
+  await telegram({ outcome: 'failed', code: 'x' });
+  await intake.acceptClientUpdates([press(2)]);
+  const failed = await rowsOf(`SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id`);
+  const retried = await new DecisionsRepository(storage.db).retry(failed.map((row) => row['id'] as bigint));
+  expect(retried.retried).toBe(1);
+  expect(await toClient()).toEqual([
+    { kind: 'sms', text: 'a', state: 'failed' },
+    { kind: 'api', text: 'b', state: 'queued' },
+  ]);
 });
 
 describe('the button for it', () => {

@@ -18,6 +18,9 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
   ]);
 }
 
+/** SQL: the message `m` is advertising that the program sends on its own account: nobody is its author. */
+export const IS_ADVERTISING = `(m.direction = 'outbound' AND m.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql('m.kind')})`;
+
 /** SQL: the delivery `d` of words waits, and nothing of it can have reached the client. */
 export const IS_UNSENT = `(d.state = 'queued' AND d.kind = 'message' AND d.unknown_since IS NULL
   AND NOT EXISTS (SELECT FROM message_links s WHERE s.message_id = d.message_id))`;
@@ -32,7 +35,7 @@ export async function withholdAdvertising(connection: Queryable, chatIds: bigint
     `WITH gone AS (
        DELETE FROM deliveries d USING lanes l, messages m
         WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND ${IS_UNSENT}
-          AND m.id = d.message_id AND m.author_id = '0' AND ${isOwnWordsSql('m.kind')}
+          AND m.id = d.message_id AND ${IS_ADVERTISING}
         RETURNING d.lane_id, d.message_id
      ), ${LOWER_PENDING}
      UPDATE messages SET state = 'ignored', error_code = $2, error_detail = $3
