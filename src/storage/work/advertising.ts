@@ -43,3 +43,31 @@ export async function withholdAdvertising(connection: Queryable, chatIds: bigint
     [chatIds, UNSUBSCRIBED.code, UNSUBSCRIBED.detail],
   );
 }
+
+/**
+ * Advertising that could not be sent and waits for its next try goes behind words that came after it in its chat: nobody's
+ * words wait for it. The words are due at once.
+ */
+export async function letWordsPass(db: Queryable): Promise<void> {
+  await db.query(
+    `WITH under_way AS MATERIALIZED (
+       SELECT message_id FROM broadcast_recipients WHERE state = 'sending'
+       UNION SELECT message_id FROM send_requests WHERE state = 'sending'
+     ), ahead AS MATERIALIZED (
+       SELECT l.id, l.tail, d.seq
+         FROM under_way u JOIN deliveries d ON d.message_id = u.message_id JOIN messages m ON m.id = d.message_id
+         JOIN lanes l ON l.id = d.lane_id
+        WHERE ${IS_ADVERTISING} AND ${IS_UNSENT} AND d.attempts > 0
+          AND l.channel = 'outbound' AND l.pending > 1 AND l.busy_fence IS NULL AND l.due_at > now()
+          AND NOT EXISTS (SELECT FROM deliveries o WHERE o.lane_id = l.id AND o.seq < d.seq)
+          AND EXISTS (SELECT FROM deliveries o JOIN messages w ON w.id = o.message_id
+                       WHERE o.lane_id = l.id AND o.seq > d.seq AND w.author_id IS DISTINCT FROM '0')
+        ORDER BY l.chat_id, l.channel FOR UPDATE OF l SKIP LOCKED
+     ), behind AS (
+       UPDATE deliveries d SET seq = a.tail + 1 FROM ahead a WHERE d.lane_id = a.id AND d.seq = a.seq AND ${IS_UNSENT}
+     )
+     UPDATE lanes l SET tail = a.tail + 1, due_at = now() FROM ahead a WHERE l.id = a.id`,
+    [],
+    { prepared: true },
+  );
+}
