@@ -18,6 +18,7 @@ import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
 import { PlacementsController } from './frames/placements.controller.js';
 import { PortalFrames } from './frames/portal-frames.service.js';
+import { ViewerNames } from './frames/viewer-names.service.js';
 import { ViewerRights } from './frames/viewer-rights.service.js';
 import { ArrivalWork } from './links/arrival.work.js';
 import { ArrivalsService } from './links/arrivals.service.js';
@@ -79,6 +80,7 @@ import { TriggerWork } from './triggers/trigger.work.js';
     Triggers,
     TriggerEvents,
     TriggerWork,
+    ViewerNames,
     ViewerRights,
   ],
   exports: [AnswersService, Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],

@@ -1,10 +1,8 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { fullName } from '../../common/full-name.js';
 import { languageOf, type Language } from '../../common/language.js';
 import { Problem } from '../../common/problem.js';
 import { AuthorNames } from '../../relay/author-names.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
-import { OperatorDirectory } from '../../relay/operator-directory.js';
 import { saidMessage } from '../../relay/said-message.view.js';
 import { ViewingLinks } from '../../relay/viewing-links.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
@@ -18,6 +16,7 @@ import type { FrameSubject } from '../frames/frame-place.parser.js';
 import type { Viewer } from '../frames/frame.guard.js';
 import { personOf } from '../frames/frame.guard.js';
 import { PortalFrames } from '../frames/portal-frames.service.js';
+import { ViewerNames } from '../frames/viewer-names.service.js';
 import { ViewerRights, type SeenEntity } from '../frames/viewer-rights.service.js';
 import { linkItem, LinksService } from '../links/links.service.js';
 import type { LinkItem } from '../links/links.dto.js';
@@ -54,7 +53,7 @@ export class Cards implements FrameKind, OnModuleInit {
     private readonly names: AuthorNames,
     private readonly files: ViewingLinks,
     private readonly problems: DeliveryProblems,
-    private readonly operators: OperatorDirectory,
+    private readonly viewers: ViewerNames,
     private readonly requests: SendRequests,
     private readonly links: LinksService,
   ) {}
@@ -119,7 +118,7 @@ export class Cards implements FrameKind, OnModuleInit {
       key: `${userId}:${key}`,
       chatId,
       words: { text, marks: [] },
-      author: { id: userId, name: await this.nameOf(viewer, chat.lineId) },
+      author: { id: userId, name: await this.viewers.onLine(viewer, chat.lineId) },
     });
     if (!('request' in answer)) throw noChat();
     const { request } = answer;
@@ -168,13 +167,6 @@ export class Cards implements FrameKind, OnModuleInit {
     const [row] = await this.chats.list(viewer.portalId, viewer.userId, [chatId]);
     if (!row) throw noChat();
     return row;
-  }
-
-  private async nameOf({ portalId, userId }: Viewer, lineId: string | null): Promise<string | undefined> {
-    const onLine = lineId === null ? null : await this.operators.operatorOnLine({ portalId, lineId }, userId);
-    // Who is hidden from clients is not hidden from colleagues.
-    const known = onLine === 'hidden' || onLine === null ? await this.operators.operator(portalId, userId) : onLine;
-    return (known && fullName(known.firstName, known.lastName)) || undefined;
   }
 
   private message(row: MessageRow, language: Language): CardMessage {

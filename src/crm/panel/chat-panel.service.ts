@@ -1,7 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { fullName } from '../../common/full-name.js';
 import { Problem } from '../../common/problem.js';
-import { OperatorDirectory } from '../../relay/operator-directory.js';
 import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
 import { PanelChatsRepository, type PanelChatRow } from '../../storage/crm/panel-chats.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
@@ -11,6 +9,7 @@ import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
 import type { Viewer } from '../frames/frame.guard.js';
 import { PortalFrames } from '../frames/portal-frames.service.js';
+import { ViewerNames } from '../frames/viewer-names.service.js';
 import { ViewerRights } from '../frames/viewer-rights.service.js';
 import { SendRequests } from '../requests/send-requests.service.js';
 import { answerText, answerWords, byLanguage } from './chat-answers.js';
@@ -36,7 +35,7 @@ export class ChatPanel implements FrameKind, OnModuleInit {
     private readonly chats: PanelChatsRepository,
     private readonly answers: AnswersService,
     private readonly files: AnswerFilesRepository,
-    private readonly operators: OperatorDirectory,
+    private readonly viewers: ViewerNames,
     private readonly requests: SendRequests,
   ) {}
 
@@ -102,7 +101,7 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       key: `${viewer.userId}:${chat.id}:${answer.id}:${key}`,
       chatId: chat.id,
       words,
-      author: { id: viewer.userId, name: await this.nameOf(viewer, chat.lineId) },
+      author: { id: viewer.userId, name: await this.viewers.onLine(viewer, chat.lineId) },
     });
     if (!('request' in sent)) throw new Problem(404, 'no_chat', 'This dialog is of no client of ours.');
     return { messageId: sent.request.messageId?.toString() ?? null, isRepeated: sent.status === 'known' };
@@ -129,13 +128,6 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       if (error instanceof Problem && error.code === 'no_access') return false;
       throw error;
     }
-  }
-
-  private async nameOf({ portalId, userId }: Viewer, lineId: string | null): Promise<string | undefined> {
-    const onLine = lineId === null ? null : await this.operators.operatorOnLine({ portalId, lineId }, userId);
-    // Whoever is hidden from clients is not hidden from colleagues.
-    const known = onLine === 'hidden' || onLine === null ? await this.operators.operator(portalId, userId) : onLine;
-    return (known && fullName(known.firstName, known.lastName)) || undefined;
   }
 }
 
