@@ -4,7 +4,7 @@ import { ApiBody, ApiConsumes, ApiOperation, ApiResponse } from '@nestjs/swagger
 import type { FastifyRequest } from 'fastify';
 import { Readable } from 'node:stream';
 import { TAKES_FILE } from '../../common/file-bodies.js';
-import { previewOf } from '../../crm/answers/answer-preview.js';
+import { inTurns, previewOf } from '../../crm/answers/answer-preview.js';
 import {
   AnswerChangeBody,
   AnswerItem,
@@ -36,7 +36,8 @@ export class AnswersController {
   })
   async list(@Query() { limit, cursor, portal, line }: AnswersQuery, @CalledBy() caller: Caller): Promise<AnswerPage> {
     const filter = { portalId: portalFor(caller, idOf(portal)), lineId: line, after: decodeCursor(cursor) };
-    return pageOf(await this.answers.list(filter, limit + 1), limit, answerItem);
+    const { items, nextCursor } = pageOf(await this.answers.list(filter, limit + 1), limit, (answer) => answer);
+    return { items: await inTurns(items, answerItem), nextCursor };
   }
 
   @Get(':id')

@@ -9,7 +9,7 @@ import { OpenedBy, personOf, SettingsGuard } from '../../connector/settings/sett
 import type { SettingsSession } from '../../connector/settings/settings-sessions.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
-import { previewOf } from './answer-preview.js';
+import { inTurns, previewOf } from './answer-preview.js';
 import { AnswerChangeBody, AnswerItem, LineAnswers, AnswerPreview, AnswerTextBody } from './answers.dto.js';
 import { answerItem, AnswersService } from './answers.service.js';
 
@@ -27,7 +27,7 @@ export class SettingsAnswersController {
   @Get()
   @ApiOperation({ summary: 'Ready answers that operators of the line have, in their order' })
   async list(@OpenedBy() { portalId, lineId }: SettingsSession): Promise<LineAnswers> {
-    return { items: (await this.answers.list({ portalId, lineId })).map(answerItem) };
+    return { items: await inTurns(await this.answers.list({ portalId, lineId }), answerItem) };
   }
 
   @Post()

@@ -2,7 +2,8 @@ import { Body, Controller, Get, Header, Headers, HttpCode, Param, Post, Query, U
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
-import { FrameGuard, LookedAtBy, personOf, type Viewer } from '../frames/frame.guard.js';
+import type { Viewer } from '../frames/frame-sessions.js';
+import { FrameGuard, LookedAtBy, personOf } from '../frames/frame.guard.js';
 import { LinkItem } from '../links/links.dto.js';
 import {
   CardInvitationBody,

@@ -14,7 +14,7 @@ import { isOpenLineType, type CrmEntity } from '../entities/crm-entity.js';
 import { titleOf } from '../entities/crm-items.client.js';
 import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
-import type { Viewer } from '../frames/frame.guard.js';
+import type { Viewer } from '../frames/frame-sessions.js';
 import { personOf } from '../frames/frame.guard.js';
 import { PortalFrames } from '../frames/portal-frames.service.js';
 import { ViewerNames } from '../frames/viewer-names.service.js';

@@ -2,7 +2,7 @@ import type { Language } from '../../common/language.js';
 import type { WebPage } from '../../common/web-page.js';
 import type { FeatureName } from '../../storage/crm/portal-features.repository.js';
 import type { FrameSubject } from './frame-place.parser.js';
-import type { Viewer } from './frame.guard.js';
+import type { Viewer } from './frame-sessions.js';
 
 /** One page of ours that portals show in their own: `POST /b24/placements/<kind>`. */
 export interface FrameKind {

@@ -18,6 +18,11 @@ export interface FrameSession {
   subject: FrameSubject;
 }
 
+/** Who looks, and the portal as it is now. */
+export interface Viewer extends FrameSession {
+  portal: PortalRecord;
+}
+
 /** As long as the tokens of frames, at most (apidocs.bitrix24.com); opening it again begins another one. Milliseconds. */
 export const FRAME_SESSION_MS = 3_600_000;
 

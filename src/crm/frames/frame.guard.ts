@@ -5,17 +5,12 @@ import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { WrongKeys } from '../../common/wrong-keys.js';
-import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import { PortalFrames } from './portal-frames.service.js';
-import { isOfInstallation, FrameSessions, type FrameSession } from './frame-sessions.js';
+import { isOfInstallation, FrameSessions, type FrameSession, type Viewer } from './frame-sessions.js';
 
 /** A page asks once in a few seconds, and an employee may have several cards open. */
 const OF_PERSON = { perSecond: 8, burst: 80 };
-
-/** Who looks, and the portal as it is now. */
-export interface Viewer extends FrameSession {
-  portal: PortalRecord;
-}
 
 type WithViewer = FastifyRequest & { viewer?: Viewer };
 

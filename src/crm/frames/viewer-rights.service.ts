@@ -7,7 +7,8 @@ import { EntityChatsRepository, type EntityChat } from '../../storage/crm/entity
 import type { CrmEntity } from '../entities/crm-entity.js';
 import { findItem, type CrmCall, type CrmItem } from '../entities/crm-items.client.js';
 import { dialogsOf, relatedEntities } from '../entities/entity-dialogs.js';
-import { sessionOver, type Viewer } from './frame.guard.js';
+import type { Viewer } from './frame-sessions.js';
+import { sessionOver } from './frame.guard.js';
 
 /** What a viewer may see of an entity's card. */
 export interface SeenEntity {

@@ -3,11 +3,11 @@ import { Problem } from '../../common/problem.js';
 import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
 import { PanelChatsRepository, type PanelChatRow } from '../../storage/crm/panel-chats.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
-import { previewOf } from '../answers/answer-preview.js';
+import { inTurns, previewOf } from '../answers/answer-preview.js';
 import { AnswersService } from '../answers/answers.service.js';
 import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
-import type { Viewer } from '../frames/frame.guard.js';
+import type { Viewer } from '../frames/frame-sessions.js';
 import { PortalFrames } from '../frames/portal-frames.service.js';
 import { ViewerNames } from '../frames/viewer-names.service.js';
 import { ViewerRights } from '../frames/viewer-rights.service.js';
@@ -61,7 +61,7 @@ export class ChatPanel implements FrameKind, OnModuleInit {
     const [sources, answers] = [await this.chats.arrivals(chat.id, SOURCES_SHOWN), await this.answersFor(viewer, chat)];
     return {
       chat: { ...panelChat(chat), sources: sources.map(({ pressedAt, ...source }) => ({ ...source, at: pressedAt })) },
-      answers: byLanguage(answers, chat.language).map((answer) => panelAnswer(answer, chat)),
+      answers: await inTurns(byLanguage(answers, chat.language), (answer) => panelAnswer(answer, chat)),
     } as PanelState;
   }
 

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, HttpCode, Param, Post, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
-import { FrameGuard, LookedAtBy, type Viewer } from '../frames/frame.guard.js';
+import type { Viewer } from '../frames/frame-sessions.js';
+import { FrameGuard, LookedAtBy } from '../frames/frame.guard.js';
 import { CHAT_PANEL, ChatPanel } from './chat-panel.service.js';
 import { PanelOthers, PanelSendBody, PanelSent, PanelState } from './panel.dto.js';
 
