@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
@@ -178,7 +179,11 @@ describe('the wish', () => {
     expect(await advertise('a')).toBe('new');
     await intake.acceptClientUpdates([update(4, ANN, 'hello again')]);
     expect(await advertise('b')).toBe('unsubscribed');
+    // Operators are told, and may take it back.
+    const shown = async () => (await new HistoryRepository(storage.db).chat(await newestChat()))!.unsubscribedAt;
+    expect(await shown()).toEqual(kept[0]!['since']);
     await intake.acceptClientUpdates([start(5)]);
+    expect(await shown()).toBeNull();
     expect(await advertise('b')).toBe('new');
   });
 

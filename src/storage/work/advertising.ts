@@ -5,10 +5,13 @@ import { isOwnWordsSql } from './own-words.js';
 /** Why what was to be sent as advertising is not. */
 export const UNSUBSCRIBED = { code: 'unsubscribed', detail: 'The client has unsubscribed from advertising.' };
 
-/** SQL: the client of the chat `c` wants no advertising, or did not when an earlier chat with the bot was erased. */
-export const IS_UNSUBSCRIBED = `(c.unsubscribed_at IS NOT NULL OR EXISTS (
-  SELECT FROM forgotten_wishes w JOIN bots o ON o.telegram_id = w.bot_telegram_id
-   WHERE o.id = c.bot_id AND w.client = forgotten_client(c.external_user_id)))`;
+/** SQL: since when the client of the chat wants no advertising, also where an earlier chat with the bot was erased; else null. */
+export const unsubscribedSince = (chat: string) => `coalesce(${chat}.unsubscribed_at, (
+  SELECT w.since FROM forgotten_wishes w JOIN bots o ON o.telegram_id = w.bot_telegram_id
+   WHERE o.id = ${chat}.bot_id AND w.client = forgotten_client(${chat}.external_user_id)))`;
+
+/** SQL: the client of the chat `c` wants no advertising. */
+export const IS_UNSUBSCRIBED = `(${unsubscribedSince('c')} IS NOT NULL)`;
 
 /** From now on a bare "stop" of these clients is the wish for no more of it. To be called with the chats locked. */
 export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): Promise<void> {
