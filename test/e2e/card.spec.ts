@@ -275,6 +275,11 @@ describe('an entity without a conversation', () => {
     const two = await ask(session, 'POST', 'invitations', { lineId: LINE });
     expect(one.json).toMatchObject({ name: 'Boots', singleUse: true, entity: { type: 'deal', id: String(deal.id) } });
     expect(two.json.id).toBe(one.json.id);
+    const made = (await bridge.program.admin('GET', '/audit?limit=50')).json.items.filter(
+      ({ action, subject }: { action: string; subject: string }) =>
+        action === 'link.create' && subject === `link:${one.json.id}`,
+    );
+    expect(made).toHaveLength(1);
     const picture = await ask(session, 'GET', `invitations/${one.json.id}/qr.svg`);
     expect([picture.headers.get('content-type'), picture.text]).toEqual([
       expect.stringContaining('image/svg+xml'),

@@ -84,6 +84,8 @@ describe('the panel of a portal', () => {
     expect(panel.status).toBe(200);
     expect(await choose(false)).toMatchObject({ state: 'off' });
     expect(places()).toEqual([]);
+    // What is open ends with it.
+    expect((await panel.ask('GET', 'state')).json.code).toBe('session_expired');
     await choose(true);
     expect(places()).toEqual(['IM_SIDEBAR', 'IM_TEXTAREA']);
   });
@@ -235,6 +237,31 @@ describe('a ready answer', () => {
     await eventually(entries, (all) => all.length === sends * 2, 20_000);
     expect((await press(panel, shown)).json.code).toBe('answer_changed');
   }, 60_000);
+
+  it('that was sent is known by its key, whatever has become of the answer since', async () => {
+    const answer = await make({ title: 'Address', text: 'High Street 1' });
+    const talk = await Conversation.begin(bridge, 725);
+    const panel = await open(chatNumber(talk));
+    const key = crypto.randomUUID();
+    const sent = await press(panel, answer, key);
+    expect(sent.status).toBe(200);
+    await admin('PATCH', `/answers/${answer.id}`, { text: 'High Street 2' });
+    const again = await press(panel, answer, key);
+    expect([again.status, again.json]).toEqual([200, { messageId: sent.json.messageId, isRepeated: true }]);
+    await admin('DELETE', `/answers/${answer.id}`);
+    expect((await press(panel, answer, key)).json.isRepeated).toBe(true);
+    await talk.becomes('High Street 1', 'delivered');
+    expect(talk.reached).toEqual(['High Street 1']);
+  });
+
+  it('reaches a client who is banned: an employee writes it', async () => {
+    const answer = await make({ title: 'Goodbye', text: 'Please write to our office.' });
+    const talk = await Conversation.begin(bridge, 726);
+    await admin('POST', `/chats/${talk.chatId}/ban`);
+    const sent = await press(await open(chatNumber(talk)), answer);
+    expect([sent.status, sent.json.isRepeated]).toEqual([200, false]);
+    await talk.becomes('Please write to our office.', 'delivered');
+  });
 
   it('is sent only as the employee has seen it', async () => {
     const answer = await make({ title: 'Hours', text: 'Nine to five' });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Bridge, LINE } from '../support/bridge.js';
+import { Bridge, eventually, LINE } from '../support/bridge.js';
 import { addNeighbour, type Neighbour } from '../support/neighbour.js';
 
 // oxlint-disable-next-line typescript/no-explicit-any
@@ -244,5 +244,24 @@ describe('the settings page of a line', () => {
       subject: `answer:${id}`,
       detail: { title: 'Of this line', lineId: LINE },
     });
+  });
+
+  it('keeps nothing once the application was removed: what there was may be erased', async () => {
+    const { portal } = bridge;
+    const page = await portal.openSettingsFrame(bridge.app, { connector: bridge.connectorId, line: LINE });
+    const { session } = JSON.parse(/id="bootstrap">(.*?)<\/script>/.exec(page.html)![1]!);
+    const path = '/b24/settings/api/answers';
+    const headers = { authorization: `Bearer ${session}` };
+    const make = (title: string) => bridge.program.request('POST', path, { title }, headers);
+    const { id } = (await make('Before')).json;
+    portal.uninstall(bridge.app, { clean: false });
+    await eventually(
+      async () => (await admin('GET', `/portals/${portalId}`)).json.state,
+      (state) => state === 'uninstalled',
+    );
+    const refused = await make('After');
+    expect([refused.status, refused.json.code]).toEqual([403, 'portal_gone']);
+    const kept = await upload(id, 'a.txt', Buffer.from('hello'), `${path}/${id}`, session);
+    expect([kept.status, kept.json.code]).toEqual([403, 'portal_gone']);
   });
 });

@@ -50,6 +50,35 @@ it('without a key each is a message of its own; a key that belongs to another me
   expect(other.reached).toEqual([]);
 });
 
+it('knows a message by its key also where PostgreSQL cannot keep its words as they came', async () => {
+  const talk = await Conversation.begin(bridge, 507);
+  // Half of an emoji, as scripts leave it that cut a text by its length.
+  const body = { text: 'Cut \ud83d', key: 'k3' };
+  const [first, again] = [await write(talk.chatId, body), await write(talk.chatId, body)];
+  expect([first.status, again.status, again.json.isRepeated]).toEqual([200, 200, true]);
+  expect(again.json.messageId).toBe(first.json.messageId);
+});
+
+it('refuses an Idempotency-Key that is too long: two that begin alike are two', async () => {
+  const talk = await Conversation.begin(bridge, 508);
+  const named = (key: string) =>
+    bridge.program.request(
+      'POST',
+      `/admin/chats/${talk.chatId}/messages`,
+      { text: 'same' },
+      {
+        authorization: `Bearer ${bridge.program.adminKey}`,
+        'idempotency-key': key,
+      },
+    );
+  const kept = [await named('x'.repeat(199) + '1'), await named('x'.repeat(199) + '2')];
+  expect(kept.map(({ status, json }) => [status, json.isRepeated])).toEqual([
+    [200, false],
+    [200, false],
+  ]);
+  expect((await named('x'.repeat(201))).status).toBe(400);
+});
+
 it('where no session is open it opens none: the operators read it with the next words of the client', async () => {
   const talk = await Conversation.begin(bridge, 504);
   talk.dialog.finish();

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CardChatsRepository } from '../../src/storage/crm/card-chats.repository.js';
+import type { SendSource } from '../../src/storage/crm/send-requests.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
 
@@ -23,6 +24,10 @@ beforeEach(async () => {
 afterEach(() => storage.close());
 
 const clientSays = (text: string) => intake.acceptClientUpdates([update(++said, ANN, text)]);
+const says = (source: SendSource) =>
+  intake.acceptSendRequests([
+    { portalId: PORTAL, source, key: source, chatId, words: { text: source, marks: [] }, bulk: source === 'broadcast' },
+  ]);
 const newest = async () => (await storage.db.query<{ id: bigint }>('SELECT max(id) AS id FROM messages')).rows[0]!.id;
 const unread = async (userId = '27') =>
   (await cards.list(PORTAL, userId, [chatId])).map((chat) => [chat.unread, chat.firstUnreadId]);
@@ -42,6 +47,23 @@ describe('what somebody has not seen of a chat', () => {
     // A page that was slow tells of less.
     await cards.read(PORTAL, '27', chatId, await newest());
     await cards.read(PORTAL, '27', chatId, first);
+    expect(await unread()).toEqual([[0, null]]);
+  });
+
+  it('is not answered by what the program or the portal says by itself', async () => {
+    const first = await newest();
+    await intake.acceptOperatorMessages([
+      {
+        ...operatorMessage(5, ANN, 'We shall answer soon.'),
+        said: { ...operatorMessage(5, ANN, '').said, authorId: '0' },
+      },
+    ]);
+    for (const source of ['robot', 'sms', 'broadcast'] as const) await says(source);
+    expect(await unread()).toEqual([[1, first]]);
+  });
+
+  it.each(['card', 'answer', 'api'] as const)('is answered by %s', async (source) => {
+    await says(source);
     expect(await unread()).toEqual([[0, null]]);
   });
 

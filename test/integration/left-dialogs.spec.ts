@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { EntityChatsRepository } from '../../src/storage/crm/entity-chats.repository.js';
 import { ChatsRepository } from '../../src/storage/history/chats.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
@@ -111,6 +112,21 @@ describe.each(PLACES)('dialogs that a bot left for %s', (_, place) => {
     await bots.remove(BOT);
     expect(await count()).toBe(0);
   });
+});
+
+it('the client of an entity is found by the dialog that the bot left, once, and by no other portal', async () => {
+  const entities = new EntityChatsRepository(storage.db);
+  const found = async (portalId: bigint, ...dialogs: string[]) =>
+    (await entities.inDialogs(portalId, dialogs)).map(({ externalId }) => externalId);
+  await knowsDialog('500');
+  await bots.assign(BOT, { portalId: PORTAL, lineId: '8' });
+  expect(await found(PORTAL, '500')).toEqual(['tg:10']);
+  await knowsDialog('600');
+  expect(await found(PORTAL, '600', '500')).toEqual(['tg:10']);
+  expect(await found(2n, '500', '600')).toEqual([]);
+  await bots.assign(BOT, { portalId: 2n, lineId: '7' });
+  expect(await found(PORTAL, '500', '600')).toEqual([]);
+  expect(await found(2n, '500', '600')).toEqual([]);
 });
 
 it('a dialog in which nobody wrote for a week is not remembered', async () => {

@@ -23,6 +23,7 @@ const TABLES = [
   'tokens',
   'ready_answers',
   'answer_files',
+  'chat_reads',
   'portal_features',
   'trigger_events',
   'broadcasts',
@@ -83,10 +84,34 @@ async function talk(botId: bigint, portalId: bigint): Promise<void> {
     [portalId],
   );
   await storage.db.query(
+    `INSERT INTO chat_reads (portal_id, user_id, chat_id, message_id)
+     SELECT portal_id, '27', id, 1 FROM chat_links WHERE portal_id = $1`,
+    [portalId],
+  );
+  await storage.db.query(
     `INSERT INTO tokens (portal_id, user_id, access_token, refresh_token, expires_at) VALUES ($1, '1', 'a', 'r', now())`,
     [portalId],
   );
 }
+
+it('leaves nothing of what its employees have read in chats that another portal has by now', async () => {
+  await intake.acceptClientUpdates([update(1, 10, 'hello')]);
+  await storage.db.query(
+    `INSERT INTO chat_reads (portal_id, user_id, chat_id, message_id) SELECT $1, '27', id, 1 FROM chat_links`,
+    [PORTAL],
+  );
+  await storage.db.query(`
+    INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+    VALUES (2, 'n', 'other.bitrix24.com', 'https://other.bitrix24.com/rest/', 'https://oauth.bitrix24.tech', 'c', 'tg_bridge')`);
+  await new BotsRepository(storage.db).assign(BOT, { portalId: 2n, lineId: '9' });
+  await storage.db.query(`UPDATE portals SET state = 'uninstalled', state_reason = $2 WHERE id = $1`, [
+    PORTAL,
+    ERASING,
+  ]);
+  const erasure = new PortalErasureRepository(storage.db);
+  while (!(await erasure.eraseSome(PORTAL)));
+  expect([await count('chat_links'), await count('chat_reads')]).toEqual([1, 0]);
+});
 
 it('leaves nothing of one portal and everything of the others', async () => {
   await storage.db.query(`

@@ -88,7 +88,7 @@ describe('a file', () => {
   it('that a message on its way may need outlives its answer for a week, and counts until then', async () => {
     const id = (await make('a'))!;
     await keep(id, 'sent', Buffer.alloc(400, 1));
-    await files.noteUse(id);
+    await files.noteUse((await answers.find(id))!);
     await keep(id, 'never sent', Buffer.alloc(100));
     const [sent] = (await answers.find(id))!.files;
     await answers.remove(id);
@@ -107,7 +107,7 @@ describe('a file', () => {
   it('that is replaced or taken off is kept the same way, and another may have its name', async () => {
     const id = (await make('a'))!;
     await keep(id, 'price', Buffer.from('old'));
-    await files.noteUse(id);
+    await files.noteUse((await answers.find(id))!);
     const [old] = (await answers.find(id))!.files;
     expect(await keep(id, 'price', Buffer.from('new'))).toBe('kept');
     const [now] = (await answers.find(id))!.files;
@@ -115,5 +115,14 @@ describe('a file', () => {
     expect(await files.remove(id, 'price')).toBe(true);
     expect(await files.remove(id, 'price')).toBe(false);
     expect([(await answers.find(id))!.files, await stored()]).toEqual([[], ['price']]);
+  });
+
+  it('is not promised to a message once another one has taken its place', async () => {
+    const id = (await make('a'))!;
+    await keep(id, 'price', Buffer.from('old'));
+    const seen = (await answers.find(id))!;
+    await keep(id, 'price', Buffer.from('new'));
+    expect(await files.noteUse(seen)).toBe(false);
+    expect(await files.noteUse((await answers.find(id))!)).toBe(true);
   });
 });

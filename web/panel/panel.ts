@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch';
 import { reactive } from 'vue';
+import { newKey } from '../shared/new-key';
 import { answer, ApiError } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 import { isText, type Say } from './texts';
@@ -60,7 +61,7 @@ export class Panel {
     if (this.sending !== '') return;
     this.sending = id;
     this.problem = '';
-    const key = this.keys.get(id) ?? crypto.randomUUID();
+    const key = this.keys.get(id) ?? newKey();
     this.keys.set(id, key);
     try {
       const params = { path: { id } };

@@ -3,6 +3,7 @@ import { Body, Get, Headers, HttpCode, Param, Patch, Post, Query } from '@nestjs
 import { ApiHeader, ApiOperation } from '@nestjs/swagger';
 import { Problem } from '../../common/problem.js';
 import { SendRequests } from '../../crm/requests/send-requests.service.js';
+import { saysOther } from '../../storage/crm/send-requests.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import type { ChatRow } from '../../storage/history/shown-chat.js';
 import { IntakeRepository } from '../../storage/intake/intake.repository.js';
@@ -147,7 +148,11 @@ export class ChatsController {
   ): Promise<WrittenMessage> {
     const { portalId } = await this.find(id, caller);
     if (portalId === null) throw new Problem(409, 'no_portal', `The bot of chat ${id} serves no portal.`);
-    const key = named ?? (header ? header.slice(0, LONGEST_KEY) : randomUUID());
+    const key = named ?? (header || randomUUID());
+    // Two that begin alike would be one if they were cut.
+    if (key.length > LONGEST_KEY) {
+      throw new Problem(400, 'invalid_request', `Idempotency-Key must not be longer than ${LONGEST_KEY} characters.`);
+    }
     const answer = await this.requests.send({
       portalId,
       source: 'api',
@@ -156,9 +161,9 @@ export class ChatsController {
       words: { text, marks: [] },
     });
     if (!('request' in answer)) throw notFound('No chat', id);
-    const { chatId, messageId, text: said } = answer.request;
-    const isOther = (chatId !== null && chatId !== id) || (said !== null && said !== text);
-    if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
+    const { messageId } = answer.request;
+    if (saysOther(answer.request, { chatId: id, text }))
+      throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
     return { messageId: messageId?.toString() ?? null, isRepeated: answer.status === 'known' };
   }
 

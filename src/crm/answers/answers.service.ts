@@ -52,9 +52,7 @@ export class AnswersService {
 
   /** @param by who made it, as records name them */
   async make(portalId: bigint, { place, ...wish }: AnswerChangeBody, by: string): Promise<ReadyAnswerRow> {
-    if (!(await this.portals.findById(portalId))) {
-      throw new Problem(404, 'not_found', `No portal has the id ${portalId}.`);
-    }
+    await this.assertThere(portalId);
     if (wish.title === undefined) {
       throw new Problem(400, 'invalid_request', 'title must be given.', { fields: ['title'] });
     }
@@ -99,6 +97,7 @@ export class AnswersService {
         'The name of a file is one line of up to 100 characters, without slashes.',
       );
     }
+    await this.assertThere(portalId);
     const file = { portalId, answerId: id, name, mime: mediaTypeOf(name) ?? null, content: await this.read(content) };
     const kept = await this.files.keep(file, LIMITS);
     const answer = kept === 'gone' ? null : await this.answers.find(id);
@@ -133,6 +132,15 @@ export class AnswersService {
     await this.files.purge().catch((error: unknown) => {
       this.logger.warn({ err: error }, 'Files of ready answers could not be removed; trying again in an hour');
     });
+  }
+
+  /** Where the application was removed nothing is kept: it may be erased already, and pages stay open for a while. */
+  private async assertThere(portalId: bigint): Promise<void> {
+    const portal = await this.portals.findById(portalId);
+    if (!portal) throw new Problem(404, 'not_found', `No portal has the id ${portalId}.`);
+    if (portal.state === 'uninstalled') {
+      throw new Problem(403, 'portal_gone', 'The application was removed from this portal.');
+    }
   }
 
   private async read(content: unknown): Promise<Buffer> {

@@ -68,7 +68,8 @@ export class CardController {
   @HttpCode(200)
   @ApiOperation({ summary: 'A link for the client of the card; one that can still be used is given again' })
   async invite(@LookedAtBy(CARD) viewer: Viewer, @Body() { lineId }: CardInvitationBody): Promise<LinkItem> {
-    const link = await this.cards.invite(viewer, lineId);
+    const { link, isNew } = await this.cards.invite(viewer, lineId);
+    if (!isNew) return link;
     await this.entries.record({
       actor: personOf(viewer),
       action: 'link.create',

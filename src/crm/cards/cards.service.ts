@@ -7,6 +7,7 @@ import { saidMessage } from '../../relay/said-message.view.js';
 import { ViewingLinks } from '../../relay/viewing-links.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { CardChatsRepository, type CardChatRow } from '../../storage/crm/card-chats.repository.js';
+import { saysOther } from '../../storage/crm/send-requests.js';
 import { MessagePages } from '../../storage/history/message-pages.js';
 import type { MessageRow } from '../../storage/history/shown-message.js';
 import { isOpenLineType, type CrmEntity } from '../entities/crm-entity.js';
@@ -122,22 +123,23 @@ export class Cards implements FrameKind, OnModuleInit {
     });
     if (!('request' in answer)) throw noChat();
     const { request } = answer;
-    const isOther = (request.chatId !== null && request.chatId !== chatId) || (request.text ?? text) !== text;
-    if (isOther) throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
+    if (saysOther(request, { chatId, text }))
+      throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
     return { messageId: request.messageId?.toString() ?? null };
   }
 
-  /** One that can still be used is given again. */
-  async invite(viewer: Viewer, lineId: string | undefined): Promise<LinkItem> {
+  /** One that can still be used is given again: it is not new. */
+  async invite(viewer: Viewer, lineId: string | undefined): Promise<{ link: LinkItem; isNew: boolean }> {
     const entity = entityOf(viewer);
     await this.rights.entity(viewer, entity, { fresh: true });
     if (!isOpenLineType(entity.type)) throw noInvitation();
     const [known] = (await this.invitations(viewer, entity)).filter(
       (link) => lineId === undefined || link.lineId === lineId,
     );
-    if (known) return known;
+    if (known) return { link: known, isNew: false };
     const wish = { entity: { type: entity.type, id: entity.id } };
-    return linkItem(await this.links.make({ portalId: viewer.portalId, lineId }, wish, personOf(viewer)));
+    const made = await this.links.make({ portalId: viewer.portalId, lineId }, wish, personOf(viewer));
+    return { link: linkItem(made), isNew: true };
   }
 
   async qrCode(viewer: Viewer, linkId: bigint): Promise<string> {

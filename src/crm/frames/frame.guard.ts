@@ -6,6 +6,7 @@ import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { WrongKeys } from '../../common/wrong-keys.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
+import { PortalFrames } from './portal-frames.service.js';
 import { isOfInstallation, FrameSessions, type FrameSession } from './frame-sessions.js';
 
 /** A page asks once in a few seconds, and an employee may have several cards open. */
@@ -20,7 +21,7 @@ type WithViewer = FastifyRequest & { viewer?: Viewer };
 
 /**
  * Lets in whoever shows the session of a frame as `Authorization: Bearer …`, while the installation lasts for which it
- * was begun; others get 401. Too many requests of one person, and too many {@link WrongKeys}, get 429 with Retry-After.
+ * was begun and the portal wants the page; others get 401. Too many requests of one person, and too many {@link WrongKeys}, get 429 with Retry-After.
  */
 @Injectable()
 export class FrameGuard implements CanActivate {
@@ -30,6 +31,7 @@ export class FrameGuard implements CanActivate {
   constructor(
     private readonly sessions: FrameSessions,
     private readonly portals: PortalsRepository,
+    private readonly frames: PortalFrames,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -44,6 +46,7 @@ export class FrameGuard implements CanActivate {
     refuseOver(this.people.take(personOf(session)));
     const portal = await this.portals.findById(session.portalId);
     if (!isOfInstallation(session, portal)) throw sessionOver();
+    if (!(await this.frames.isWanted(portal, session.kind))) throw sessionOver();
     request.viewer = { ...session, portal };
     return true;
   }

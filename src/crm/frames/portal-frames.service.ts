@@ -43,7 +43,7 @@ export class PortalFrames {
     if (!kind) throw new Problem(404, 'not_found', `There is no page ${name}.`);
     const identity = await this.identities.confirm(frame);
     const portal = await this.portalOf(identity, frame);
-    if (!(await this.isWanted(portal, kind))) {
+    if (!(await this.isWanted(portal, name))) {
       throw new Problem(403, 'feature_off', 'This page is switched off for the portal.');
     }
     const viewer = {
@@ -75,6 +75,12 @@ export class PortalFrames {
     return { status: 200, html, policy };
   }
 
+  /** Whether the portal wants pages of this kind now. */
+  async isWanted({ id }: Pick<PortalRecord, 'id'>, name: string): Promise<boolean> {
+    const features = this.kinds.get(name)?.features ?? [];
+    return (await this.features.show(id)).some(({ feature, wanted }) => wanted && features.includes(feature));
+  }
+
   /** What the form says of itself must not contradict what is proven. */
   private async portalOf({ memberId, application }: Identity, frame: Frame): Promise<PortalRecord> {
     const portal = await this.portals.findByMemberId(memberId);
@@ -88,11 +94,6 @@ export class PortalFrames {
       throw new Problem(403, 'token_refused', 'The form is not of this installation.');
     }
     return portal;
-  }
-
-  private async isWanted({ id }: PortalRecord, { features }: FrameKind): Promise<boolean> {
-    const wanted = (await this.features.show(id)).filter((feature) => feature.wanted);
-    return wanted.some(({ feature }) => features.includes(feature));
   }
 }
 

@@ -87,18 +87,22 @@ export class ChatPanel implements FrameKind, OnModuleInit {
   async send(viewer: Viewer, answerId: bigint, { changedAt, key }: PanelSendBody): Promise<PanelSent> {
     const chat = await this.chatOf(viewer);
     if (!chat) throw new Problem(404, 'no_chat', 'This dialog is of no client of ours.');
+    const request = {
+      portalId: viewer.portalId,
+      source: 'answer' as const,
+      key: `${viewer.userId}:${chat.id}:${answerId}:${key}`,
+    };
+    // Whatever has become of the answer since: it was sent as they saw it.
+    const known = await this.requests.find(request);
+    if (known) return { messageId: known.messageId?.toString() ?? null, isRepeated: true };
     const answer = (await this.answersFor(viewer, chat)).find(({ id }) => id === answerId);
-    if (!answer || answer.changedAt.getTime() !== Date.parse(changedAt)) {
-      throw new Problem(409, 'answer_changed', 'The answer was changed or deleted meanwhile: look at it again.');
-    }
+    if (!answer || answer.changedAt.getTime() !== Date.parse(changedAt)) throw answerChanged();
     const words = answerWords(answer, chat);
     if (!words) throw new Problem(409, 'answer_empty', 'The answer has neither text nor files.');
     // Before the commit: what is on its way is kept until it is sent.
-    if (answer.files.length > 0) await this.files.noteUse(answer.id);
+    if (answer.files.length > 0 && !(await this.files.noteUse(answer))) throw answerChanged();
     const sent = await this.requests.send({
-      portalId: viewer.portalId,
-      source: 'answer',
-      key: `${viewer.userId}:${chat.id}:${answer.id}:${key}`,
+      ...request,
       chatId: chat.id,
       words,
       author: { id: viewer.userId, name: await this.viewers.onLine(viewer, chat.lineId) },
@@ -129,6 +133,10 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       throw error;
     }
   }
+}
+
+function answerChanged(): Problem {
+  return new Problem(409, 'answer_changed', 'The answer was changed or deleted meanwhile: look at it again.');
 }
 
 function dialogOf({ subject }: Viewer): string {

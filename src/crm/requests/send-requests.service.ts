@@ -8,7 +8,7 @@ import { IntakeService } from '../../relay/intake.service.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { retryDelay } from '../../relay/retry-schedule.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
-import type { SendSource } from '../../storage/crm/send-requests.js';
+import type { KnownRequest, RequestKey, SendSource } from '../../storage/crm/send-requests.js';
 import {
   RENEW_MS,
   SendRequestsRepository,
@@ -90,6 +90,11 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   async send(request: SendRequest): Promise<SendAnswer> {
     const [answer] = await this.sendAll([request]);
     return answer!;
+  }
+
+  /** What was said with this key; null: nothing. Errors are those of the database. */
+  find(key: RequestKey): Promise<KnownRequest | null> {
+    return this.requests.find(key);
   }
 
   /** The same for several, in one commit. */

@@ -35,7 +35,7 @@ export type StartOutcome =
 
 /**
  * `known`: the manager has heard of it before; `taken`: a request has its bot now; `unclear`: whoever made it has several
- * requests, and the bot is not named as any of them suggested; `spare`: they have none.
+ * requests, and the bot is not named as one alone of them suggested; `spare`: they have none.
  */
 export type MadeOutcome = { outcome: 'known' | 'taken' | 'spare' } | { outcome: 'unclear'; requests: PlacedRequest[] };
 
@@ -143,8 +143,10 @@ export class BotRequestsRepository {
       if (before.length > 0 || !kept[0]!.isNew) return { outcome: 'known' };
       const requests = await this.startedBy(connection, bot);
       const named = requests.filter(({ username }) => username.toLowerCase() === bot.username?.toLowerCase());
-      const [meant] = requests.length === 1 ? requests : named;
-      if (!meant) return requests.length === 0 ? { outcome: 'spare' } : { outcome: 'unclear', requests };
+      // Two may suggest the same: then nothing tells them apart.
+      const [meant, ...others] = requests.length === 1 ? requests : named;
+      if (!meant || others.length > 0)
+        return requests.length === 0 ? { outcome: 'spare' } : { outcome: 'unclear', requests };
       await this.take(connection, meant.id, bot.telegramId);
       return { outcome: 'taken' };
     });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { FILE_IS_NEEDED, lockPortal } from './answer-rows.js';
+import type { ReadyAnswerRow } from './ready-answers.repository.js';
 
 /** A file that is to be kept with a ready answer. */
 export interface NewAnswerFile {
@@ -81,9 +82,16 @@ export class AnswerFilesRepository {
     });
   }
 
-  /** A message is about to be accepted with these files of the answer: they stay until it has been sent. */
-  async noteUse(answerId: bigint): Promise<void> {
-    await this.db.query(`UPDATE answer_files SET used_at = now() WHERE answer_id = $1`, [answerId]);
+  /**
+   * A message is about to be accepted with these files of the answer: they stay until it has been sent. False: not all of
+   * them belong to it any more.
+   */
+  async noteUse({ id, files }: Pick<ReadyAnswerRow, 'id' | 'files'>): Promise<boolean> {
+    const { rowCount } = await this.db.query(
+      `UPDATE answer_files SET used_at = now() WHERE answer_id = $1 AND id = ANY($2::bigint[])`,
+      [id, files.map((file) => file.id)],
+    );
+    return rowCount === files.length;
   }
 
   /** Null: the portal has no such file. */

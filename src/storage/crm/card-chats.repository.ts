@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import type { ChatState } from '../prisma/client.js';
+import { isOfPersonSql } from '../work/own-words.js';
 
 /** A chat as an employee sees it in a card. */
 export interface CardChatRow {
@@ -33,7 +34,7 @@ export class CardChatsRepository {
 
   /**
    * Those of them that the portal has (still), in this order. Whoever has never looked has seen everything up to the
-   * newest answer.
+   * newest answer of a person.
    */
   async list(portalId: bigint, userId: string, chatIds: bigint[]): Promise<CardChatRow[]> {
     if (chatIds.length === 0) return [];
@@ -51,7 +52,8 @@ export class CardChatsRepository {
              WHERE m.chat_id = c.id AND m.portal_id = $1 AND m.direction = 'inbound' AND NOT m.system_line
                AND m.state <> 'ignored' AND m.deleted_at IS NULL
                AND m.id > coalesce(r.message_id, (
-                     SELECT max(o.id) FROM messages o WHERE o.chat_id = c.id AND o.direction = 'outbound'), 0)
+                     SELECT max(o.id) FROM messages o
+                      WHERE o.chat_id = c.id AND o.direction = 'outbound' AND ${isOfPersonSql('o')}), 0)
              ORDER BY m.id LIMIT ${COUNTED}) n) u
         ORDER BY w.ord`,
       [portalId, userId, chatIds],

@@ -9,7 +9,6 @@ export interface EntityChat {
   externalId: string;
   title: string;
   state: ChatState;
-  bitrixChatId: string;
 }
 
 /** Chats by the dialogs that mirror them. */
@@ -17,15 +16,24 @@ export interface EntityChat {
 export class EntityChatsRepository {
   constructor(private readonly db: DatabaseService) {}
 
-  /** In the order of the dialogs; those that we do not know, or whose bot left the portal, are left out. */
+  /**
+   * In the order of the dialogs, each once; those that we do not know, or whose bot left the portal, are left out. Of a
+   * bot that serves another line of the portal by now also by the dialogs that it has left, see left-dialogs.ts.
+   */
   async inDialogs(portalId: bigint, bitrixChatIds: string[]): Promise<EntityChat[]> {
     if (bitrixChatIds.length === 0) return [];
     const { rows } = await this.db.query<EntityChat>(
-      `SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state,
-              c.bitrix_chat_id AS "bitrixChatId"
-         FROM unnest($2::text[]) WITH ORDINALITY AS r(dialog, ord)
-         JOIN chat_links c ON c.portal_id = $1 AND c.bitrix_chat_id = r.dialog
-        ORDER BY r.ord, c.id`,
+      `WITH named AS (
+         SELECT k.id, min(r.ord) AS ord
+           FROM unnest($2::text[]) WITH ORDINALITY AS r(dialog, ord)
+          CROSS JOIN LATERAL (
+            SELECT id FROM chat_links WHERE portal_id = $1 AND bitrix_chat_id = r.dialog
+             UNION ALL SELECT chat_id FROM left_dialogs WHERE portal_id = $1 AND bitrix_chat_id = r.dialog) k
+          GROUP BY k.id
+       )
+       SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+         FROM named n JOIN chat_links c ON c.id = n.id AND c.portal_id = $1
+        ORDER BY n.ord, c.id`,
       [portalId, bitrixChatIds],
     );
     return rows;

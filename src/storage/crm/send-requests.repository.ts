@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
-import type { RequestKey, SendSource } from './send-requests.js';
+import { findRequest, type KnownRequest, type RequestKey, type SendSource } from './send-requests.js';
 import { beginWaiting, noteAnswers } from './waiting-requests.js';
 
 /** What there is to report of a request. */
@@ -55,6 +55,11 @@ export const RENEW_MS = 4_000;
 @Injectable()
 export class SendRequestsRepository {
   constructor(private readonly db: DatabaseService) {}
+
+  /** Null: there is none with this key. */
+  find(key: RequestKey): Promise<KnownRequest | null> {
+    return findRequest(this.db, key);
+  }
 
   /** Keeps a request; false: it is known by its key. */
   async receive({ portalId, source, key, payload, report, process }: ReceivedRequest): Promise<boolean> {

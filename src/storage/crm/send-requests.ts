@@ -1,5 +1,5 @@
 import type { Queryable } from '../postgres/database.service.js';
-import { jsonb } from '../postgres/json.js';
+import { jsonb, storableText } from '../postgres/json.js';
 import type { OwnWords } from '../work/own-words.js';
 
 /** Who asks: a robot, the message service, a broadcast, a CRM card, a ready answer beside a dialog, a key of the admin API. */
@@ -79,6 +79,12 @@ export interface KnownRequest {
   chatId: bigint | null;
   messageId: bigint | null;
   text: string | null;
+}
+
+/** Whether a request with this key says something else than is asked for now; of one that was erased nobody knows. */
+export function saysOther(known: KnownRequest, asked: { chatId: bigint; text: string }): boolean {
+  const isOfOther = known.chatId !== null && known.chatId !== asked.chatId;
+  return isOfOther || (known.text !== null && storableText(known.text) !== storableText(asked.text));
 }
 
 export async function findRequest(

@@ -47,6 +47,8 @@ export class PortalErasureRepository {
         ]);
       }
       await connection.query(`DELETE FROM chat_links WHERE portal_id = $1`, [portalId]);
+      // Also in chats that have moved to another portal since.
+      await connection.query(`DELETE FROM chat_reads WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM arrivals WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM answer_files WHERE portal_id = $1`, [portalId]);

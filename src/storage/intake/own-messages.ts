@@ -1,15 +1,9 @@
-import {
-  beginRequests,
-  findRequest,
-  nameMessages,
-  type KnownRequest,
-  type RequestKey,
-  type SendSource,
-} from '../crm/send-requests.js';
+import { beginRequests, findRequest, nameMessages, type KnownRequest, type RequestKey } from '../crm/send-requests.js';
 import type { Queryable } from '../postgres/database.service.js';
 import { IS_UNSUBSCRIBED, noteAdvertised } from '../work/advertising.js';
 import { endpointOf } from '../work/endpoint-id.js';
 import { lockBots, lockChats } from '../work/lock-order.js';
+import { isOfPeople } from '../work/own-words.js';
 import { appendDeliveries, type NewDelivery } from '../work/outbox.js';
 import { intakeOf, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
@@ -38,9 +32,6 @@ type Refusal = 'unsubscribed' | 'banned';
 /** `no_chat`: the portal has no such chat (any more). */
 export type SendAnswer =
   { status: 'new' | 'known'; request: KnownRequest } | { status: 'no_chat' } | { status: Refusal };
-
-/** What people write goes to whom they write it. */
-const OF_PEOPLE: ReadonlySet<SendSource> = new Set(['card', 'api']);
 
 /**
  * Keeps what is to be said, with its work, in the order given; what is known by its key is answered as it was kept. To be
@@ -131,7 +122,8 @@ interface Addressee {
 }
 
 function refusalOf({ source, bulk }: SendRequest, { unsubscribed, banned }: Addressee): Refusal | null {
-  if (banned && !OF_PEOPLE.has(source)) return 'banned';
+  // What people write goes to whom they write it.
+  if (banned && !isOfPeople(source)) return 'banned';
   return bulk && unsubscribed ? 'unsubscribed' : null;
 }
 

@@ -10,9 +10,22 @@ export const UNSUBSCRIBED_WORDS = 'unsubscribed';
 const OWN_WORDS = [WELCOME, UNSUBSCRIBED_WORDS, 'robot', 'sms', 'broadcast', 'card', 'answer', 'api'] as const;
 export type OwnWords = (typeof OWN_WORDS)[number];
 
+/** Of these, kinds that a person wrote, or chose to send. */
+const OF_PEOPLE: ReadonlySet<OwnWords> = new Set(['card', 'answer', 'api']);
+
+export function isOfPeople(kind: OwnWords): boolean {
+  return OF_PEOPLE.has(kind);
+}
+
+/** SQL: a person said the message `name` to the client, not the program and not the portal. */
+export const isOfPersonSql = (name: string) =>
+  `(${name}.author_id IS DISTINCT FROM '0' AND (${name}.kind IN (${quoted([...OF_PEOPLE])}) OR NOT ${isOwnWordsSql(`${name}.kind`)}))`;
+
 export function isOwnWords(kind: unknown): kind is OwnWords {
   return (OWN_WORDS as readonly unknown[]).includes(kind);
 }
 
 /** SQL: the message is of such a kind. */
-export const isOwnWordsSql = (kind: string) => `${kind} IN (${OWN_WORDS.map((name) => `'${name}'`).join(', ')})`;
+export const isOwnWordsSql = (kind: string) => `${kind} IN (${quoted(OWN_WORDS)})`;
+
+const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ');

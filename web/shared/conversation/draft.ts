@@ -1,3 +1,5 @@
+import { newKey } from '../new-key.js';
+
 /** What is being written, and the key under which it is sent. */
 export interface Draft {
   text: string;
@@ -16,9 +18,4 @@ export function newDraft(): Draft {
 export function redraft(draft: Draft, text: string, tried: boolean): Draft {
   if (text === draft.text) return draft;
   return { text, key: tried ? newKey() : draft.key };
-}
-
-/** 128 random bits: `crypto.randomUUID` is missing where the page came by plain http. */
-function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
