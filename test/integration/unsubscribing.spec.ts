@@ -125,6 +125,26 @@ it('what failed before is not sent again to who has unsubscribed since, whoever 
 });
 
 describe('the button for it', () => {
+  it.each([
+    ['no session is open', false, {}, 'ignored'],
+    ['a session is open', true, {}, 'queued'],
+    ['it names a session', false, { IMOL_SID: '5' }, 'queued'],
+  ])(
+    'takes back a newsletter of the portal that waits, unless it may be of the line: %s',
+    async (_, open, params, state) => {
+      await storage.db.query(`UPDATE chat_links SET dialog_open = $1`, [open]);
+      const letter = operatorMessage(5, ANN, 'Our news');
+      const raw = { data: { MESSAGES: [{ message: { text: 'Our news', params } }] } };
+      await intake.acceptOperatorMessages([{ ...letter, said: { ...letter.said, authorId: '0', raw } }]);
+      await intake.acceptClientUpdates([press(2)]);
+      expect(await toClient()).toEqual([{ kind: 'text', text: 'Our news', state }]);
+      expect(
+        await rowsOf(`SELECT count(*)::int AS n FROM deliveries WHERE kind = 'message' AND lane_id IN (
+      SELECT id FROM lanes WHERE channel = 'outbound')`),
+      ).toEqual([{ n: state === 'queued' ? 1 : 0 }]);
+    },
+  );
+
   it('counts always, and is one line in the dialog, however often it is pressed', async () => {
     await intake.acceptClientUpdates([press(2)]);
     await intake.acceptClientUpdates([press(3)]);

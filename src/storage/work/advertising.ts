@@ -24,6 +24,10 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
 /** SQL: the message `m` is advertising that the program sends on its own account: nobody is its author. */
 export const IS_ADVERTISING = `(m.direction = 'outbound' AND m.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql('m.kind')})`;
 
+/** SQL: the message `m` from the portal, in the chat `c`, is a newsletter by the same signs as when it came: see newsletters.ts. */
+const IS_NEWSLETTER = `(m.direction = 'outbound' AND m.author_id = '0' AND m.bitrix_message_id IS NOT NULL
+  AND c.type = 'private' AND c.dialog_open IS NOT TRUE AND m.raw::text NOT LIKE '%"IMOL\\_%')`;
+
 /** SQL: the delivery `d` of words waits, and nothing of it can have reached the client. */
 export const IS_UNSENT = `(d.state = 'queued' AND d.kind = 'message' AND d.unknown_since IS NULL
   AND NOT EXISTS (SELECT FROM message_links s WHERE s.message_id = d.message_id))`;
@@ -36,9 +40,9 @@ export async function withholdAdvertising(connection: Queryable, chatIds: bigint
   if (chatIds.length === 0) return;
   await connection.query(
     `WITH gone AS (
-       DELETE FROM deliveries d USING lanes l, messages m
+       DELETE FROM deliveries d USING lanes l, messages m, chat_links c
         WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND ${IS_UNSENT}
-          AND m.id = d.message_id AND ${IS_ADVERTISING}
+          AND m.id = d.message_id AND c.id = l.chat_id AND (${IS_ADVERTISING} OR ${IS_NEWSLETTER})
         RETURNING d.lane_id, d.message_id
      ), ${LOWER_PENDING}
      UPDATE messages SET state = 'ignored', error_code = $2, error_detail = $3
