@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
@@ -124,6 +125,26 @@ it('what failed before is not sent again to who has unsubscribed since, whoever 
 });
 
 describe('the button for it', () => {
+  it.each([
+    ['no session is open', false, {}, 'ignored'],
+    ['a session is open', true, {}, 'queued'],
+    ['it names a session', false, { IMOL_SID: '5' }, 'queued'],
+  ])(
+    'takes back a newsletter of the portal that waits, unless it may be of the line: %s',
+    async (_, open, params, state) => {
+      await storage.db.query(`UPDATE chat_links SET dialog_open = $1`, [open]);
+      const letter = operatorMessage(5, ANN, 'Our news');
+      const raw = { data: { MESSAGES: [{ message: { text: 'Our news', params } }] } };
+      await intake.acceptOperatorMessages([{ ...letter, said: { ...letter.said, authorId: '0', raw } }]);
+      await intake.acceptClientUpdates([press(2)]);
+      expect(await toClient()).toEqual([{ kind: 'text', text: 'Our news', state }]);
+      expect(
+        await rowsOf(`SELECT count(*)::int AS n FROM deliveries WHERE kind = 'message' AND lane_id IN (
+      SELECT id FROM lanes WHERE channel = 'outbound')`),
+      ).toEqual([{ n: state === 'queued' ? 1 : 0 }]);
+    },
+  );
+
   it('counts always, and is one line in the dialog, however often it is pressed', async () => {
     await intake.acceptClientUpdates([press(2)]);
     await intake.acceptClientUpdates([press(3)]);
@@ -178,7 +199,11 @@ describe('the wish', () => {
     expect(await advertise('a')).toBe('new');
     await intake.acceptClientUpdates([update(4, ANN, 'hello again')]);
     expect(await advertise('b')).toBe('unsubscribed');
+    // Operators are told, and may take it back.
+    const shown = async () => (await new HistoryRepository(storage.db).chat(await newestChat()))!.unsubscribedAt;
+    expect(await shown()).toEqual(kept[0]!['since']);
     await intake.acceptClientUpdates([start(5)]);
+    expect(await shown()).toBeNull();
     expect(await advertise('b')).toBe('new');
   });
 

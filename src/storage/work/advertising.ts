@@ -5,10 +5,13 @@ import { isOwnWordsSql } from './own-words.js';
 /** Why what was to be sent as advertising is not. */
 export const UNSUBSCRIBED = { code: 'unsubscribed', detail: 'The client has unsubscribed from advertising.' };
 
-/** SQL: the client of the chat `c` wants no advertising, or did not when an earlier chat with the bot was erased. */
-export const IS_UNSUBSCRIBED = `(c.unsubscribed_at IS NOT NULL OR EXISTS (
-  SELECT FROM forgotten_wishes w JOIN bots o ON o.telegram_id = w.bot_telegram_id
-   WHERE o.id = c.bot_id AND w.client = forgotten_client(c.external_user_id)))`;
+/** SQL: since when the client of the chat wants no advertising, also where an earlier chat with the bot was erased; else null. */
+export const unsubscribedSince = (chat: string) => `coalesce(${chat}.unsubscribed_at, (
+  SELECT w.since FROM forgotten_wishes w JOIN bots o ON o.telegram_id = w.bot_telegram_id
+   WHERE o.id = ${chat}.bot_id AND w.client = forgotten_client(${chat}.external_user_id)))`;
+
+/** SQL: the client of the chat `c` wants no advertising. */
+export const IS_UNSUBSCRIBED = `(${unsubscribedSince('c')} IS NOT NULL)`;
 
 /** From now on a bare "stop" of these clients is the wish for no more of it. To be called with the chats locked. */
 export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): Promise<void> {
@@ -20,6 +23,10 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
 
 /** SQL: the message `m` is advertising that the program sends on its own account: nobody is its author. */
 export const IS_ADVERTISING = `(m.direction = 'outbound' AND m.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql('m.kind')})`;
+
+/** SQL: the message `m` from the portal, in the chat `c`, is a newsletter by the same signs as when it came: see newsletters.ts. */
+const IS_NEWSLETTER = `(m.direction = 'outbound' AND m.author_id = '0' AND m.bitrix_message_id IS NOT NULL
+  AND c.type = 'private' AND c.dialog_open IS NOT TRUE AND m.raw::text NOT LIKE '%"IMOL\\_%')`;
 
 /** SQL: the delivery `d` of words waits, and nothing of it can have reached the client. */
 export const IS_UNSENT = `(d.state = 'queued' AND d.kind = 'message' AND d.unknown_since IS NULL
@@ -33,9 +40,9 @@ export async function withholdAdvertising(connection: Queryable, chatIds: bigint
   if (chatIds.length === 0) return;
   await connection.query(
     `WITH gone AS (
-       DELETE FROM deliveries d USING lanes l, messages m
+       DELETE FROM deliveries d USING lanes l, messages m, chat_links c
         WHERE l.chat_id = ANY($1::bigint[]) AND l.channel = 'outbound' AND d.lane_id = l.id AND ${IS_UNSENT}
-          AND m.id = d.message_id AND ${IS_ADVERTISING}
+          AND m.id = d.message_id AND c.id = l.chat_id AND (${IS_ADVERTISING} OR ${IS_NEWSLETTER})
         RETURNING d.lane_id, d.message_id
      ), ${LOWER_PENDING}
      UPDATE messages SET state = 'ignored', error_code = $2, error_detail = $3
