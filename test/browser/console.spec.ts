@@ -95,6 +95,7 @@ describe('the console', { timeout: 300_000 }, () => {
     await found.waitFor();
     expect(await found.locator('mark').allTextContents()).toEqual(['доставка', 'бесплатная']);
     await found.click();
+    await page.waitForURL(/#\/chats\//);
     const bubble = page.getByRole('article').filter({ hasText: 'Да, от 1 500 ₽ доставка бесплатная' });
     await bubble.getByRole('img', { name: 'Seen' }).waitFor();
     await page.getByRole('article').filter({ hasText: 'Оформите, пожалуйста' }).getByText('edited').waitFor();

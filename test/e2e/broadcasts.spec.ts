@@ -48,7 +48,7 @@ async function broadcast(name: string, more: Json = {}): Promise<Json> {
   await start(made);
   return finished(made);
 }
-/** Telegram takes nothing for them yet. */
+/** Telegram takes nothing for them until {@link letGo}. */
 function holdUp(talks: Conversation[]): void {
   const body = {
     ok: false,
@@ -56,8 +56,9 @@ function holdUp(talks: Conversation[]): void {
     description: 'Too Many Requests: retry after 1',
     parameters: { retry_after: 1 },
   };
-  for (const talk of talks) bridge.telegram.faults.next('sendMessage', { status: 429, body }, 1, talk.toClient);
+  for (const talk of talks) bridge.telegram.faults.next('sendMessage', { status: 429, body }, 1_000, talk.toClient);
 }
+const letGo = () => bridge.telegram.faults.clear();
 const captions = ({ reply_markup }: Message) =>
   reply_markup?.inline_keyboard.map((row) => row.map(({ text }) => text)) ?? null;
 const isUnsubscribed = async ({ chatId }: Conversation) =>
@@ -155,6 +156,7 @@ describe('a broadcast', () => {
       () => admin('GET', `/chats/${after.chatId}`),
       ({ state }) => state === 'blocked',
     );
+    letGo();
     await admin('POST', `/broadcasts/${made.id}/resume`);
     const { counts } = await finished(made);
     expect(counts).toMatchObject({ waiting: 0, sending: 0 });
@@ -183,6 +185,7 @@ describe('a broadcast', () => {
     // Longer than Telegram had asked for.
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     expect(talks.flatMap(({ reached }) => reached)).toEqual([]);
+    letGo();
     await admin('POST', `/broadcasts/${made.id}/resume`);
     expect((await finished(made)).counts).toMatchObject({ delivered: 8 });
     for (const talk of talks) expect(talk.reached).toEqual(['News of paused']);
@@ -198,6 +201,7 @@ describe('a broadcast', () => {
       () => report(again),
       ({ counts }) => counts.stopped === 8,
     );
+    letGo();
     expect(stopped).toMatchObject({ state: 'stopped', counts: { delivered: 0, sending: 0, waiting: 0 } });
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     for (const talk of talks) expect(talk.reached).toEqual(['News of paused']);

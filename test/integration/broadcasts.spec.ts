@@ -1,7 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
+import { Broadcasts } from '../../src/crm/broadcasts/broadcasts.service.js';
+import type { SendRequests } from '../../src/crm/requests/send-requests.service.js';
+import type { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import type { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Lease } from '../../src/storage/work/lease.js';
@@ -175,6 +181,96 @@ describe('a portion', () => {
       waiting: 0,
     });
   });
+});
+
+describe('the report', () => {
+  const countsOf = async ({ id }: { id: bigint }) => {
+    await broadcasts.noteEffects(id);
+    return (await broadcasts.counts([id])).get(id);
+  };
+
+  it('follows what people decide about messages that failed or whose outcome is unknown', async () => {
+    await clients(4);
+    const broadcast = await started();
+    await portion(broadcast);
+    await storage.db.query(`DELETE FROM deliveries`);
+    await storage.db.query(`UPDATE lanes SET pending = 0`);
+    const ids = (await rowsOf('SELECT id FROM messages ORDER BY id')).map((row) => row['id'] as bigint);
+    const end = (id: bigint, state: string, code: string | null = null) =>
+      storage.db.query(`UPDATE messages SET state = $2::"MessageState", error_code = $3 WHERE id = $1`, [
+        id,
+        state,
+        code,
+      ]);
+    await end(ids[0]!, 'uncertain');
+    await end(ids[1]!, 'uncertain');
+    await end(ids[2]!, 'failed', 'x');
+    await end(ids[3]!, 'failed', 'bot_blocked');
+    await portions.noteEnds();
+    expect(await countsOf(broadcast)).toMatchObject({ uncertain: 2, failed: 1, blocked: 1 });
+    const decisions = new DecisionsRepository(storage.db);
+    await decisions.resolve(ids[0]!, 'delivered');
+    await decisions.resolve(ids[1]!, 'failed');
+    await decisions.retry([ids[2]!]);
+    expect(await countsOf(broadcast)).toMatchObject({ delivered: 1, failed: 2, blocked: 1, uncertain: 0 });
+    await telegram();
+    expect(await countsOf(broadcast)).toMatchObject({ delivered: 2, failed: 1, blocked: 1, sending: 0 });
+    await decisions.discard([ids[1]!]);
+    expect(await countsOf(broadcast)).toMatchObject({ delivered: 2, failed: 1, blocked: 1 });
+  });
+
+  it('is there in a moment, and so is who comes next, however many there are', async () => {
+    const many = 100_000;
+    await storage.db.transaction(async ({ query }) => {
+      await query(
+        `INSERT INTO chat_links (bot_id, portal_id, external_id, external_user_id, telegram_chat_id, title, last_inbound_at)
+         SELECT 1, 1, 'tg:' || n, 'tg:' || n, n, 'x', now() - interval '2 days' FROM generate_series(1, $1::int) n`,
+        [many],
+      );
+      await query(
+        `INSERT INTO messages (portal_id, bot_id, chat_id, direction, state, kind, text, raw, delivered_at)
+         SELECT 1, 1, id, 'outbound', 'delivered', 'broadcast', 'x', '{}', now() FROM chat_links`,
+      );
+    });
+    const broadcast = await started();
+    const { id } = broadcast;
+    expect(await portion(broadcast)).toBe(DEPTH);
+    await storage.db.query('ANALYZE broadcast_recipients');
+    const looking = performance.now();
+    // While nothing more fits, it is looked at several times a second.
+    for (let at = 0; at < 10; at++) expect(await portions.next(broadcast, DEPTH)).toEqual([]);
+    expect(performance.now() - looking).toBeLessThan(250);
+    await storage.db.transaction(({ query }) =>
+      query(
+        `UPDATE broadcast_recipients r SET state = 'delivered', delivered_at = now(), message_id = m.id
+           FROM messages m WHERE m.chat_id = r.chat_id AND m.id <= $1`,
+        [many],
+      ),
+    );
+    await storage.db.query('ANALYZE');
+    const began = performance.now();
+    await countsOf({ id });
+    expect(performance.now() - began).toBeLessThan(3_000);
+  }, 180_000);
+});
+
+it('of one that is deleted nothing is sent afterwards', async () => {
+  await clients(3);
+  const broadcast = await started();
+  await portion(broadcast);
+  const [lane] = await lanes.claim(bot, 1, 1, { bulk: 1 });
+  // A kill comes before anything is taken back.
+  await broadcasts.setState(broadcast.id, ['running'], 'paused');
+  const others = [{}, {}, {}, {}] as unknown as [PortalsRepository, HistoryRepository, SendRequests, BroadcastFanOut];
+  const service = new Broadcasts(broadcasts, portions, ...others);
+  const row = (await broadcasts.find(broadcast.id))!;
+  await expect(service.remove(row)).rejects.toMatchObject({ code: 'broadcast_sending' });
+  const deliveries = lane!.deliveries.map(({ seq }) => ({ seq, outcome: 'retry' as const, code: 'rate_limited' }));
+  await lanes.settle([{ lease: bot, lanes: [{ lane: lane!, dueInMs: 0, deliveries }] }], 'me');
+  await service.remove(row);
+  expect(await number('SELECT count(*) FROM broadcasts')).toBe(0);
+  expect(await number('SELECT count(*) FROM deliveries')).toBe(0);
+  expect(await number('SELECT count(*) FROM messages')).toBe(0);
 });
 
 it('waits while its portal is removed', async () => {

@@ -24,6 +24,10 @@ const TABLES = [
   'ready_answers',
   'answer_files',
   'chat_reads',
+  'portal_features',
+  'trigger_events',
+  'broadcasts',
+  'broadcast_recipients',
 ];
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
@@ -48,6 +52,9 @@ async function talk(botId: bigint, portalId: bigint): Promise<void> {
     raw: {},
     attachments: [{ kind: 'photo', name: 'a.jpg', label: '📷 Photo', telegramFileId: 'F', telegramUniqueId: 'U' }],
   });
+  await storage.db.query(`INSERT INTO portal_features (portal_id, feature, wanted) VALUES ($1, 'triggers', true)`, [
+    portalId,
+  ]);
   const from = (id: number, more: Partial<ClientUpdateRow>): ClientUpdateRow => {
     const base = update(id, 10, '', { botId, telegramMessageId: 5n, ...more });
     return { ...base, chat: { ...base.chat!, businessConnection: `connection${botId}` } };
@@ -63,6 +70,12 @@ async function talk(botId: bigint, portalId: bigint): Promise<void> {
        INSERT INTO ready_answers (portal_id, title, position, created_by) VALUES ($1, 'hours', 0, 'test') RETURNING id)
      INSERT INTO answer_files (portal_id, answer_id, name, size, content) SELECT $1, id, 'x', 1, 'x' FROM made`,
     [portalId],
+  );
+  await storage.db.query(
+    `WITH made AS (
+       INSERT INTO broadcasts (portal_id, name, text, created_by) VALUES ($1, 'x', 'x', 'test') RETURNING id)
+     INSERT INTO broadcast_recipients (broadcast_id, bot_id) SELECT id, $2 FROM made`,
+    [portalId, botId],
   );
   await intake.acceptEvent({ portalId, source: `bitrix24:${portalId}`, key: 'e', name: 'ONX', raw: {} });
   await storage.db.query(

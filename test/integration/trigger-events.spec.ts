@@ -118,6 +118,21 @@ it('a claim that ran out before the trigger began is made again; one that ran ou
   ]);
 });
 
+it('what was claimed and not begun is claimed before what happened later', async () => {
+  await wantTriggers();
+  await says('one');
+  await storage.db.query(`UPDATE trigger_events SET happened_at = happened_at - interval '2 minutes'`);
+  const older = await claimed();
+  await intake.acceptClientUpdates([update(++updateId, 11, 'two')]);
+  await storage.db.query(`UPDATE trigger_events SET due_at = now() WHERE chat_id <> $1`, [older[0]!.chatId]);
+  await events.begin(older[0]!);
+  await events.settle(older[0]!, 1, { againInMs: null, outcome: 'executed' });
+  await events.release(older);
+  expect((await events.claim(1, [])).map(({ chatId, event }) => [chatId, event])).toEqual([
+    [older[1]!.chatId, older[1]!.event],
+  ]);
+});
+
 it('nothing is claimed of a portal that refused triggers, lacks something, or is busy; an erased client is forgotten', async () => {
   await wantTriggers();
   await says('one');

@@ -1,14 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
+import { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
+import { DecisionsRepository } from '../../src/storage/work/decisions.repository.js';
 import { EndpointsRepository } from '../../src/storage/work/endpoints.repository.js';
 import type { ButtonKeyboard } from '../../src/storage/work/keyboard.js';
 import { LanesRepository } from '../../src/storage/work/lanes.repository.js';
 import type { Lease } from '../../src/storage/work/lease.js';
 import type { Settlement } from '../../src/storage/work/settlement.js';
-import { BOT, createTestStorage, endHolds, PORTAL, update } from '../support/storage.js';
+import { BOT, createTestStorage, endHolds, operatorMessage, PORTAL, update } from '../support/storage.js';
 
 const ANN = 10;
 
@@ -105,7 +108,43 @@ describe('a bare "stop"', () => {
   });
 });
 
+it('what failed before is not sent again to who has unsubscribed since, whoever asks for it', async () => {
+  await advertise('a');
+  await telegram({ outcome: 'failed', code: 'x' });
+  const request = { portalId: PORTAL, source: 'api' as const, key: 'b', chatId, words: { text: 'b', marks: [] } };
+  await intake.acceptSendRequests([request]);
+  await telegram({ outcome: 'failed', code: 'x' });
+  await intake.acceptClientUpdates([press(2)]);
+  const failed = await rowsOf(`SELECT id FROM messages WHERE direction = 'outbound' ORDER BY id`);
+  const retried = await new DecisionsRepository(storage.db).retry(failed.map((row) => row['id'] as bigint));
+  expect(retried.retried).toBe(1);
+  expect(await toClient()).toEqual([
+    { kind: 'sms', text: 'a', state: 'failed' },
+    { kind: 'api', text: 'b', state: 'queued' },
+  ]);
+});
+
 describe('the button for it', () => {
+  it.each([
+    ['no session is open', false, {}, 'ignored'],
+    ['a session is open', true, {}, 'queued'],
+    ['it names a session', false, { IMOL_SID: '5' }, 'queued'],
+  ])(
+    'takes back a newsletter of the portal that waits, unless it may be of the line: %s',
+    async (_, open, params, state) => {
+      await storage.db.query(`UPDATE chat_links SET dialog_open = $1`, [open]);
+      const letter = operatorMessage(5, ANN, 'Our news');
+      const raw = { data: { MESSAGES: [{ message: { text: 'Our news', params } }] } };
+      await intake.acceptOperatorMessages([{ ...letter, said: { ...letter.said, authorId: '0', raw } }]);
+      await intake.acceptClientUpdates([press(2)]);
+      expect(await toClient()).toEqual([{ kind: 'text', text: 'Our news', state }]);
+      expect(
+        await rowsOf(`SELECT count(*)::int AS n FROM deliveries WHERE kind = 'message' AND lane_id IN (
+      SELECT id FROM lanes WHERE channel = 'outbound')`),
+      ).toEqual([{ n: state === 'queued' ? 1 : 0 }]);
+    },
+  );
+
   it('counts always, and is one line in the dialog, however often it is pressed', async () => {
     await intake.acceptClientUpdates([press(2)]);
     await intake.acceptClientUpdates([press(3)]);
@@ -160,7 +199,11 @@ describe('the wish', () => {
     expect(await advertise('a')).toBe('new');
     await intake.acceptClientUpdates([update(4, ANN, 'hello again')]);
     expect(await advertise('b')).toBe('unsubscribed');
+    // Operators are told, and may take it back.
+    const shown = async () => (await new HistoryRepository(storage.db).chat(await newestChat()))!.unsubscribedAt;
+    expect(await shown()).toEqual(kept[0]!['since']);
     await intake.acceptClientUpdates([start(5)]);
+    expect(await shown()).toBeNull();
     expect(await advertise('b')).toBe('new');
   });
 
@@ -183,6 +226,32 @@ describe('the wish', () => {
 });
 
 describe('advertising', () => {
+  it('that cannot be sent lets the words of people pass, and goes behind them', async () => {
+    const soon = { outcome: 'retry' as const, code: 'file_not_now' };
+    const portions = new BroadcastPortionsRepository(storage.db);
+    const next = async (settlement: Omit<Settlement, 'seq'>, dueInMs: number) => {
+      const claimed = await lanes.claim(bot, 10, 1);
+      const settled = claimed.map((lane) => ({
+        lane,
+        dueInMs,
+        deliveries: lane.deliveries.map(({ seq }) => ({ seq, ...settlement })),
+      }));
+      await lanes.settle([{ lease: bot, lanes: settled }], 'me');
+      return claimed.flatMap(({ deliveries }) => deliveries.map(({ message }) => message.text));
+    };
+    const request = { portalId: PORTAL, source: 'sms' as const, key: 'a', chatId, bulk: true, report: {} };
+    await intake.acceptSendRequests([{ ...request, words: { text: 'sale', marks: [] } }]);
+    expect(await next(soon, 600_000)).toEqual(['sale']);
+    // Nobody waits behind it: it keeps its time.
+    await portions.letWordsPass();
+    expect(await next(soon, 600_000)).toEqual([]);
+    await intake.acceptOperatorMessages([operatorMessage(5, ANN, 'your order is here')]);
+    await portions.letWordsPass();
+    expect(await next({ outcome: 'delivered' }, 0)).toEqual(['your order is here']);
+    expect(await next({ outcome: 'delivered' }, 0)).toEqual(['sale']);
+    expect(await rowsOf(`SELECT pending FROM lanes WHERE channel = 'outbound'`)).toEqual([{ pending: 0 }]);
+  });
+
   it('is told in the dialog with the client’s next words, the newest of it', async () => {
     const notes = () =>
       rowsOf(`SELECT d.payload ->> 'code' AS code, m.text, l.due_at = 'infinity' AS sleeps

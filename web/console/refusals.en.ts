@@ -29,6 +29,7 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
 
   // Messages
   taken_back: () => 'Its author deleted this message: it is not sent again.',
+  client_unsubscribed: () => 'The client has unsubscribed: advertising is not sent again.',
   not_retryable: () => 'Only failed and uncertain messages can be sent again; somebody was faster.',
   not_discardable: () => 'Only failed and uncertain messages can be dismissed; somebody was faster.',
   not_uncertain: () => 'The outcome of this message is known by now.',
@@ -38,6 +39,7 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   // Broadcasts
   broadcast_started: () => 'It was started already: only its name can be changed.',
   broadcast_running: () => 'It is running: stop it first.',
+  broadcast_sending: () => 'Some of it is being sent at this moment: try again in a few seconds.',
   broadcast_for_nobody: () => 'Nobody fits: nothing was started.',
   broadcast_state: () => 'Its state has changed meanwhile: look again.',
   portal_removed: () => 'The application was removed from this portal.',

@@ -37,8 +37,8 @@ export class MessagesController {
   @ApiOperation({
     summary: 'Send again every failed or uncertain message that matches the filter and can go',
     description:
-      'Left out are messages for clients who have blocked the bot and messages that their authors took back. With ' +
-      '`dryRun` nothing is sent: the answer says how many it would be.',
+      'Left out are messages for clients who have blocked the bot, advertising for clients who have unsubscribed, and ' +
+      'messages that their authors took back. With `dryRun` nothing is sent: the answer says how many it would be.',
   })
   async retryAll(@Body() body: UndeliveredBody, @CalledBy() caller: Caller): Promise<Retried> {
     return { retried: await this.messages.retry(body, caller) };
@@ -55,6 +55,10 @@ export class MessagesController {
       throw new Problem(409, 'taken_back', 'Its author took this message back: it is not sent again.');
     }
     if ((await this.replay.retry([id])) === 0) {
+      const { state, chatId } = await this.messages.one(id, caller);
+      if (chatId !== null && (state === 'failed' || state === 'uncertain')) {
+        throw new Problem(409, 'client_unsubscribed', 'The client has unsubscribed: advertising is not sent again.');
+      }
       throw wrongState('not_retryable', 'Only failed and uncertain messages can be sent again', message);
     }
     return { retried: 1 };

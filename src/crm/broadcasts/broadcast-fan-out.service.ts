@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
+import { Semaphore } from '../../common/semaphore.js';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
 import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import { IntakeService } from '../../relay/intake.service.js';
@@ -20,6 +21,8 @@ const GATHER_MS = 250;
  * portion, and a pause has little to take back.
  */
 export const DEPTH = 60;
+/** Portals whose portions are made at once: what people say needs connections to the database, too. */
+const PORTALS_AT_ONCE = 4;
 /** How long a portion that is under way may hold up the end of the process. */
 const DRAIN_MS = 2_000;
 const HOUR_MS = 3_600_000;
@@ -33,6 +36,7 @@ export class BroadcastFanOut implements OnApplicationBootstrap, BeforeApplicatio
   private readonly logger = new Logger(BroadcastFanOut.name);
   /** By portal. */
   private readonly underWay = new Map<bigint, Promise<void>>();
+  private readonly turns = new Semaphore(PORTALS_AT_ONCE);
   /** Something runs: ends of sends make room for more. */
   private running = false;
   private readonly loop = new WakeableLoop({
@@ -75,12 +79,13 @@ export class BroadcastFanOut implements OnApplicationBootstrap, BeforeApplicatio
 
   private async look(): Promise<void> {
     await this.portions.noteEnds();
+    await this.portions.letWordsPass();
     const active = await this.portions.active();
     this.running = active.length > 0;
     for (const portalId of new Set(active.map((broadcast) => broadcast.portalId))) {
       if (this.underWay.has(portalId)) continue;
       const own = active.filter((broadcast) => broadcast.portalId === portalId);
-      const advanced = this.advance(own).finally(() => this.underWay.delete(portalId));
+      const advanced = this.turns.run(() => this.advance(own)).finally(() => this.underWay.delete(portalId));
       this.underWay.set(portalId, advanced);
     }
   }

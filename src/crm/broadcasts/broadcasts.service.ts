@@ -88,9 +88,16 @@ export class Broadcasts {
 
   async remove({ id }: BroadcastRow): Promise<void> {
     const { state } = (await this.broadcasts.find(id)) ?? {};
-    // What waits in lanes must be taken back first.
-    if (state === 'running' || !(await this.broadcasts.remove(id))) {
-      throw new Problem(409, 'broadcast_running', 'The broadcast is running: stop it first.');
+    if (state === 'running') throw new Problem(409, 'broadcast_running', 'The broadcast is running: stop it first.');
+    // What waits in lanes would be sent after all.
+    await this.portions.withdraw(id);
+    await this.portions.noteEnds();
+    if (!(await this.broadcasts.remove(id))) {
+      throw new Problem(
+        409,
+        'broadcast_sending',
+        'Some of it is being sent at this moment: try again in a few seconds.',
+      );
     }
   }
 

@@ -71,17 +71,23 @@ export class TriggerEvents implements OnApplicationBootstrap, BeforeApplicationS
   /** One after the other: they are in the order in which they happened. Never rejects: what is left is claimed again. */
   private async tell(portalId: bigint, claimed: ClaimedTriggerEvent[]): Promise<void> {
     const begun = performance.now();
+    const left = new Set(claimed);
     try {
       const portal = await this.portals.findById(portalId);
       if (portal?.state !== 'active') return;
       const codes = new Set((await this.triggers.wish(portal)).map(({ code }) => code));
       for (const event of claimed) {
-        if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
+        if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) break;
+        left.delete(event);
         await this.tellOf(portal, event, codes);
       }
     } catch (error) {
       this.logger.warn({ portalId: String(portalId), err: error }, 'Triggers could not be executed; later again');
     }
+    // Newer ones must not be told before them. Where that fails, the claims run out.
+    await this.events.release([...left]).catch((error: unknown) => {
+      this.logger.debug({ portalId: String(portalId), err: error }, 'Events for triggers could not be released');
+    });
   }
 
   private async tellOf(portal: PortalRecord, event: ClaimedTriggerEvent, codes: ReadonlySet<string>): Promise<void> {

@@ -3,6 +3,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { BroadcastState, RecipientState } from '../prisma/client.js';
 import { CAN_HAVE_IT, OF_AUDIENCE, type Audience } from './broadcast-audience.js';
+import { noteEffects } from './broadcast-effects.js';
 
 /** What a broadcast says, as a person has written it; see the columns of `broadcasts`. */
 export interface BroadcastWords {
@@ -46,9 +47,6 @@ export interface AudienceCount {
 
 const ROW = `id, portal_id AS "portalId", name, text, buttons, file, has_unsubscribe AS "hasUnsubscribe", audience, state,
   created_by AS "createdBy", created_at AS "createdAt", started_at AS "startedAt", finished_at AS "finishedAt"`;
-
-/** What clients do within so many days counts as an effect of it. */
-const EFFECT_DAYS = 7;
 
 /** The table `broadcasts`, and what became of their recipients. */
 @Injectable()
@@ -109,9 +107,13 @@ export class BroadcastsRepository {
     return rowCount === 1;
   }
 
-  /** False: it runs. What was sent stays in the history, and who unsubscribed stays so. */
+  /** False: it runs, or some of it is under way. What was sent stays in the history, and who unsubscribed stays so. */
   async remove(id: bigint): Promise<boolean> {
-    const { rowCount } = await this.db.query(`DELETE FROM broadcasts WHERE id = $1 AND state <> 'running'`, [id]);
+    const { rowCount } = await this.db.query(
+      `DELETE FROM broadcasts b WHERE id = $1 AND state <> 'running'
+          AND NOT EXISTS (SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')`,
+      [id],
+    );
     return rowCount === 1;
   }
 
@@ -195,33 +197,9 @@ export class BroadcastsRepository {
     );
   }
 
-  /** Notes what clients have done since they had it; `id` null: of all that anybody may still react to. */
-  async noteEffects(id: bigint | null): Promise<void> {
-    await this.db.query(
-      `UPDATE broadcast_recipients r
-          SET pressed_at = coalesce(r.pressed_at, e.pressed_at), answered_at = coalesce(r.answered_at, e.answered_at),
-              unsubscribed_at = coalesce(r.unsubscribed_at, e.unsubscribed_at)
-         FROM (
-           SELECT r.id,
-                  (SELECT now() FROM buttons k WHERE k.message_id = r.message_id AND k.pressed_by IS NOT NULL LIMIT 1)
-                    AS pressed_at,
-                  (SELECT m.created_at FROM messages m
-                    WHERE m.chat_id = r.chat_id AND m.id > r.message_id AND m.direction = 'inbound' AND NOT m.system_line
-                      AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote', 'callback')
-                      AND m.created_at < r.delivered_at + interval '${EFFECT_DAYS} days'
-                    ORDER BY m.id LIMIT 1) AS answered_at,
-                  (SELECT c.unsubscribed_at FROM chat_links c
-                    WHERE c.id = r.chat_id AND c.unsubscribed_at >= r.delivered_at
-                      AND c.unsubscribed_at < r.delivered_at + interval '${EFFECT_DAYS} days') AS unsubscribed_at
-             FROM broadcasts b JOIN broadcast_recipients r ON r.broadcast_id = b.id AND r.state = 'delivered'
-            WHERE ($1::bigint IS NULL OR b.id = $1) AND b.state <> 'draft'
-              AND r.delivered_at > now() - interval '${EFFECT_DAYS + 1} days'
-              AND (r.pressed_at IS NULL OR r.answered_at IS NULL OR r.unsubscribed_at IS NULL)) e
-        WHERE r.id = e.id AND (r.pressed_at IS NULL AND e.pressed_at IS NOT NULL
-                            OR r.answered_at IS NULL AND e.answered_at IS NOT NULL
-                            OR r.unsubscribed_at IS NULL AND e.unsubscribed_at IS NOT NULL)`,
-      [id],
-    );
+  /** See {@link noteEffects}. */
+  noteEffects(id: bigint | null): Promise<void> {
+    return noteEffects(this.db, id);
   }
 }
 

@@ -93,6 +93,23 @@ export class TriggerEventsRepository {
     );
   }
 
+  /** Nothing of these was begun: whoever claims next has them in their turn. */
+  async release(claimed: ClaimedTriggerEvent[]): Promise<void> {
+    if (claimed.length === 0) return;
+    await this.db.query(
+      `UPDATE trigger_events t SET due_at = t.happened_at
+         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[]) AS c(chat_id, event, subject, claim)
+        WHERE (t.chat_id, t.event, t.subject, t.claim) = (c.chat_id, c.event, c.subject, c.claim)
+          AND t.due_at IS NOT NULL`,
+      [
+        claimed.map(({ chatId }) => chatId),
+        claimed.map(({ event }) => event),
+        claimed.map(({ subject }) => subject),
+        claimed.map(({ claim }) => claim),
+      ],
+    );
+  }
+
   /** The portal does not want to be told any more. */
   async forget(portalId: bigint): Promise<void> {
     await this.db.query(`DELETE FROM trigger_events WHERE portal_id = $1`, [portalId]);

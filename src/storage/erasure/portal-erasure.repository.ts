@@ -53,6 +53,7 @@ export class PortalErasureRepository {
       await connection.query(`DELETE FROM links WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM answer_files WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM ready_answers WHERE portal_id = $1`, [portalId]);
+      await connection.query(`DELETE FROM portal_features WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM trigger_events WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM broadcasts WHERE portal_id = $1`, [portalId]);
       await connection.query(`DELETE FROM left_dialogs WHERE portal_id = $1`, [portalId]);

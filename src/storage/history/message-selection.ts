@@ -1,4 +1,5 @@
 import type { Queryable } from '../postgres/database.service.js';
+import { IS_ADVERTISING, IS_UNSUBSCRIBED } from '../work/advertising.js';
 import {
   BLOCKED,
   messageConditions,
@@ -88,9 +89,15 @@ export function replayableConditions(filter: MessageFilter): Conditions {
   return conditions;
 }
 
-/** Those of them that can go: not taken back by their authors, of a chat, and not for a client who has blocked the bot. */
+/**
+ * Those of them that can go: not taken back by their authors, of a chat, not for a client who has blocked the bot, and no
+ * advertising for one who has unsubscribed.
+ */
 export function retryableConditions(filter: MessageFilter): Conditions {
   const conditions = replayableConditions(filter);
   conditions.also(`m.deleted_at IS NULL AND m.chat_id IS NOT NULL AND NOT ${BLOCKED}`);
+  conditions.also(
+    `NOT (${IS_ADVERTISING} AND EXISTS (SELECT FROM chat_links c WHERE c.id = m.chat_id AND ${IS_UNSUBSCRIBED}))`,
+  );
   return conditions;
 }

@@ -1,4 +1,5 @@
 import type { ChatState } from '../prisma/client.js';
+import { unsubscribedSince } from '../work/advertising.js';
 import { Conditions } from './message-filter.js';
 import { substringPattern } from './text-search.js';
 
@@ -59,7 +60,7 @@ export const CHAT_COLUMNS = `
   id, bot_id AS "botId", portal_id AS "portalId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
   thread_id AS "threadId", type, title, username, language, phone, source,
   coalesce(last_source, source) AS "lastSource", avatar_unique_id AS "avatarUniqueId",
-  banned_at AS "bannedAt", unsubscribed_at AS "unsubscribedAt", coalesce(tags, '{}') AS tags, state, state_reason AS "stateReason",
+  banned_at AS "bannedAt", ${unsubscribedSince('chat_links')} AS "unsubscribedAt", coalesce(tags, '{}') AS tags, state, state_reason AS "stateReason",
   bitrix_chat_id AS "bitrixChatId", bitrix_session_id AS "bitrixSessionId", last_inbound_at AS "lastInboundAt",
   last_outbound_at AS "lastOutboundAt", ${ACTIVE_AT} AS "activeAt", created_at AS "createdAt"`;
 

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { BroadcastWords } from '../crm/broadcasts.repository.js';
+import { nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import type { BroadcastState } from '../prisma/client.js';
-import { IS_UNSENT, IS_UNSUBSCRIBED } from '../work/advertising.js';
+import { IS_UNSENT, IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
 import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
@@ -18,12 +19,6 @@ export interface ActiveBroadcast extends BroadcastWords {
   clientEndpoint: string;
   /** It runs, and nobody waits any more. */
   isOver: boolean;
-}
-
-/** Who is to have it next. */
-export interface NextRecipient {
-  id: bigint;
-  chatId: bigint | null;
 }
 
 /** What one client is to be told; `language` as their app names it. */
@@ -59,33 +54,9 @@ export class BroadcastPortionsRepository {
     return rows;
   }
 
-  /**
-   * Those who come next, of each bot that can send so many that it has `depth` under way, whatever they are of. Those of
-   * bots that have left the portal come when nobody else does.
-   */
-  async next({ id, portalId }: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
-    const { rows } = await this.db.query<NextRecipient>(
-      `SELECT n.id, n.chat_id AS "chatId"
-         FROM bots o
-        CROSS JOIN LATERAL (
-          SELECT count(*) AS under_way FROM broadcast_recipients s WHERE s.bot_id = o.id AND s.state = 'sending') u
-        CROSS JOIN LATERAL (
-          SELECT r.id, r.chat_id FROM broadcast_recipients r
-           WHERE r.broadcast_id = $1 AND r.state = 'waiting' AND r.bot_id = o.id
-           ORDER BY r.id LIMIT greatest(0, $3 - u.under_way)) n
-        WHERE o.portal_id = $2 AND o.state IN ('active', 'conflict')`,
-      [id, portalId, depth],
-      { prepared: true },
-    );
-    if (rows.length > 0) return rows;
-    const { rows: left } = await this.db.query<NextRecipient>(
-      `SELECT r.id, r.chat_id AS "chatId" FROM broadcast_recipients r
-        WHERE r.broadcast_id = $1 AND r.state = 'waiting'
-          AND NOT EXISTS (SELECT FROM bots o WHERE o.id = r.bot_id AND o.portal_id = $2)
-        ORDER BY r.id LIMIT $3`,
-      [id, portalId, depth],
-    );
-    return left;
+  /** See {@link nextRecipients}. */
+  next(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
+    return nextRecipients(this.db, broadcast, depth);
   }
 
   /**
@@ -197,6 +168,11 @@ export class BroadcastPortionsRepository {
           AND EXISTS (SELECT FROM broadcasts WHERE id = $1 AND state = 'stopped')`,
       [id],
     );
+  }
+
+  /** See {@link letWordsPass}. */
+  letWordsPass(): Promise<void> {
+    return letWordsPass(this.db);
   }
 
   /** What came to its end. Returns how many. */

@@ -33,7 +33,11 @@ export function readMessage(message: JsonObject, context: UpdateContext): Client
   const read = readWords(message, context, false);
   const { chat, said } = read;
   const press = chat && said && !said.ignored ? readStartPress(message, chat) : null;
-  if (!press) return said && !said.ignored && chat && asksToStop(message, chat) ? unsubscribing(read, message) : read;
+  if (!press) {
+    // What the owner of a Business account writes is no wish of the client's.
+    const isClients = chat && said && !said.ignored && !said.systemLine;
+    return isClients && asksToStop(message, chat) ? unsubscribing(read, message) : read;
+  }
   // What `/start` means is shown in its place.
   const told = describeStartPress(press, isGroup(chat!.type) ? said!.authorName : undefined, context.language);
   return { ...read, chat: { ...chat!, source: sourceOf(press) }, said: { ...said!, marks: [], ...told } };

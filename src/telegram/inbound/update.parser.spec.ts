@@ -69,6 +69,34 @@ describe('a message in a private chat', () => {
     expect(parse({ message: message({ reply_to_message: elsewhere }) }).replyTo).toBeUndefined();
   });
 
+  it.each([
+    ['stop', true],
+    [' STOP ', true],
+    ['Стоп!', true],
+    ['stop.', true],
+    ['Стоп!!!', true],
+    ['«Отписаться»', true],
+    ['/stop', true],
+    ['/stop@shop_bot', true],
+    ['stop@shop_bot', false],
+    ['stop?', false],
+    ['stop sending me the wrong size', false],
+    ['Стоп, а где мой заказ?', false],
+    ['/stop now', false],
+  ])('%j is the wish for no more advertising: %j', (text, wishes) => {
+    expect(parse({ message: message({ text }) }).unsubscribes).toBe(wishes ? 'words' : undefined);
+    expect(parse({ edited_message: message({ text, edit_date: 1 }) }).unsubscribes).toBeUndefined();
+    expect(
+      parse({ message: message({ text, chat: { id: -5, type: 'group', title: 'x' } }) }).unsubscribes,
+    ).toBeUndefined();
+  });
+
+  it('of Telegram Business, a "stop" of the owner of the account is no wish of the client’s', () => {
+    const stop = (from: object) => ({ business_message: message({ business_connection_id: 'b', from, text: 'stop' }) });
+    expect(parse(stop(ivan)).unsubscribes).toBe('words');
+    expect(parse(stop({ id: 5, is_bot: false, first_name: 'Olga' })).unsubscribes).toBeUndefined();
+  });
+
   it.each<[object, string | undefined]>([
     [{ phone_number: '79001112233', user_id: 777 }, '+79001112233'],
     [{ phone_number: '+7 (900) 111-22-33', user_id: 777 }, '+79001112233'],
