@@ -94,6 +94,8 @@ describe('the console', { timeout: 300_000 }, () => {
     const found = page.getByRole('link', { name: 'Да, от 1 500 ₽ доставка бесплатная' });
     await found.waitFor();
     expect(await found.locator('mark').allTextContents()).toEqual(['доставка', 'бесплатная']);
+    // A list that is read anew under the pointer loses the click.
+    await page.waitForLoadState('networkidle').catch(() => undefined);
     await found.click();
     await page.waitForURL(/#\/chats\//);
     const bubble = page.getByRole('article').filter({ hasText: 'Да, от 1 500 ₽ доставка бесплатная' });

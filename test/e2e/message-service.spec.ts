@@ -85,7 +85,12 @@ it('takes no post of another kind or address', async () => {
 });
 
 it('goes when it is switched off', async () => {
-  await choose(bridge, 'sms', false);
+  // Another process takes it away between the look and the deletion.
+  bridge.bitrix24.faults.next('messageservice.sender.list', { delayMs: 1_000 });
+  const chosen = choose(bridge, 'sms', false);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  bridge.portal.messageService.wipe(bridge.app);
+  expect((await chosen).json).toMatchObject({ wanted: false, state: 'off' });
   expect(senders()).toEqual([]);
 });
 

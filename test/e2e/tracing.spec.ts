@@ -51,11 +51,16 @@ it('shows the way of a message in both directions, and neither its words nor a k
     }
   }
   // From its delivery one finds where the message came in: the request, or the poll.
-  const [question, answer] = deliveries.map((delivery) => {
-    const [link, ...others] = delivery!.links ?? [];
-    expect(others).toEqual([]);
-    return spans.find(({ traceId, spanId }) => traceId === link?.traceId && spanId === link.spanId);
-  });
+  const [question, answer] = await eventually(
+    () =>
+      deliveries.map((delivery) => {
+        const [link, ...others] = delivery!.links ?? [];
+        expect(others).toEqual([]);
+        return spans.find(({ traceId, spanId }) => traceId === link?.traceId && spanId === link.spanId);
+      }),
+    // A span is sent in a batch of its own when it ends.
+    (found) => found.every((span) => span && spans.some(({ spanId }) => spanId === span.parentSpanId)),
+  );
   expect([question, answer]).toMatchObject([
     { name: 'intake', attributes: { 'openlines.direction': 'inbound' } },
     { name: 'intake', attributes: { 'openlines.direction': 'outbound' } },

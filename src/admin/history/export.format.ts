@@ -27,7 +27,10 @@ export const EXPORT_WRITERS: Record<ExportFormat, ExportWriter> = {
   },
   csv: {
     head: () => csv([Object.keys(COLUMNS)], { bom: true }),
-    rows: (rows) => csv(rows.map((row) => Object.values(COLUMNS).map((cell) => cell(exported(row))))),
+    rows: (rows) => {
+      const cells = Object.values(COLUMNS);
+      return csv(rows.map(exported).map((message) => cells.map((cell) => cell(message))));
+    },
   },
 };
 

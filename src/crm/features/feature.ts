@@ -1,3 +1,4 @@
+import { UpstreamError } from '../../common/upstream-error.js';
 import type { FeatureName } from '../../storage/crm/portal-features.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 
@@ -17,4 +18,16 @@ export interface Feature {
 /** Scopes as the token endpoint lists them; a portal that never told them is asked. */
 export function hasScope({ scope }: Pick<PortalRecord, 'scope'>, wanted: string): boolean {
   return scope === '' || scope.split(/[\s,]+/).includes(wanted);
+}
+
+/** What is to be taken away may be gone by then: another process, or somebody on the portal, was faster. */
+export async function unlessGone(
+  deletion: Promise<unknown>,
+  isGone: (refusal: UpstreamError) => boolean,
+): Promise<void> {
+  try {
+    await deletion;
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || !isGone(error)) throw error;
+  }
 }

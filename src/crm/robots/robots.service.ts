@@ -9,7 +9,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedRequest, RequestOutcome } from '../../storage/crm/send-requests.repository.js';
-import type { Feature } from '../features/feature.js';
+import { unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
@@ -161,7 +161,9 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
   async withdraw(portal: PortalRecord): Promise<void> {
     const known = await this.registered(portal);
     for (const { code } of ROBOTS) {
-      if (known.includes(code)) await this.rest.call(portal.id, 'bizproc.robot.delete', { CODE: code });
+      if (!known.includes(code)) continue;
+      const deletion = this.rest.call(portal.id, 'bizproc.robot.delete', { CODE: code });
+      await unlessGone(deletion, (refusal) => refusal.code === 'ERROR_ACTIVITY_NOT_FOUND');
     }
   }
 

@@ -7,7 +7,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedRequest, RequestOutcome } from '../../storage/crm/send-requests.repository.js';
-import type { Feature } from '../features/feature.js';
+import { unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
@@ -151,7 +151,10 @@ export class MessageService implements RequestSource, Feature, OnModuleInit {
   }
 
   private async delete(portal: PortalRecord, codes: string[]): Promise<void> {
-    for (const code of codes) await this.rest.call(portal.id, 'messageservice.sender.delete', { CODE: code });
+    for (const code of codes) {
+      const deletion = this.rest.call(portal.id, 'messageservice.sender.delete', { CODE: code });
+      await unlessGone(deletion, (refusal) => refusal.code === 'ERROR_SENDER_NOT_FOUND');
+    }
   }
 }
 

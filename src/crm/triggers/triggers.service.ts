@@ -2,12 +2,11 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { languageOf } from '../../common/language.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { LinksRepository } from '../../storage/crm/links.repository.js';
 import { PortalFeaturesRepository } from '../../storage/crm/portal-features.repository.js';
 import { TriggerEventsRepository } from '../../storage/crm/trigger-events.repository.js';
-import type { Feature } from '../features/feature.js';
+import { unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { isOwnTrigger, triggersOf, type TriggerDefinition } from './trigger-definitions.js';
 
@@ -65,12 +64,9 @@ export class Triggers implements Feature, OnModuleInit {
     return new Map(named.filter(([code]) => isOwnTrigger(code)));
   }
 
-  /** Somebody else may have been faster; such refusals have no code (crm/lib/automation/rest/proxy.php). */
-  private async delete(portal: PortalRecord, code: string): Promise<void> {
-    try {
-      await this.rest.call(portal.id, 'crm.automation.trigger.delete', { CODE: code });
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || !/^Trigger not found/i.test(error.detail)) throw error;
-    }
+  /** Refusals of these methods have no code (crm/lib/automation/rest/proxy.php). */
+  private delete(portal: PortalRecord, code: string): Promise<void> {
+    const deletion = this.rest.call(portal.id, 'crm.automation.trigger.delete', { CODE: code });
+    return unlessGone(deletion, ({ detail }) => /^Trigger not found/i.test(detail));
   }
 }
