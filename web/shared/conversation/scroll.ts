@@ -65,7 +65,9 @@ export function useConversationScroll({
   }
 
   function scrolled(): void {
-    const box = scroller.value!;
+    const box = scroller.value;
+    // It may scroll once more on the way out.
+    if (!box) return;
     atBottom.value = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
     following = atBottom.value && (following || !hasNewer.value);
     growWhereNear();
