@@ -1,7 +1,7 @@
 import createClient from 'openapi-fetch';
 import { reactive } from 'vue';
 import { newKey } from '../shared/new-key';
-import { answer, ApiError } from '../shared/page-api';
+import { answer, ApiError, serviceRoot } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 import { isText, type Say } from './texts';
 
@@ -17,9 +17,6 @@ export interface Bootstrap {
   portalOrigin: string;
   state: PanelState;
 }
-
-/** The page stands at <root>/b24/placements/chat, wherever a proxy has put the root. */
-const root = () => new URL('../..', document.baseURI).href.replace(/\/$/, '');
 
 /** What the panel beside a dialog shows and does. */
 export class Panel {
@@ -45,7 +42,7 @@ export class Panel {
     this.chat = state.chat;
     this.answers = state.answers;
     const headers = { authorization: `Bearer ${session}`, 'accept-language': document.documentElement.lang };
-    this.client = createClient<paths>({ baseUrl: root(), headers });
+    this.client = createClient<paths>({ baseUrl: serviceRoot('../..'), headers });
   }
 
   /** Chats of the client with other bots. */
