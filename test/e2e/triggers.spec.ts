@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually, type Bridge } from '../support/bridge.js';
 import { Conversation } from '../support/conversation.js';
 import { bridgeWithScopes, choose, entityOf, returned, runRobot } from '../support/crm.js';
+import { registeredTriggers, triggersRan } from '../support/trigger-runs.js';
 
 let bridge: Bridge;
 
@@ -13,18 +14,10 @@ beforeAll(async () => {
 });
 afterAll(async () => bridge?.stop());
 
-const registered = (portal = bridge.portal) => [...portal.triggers.all.values()].map(({ code }) => code).toSorted();
+const registered = (portal = bridge.portal) => registeredTriggers(portal);
 const nameOf = (code: string) => [...bridge.portal.triggers.all.values()].find((one) => one.code === code)?.name;
-const runsOf = (ownerId: number, portal = bridge.portal) =>
-  portal.triggers.runs.filter((run) => run.ownerId === ownerId).map(({ code }) => code);
 
-/** Triggers of the lead of the conversation, once there are so many. */
-const ran = (talk: Conversation, count: number, timeoutMs = 20_000) =>
-  eventually(
-    () => (talk.dialog.messages.length > 0 ? runsOf(entityOf(bridge, talk).id) : []),
-    (codes) => codes.length >= count,
-    timeoutMs,
-  );
+const ran = (talk: Conversation, count: number, timeoutMs?: number) => triggersRan(bridge, talk, count, timeoutMs);
 async function rowsOf<Row extends object>(sql: string): Promise<Row[]> {
   const client = new Client({ connectionString: bridge.database.url });
   await client.connect();
