@@ -17,7 +17,8 @@ const BITRIX_PREFIX = /^b24:/;
 
 /** Begins the address of an operator's file that is known by its id only. */
 export const DISK_FILE = 'disk:';
-const ANSWER_FILE = 'answer:';
+/** Begins the address of a file that this program keeps itself. */
+export const ANSWER_FILE = 'answer:';
 
 /** What a chat.id names: a Telegram chat, and at most one of a topic in it or an account of Telegram Business. */
 export interface ChatIdParts {
@@ -115,7 +116,7 @@ export function parseDiskAddress(address: string): string | null {
   return address.startsWith(DISK_FILE) ? address.slice(DISK_FILE.length) : null;
 }
 
-/** The address of a file of a ready answer: `answer:<id>`. Only this program knows where it is. */
+/** The address of a file of a ready answer, or of an answer that somebody writes: `answer:<id>`. Only this program knows where it is. */
 export function makeAnswerFileAddress(id: bigint): string {
   return `${ANSWER_FILE}${id}`;
 }

@@ -13,6 +13,8 @@ import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FileUploads } from './files/file-uploads.js';
+import { MessageFiles } from './files/message-files.service.js';
 import { FrameGuard } from './frames/frame.guard.js';
 import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
@@ -28,6 +30,7 @@ import { ChatPanel } from './panel/chat-panel.service.js';
 import { PanelPlaces } from './panel/panel-places.js';
 import { PanelController } from './panel/panel.controller.js';
 import { Addressees } from './requests/addressees.service.js';
+import { PersonMessages } from './requests/person-messages.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
 import { RobotsController } from './robots/robots.controller.js';
@@ -66,11 +69,14 @@ import { TriggerWork } from './triggers/trigger.work.js';
     ChatPanel,
     CrmItems,
     DialogEntitiesService,
+    FileUploads,
     FrameGuard,
     FrameSessions,
     LinksService,
+    MessageFiles,
     MessageService,
     PanelPlaces,
+    PersonMessages,
     PlacementBindings,
     PortalFeatures,
     PortalFrames,
@@ -83,6 +89,16 @@ import { TriggerWork } from './triggers/trigger.work.js';
     ViewerNames,
     ViewerRights,
   ],
-  exports: [AnswersService, Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [
+    AnswersService,
+    Broadcasts,
+    CrmItems,
+    DialogEntitiesService,
+    LinksService,
+    MessageFiles,
+    PersonMessages,
+    PortalFeatures,
+    SendRequests,
+  ],
 })
 export class CrmModule {}

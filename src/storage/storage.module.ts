@@ -7,6 +7,7 @@ import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { AnswerFilesRepository } from './crm/answer-files.repository.js';
+import { MessageFilesRepository } from './crm/message-files.repository.js';
 import { BroadcastsRepository } from './crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
@@ -69,6 +70,7 @@ const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
   AnswerFilesRepository,
+  MessageFilesRepository,
   ApplicationsRepository,
   ArrivalsRepository,
   AttachmentsRepository,

@@ -20,8 +20,11 @@ async function make(title: string, limit = 100): Promise<bigint | null> {
   const answer = { lineId: null, title, shortcut: null, text: '', language: null, createdBy: 'test' };
   return answers.create({ portalId: PORTAL, ...answer }, limit);
 }
+async function* arriving(content: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += 70_000) yield content.subarray(at, at + 70_000);
+}
 const keep = (answerId: bigint, name: string, content: Buffer) =>
-  files.keep({ portalId: PORTAL, answerId, name, mime: null, content }, LIMITS);
+  files.keep({ portalId: PORTAL, answerId, name, mime: null, content: arriving(content) }, LIMITS);
 const titles = async () => (await answers.list({ portalId: PORTAL }, 100)).map(({ title }) => title);
 const stored = async () =>
   (await storage.db.query<{ name: string }>(`SELECT name FROM answer_files ORDER BY id`)).rows.map(({ name }) => name);
@@ -76,13 +79,15 @@ describe('a file', () => {
     const id = (await make('a'))!;
     const content = Buffer.from(Array.from({ length: 600_001 }, (_, at) => (at * 7) % 256));
     await files.keep(
-      { portalId: PORTAL, answerId: id, name: 'x', mime: null, content },
+      { portalId: PORTAL, answerId: id, name: 'x', mime: null, content: arriving(content) },
       { ...LIMITS, bytesOfPortal: 1e9 },
     );
     const [file] = (await answers.find(id))!.files;
     expect((await read(file!.id))!.equals(content)).toBe(true);
     expect(await files.open(2n, file!.id)).toBeNull();
-    expect(await files.keep({ portalId: 2n, answerId: id, name: 'y', mime: null, content }, LIMITS)).toBe('gone');
+    expect(
+      await files.keep({ portalId: 2n, answerId: id, name: 'y', mime: null, content: arriving(content) }, LIMITS),
+    ).toBe('gone');
   });
 
   it('that a message on its way may need outlives its answer for a week, and counts until then', async () => {

@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { asBody, keptName } from '../shared/files/upload.js';
 import type { components, paths } from '../types/api.js';
 
 /**
@@ -151,8 +152,15 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.GET('/admin/chats', { params: { query: { ...filter, limit: 50, cursor } }, signal })),
     chat: (id: string) => answer(client.GET('/admin/chats/{id}', of(id))),
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
-    write: (id: string, text: string, key: string) =>
-      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body: { text, key } })),
+    write: (id: string, body: Schemas['WriteBody']) =>
+      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body })),
+    keepMessageFile: (id: string, file: File) =>
+      answer(
+        client.PUT('/admin/chats/{id}/files/{name}', {
+          params: { path: { id, name: keptName(file.name) } },
+          ...asBody(file),
+        }),
+      ),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
     tag: (id: string, tags: string[]) => answer(client.PATCH('/admin/chats/{id}', { ...of(id), body: { tags } })),
     subscribe: (id: string) => answer(client.POST('/admin/chats/{id}/subscribe', of(id))),
@@ -203,11 +211,8 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     keepAnswerFile: (id: string, file: File) =>
       answer(
         client.PUT('/admin/answers/{id}/files/{name}', {
-          params: { path: { id, name: file.name } },
-          headers: { 'content-type': 'application/octet-stream' },
-          // The document describes it as what it is in JSON.
-          body: file as never,
-          bodySerializer: (body: unknown) => body as Blob,
+          params: { path: { id, name: keptName(file.name) } },
+          ...asBody(file),
         }),
       ),
     removeAnswerFile: (id: string, name: string) =>

@@ -386,6 +386,9 @@ export const en = {
     sendHint:
       'Enter sends, Shift+Enter begins a new line. Operators read it in the dialog as written by an administrator.',
     tooLong: (limit: number) => `A message has at most ${limit} characters.`,
+    tooManyFiles: (limit: number) => `A message has at most ${limit} files.`,
+    attach: 'Attach files',
+    removeFile: 'Remove',
     gone: 'This message is not here any more: it was erased. These were said around it.',
     empty: 'No messages yet',
     emptyAdvice: 'Messages appear here as soon as the client or an operator writes.',

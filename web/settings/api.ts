@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { asBody, keptName } from '../shared/files/upload';
 import { answer, serviceRoot, type Outcome } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 
@@ -62,11 +63,8 @@ export class SettingsApi {
   keepAnswerFile = (id: string, file: File) =>
     answer(
       this.client.PUT('/b24/settings/api/answers/{id}/files/{name}', {
-        params: { path: { id, name: file.name } },
-        headers: { 'content-type': 'application/octet-stream' },
-        // The document describes it as what it is in JSON.
-        body: file as never,
-        bodySerializer: (body: unknown) => body as Blob,
+        params: { path: { id, name: keptName(file.name) } },
+        ...asBody(file),
       }),
     );
   removeAnswerFile = (id: string, name: string) =>

@@ -1,41 +1,34 @@
-import type { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
-import { limitStream, StreamLimitError } from '../../common/limited-stream.js';
-import { mediaTypeOf } from '../../common/media-types.js';
 import { Problem } from '../../common/problem.js';
-import { Semaphore } from '../../common/semaphore.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
-import { AnswerFilesRepository, type StoredFile } from '../../storage/crm/answer-files.repository.js';
+import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
+import type { StoredFile } from '../../storage/crm/file-contents.js';
 import {
   ReadyAnswersRepository,
   type ReadyAnswerFilter,
   type ReadyAnswerRow,
 } from '../../storage/crm/ready-answers.repository.js';
+import { FileUploads } from '../files/file-uploads.js';
 import { previewOf } from './answer-preview.js';
 import type { AnswerChangeBody, AnswerItem } from './answers.dto.js';
 
 const MB = 1024 * 1024;
 /** Of one portal, so that none can fill the database for the others. */
 const LIMITS = { answersOfPortal: 500, filesOfAnswer: 10, bytesOfPortal: 100 * MB };
-/** Every replica reads it into its memory once. */
 const FILE_BYTES = 10 * MB;
-const UPLOADS_AT_ONCE = 4;
-const UPLOAD = { maxBytes: FILE_BYTES, pace: { bytes: 30_000, withinMs: 30_000 }, totalMs: 180_000 };
-/** As the portal and Telegram show it. */
-const NAME = /^[^\p{Cc}/\\]{1,100}$/u;
 const HOUR_MS = 3_600_000;
 
 /** Ready answers of portals, with their files. Throws Problems that say what to do. */
 @Injectable()
 export class AnswersService {
   private readonly logger = new Logger(AnswersService.name);
-  private readonly uploads = new Semaphore(UPLOADS_AT_ONCE);
 
   constructor(
     private readonly answers: ReadyAnswersRepository,
     private readonly files: AnswerFilesRepository,
     private readonly portals: PortalsRepository,
+    private readonly uploads: FileUploads,
   ) {}
 
   /** In the order that people gave them. Throws {@link Problem} 400 where the one to go on behind was deleted. */
@@ -90,16 +83,10 @@ export class AnswersService {
     name: string,
     content: unknown,
   ): Promise<ReadyAnswerRow> {
-    if (!NAME.test(name)) {
-      throw new Problem(
-        400,
-        'bad_file_name',
-        'The name of a file is one line of up to 100 characters, without slashes.',
-      );
-    }
     await this.assertThere(portalId);
-    const file = { portalId, answerId: id, name, mime: mediaTypeOf(name) ?? null, content: await this.read(content) };
-    const kept = await this.files.keep(file, LIMITS);
+    const kept = await this.uploads.receive(name, content, FILE_BYTES, (file) =>
+      this.files.keep({ ...file, portalId, answerId: id }, LIMITS),
+    );
     const answer = kept === 'gone' ? null : await this.answers.find(id);
     if (!answer) throw gone(id);
     if (kept === 'too_many') {
@@ -142,24 +129,6 @@ export class AnswersService {
       throw new Problem(403, 'portal_gone', 'The application was removed from this portal.');
     }
   }
-
-  private async read(content: unknown): Promise<Buffer> {
-    if (!isReadable(content)) throw emptyFile();
-    const release = this.uploads.tryAcquire();
-    if (!release) {
-      throw new Problem(503, 'too_many_uploads', 'Other files are being uploaded. Try again in a moment.', {
-        retryAfter: 5,
-      });
-    }
-    try {
-      const parts: Buffer[] = [];
-      for await (const part of limitStream(content, UPLOAD, uploadProblem)) parts.push(part as Buffer);
-      if (parts.length === 0) throw emptyFile();
-      return Buffer.concat(parts);
-    } finally {
-      release();
-    }
-  }
 }
 
 /** As the API shows it. */
@@ -173,17 +142,5 @@ export function answerItem(answer: ReadyAnswerRow): AnswerItem {
   };
 }
 
-function uploadProblem(cause: Error): Error {
-  if (!(cause instanceof StreamLimitError)) return new Problem(400, 'upload_cut', 'The file did not arrive whole.');
-  if (cause.limit === 'too_slow') return new Problem(408, 'upload_too_slow', 'The file arrives too slowly.');
-  const limitMb = FILE_BYTES / MB;
-  return new Problem(413, 'file_too_large', `A file of a ready answer has at most ${limitMb} MB.`, { limitMb });
-}
-
-function isReadable(content: unknown): content is Readable {
-  return typeof content === 'object' && content !== null && Symbol.asyncIterator in content;
-}
-
-const emptyFile = () => new Problem(400, 'file_empty', 'The file has no content.');
 const noFile = () => new Problem(404, 'not_found', 'The answer has no such file.');
 const gone = (id: bigint) => new Problem(404, 'not_found', `No answer has the id ${id}.`);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
+import { readContent, storeContent, type ArrivingContent, type StoredFile } from './file-contents.js';
 import { FILE_IS_NEEDED, lockPortal } from './answer-rows.js';
 import type { ReadyAnswerRow } from './ready-answers.repository.js';
 
@@ -9,7 +10,7 @@ export interface NewAnswerFile {
   answerId: bigint;
   name: string;
   mime: string | null;
-  content: Buffer;
+  content: ArrivingContent;
 }
 
 /** What a portal may keep. */
@@ -18,27 +19,37 @@ export interface FileLimits {
   bytesOfPortal: number;
 }
 
-/** A file as it is sent. */
-export interface StoredFile {
-  name: string;
-  mime: string | null;
-  size: number;
-  /** From its first to its last byte; throws where it cannot be read to its end. */
-  content: AsyncGenerator<Buffer>;
-}
-
-const PART_BYTES = 256 * 1024;
 /** The table `answer_files`. */
 @Injectable()
 export class AnswerFilesRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /**
-   * Keeps the file in place of the one of the same name. `gone`: there is no such answer of this portal; `too_many`, `full`:
-   * the answer has as many files, the portal as many bytes, as it may.
+   * Keeps the file in place of the one of the same name, when all of it has come. `gone`: there is no such answer of this
+   * portal; `too_many`, `full`: the answer has as many files, the portal as many bytes, as it may.
    */
   async keep(
     { portalId, answerId, name, mime, content }: NewAnswerFile,
+    limits: FileLimits,
+  ): Promise<'kept' | 'gone' | 'too_many' | 'full'> {
+    const { rows } = await this.db.query<{ id: bigint }>(
+      `INSERT INTO answer_files (portal_id, name, mime, size) SELECT id, $2, $3, 0 FROM portals WHERE id = $1 RETURNING id`,
+      [portalId, name, mime],
+    );
+    if (!rows[0]) return 'gone';
+    const [{ id }] = rows as [{ id: bigint }];
+    let kept: 'kept' | 'gone' | 'too_many' | 'full' | undefined;
+    try {
+      const size = await storeContent(this.db, id, content);
+      kept = size === null ? 'gone' : await this.attach({ id, size, portalId, answerId, name }, limits);
+      return kept;
+    } finally {
+      if (kept !== 'kept') await this.db.query(`DELETE FROM answer_files WHERE id = $1`, [id]);
+    }
+  }
+
+  private attach(
+    { id, size, portalId, answerId, name }: { id: bigint; size: number } & Omit<NewAnswerFile, 'mime' | 'content'>,
     limits: FileLimits,
   ): Promise<'kept' | 'gone' | 'too_many' | 'full'> {
     return this.db.transaction(async (connection) => {
@@ -51,20 +62,21 @@ export class AnswerFilesRepository {
       const { rows } = await connection.query<{ files: number; bytes: number }>(
         `SELECT count(*) FILTER (WHERE answer_id = $2 AND name <> $3)::int AS files,
                 coalesce(sum(size) FILTER (WHERE NOT (answer_id IS NOT DISTINCT FROM $2 AND name = $3)), 0)::float8 AS bytes
-           FROM answer_files WHERE portal_id = $1`,
+           FROM answer_files WHERE portal_id = $1 AND chat_id IS NULL`,
         [portalId, answerId, name],
       );
       const { files, bytes } = rows[0]!;
       if (files >= limits.filesOfAnswer) return 'too_many';
-      if (bytes + content.length > limits.bytesOfPortal) return 'full';
+      if (bytes + size > limits.bytesOfPortal) return 'full';
       await connection.query(TAKE_AWAY, [answerId, name]);
       await connection.query(FORGET, [answerId, name]);
-      await connection.query(
-        `INSERT INTO answer_files (portal_id, answer_id, name, mime, size, content) VALUES ($1, $2, $3, $4, $5, $6)`,
-        [portalId, answerId, name, mime, content.length, content],
-      );
+      const { rowCount } = await connection.query(`UPDATE answer_files SET answer_id = $2, size = $3 WHERE id = $1`, [
+        id,
+        answerId,
+        size,
+      ]);
       await connection.query(`UPDATE ready_answers SET changed_at = now() WHERE id = $1`, [answerId]);
-      return 'kept';
+      return rowCount === 0 ? 'gone' : 'kept';
     });
   }
 
@@ -94,29 +106,22 @@ export class AnswerFilesRepository {
     return rowCount === files.length;
   }
 
-  /** Null: the portal has no such file. */
+  /** A file of an answer, or of a message. Null: the portal has no such file. */
   async open(portalId: bigint, id: bigint): Promise<StoredFile | null> {
     const { rows } = await this.db.query<Omit<StoredFile, 'content'>>(
-      `SELECT name, mime, size FROM answer_files WHERE id = $1 AND portal_id = $2`,
+      `SELECT name, mime, size FROM answer_files WHERE id = $1 AND portal_id = $2 AND size > 0`,
       [id, portalId],
     );
-    return rows[0] ? { ...rows[0], content: this.read(id, rows[0].size) } : null;
+    return rows[0] ? { ...rows[0], content: readContent(this.db, id, rows[0].size) } : null;
   }
 
-  /** Forgets files that were taken away and that no message needs any more. */
+  /** Forgets files that were taken away and that no message needs any more, and what never arrived whole. */
   async purge(): Promise<void> {
-    await this.db.query(`DELETE FROM answer_files WHERE answer_id IS NULL AND NOT ${FILE_IS_NEEDED}`);
-  }
-
-  private async *read(id: bigint, size: number): AsyncGenerator<Buffer> {
-    for (let at = 0; at < size; at += PART_BYTES) {
-      const { rows } = await this.db.query<{ part: Buffer }>(
-        `SELECT substring(content FROM $2::int FOR $3::int) AS part FROM answer_files WHERE id = $1`,
-        [id, at + 1, PART_BYTES],
-      );
-      if (!rows[0]) throw new Error('The file was deleted while it was read');
-      yield rows[0].part;
-    }
+    await this.db.query(
+      `DELETE FROM answer_files
+        WHERE answer_id IS NULL AND chat_id IS NULL AND NOT ${FILE_IS_NEEDED}
+          AND (size > 0 OR created_at < now() - interval '1 hour')`,
+    );
   }
 }
 
