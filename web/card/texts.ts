@@ -41,8 +41,6 @@ const en = {
     })[code],
   noChatTitle: 'No conversation in Telegram yet',
   noChatAbout: 'Send the client this link, or let them scan the code. Whoever comes by it is linked to this card.',
-  noChatElsewhere:
-    'Conversations of the contact or company appear here. Invite the client from the card of the contact.',
   noBot: 'No bot serves an open line of this portal: an administrator can connect one in Contact Center.',
   invite: 'Make an invitation link',
   inviteBy: 'Bot that the link leads to',
@@ -117,7 +115,6 @@ const ru: Texts = {
     })[code],
   noChatTitle: 'Переписки в Telegram пока нет',
   noChatAbout: 'Отправьте клиенту ссылку или покажите ему код. Кто придёт по ней, будет привязан к этой карточке.',
-  noChatElsewhere: 'Здесь видна переписка контакта или компании. Пригласить клиента можно из карточки контакта.',
   noBot: 'Ни один бот не обслуживает открытые линии портала: администратор может подключить его в Контакт-центре.',
   invite: 'Создать ссылку-приглашение',
   inviteBy: 'Бот, к которому ведёт ссылка',

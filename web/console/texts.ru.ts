@@ -687,6 +687,7 @@ export const ru: Texts = {
     idle: 'Бот не обслуживает линию',
     invites: (type: string, id: string) => `приглашение: ${type} № ${id}`,
     entities: { lead: 'лид', deal: 'сделка', contact: 'контакт', company: 'компания' },
+    otherEntity: 'элемент',
     show: 'Показать',
     remove: 'Удалить',
     removed: 'Ссылка удалена',

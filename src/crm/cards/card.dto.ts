@@ -63,7 +63,7 @@ export class CardState {
   @ApiProperty({ type: [CardChat], description: 'Newest session first.' })
   chats: CardChat[];
 
-  @ApiProperty({ type: [CardLine], description: 'Empty: nobody can be invited for this.' })
+  @ApiProperty({ type: [CardLine], description: 'Empty: no bot serves a line.' })
   lines: CardLine[];
 
   @ApiProperty({ type: [LinkItem], description: 'Invitations that can still be used, newest first.' })

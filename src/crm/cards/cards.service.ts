@@ -10,7 +10,7 @@ import { CardChatsRepository, type CardChatRow } from '../../storage/crm/card-ch
 import type { FileSender } from '../../storage/crm/message-files.repository.js';
 import { MessagePages } from '../../storage/history/message-pages.js';
 import type { MessageRow } from '../../storage/history/shown-message.js';
-import { isOpenLineType, type CrmEntity } from '../entities/crm-entity.js';
+import type { CrmEntity } from '../entities/crm-entity.js';
 import { titleOf } from '../entities/crm-items.client.js';
 import type { MessageFile } from '../files/message-files.dto.js';
 import { MessageFiles } from '../files/message-files.service.js';
@@ -87,7 +87,7 @@ export class Cards implements FrameKind, OnModuleInit {
         viewer.userId,
         chats.map(({ chatId }) => chatId),
       ),
-      this.lines(viewer, entity),
+      this.lines(viewer),
       this.invitations(viewer, entity),
     ]);
     return { entity: { ...entity, title: titleOf(item) }, chats: rows.map(cardChat), lines, invitations };
@@ -138,7 +138,6 @@ export class Cards implements FrameKind, OnModuleInit {
   async invite(viewer: Viewer, lineId: string | undefined): Promise<{ link: LinkItem; isNew: boolean }> {
     const entity = entityOf(viewer);
     await this.rights.entity(viewer, entity, { fresh: true });
-    if (!isOpenLineType(entity.type)) throw noInvitation();
     const [known] = (await this.invitations(viewer, entity)).filter(
       (link) => lineId === undefined || link.lineId === lineId,
     );
@@ -162,8 +161,7 @@ export class Cards implements FrameKind, OnModuleInit {
     return rows.map(linkItem).filter(({ state, url, lineId }) => state === 'active' && url !== null && lineId !== null);
   }
 
-  private async lines({ portalId }: Viewer, { type }: CrmEntity): Promise<CardLine[]> {
-    if (!isOpenLineType(type)) return [];
+  private async lines({ portalId }: Viewer): Promise<CardLine[]> {
     const bots = await this.bots.listByPortal(portalId);
     return bots.flatMap(({ lineId, username }) => (lineId && username ? { lineId, bot: `@${username}` } : []));
   }

@@ -6,7 +6,7 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 import { EntityChatsRepository, type EntityChat } from '../../storage/crm/entity-chats.repository.js';
 import { isOpenLineType, type CrmEntity, type OpenLineEntityType } from './crm-entity.js';
 import { CrmItems, type CrmCall } from './crm-items.client.js';
-import { dialogsOf, relatedEntities } from './entity-dialogs.js';
+import { chatsOf, relatedEntities } from './entity-dialogs.js';
 
 /** What the CRM has of a dialog. */
 export interface DialogEntities {
@@ -103,7 +103,7 @@ export class DialogEntitiesService {
   private async ownChats(portal: PortalRecord, entity: CrmEntity): Promise<EntityChat[]> {
     const call: CrmCall = async (method, params) =>
       (await this.rest.call<unknown>(portal.id, method, params, { yields: true })).result;
-    return this.chats.inDialogs(portal.id, await dialogsOf(call, portal.connectorId, entity));
+    return chatsOf(call, portal, entity, this.chats);
   }
 
   private keep<Value>(key: string, fresh: boolean, ask: () => Promise<Value>): Promise<Value> {

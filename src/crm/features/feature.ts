@@ -9,8 +9,11 @@ export interface Feature {
   readonly scopes: readonly string[];
   /** What it would register, to be compared with what was registered last. */
   wish(portal: PortalRecord): Promise<unknown>;
-  /** Registers what is missing and, with `changed`, the rest anew. Throws UpstreamError. */
-  register(portal: PortalRecord, changed: boolean): Promise<void>;
+  /**
+   * Registers what is missing and, with `changed`, the rest anew. Resolves with what the portal refuses of it while the
+   * rest is there, in its words; it is asked for again soon. Throws UpstreamError where nothing is there.
+   */
+  register(portal: PortalRecord, changed: boolean): Promise<string | void>;
   /** Takes all of it away. Throws UpstreamError. */
   withdraw(portal: PortalRecord): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Language } from '../../common/language.js';
 import type { FeatureName, FeatureState } from '../../storage/crm/portal-features.repository.js';
 
-/** `detail`: the scopes that are missing, or what the portal said. */
+/** `detail`: the scopes that are missing, or what the portal said; of what is ready, what of it the portal refuses. */
 type Sentence = (feature: { name: string; detail: string }) => string;
 
 /** What a feature is called. */
@@ -17,8 +17,8 @@ export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Languag
 /** What a portal has, or what it lacks and who can change it, in one sentence. */
 export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Language, Sentence>>>> = {
   ready: {
-    en: ({ name }) => `${name}: ready.`,
-    ru: ({ name }) => `${name}: работают.`,
+    en: ({ name, detail }) => (detail ? `${name}: ready; but Bitrix24 refused ${detail}.` : `${name}: ready.`),
+    ru: ({ name, detail }) => (detail ? `${name}: работают; но Битрикс24 отказал: ${detail}.` : `${name}: работают.`),
   },
   off: {
     en: ({ name }) => `${name}: switched off.`,

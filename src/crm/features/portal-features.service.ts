@@ -144,14 +144,15 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     const portal = await this.portals.findById(record.portalId);
     if (!feature || portal?.state !== 'active') return;
     const stamp = record.wanted ? digestOf(await feature.wish(portal)) : null;
-    const { state, error } = await this.bring(portal, feature, record, stamp);
+    const { state, error, refused } = await this.bring(portal, feature, record, stamp);
     const dueInMs =
       state === 'failed'
         ? retryDelay(record.attempts, 0, Math.random()) * 10
-        : state === 'ready' || state === 'off'
+        : (state === 'ready' && !refused) || state === 'off'
           ? DAY_MS
           : HOUR_MS;
-    const detail = state === 'no_scope' ? missingScopes(portal, feature) : error && `${error.code}: ${error.detail}`;
+    const said = error ? `${error.code}: ${error.detail}` : (refused ?? null);
+    const detail = state === 'no_scope' ? missingScopes(portal, feature) : said;
     await this.records.settle(record, { state, detail, stamp: state === 'ready' ? stamp : null, dueInMs });
     if (error)
       this.logger.warn(
@@ -165,15 +166,18 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     feature: Feature,
     { wanted, stamp: known }: FeatureRecord,
     stamp: string | null,
-  ): Promise<{ state: FeatureState; error: UpstreamError | null }> {
+  ): Promise<{ state: FeatureState; error: UpstreamError | null; refused?: string | undefined }> {
     if (wanted && !this.environment.publicUrl) return { state: 'no_address', error: null };
     if (!feature.scopes.every((scope) => hasScope(portal, scope))) {
       return { state: wanted ? 'no_scope' : 'off', error: null };
     }
     try {
-      if (wanted) await feature.register(portal, known !== stamp);
-      else await feature.withdraw(portal);
-      return { state: wanted ? 'ready' : 'off', error: null };
+      if (wanted) {
+        const refused = await feature.register(portal, known !== stamp);
+        return { state: 'ready', error: null, refused: refused || undefined };
+      }
+      await feature.withdraw(portal);
+      return { state: 'off', error: null };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       // What cannot be called has nothing registered.

@@ -21,10 +21,6 @@ const REASONS: Readonly<Record<string, Words>> = {
     en: 'The time to wait must be a whole number of minutes from 1 to 525600.',
     ru: 'Время ожидания должно быть целым числом минут от 1 до 525600.',
   },
-  no_invitation: {
-    en: 'People are invited by leads, deals, contacts and companies only.',
-    ru: 'Приглашать можно только из лидов, сделок, контактов и компаний.',
-  },
   unknown_robot: {
     en: 'This robot is not known any more: delete it from the process.',
     ru: 'Этот робот больше не поддерживается: удалите его из процесса.',

@@ -15,7 +15,6 @@ import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
 import type { RequestSource, RequestStep } from '../requests/request-sources.js';
 import { SendRequests } from '../requests/send-requests.service.js';
-import { isOpenLineType } from '../entities/crm-entity.js';
 import { linkItem, LinksService } from '../links/links.service.js';
 import { ANSWER_MINUTES, INVITATION, robotFields, ROBOTS, SEND_MESSAGE, WAIT_ANSWER } from './robot-definitions.js';
 import { writtenMessage } from '../requests/written-message.js';
@@ -104,15 +103,10 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
 
   /** A link that is made twice, because nobody knew of the first one, is one too many and harms nobody. */
   private async makeInvitation(portal: PortalRecord, { document, properties }: Asked): Promise<RequestStep> {
-    const type = document?.type;
-    if (!document || !type || !isOpenLineType(type)) return failed('no_invitation');
+    if (!document) return failed('no_document');
     const lineId = properties['line']?.trim() || undefined;
     try {
-      const link = await this.links.make(
-        { portalId: portal.id, lineId },
-        { entity: { type, id: document.id } },
-        'robot',
-      );
+      const link = await this.links.make({ portalId: portal.id, lineId }, { entity: document }, 'robot');
       return { outcome: { status: 'made', link: linkItem(link).url ?? '', at: new Date().toISOString() } };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

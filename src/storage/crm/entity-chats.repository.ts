@@ -11,7 +11,7 @@ export interface EntityChat {
   state: ChatState;
 }
 
-/** Chats by the dialogs that mirror them. */
+/** Chats by the dialogs that mirror them, or by the invitation that brought their clients. */
 @Injectable()
 export class EntityChatsRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -35,6 +35,19 @@ export class EntityChatsRepository {
          FROM named n JOIN chat_links c ON c.id = n.id AND c.portal_id = $1
         ORDER BY n.ord, c.id`,
       [portalId, bitrixChatIds],
+    );
+    return rows;
+  }
+
+  /** Those whose clients came by an invitation of the entity and were bound to it, newest first. */
+  async invited(portalId: bigint, { type, id }: { type: string; id: string }): Promise<EntityChat[]> {
+    const { rows } = await this.db.query<EntityChat>(
+      `SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+         FROM (SELECT chat_id, max(id) AS newest FROM arrivals
+                WHERE portal_id = $1 AND found_type = $2 AND found_id = $3 GROUP BY chat_id) a
+         JOIN chat_links c ON c.id = a.chat_id AND c.portal_id = $1
+        ORDER BY a.newest DESC`,
+      [portalId, type, id],
     );
     return rows;
   }
