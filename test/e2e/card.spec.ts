@@ -200,6 +200,22 @@ describe('whoever looks', () => {
     expect(await chat(two)).toMatchObject({ unread: 1 });
   });
 
+  it('does not see what a banned client writes, as operators do not see it in the dialog', async () => {
+    const talk = await Conversation.begin(bridge, 817);
+    const session = await sessionOf(entityOf(bridge, talk));
+    await bridge.program.admin('POST', `/chats/${talk.chatId}/ban`);
+    talk.client.sends('spam');
+    await talk.becomes('spam', 'ignored');
+    const read = async () => (await ask(session, 'GET', `chats/${talk.chatId}/messages`)).json;
+    expect((await read()).items.map(({ text }: { text: string }) => text)).toEqual(['hello']);
+    expect((await ask(session, 'GET', 'state')).json.chats[0]).toMatchObject({ unread: 1, banned: true });
+    await bridge.program.admin('POST', `/chats/${talk.chatId}/unban`);
+    talk.client.sends('sorry');
+    await talk.becomes('sorry', 'delivered');
+    expect((await read()).items.map(({ text }: { text: string }) => text)).toEqual(['sorry', 'hello']);
+    expect((await ask(session, 'GET', 'state')).json.chats[0]).toMatchObject({ unread: 2, banned: false });
+  });
+
   it('writes in their own name, once for each key, and the dialog shows whose words it were', async () => {
     const talk = await Conversation.begin(bridge, 812);
     const session = await sessionOf(entityOf(bridge, talk));

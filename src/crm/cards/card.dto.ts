@@ -40,7 +40,6 @@ export class CardChat {
 
   /** What the client writes is kept, and not shown to operators. */
   banned: boolean;
-  lastAt: Date | null;
 
   /** What the client has said that this employee has not seen here; 100 stands for more, too. */
   @ApiProperty({ type: 'integer', minimum: 0 })

@@ -102,7 +102,10 @@ export class Cards implements FrameKind, OnModuleInit {
   ): Promise<CardMessages> {
     await this.chatOf(viewer, chatId);
     const language = languageOf(reader);
-    const { rows, ...cursors } = await this.pages.page({ chatId, portalId: viewer.portalId }, query);
+    const { rows, ...cursors } = await this.pages.page(
+      { chatId, portalId: viewer.portalId, asOperatorsSee: true },
+      query,
+    );
     const known = await this.names.known(rows);
     return { items: known.map((row) => this.message(row, language)), ...cursors };
   }
@@ -192,7 +195,6 @@ function entityOf({ subject }: Viewer): CrmEntity {
 }
 
 function cardChat({ botUsername, botName, bannedAt, ...row }: CardChatRow): CardChat {
-  const times = [row.lastInboundAt, row.lastOutboundAt].filter((time) => time !== null);
   return {
     id: row.id.toString(),
     title: row.title,
@@ -201,7 +203,6 @@ function cardChat({ botUsername, botName, bannedAt, ...row }: CardChatRow): Card
     lineId: row.lineId,
     state: row.state,
     banned: bannedAt !== null,
-    lastAt: times.length === 0 ? null : new Date(Math.max(...times.map((time) => time.getTime()))),
     unread: row.unread,
     firstUnreadId: row.firstUnreadId?.toString() ?? null,
   };
