@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AnswerFilesRepository } from '../../src/storage/crm/answer-files.repository.js';
 import { ReadyAnswersRepository } from '../../src/storage/crm/ready-answers.repository.js';
-import { createTestStorage, PORTAL } from '../support/storage.js';
+import { createTestStorage, PORTAL, somebodyWaits } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let answers: ReadyAnswersRepository;
@@ -72,6 +72,22 @@ it.each([
   for (const name of ['a', 'b', 'c', 'd']) ids.set(name, await make(name));
   await answers.place(PORTAL, ids.get(title)!, place);
   expect(await titles()).toEqual(order.split(' '));
+});
+
+it('an answer and its files are locked in one order: answer, then files', async () => {
+  const id = (await make('a'))!;
+  await keep(id, 'x', Buffer.from('x'));
+  await keep(id, 'y', Buffer.from('y'));
+  const removed = await storage.db.transaction(async (connection) => {
+    await connection.query(`SELECT FROM ready_answers WHERE id = $1 FOR UPDATE`, [id]);
+    const removal = answers.remove(id);
+    await somebodyWaits(storage.db);
+    // Whoever holds the answer may go on to its files.
+    await connection.query(`SELECT FROM answer_files WHERE answer_id = $1 FOR UPDATE NOWAIT`, [id]);
+    return { removal };
+  });
+  await removed.removal;
+  expect([await titles(), await stored()]).toEqual([[], []]);
 });
 
 describe('a file', () => {

@@ -33,7 +33,7 @@ export class AnswerFilesRepository {
     limits: FileLimits,
   ): Promise<'kept' | 'gone' | 'too_many' | 'full'> {
     const { rows } = await this.db.query<{ id: bigint }>(
-      `INSERT INTO answer_files (portal_id, name, mime, size) SELECT id, $2, $3, 0 FROM portals WHERE id = $1 RETURNING id`,
+      `INSERT INTO answer_files (portal_id, name, mime, size) SELECT id, $2, $3, 0 FROM portals WHERE id = $1 AND state <> 'uninstalled' RETURNING id`,
       [portalId, name, mime],
     );
     if (!rows[0]) return 'gone';
@@ -100,7 +100,10 @@ export class AnswerFilesRepository {
    */
   async noteUse({ id, files }: Pick<ReadyAnswerRow, 'id' | 'files'>): Promise<boolean> {
     const { rowCount } = await this.db.query(
-      `UPDATE answer_files SET used_at = now() WHERE answer_id = $1 AND id = ANY($2::bigint[])`,
+      `WITH theirs AS MATERIALIZED (
+         SELECT id FROM answer_files WHERE answer_id = $1 AND id = ANY($2::bigint[]) ORDER BY id FOR NO KEY UPDATE
+       )
+       UPDATE answer_files f SET used_at = now() FROM theirs WHERE f.id = theirs.id`,
       [id, files.map((file) => file.id)],
     );
     return rowCount === files.length;

@@ -35,7 +35,7 @@ export class MessageFilesRepository {
     // Locks as lock-order.ts wants it.
     const { rows } = await this.db.query<{ id: bigint }>(
       `WITH portal AS MATERIALIZED (
-         SELECT id FROM portals WHERE id = $1 FOR KEY SHARE
+         SELECT id FROM portals WHERE id = $1 AND state <> 'uninstalled' FOR KEY SHARE
        ), chat AS MATERIALIZED (
          SELECT c.id FROM chat_links c, portal p WHERE c.id = $2 AND c.portal_id = p.id FOR KEY SHARE OF c
        )

@@ -123,6 +123,9 @@ export class ReadyAnswersRepository {
   /** With its files, but for those that messages on their way may name. */
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
+      // The answer before its files, and these by their ids: in this order everywhere.
+      await connection.query(`SELECT FROM ready_answers WHERE id = $1 FOR UPDATE`, [id]);
+      await connection.query(`SELECT FROM answer_files WHERE answer_id = $1 ORDER BY id FOR UPDATE`, [id]);
       await connection.query(`DELETE FROM answer_files WHERE answer_id = $1 AND NOT ${FILE_IS_NEEDED}`, [id]);
       await connection.query(`DELETE FROM ready_answers WHERE id = $1`, [id]);
     });
