@@ -124,9 +124,11 @@ export class PortalFeaturesRepository {
       [portalId, feature, state, detail, stamp, dueInMs, wanted],
     );
     if (rowCount) return;
-    await this.db.query(`UPDATE portal_features SET due_at = now() WHERE portal_id = $1 AND feature = $2`, [
-      portalId,
-      feature,
-    ]);
+    // What is not wanted is looked at unless it is known to be off, which nobody knows now.
+    await this.db.query(
+      `UPDATE portal_features SET due_at = now(), state = CASE WHEN wanted THEN state END
+        WHERE portal_id = $1 AND feature = $2`,
+      [portalId, feature],
+    );
   }
 }
