@@ -42,10 +42,18 @@ export class ManagerBotsRepository {
     ]);
   }
 
-  /** What its reader found; what is left out stays. */
-  async note(
+  /** Telegram answered a poll: bots can be made. */
+  async heard(telegramId: bigint, username: string): Promise<void> {
+    await this.db.query(
+      `UPDATE manager_bots SET username = $2, trouble = NULL, detail = NULL, heard_at = now() WHERE telegram_id = $1`,
+      [telegramId, username],
+    );
+  }
+
+  /** Why no bots can be made, by a code and in Telegram's words. What is left out stays. */
+  async troubled(
     telegramId: bigint,
-    { username, trouble, detail }: { username?: string; trouble: string | null; detail: string | null },
+    { username, trouble, detail }: { username?: string; trouble: string; detail: string },
   ): Promise<void> {
     await this.db.query(
       `UPDATE manager_bots SET username = coalesce($2, username), trouble = $3, detail = $4

@@ -3,6 +3,7 @@ import { Environment } from '../../config/environment.js';
 import { BotManager, type BotOutcome, type Manager } from '../../relay/bot-manager.js';
 import { ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import { NOT_READ } from './manager-trouble.js';
 import { place, say, why } from './manager.words.js';
 
 /** `trouble`: code of why no bots can be made through it; `not_read`: it was not looked at yet. */
@@ -12,6 +13,8 @@ export interface ManagerState {
   username: string | null;
   trouble: string | null;
   detail: string | null;
+  /** When Telegram last answered its poll; null: never. */
+  heardAt: Date | null;
 }
 
 /** The bot of TG_MANAGER_BOT_TOKEN: what others ask of it. */
@@ -43,10 +46,10 @@ export class ManagerBotService implements BotManager {
   async state(): Promise<ManagerState> {
     const { managerBotId } = this.environment;
     if (managerBotId === undefined)
-      return { configured: false, ready: false, username: null, trouble: null, detail: null };
+      return { configured: false, ready: false, username: null, trouble: null, detail: null, heardAt: null };
     const kept = await this.managers.find(managerBotId);
-    const { username = null, trouble = 'not_read', detail = null } = kept ?? {};
-    return { configured: true, ready: trouble === null && username !== null, username, trouble, detail };
+    const { username = null, trouble = NOT_READ, detail = null, heardAt = null } = kept ?? {};
+    return { configured: true, ready: trouble === null && username !== null, username, trouble, detail, heardAt };
   }
 
   token(botTelegramId: bigint): Promise<string> {
