@@ -9,6 +9,8 @@ export interface Manager {
 
 /** What became of a bot that somebody made: `error` null: it is connected. */
 export interface BotOutcome {
+  /** The request for which the bot was made: its outcome is told once. */
+  requestId: bigint;
   /** Telegram's id of whoever made it. */
   personId: bigint;
   language: Language;
@@ -35,6 +37,6 @@ export abstract class BotManager {
   abstract newToken(botTelegramId: bigint): Promise<string>;
   /** Whether somebody made the bot through a manager; not whether it still manages it. */
   abstract isManaged(botTelegramId: bigint): Promise<boolean>;
-  /** Tells whoever made the bot. Throws UpstreamError. */
+  /** Whoever made the bot is told once this resolves, also after a restart. */
   abstract tell(outcome: BotOutcome): Promise<void>;
 }

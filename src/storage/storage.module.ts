@@ -32,6 +32,7 @@ import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
+import { ManagerRepliesRepository } from './accounts/manager-replies.repository.js';
 import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessagePages } from './history/message-pages.js';
@@ -95,6 +96,7 @@ const REPOSITORIES: Provider[] = [
   LinesRepository,
   LinksRepository,
   ManagerBotsRepository,
+  ManagerRepliesRepository,
   MessageCountsRepository,
   MessagePages,
   MessageRetentionRepository,

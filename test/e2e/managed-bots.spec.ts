@@ -316,6 +316,26 @@ describe('whatever goes wrong', () => {
     await admin.receives(3, 30_000);
   });
 
+  it('whoever made a bot is answered once Telegram takes it, also after a kill', async () => {
+    const admin = somebody();
+    admin.sends('hello');
+    await answers(admin, 1);
+    bridge.telegram.faults.next('sendMessage', { status: 502 }, 1_000);
+    const dialog = dialogOf({ url: 'https://t.me/newbot/maker_bot/unanswered_bot?name=Unanswered' });
+    const made = bridge.telegram.managedBots.create(admin.profile, dialog);
+    await eventually(
+      async () => (await query(`SELECT FROM managed_bots WHERE telegram_id = $1`, [made.id])).rows.length,
+      (count) => count === 1,
+    );
+    await sleep(10_000);
+    await bridge.restart({}, 'kill');
+    bridge.telegram.faults.clear();
+    const said = (await admin.receives(2, 60_000)).at(-1)!;
+    expect(said.text).toContain('@unanswered_bot has been made, but no open line');
+    await sleep(3_000);
+    expect(admin.inbox).toHaveLength(2);
+  });
+
   it('an update that comes twice makes nothing twice', async () => {
     const page = await openPage();
     const { made, admin } = await makeBot(page);

@@ -107,7 +107,7 @@ async function converse(): Promise<void> {
   await eventually(
     async () => (await program.admin('GET', '/bot-requests/manager')).json,
     ({ trouble }) => trouble === '401' || trouble === '404',
-    30_000,
+    60_000,
   );
   operator.sends('tg:777', `nobody reads ${WORDS}`);
   await eventually(

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../../config/environment.js';
 import { BotManager, type BotOutcome, type Manager } from '../../relay/bot-manager.js';
+import { RelayEvents } from '../../relay/relay-events.js';
 import { ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
+import { ManagerRepliesRepository } from '../../storage/accounts/manager-replies.repository.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
 import { NOT_READ } from './manager-trouble.js';
 import { place, say, why } from './manager.words.js';
@@ -24,6 +26,8 @@ export class ManagerBotService implements BotManager {
 
   constructor(
     private readonly managers: ManagerBotsRepository,
+    private readonly replies: ManagerRepliesRepository,
+    private readonly events: RelayEvents,
     private readonly environment: Environment,
     telegram: TelegramClient,
   ) {
@@ -64,13 +68,16 @@ export class ManagerBotService implements BotManager {
     return this.managers.isManaged(botTelegramId);
   }
 
-  async tell({ personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
+  async tell({ requestId, personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
     const values = { bot: bot ?? say(language, 'thisBot'), place: place(language, line) };
     const text =
       error === null
         ? say(language, 'connected', values)
         : say(language, 'failed', { ...values, why: why(language, error) });
-    await this.api.calls.sendMessage({ chat_id: Number(personId), text });
+    const managerId = this.environment.managerBotId;
+    if (managerId === undefined) return;
+    await this.replies.keep({ managerId, cause: `request:${requestId}`, personId, message: { text } });
+    this.events.emit('managedBots');
   }
 
   private get api(): BotApi {
