@@ -77,6 +77,8 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       OTHERS_SHOWN,
     )) {
       if (!(await this.maySee(viewer, bitrixChatId))) continue;
+      // On the cloud and in boxes, old and new: `Bitrix\Im\Dialog::getLink` makes the same (im/lib/dialog.php); the messenger
+      // goes on to open lines where it finds that the chat is one of theirs, and only new ones know IM_LINES.
       const url = `${origin}/online/?IM_DIALOG=chat${bitrixChatId}`;
       seen.push({ bot: nameOf(bot), lineId, state, lastAt, url });
     }
