@@ -35,8 +35,8 @@ export abstract class BotManager {
   abstract token(botTelegramId: bigint): Promise<string>;
   /** A new token, with which whoever has the old one is shut out. Throws UpstreamError. */
   abstract newToken(botTelegramId: bigint): Promise<string>;
-  /** Whether somebody made the bot through a manager; not whether it still manages it. */
-  abstract isManaged(botTelegramId: bigint): Promise<boolean>;
+  /** Whether whoever owns the bot made it for a line of the portal; not whether the manager still manages it. */
+  abstract isManagedFor(botTelegramId: bigint, portalId: bigint): Promise<boolean>;
   /** Whoever made the bot is told once this resolves, also after a restart. */
   abstract tell(outcome: BotOutcome): Promise<void>;
 }

@@ -126,7 +126,8 @@ export class BotRequestsRepository {
 
   /**
    * The manager hears of a bot: that it was made, or that its token or owner changed, which looks alike. So only the first
-   * time it is taken for a new one. A bot that is in service has its token asked for anew.
+   * time it is taken for a new one. A bot that is in service has its token asked for anew, unless it was given away: its
+   * new owner has not said that anybody may have it.
    */
   async made(connection: Queryable, bot: MadeBot): Promise<MadeOutcome> {
     const { rows: before } = await connection.query(
@@ -137,6 +138,7 @@ export class BotRequestsRepository {
       `INSERT INTO managed_bots (telegram_id, manager_id, owner_id, username, name, token_due_at)
        VALUES ($1, $2, $3, $4, $5, (SELECT now() FROM bots WHERE telegram_id = $1))
        ON CONFLICT (telegram_id) DO UPDATE SET manager_id = $2, owner_id = $3, username = $4, name = $5,
+              portal_id = CASE WHEN managed_bots.owner_id = $3 THEN managed_bots.portal_id END,
               token_due_at = coalesce(EXCLUDED.token_due_at, managed_bots.token_due_at)
        RETURNING xmax = 0 AS "isNew"`,
       [bot.telegramId, bot.managerId, bot.ownerId, bot.username, bot.name],
@@ -251,6 +253,10 @@ export class BotRequestsRepository {
               expires_at = now() + make_interval(mins => $3)
         WHERE id = $1`,
       [id, botTelegramId, MINUTES_TO_CONNECT],
+    );
+    await connection.query(
+      `UPDATE managed_bots SET portal_id = (SELECT portal_id FROM bot_requests WHERE id = $1) WHERE telegram_id = $2`,
+      [id, botTelegramId],
     );
   }
 }

@@ -64,8 +64,9 @@ export class ManagerBotService implements BotManager {
     return this.api.calls.replaceManagedBotToken({ user_id: Number(botTelegramId) });
   }
 
-  isManaged(botTelegramId: bigint): Promise<boolean> {
-    return this.managers.isManaged(botTelegramId);
+  async isManagedFor(botTelegramId: bigint, portalId: bigint): Promise<boolean> {
+    const { managerBotId } = this.environment;
+    return managerBotId !== undefined && this.managers.isManagedFor(managerBotId, botTelegramId, portalId);
   }
 
   async tell({ requestId, personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
