@@ -459,7 +459,11 @@ describe('the token of a made bot', () => {
     const offer = await answers(buyer, 1);
     buyer.pressesText(offer, `Take @${made.profile.username}`);
     await becomes(page, 'connected');
-    expect(await botOf(page)).toMatchObject({ username: made.profile.username, managed: true, state: 'active' });
+    expect(await botOf(page)).toMatchObject({ username: made.profile.username, managed: true });
+    await eventually(
+      () => sleep(250).then(() => botOf(page)),
+      ({ state }) => state === 'active',
+    );
   });
 
   it('is in no log and no answer; nor is a code', async () => {

@@ -90,11 +90,7 @@ export class ManagerReceiver implements OnApplicationBootstrap, BeforeApplicatio
         }
         const probe = trouble === CONFLICT || trouble === WEBHOOK_ELSEWHERE ? PROBE_SECONDS : 0;
         const timeout = isIntroduced && trouble === null ? POLL_SECONDS : probe;
-        const updates = await api.polls.getUpdates(
-          { ...(offset === undefined ? {} : { offset }), timeout, allowed_updates: MANAGER_UPDATES },
-          // One that hangs must be over before another process may read.
-          AbortSignal.any([signal, AbortSignal.timeout((timeout + ANSWER_SECONDS) * 1_000)]),
-        );
+        const updates = await this.poll(api, offset, timeout);
         await this.managers.heard(id, username);
         if (trouble !== null) this.logger.log('Bots can be made through the manager bot');
         trouble = null;
@@ -112,6 +108,21 @@ export class ManagerReceiver implements OnApplicationBootstrap, BeforeApplicatio
         await this.noteTrouble(id, error);
         await pause(retryAfterMs(error), signal);
       }
+    }
+  }
+
+  private async poll({ polls }: BotApi, offset: number | undefined, timeout: number): Promise<Update[]> {
+    const over = new AbortController();
+    const end = () => over.abort();
+    // One that hangs is over before another process may read.
+    const limit = setTimeout(end, (timeout + ANSWER_SECONDS) * 1_000);
+    this.stopping.signal.addEventListener('abort', end, { once: true });
+    try {
+      const from = offset === undefined ? {} : { offset };
+      return await polls.getUpdates({ ...from, timeout, allowed_updates: MANAGER_UPDATES }, over.signal);
+    } finally {
+      clearTimeout(limit);
+      this.stopping.signal.removeEventListener('abort', end);
     }
   }
 
