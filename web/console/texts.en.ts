@@ -467,8 +467,8 @@ export const en = {
     /** Where a message came from, and what it waits for. */
     causes: {
       welcome: () => 'the welcome text of the line',
-      by_clock: ({ network }) => `by the clock of ${network}`,
-      arrived: ({ network }) => `from ${network}`,
+      by_clock: ({ network }) => `by the clock of ${String(network)}`,
+      arrived: ({ network }) => `from ${String(network)}`,
       no_line: () => 'until its bot serves an open line',
       waits_for_client: () => 'for the client’s next message: no session of the dialog is open',
       behind: ({ ahead }) => `behind ${n(Number(ahead), '# earlier delivery|# earlier deliveries')} of this chat`,

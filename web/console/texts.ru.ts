@@ -371,7 +371,7 @@ export const ru: Texts = {
       sms: 'Сообщение из CRM',
       broadcast: 'Рассылка',
       api: 'Администратор',
-    } as Record<string, string>,
+    },
     timeline: 'история сообщения',
     edited: 'изменено',
     deleted: 'удалено',

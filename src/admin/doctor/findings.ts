@@ -141,7 +141,7 @@ export interface Findings {
 
 export type FindingCode = keyof Findings;
 
-type None = Record<never, never>;
+type None = Record<string, never>;
 type Share = { active: number; all: number };
 type Clocks = { database: number | null; telegram: number | null };
 type Connects = { name: string; ms: number }[];
