@@ -62,7 +62,12 @@ it('finds the client of a deal by its contact, and by the phone that the client 
   const stranger = bridge.portal.crm.records.add('DEAL');
   const byPhone = { properties: { text: 'by phone', phone: '8 (999) 000-06-03' } };
   expect(await returned(runRobot(bridge, SEND, stranger, byPhone))).toMatchObject({ status: 'delivered' });
-  expect(talk.reached).toEqual(['by contact', 'by phone']);
+  // A field of several values, as the CRM writes it.
+  const byList = { properties: { text: 'by list', phone: '+78880000603, +7 (999) 000-06-03 ext. 5' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, byList))).toMatchObject({ status: 'delivered' });
+  const abroad = { properties: { text: 'to nobody', phone: '+19990000603' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, abroad))).toMatchObject({ status: 'no_chat' });
+  expect(talk.reached).toEqual(['by contact', 'by phone', 'by list']);
 });
 
 it('answers in words where there is nobody, nothing to send, or no document', async () => {
