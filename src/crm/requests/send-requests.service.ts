@@ -16,6 +16,7 @@ import {
   type ReceivedRequest,
 } from '../../storage/crm/send-requests.repository.js';
 import type { SendAnswer, SendRequest } from '../../storage/intake/own-messages.js';
+import { isBot } from '../../storage/work/endpoint-id.js';
 import type { RequestSource } from './request-sources.js';
 
 /** How often all are looked at; whoever knows of a change wakes the look, if it is in this process. */
@@ -73,8 +74,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly intake: IntakeService,
     relay: RelayEvents,
   ) {
-    relay.on('settled', ({ network }) => {
-      if (network === 'telegram' && this.awaiting) this.loop.wake();
+    relay.on('recorded', (endpoints) => {
+      if (this.awaiting && endpoints.some(isBot)) this.loop.wake();
     });
     relay.on('accepted', ({ direction }) => {
       if (direction === 'inbound' && this.listening) this.loop.wake();
@@ -99,8 +100,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** The same for several, in one commit. */
   async sendAll(requests: SendRequest[]): Promise<SendAnswer[]> {
-    this.awaiting ||= requests.some(({ report }) => report !== undefined);
-    return this.intake.acceptSendRequests(requests);
+    const answers = await this.intake.acceptSendRequests(requests);
+    if (requests.some(({ report }) => report !== undefined)) this.loop.wake();
+    return answers;
   }
 
   /**
@@ -144,6 +146,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async look(): Promise<void> {
+    // What comes while the tables are read is for the next look.
+    [this.awaiting, this.listening] = [true, true];
     this.awaiting = (await this.requests.noteEnds()) > 0;
     this.listening = (await this.requests.noteAnswers()) > 0;
     // What is to be done does not wait for what is to be told: a portal may take long over a report.
