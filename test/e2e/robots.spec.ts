@@ -119,6 +119,23 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
 });
 
+it('leaves what the client says after the time of the process to the next robot', async () => {
+  const talk = await Conversation.begin(bridge, 611);
+  const lead = entityOf(bridge, talk);
+  const short = runRobot(bridge, WAIT, lead, { timeoutSeconds: 2 });
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  bridge.portal.robots.checkTimeout(short);
+  expect(short.returned).toEqual({ IsTimeout: 1 });
+  talk.client.sends('still there?');
+  await talk.becomes('still there?', 'delivered');
+  expect(
+    await eventually(
+      () => short.sends,
+      (sends) => sends.length > 0,
+    ),
+  ).toMatchObject([{ status: 'timeout' }]);
+});
+
 it('shows buttons, and takes a press for the answer', async () => {
   const talk = await Conversation.begin(bridge, 610);
   const lead = entityOf(bridge, talk);

@@ -322,6 +322,31 @@ describe('what was only received', () => {
     expect(told).toEqual([{ status: 'timeout' }]);
   });
 
+  it('hears what was said in time while no program ran, and nothing that was said later', async () => {
+    const first = wait(1_500);
+    const service = start(first.source);
+    await service.receive(received('a'));
+    await waiting();
+    const inTime = new Date();
+    await service.beforeApplicationShutdown();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const second = wait();
+    start(second.source);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect([...first.told, ...second.told]).toEqual([]);
+    const said = (n: number, text: string, saidAt: Date) => {
+      const one = update(n, ANN, text);
+      return { ...one, said: { ...one.said!, saidAt } };
+    };
+    await intake.acceptClientUpdates([said(2, 'too late', new Date())]);
+    await intake.acceptClientUpdates([said(3, 'yes', inTime)]);
+    await eventually(
+      () => second.told,
+      ({ length }) => length > 0,
+    );
+    expect(second.told).toMatchObject([{ status: 'answered', text: 'yes' }]);
+  });
+
   it('does not take the vote of a rating for the answer', async () => {
     const { source, told } = wait();
     await start(source).receive(received('a'));

@@ -97,9 +97,10 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     const minutes = Number(asked.properties['minutes'] || ANSWER_MINUTES);
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > YEAR_MINUTES) return failed('bad_minutes');
     const found = await this.chatOf(portal, asked);
-    return typeof found === 'bigint'
-      ? { wait: { chatId: found, until: new Date(since.getTime() + minutes * MINUTE_MS) } }
-      : found;
+    if (typeof found !== 'bigint') return found;
+    // The process goes on after its own time, whoever answers then: that answer is for the next robot.
+    const waitMs = Math.min(minutes * MINUTE_MS, asked.timeoutSeconds * 1_000 || Infinity);
+    return { wait: { chatId: found, until: new Date(since.getTime() + waitMs) } };
   }
 
   /** A link that is made twice, because nobody knew of the first one, is one too many and harms nobody. */
