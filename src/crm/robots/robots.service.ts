@@ -87,8 +87,8 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     if (!message) return failed('no_text');
     const found = await this.chatOf(portal, asked);
     if (typeof found !== 'bigint') return found;
-    const { words, file, keyboard } = message;
-    const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
+    const { words, files, keyboard } = message;
+    const attachments = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
     const bulk = asked.properties['advertising'] === 'Y';
     return { send: { chatId: found, words: { ...words, attachments, ...(keyboard ? { keyboard } : {}) }, bulk } };
   }
