@@ -149,6 +149,32 @@ it('shows buttons, and takes a press for the answer', async () => {
   expect(values).toMatchObject({ status: 'answered', text: 'Yes' });
 });
 
+it('asks for the number of the client', async () => {
+  const talk = await Conversation.begin(bridge, 612);
+  const lead = entityOf(bridge, talk);
+  const both = runRobot(bridge, SEND, lead, { properties: { text: 'x', buttons: 'Yes', ask_phone: 'Y' } });
+  expect(await returned(both)).toMatchObject({ status: 'failed', error: expect.stringContaining('use two robots') });
+  const run = runRobot(bridge, SEND, lead, { properties: { text: 'Your number?', ask_phone: 'Y' } });
+  expect(await returned(run)).toMatchObject({ status: 'delivered' });
+  expect(talk.client.chat.replyKeyboard?.keyboard).toEqual([[{ text: expect.any(String), request_contact: true }]]);
+  const answer = runRobot(bridge, WAIT, lead);
+  talk.client.sharesPhone('79990000612');
+  expect(await returned(answer)).toMatchObject({ status: 'answered', text: expect.stringContaining('79990000612') });
+  await eventually(
+    () => talk.reached,
+    (texts) => texts.at(-1)!.startsWith('Thank you'),
+  );
+  expect(talk.client.chat.replyKeyboard ?? null).toBeNull();
+});
+
+it('says in words why no invitation is made', async () => {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  expect(await returned(runRobot(bridge, INVITE, deal, { properties: { line: '99' } }))).toMatchObject({
+    status: 'failed',
+    error: 'No bot serves this open line: connect one on its settings page.',
+  });
+});
+
 it('makes a link by which the client of the deal comes', async () => {
   const deal = bridge.portal.crm.records.add('DEAL');
   const values = await returned(runRobot(bridge, INVITE, deal));
