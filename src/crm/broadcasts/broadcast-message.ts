@@ -16,8 +16,8 @@ const CAPTION_LIMIT = 1_024;
 export function broadcastMessage(written: BroadcastWords, portalOrigin: string): WordsFor | null {
   const message = messageOf(written, portalOrigin);
   if (!message) return null;
-  const { words, file, keyboard } = message;
-  const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
+  const { words, files, keyboard } = message;
+  const attachments = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
   const asked = keyboard?.rows ?? [];
   return (language) => {
     const last: Button = { action: 'unsubscribe', text: UNSUBSCRIBE[languageOf(language)] };
@@ -30,9 +30,9 @@ export function broadcastMessage(written: BroadcastWords, portalOrigin: string):
 export function partsOf(written: BroadcastWords, portalOrigin: string): number {
   const message = messageOf(written, portalOrigin);
   if (!message) return 0;
-  const { file, words } = message;
-  if (file && lengthOf(words) <= CAPTION_LIMIT) return 1;
-  return (file ? 1 : 0) + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
+  const { files, words } = message;
+  if (files.length > 0 && lengthOf(words) <= CAPTION_LIMIT) return files.length;
+  return files.length + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
 }
 
 function messageOf({ text, buttons, file }: BroadcastWords, portalOrigin: string): WrittenMessage | null {
