@@ -21,7 +21,9 @@ describe('what a robot says', () => {
       keyboard: null,
     });
     expect(writtenMessage({ file: `${PORTAL}/%E0` }, PORTAL)!.file!.name).toBe('%E0');
-    expect(writtenMessage({ file: `${PORTAL}/` }, PORTAL)!.file!.name).toBe('file');
+    for (const path of ['', '~aB3x9z', 'pub/im.file.php?FILE_ID=7&SIGN=x', 'docs/pub/5f3a/download/?token=x']) {
+      expect(writtenMessage({ file: `${PORTAL}/${path}` }, PORTAL)!.file!.name).toBe('file');
+    }
   });
 
   it('is nothing where nothing is set', () => {
