@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { AnswerFilesRepository } from '../../src/storage/crm/answer-files.repository.js';
+import { KeptFilesRepository } from '../../src/storage/crm/kept-files.repository.js';
 import { MessageFilesRepository, type FileSender } from '../../src/storage/crm/message-files.repository.js';
 import { ClientErasureRepository } from '../../src/storage/erasure/client-erasure.repository.js';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
@@ -80,7 +80,7 @@ it('only who brought a file sends it, once it is whole, and in the order asked f
   expect(await files.use(sender, [a, 999n])).toBeNull();
   await storage.db.query(`UPDATE answer_files SET size = 0 WHERE id = $1`, [a]);
   expect(await files.use(sender, [a])).toBeNull();
-  expect(await new AnswerFilesRepository(storage.db).open(PORTAL, a)).toBeNull();
+  expect(await new KeptFilesRepository(storage.db).open(PORTAL, a)).toBeNull();
 });
 
 it('what is cut, too much, or of no chat of the portal leaves nothing', async () => {

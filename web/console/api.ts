@@ -46,6 +46,7 @@ export type BroadcastItem = Schemas['BroadcastItem'];
 export type BroadcastBody = Schemas['BroadcastChangeBody'] & Pick<Schemas['NewBroadcastBody'], 'name' | 'text'>;
 export type LinkItem = Schemas['LinkItem'];
 export type AnswerItem = Schemas['AnswerItem'];
+export type KeptFileItem = Schemas['KeptFileItem'];
 export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
@@ -103,6 +104,10 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     throw problemOf(response, error);
   };
   const of = (id: string) => ({ params: { path: { id } } });
+  const upload = (id: string, file: File) => ({
+    params: { path: { id, name: keptName(file.name) } },
+    ...asBody(file),
+  });
 
   return {
     me: () => answer(client.GET('/admin/me')),
@@ -154,13 +159,7 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
     write: (id: string, body: Schemas['WriteBody']) =>
       answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body })),
-    keepMessageFile: (id: string, file: File) =>
-      answer(
-        client.PUT('/admin/chats/{id}/files/{name}', {
-          params: { path: { id, name: keptName(file.name) } },
-          ...asBody(file),
-        }),
-      ),
+    keepMessageFile: (id: string, file: File) => answer(client.PUT('/admin/chats/{id}/files/{name}', upload(id, file))),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
     tag: (id: string, tags: string[]) => answer(client.PATCH('/admin/chats/{id}', { ...of(id), body: { tags } })),
     subscribe: (id: string) => answer(client.POST('/admin/chats/{id}/subscribe', of(id))),
@@ -209,18 +208,17 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     removeAnswer: (id: string) => answer(client.DELETE('/admin/answers/{id}', of(id))),
     previewAnswer: (text: string) => answer(client.POST('/admin/answers/preview', { body: { text } })),
     keepAnswerFile: (id: string, file: File) =>
-      answer(
-        client.PUT('/admin/answers/{id}/files/{name}', {
-          params: { path: { id, name: keptName(file.name) } },
-          ...asBody(file),
-        }),
-      ),
+      answer(client.PUT('/admin/answers/{id}/files/{name}', upload(id, file))),
     removeAnswerFile: (id: string, name: string) =>
       answer(client.DELETE('/admin/answers/{id}/files/{name}', { params: { path: { id, name } } })),
     broadcasts: (filter: Omit<QueryOf<'/admin/broadcasts'>, 'limit' | 'cursor'>, cursor?: string) =>
       answer(client.GET('/admin/broadcasts', { params: { query: { ...filter, limit: 20, cursor } } })),
     broadcast: (id: string) => answer(client.GET('/admin/broadcasts/{id}', of(id))),
     addBroadcast: (body: Schemas['NewBroadcastBody']) => answer(client.POST('/admin/broadcasts', { body })),
+    keepBroadcastFile: (id: string, file: File) =>
+      answer(client.PUT('/admin/broadcasts/{id}/files/{name}', upload(id, file))),
+    removeBroadcastFile: (id: string, name: string) =>
+      answer(client.DELETE('/admin/broadcasts/{id}/files/{name}', { params: { path: { id, name } } })),
     changeBroadcast: (id: string, body: Schemas['BroadcastChangeBody']) =>
       answer(client.PATCH('/admin/broadcasts/{id}', { ...of(id), body })),
     removeBroadcast: (id: string) => answer(client.DELETE('/admin/broadcasts/{id}', of(id))),

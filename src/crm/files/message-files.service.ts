@@ -1,10 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
-import { makeAnswerFileAddress } from '../../common/external-ids.js';
 import { Problem } from '../../common/problem.js';
 import { MessageFilesRepository, type FileSender } from '../../storage/crm/message-files.repository.js';
 import type { StoredAttachment } from '../../storage/intake/intake.rows.js';
 import { FileUploads } from './file-uploads.js';
+import { attachmentsOf } from './kept-file.js';
 import type { MessageFile } from './message-files.dto.js';
 
 const MB = 1024 * 1024;
@@ -45,14 +45,7 @@ export class MessageFiles {
     const files = await this.files.use(sender, ids.map(BigInt));
     if (!files)
       throw new Problem(409, 'attachment_gone', 'A file of the message is not kept any more: attach it again.');
-    return files.map(({ id, name, mime, size }) => ({
-      kind: 'document',
-      name,
-      label: name,
-      size,
-      url: makeAnswerFileAddress(id),
-      ...(mime === null ? {} : { mime }),
-    }));
+    return attachmentsOf(files);
   }
 
   @Interval(HOUR_MS)

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { makeAnswerFileAddress } from '../../common/external-ids.js';
+import { makeKeptFileAddress } from '../../common/external-ids.js';
 import { Problem } from '../../common/problem.js';
 import { saysOther, type RequestKey } from '../../storage/crm/send-requests.js';
 import type { SendRequest } from '../../storage/intake/own-messages.js';
@@ -42,7 +42,7 @@ export class PersonMessages {
       known = answer.request;
       isRepeated = answer.status === 'known';
     }
-    const addresses = files.map((id) => makeAnswerFileAddress(BigInt(id)));
+    const addresses = files.map((id) => makeKeptFileAddress(BigInt(id)));
     if (saysOther(known, { chatId, text, files: addresses })) {
       throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
     }

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { ANSWER_FILE } from '../../common/external-ids.js';
+import { KEPT_FILE } from '../../common/external-ids.js';
 import { DatabaseService } from '../postgres/database.service.js';
-import { FILE_IS_NEEDED, lockPortal } from './answer-rows.js';
 import { storeContent, type ArrivingContent } from './file-contents.js';
-import type { AnswerFileRow } from './ready-answers.repository.js';
+import { FILE_IS_NEEDED, lockPortal, type KeptFileRow } from './kept-files.js';
 
 /** Whose message a file is for: only they send it, and only to this chat. */
 export interface FileSender {
@@ -15,7 +14,7 @@ export interface FileSender {
 
 /** A message that waits for its file, or that somebody may send again. */
 const IS_AWAITED = `EXISTS (
-  SELECT FROM messages m JOIN attachments a ON a.message_id = m.id AND a.url = '${ANSWER_FILE}' || f.id
+  SELECT FROM messages m JOIN attachments a ON a.message_id = m.id AND a.url = '${KEPT_FILE}' || f.id
    WHERE m.chat_id = f.chat_id AND m.state IN ('queued', 'failed', 'uncertain'))`;
 
 /** Files of `answer_files` that are for one message. They go with their chat. */
@@ -31,7 +30,7 @@ export class MessageFilesRepository {
     { portalId, chatId, by }: FileSender,
     { name, mime, content }: { name: string; mime: string | null; content: ArrivingContent },
     bytesOfPortal: number,
-  ): Promise<AnswerFileRow | 'gone' | 'full'> {
+  ): Promise<KeptFileRow | 'gone' | 'full'> {
     // Locks as lock-order.ts wants it.
     const { rows } = await this.db.query<{ id: bigint }>(
       `WITH portal AS MATERIALIZED (
@@ -45,7 +44,7 @@ export class MessageFilesRepository {
     );
     if (!rows[0]) return 'gone';
     const [{ id }] = rows as [{ id: bigint }];
-    let kept: AnswerFileRow | 'gone' | 'full' = 'gone';
+    let kept: KeptFileRow | 'gone' | 'full' = 'gone';
     try {
       const size = await storeContent(this.db, id, content);
       const end = size === null ? 'gone' : await this.complete(portalId, id, size, bytesOfPortal);
@@ -75,8 +74,8 @@ export class MessageFilesRepository {
   }
 
   /** In the order asked for; they stay until their message was sent. Null: not all of them are there. */
-  async use({ portalId, chatId, by }: FileSender, ids: bigint[]): Promise<AnswerFileRow[] | null> {
-    const { rows } = await this.db.query<AnswerFileRow>(
+  async use({ portalId, chatId, by }: FileSender, ids: bigint[]): Promise<KeptFileRow[] | null> {
+    const { rows } = await this.db.query<KeptFileRow>(
       `WITH theirs AS MATERIALIZED (
          SELECT id FROM answer_files
           WHERE id = ANY($4::bigint[]) AND portal_id = $1 AND chat_id = $2 AND created_by = $3 AND size > 0
