@@ -59,7 +59,10 @@ export class ChatPanel implements FrameKind, OnModuleInit {
   async state(viewer: Viewer): Promise<PanelState> {
     const chat = await this.chatOf(viewer);
     if (!chat) return { chat: null, answers: [] };
-    const [sources, answers] = [await this.chats.arrivals(chat.id, SOURCES_SHOWN), await this.answersFor(viewer, chat)];
+    const [sources, answers] = [
+      await this.chats.arrivals(viewer.portalId, chat.id, SOURCES_SHOWN),
+      await this.answersFor(viewer, chat),
+    ];
     return {
       chat: { ...panelChat(chat), sources: sources.map(({ pressedAt, ...source }) => ({ ...source, at: pressedAt })) },
       answers: await inTurns(byLanguage(answers, chat.language), (answer) => panelAnswer(answer, chat)),
