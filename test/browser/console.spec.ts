@@ -196,7 +196,22 @@ describe('the console', { timeout: 300_000 }, () => {
       const buttons = await guest.page.getByRole('main').getByRole('button').allTextContents();
       expect(buttons.filter((name) => /add|regist|remove|edit|off|options/i.test(name))).toEqual([]);
     }
+    const features = guest.page.getByRole('region', { name: 'In the CRM' });
+    await features.getByText('Panels in chats').waitFor();
+    for (const one of await features.getByRole('switch').all()) expect(await one.isDisabled()).toBe(true);
     await close(guest);
+  });
+
+  it('switches what a portal has beside the connector, and says what the portal lacks for it', async () => {
+    const opened = await open('/connections/portals/1');
+    const features = opened.page.getByRole('region', { name: 'In the CRM' });
+    await features.getByRole('switch', { name: 'Robots' }).click();
+    await features.getByText('Robots: the application lacks the permission “bizproc”', { exact: false }).waitFor();
+    await features.getByRole('switch', { name: 'Robots' }).click();
+    await opened.page.getByText('Robots: switched off.').first().waitFor();
+    await features.getByRole('switch', { name: 'Robots', checked: false }).waitFor();
+    await screenshot(opened.page, 'console-features');
+    await close(opened);
   });
 
   it('exports what a filter names', async () => {
@@ -292,6 +307,8 @@ const places = (): Record<string, string> => ({
   conversation: `/chats/${anna}`,
   messages: '/messages?q=доставка',
   links: '/links',
+  answers: '/answers',
+  broadcasts: '/broadcasts',
   attention: '/attention',
   doctor: '/doctor',
   audit: '/audit',

@@ -51,6 +51,8 @@ export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
 export type MessageFilter = Omit<QueryOf<'/admin/export/messages'>, 'format'>;
+export type FeatureItem = Schemas['FeatureItem'];
+export type FeatureBody = Schemas['FeatureBody'];
 export type RequestItem = Schemas['RequestItem'];
 export type RequestFilter = Omit<QueryOf<'/admin/portals/{id}/requests'>, 'limit' | 'cursor'>;
 export type AuditFilter = Omit<QueryOf<'/admin/audit'>, 'limit' | 'cursor'>;
@@ -140,6 +142,17 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
 
+    /** What the service words itself is in the language of the page, whatever that of the browser. */
+    features: (id: string, language: string) =>
+      answer(client.GET('/admin/portals/{id}/features', { ...of(id), headers: { 'accept-language': language } })),
+    chooseFeature: (id: string, feature: FeatureItem['feature'], body: FeatureBody, language: string) =>
+      answer(
+        client.PATCH('/admin/portals/{id}/features/{feature}', {
+          params: { path: { id, feature } },
+          headers: { 'accept-language': language },
+          body,
+        }),
+      ),
     requests: (id: string, filter: RequestFilter, cursor?: string) =>
       answer(
         client.GET('/admin/portals/{id}/requests', {

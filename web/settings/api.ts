@@ -18,6 +18,7 @@ export type AnswerPreview = Schemas['AnswerPreview'];
 export type BotRequestItem = Schemas['BotRequestItem'];
 export type NewBotLink = Schemas['NewBotLink'];
 export type FeatureItem = Schemas['FeatureItem'];
+export type FeatureBody = Schemas['FeatureBody'];
 
 /** What the page knows from the start. */
 export interface Bootstrap {

@@ -57,20 +57,6 @@ const en = {
   test: 'Send a test message',
   testHelp: 'Opens the bot in Telegram. Write to it: your message appears in this open line.',
 
-  featuresTitle: 'In the CRM',
-  featuresHelp: 'For the whole portal. Conversations do not depend on it.',
-  feature_robots: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
-  feature_sms: '“Send SMS” of the CRM reaches clients in Telegram.',
-  feature_triggers: 'What a client does in Telegram moves the deal on: writes, presses a button, comes by a link.',
-  triggerButtons: 'Buttons with triggers of their own, one a line',
-  triggerButtonsHelp: 'As the button says it. Each becomes a trigger “the client pressed …” in the CRM.',
-  triggerButtonsSave: 'Save buttons',
-  feature_card:
-    'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
-  feature_card_processes: 'The same tab in the cards of smart processes: the conversations of their contacts.',
-  feature_chat_panel: 'Beside each Telegram dialog: who the client is, where they came from, and ready answers.',
-  featureOff: '{name}: switched off.',
-
   optionsTitle: 'What clients read, and what opens a dialog',
   beforeAnswer: 'Before an operator’s answer',
   hidden: 'Nothing',
@@ -297,20 +283,6 @@ const ru: Record<Text, string> = {
   modeSaved: 'Сохранено. Изменение вступит в силу через несколько секунд.',
   test: 'Отправить пробное сообщение',
   testHelp: 'Откроется бот в Telegram. Напишите ему: сообщение появится в этой открытой линии.',
-
-  featuresTitle: 'В CRM',
-  featuresHelp: 'Для всего портала. На переписку это не влияет.',
-  feature_robots: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
-  feature_sms: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
-  feature_triggers: 'Действия клиента в Telegram двигают сделку: написал, нажал кнопку, пришёл по ссылке.',
-  triggerButtons: 'Кнопки с отдельными триггерами, по одной в строке',
-  triggerButtonsHelp: 'Так, как написано на кнопке. Для каждой в CRM появится триггер «клиент нажал …».',
-  triggerButtonsSave: 'Сохранить кнопки',
-  feature_card:
-    'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
-  feature_card_processes: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами.',
-  feature_chat_panel: 'Рядом с каждым диалогом Telegram: кто клиент, откуда пришёл, и готовые ответы.',
-  featureOff: '{name}: выключены.',
 
   optionsTitle: 'Что видят клиенты и что открывает диалог',
   beforeAnswer: 'Перед ответом оператора',
