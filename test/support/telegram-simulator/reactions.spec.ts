@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { REACTION_EMOJI } from '../../../test/support/telegram-simulator/chat.methods.js';
-import { reactionEmoji } from './reaction-emoji.js';
+import { REACTION_EMOJI } from './chat.methods.js';
+import { reactionEmoji } from '../../../src/connector/events/reaction-emoji.js';
 
 const NAMES =
   'like faceWithTearsOfJoy redHeart neutralFace fire cry slightlySmilingFace winkingFace laugh kiss wonder slightlyFrowningFace ' +
