@@ -62,7 +62,12 @@ it('finds the client of a deal by its contact, and by the phone that the client 
   const stranger = bridge.portal.crm.records.add('DEAL');
   const byPhone = { properties: { text: 'by phone', phone: '8 (999) 000-06-03' } };
   expect(await returned(runRobot(bridge, SEND, stranger, byPhone))).toMatchObject({ status: 'delivered' });
-  expect(talk.reached).toEqual(['by contact', 'by phone']);
+  // A field of several values, as the CRM writes it.
+  const byList = { properties: { text: 'by list', phone: '+78880000603, +7 (999) 000-06-03 ext. 5' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, byList))).toMatchObject({ status: 'delivered' });
+  const abroad = { properties: { text: 'to nobody', phone: '+19990000603' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, abroad))).toMatchObject({ status: 'no_chat' });
+  expect(talk.reached).toEqual(['by contact', 'by phone', 'by list']);
 });
 
 it('answers in words where there is nobody, nothing to send, or no document', async () => {
@@ -114,6 +119,23 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
 });
 
+it('leaves what the client says after the time of the process to the next robot', async () => {
+  const talk = await Conversation.begin(bridge, 611);
+  const lead = entityOf(bridge, talk);
+  const short = runRobot(bridge, WAIT, lead, { timeoutSeconds: 2 });
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  bridge.portal.robots.checkTimeout(short);
+  expect(short.returned).toEqual({ IsTimeout: 1 });
+  talk.client.sends('still there?');
+  await talk.becomes('still there?', 'delivered');
+  expect(
+    await eventually(
+      () => short.sends,
+      (sends) => sends.length > 0,
+    ),
+  ).toMatchObject([{ status: 'timeout' }]);
+});
+
 it('shows buttons, and takes a press for the answer', async () => {
   const talk = await Conversation.begin(bridge, 610);
   const lead = entityOf(bridge, talk);
@@ -125,6 +147,32 @@ it('shows buttons, and takes a press for the answer', async () => {
   const values = await returned(run);
   // As it stands on the button, so that the process can branch by it.
   expect(values).toMatchObject({ status: 'answered', text: 'Yes' });
+});
+
+it('asks for the number of the client', async () => {
+  const talk = await Conversation.begin(bridge, 612);
+  const lead = entityOf(bridge, talk);
+  const both = runRobot(bridge, SEND, lead, { properties: { text: 'x', buttons: 'Yes', ask_phone: 'Y' } });
+  expect(await returned(both)).toMatchObject({ status: 'failed', error: expect.stringContaining('use two robots') });
+  const run = runRobot(bridge, SEND, lead, { properties: { text: 'Your number?', ask_phone: 'Y' } });
+  expect(await returned(run)).toMatchObject({ status: 'delivered' });
+  expect(talk.client.chat.replyKeyboard?.keyboard).toEqual([[{ text: expect.any(String), request_contact: true }]]);
+  const answer = runRobot(bridge, WAIT, lead);
+  talk.client.sharesPhone('79990000612');
+  expect(await returned(answer)).toMatchObject({ status: 'answered', text: expect.stringContaining('79990000612') });
+  await eventually(
+    () => talk.reached,
+    (texts) => texts.at(-1)!.startsWith('Thank you'),
+  );
+  expect(talk.client.chat.replyKeyboard ?? null).toBeNull();
+});
+
+it('says in words why no invitation is made', async () => {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  expect(await returned(runRobot(bridge, INVITE, deal, { properties: { line: '99' } }))).toMatchObject({
+    status: 'failed',
+    error: 'No bot serves this open line: connect one on its settings page.',
+  });
 });
 
 it('makes a link by which the client of the deal comes', async () => {

@@ -3,6 +3,7 @@ import { UpstreamError } from '../../src/common/upstream-error.js';
 import type { RequestSource, RequestStep } from '../../src/crm/requests/request-sources.js';
 import { SendRequests } from '../../src/crm/requests/send-requests.service.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
@@ -159,6 +160,30 @@ describe('what became of it', () => {
     expect((await requests())[1]).toMatchObject({ outcome: { status: 'failed' }, payload: {}, report: null });
   });
 
+  it('is reported at once, also where its commit takes a moment', async () => {
+    const { source, told } = robot();
+    const events = new RelayEvents();
+    const service = start(source, events);
+    await service.send(request('a'));
+    // The first look, and what follows from it, is over.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [lane] = await lanes.claim(bot, 10, 1);
+    events.emit('settled', { network: 'telegram', kind: 'message', outcome: 'delivered', ms: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const deliveries = lane!.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const }));
+    const held = { lease: bot, held: true, signal: new AbortController().signal };
+    const begun = performance.now();
+    expect(await new LaneSettlements(lanes, events, 'me').record(held, { lane: lane!, dueInMs: 0, deliveries })).toBe(
+      true,
+    );
+    await eventually(
+      () => told,
+      ({ length }) => length === 1,
+    );
+    // Not with the look that comes every five seconds anyway.
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  });
+
   it('is reported by the next process where one was killed, and where the portal did not answer', async () => {
     await intake.acceptSendRequests([request('a')]);
     await telegram({ outcome: 'uncertain', code: 'TIMEOUT' });
@@ -295,6 +320,31 @@ describe('what was only received', () => {
       15_000,
     );
     expect(told).toEqual([{ status: 'timeout' }]);
+  });
+
+  it('hears what was said in time while no program ran, and nothing that was said later', async () => {
+    const first = wait(1_500);
+    const service = start(first.source);
+    await service.receive(received('a'));
+    await waiting();
+    const inTime = new Date();
+    await service.beforeApplicationShutdown();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const second = wait();
+    start(second.source);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect([...first.told, ...second.told]).toEqual([]);
+    const said = (n: number, text: string, saidAt: Date) => {
+      const one = update(n, ANN, text);
+      return { ...one, said: { ...one.said!, saidAt } };
+    };
+    await intake.acceptClientUpdates([said(2, 'too late', new Date())]);
+    await intake.acceptClientUpdates([said(3, 'yes', inTime)]);
+    await eventually(
+      () => second.told,
+      ({ length }) => length > 0,
+    );
+    expect(second.told).toMatchObject([{ status: 'answered', text: 'yes' }]);
   });
 
   it('does not take the vote of a rating for the answer', async () => {

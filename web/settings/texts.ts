@@ -150,7 +150,7 @@ const en = {
   answerTextHelp:
     'BBCode such as [b]bold[/b]. Buttons go on the last lines: [SEND=value]Text[/SEND]. {first_name} and {name} become the client’s name.',
   answerAddFiles: 'Add files',
-  answerFilesHelp: 'Up to 10 files of up to 10 MB each; 100 MB for all answers of the portal.',
+  answerFilesHelp: 'Up to 10 files of up to 10 MB each; 100 MB for all answers and broadcasts of the portal.',
   answerFileWaits: 'added when you save',
   answerFileRemove: 'Remove',
   answerFileRemoved: 'The file “{name}” is removed.',
@@ -389,7 +389,7 @@ const ru: Record<Text, string> = {
   answerTextHelp:
     'Можно использовать BBCode: [b]жирный[/b]. Кнопки — на последних строках: [SEND=значение]Текст[/SEND]. Вместо {first_name} и {name} подставится имя клиента.',
   answerAddFiles: 'Добавить файлы',
-  answerFilesHelp: 'До 10 файлов, каждый до 10 МБ; на все ответы портала — 100 МБ.',
+  answerFilesHelp: 'До 10 файлов, каждый до 10 МБ; на все ответы и рассылки портала — 100 МБ.',
   answerFileWaits: 'добавится при сохранении',
   answerFileRemove: 'Убрать',
   answerFileRemoved: 'Файл «{name}» удалён.',

@@ -16,6 +16,7 @@ import {
   type ReceivedRequest,
 } from '../../storage/crm/send-requests.repository.js';
 import type { SendAnswer, SendRequest } from '../../storage/intake/own-messages.js';
+import { isBot } from '../../storage/work/endpoint-id.js';
 import type { RequestSource } from './request-sources.js';
 
 /** How often all are looked at; whoever knows of a change wakes the look, if it is in this process. */
@@ -32,6 +33,8 @@ const DRAIN_MS = 2_000;
 const LIFETIME_MS = 3 * 24 * 3_600_000;
 const TOO_LATE = { status: 'failed', code: 'too_late' };
 const BANNED = { status: 'failed', code: 'banned' };
+/** So long after a start bots may still bring what clients said while no program ran. */
+const CATCHING_UP_MS = 60_000;
 /** Nobody asks again with the same key after so long. */
 const KEEP_DAYS = 90;
 const PURGED_AT_ONCE = 10_000;
@@ -62,6 +65,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   /** Steps that are being worked on here: their claims are renewed. */
   private readonly claimed = new Set<ClaimedRequest>();
   private renewing: NodeJS.Timeout | undefined;
+  private startedAt = 0;
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
   /** Clients are to answer. */
@@ -73,8 +77,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly intake: IntakeService,
     relay: RelayEvents,
   ) {
-    relay.on('settled', ({ network }) => {
-      if (network === 'telegram' && this.awaiting) this.loop.wake();
+    relay.on('recorded', (endpoints) => {
+      if (this.awaiting && endpoints.some(isBot)) this.loop.wake();
     });
     relay.on('accepted', ({ direction }) => {
       if (direction === 'inbound' && this.listening) this.loop.wake();
@@ -99,8 +103,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** The same for several, in one commit. */
   async sendAll(requests: SendRequest[]): Promise<SendAnswer[]> {
-    this.awaiting ||= requests.some(({ report }) => report !== undefined);
-    return this.intake.acceptSendRequests(requests);
+    const answers = await this.intake.acceptSendRequests(requests);
+    if (requests.some(({ report }) => report !== undefined)) this.loop.wake();
+    return answers;
   }
 
   /**
@@ -114,6 +119,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
+    this.startedAt = Date.now();
     this.loop.start();
     this.renewing = setInterval(() => void this.renewClaims(), RENEW_MS).unref();
   }
@@ -144,6 +150,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async look(): Promise<void> {
+    // What comes while the tables are read is for the next look.
+    [this.awaiting, this.listening] = [true, true];
     this.awaiting = (await this.requests.noteEnds()) > 0;
     this.listening = (await this.requests.noteAnswers()) > 0;
     // What is to be done does not wait for what is to be told: a portal may take long over a report.
@@ -189,7 +197,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (request.state === 'reporting') {
         await source.report(portal, request, request.outcome!);
         await this.requests.finish(request, null);
-      } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
+      } else if (request.state === 'waiting') await this.endWaiting(request);
       else await this.carryOut(portal, source, request);
     } catch (error) {
       // First: connections to the portal break under the same codes as those to the database.
@@ -197,6 +205,15 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (isStorageUnavailable(error)) throw error;
       await this.failed(request, this.ownFault(error, request));
     }
+  }
+
+  /** The client may have answered in time, while nobody was there to hear it. */
+  private async endWaiting(request: ClaimedRequest): Promise<void> {
+    const leftMs = this.startedAt + CATCHING_UP_MS - Date.now();
+    const delayMs = request.stepAt.getTime() < this.startedAt ? leftMs : 0;
+    if (delayMs <= 0) return this.requests.end(request, { status: 'timeout' });
+    const detail = 'The program has just been started: the client may have answered before.';
+    await this.requests.postpone(request, { code: 'catching_up', detail, delayMs });
   }
 
   /** A fault of the program: this request is tried again, and the others go on. */

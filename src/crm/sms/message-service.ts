@@ -79,9 +79,9 @@ export class MessageService implements RequestSource, Feature, OnModuleInit {
     if (!botId || text.trim() === '' || !(await this.features.isWanted(portal.id, this.name))) {
       return { outcome: { status: 'failed' } };
     }
-    const found = await this.addressees.find(portal, entities, phone, BigInt(botId));
-    if ('missing' in found) return { outcome: { status: 'no_chat' } };
-    return { send: { chatId: found.chatId, words: { text, marks: [] }, bulk: isMailing } };
+    const chatId = await this.addressees.findByNumber(portal, phone, entities, BigInt(botId));
+    if (chatId === null) return { outcome: { status: 'no_chat' } };
+    return { send: { chatId, words: { text, marks: [] }, bulk: isMailing } };
   }
 
   async report(portal: PortalRecord, { report, attempt }: ClaimedRequest, outcome: RequestOutcome): Promise<void> {

@@ -9,6 +9,8 @@ export interface EntityChat {
   externalId: string;
   title: string;
   state: ChatState;
+  /** That the client has shared; null: none. */
+  phone: string | null;
 }
 
 /** Chats by the dialogs that mirror them. */
@@ -31,7 +33,7 @@ export class EntityChatsRepository {
              UNION ALL SELECT chat_id FROM left_dialogs WHERE portal_id = $1 AND bitrix_chat_id = r.dialog) k
           GROUP BY k.id
        )
-       SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+       SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state, c.phone
          FROM named n JOIN chat_links c ON c.id = n.id AND c.portal_id = $1
         ORDER BY n.ord, c.id`,
       [portalId, bitrixChatIds],

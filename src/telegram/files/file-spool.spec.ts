@@ -11,7 +11,7 @@ beforeEach(() => {
     open: (portalId: bigint, url: string) => {
       opened.push(`${portalId} ${url}`);
       if (url === '/gone') return Promise.reject(new Error('gone'));
-      return Promise.resolve({ stream: Readable.from([Buffer.from(`content of ${url}`)]), mime: null, size: null });
+      return Promise.resolve({ stream: Readable.from([Buffer.from(`content of ${url}`)]), name: null, mime: null, size: null });
     },
   };
   spool = new FileSpool(downloads);
