@@ -15,6 +15,7 @@ import { FileSpool } from './files/file-spool.js';
 import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
+import { ClientReactionsService } from './bots/client-reactions.service.js';
 import { ManagedTokens } from './manager/managed-tokens.js';
 import { ManagerBotService } from './manager/manager-bot.service.js';
 import { ManagerDesk } from './manager/manager-desk.js';
@@ -43,6 +44,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     FileSpool,
     LineBotsService,
     ManagedTokens,
+    ClientReactionsService,
     ManagerBotService,
     ManagerDesk,
     ManagerReplies,
@@ -55,7 +57,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotHealth, BotsService, LineBotsService, ManagerBotService, TelegramClient],
+  exports: [BotHealth, BotsService, ClientReactionsService, LineBotsService, ManagerBotService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(
