@@ -250,6 +250,16 @@ it('are there again after a new version of the application, and go when they are
   expect(codes()).toEqual([]);
   await choose(bridge, 'robots', true);
   expect(codes()).toEqual([INVITE, SEND, WAIT]);
+  // Likewise between the look and the changes, where an installation before had left them.
+  const left = [...bridge.portal.robots.all];
+  await choose(bridge, 'robots', false);
+  for (const [key, robot] of left) bridge.portal.robots.all.set(key, robot);
+  bridge.bitrix24.faults.next('bizproc.robot.list', { delayMs: 1_000 });
+  const again = choose(bridge, 'robots', true);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  bridge.portal.robots.wipe(bridge.app);
+  expect((await again).json).toMatchObject({ wanted: true, state: 'ready' });
+  expect(codes()).toEqual([INVITE, SEND, WAIT]);
 });
 
 it('says in one sentence what the portal lacks, and the connector goes on', async () => {
