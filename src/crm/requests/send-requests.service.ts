@@ -206,8 +206,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** The client may have answered in time, while nobody was there to hear it. */
   private async endWaiting(request: ClaimedRequest): Promise<void> {
-    const leftMs = this.startedAt + CATCHING_UP_MS - Date.now();
-    const delayMs = request.stepAt.getTime() < this.startedAt ? leftMs : 0;
+    const delayMs = request.stepAt.getTime() < this.startedAt ? this.startedAt + CATCHING_UP_MS - Date.now() : 0;
     if (delayMs <= 0) return this.requests.end(request, { status: 'timeout' });
     await this.postpone(request, { code: 'catching_up', detail: 'Bots may still bring an answer.', delayMs });
   }
