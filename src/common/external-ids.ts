@@ -17,7 +17,8 @@ const BITRIX_PREFIX = /^b24:/;
 
 /** Begins the address of an operator's file that is known by its id only. */
 export const DISK_FILE = 'disk:';
-const ANSWER_FILE = 'answer:';
+/** Begins the address of a file that is kept here; messages of older versions have those of ready answers under it. */
+const KEPT_FILE = 'answer:';
 
 /** What a chat.id names: a Telegram chat, and at most one of a topic in it or an account of Telegram Business. */
 export interface ChatIdParts {
@@ -115,14 +116,14 @@ export function parseDiskAddress(address: string): string | null {
   return address.startsWith(DISK_FILE) ? address.slice(DISK_FILE.length) : null;
 }
 
-/** The address of a file of a ready answer: `answer:<id>`. Only this program knows where it is. */
-export function makeAnswerFileAddress(id: bigint): string {
-  return `${ANSWER_FILE}${id}`;
+/** The address of a file that is kept here, of a ready answer or a broadcast: `answer:<id>`. Only this program knows where it is. */
+export function makeKeptFileAddress(id: bigint): string {
+  return `${KEPT_FILE}${id}`;
 }
 
 /** The file's id. Null: it is another address. */
-export function parseAnswerFileAddress(address: string): bigint | null {
-  const id = address.startsWith(ANSWER_FILE) ? address.slice(ANSWER_FILE.length) : '';
+export function parseKeptFileAddress(address: string): bigint | null {
+  const id = address.startsWith(KEPT_FILE) ? address.slice(KEPT_FILE.length) : '';
   return /^\d{1,18}$/.test(id) ? BigInt(id) : null;
 }
 

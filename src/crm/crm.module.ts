@@ -11,6 +11,7 @@ import { Cards } from './cards/cards.service.js';
 import { CardTabs } from './cards/card-tabs.js';
 import { CrmItems } from './entities/crm-items.client.js';
 import { DialogEntitiesService } from './entities/dialog-entities.service.js';
+import { KeptFiles } from './files/kept-files.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
 import { FrameGuard } from './frames/frame.guard.js';
@@ -67,6 +68,7 @@ import { TriggerWork } from './triggers/trigger.work.js';
     CrmItems,
     DialogEntitiesService,
     FrameGuard,
+    KeptFiles,
     FrameSessions,
     LinksService,
     MessageService,

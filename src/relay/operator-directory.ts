@@ -1,9 +1,14 @@
 import type { Readable } from 'node:stream';
 
+/** Stands for the name of a file whose link names none, until whoever has the file names it. */
+export const UNNAMED_FILE = 'file';
+
 /** A file of an operator, open for reading. The stream fails with an UpstreamError. */
 export interface OperatorFile {
   stream: Readable;
-  /** As the portal's answer names it, without parameters. */
+  /** As the portal's answer names it. */
+  name: string | null;
+  /** The same, without parameters. */
   mime: string | null;
   /** Bytes, when the answer names them. */
   size: number | null;

@@ -6,7 +6,6 @@ import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.ser
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
-import { AnswerFilesRepository } from './crm/answer-files.repository.js';
 import { BroadcastsRepository } from './crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
 import { ArrivalsRepository } from './crm/arrivals.repository.js';
@@ -26,12 +25,14 @@ import { DialogReportsRepository } from './work/dialog-reports.repository.js';
 import { EndpointsRepository } from './work/endpoints.repository.js';
 import { ErasuresRepository } from './erasure/erasures.repository.js';
 import { EntityChatsRepository } from './crm/entity-chats.repository.js';
+import { KeptFilesRepository } from './crm/kept-files.repository.js';
 import { HistoryRepository } from './history/history.repository.js';
 import { IntakeRepository } from './intake/intake.repository.js';
 import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
+import { ManagerRepliesRepository } from './accounts/manager-replies.repository.js';
 import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessagePages } from './history/message-pages.js';
@@ -68,7 +69,6 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
-  AnswerFilesRepository,
   ApplicationsRepository,
   ArrivalsRepository,
   AttachmentsRepository,
@@ -91,10 +91,12 @@ const REPOSITORIES: Provider[] = [
   ErasuresRepository,
   HistoryRepository,
   IntakeRepository,
+  KeptFilesRepository,
   LanesRepository,
   LinesRepository,
   LinksRepository,
   ManagerBotsRepository,
+  ManagerRepliesRepository,
   MessageCountsRepository,
   MessagePages,
   MessageRetentionRepository,

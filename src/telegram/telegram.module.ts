@@ -18,6 +18,7 @@ import { LineBotsService } from './bots/line-bots.service.js';
 import { ManagedTokens } from './manager/managed-tokens.js';
 import { ManagerBotService } from './manager/manager-bot.service.js';
 import { ManagerDesk } from './manager/manager-desk.js';
+import { ManagerReplies } from './manager/manager-replies.js';
 import { ManagerReceiver } from './manager/manager.receiver.js';
 import { MediaSender } from './outbound/media.sender.js';
 import { OperatorFiles } from './outbound/operator-files.js';
@@ -44,6 +45,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     ManagedTokens,
     ManagerBotService,
     ManagerDesk,
+    ManagerReplies,
     ManagerReceiver,
     MediaSender,
     OperatorFiles,

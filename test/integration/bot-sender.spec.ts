@@ -49,7 +49,7 @@ const operators: OperatorDirectory & OperatorDownloads = {
     const content = portal.get(url);
     if (content instanceof Error) throw content;
     if (!content) throw portalError('refused', 'file_gone');
-    return { stream: Readable.from([content]), mime: null, size: content.length };
+    return { stream: Readable.from([content]), name: null, mime: null, size: content.length };
   },
   operator: async () => ({ firstName: 'Samantha', lastName: 'Johnson', position: 'Sales' }),
   operatorOnLine: async () => ({ firstName: 'Samantha', lastName: 'Johnson', position: 'Sales' }),

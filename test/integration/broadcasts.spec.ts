@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
 import { Broadcasts } from '../../src/crm/broadcasts/broadcasts.service.js';
+import type { KeptFiles } from '../../src/crm/files/kept-files.service.js';
 import type { SendRequests } from '../../src/crm/requests/send-requests.service.js';
 import type { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import type { HistoryRepository } from '../../src/storage/history/history.repository.js';
@@ -261,7 +262,13 @@ it('of one that is deleted nothing is sent afterwards', async () => {
   const [lane] = await lanes.claim(bot, 1, 1, { bulk: 1 });
   // A kill comes before anything is taken back.
   await broadcasts.setState(broadcast.id, ['running'], 'paused');
-  const others = [{}, {}, {}, {}] as unknown as [PortalsRepository, HistoryRepository, SendRequests, BroadcastFanOut];
+  const others = [{}, {}, {}, {}, {}] as unknown as [
+    PortalsRepository,
+    HistoryRepository,
+    SendRequests,
+    KeptFiles,
+    BroadcastFanOut,
+  ];
   const service = new Broadcasts(broadcasts, portions, ...others);
   const row = (await broadcasts.find(broadcast.id))!;
   await expect(service.remove(row)).rejects.toMatchObject({ code: 'broadcast_sending' });

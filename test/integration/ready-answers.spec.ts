@@ -1,16 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AnswerFilesRepository } from '../../src/storage/crm/answer-files.repository.js';
-import { ReadyAnswersRepository } from '../../src/storage/crm/ready-answers.repository.js';
+import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
+import { KeptFilesRepository } from '../../src/storage/crm/kept-files.repository.js';
+import { ReadyAnswersRepository, type ReadyAnswerRow } from '../../src/storage/crm/ready-answers.repository.js';
 import { createTestStorage, PORTAL } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let answers: ReadyAnswersRepository;
-let files: AnswerFilesRepository;
+let files: KeptFilesRepository;
 
 beforeEach(async () => {
   storage = await createTestStorage();
   answers = new ReadyAnswersRepository(storage.db);
-  files = new AnswerFilesRepository(storage.db);
+  files = new KeptFilesRepository(storage.db);
 });
 afterEach(() => storage.close());
 
@@ -21,7 +22,8 @@ async function make(title: string, limit = 100): Promise<bigint | null> {
   return answers.create({ portalId: PORTAL, ...answer }, limit);
 }
 const keep = (answerId: bigint, name: string, content: Buffer) =>
-  files.keep({ portalId: PORTAL, answerId, name, mime: null, content }, LIMITS);
+  files.keep({ portalId: PORTAL, owner: { answerId }, name, mime: null, content }, LIMITS);
+const use = ({ id, files: theirs }: ReadyAnswerRow) => files.noteUse({ answerId: id }, theirs);
 const titles = async () => (await answers.list({ portalId: PORTAL }, 100)).map(({ title }) => title);
 const stored = async () =>
   (await storage.db.query<{ name: string }>(`SELECT name FROM answer_files ORDER BY id`)).rows.map(({ name }) => name);
@@ -76,19 +78,21 @@ describe('a file', () => {
     const id = (await make('a'))!;
     const content = Buffer.from(Array.from({ length: 600_001 }, (_, at) => (at * 7) % 256));
     await files.keep(
-      { portalId: PORTAL, answerId: id, name: 'x', mime: null, content },
+      { portalId: PORTAL, owner: { answerId: id }, name: 'x', mime: null, content },
       { ...LIMITS, bytesOfPortal: 1e9 },
     );
     const [file] = (await answers.find(id))!.files;
     expect((await read(file!.id))!.equals(content)).toBe(true);
     expect(await files.open(2n, file!.id)).toBeNull();
-    expect(await files.keep({ portalId: 2n, answerId: id, name: 'y', mime: null, content }, LIMITS)).toBe('gone');
+    expect(await files.keep({ portalId: 2n, owner: { answerId: id }, name: 'y', mime: null, content }, LIMITS)).toBe(
+      'gone',
+    );
   });
 
   it('that a message on its way may need outlives its answer for a week, and counts until then', async () => {
     const id = (await make('a'))!;
     await keep(id, 'sent', Buffer.alloc(400, 1));
-    await files.noteUse((await answers.find(id))!);
+    await use((await answers.find(id))!);
     await keep(id, 'never sent', Buffer.alloc(100));
     const [sent] = (await answers.find(id))!.files;
     await answers.remove(id);
@@ -107,13 +111,13 @@ describe('a file', () => {
   it('that is replaced or taken off is kept the same way, and another may have its name', async () => {
     const id = (await make('a'))!;
     await keep(id, 'price', Buffer.from('old'));
-    await files.noteUse((await answers.find(id))!);
+    await use((await answers.find(id))!);
     const [old] = (await answers.find(id))!.files;
     expect(await keep(id, 'price', Buffer.from('new'))).toBe('kept');
     const [now] = (await answers.find(id))!.files;
     expect([String(await read(old!.id)), String(await read(now!.id))]).toEqual(['old', 'new']);
-    expect(await files.remove(id, 'price')).toBe(true);
-    expect(await files.remove(id, 'price')).toBe(false);
+    expect(await files.remove(PORTAL, { answerId: id }, 'price')).toBe('removed');
+    expect(await files.remove(PORTAL, { answerId: id }, 'price')).toBe('no_file');
     expect([(await answers.find(id))!.files, await stored()]).toEqual([[], ['price']]);
   });
 
@@ -122,7 +126,31 @@ describe('a file', () => {
     await keep(id, 'price', Buffer.from('old'));
     const seen = (await answers.find(id))!;
     await keep(id, 'price', Buffer.from('new'));
-    expect(await files.noteUse(seen)).toBe(false);
-    expect(await files.noteUse((await answers.find(id))!)).toBe(true);
+    expect(await use(seen)).toBe(false);
+    expect(await use((await answers.find(id))!)).toBe(true);
+  });
+
+  it('of a broadcast is the only one it has, goes with it, and stays a week for what is on its way', async () => {
+    const broadcasts = new BroadcastsRepository(storage.db);
+    const written = { name: 'Sale', text: 'Sale', buttons: '', file: 'https://a/b.pdf', hasUnsubscribe: true };
+    const id = await broadcasts.create({ portalId: PORTAL, audience: {}, createdBy: 'test', ...written });
+    const owner = { broadcastId: id };
+    const put = (name: string, portalId = PORTAL) =>
+      files.keep({ portalId, owner, name, mime: null, content: Buffer.from(name) }, LIMITS);
+    expect(await put('theirs', 2n)).toBe('gone');
+    expect([await put('a'), await put('b')]).toEqual(['kept', 'kept']);
+    await files.purge();
+    const draft = (await broadcasts.find(id))!;
+    expect([draft.file, draft.files.map(({ name }) => name), await stored()]).toEqual(['', ['b'], ['b']]);
+    await files.noteUse(owner, draft.files);
+    expect(await put('c')).toBe('kept');
+    expect(await stored()).toEqual(['b', 'c']);
+    await files.noteUse(owner, (await broadcasts.find(id))!.files);
+    expect(await broadcasts.remove(id)).toBe(true);
+    await files.purge();
+    expect(await stored()).toEqual(['b', 'c']);
+    await later(8);
+    await files.purge();
+    expect(await stored()).toEqual([]);
   });
 });

@@ -525,6 +525,20 @@ describe('what was only received', () => {
       byDeal: { payload: { document: { type: 'deal', id: '7' }, text: 'secret' } },
       byBinding: { payload: { entities: [{ type: 'deal', id: '7' }], text: 'secret' } },
       byProcess: { payload: { text: 'secret' }, process: 'p' },
+      // Of itself a wait does not say whose answer it waits for.
+      byNumberOfProcess: { payload: { properties: { phone: '+79990000010' } }, process: 'q' },
+      waitOfProcess: {
+        payload: { document: { type: 'lead', id: '9' }, properties: { minutes: 'secret' } },
+        process: 'q',
+      },
+      byNumberOfDocument: {
+        payload: { document: { type: 'lead', id: '10' }, properties: { phone: '+79990000010' } },
+        process: 'r',
+      },
+      waitOfDocument: {
+        payload: { document: { type: 'lead', id: '10' }, properties: { minutes: 'secret' } },
+        process: 's',
+      },
       others: { payload: { document: { type: 'deal', id: '8' }, text: 'of somebody else' } },
     };
     for (const [key, more] of Object.entries(payloads)) await repository.receive({ ...received(key), ...more });
@@ -532,7 +546,7 @@ describe('what was only received', () => {
     await new ClientErasureRepository(storage.db).eraseChat(erasure!['id'], chatId, 100, { force: true });
     const left = (await requests()).slice(1);
     expect(left.map(({ state, outcome }) => [state, outcome?.status])).toEqual([
-      ...Array.from({ length: 5 }, () => ['reporting', 'gone']),
+      ...Array.from({ length: 9 }, () => ['reporting', 'gone']),
       ['received', undefined],
     ]);
     expect(JSON.stringify(left)).not.toContain('secret');

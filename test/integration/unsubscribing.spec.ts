@@ -124,6 +124,27 @@ it('what failed before is not sent again to who has unsubscribed since, whoever 
   ]);
 });
 
+it('a newsletter that failed is not sent again to who has unsubscribed since, also while they talk', async () => {
+  const letter = operatorMessage(5, ANN, 'Our news');
+  const ofLine = operatorMessage(6, ANN, 'We are closed');
+  const raw = (params: object) => ({ data: { MESSAGES: [{ message: { params } }] } });
+  await intake.acceptOperatorMessages([
+    { ...letter, said: { ...letter.said, authorId: '0', raw: raw({}) } },
+    { ...ofLine, said: { ...ofLine.said, authorId: '0', raw: raw({ IMOL_SID: '5' }) } },
+  ]);
+  for (const _ of [letter, ofLine]) await telegram({ outcome: 'failed', code: 'x' });
+  await intake.acceptClientUpdates([press(2)]);
+  // Their words have opened a session.
+  await storage.db.query(`UPDATE chat_links SET dialog_open = true`);
+  const failed = await rowsOf(`SELECT id FROM messages WHERE state = 'failed'`);
+  expect(failed).toHaveLength(2);
+  await new DecisionsRepository(storage.db).retry(failed.map((row) => row['id'] as bigint));
+  expect(await toClient()).toEqual([
+    { kind: 'text', text: 'Our news', state: 'failed' },
+    { kind: 'text', text: 'We are closed', state: 'queued' },
+  ]);
+});
+
 describe('the button for it', () => {
   it.each([
     ['no session is open', false, {}, 'ignored'],

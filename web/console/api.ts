@@ -45,6 +45,7 @@ export type BroadcastItem = Schemas['BroadcastItem'];
 export type BroadcastBody = Schemas['BroadcastChangeBody'] & Pick<Schemas['NewBroadcastBody'], 'name' | 'text'>;
 export type LinkItem = Schemas['LinkItem'];
 export type AnswerItem = Schemas['AnswerItem'];
+export type KeptFileItem = Schemas['KeptFileItem'];
 export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
@@ -102,6 +103,13 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     throw problemOf(response, error);
   };
   const of = (id: string) => ({ params: { path: { id } } });
+  const upload = (id: string, file: File) => ({
+    params: { path: { id, name: file.name } },
+    headers: { 'content-type': 'application/octet-stream' },
+    // The document describes it as what it is in JSON.
+    body: file as never,
+    bodySerializer: (body: unknown) => body as Blob,
+  });
 
   return {
     me: () => answer(client.GET('/admin/me')),
@@ -201,21 +209,17 @@ export function createApi(key: string, refused: () => void = () => undefined) {
     removeAnswer: (id: string) => answer(client.DELETE('/admin/answers/{id}', of(id))),
     previewAnswer: (text: string) => answer(client.POST('/admin/answers/preview', { body: { text } })),
     keepAnswerFile: (id: string, file: File) =>
-      answer(
-        client.PUT('/admin/answers/{id}/files/{name}', {
-          params: { path: { id, name: file.name } },
-          headers: { 'content-type': 'application/octet-stream' },
-          // The document describes it as what it is in JSON.
-          body: file as never,
-          bodySerializer: (body: unknown) => body as Blob,
-        }),
-      ),
+      answer(client.PUT('/admin/answers/{id}/files/{name}', upload(id, file))),
     removeAnswerFile: (id: string, name: string) =>
       answer(client.DELETE('/admin/answers/{id}/files/{name}', { params: { path: { id, name } } })),
     broadcasts: (filter: Omit<QueryOf<'/admin/broadcasts'>, 'limit' | 'cursor'>, cursor?: string) =>
       answer(client.GET('/admin/broadcasts', { params: { query: { ...filter, limit: 20, cursor } } })),
     broadcast: (id: string) => answer(client.GET('/admin/broadcasts/{id}', of(id))),
     addBroadcast: (body: Schemas['NewBroadcastBody']) => answer(client.POST('/admin/broadcasts', { body })),
+    keepBroadcastFile: (id: string, file: File) =>
+      answer(client.PUT('/admin/broadcasts/{id}/files/{name}', upload(id, file))),
+    removeBroadcastFile: (id: string, name: string) =>
+      answer(client.DELETE('/admin/broadcasts/{id}/files/{name}', { params: { path: { id, name } } })),
     changeBroadcast: (id: string, body: Schemas['BroadcastChangeBody']) =>
       answer(client.PATCH('/admin/broadcasts/{id}', { ...of(id), body })),
     removeBroadcast: (id: string) => answer(client.DELETE('/admin/broadcasts/{id}', of(id))),

@@ -20,8 +20,10 @@ export const broadcasts = {
   textHelp: 'With the tags of Bitrix24, such as [b]bold[/b].',
   buttons: 'Buttons',
   buttonsHelp: 'One a line; with a link: text | https://…',
-  file: 'Link to a file',
-  fileHelp: 'A file of your Bitrix24 is sent as a file, any other link as a link.',
+  file: 'File',
+  fileHelp: 'Up to 10 MB.',
+  link: 'Or a link to a file',
+  linkHelp: 'A file of your Bitrix24 is sent as a file, any other link as a link.',
   hasUnsubscribe: 'Button “Unsubscribe”',
   audience: 'Who gets it',
   language: 'Languages',
@@ -68,6 +70,9 @@ export const broadcasts = {
   removed: 'Broadcast deleted',
   report: 'Report',
   progress: (done: string, all: string) => `${done} of ${all}`,
+  pausedBecause: {
+    file_unavailable: 'Paused: the file could not be sent. Check it with a test, then resume.',
+  },
   states: { draft: 'Draft', running: 'Running', paused: 'Paused', stopped: 'Stopped', done: 'Finished' },
   counts: {
     delivered: 'Delivered',

@@ -21,8 +21,10 @@ export const broadcasts: typeof en = {
   textHelp: 'С тегами Битрикс24, например [b]жирный[/b].',
   buttons: 'Кнопки',
   buttonsHelp: 'По одной в строке; со ссылкой: текст | https://…',
-  file: 'Ссылка на файл',
-  fileHelp: 'Файл с вашего Битрикс24 уйдёт файлом, любая другая ссылка — ссылкой.',
+  file: 'Файл',
+  fileHelp: 'До 10 МБ.',
+  link: 'Или ссылка на файл',
+  linkHelp: 'Файл с вашего Битрикс24 уйдёт файлом, любая другая ссылка — ссылкой.',
   hasUnsubscribe: 'Кнопка «Отписаться»',
   audience: 'Кто получит',
   language: 'Языки',
@@ -67,6 +69,9 @@ export const broadcasts: typeof en = {
   removed: 'Рассылка удалена',
   report: 'Отчёт',
   progress: (done, all) => `${done} из ${all}`,
+  pausedBecause: {
+    file_unavailable: 'Приостановлена: файл не удалось отправить. Проверьте его пробной отправкой и продолжите.',
+  },
   states: {
     draft: 'Черновик',
     running: 'Идёт',

@@ -59,7 +59,7 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   too_many_answers: ({ limit }) => `The portal has ${text(limit)} ready answers already: delete some that nobody uses.`,
   too_many_files: ({ limit }) => `An answer can have ${text(limit)} files at most.`,
   files_full: ({ limitMb }) =>
-    `The files of all answers of the portal are limited to ${text(limitMb)} MB: delete some.`,
+    `The files of all answers and broadcasts of the portal are limited to ${text(limitMb)} MB: delete some.`,
   file_too_large: ({ limitMb }) => `A file can have ${text(limitMb)} MB at most.`,
   file_empty: () => 'The file is empty.',
   bad_file_name: () => 'The name of the file is too long or has characters that cannot be used: rename it.',

@@ -54,7 +54,8 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
 
   too_many_answers: ({ limit }) => `У портала уже ${text(limit)} готовых ответов: удалите ненужные.`,
   too_many_files: ({ limit }) => `У одного ответа может быть не больше ${text(limit)} файлов.`,
-  files_full: ({ limitMb }) => `Файлы всех ответов портала — не больше ${text(limitMb)} МБ: удалите ненужные.`,
+  files_full: ({ limitMb }) =>
+    `Файлы всех ответов и рассылок портала — не больше ${text(limitMb)} МБ: удалите ненужные.`,
   file_too_large: ({ limitMb }) => `Файл может быть не больше ${text(limitMb)} МБ.`,
   file_empty: () => 'Файл пустой.',
   bad_file_name: () => 'Имя файла слишком длинное или содержит недопустимые знаки: переименуйте его.',

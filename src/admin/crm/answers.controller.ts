@@ -129,8 +129,7 @@ export class AnswersController {
     @Param('name') name: string,
     @CalledBy() caller: Caller,
   ): Promise<AnswerItem> {
-    await this.find(id, caller);
-    return answerItem(await this.answers.removeFile(id, name));
+    return answerItem(await this.answers.removeFile(await this.find(id, caller), name));
   }
 
   private async find(id: bigint, caller: Caller): Promise<ReadyAnswerRow> {

@@ -1,6 +1,11 @@
-import { Body, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiOperation } from '@nestjs/swagger';
+import { Body, Delete, Get, HttpCode, Param, Patch, Post, Put, Query, Req, StreamableFile } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiBody, ApiConsumes, ApiOperation, ApiResponse } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { Readable } from 'node:stream';
+import { TAKES_FILE } from '../../common/file-bodies.js';
 import { Broadcasts, type BroadcastChange, type ReportedBroadcast } from '../../crm/broadcasts/broadcasts.service.js';
+import { fileItem } from '../../crm/files/kept-file.js';
 import type { BroadcastRow } from '../../storage/crm/broadcasts.repository.js';
 import { AdminController } from '../access/admin.decorator.js';
 import { Audited } from '../access/audit.interceptor.js';
@@ -46,10 +51,10 @@ export class BroadcastsController {
   @Audited('broadcast.create')
   @ApiOperation({ summary: 'Write a broadcast; nothing is sent before it is started' })
   async make(@Body() { portalId, ...body }: NewBroadcastBody, @CalledBy() caller: Caller): Promise<BroadcastItem> {
-    const { name, text, buttons = '', file = '', hasUnsubscribe = true, audience = {} } = body;
+    const { name, text, buttons = '', file = '', hasFile = false, hasUnsubscribe = true, audience = {} } = body;
     const wish = { name, text, buttons, file, hasUnsubscribe, audience: { ...audience } };
     const portal = await this.chosen.portal(idOf(portalId), caller);
-    return broadcastItem(await this.broadcasts.make({ portalId: portal, ...wish }, signatureOf(caller)));
+    return broadcastItem(await this.broadcasts.make({ portalId: portal, ...wish }, signatureOf(caller), hasFile));
   }
 
   @Post('preview')
@@ -57,11 +62,12 @@ export class BroadcastsController {
   @Requires('operator')
   @ApiOperation({ summary: 'How many clients an audience has now, how long it takes, and some of them' })
   async preview(
-    @Body() { portalId, audience = {}, text = '', buttons = '', file = '' }: PreviewBody,
+    @Body() { portalId, audience = {}, text = '', buttons = '', file = '', hasFile = false }: PreviewBody,
     @CalledBy() caller: Caller,
   ): Promise<BroadcastPreviewItem> {
     const portal = await this.chosen.portal(idOf(portalId), caller);
-    return this.broadcasts.preview(portal, { ...audience }, { text, buttons, file, hasUnsubscribe: true });
+    const written = { text, buttons, file, hasUnsubscribe: true, files: hasFile ? [{}] : [] };
+    return this.broadcasts.preview(portal, { ...audience }, written);
   }
 
   @Patch(':id')
@@ -85,6 +91,53 @@ export class BroadcastsController {
   @ApiOperation({ summary: 'Delete a broadcast and its report; who unsubscribed stays unsubscribed' })
   async remove(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<void> {
     await this.broadcasts.remove(await this.find(id, caller));
+  }
+
+  @Put(':id/files/:name')
+  @RouteConfig(TAKES_FILE)
+  @Requires('operator')
+  @Audited('broadcast.file')
+  @ApiConsumes('application/octet-stream')
+  @ApiBody({ schema: { type: 'string', format: 'binary' } })
+  @ApiOperation({
+    summary: 'Keep the body as the file of a draft, in place of the file or the link that it had',
+    description: 'Up to 10 MB; a portal has up to 100 MB, with the files of ready answers.',
+  })
+  async keepFile(
+    @Param('id', IdPipe) id: bigint,
+    @Param('name') name: string,
+    @Req() { body }: FastifyRequest,
+    @CalledBy() caller: Caller,
+  ): Promise<BroadcastItem> {
+    return broadcastItem(await this.broadcasts.keepFile(await this.find(id, caller), name, body));
+  }
+
+  @Get(':id/files/:name')
+  @ApiOperation({ summary: 'The file of a broadcast that was uploaded' })
+  @ApiResponse({
+    status: 200,
+    content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+  })
+  async file(
+    @Param('id', IdPipe) id: bigint,
+    @Param('name') name: string,
+    @CalledBy() caller: Caller,
+  ): Promise<StreamableFile> {
+    const { content, size } = await this.broadcasts.openFile(await this.find(id, caller), name);
+    return new StreamableFile(Readable.from(content), { length: size, disposition: 'attachment' });
+  }
+
+  @Delete(':id/files/:name')
+  @HttpCode(200)
+  @Requires('operator')
+  @Audited('broadcast.file_remove')
+  @ApiOperation({ summary: 'Take the file off a draft' })
+  async removeFile(
+    @Param('id', IdPipe) id: bigint,
+    @Param('name') name: string,
+    @CalledBy() caller: Caller,
+  ): Promise<BroadcastItem> {
+    return broadcastItem(await this.broadcasts.removeFile(await this.find(id, caller), name));
   }
 
   @Post(':id/test')
@@ -144,6 +197,6 @@ export class BroadcastsController {
   }
 }
 
-function broadcastItem({ id, portalId, ...broadcast }: ReportedBroadcast): BroadcastItem {
-  return { ...broadcast, id: id.toString(), portalId: portalId.toString() };
+function broadcastItem({ id, portalId, files, ...broadcast }: ReportedBroadcast): BroadcastItem {
+  return { ...broadcast, id: id.toString(), portalId: portalId.toString(), files: files.map(fileItem) };
 }

@@ -12,7 +12,9 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
+import { KeptFileItem } from '../../crm/files/files.dto.js';
 import type { BroadcastState } from '../../storage/prisma/client.js';
+import { PAUSE_REASONS, type PauseReason } from '../../storage/work/halted-broadcasts.js';
 import { IsTime, ListQuery, OptionalId, TIME } from '../admin.dto.js';
 import { ApiCount, ApiId, PageOf } from '../page.dto.js';
 
@@ -115,7 +117,7 @@ export class BroadcastBody {
   @Text('buttons', BUTTONS_LIMIT)
   buttons?: string;
 
-  /** Link to a file of the portal; any other one is sent as a link. */
+  /** Link to a file of the portal, in place of an uploaded one; any other link is sent as a link. */
   @ApiPropertyOptional({ type: String, maxLength: FILE_LIMIT, default: '' })
   @trimmed()
   @ValidateIf(({ file }: BroadcastBody) => file !== undefined)
@@ -140,6 +142,12 @@ export class NewBroadcastBody extends BroadcastBody {
   /** Needed where there are several. */
   @OptionalId()
   portalId?: string;
+
+  /** A file is uploaded afterwards, and may be all that there is. */
+  @ApiPropertyOptional({ type: Boolean, default: false })
+  @ValidateIf(({ hasFile }: NewBroadcastBody) => hasFile !== undefined)
+  @IsBoolean({ message: 'hasFile must be true or false' })
+  hasFile?: boolean;
 }
 
 /** What is left out stays. Once it was started only `name` can be changed. */
@@ -147,7 +155,7 @@ export class BroadcastChangeBody extends PartialType(BroadcastBody) {}
 
 /** Whom it would reach, and how long that takes. */
 export class PreviewBody extends PartialType(
-  PickType(NewBroadcastBody, ['portalId', 'text', 'buttons', 'file', 'audience'] as const),
+  PickType(NewBroadcastBody, ['portalId', 'text', 'buttons', 'file', 'hasFile', 'audience'] as const),
 ) {}
 
 export class TestBody {
@@ -237,6 +245,10 @@ export class BroadcastItem {
   text: string;
   buttons: string;
   file: string;
+
+  /** The file that was uploaded, if any. */
+  @ApiProperty({ type: [KeptFileItem] })
+  files: KeptFileItem[];
   hasUnsubscribe: boolean;
 
   @ApiProperty({ type: AudienceBody })
@@ -244,6 +256,10 @@ export class BroadcastItem {
 
   @ApiProperty({ enum: STATES })
   state: BroadcastState;
+
+  /** Why the program has paused it; null: a person did, or it is not paused. */
+  @ApiProperty({ enum: PAUSE_REASONS, nullable: true })
+  pauseReason: PauseReason | null;
 
   @ApiProperty({ type: BroadcastCountsItem })
   counts: BroadcastCountsItem;

@@ -5,11 +5,11 @@ import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { bitrixError, bitrixProblem } from '../../bitrix/bitrix-problems.js';
 import { fieldsOf } from '../../bitrix/php-values.reader.js';
-import { parseAnswerFileAddress, parseDiskAddress } from '../../common/external-ids.js';
+import { parseKeptFileAddress, parseDiskAddress } from '../../common/external-ids.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { OperatorFile, OperatorDownloads } from '../../relay/operator-directory.js';
 import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
-import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
+import { KeptFilesRepository } from '../../storage/crm/kept-files.repository.js';
 import { openPortalFile } from './portal-download.js';
 
 const DISK_METHOD = 'disk.file.get';
@@ -18,7 +18,7 @@ const NO_SCOPE = /SCOPE$/i;
 
 /**
  * Files that operators sent, fetched from their portal: the links are public and signed, so whoever logs one shares it.
- * Those of ready answers are kept here.
+ * Those of ready answers and broadcasts are kept here.
  */
 @Injectable()
 export class OperatorFilesClient implements OperatorDownloads {
@@ -27,7 +27,7 @@ export class OperatorFilesClient implements OperatorDownloads {
     private readonly applications: ApplicationsService,
     private readonly rest: RestClient,
     private readonly connections: BitrixConnections,
-    private readonly answerFiles: AnswerFilesRepository,
+    private readonly keptFiles: KeptFilesRepository,
   ) {}
 
   /**
@@ -35,8 +35,8 @@ export class OperatorFilesClient implements OperatorDownloads {
    * by its id, anew each time: the link that REST gives carries a token. `refused` then also as `file_needs_disk`.
    */
   async open(...[portalId, address, options]: Parameters<OperatorDownloads['open']>): Promise<OperatorFile> {
-    const answerFile = parseAnswerFileAddress(address);
-    if (answerFile !== null) return this.openAnswerFile(portalId, answerFile, options.maxBytes);
+    const keptFile = parseKeptFileAddress(address);
+    if (keptFile !== null) return this.openKeptFile(portalId, keptFile, options.maxBytes);
     const portal = await this.portals.findById(portalId);
     if (!portal || portal.state === 'uninstalled') {
       throw bitrixProblem('file_gone', 'The portal is no longer connected.');
@@ -53,11 +53,11 @@ export class OperatorFilesClient implements OperatorDownloads {
     });
   }
 
-  private async openAnswerFile(portalId: bigint, id: bigint, maxBytes: number): Promise<OperatorFile> {
-    const file = await this.answerFiles.open(portalId, id);
-    if (!file) throw bitrixProblem('file_gone', 'The file was deleted from the ready answer.');
+  private async openKeptFile(portalId: bigint, id: bigint, maxBytes: number): Promise<OperatorFile> {
+    const file = await this.keptFiles.open(portalId, id);
+    if (!file) throw bitrixProblem('file_gone', 'The file was deleted here.');
     if (file.size > maxBytes) throw bitrixProblem('file_too_large', 'The file is larger than it may be.');
-    return { stream: Readable.from(partsOf(file.content)), mime: file.mime, size: file.size };
+    return { stream: Readable.from(partsOf(file.content)), name: file.name, mime: file.mime, size: file.size };
   }
 
   private async linkOf(portalId: bigint, fileId: string): Promise<string> {
@@ -83,11 +83,6 @@ async function* partsOf(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   try {
     yield* content;
   } catch (error) {
-    throw bitrixError(
-      'not_sent',
-      'file_unread',
-      `The file of a ready answer could not be read: ${String(error)}`,
-      'message',
-    );
+    throw bitrixError('not_sent', 'file_unread', `The file could not be read: ${String(error)}`, 'message');
   }
 }

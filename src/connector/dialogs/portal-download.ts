@@ -12,6 +12,8 @@ import type { OperatorFile } from '../../relay/operator-directory.js';
 /** The short link leads to the signed one, and that at most to another spelling of itself. */
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+/** Characters of a file's name; */
+const NAME_LIMIT = 100;
 const NOT_NOW = new Set([408, 425, 429]);
 
 /** How long a portal may take; milliseconds and bytes. */
@@ -61,7 +63,7 @@ export async function openPortalFile(download: Download): Promise<OperatorFile> 
   const size = sizeOf(answer);
   const totalMs = patience.startMs + ((size ?? maxBytes) / patience.bytesPerSecond) * 1000;
   const stream = limitStream(answer.body, { maxBytes, pace: patience.pace, totalMs }, asUpstreamError);
-  return { stream, mime: typeOf(answer) || null, size };
+  return { stream, name: nameOf(answer), mime: typeOf(answer) || null, size };
 }
 
 async function follow(download: Download, { answerMs }: typeof PATIENCE): Promise<FileAnswer> {
@@ -117,6 +119,28 @@ function refusalOf(answer: FileAnswer, maxBytes: number): UpstreamError | null {
  */
 function isAttachedPage({ headers }: FileAnswer): boolean {
   return /^attachment\b.*filename\*?=.*\.html?["']?\s*(?:;|$)/i.test(String(headers['content-disposition'] ?? ''));
+}
+
+/** As Content-Disposition has it (RFC 6266); Bitrix24 encodes it in both forms. */
+function nameOf({ headers }: FileAnswer): string | null {
+  const said = String(headers['content-disposition'] ?? '');
+  const [, extended] = /;\s*filename\*\s*=\s*utf-8''([^;\s]+)/i.exec(said) ?? [];
+  const [, quoted, token] = /;\s*filename\s*=\s*(?:"([^"]*)"|([^;\s]+))/i.exec(said) ?? [];
+  const name = extended ?? quoted ?? token ?? '';
+  try {
+    return cleaned(decodeURIComponent(name));
+  } catch {
+    return cleaned(name);
+  }
+}
+
+function cleaned(name: string): string | null {
+  return (
+    name
+      .replace(/[\p{Cc}/\\]/gu, '_')
+      .trim()
+      .slice(0, NAME_LIMIT) || null
+  );
 }
 
 function typeOf({ headers }: FileAnswer): string {

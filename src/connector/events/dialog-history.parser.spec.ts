@@ -59,6 +59,18 @@ describe('operators’ messages that no event brought', () => {
     ]);
   });
 
+  it('are known as newsletters by the same signs as in an event: nobody wrote them, and they name no session', () => {
+    const { messages } = read(
+      line(1, '0', SENDING),
+      line(2, '0', { ...SENDING, imolSid: '323' }),
+      line(3, '0', { ...SENDING, imolVote: '323', imolVoteSid: '323' }),
+      line(4, '27', SENDING),
+    );
+    expect(messages.map(({ belongsToNoSession }) => belongsToNoSession === true)).toEqual([true, false, false, false]);
+    expect(JSON.stringify(messages[0]!.said.raw)).not.toContain('IMOL_');
+    expect(JSON.stringify(messages[1]!.said.raw)).toContain('"IMOL_');
+  });
+
   it('are none where nothing is marked', () => {
     expect(found(line(1, '27'), line(2, '0'), line(3, '27', { class: 'bx-messenger-content-item-system' }))).toEqual(
       [],

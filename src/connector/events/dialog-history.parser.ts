@@ -113,7 +113,7 @@ function asMessages(
             const { name, type, size } = files.get(id) ?? {};
             return { name, type, size };
           }),
-          params: { url: own.get('url'), ...ratingParams(own) },
+          params: { url: own.get('url'), ...lineParams(own) },
         },
         chat: { id: dialog.externalId },
         attachments_old: elementsOf(own.get('attach')).map(asWritten),
@@ -154,9 +154,19 @@ function asChanges(message: HistoryMessage, isDeleted: boolean, portal: PortalRe
 }
 
 /** Those by which a question for a rating is known, as an event names them. */
-function ratingParams(own: Map<string, unknown>): Record<string, unknown> {
-  const names = ['IMOL_VOTE', 'IMOL_VOTE_SID', 'IMOL_FORM', 'IMOL_DATE_CLOSE_VOTE', 'IMOL_TIME_LIMIT_VOTE'];
-  return Object.fromEntries(names.map((name) => [name, own.get(name.replaceAll('_', '').toLowerCase())]));
+const RATING_PARAMS = new Map(
+  ['IMOL_VOTE', 'IMOL_VOTE_SID', 'IMOL_FORM', 'IMOL_DATE_CLOSE_VOTE', 'IMOL_TIME_LIMIT_VOTE'].map((name) => [
+    name.replaceAll('_', '').toLowerCase(),
+    name,
+  ]),
+);
+
+/** What the line says of itself, as far as it is there: a newsletter has nothing of it. */
+function lineParams(own: Map<string, unknown>): Record<string, unknown> {
+  const said = [...own].filter(([name]) => name.startsWith('imol'));
+  return Object.fromEntries(
+    said.map(([name, value]) => [RATING_PARAMS.get(name) ?? `IMOL_${name.slice('imol'.length).toUpperCase()}`, value]),
+  );
 }
 
 /** As the event would have been that did not come. */

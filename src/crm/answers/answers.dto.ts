@@ -2,6 +2,7 @@ import { ApiExtraModels, ApiProperty, ApiPropertyOptional, getSchemaPath } from 
 import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min, ValidateIf } from 'class-validator';
 import type { Button } from '../../storage/work/keyboard.js';
+import { KeptFileItem } from '../files/files.dto.js';
 import { Mark } from '../../relay/said-message.dto.js';
 
 const TITLE_LIMIT = 100;
@@ -114,15 +115,6 @@ export class AnswerPreview {
   buttons: ShownButton[][];
 }
 
-/** A file that goes along. */
-export class AnswerFileItem {
-  name: string;
-  mime: string | null;
-
-  /** Bytes. */
-  size: number;
-}
-
 /** A ready answer. */
 export class AnswerItem {
   @ApiProperty({ type: String, pattern: '^\\d+$', example: '42' })
@@ -138,8 +130,8 @@ export class AnswerItem {
   text: string;
   language: string | null;
 
-  @ApiProperty({ type: [AnswerFileItem] })
-  files: AnswerFileItem[];
+  @ApiProperty({ type: [KeptFileItem] })
+  files: KeptFileItem[];
 
   @ApiProperty({ type: AnswerPreview })
   preview: AnswerPreview;

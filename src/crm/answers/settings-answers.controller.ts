@@ -93,8 +93,7 @@ export class SettingsAnswersController {
     @Param('id') id: string,
     @Param('name') name: string,
   ): Promise<AnswerItem> {
-    const { id: known } = await this.find(session, id);
-    const answer = await this.answers.removeFile(known, name);
+    const answer = await this.answers.removeFile(await this.find(session, id), name);
     await this.record(session, 'answer.file_remove', answer, { name });
     return answerItem(answer);
   }

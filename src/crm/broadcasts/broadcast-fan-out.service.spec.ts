@@ -21,6 +21,7 @@ it('makes the portions of many portals a few at a time, and those of all of them
   let atOnce = 0;
   let most = 0;
   const portions = {
+    haltWithoutFile: () => Promise.resolve(),
     noteEnds: () => Promise.resolve(0),
     letWordsPass: () => Promise.resolve(),
     active: () => Promise.resolve(running),

@@ -78,6 +78,7 @@ export class BroadcastFanOut implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private async look(): Promise<void> {
+    await this.portions.haltWithoutFile();
     await this.portions.noteEnds();
     await this.portions.letWordsPass();
     const active = await this.portions.active();

@@ -1,8 +1,9 @@
 import { languageOf, type Language } from '../../common/language.js';
-import type { RichText } from '../../relay/rich-text.js';
-import type { BroadcastWords } from '../../storage/crm/broadcasts.repository.js';
+import { plain, type RichText } from '../../relay/rich-text.js';
+import type { BroadcastContent } from '../../storage/crm/broadcasts.repository.js';
 import type { WordsFor } from '../../storage/intake/broadcast-portions.repository.js';
 import type { Button } from '../../storage/work/keyboard.js';
+import { attachmentsOf } from '../files/kept-file.js';
 import { writtenMessage, type WrittenMessage } from '../requests/written-message.js';
 
 /** On the button by which clients end what nobody asked them for. */
@@ -12,12 +13,16 @@ const UNSUBSCRIBE: Readonly<Record<Language, string>> = { en: 'Unsubscribe', ru:
 const TEXT_LIMIT = 4_096;
 const CAPTION_LIMIT = 1_024;
 
+/** What is written; of its files only how many there are. */
+export type WrittenBroadcast = Omit<BroadcastContent, 'files'> & { files: readonly unknown[] };
+
 /** What each client reads, in parts that depend on their language; null: there is nothing to send. */
-export function broadcastMessage(written: BroadcastWords, portalOrigin: string): WordsFor | null {
+export function broadcastMessage(written: BroadcastContent, portalOrigin: string): WordsFor | null {
   const message = messageOf(written, portalOrigin);
   if (!message) return null;
   const { words, files, keyboard } = message;
-  const attachments = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
+  const linked = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
+  const attachments = [...linked, ...attachmentsOf(written.files)];
   const asked = keyboard?.rows ?? [];
   return (language) => {
     const last: Button = { action: 'unsubscribe', text: UNSUBSCRIBE[languageOf(language)] };
@@ -27,16 +32,19 @@ export function broadcastMessage(written: BroadcastWords, portalOrigin: string):
 }
 
 /** How many messages in Telegram it is. */
-export function partsOf(written: BroadcastWords, portalOrigin: string): number {
+export function partsOf(written: WrittenBroadcast, portalOrigin: string): number {
   const message = messageOf(written, portalOrigin);
   if (!message) return 0;
-  const { files, words } = message;
-  if (files.length > 0 && lengthOf(words) <= CAPTION_LIMIT) return files.length;
-  return files.length + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
+  const { words } = message;
+  const files = message.files.length + written.files.length;
+  if (files > 0 && lengthOf(words) <= CAPTION_LIMIT) return files;
+  return files + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
 }
 
-function messageOf({ text, buttons, file }: BroadcastWords, portalOrigin: string): WrittenMessage | null {
-  return writtenMessage({ text, buttons, file }, portalOrigin);
+/** A file that was uploaded says something without words. */
+function messageOf({ text, buttons, file, files }: WrittenBroadcast, portalOrigin: string): WrittenMessage | null {
+  const nothing = files.length > 0 ? { words: plain(''), files: [], keyboard: null } : null;
+  return writtenMessage({ text, buttons, file }, portalOrigin) ?? nothing;
 }
 
 /** Telegram counts characters (code points). */

@@ -6,6 +6,7 @@ import type { Audience } from '../../storage/crm/broadcast-audience.js';
 import {
   BroadcastsRepository,
   NOBODY,
+  type BroadcastContent,
   type BroadcastCounts,
   type BroadcastRow,
   type BroadcastWords,
@@ -13,9 +14,11 @@ import {
 import { BroadcastPortionsRepository } from '../../storage/intake/broadcast-portions.repository.js';
 import { HistoryRepository } from '../../storage/history/history.repository.js';
 import type { BroadcastState } from '../../storage/prisma/client.js';
+import type { StoredFile } from '../../storage/crm/kept-files.repository.js';
+import { KeptFiles } from '../files/kept-files.service.js';
 import { SendRequests } from '../requests/send-requests.service.js';
 import { BroadcastFanOut } from './broadcast-fan-out.service.js';
-import { broadcastMessage, partsOf } from './broadcast-message.js';
+import { broadcastMessage, partsOf, type WrittenBroadcast } from './broadcast-message.js';
 
 /**
  * Messages of a broadcast that a bot sends in a second: what Telegram allows ("about 30",
@@ -53,6 +56,7 @@ export class Broadcasts {
     private readonly portals: PortalsRepository,
     private readonly history: HistoryRepository,
     private readonly requests: SendRequests,
+    private readonly files: KeptFiles,
     private readonly fanOut: BroadcastFanOut,
   ) {}
 
@@ -71,19 +75,36 @@ export class Broadcasts {
     return (await this.reported([broadcast]))[0]!;
   }
 
-  /** @param createdBy as records name them */
-  async make(wish: NewBroadcast, createdBy: string): Promise<ReportedBroadcast> {
-    await this.words(await this.portal(wish.portalId), wish);
+  /** @param createdBy as records name them @param hasFile one is uploaded afterwards: there need be no words */
+  async make(wish: NewBroadcast, createdBy: string, hasFile = false): Promise<ReportedBroadcast> {
+    const portal = await this.portal(wish.portalId);
+    if (!hasFile) await this.words(portal, { ...wish, files: [] });
     const id = await this.broadcasts.create({ ...wish, createdBy });
     return this.shown(id);
   }
 
+  /** A link to a file takes the place of an uploaded one. */
   async change(broadcast: BroadcastRow, change: BroadcastChange): Promise<ReportedBroadcast> {
-    await this.words(await this.portal(broadcast.portalId), { ...broadcast, ...change });
-    if (!(await this.broadcasts.change(broadcast.id, change))) {
-      throw new Problem(409, 'broadcast_started', 'A broadcast that was started keeps its text and its audience.');
-    }
+    const files = change.file ? [] : broadcast.files;
+    await this.words(await this.portal(broadcast.portalId), { ...broadcast, ...change, files });
+    if (!(await this.broadcasts.change(broadcast.id, change))) throw started();
     return this.shown(broadcast.id);
+  }
+
+  /** Keeps what comes as the file of the broadcast, in place of the one, or the link, it had. `content`: as it arrives. */
+  async keepFile({ id, portalId }: BroadcastRow, name: string, content: unknown): Promise<ReportedBroadcast> {
+    if (!(await this.files.keep({ portalId, owner: { broadcastId: id } }, name, content))) throw started();
+    return this.shown(id);
+  }
+
+  async removeFile(broadcast: BroadcastRow, name: string): Promise<ReportedBroadcast> {
+    const { id, portalId } = broadcast;
+    if (!(await this.files.remove({ portalId, owner: { broadcastId: id } }, name))) throw started();
+    return this.shown(id);
+  }
+
+  openFile(broadcast: BroadcastRow, name: string): Promise<StoredFile> {
+    return this.files.open(broadcast, name);
   }
 
   async remove({ id }: BroadcastRow): Promise<void> {
@@ -101,7 +122,7 @@ export class Broadcasts {
     }
   }
 
-  async preview(portalId: bigint, audience: Audience, written: BroadcastWords): Promise<BroadcastPreview> {
+  async preview(portalId: bigint, audience: Audience, written: WrittenBroadcast): Promise<BroadcastPreview> {
     const portal = await this.portal(portalId);
     const { bots, unsubscribed, blocked, sample } = await this.broadcasts.count(portalId, audience, SAMPLE);
     const parts = Math.max(1, partsOf(written, originOf(portal)));
@@ -121,6 +142,8 @@ export class Broadcasts {
     const words = await this.words(await this.portal(portalId), broadcast);
     const chat = await this.history.chat(chatId);
     if (chat?.portalId !== portalId) throw new Problem(404, 'not_found', `No chat has the id ${chatId}.`);
+    // Before the commit: what is on its way is kept until it is sent.
+    await this.files.noteUse({ broadcastId: broadcast.id }, broadcast.files);
     const answer = await this.requests.send({
       portalId,
       source: 'broadcast',
@@ -136,9 +159,9 @@ export class Broadcasts {
     const portal = await this.portal(broadcast.portalId);
     await this.words(portal, broadcast);
     if (portal.state === 'uninstalled') throw new Problem(409, 'portal_removed', 'The portal was removed.');
-    const started = await this.broadcasts.start(broadcast.id);
-    if (started === null) throw inState(broadcast.state, 'start');
-    if (started === 'nobody') {
+    const size = await this.broadcasts.start(broadcast.id);
+    if (size === null) throw inState(broadcast.state, 'start');
+    if (size === 'nobody') {
       throw new Problem(409, 'broadcast_for_nobody', 'Nobody is in this audience: nothing was started.');
     }
     this.fanOut.wake();
@@ -166,7 +189,7 @@ export class Broadcasts {
     return this.shown(id);
   }
 
-  private async words(portal: PortalRecord, written: BroadcastWords) {
+  private async words(portal: PortalRecord, written: BroadcastContent) {
     const words = broadcastMessage(written, originOf(portal));
     if (words) return words;
     throw new Problem(400, 'invalid_request', 'text or file must be given.', { fields: ['text'] });
@@ -193,6 +216,9 @@ export class Broadcasts {
 function originOf({ clientEndpoint }: PortalRecord): string {
   return new URL(clientEndpoint).origin;
 }
+
+const started = () =>
+  new Problem(409, 'broadcast_started', 'A broadcast that was started keeps its text, its file and its audience.');
 
 function inState(state: BroadcastState, act: string): Problem {
   return new Problem(409, 'broadcast_state', `This broadcast cannot ${act} now: it is ${state}.`, { state });

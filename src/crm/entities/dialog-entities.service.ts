@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
+import { fieldsOf, idOf, scalar } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
@@ -122,7 +122,7 @@ export class DialogEntitiesService {
 
 /** `entity_data_2` is pairs of a type and an id, 0 for none, in any order; empty where the CRM never had a part in it. */
 export function readDialog(dialog: Record<string, unknown>): DialogEntities {
-  const pairs = String(dialog.entity_data_2 ?? '').split('|');
+  const pairs = (scalar(dialog.entity_data_2) ?? '').split('|');
   const ids: DialogEntities['ids'] = {};
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     const type = pairs[at]!.toLowerCase();
@@ -130,7 +130,7 @@ export function readDialog(dialog: Record<string, unknown>): DialogEntities {
     if (isOpenLineType(type) && id !== undefined && id !== '0') ids[type] = id;
   }
   const type = PRIMARY.find((candidate) => ids[candidate] !== undefined);
-  const session = idOf(String(dialog.entity_data_1 ?? '').split('|')[SESSION_FIELD]);
+  const session = idOf((scalar(dialog.entity_data_1) ?? '').split('|')[SESSION_FIELD]);
   return {
     ids,
     primary: type === undefined ? null : { type, id: ids[type]! },

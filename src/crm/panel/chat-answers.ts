@@ -1,9 +1,9 @@
 import { readOperatorWords } from '../../connector/events/operator-words.parser.js';
 import { toBBCode } from '../../connector/markup/bbcode.writer.js';
-import { makeAnswerFileAddress } from '../../common/external-ids.js';
 import { fillPlaceholders, type NamedClient } from '../../storage/intake/client-placeholders.js';
 import type { SendRequest } from '../../storage/intake/own-messages.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
+import { attachmentsOf } from '../files/kept-file.js';
 
 /** The BBCode of an answer for this client. A name that looks like BBCode stays a name. */
 export function answerText({ text }: Pick<ReadyAnswerRow, 'text'>, { firstName, title }: NamedClient): string {
@@ -20,14 +20,7 @@ export function answerWords(
   client: NamedClient,
 ): SendRequest['words'] | null {
   const { words, keyboard } = readOperatorWords(answerText(answer, client));
-  const attachments = answer.files.map(({ id, name, mime, size }) => ({
-    kind: 'document',
-    name,
-    label: name,
-    size,
-    url: makeAnswerFileAddress(id),
-    ...(mime === null ? {} : { mime }),
-  }));
+  const attachments = attachmentsOf(answer.files);
   if (words.text.trim() === '' && !keyboard && attachments.length === 0) return null;
   return { ...words, attachments, ...(keyboard && { keyboard }) };
 }

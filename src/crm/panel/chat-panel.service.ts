@@ -1,10 +1,11 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import { AnswerFilesRepository } from '../../storage/crm/answer-files.repository.js';
 import { PanelChatsRepository, type PanelChatRow } from '../../storage/crm/panel-chats.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
 import { inTurns, previewOf } from '../answers/answer-preview.js';
 import { AnswersService } from '../answers/answers.service.js';
+import { fileItem } from '../files/kept-file.js';
+import { KeptFiles } from '../files/kept-files.service.js';
 import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
 import type { Viewer } from '../frames/frame-sessions.js';
@@ -34,7 +35,7 @@ export class ChatPanel implements FrameKind, OnModuleInit {
     private readonly rights: ViewerRights,
     private readonly chats: PanelChatsRepository,
     private readonly answers: AnswersService,
-    private readonly files: AnswerFilesRepository,
+    private readonly files: KeptFiles,
     private readonly viewers: ViewerNames,
     private readonly requests: SendRequests,
   ) {}
@@ -77,6 +78,8 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       OTHERS_SHOWN,
     )) {
       if (!(await this.maySee(viewer, bitrixChatId))) continue;
+      // On the cloud and in boxes, old and new: `Bitrix\Im\Dialog::getLink` makes the same (im/lib/dialog.php); the messenger
+      // goes on to open lines where it finds that the chat is one of theirs, and only new ones know IM_LINES.
       const url = `${origin}/online/?IM_DIALOG=chat${bitrixChatId}`;
       seen.push({ bot: nameOf(bot), lineId, state, lastAt, url });
     }
@@ -100,7 +103,7 @@ export class ChatPanel implements FrameKind, OnModuleInit {
     const words = answerWords(answer, chat);
     if (!words) throw new Problem(409, 'answer_empty', 'The answer has neither text nor files.');
     // Before the commit: what is on its way is kept until it is sent.
-    if (answer.files.length > 0 && !(await this.files.noteUse(answer))) throw answerChanged();
+    if (!(await this.files.noteUse({ answerId: answer.id }, answer.files))) throw answerChanged();
     const sent = await this.requests.send({
       ...request,
       chatId: chat.id,
@@ -171,7 +174,7 @@ function panelAnswer(answer: ReadyAnswerRow, chat: PanelChatRow): PanelAnswer {
     shortcut,
     text,
     language,
-    files: files.map(({ name, mime, size }) => ({ name, mime, size })),
+    files: files.map(fileItem),
     preview: previewOf(text),
     changedAt,
   };

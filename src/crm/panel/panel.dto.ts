@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsISO8601, Matches } from 'class-validator';
 import type { ChatState } from '../../storage/prisma/client.js';
-import { AnswerFileItem, AnswerPreview } from '../answers/answers.dto.js';
+import { AnswerPreview } from '../answers/answers.dto.js';
+import { KeptFileItem } from '../files/files.dto.js';
 import { EntityBody, UtmBody } from '../links/links.dto.js';
 
 /** A way by which the client came to the bot. */
@@ -67,8 +68,8 @@ export class PanelAnswer {
   text: string;
   language: string | null;
 
-  @ApiProperty({ type: [AnswerFileItem] })
-  files: AnswerFileItem[];
+  @ApiProperty({ type: [KeptFileItem] })
+  files: KeptFileItem[];
 
   @ApiProperty({ type: AnswerPreview })
   preview: AnswerPreview;

@@ -21,7 +21,9 @@ describe('what a robot says', () => {
       keyboard: null,
     });
     expect(writtenMessage({ file: `${PORTAL}/%E0` }, PORTAL)!.files[0]!.name).toBe('%E0');
-    expect(writtenMessage({ file: `${PORTAL}/` }, PORTAL)!.files[0]!.name).toBe('file');
+    for (const path of ['', '~aB3x9z', 'pub/im.file.php?FILE_ID=7&SIGN=x', 'docs/pub/5f3a/download/?token=x']) {
+      expect(writtenMessage({ file: `${PORTAL}/${path}` }, PORTAL)!.files[0]!.name).toBe('file');
+    }
   });
 
   it('may have several files and links, a line each or behind one another', () => {

@@ -1,4 +1,5 @@
 import { readOperatorWords } from '../../connector/events/operator-words.parser.js';
+import { UNNAMED_FILE } from '../../relay/operator-directory.js';
 import { isBlank, join, plain, trim, type RichText } from '../../relay/rich-text.js';
 import type { Button, ButtonKeyboard } from '../../storage/work/keyboard.js';
 import { withoutHtml } from './html-words.js';
@@ -56,9 +57,10 @@ function readButton(line: string): Button[] {
   return [url ? { action: 'open', text, url } : { action: 'send', text, value: text }];
 }
 
+/** Links to the portal's files may name a page of it, or a code, in place of the file. */
 function nameOf({ pathname }: URL): string {
-  const last = pathname.split('/').findLast((part) => part !== '') ?? '';
-  return decoded(last) || 'file';
+  const last = decoded(pathname.split('/').findLast((part) => part !== '') ?? '');
+  return last === '' || /^~|\.php$|^download$/i.test(last) ? UNNAMED_FILE : last;
 }
 
 function decoded(part: string): string {

@@ -2,8 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { BroadcastState, RecipientState } from '../prisma/client.js';
+import type { PauseReason } from '../work/halted-broadcasts.js';
 import { CAN_HAVE_IT, OF_AUDIENCE, type Audience } from './broadcast-audience.js';
 import { noteEffects } from './broadcast-effects.js';
+import { filesOf, readFiles, takeFilesOff, type KeptFileRow, type RowWithFiles } from './kept-files.js';
 
 /** What a broadcast says, as a person has written it; see the columns of `broadcasts`. */
 export interface BroadcastWords {
@@ -13,13 +15,20 @@ export interface BroadcastWords {
   hasUnsubscribe: boolean;
 }
 
+/** What goes to clients: the words, and the file that was uploaded, if any. */
+export interface BroadcastContent extends BroadcastWords {
+  files: KeptFileRow[];
+}
+
 /** A broadcast as it is stored. */
-export interface BroadcastRow extends BroadcastWords {
+export interface BroadcastRow extends BroadcastContent {
   id: bigint;
   portalId: bigint;
   name: string;
   audience: Audience;
   state: BroadcastState;
+  /** Why the program has paused it; null: a person did, or it is not paused. */
+  pauseReason: PauseReason | null;
   createdBy: string;
   createdAt: Date;
   startedAt: Date | null;
@@ -45,8 +54,11 @@ export interface AudienceCount {
   sample: string[];
 }
 
-const ROW = `id, portal_id AS "portalId", name, text, buttons, file, has_unsubscribe AS "hasUnsubscribe", audience, state,
-  created_by AS "createdBy", created_at AS "createdAt", started_at AS "startedAt", finished_at AS "finishedAt"`;
+const ROW = `b.id, b.portal_id AS "portalId", b.name, b.text, b.buttons, b.file, b.has_unsubscribe AS "hasUnsubscribe",
+  b.audience, b.state, b.pause_reason AS "pauseReason", b.created_by AS "createdBy", b.created_at AS "createdAt",
+  b.started_at AS "startedAt", b.finished_at AS "finishedAt", ${filesOf('broadcast_id', 'b.id')} AS files`;
+
+type Row = Omit<BroadcastRow, 'files'> & RowWithFiles;
 
 /** The table `broadcasts`, and what became of their recipients. */
 @Injectable()
@@ -55,21 +67,21 @@ export class BroadcastsRepository {
 
   /** Newest first; `portalId` undefined: of every portal. */
   async list(portalId: bigint | undefined, before: bigint | undefined, limit: number): Promise<BroadcastRow[]> {
-    const { rows } = await this.db.query<BroadcastRow>(
-      `SELECT ${ROW} FROM broadcasts
-        WHERE ($1::bigint IS NULL OR portal_id = $1) AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`,
+    const { rows } = await this.db.query<Row>(
+      `SELECT ${ROW} FROM broadcasts b
+        WHERE ($1::bigint IS NULL OR b.portal_id = $1) AND ($2::bigint IS NULL OR b.id < $2) ORDER BY b.id DESC LIMIT $3`,
       [portalId ?? null, before ?? null, limit],
     );
-    return rows;
+    return rows.map(read);
   }
 
   async find(id: bigint): Promise<BroadcastRow | null> {
-    const { rows } = await this.db.query<BroadcastRow>(`SELECT ${ROW} FROM broadcasts WHERE id = $1`, [id]);
-    return rows[0] ?? null;
+    const { rows } = await this.db.query<Row>(`SELECT ${ROW} FROM broadcasts b WHERE b.id = $1`, [id]);
+    return rows[0] ? read(rows[0]) : null;
   }
 
   async create(
-    broadcast: Omit<BroadcastRow, 'id' | 'state' | 'createdAt' | 'startedAt' | 'finishedAt'>,
+    broadcast: BroadcastWords & Pick<BroadcastRow, 'portalId' | 'name' | 'audience' | 'createdBy'>,
   ): Promise<bigint> {
     const { portalId, name, text, buttons, file, hasUnsubscribe, audience, createdBy } = broadcast;
     const { rows } = await this.db.query<{ id: bigint }>(
@@ -80,41 +92,48 @@ export class BroadcastsRepository {
     return rows[0]!.id;
   }
 
-  /** What is not named stays. Once it has started only its name can be changed: false. */
-  async change(
-    id: bigint,
-    change: Partial<BroadcastWords & Pick<BroadcastRow, 'name' | 'audience'>>,
-  ): Promise<boolean> {
+  /** What is not named stays; a link takes the place of an uploaded file. Once it has started only its name can be changed: false. */
+  change(id: bigint, change: Partial<BroadcastWords & Pick<BroadcastRow, 'name' | 'audience'>>): Promise<boolean> {
     const { name, text, buttons, file, hasUnsubscribe, audience } = change;
     const onlyName = [text, buttons, file, hasUnsubscribe, audience].every((value) => value === undefined);
-    const { rowCount } = await this.db.query(
-      `UPDATE broadcasts
-          SET name = coalesce($2, name), text = coalesce($3, text), buttons = coalesce($4, buttons),
-              file = coalesce($5, file), has_unsubscribe = coalesce($6, has_unsubscribe),
-              audience = coalesce($7::jsonb, audience)
-        WHERE id = $1 AND (state = 'draft' OR $8)`,
-      [
-        id,
-        name ?? null,
-        text ?? null,
-        buttons ?? null,
-        file ?? null,
-        hasUnsubscribe ?? null,
-        audience === undefined ? null : jsonb(audience),
-        onlyName,
-      ],
-    );
-    return rowCount === 1;
+    return this.db.transaction(async (connection) => {
+      const { rowCount } = await connection.query(
+        `UPDATE broadcasts
+            SET name = coalesce($2, name), text = coalesce($3, text), buttons = coalesce($4, buttons),
+                file = coalesce($5, file), has_unsubscribe = coalesce($6, has_unsubscribe),
+                audience = coalesce($7::jsonb, audience)
+          WHERE id = $1 AND (state = 'draft' OR $8)`,
+        [
+          id,
+          name ?? null,
+          text ?? null,
+          buttons ?? null,
+          file ?? null,
+          hasUnsubscribe ?? null,
+          audience === undefined ? null : jsonb(audience),
+          onlyName,
+        ],
+      );
+      if (rowCount !== 1) return false;
+      if (file) await takeFilesOff(connection, { broadcastId: id }, null);
+      return true;
+    });
   }
 
   /** False: it runs, or some of it is under way. What was sent stays in the history, and who unsubscribed stays so. */
-  async remove(id: bigint): Promise<boolean> {
-    const { rowCount } = await this.db.query(
-      `DELETE FROM broadcasts b WHERE id = $1 AND state <> 'running'
-          AND NOT EXISTS (SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')`,
-      [id],
-    );
-    return rowCount === 1;
+  remove(id: bigint): Promise<boolean> {
+    return this.db.transaction(async (connection) => {
+      const { rowCount } = await connection.query(
+        `SELECT FROM broadcasts b WHERE id = $1 AND state <> 'running'
+            AND NOT EXISTS (SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')
+            FOR UPDATE`,
+        [id],
+      );
+      if (!rowCount) return false;
+      await takeFilesOff(connection, { broadcastId: id }, null);
+      await connection.query(`DELETE FROM broadcasts WHERE id = $1`, [id]);
+      return true;
+    });
   }
 
   /** Whom the audience names now. */
@@ -171,7 +190,8 @@ export class BroadcastsRepository {
   /** Whoever begins a portion just now is waited for; false: it was in none of these states. */
   async setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
     const { rowCount } = await this.db.query(
-      `UPDATE broadcasts SET state = $3::"BroadcastState", finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
+      `UPDATE broadcasts SET state = $3::"BroadcastState", pause_reason = NULL,
+              finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
         WHERE id = $1 AND state::text = ANY($2::text[])`,
       [id, from, to],
     );
@@ -201,6 +221,10 @@ export class BroadcastsRepository {
   noteEffects(id: bigint | null): Promise<void> {
     return noteEffects(this.db, id);
   }
+}
+
+function read(row: Row): BroadcastRow {
+  return { ...row, files: readFiles(row) };
 }
 
 /** Of a draft. */

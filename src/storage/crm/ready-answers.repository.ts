@@ -1,16 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
-import { FILE_IS_NEEDED, lockPortal } from './answer-rows.js';
-
-/** A file of a ready answer, without its content. */
-export interface AnswerFileRow {
-  id: bigint;
-  name: string;
-  mime: string | null;
-  /** Bytes. */
-  size: number;
-}
+import { filesOf, lockPortal, readFiles, takeFilesOff, type KeptFileRow, type RowWithFiles } from './kept-files.js';
 
 export interface ReadyAnswerRow {
   id: bigint;
@@ -27,7 +18,7 @@ export interface ReadyAnswerRow {
   /** Another one whenever its words or files change. */
   changedAt: Date;
   /** In the order in which they came. */
-  files: AnswerFileRow[];
+  files: KeptFileRow[];
 }
 
 export type NewReadyAnswer = Pick<
@@ -47,10 +38,9 @@ export type ReadyAnswerChange = Partial<Pick<NewReadyAnswer, 'lineId' | 'title' 
 
 const COLUMNS = `a.id, a.portal_id AS "portalId", a.line_id AS "lineId", a.title, a.shortcut, a.text, a.language,
   a.created_at AS "createdAt", a.created_by AS "createdBy", a.changed_at AS "changedAt",
-  (SELECT coalesce(jsonb_agg(jsonb_build_object('id', f.id::text, 'name', f.name, 'mime', f.mime, 'size', f.size)
-                             ORDER BY f.id), '[]') FROM answer_files f WHERE f.answer_id = a.id) AS files`;
+  ${filesOf('answer_id', 'a.id')} AS files`;
 
-type Row = Omit<ReadyAnswerRow, 'files'> & { files: (Omit<AnswerFileRow, 'id'> & { id: string })[] };
+type Row = Omit<ReadyAnswerRow, 'files'> & RowWithFiles;
 
 /** The table `ready_answers`. */
 @Injectable()
@@ -123,12 +113,12 @@ export class ReadyAnswersRepository {
   /** With its files, but for those that messages on their way may name. */
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
-      await connection.query(`DELETE FROM answer_files WHERE answer_id = $1 AND NOT ${FILE_IS_NEEDED}`, [id]);
+      await takeFilesOff(connection, { answerId: id }, null);
       await connection.query(`DELETE FROM ready_answers WHERE id = $1`, [id]);
     });
   }
 }
 
-function read({ files, ...row }: Row): ReadyAnswerRow {
-  return { ...row, files: files.map((file) => ({ ...file, id: BigInt(file.id) })) };
+function read(row: Row): ReadyAnswerRow {
+  return { ...row, files: readFiles(row) };
 }

@@ -1,17 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import type { BroadcastWords } from '../crm/broadcasts.repository.js';
+import type { BroadcastContent } from '../crm/broadcasts.repository.js';
+import { filesOf, readFiles, type RowWithFiles } from '../crm/kept-files.js';
 import { nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import type { BroadcastState } from '../prisma/client.js';
 import { IS_UNSENT, IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
+import { haltBroadcasts } from '../work/halted-broadcasts.js';
 import { LOWER_PENDING } from '../work/dropped-work.js';
 import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
 import { sayTo } from './own-messages.js';
 
-/** A broadcast that is to be looked at: it runs, or it does not and something of it is under way. */
-export interface ActiveBroadcast extends BroadcastWords {
+/** A broadcast that is to be looked at: it runs, or it does not and something of it is under way or to be ended. */
+export interface ActiveBroadcast extends BroadcastContent {
   id: bigint;
   portalId: bigint;
   state: BroadcastState;
@@ -27,6 +29,11 @@ export type WordsFor = (language: string | null) => Pick<StoredWords, 'text' | '
 /** Codes of Telegram's table by which the client, or their account, is gone for the bot. */
 const BLOCKED = `'bot_blocked', 'user_deactivated', 'conversation_not_started'`;
 
+/** SQL: the message `m` was not sent, because its file could not be: see BotSender. */
+const IS_WITHOUT_FILE = `(m.state = 'failed' AND m.error_code = 'files_left_out')`;
+/** SQL: the messages of recipients `r`, and which of them. */
+const WITHOUT_FILE = `JOIN messages m ON m.id = r.message_id WHERE r.state = 'sending' AND ${IS_WITHOUT_FILE}`;
+
 /** Milliseconds: whoever comes after it finds things as they were. */
 const PATIENCE = { limitMs: 5_000 };
 
@@ -37,9 +44,9 @@ export class BroadcastPortionsRepository {
 
   /** Oldest first, of portals that are connected. */
   async active(): Promise<ActiveBroadcast[]> {
-    const { rows } = await this.db.query<ActiveBroadcast>(
+    const { rows } = await this.db.query<Omit<ActiveBroadcast, 'files'> & RowWithFiles>(
       `SELECT b.id, b.portal_id AS "portalId", b.state, b.text, b.buttons, b.file, b.has_unsubscribe AS "hasUnsubscribe",
-              p.client_endpoint AS "clientEndpoint",
+              p.client_endpoint AS "clientEndpoint", ${filesOf('broadcast_id', 'b.id')} AS files,
               b.state = 'running' AND NOT EXISTS (
                 SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state IN ('waiting', 'sending'))
                 AS "isOver"
@@ -47,11 +54,13 @@ export class BroadcastPortionsRepository {
         WHERE b.state = 'running' AND p.state <> 'uninstalled'
            OR b.state IN ('paused', 'stopped') AND EXISTS (
                 SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')
+           OR b.state = 'stopped' AND EXISTS (
+                SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'waiting')
         ORDER BY b.id`,
       [],
       { prepared: true },
     );
-    return rows;
+    return rows.map((row) => ({ ...row, files: readFiles(row) }));
   }
 
   /** See {@link nextRecipients}. */
@@ -90,6 +99,12 @@ export class BroadcastPortionsRepository {
           bulk: true,
           chat: { id: chat.chat_id!, bot_id: chat.bot_id, external_id: chat.external_id, portal_id: chat.portal_id },
         })),
+      );
+      // They stay until the last message has been sent.
+      await connection.query(
+        `UPDATE answer_files SET used_at = now()
+          WHERE broadcast_id = $1 AND (used_at IS NULL OR used_at < now() - interval '1 hour')`,
+        [id],
       );
       const messageOf = new Map(ready.map(({ id: recipient }, index) => [recipient, deliveries[index]!.messageId]));
       await connection.query(
@@ -175,6 +190,35 @@ export class BroadcastPortionsRepository {
     return letWordsPass(this.db);
   }
 
+  /**
+   * Broadcasts whose file could not be had, or is not taken by Telegram, are paused, and whoever was to have it waits
+   * again: no words went out without it.
+   */
+  async haltWithoutFile(): Promise<void> {
+    const { rows } = await this.db.query<{ broadcast_id: bigint; detail: string }>(
+      `SELECT r.broadcast_id, max(m.error_detail) AS detail FROM broadcast_recipients r ${WITHOUT_FILE}
+        GROUP BY r.broadcast_id ORDER BY r.broadcast_id`,
+      [],
+      { prepared: true },
+    );
+    if (rows.length === 0) return;
+    await this.db.transaction(async (connection) => {
+      for (const { broadcast_id: id, detail } of rows) {
+        await haltBroadcasts(connection, { id }, 'file_unavailable', detail);
+      }
+      await connection.query(
+        `WITH theirs AS (
+           SELECT r.id, m.id AS message_id FROM broadcast_recipients r ${WITHOUT_FILE}
+              AND r.broadcast_id = ANY($1::bigint[]) ORDER BY r.id FOR UPDATE OF r, m
+         ), again AS (
+           UPDATE broadcast_recipients r SET state = 'waiting', message_id = NULL FROM theirs t WHERE r.id = t.id
+         )
+         DELETE FROM messages m USING theirs t WHERE m.id = t.message_id`,
+        [rows.map((row) => row.broadcast_id)],
+      );
+    });
+  }
+
   /** What came to its end. Returns how many. */
   async noteEnds(): Promise<number> {
     const { rowCount } = await this.db.query(
@@ -186,6 +230,7 @@ export class BroadcastPortionsRepository {
          FROM (SELECT r.id, m.state::text AS message_state, m.error_code, m.delivered_at
                  FROM broadcast_recipients r LEFT JOIN messages m ON m.id = r.message_id
                 WHERE r.state = 'sending' AND (m.id IS NULL OR m.state <> 'queued')
+                  AND NOT coalesce(${IS_WITHOUT_FILE}, false)
                   FOR UPDATE OF r SKIP LOCKED) e
         WHERE r.id = e.id`,
       [],

@@ -24,9 +24,12 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
 /** SQL: the message `m` is advertising that the program sends on its own account: nobody is its author. */
 export const IS_ADVERTISING = `(m.direction = 'outbound' AND m.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql('m.kind')})`;
 
-/** SQL: the message `m` from the portal, in the chat `c`, is a newsletter by the same signs as when it came: see newsletters.ts. */
-const IS_NEWSLETTER = `(m.direction = 'outbound' AND m.author_id = '0' AND m.bitrix_message_id IS NOT NULL
-  AND c.type = 'private' AND c.dialog_open IS NOT TRUE AND m.raw::text NOT LIKE '%"IMOL\\_%')`;
+/** SQL: the message `m` from the portal, in the chat `c`, may be a newsletter: nobody wrote it, and it names no session. */
+export const MAY_BE_NEWSLETTER = `(m.direction = 'outbound' AND m.author_id = '0' AND m.bitrix_message_id IS NOT NULL
+  AND c.type = 'private' AND m.raw::text NOT LIKE '%"IMOL\\_%')`;
+
+/** SQL: it is one by the same signs as when it came: see newsletters.ts. */
+const IS_NEWSLETTER = `(${MAY_BE_NEWSLETTER} AND c.dialog_open IS NOT TRUE)`;
 
 /** SQL: the delivery `d` of words waits, and nothing of it can have reached the client. */
 export const IS_UNSENT = `(d.state = 'queued' AND d.kind = 'message' AND d.unknown_since IS NULL

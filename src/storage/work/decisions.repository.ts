@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
-import { IS_ADVERTISING, IS_UNSUBSCRIBED } from './advertising.js';
+import { IS_ADVERTISING, IS_UNSUBSCRIBED, MAY_BE_NEWSLETTER } from './advertising.js';
 import { reportDelivered } from './delivery-reports.js';
 import { endpointOf } from './endpoint-id.js';
 import { lockChatsOf } from './lock-order.js';
@@ -13,7 +13,7 @@ export class DecisionsRepository {
 
   /**
    * Appends failed or uncertain messages to their lanes again, unless their authors took them back, or they are
-   * advertising for somebody who has unsubscribed. Returns the endpoints with new work and the number of messages.
+   * advertising, or may be, for somebody who has unsubscribed. Returns the endpoints with new work and the number of messages.
    */
   retry(messageIds: bigint[]): Promise<{ retried: number; endpoints: string[] }> {
     return this.db.transaction(async (connection) => {
@@ -28,7 +28,7 @@ export class DecisionsRepository {
         `UPDATE messages m SET state = 'queued', error_code = NULL, error_detail = NULL
            FROM chat_links c
           WHERE m.id = ANY($1::bigint[]) AND m.state IN ('failed', 'uncertain') AND m.deleted_at IS NULL AND c.id = m.chat_id
-            AND NOT (${IS_ADVERTISING} AND ${IS_UNSUBSCRIBED})
+            AND NOT ((${IS_ADVERTISING} OR ${MAY_BE_NEWSLETTER}) AND ${IS_UNSUBSCRIBED})
           RETURNING m.id, c.id AS chat_id, c.bot_id, c.portal_id, m.direction`,
         [messageIds],
       );

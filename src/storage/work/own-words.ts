@@ -13,6 +13,11 @@ export type OwnWords = (typeof OWN_WORDS)[number];
 /** Of these, kinds that a person wrote, or chose to send. */
 const OF_PEOPLE: ReadonlySet<OwnWords> = new Set(['card', 'answer', 'api']);
 
+/** It goes to many, and nobody is told where it goes without its file. */
+export function isBroadcast(kind: string): boolean {
+  return kind === 'broadcast';
+}
+
 export function isOfPeople(kind: OwnWords): boolean {
   return OF_PEOPLE.has(kind);
 }

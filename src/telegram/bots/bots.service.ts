@@ -141,15 +141,16 @@ export class BotsService {
         await this.bots.update(id, { ...own, nextOffset: null });
         part('server');
       }
-      if (moves) {
-        await this.assign(id, line);
-        part('line');
-        this.tellPortal(bot);
-      }
+      // Before the line: the bot begins to be polled there at once.
       if (identity) {
         await this.bots.update(id, identity);
         if (bot.state === 'unauthorised') await this.bots.setState(id, 'active', null);
         part('token');
+      }
+      if (moves) {
+        await this.assign(id, line);
+        part('line');
+        this.tellPortal(bot);
       }
       if (mode !== bot.mode) {
         await this.bots.update(id, { mode });

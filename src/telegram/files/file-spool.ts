@@ -21,8 +21,9 @@ export class SpooledFile {
     readonly size: number,
     /** SHA-256 of the content. */
     readonly digest: Buffer,
-    /** As the portal's answer names it. */
+    /** As the portal's answer names them. */
     readonly mime: string | null,
+    readonly name: string | null,
   ) {}
 
   /** The content from its start; may be asked for again. */
@@ -41,7 +42,7 @@ export class SpooledFile {
 
   /** The same file for somebody who may only give it back. */
   lent(giveBack: () => void): SpooledFile {
-    const lent = new SpooledFile(this.handle, this.size, this.digest, this.mime);
+    const lent = new SpooledFile(this.handle, this.size, this.digest, this.mime, this.name);
     lent.close = () => Promise.resolve(giveBack());
     return lent;
   }
@@ -138,14 +139,14 @@ export class FileSpool {
    * (`file_too_large` beyond `maxBytes`, `file_empty`), others when it cannot be fetched now.
    */
   async fetch(portalId: bigint, url: string, maxBytes: number, signal: AbortSignal): Promise<SpooledFile> {
-    const { stream, mime } = await this.downloads.open(portalId, url, { maxBytes, signal });
+    const { stream, mime, name } = await this.downloads.open(portalId, url, { maxBytes, signal });
     let handle: FileHandle | undefined;
     try {
       handle = await openTemporaryFile('operator-file');
       const hash = createHash('sha256');
       const size = await write(stream, handle, hash);
       if (size === 0) throw refusal('file_empty', 'The file has no content.');
-      return new SpooledFile(handle, size, hash.digest(), mime);
+      return new SpooledFile(handle, size, hash.digest(), mime, name);
     } catch (error) {
       stream.destroy();
       await handle?.close();

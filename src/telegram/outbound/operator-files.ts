@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { UpstreamError } from '../../common/upstream-error.js';
+import { UNNAMED_FILE } from '../../relay/operator-directory.js';
 import type { ClaimedAttachment, ClaimedDelivery } from '../../storage/work/claimed-lane.js';
 import { refusal, telegramError } from '../api/telegram-problems.js';
 import { FileSpool, tooLarge } from '../files/file-spool.js';
@@ -61,8 +62,9 @@ export class OperatorFiles {
       const content = isMailing(message)
         ? await this.spool.fetchShared(chat.portalId, url, limit, signal)
         : await this.spool.fetch(chat.portalId, url, limit, signal);
-      const seen = { kind, name, mime: mime ?? content.mime, size: content.size };
-      return { ordinal, name, kind: mediaKindOf(seen), content };
+      const named = name === UNNAMED_FILE ? (content.name ?? name) : name;
+      const seen = { kind, name: named, mime: mime ?? content.mime, size: content.size };
+      return { ordinal, name: named, kind: mediaKindOf(seen), content };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       if (error.kind !== 'refused' || (error.code === 'file_needs_disk' && mayBringLinks(message))) throw notNow(error);

@@ -4,6 +4,7 @@ import type { UpstreamError } from '../../common/upstream-error.js';
 import { FILES_LEFT_OUT, type LeftOutFile } from '../../relay/endpoint-driver.js';
 import { concat, join, plain, type RichText } from '../../relay/rich-text.js';
 import { faultOf, isFileRefused, isRefusal, refusal } from '../api/telegram-problems.js';
+import { isBroadcast } from '../../storage/work/own-words.js';
 import { CLIENT_WORDS } from '../client-words.js';
 import { keyboardAsWords, shownKeyboard, type ReplyMarkup } from '../markup/reply-markup.js';
 import { TELEGRAM_CAPTION_LIMIT, TELEGRAM_TEXT_LIMIT } from '../markup/telegram-markup.js';
@@ -38,6 +39,8 @@ export class PartSender {
     /** Messages that the turn has granted and that no call has used. */
     let unused = 0;
     for (;;) {
+      if (leftOut.length > 0 && sent.parts.size === 0 && isBroadcast(delivery.message.kind))
+        throw nothingToSend(leftOut);
       const left = files.filter(({ ordinal }) => !leftOut.some((file) => file.ordinal === ordinal));
       const attached = attachments.length;
       const [next] = planMessage({

@@ -1,0 +1,8 @@
+/** A file that goes along. */
+export class KeptFileItem {
+  name: string;
+  mime: string | null;
+
+  /** Bytes. */
+  size: number;
+}
