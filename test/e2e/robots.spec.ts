@@ -158,6 +158,7 @@ it('asks for the number of the client', async () => {
   expect(await returned(run)).toMatchObject({ status: 'delivered' });
   expect(talk.client.chat.replyKeyboard?.keyboard).toEqual([[{ text: expect.any(String), request_contact: true }]]);
   const answer = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
   talk.client.sharesPhone('79990000612');
   expect(await returned(answer)).toMatchObject({ status: 'answered', text: expect.stringContaining('79990000612') });
   await eventually(
