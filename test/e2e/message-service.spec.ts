@@ -141,3 +141,11 @@ it('an installation from before lacks the scopes, says so, and goes on', async (
     await old.stop();
   }
 });
+
+it('goes with its bot', async () => {
+  await choose(bridge, 'sms');
+  expect(senders()).toHaveLength(1);
+  const { json } = await bridge.program.admin('GET', '/bots');
+  expect((await bridge.program.admin('DELETE', `/bots/${json.items[0].id}`)).status).toBe(204);
+  await eventually(senders, ({ length }) => length === 0);
+});

@@ -158,6 +158,7 @@ it('asks for the number of the client', async () => {
   expect(await returned(run)).toMatchObject({ status: 'delivered' });
   expect(talk.client.chat.replyKeyboard?.keyboard).toEqual([[{ text: expect.any(String), request_contact: true }]]);
   const answer = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
   talk.client.sharesPhone('79990000612');
   expect(await returned(answer)).toMatchObject({ status: 'answered', text: expect.stringContaining('79990000612') });
   await eventually(
@@ -224,6 +225,8 @@ it('takes no post of another portal, of nobody, or of another kind', async () =>
   const post = { code: SEND, event_token: 'a|b|c.d', document_id: ['crm', 'x', 'DEAL_1'] };
   const auth = { member_id: 'another', application_token: bridge.app.applicationToken };
   const wrong = { member_id: bridge.portal.memberId, application_token: 'x' };
+  // Where nobody wrote it, nobody proves it.
+  const nobody = { member_id: '', application_token: '', access_token: '' };
   const answers = [
     await bridge.program.post(`${path}x`, post),
     await bridge.program.post('/b24/robots/1.abc', post),
@@ -231,8 +234,9 @@ it('takes no post of another portal, of nobody, or of another kind', async () =>
     await bridge.program.post(path, { ...post, auth: wrong }),
     await bridge.program.post(path, { event: 'ONAPPINSTALL' }),
     await bridge.program.post(path, {}),
+    await bridge.program.post(path, { ...post, auth: nobody }),
   ];
-  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 400, 400]);
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 400, 400, 200]);
 });
 
 it('are there again after a new version of the application, and go when they are switched off', async () => {
@@ -249,6 +253,16 @@ it('are there again after a new version of the application, and go when they are
   expect(json).toMatchObject({ wanted: false, state: 'off', says: null });
   expect(codes()).toEqual([]);
   await choose(bridge, 'robots', true);
+  expect(codes()).toEqual([INVITE, SEND, WAIT]);
+  // Likewise between the look and the changes, where an installation before had left them.
+  const left = [...bridge.portal.robots.all];
+  await choose(bridge, 'robots', false);
+  for (const [key, robot] of left) bridge.portal.robots.all.set(key, robot);
+  bridge.bitrix24.faults.next('bizproc.robot.list', { delayMs: 1_000 });
+  const again = choose(bridge, 'robots', true);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  bridge.portal.robots.wipe(bridge.app);
+  expect((await again).json).toMatchObject({ wanted: true, state: 'ready' });
   expect(codes()).toEqual([INVITE, SEND, WAIT]);
 });
 

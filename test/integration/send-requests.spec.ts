@@ -587,6 +587,20 @@ describe('what was only received', () => {
     expect(carriedOut).toBe(1);
   }, 80_000);
 
+  it('that was postponed is left alone by a renewal that was under way, and by whoever claimed it before', async () => {
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('a'));
+    const [first] = await repository.claim(['robot'], 1, []);
+    await storage.db.query('UPDATE send_requests SET due_at = now()');
+    const [second] = await repository.claim(['robot'], 1, []);
+    await repository.postpone(second!, { code: 'x', detail: 'x', delayMs: 3_600_000 });
+    await repository.renew([second!]);
+    await repository.postpone(first!, { code: 'y', detail: 'y', delayMs: 1_000 });
+    expect(await rows(`SELECT due_at > now() + interval '50 minutes' AS late, error_code FROM send_requests`)).toEqual([
+      { late: true, error_code: 'x' },
+    ]);
+  });
+
   it('waits while its portal is not there', async () => {
     const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));
     await storage.db.query(`UPDATE portals SET state = 'reauthorise'`);

@@ -34,3 +34,17 @@ export async function unlessGone(
     if (!(error instanceof UpstreamError) || !isGone(error)) throw error;
   }
 }
+
+/** After a refusal with this code something else is done: another process, or somebody on the portal, was faster. */
+export async function insteadOf(
+  code: string,
+  call: Promise<unknown>,
+  otherwise: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.code !== code) throw error;
+    await otherwise();
+  }
+}

@@ -22,6 +22,8 @@ import { hasScope, type Feature } from './feature.js';
 
 const LOOK_MS = 30_000;
 const CLAIMED_AT_ONCE = 10;
+/** What fails again and again asks the portal no more often than this; seconds. */
+const LOOKED_SECONDS = 60;
 /** Bitrix24 tells nobody when it has forgotten a robot. */
 const DAY_MS = 24 * 3_600_000;
 /** What keeps a feature away may have been changed in the portal. */
@@ -55,7 +57,8 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     relay: RelayEvents,
   ) {
     relay.on('changed', (endpoint) => {
-      void this.lookAgain(isPortal(endpoint) ? { portalId: idOf(endpoint) } : { botId: idOf(endpoint) });
+      const of = isPortal(endpoint) ? { portalId: idOf(endpoint) } : { botId: idOf(endpoint) };
+      void this.lookAfter(() => this.records.lookAgain(of));
     });
   }
 
@@ -112,14 +115,14 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     return this.looking;
   }
 
-  /** Something of the portal's is not there: it is looked at what. */
-  lookSoon(portalId: bigint): void {
-    void this.lookAgain({ portalId });
+  /** Something of the feature is not there, or refused: it is looked at what, unless that was done a moment ago. */
+  lookSoon(portalId: bigint, feature: FeatureName): void {
+    void this.lookAfter(() => this.records.lookAgainAt(portalId, feature, LOOKED_SECONDS));
   }
 
-  private async lookAgain(of: { portalId: bigint } | { botId: bigint }): Promise<void> {
+  private async lookAfter(makeDue: () => Promise<void>): Promise<void> {
     try {
-      await this.records.lookAgain(of);
+      await makeDue();
       await this.look();
     } catch (error) {
       this.logger.debug({ err: error }, 'The features of a portal could not be looked at; later again');

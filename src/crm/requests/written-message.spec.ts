@@ -60,6 +60,13 @@ it('reads a button a line, with an address behind a bar', () => {
     { action: 'open', text: 'Site', url: 'https://a.example/?a=1|2' },
     { action: 'send', text: 'A | b', value: 'A | b' },
   ]);
+  // As they are written in texts, and with what a field of the CRM has put there.
+  expect(readButtons('[SEND=y]Yes[/SEND] [URL=https://a.example]Site[/URL]\n[b]No[/b]\n[b][/b]')).toEqual([
+    { action: 'send', text: 'Yes', value: 'y' },
+    { action: 'open', text: 'Site', url: 'https://a.example' },
+    { action: 'send', text: 'No', value: 'No' },
+  ]);
+  expect(readButtons('<p>Yes</p><p>No</p>').map(({ text }) => text)).toEqual(['Yes', 'No']);
   // All of them: more than fit under a message are read with its words.
   expect(readButtons(Array.from({ length: 40 }, (_, n) => `Button ${n}`).join('\n'))).toHaveLength(40);
   expect(writtenMessage({ text: 'Well?', buttons: 'Yes\n\n No ' }, PORTAL)!.keyboard).toEqual({

@@ -38,16 +38,23 @@ export function writtenMessage(
   return { words: join(parts, '\n\n'), files, keyboard };
 }
 
-/** One a line, `text` or `text | address`. */
+/** One a line, `text` or `text | address`; or in the tags by which operators write them. */
 export function readButtons(value: string): Button[] {
-  return value
+  return withoutHtml(value)
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '')
-    .map((line) => {
-      const [, text, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
-      return text && url ? { action: 'open', text, url } : { action: 'send', text: line, value: line };
-    });
+    .flatMap(readButton);
+}
+
+function readButton(line: string): Button[] {
+  // Under words, as links are buttons only there.
+  const { keyboard } = readOperatorWords(`.\n${line}`);
+  if (keyboard) return keyboard.rows.flat();
+  const [, label = line, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
+  const text = readOperatorWords(label).words.text.trim();
+  if (isBlank(text)) return [];
+  return [url ? { action: 'open', text, url } : { action: 'send', text, value: text }];
 }
 
 /** Links to the portal's files may name a page of it, or a code, in place of the file. */

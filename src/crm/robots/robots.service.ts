@@ -5,12 +5,11 @@ import { elementsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { languageOf } from '../../common/language.js';
 import { Problem } from '../../common/problem.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedRequest, RequestOutcome } from '../../storage/crm/send-requests.repository.js';
 import type { Keyboard } from '../../storage/work/keyboard.js';
-import { unlessGone, type Feature } from '../features/feature.js';
+import { insteadOf, unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
@@ -176,18 +175,20 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     return elementsOf((await this.rest.call<unknown>(portal.id, 'bizproc.robot.list')).result);
   }
 
+  /** Somebody may have taken it away since it was listed. */
   private async update(portal: PortalRecord, code: string, fields: Record<string, unknown>): Promise<void> {
-    await this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields });
+    const update = this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields });
+    await insteadOf('ERROR_ACTIVITY_NOT_FOUND', update, () =>
+      this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields }),
+    );
   }
 
   /** Another process may have been faster. */
   private async add(portal: PortalRecord, code: string, fields: Record<string, unknown>): Promise<void> {
-    try {
-      await this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields });
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || error.code !== 'ERROR_ACTIVITY_ALREADY_INSTALLED') throw error;
-      await this.update(portal, code, fields);
-    }
+    const addition = this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields });
+    await insteadOf('ERROR_ACTIVITY_ALREADY_INSTALLED', addition, () =>
+      this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields }),
+    );
   }
 }
 

@@ -289,7 +289,10 @@ export class BotsService {
 
   /** Tells the dialogs of its line what was still waiting for the bot. */
   private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
-    if (portalId !== null) this.events.emit('work', [portalEndpoint(portalId)]);
+    if (portalId === null) return;
+    this.events.emit('work', [portalEndpoint(portalId)]);
+    // What it has of its bots, such as senders of its message service, is others now.
+    this.events.emit('changed', portalEndpoint(portalId));
   }
 
   private async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {
