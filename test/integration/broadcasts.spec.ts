@@ -142,7 +142,7 @@ describe('a portion', () => {
       `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
     );
     await clients(80);
-    await clients(80, { bot: 2 });
+    await clients(80, { bot: 2, first: 1_000 });
     const broadcast = await started();
     expect(await portion(broadcast)).toBe(2 * DEPTH);
     // The first bot stands still; the second one goes on.
@@ -167,7 +167,7 @@ describe('a portion', () => {
       `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
     );
     await clients(3);
-    await clients(2, { bot: 2 });
+    await clients(2, { bot: 2, first: 1_000 });
     const broadcast = await started();
     await new BotsRepository(storage.db).assign(2n, null);
     await storage.db.query(`DELETE FROM chat_links WHERE bot_id = 1 AND external_id = 'tg:3'`);
@@ -181,6 +181,41 @@ describe('a portion', () => {
       gone: 3,
       waiting: 0,
     });
+  });
+});
+
+describe('a person with several bots of the portal', () => {
+  const bots = () =>
+    storage.db.query(`INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES
+      (2, 'k2', 2, 't', 1, '8'), (3, 'k3', 3, 't', 1, '9')`);
+  const chat = (id: number, bot: number, client: number, more = '') =>
+    storage.db.query(
+      `UPDATE chat_links SET last_inbound_at = now() - make_interval(hours => $3)${more}
+        WHERE bot_id = $1 AND external_id = 'tg:' || $2`,
+      [bot, client, id],
+    );
+  const chosen = async () =>
+    (await rowsOf('SELECT r.bot_id, c.external_id FROM broadcast_recipients r JOIN chat_links c ON c.id = r.chat_id'))
+      .map((row) => `${String(row['external_id'])}@${String(row['bot_id'])}`)
+      .toSorted();
+
+  it('has it once, from the bot that they wrote to last of those that may write to them; the count agrees', async () => {
+    await bots();
+    for (const bot of [1, 2, 3]) await clients(4, { bot });
+    // 1: last with bot 2. 2: last with bot 3, which they blocked. 3: unsubscribed from all. 4: blocked all.
+    await chat(1, 2, 1);
+    for (const bot of [1, 3]) await chat(2, bot, 1);
+    await chat(1, 3, 2, `, state = 'blocked'`);
+    await chat(2, 1, 2);
+    await chat(3, 2, 2);
+    for (const bot of [1, 2, 3]) await chat(1, bot, 3, `, unsubscribed_at = now()`);
+    for (const bot of [1, 2, 3]) await chat(1, bot, 4, `, state = 'blocked'`);
+    const count = await broadcasts.count(PORTAL, {}, 5);
+    expect(count).toMatchObject({ unsubscribed: 1, blocked: 1 });
+    expect(count.bots.reduce((sum, { clients: theirs }) => sum + theirs, 0)).toBe(2);
+    expect(count.sample).toHaveLength(2);
+    expect((await started()).size).toBe(2);
+    expect(await chosen()).toEqual(['tg:1@2', 'tg:2@1']);
   });
 });
 

@@ -3,7 +3,7 @@ import { DatabaseService } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { BroadcastState, RecipientState } from '../prisma/client.js';
 import type { PauseReason } from '../work/halted-broadcasts.js';
-import { CAN_HAVE_IT, OF_AUDIENCE, type Audience } from './broadcast-audience.js';
+import { PEOPLE, type Audience } from './broadcast-audience.js';
 import { noteEffects } from './broadcast-effects.js';
 import { filesOf, readFiles, takeFilesOff, type KeptFileRow, type RowWithFiles } from './kept-files.js';
 
@@ -149,11 +149,8 @@ export class BroadcastsRepository {
               count(*) FILTER (WHERE NOT n.can AND n.state = 'active')::int AS unsubscribed,
               count(*) FILTER (WHERE n.state <> 'active')::int AS blocked,
               (array_agg(n.title ORDER BY n.last_inbound_at DESC) FILTER (WHERE n.can AND n.place <= $3)) AS sample
-         FROM (SELECT b.id AS bot_id, c.state, c.title, c.last_inbound_at, k.can,
-                      row_number() OVER (PARTITION BY k.can ORDER BY c.last_inbound_at DESC) AS place
-                 FROM chat_links c JOIN bots b ON b.id = c.bot_id
-                CROSS JOIN LATERAL (SELECT ${CAN_HAVE_IT} AS can) k
-                WHERE ${OF_AUDIENCE}) n
+         FROM (SELECT p.*, row_number() OVER (PARTITION BY p.can ORDER BY p.last_inbound_at DESC) AS place
+                 FROM (${PEOPLE}) p) n
         GROUP BY n.bot_id ORDER BY n.bot_id`,
       [portalId, jsonb(audience), sampleSize],
     );
@@ -177,8 +174,7 @@ export class BroadcastsRepository {
       if (!draft) return null;
       const { rowCount } = await connection.query(
         `INSERT INTO broadcast_recipients (broadcast_id, chat_id, bot_id)
-         SELECT $3, c.id, b.id FROM chat_links c JOIN bots b ON b.id = c.bot_id
-          WHERE ${OF_AUDIENCE} AND ${CAN_HAVE_IT} ORDER BY c.id`,
+         SELECT $3, p.chat_id, p.bot_id FROM (${PEOPLE}) p WHERE p.can ORDER BY p.chat_id`,
         [draft.portal_id, jsonb(draft.audience), id],
       );
       if (!rowCount) return 'nobody';
