@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
+import { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
 import { Broadcasts } from '../../src/crm/broadcasts/broadcasts.service.js';
 import type { KeptFiles } from '../../src/crm/files/kept-files.service.js';
 import type { SendRequests } from '../../src/crm/requests/send-requests.service.js';
-import type { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
+import type { IntakeService } from '../../src/relay/intake.service.js';
+import { RelayEvents } from '../../src/relay/relay-events.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import type { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
@@ -315,10 +317,108 @@ it('of one that is deleted nothing is sent afterwards', async () => {
   expect(await number('SELECT count(*) FROM messages')).toBe(0);
 });
 
-it('waits while its portal is removed', async () => {
-  await clients(3);
-  await started();
-  expect(await portions.active()).toHaveLength(1);
-  await storage.db.query(`UPDATE portals SET state = 'uninstalled'`);
-  expect(await portions.active()).toEqual([]);
+describe('what people must decide', () => {
+  const look = async () => {
+    const service = new BroadcastFanOut(
+      portions,
+      broadcasts,
+      { acceptPortion: (accept: () => Promise<unknown>) => accept() } as unknown as IntakeService,
+      new RelayEvents(),
+    ) as unknown as { look(): Promise<void>; underWay: Map<bigint, Promise<void>> };
+    await service.look();
+    await Promise.all(service.underWay.values());
+  };
+  const stateOf = async (id: bigint) => {
+    const { state, pauseReason } = (await broadcasts.find(id))!;
+    return [state, pauseReason];
+  };
+  const pauses = () => rowsOf(`SELECT actor, subject, detail FROM audit_entries WHERE action = 'broadcast.pause'`);
+
+  it('a portal that is removed has its broadcasts paused, and they stay so when it comes back', async () => {
+    await clients(3);
+    const { id } = await started();
+    await look();
+    const portals = new PortalsRepository(storage.db);
+    await portals.recordUninstalled(PORTAL, 'removed', { clean: false });
+    expect(await stateOf(id)).toEqual(['paused', 'portal_removed']);
+    expect(await pauses()).toEqual([
+      { actor: 'program', subject: `broadcast:${id}`, detail: { reason: 'portal_removed' } },
+    ]);
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(0);
+    expect(await broadcasts.resume(id)).toBe('portal_removed');
+    await portals.setState(PORTAL, 'active', null);
+    await look();
+    expect(await stateOf(id)).toEqual(['paused', 'portal_removed']);
+    expect(await broadcasts.resume(id)).toBe('resumed');
+    await look();
+    expect(await stateOf(id)).toEqual(['running', null]);
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(3);
+  });
+
+  it('nothing is started for a portal that is removed just then', async () => {
+    await clients(3);
+    const written = { text: 'News', buttons: '', file: '', hasUnsubscribe: true };
+    const id = await broadcasts.create({ portalId: PORTAL, name: 'News', audience: {}, createdBy: 'me', ...written });
+    await Promise.all([
+      broadcasts.start(id),
+      new PortalsRepository(storage.db).setState(PORTAL, 'uninstalled', 'removed'),
+    ]);
+    expect((await stateOf(id))[0]).not.toBe('running');
+    expect(await broadcasts.start(id)).not.toBe(3);
+  });
+
+  it.each([
+    ['is switched off', `UPDATE bots SET state = 'disabled' WHERE id = 1`],
+    ['is refused by Telegram', `UPDATE bots SET state = 'unauthorised' WHERE id = 1`],
+    [
+      'serves a line that is switched off',
+      `INSERT INTO lines (portal_id, line_id, state, updated_at) SELECT portal_id, line_id, 'inactive', now() FROM bots WHERE id = 1
+       ON CONFLICT (portal_id, line_id) DO UPDATE SET state = 'inactive'`,
+    ],
+  ])('clients of a bot that %s wait for it, and nobody else for them', async (_, sql) => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
+    );
+    await clients(3);
+    await clients(3, { bot: 2, first: 1_000 });
+    const { id } = await started();
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(6);
+    await storage.db.query(sql);
+    await look();
+    expect(await stateOf(id)).toEqual(['running', null]);
+    await storage.db.query(`UPDATE messages SET state = 'delivered', delivered_at = now() WHERE bot_id = 2`);
+    await look();
+    await look();
+    expect(await stateOf(id)).toEqual(['paused', 'bots_off']);
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ delivered: 3, waiting: 3, sending: 0 });
+    expect(await pauses()).toHaveLength(1);
+  });
+
+  it('a bot that moves to another portal takes nothing of the broadcast there', async () => {
+    await storage.db.query(
+      `INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+       VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`,
+    );
+    await clients(3);
+    const { id } = await started();
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(3);
+    await new BotsRepository(storage.db).assign(1n, { portalId: 2n, lineId: '9' });
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(0);
+    expect(await number(`SELECT coalesce(sum(pending), 0) AS count FROM lanes WHERE channel = 'outbound'`)).toBe(0);
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ gone: 3 });
+    expect((await stateOf(id))[0]).toBe('done');
+  });
+
+  it('one that was stopped ends also where a kill came before it was told to those who wait', async () => {
+    await clients(3);
+    const { id } = await started();
+    await broadcasts.setState(id, ['running'], 'stopped');
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ stopped: 3, waiting: 0 });
+  });
 });

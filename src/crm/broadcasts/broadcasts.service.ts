@@ -158,9 +158,9 @@ export class Broadcasts {
   async start(broadcast: BroadcastRow): Promise<ReportedBroadcast> {
     const portal = await this.portal(broadcast.portalId);
     await this.words(portal, broadcast);
-    if (portal.state === 'uninstalled') throw new Problem(409, 'portal_removed', 'The portal was removed.');
     const size = await this.broadcasts.start(broadcast.id);
     if (size === null) throw inState(broadcast.state, 'start');
+    if (size === 'portal_removed') throw portalRemoved();
     if (size === 'nobody') {
       throw new Problem(409, 'broadcast_for_nobody', 'Nobody is in this audience: nothing was started.');
     }
@@ -176,7 +176,9 @@ export class Broadcasts {
   }
 
   async resume({ id, state }: BroadcastRow): Promise<ReportedBroadcast> {
-    if (!(await this.broadcasts.setState(id, ['paused'], 'running'))) throw inState(state, 'resume');
+    const resumed = await this.broadcasts.resume(id);
+    if (resumed === 'portal_removed') throw portalRemoved();
+    if (resumed === null) throw inState(state, 'resume');
     this.fanOut.wake();
     return this.shown(id);
   }
@@ -219,6 +221,8 @@ function originOf({ clientEndpoint }: PortalRecord): string {
 
 const started = () =>
   new Problem(409, 'broadcast_started', 'A broadcast that was started keeps its text, its file and its audience.');
+
+const portalRemoved = () => new Problem(409, 'portal_removed', 'The application was removed from this portal.');
 
 function inState(state: BroadcastState, act: string): Problem {
   return new Problem(409, 'broadcast_state', `This broadcast cannot ${act} now: it is ${state}.`, { state });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService } from '../postgres/database.service.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { BroadcastState, RecipientState } from '../prisma/client.js';
 import type { PauseReason } from '../work/halted-broadcasts.js';
@@ -163,9 +163,13 @@ export class BroadcastsRepository {
     };
   }
 
-  /** It is a draft no longer, and its audience is fixed. `nobody`: it stays a draft; null: it was none. */
-  start(id: bigint): Promise<number | 'nobody' | null> {
+  /**
+   * It is a draft no longer, and its audience is fixed. `nobody`, `portal_removed`: it stays a draft; null: it was none.
+   * Returns how many are to have it.
+   */
+  start(id: bigint): Promise<number | 'nobody' | 'portal_removed' | null> {
     return this.db.transaction(async (connection) => {
+      if (!(await lockConnectedPortal(connection, id))) return 'portal_removed';
       const { rows } = await connection.query<{ portal_id: bigint; audience: Audience }>(
         `SELECT portal_id, audience FROM broadcasts WHERE id = $1 AND state = 'draft' FOR NO KEY UPDATE`,
         [id],
@@ -183,15 +187,17 @@ export class BroadcastsRepository {
     });
   }
 
+  /** `portal_removed`: it stays paused; null: it was not. */
+  resume(id: bigint): Promise<'resumed' | 'portal_removed' | null> {
+    return this.db.transaction(async (connection) => {
+      if (!(await lockConnectedPortal(connection, id))) return 'portal_removed';
+      return (await setState(connection, id, ['paused'], 'running')) ? 'resumed' : null;
+    });
+  }
+
   /** Whoever begins a portion just now is waited for; false: it was in none of these states. */
-  async setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
-    const { rowCount } = await this.db.query(
-      `UPDATE broadcasts SET state = $3::"BroadcastState", pause_reason = NULL,
-              finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
-        WHERE id = $1 AND state::text = ANY($2::text[])`,
-      [id, from, to],
-    );
-    return rowCount === 1;
+  setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
+    return setState(this.db, id, from, to);
   }
 
   /** What became of each, by broadcast; those that are drafts are missing. */
@@ -217,6 +223,25 @@ export class BroadcastsRepository {
   noteEffects(id: bigint | null): Promise<void> {
     return noteEffects(this.db, id);
   }
+}
+
+/** False: its portal was removed, or there is no such broadcast. Until the commit it stays as it is. */
+async function lockConnectedPortal(connection: Queryable, id: bigint): Promise<boolean> {
+  const { rowCount } = await connection.query(
+    `SELECT FROM portals WHERE id = (SELECT portal_id FROM broadcasts WHERE id = $1) AND state <> 'uninstalled' FOR SHARE`,
+    [id],
+  );
+  return rowCount === 1;
+}
+
+async function setState(db: Queryable, id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `UPDATE broadcasts SET state = $3::"BroadcastState", pause_reason = NULL,
+            finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
+      WHERE id = $1 AND state::text = ANY($2::text[])`,
+    [id, from, to],
+  );
+  return rowCount === 1;
 }
 
 function read(row: Row): BroadcastRow {

@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { BroadcastContent } from '../crm/broadcasts.repository.js';
 import { filesOf, readFiles, type RowWithFiles } from '../crm/kept-files.js';
-import { nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
+import { isStranded, nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import type { BroadcastState } from '../prisma/client.js';
-import { IS_UNSENT, IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
+import { IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
 import { haltBroadcasts } from '../work/halted-broadcasts.js';
-import { LOWER_PENDING } from '../work/dropped-work.js';
-import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
+import { lockBots, lockChats } from '../work/lock-order.js';
+import { chatsUnderWay, withdrawBroadcasts } from '../work/withdrawn-broadcasts.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
 import { sayTo } from './own-messages.js';
@@ -66,6 +66,12 @@ export class BroadcastPortionsRepository {
   /** See {@link nextRecipients}. */
   next(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
     return nextRecipients(this.db, broadcast, depth);
+  }
+
+  /** Where nobody can be told anything, because their bots are out of service, it is paused, so that people decide. */
+  async haltStranded(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>): Promise<void> {
+    if (!(await isStranded(this.db, broadcast))) return;
+    await this.db.transaction((connection) => haltBroadcasts(connection, { id: broadcast.id }, 'bots_off'));
   }
 
   /**
@@ -145,33 +151,10 @@ export class BroadcastPortionsRepository {
   /** What of the broadcast waits in lanes and was not sent is taken back: those clients wait again. Returns how many. */
   withdraw(id: bigint): Promise<number> {
     return this.db.transaction(async (connection) => {
-      const { rows } = await connection.query<{ chat_id: bigint }>(
-        `SELECT chat_id FROM broadcast_recipients WHERE broadcast_id = $1 AND state = 'sending' AND chat_id IS NOT NULL`,
-        [id],
-      );
-      const chatIds = rows.map(({ chat_id }) => chat_id);
+      const chatIds = await chatsUnderWay(connection, { broadcastId: id });
       if (chatIds.length === 0) return 0;
       await lockTheirs(connection, chatIds);
-      await lockLanes(connection, chatIds);
-      const { rows: gone } = await connection.query<{ message_id: bigint }>(
-        `WITH gone AS (
-           DELETE FROM deliveries d USING broadcast_recipients r, lanes l
-            WHERE r.broadcast_id = $1 AND r.state = 'sending' AND r.chat_id = ANY($2::bigint[])
-              AND l.chat_id = r.chat_id AND l.channel = 'outbound' AND d.lane_id = l.id AND d.message_id = r.message_id
-              AND ${IS_UNSENT}
-            RETURNING d.lane_id, d.message_id
-         ), ${LOWER_PENDING}
-         SELECT message_id FROM gone`,
-        [id, chatIds],
-      );
-      const messageIds = gone.map(({ message_id }) => message_id);
-      await connection.query(
-        `UPDATE broadcast_recipients SET state = 'waiting', message_id = NULL WHERE message_id = ANY($1::bigint[])`,
-        [messageIds],
-      );
-      // Nobody said it.
-      await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [messageIds]);
-      return messageIds.length;
+      return withdrawBroadcasts(connection, { chatIds, broadcastId: id }, 'waiting');
     });
   }
 
