@@ -6,7 +6,6 @@ import type { SendRequests } from '../../src/crm/requests/send-requests.service.
 import type { IntakeService } from '../../src/relay/intake.service.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
-import type { HistoryRepository } from '../../src/storage/history/history.repository.js';
 import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
@@ -299,13 +298,7 @@ it('of one that is deleted nothing is sent afterwards', async () => {
   const [lane] = await lanes.claim(bot, 1, 1, { bulk: 1 });
   // A kill comes before anything is taken back.
   await broadcasts.setState(broadcast.id, ['running'], 'paused');
-  const others = [{}, {}, {}, {}, {}] as unknown as [
-    PortalsRepository,
-    HistoryRepository,
-    SendRequests,
-    KeptFiles,
-    BroadcastFanOut,
-  ];
+  const others = [{}, {}, {}, {}] as unknown as [PortalsRepository, SendRequests, KeptFiles, BroadcastFanOut];
   const service = new Broadcasts(broadcasts, portions, ...others);
   const row = (await broadcasts.find(broadcast.id))!;
   await expect(service.remove(row)).rejects.toMatchObject({ code: 'broadcast_sending' });

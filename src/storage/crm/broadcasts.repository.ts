@@ -259,6 +259,7 @@ export const NOBODY: BroadcastCounts = {
   unsubscribed: 0,
   gone: 0,
   stopped: 0,
+  too_long: 0,
   pressed: 0,
   answered: 0,
   left: 0,

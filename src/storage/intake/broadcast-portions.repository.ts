@@ -8,6 +8,7 @@ import { IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
 import { haltBroadcasts } from '../work/halted-broadcasts.js';
 import { lockBots, lockChats } from '../work/lock-order.js';
 import { chatsUnderWay, withdrawBroadcasts } from '../work/withdrawn-broadcasts.js';
+import type { NamedClient } from './client-placeholders.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
 import { sayTo } from './own-messages.js';
@@ -23,8 +24,12 @@ export interface ActiveBroadcast extends BroadcastContent {
   isOver: boolean;
 }
 
-/** What one client is to be told; `language` as their app names it. */
-export type WordsFor = (language: string | null) => Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'>;
+/** A client as a broadcast speaks to them; `language` as their app names it. */
+export type BroadcastReader = NamedClient & { language: string | null };
+/** What one client is to be told; null: with their name it is longer than it may be. */
+export type WordsFor = (
+  reader: BroadcastReader,
+) => Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'> | null;
 
 /** Codes of Telegram's table by which the client, or their account, is gone for the bot. */
 const BLOCKED = `'bot_blocked', 'user_deactivated', 'conversation_not_started'`;
@@ -63,6 +68,15 @@ export class BroadcastPortionsRepository {
     return rows.map((row) => ({ ...row, files: readFiles(row) }));
   }
 
+  /** The client of a chat of the portal; null: it has no such chat. */
+  async reader(portalId: bigint, chatId: bigint): Promise<BroadcastReader | null> {
+    const { rows } = await this.db.query<BroadcastReader>(
+      `SELECT language, first_name AS "firstName", title FROM chat_links WHERE id = $1 AND portal_id = $2`,
+      [chatId, portalId],
+    );
+    return rows[0] ?? null;
+  }
+
   /** See {@link nextRecipients}. */
   next(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
     return nextRecipients(this.db, broadcast, depth);
@@ -95,13 +109,18 @@ export class BroadcastPortionsRepository {
       );
       if (!runs) return NOTHING;
       const theirs = await this.standing(connection, id, portalId, next);
-      const ready = theirs.filter(({ why }) => why === null);
+      const ready = theirs.flatMap((recipient) => {
+        const said = recipient.why === null ? words(recipient) : null;
+        if (said) return { ...recipient, said };
+        recipient.why ??= 'too_long';
+        return [];
+      });
       const deliveries = await sayTo(
         connection,
-        ready.map(({ language, ...chat }) => ({
+        ready.map(({ said, ...chat }) => ({
           portalId,
           source: 'broadcast' as const,
-          words: words(language),
+          words: said,
           bulk: true,
           chat: { id: chat.chat_id!, bot_id: chat.bot_id, external_id: chat.external_id, portal_id: chat.portal_id },
         })),
@@ -134,10 +153,13 @@ export class BroadcastPortionsRepository {
       external_id: string;
       portal_id: bigint | null;
       language: string | null;
+      firstName: string | null;
+      title: string;
       /** State in which it ends without a message; null: it is to have one. */
       why: string | null;
     }>(
       `SELECT r.id, c.id AS chat_id, c.bot_id, c.external_id, c.portal_id, c.language,
+              c.first_name AS "firstName", coalesce(c.title, '') AS title,
               CASE WHEN c.id IS NULL OR c.portal_id IS DISTINCT FROM $2 OR c.banned_at IS NOT NULL THEN 'gone'
                    WHEN ${IS_UNSUBSCRIBED} THEN 'unsubscribed' WHEN c.state <> 'active' THEN 'blocked' END AS why
          FROM broadcast_recipients r LEFT JOIN chat_links c ON c.id = r.chat_id
