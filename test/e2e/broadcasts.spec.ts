@@ -210,6 +210,28 @@ describe('a broadcast', () => {
     await admin('PATCH', `/broadcasts/${again.id}`, { text: 'Other words' }, 409);
   });
 
+  it('names each client, and says whom it does not reach because of their name', async () => {
+    const [ann, long] = (await clients('named', 2)) as [Conversation, Conversation];
+    const named = async (talk: Conversation, name: string) => {
+      talk.client.renames({ first_name: name });
+      talk.client.sends(`I am ${name.slice(0, 5)}`);
+      await talk.becomes(`I am ${name.slice(0, 5)}`, 'delivered');
+    };
+    await named(ann, '[b]Ann[/b]');
+    await named(long, 'x'.repeat(64));
+    const made = await make('named', {
+      text: `[b]{first_name}[/b], ${'{name}'.repeat(400)}`,
+      buttons: 'I, {first_name}, want it',
+    });
+    await start(made);
+    expect((await finished(made)).counts).toMatchObject({ delivered: 1, too_long: 1, failed: 0 });
+    expect(ann.reached.join('')).toMatch(/^\[b\]Ann\[\/b\], \[b\]Ann/);
+    expect(captions((await ann.client.receives(1)).at(-1)!)).toEqual([['I, [b]Ann[/b], want it'], ['Unsubscribe']]);
+    expect(long.reached).toEqual([]);
+    const answer = await admin('POST', `/broadcasts/${made.id}/test`, { chatId: long.chatId }, 409);
+    expect(answer.code).toBe('text_too_long');
+  });
+
   it('is tried on oneself before', async () => {
     const [me] = (await clients('me', 1)) as [Conversation];
     const made = await make('tested');

@@ -309,6 +309,8 @@ describe('a ready answer', () => {
     expect((await press(panel, elsewhere)).json.code).toBe('answer_changed');
     expect((await press(panel, theirs)).json.code).toBe('answer_changed');
     expect((await press(panel, empty)).json.code).toBe('answer_empty');
+    const long = await make({ title: 'Long', text: '{name}'.repeat(680) });
+    expect((await press(panel, long)).json.code).toBe('answer_too_long');
     expect((await press(panel, { id: 'x', changedAt: empty.changedAt })).status).toBe(404);
     expect(talk.sends).toBe(0);
   });

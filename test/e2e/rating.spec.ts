@@ -69,6 +69,23 @@ it.each([
   );
 });
 
+it('counts also after a broadcast has come with buttons of its own', async () => {
+  const { talk, question } = await asked(8_010);
+  await bridge.program.admin('PATCH', `/chats/${talk.chatId}`, { tags: ['rated'] });
+  const body = { name: 'Sale', text: 'Sale', buttons: 'I want it', audience: { tags: ['rated'] } };
+  const { json: made } = await bridge.program.admin('POST', '/broadcasts', body);
+  await bridge.program.admin('POST', `/broadcasts/${made.id}/start`);
+  await reads(talk, 'Sale');
+  await eventually(
+    async () => (await bridge.program.admin('GET', `/broadcasts/${made.id}`)).json.state,
+    (state) => state === 'done',
+  );
+  const press = talk.client.pressesText(question, '👍')!;
+  expect(await answerTo(press.callback_query!.id)).toBe('Thank you for your rating!');
+  await reads(talk, 'We are glad!');
+  expect(talk.dialog.session).toMatchObject({ vote: 'like' });
+});
+
 it('counts until the line says no more, and closes the session where the line wants that', async () => {
   rates({ timeLimit: HOUR, closes: true });
   const { talk, question } = await asked(8_003);

@@ -176,6 +176,28 @@ it('says in words why no invitation is made', async () => {
   });
 });
 
+it('keeps its buttons when a broadcast brings others, whose press is no answer to it', async () => {
+  const talk = await Conversation.begin(bridge, 631);
+  const lead = entityOf(bridge, talk);
+  await returned(runRobot(bridge, SEND, lead, { properties: { text: 'Well?', buttons: 'Yes\nNo' } }));
+  const run = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
+  await bridge.program.admin('PATCH', `/chats/${talk.chatId}`, { tags: ['asked'] });
+  const body = { name: 'Sale', text: 'Sale', buttons: 'I want it', audience: { tags: ['asked'] } };
+  const { json: made } = await bridge.program.admin('POST', '/broadcasts', body);
+  await bridge.program.admin('POST', `/broadcasts/${made.id}/start`);
+  const [question, sale] = await talk.client.receives(2);
+  talk.client.pressesText(sale!, 'I want it');
+  await eventually(
+    () => talk.received,
+    (said) => said.some((text) => text.includes('I want it')),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(run.returned).toBeNull();
+  talk.client.pressesText(question!, 'Yes');
+  expect(await returned(run)).toMatchObject({ status: 'answered', text: 'Yes' });
+});
+
 it('makes a link by which the client of the deal comes', async () => {
   const deal = bridge.portal.crm.records.add('DEAL');
   const values = await returned(runRobot(bridge, INVITE, deal));

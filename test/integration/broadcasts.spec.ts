@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
+import { BroadcastFanOut } from '../../src/crm/broadcasts/broadcast-fan-out.service.js';
 import { Broadcasts } from '../../src/crm/broadcasts/broadcasts.service.js';
 import type { KeptFiles } from '../../src/crm/files/kept-files.service.js';
 import type { SendRequests } from '../../src/crm/requests/send-requests.service.js';
-import type { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
-import type { HistoryRepository } from '../../src/storage/history/history.repository.js';
+import type { IntakeService } from '../../src/relay/intake.service.js';
+import { RelayEvents } from '../../src/relay/relay-events.js';
+import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
 import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../src/storage/intake/broadcast-portions.repository.js';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
@@ -142,7 +143,7 @@ describe('a portion', () => {
       `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
     );
     await clients(80);
-    await clients(80, { bot: 2 });
+    await clients(80, { bot: 2, first: 1_000 });
     const broadcast = await started();
     expect(await portion(broadcast)).toBe(2 * DEPTH);
     // The first bot stands still; the second one goes on.
@@ -167,7 +168,7 @@ describe('a portion', () => {
       `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
     );
     await clients(3);
-    await clients(2, { bot: 2 });
+    await clients(2, { bot: 2, first: 1_000 });
     const broadcast = await started();
     await new BotsRepository(storage.db).assign(2n, null);
     await storage.db.query(`DELETE FROM chat_links WHERE bot_id = 1 AND external_id = 'tg:3'`);
@@ -181,6 +182,41 @@ describe('a portion', () => {
       gone: 3,
       waiting: 0,
     });
+  });
+});
+
+describe('a person with several bots of the portal', () => {
+  const bots = () =>
+    storage.db.query(`INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES
+      (2, 'k2', 2, 't', 1, '8'), (3, 'k3', 3, 't', 1, '9')`);
+  const chat = (id: number, bot: number, client: number, more = '') =>
+    storage.db.query(
+      `UPDATE chat_links SET last_inbound_at = now() - make_interval(hours => $3)${more}
+        WHERE bot_id = $1 AND external_id = 'tg:' || $2`,
+      [bot, client, id],
+    );
+  const chosen = async () =>
+    (await rowsOf('SELECT r.bot_id, c.external_id FROM broadcast_recipients r JOIN chat_links c ON c.id = r.chat_id'))
+      .map((row) => `${String(row['external_id'])}@${String(row['bot_id'])}`)
+      .toSorted();
+
+  it('has it once, from the bot that they wrote to last of those that may write to them; the count agrees', async () => {
+    await bots();
+    for (const bot of [1, 2, 3]) await clients(4, { bot });
+    // 1: last with bot 2. 2: last with bot 3, which they blocked. 3: unsubscribed from all. 4: blocked all.
+    await chat(1, 2, 1);
+    for (const bot of [1, 3]) await chat(2, bot, 1);
+    await chat(1, 3, 2, `, state = 'blocked'`);
+    await chat(2, 1, 2);
+    await chat(3, 2, 2);
+    for (const bot of [1, 2, 3]) await chat(1, bot, 3, `, unsubscribed_at = now()`);
+    for (const bot of [1, 2, 3]) await chat(1, bot, 4, `, state = 'blocked'`);
+    const count = await broadcasts.count(PORTAL, {}, 5);
+    expect(count).toMatchObject({ unsubscribed: 1, blocked: 1 });
+    expect(count.bots.reduce((sum, { clients: theirs }) => sum + theirs, 0)).toBe(2);
+    expect(count.sample).toHaveLength(2);
+    expect((await started()).size).toBe(2);
+    expect(await chosen()).toEqual(['tg:1@2', 'tg:2@1']);
   });
 });
 
@@ -262,13 +298,7 @@ it('of one that is deleted nothing is sent afterwards', async () => {
   const [lane] = await lanes.claim(bot, 1, 1, { bulk: 1 });
   // A kill comes before anything is taken back.
   await broadcasts.setState(broadcast.id, ['running'], 'paused');
-  const others = [{}, {}, {}, {}, {}] as unknown as [
-    PortalsRepository,
-    HistoryRepository,
-    SendRequests,
-    KeptFiles,
-    BroadcastFanOut,
-  ];
+  const others = [{}, {}, {}, {}] as unknown as [PortalsRepository, SendRequests, KeptFiles, BroadcastFanOut];
   const service = new Broadcasts(broadcasts, portions, ...others);
   const row = (await broadcasts.find(broadcast.id))!;
   await expect(service.remove(row)).rejects.toMatchObject({ code: 'broadcast_sending' });
@@ -280,10 +310,108 @@ it('of one that is deleted nothing is sent afterwards', async () => {
   expect(await number('SELECT count(*) FROM messages')).toBe(0);
 });
 
-it('waits while its portal is removed', async () => {
-  await clients(3);
-  await started();
-  expect(await portions.active()).toHaveLength(1);
-  await storage.db.query(`UPDATE portals SET state = 'uninstalled'`);
-  expect(await portions.active()).toEqual([]);
+describe('what people must decide', () => {
+  const look = async () => {
+    const service = new BroadcastFanOut(
+      portions,
+      broadcasts,
+      { acceptPortion: (accept: () => Promise<unknown>) => accept() } as unknown as IntakeService,
+      new RelayEvents(),
+    ) as unknown as { look(): Promise<void>; underWay: Map<bigint, Promise<void>> };
+    await service.look();
+    await Promise.all(service.underWay.values());
+  };
+  const stateOf = async (id: bigint) => {
+    const { state, pauseReason } = (await broadcasts.find(id))!;
+    return [state, pauseReason];
+  };
+  const pauses = () => rowsOf(`SELECT actor, subject, detail FROM audit_entries WHERE action = 'broadcast.pause'`);
+
+  it('a portal that is removed has its broadcasts paused, and they stay so when it comes back', async () => {
+    await clients(3);
+    const { id } = await started();
+    await look();
+    const portals = new PortalsRepository(storage.db);
+    await portals.recordUninstalled(PORTAL, 'removed', { clean: false });
+    expect(await stateOf(id)).toEqual(['paused', 'portal_removed']);
+    expect(await pauses()).toEqual([
+      { actor: 'program', subject: `broadcast:${id}`, detail: { reason: 'portal_removed' } },
+    ]);
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(0);
+    expect(await broadcasts.resume(id)).toBe('portal_removed');
+    await portals.setState(PORTAL, 'active', null);
+    await look();
+    expect(await stateOf(id)).toEqual(['paused', 'portal_removed']);
+    expect(await broadcasts.resume(id)).toBe('resumed');
+    await look();
+    expect(await stateOf(id)).toEqual(['running', null]);
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(3);
+  });
+
+  it('nothing is started for a portal that is removed just then', async () => {
+    await clients(3);
+    const written = { text: 'News', buttons: '', file: '', hasUnsubscribe: true };
+    const id = await broadcasts.create({ portalId: PORTAL, name: 'News', audience: {}, createdBy: 'me', ...written });
+    await Promise.all([
+      broadcasts.start(id),
+      new PortalsRepository(storage.db).setState(PORTAL, 'uninstalled', 'removed'),
+    ]);
+    expect((await stateOf(id))[0]).not.toBe('running');
+    expect(await broadcasts.start(id)).not.toBe(3);
+  });
+
+  it.each([
+    ['is switched off', `UPDATE bots SET state = 'disabled' WHERE id = 1`],
+    ['is refused by Telegram', `UPDATE bots SET state = 'unauthorised' WHERE id = 1`],
+    [
+      'serves a line that is switched off',
+      `INSERT INTO lines (portal_id, line_id, state, updated_at) SELECT portal_id, line_id, 'inactive', now() FROM bots WHERE id = 1
+       ON CONFLICT (portal_id, line_id) DO UPDATE SET state = 'inactive'`,
+    ],
+  ])('clients of a bot that %s wait for it, and nobody else for them', async (_, sql) => {
+    await storage.db.query(
+      `INSERT INTO bots (id, key, telegram_id, token, portal_id, line_id) VALUES (2, 'k2', 2, 't', 1, '8')`,
+    );
+    await clients(3);
+    await clients(3, { bot: 2, first: 1_000 });
+    const { id } = await started();
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(6);
+    await storage.db.query(sql);
+    await look();
+    expect(await stateOf(id)).toEqual(['running', null]);
+    await storage.db.query(`UPDATE messages SET state = 'delivered', delivered_at = now() WHERE bot_id = 2`);
+    await look();
+    await look();
+    expect(await stateOf(id)).toEqual(['paused', 'bots_off']);
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ delivered: 3, waiting: 3, sending: 0 });
+    expect(await pauses()).toHaveLength(1);
+  });
+
+  it('a bot that moves to another portal takes nothing of the broadcast there', async () => {
+    await storage.db.query(
+      `INSERT INTO portals (id, member_id, domain, client_endpoint, oauth_origin, client_id, connector_id)
+       VALUES (2, 'n', 'b', 'https://b/rest/', 'https://o', 'c', 'tg_bridge')`,
+    );
+    await clients(3);
+    const { id } = await started();
+    await look();
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(3);
+    await new BotsRepository(storage.db).assign(1n, { portalId: 2n, lineId: '9' });
+    expect(await number(`SELECT count(*) FROM messages`)).toBe(0);
+    expect(await number(`SELECT coalesce(sum(pending), 0) AS count FROM lanes WHERE channel = 'outbound'`)).toBe(0);
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ gone: 3 });
+    expect((await stateOf(id))[0]).toBe('done');
+  });
+
+  it('one that was stopped ends also where a kill came before it was told to those who wait', async () => {
+    await clients(3);
+    const { id } = await started();
+    await broadcasts.setState(id, ['running'], 'stopped');
+    await look();
+    expect((await broadcasts.counts([id])).get(id)).toMatchObject({ stopped: 3, waiting: 0 });
+  });
 });

@@ -48,6 +48,6 @@ it('counts each client once', () => {
     unsubscribed: 1,
     gone: 1,
   };
-  const all = { ...counts, stopped: 0, pressed: 4, answered: 3, left: 1 };
+  const all = { ...counts, too_long: 0, stopped: 0, pressed: 4, answered: 3, left: 1 };
   expect(progressOf({ counts: all })).toEqual({ all: 22, done: 16 });
 });

@@ -17,7 +17,7 @@ export const broadcasts = {
   name: 'Name',
   nameHelp: 'For you: clients do not see it.',
   text: 'Text',
-  textHelp: 'With the tags of Bitrix24, such as [b]bold[/b].',
+  textHelp: 'With the tags of Bitrix24, such as [b]bold[/b]. {first_name} and {name} become the client’s name.',
   buttons: 'Buttons',
   buttonsHelp: 'One a line; with a link: text | https://…',
   file: 'File',
@@ -71,7 +71,11 @@ export const broadcasts = {
   report: 'Report',
   progress: (done: string, all: string) => `${done} of ${all}`,
   pausedBecause: {
-    file_unavailable: 'Paused: the file could not be sent. Check it with a test, then resume.',
+    file_unavailable:
+      'Its file could not be sent, so nobody gets the text without it. Resume when a test arrives, or stop it and make a new one.',
+    portal_removed: 'The application was removed from the portal. Resume if it is still to be sent.',
+    bots_off:
+      'Those who wait cannot be reached: their bot is switched off or needs a new token, or its open line is off. Resume when it works again.',
   },
   states: { draft: 'Draft', running: 'Running', paused: 'Paused', stopped: 'Stopped', done: 'Finished' },
   counts: {
@@ -83,6 +87,7 @@ export const broadcasts = {
     unsubscribed: 'Unsubscribed before their turn',
     failed: 'Failed',
     uncertain: 'Uncertain',
+    too_long: 'Too long with their name',
     gone: 'Erased, banned, or their bot left',
     sending: 'Being sent',
     waiting: 'Waiting',

@@ -41,6 +41,7 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   broadcast_running: () => 'It is running: stop it first.',
   broadcast_sending: () => 'Some of it is being sent at this moment: try again in a few seconds.',
   broadcast_for_nobody: () => 'Nobody fits: nothing was started.',
+  text_too_long: ({ limit }) => `With the client’s name the text has more than ${text(limit)} characters.`,
   broadcast_state: () => 'Its state has changed meanwhile: look again.',
   portal_removed: () => 'The application was removed from this portal.',
 

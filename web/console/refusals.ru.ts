@@ -39,6 +39,7 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   broadcast_running: () => 'Рассылка идёт: сначала остановите её.',
   broadcast_sending: () => 'Часть сообщений как раз отправляется: повторите через несколько секунд.',
   broadcast_for_nobody: () => 'Никто не подходит: рассылка не запущена.',
+  text_too_long: ({ limit }) => `С именем клиента текст длиннее ${text(limit)} знаков.`,
   broadcast_state: () => 'Состояние рассылки тем временем изменилось: посмотрите ещё раз.',
   portal_removed: () => 'Приложение удалено с этого портала.',
 

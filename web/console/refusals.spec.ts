@@ -15,7 +15,7 @@ const ELSEWHERE = new Set(
     'wrong_secret not_an_update',
     'session_expired session_invalid portal_gone line_off no_bot not_managed bot_elsewhere bot_on_other_line',
     // Of pages in cards and chats of the portal.
-    'no_chat no_invitation feature_off portal_not_connected card_unsaved portal_unavailable no_access answer_changed answer_empty',
+    'no_chat no_invitation feature_off portal_not_connected card_unsaved portal_unavailable no_access answer_changed answer_empty answer_too_long',
     // Of scripts that have a message sent.
     'no_portal key_reused',
     // Of posts that robots and senders of the CRM make, and of invitations of theirs.

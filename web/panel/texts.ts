@@ -43,6 +43,8 @@ const en = {
   empty: 'It has neither text nor files.',
 
   error_answer_changed: 'Somebody has just changed this answer. Look at it again, then send it.',
+  error_answer_too_long:
+    'With the client’s name the answer is longer than a message may be. Copy it, make it shorter, and send it.',
   error_answer_empty: 'There is nothing to send: the answer has neither text nor files.',
   error_no_chat: 'This client is not known any more.',
   error_no_access: 'Bitrix24 does not show you this dialog.',
@@ -101,6 +103,8 @@ const ru: Record<Text, string> = {
   empty: 'Нет ни текста, ни файлов.',
 
   error_answer_changed: 'Этот ответ только что изменили. Посмотрите на него ещё раз и отправьте.',
+  error_answer_too_long:
+    'С именем клиента ответ длиннее, чем может быть сообщение. Скопируйте его, сократите и отправьте.',
   error_answer_empty: 'Отправлять нечего: в ответе нет ни текста, ни файлов.',
   error_no_chat: 'Этот клиент больше не известен.',
   error_no_access: 'Битрикс24 не показывает вам этот диалог.',

@@ -12,6 +12,7 @@ import {
   ValidateIf,
   ValidateNested,
 } from 'class-validator';
+import { BROADCAST_TEXT_LIMIT } from '../../crm/broadcasts/broadcast-message.js';
 import { KeptFileItem } from '../../crm/files/files.dto.js';
 import type { BroadcastState } from '../../storage/prisma/client.js';
 import { PAUSE_REASONS, type PauseReason } from '../../storage/work/halted-broadcasts.js';
@@ -19,7 +20,6 @@ import { IsTime, ListQuery, OptionalId, TIME } from '../admin.dto.js';
 import { ApiCount, ApiId, PageOf } from '../page.dto.js';
 
 const NAME_LIMIT = 100;
-const TEXT_LIMIT = 20_000;
 const BUTTONS_LIMIT = 4_000;
 const FILE_LIMIT = 2_000;
 const LIST_LIMIT = 20;
@@ -106,9 +106,9 @@ export class BroadcastBody {
   @Matches(/^\P{Cc}+$/u, { message: 'name must be one line of text, and not empty' })
   name: string;
 
-  /** With the tags that operators use, such as [b]; [SEND] and [URL] on lines of their own at the end become buttons. */
-  @ApiProperty({ type: String, maxLength: TEXT_LIMIT, example: '[b]Sale[/b]: 10 % off until Sunday' })
-  @Text('text', TEXT_LIMIT)
+  /** With {first_name} and {name} of the client, and the tags that operators use, such as [b]; [SEND] and [URL] on lines of their own at the end become buttons. */
+  @ApiProperty({ type: String, maxLength: BROADCAST_TEXT_LIMIT, example: '[b]Sale[/b]: 10 % off until Sunday' })
+  @Text('text', BROADCAST_TEXT_LIMIT)
   text: string;
 
   /** One a line: `text`, whose press is the client's words, or `text | https://…`. */
@@ -216,6 +216,10 @@ export class BroadcastCountsItem {
   /** Banned, erased, or the bot has left the portal. */
   @ApiCount()
   gone: number;
+
+  /** With their name the text is longer than it may be. */
+  @ApiCount()
+  too_long: number;
 
   /** It was stopped before their turn. */
   @ApiCount()

@@ -8,7 +8,7 @@ import { Mark } from '../../relay/said-message.dto.js';
 const TITLE_LIMIT = 100;
 const SHORTCUT_LIMIT = 32;
 /** As long as a message to Telegram; what is longer would arrive in parts. */
-const TEXT_LIMIT = 4_096;
+export const ANSWER_TEXT_LIMIT = 4_096;
 const ID = /^[1-9]\d{0,17}$/;
 
 const trimmed = () => Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value));
@@ -35,12 +35,12 @@ export class AnswerChangeBody {
   /** BBCode, with buttons at its end, and {first_name} and {name} of the client. Empty: only its files are sent. */
   @ApiPropertyOptional({
     type: String,
-    maxLength: TEXT_LIMIT,
+    maxLength: ANSWER_TEXT_LIMIT,
     example: 'Hello {first_name}! We deliver in [b]two days[/b].',
   })
   @isNamed('text')
   @IsString({ message: 'text must be a text' })
-  @MaxLength(TEXT_LIMIT, { message: `text must not be longer than ${TEXT_LIMIT} characters` })
+  @MaxLength(ANSWER_TEXT_LIMIT, { message: `text must not be longer than ${ANSWER_TEXT_LIMIT} characters` })
   @Matches(/^[^\0]*$/, { message: 'text must not contain U+0000' })
   text?: string;
 
@@ -87,9 +87,9 @@ export class NewAnswerBody extends AnswerChangeBody {
 
 /** Words that are to be looked at before they are kept. */
 export class AnswerTextBody {
-  @ApiProperty({ type: String, maxLength: TEXT_LIMIT, example: 'We deliver in [b]two days[/b].' })
+  @ApiProperty({ type: String, maxLength: ANSWER_TEXT_LIMIT, example: 'We deliver in [b]two days[/b].' })
   @IsString({ message: 'text must be a text' })
-  @MaxLength(TEXT_LIMIT, { message: `text must not be longer than ${TEXT_LIMIT} characters` })
+  @MaxLength(ANSWER_TEXT_LIMIT, { message: `text must not be longer than ${ANSWER_TEXT_LIMIT} characters` })
   @Matches(/^[^\0]*$/, { message: 'text must not contain U+0000' })
   text: string;
 }

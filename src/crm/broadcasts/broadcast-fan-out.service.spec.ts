@@ -25,6 +25,7 @@ it('makes the portions of many portals a few at a time, and those of all of them
     noteEnds: () => Promise.resolve(0),
     letWordsPass: () => Promise.resolve(),
     active: () => Promise.resolve(running),
+    haltStranded: () => Promise.resolve(),
     next: async ({ portalId }: ActiveBroadcast) => {
       most = Math.max(most, ++atOnce);
       await pause(1);

@@ -115,7 +115,7 @@ export class BroadcastFanOut implements OnApplicationBootstrap, BeforeApplicatio
       return;
     }
     const next = await this.portions.next(broadcast, DEPTH);
-    if (next.length === 0) return;
+    if (next.length === 0) return this.portions.haltStranded(broadcast);
     const words = broadcastMessage(broadcast, new URL(clientEndpoint).origin);
     // It had something to say when it was started.
     if (!words) throw new Error(`Broadcast ${id} says nothing`);

@@ -4,11 +4,14 @@ import type { BroadcastContent } from '../../storage/crm/broadcasts.repository.j
 import type { WordsFor } from '../../storage/intake/broadcast-portions.repository.js';
 import type { Button } from '../../storage/work/keyboard.js';
 import { attachmentsOf } from '../files/kept-file.js';
+import { filledWords } from '../requests/filled-words.js';
 import { writtenMessage, type WrittenMessage } from '../requests/written-message.js';
 
 /** On the button by which clients end what nobody asked them for. */
 const UNSUBSCRIBE: Readonly<Record<Language, string>> = { en: 'Unsubscribe', ru: 'Отписаться' };
 
+/** Characters of a text, as it is written and as each client reads it. */
+export const BROADCAST_TEXT_LIMIT = 20_000;
 /** Most characters of one message, and of words that stand under a file (core.telegram.org/bots/api#sendmessage). */
 const TEXT_LIMIT = 4_096;
 const CAPTION_LIMIT = 1_024;
@@ -20,12 +23,13 @@ export type WrittenBroadcast = Omit<BroadcastContent, 'files'> & { files: readon
 export function broadcastMessage(written: BroadcastContent, portalOrigin: string): WordsFor | null {
   const message = messageOf(written, portalOrigin);
   if (!message) return null;
-  const { words, files, keyboard } = message;
-  const linked = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
+  const linked = message.files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
   const attachments = [...linked, ...attachmentsOf(written.files)];
-  const asked = keyboard?.rows ?? [];
-  return (language) => {
-    const last: Button = { action: 'unsubscribe', text: UNSUBSCRIBE[languageOf(language)] };
+  return (reader) => {
+    const { words, keyboard } = filledWords(message, reader);
+    if (words.text.length > BROADCAST_TEXT_LIMIT) return null;
+    const asked = keyboard?.rows ?? [];
+    const last: Button = { action: 'unsubscribe', text: UNSUBSCRIBE[languageOf(reader.language)] };
     const rows = written.hasUnsubscribe ? [...asked, [last]] : asked;
     return { ...words, attachments, ...(rows.length > 0 ? { keyboard: { type: 'buttons', rows } } : {}) };
   };

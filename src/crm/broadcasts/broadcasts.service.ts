@@ -12,13 +12,12 @@ import {
   type BroadcastWords,
 } from '../../storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../storage/intake/broadcast-portions.repository.js';
-import { HistoryRepository } from '../../storage/history/history.repository.js';
 import type { BroadcastState } from '../../storage/prisma/client.js';
 import type { StoredFile } from '../../storage/crm/file-contents.js';
 import { KeptFiles } from '../files/kept-files.service.js';
 import { SendRequests } from '../requests/send-requests.service.js';
 import { BroadcastFanOut } from './broadcast-fan-out.service.js';
-import { broadcastMessage, partsOf, type WrittenBroadcast } from './broadcast-message.js';
+import { BROADCAST_TEXT_LIMIT, broadcastMessage, partsOf, type WrittenBroadcast } from './broadcast-message.js';
 
 /**
  * Messages of a broadcast that a bot sends in a second: what Telegram allows ("about 30",
@@ -54,7 +53,6 @@ export class Broadcasts {
     private readonly broadcasts: BroadcastsRepository,
     private readonly portions: BroadcastPortionsRepository,
     private readonly portals: PortalsRepository,
-    private readonly history: HistoryRepository,
     private readonly requests: SendRequests,
     private readonly files: KeptFiles,
     private readonly fanOut: BroadcastFanOut,
@@ -140,8 +138,15 @@ export class Broadcasts {
   async test(broadcast: BroadcastRow, chatId: bigint): Promise<bigint> {
     const { portalId } = broadcast;
     const words = await this.words(await this.portal(portalId), broadcast);
-    const chat = await this.history.chat(chatId);
-    if (chat?.portalId !== portalId) throw new Problem(404, 'not_found', `No chat has the id ${chatId}.`);
+    const reader = await this.portions.reader(portalId, chatId);
+    if (!reader) throw new Problem(404, 'not_found', `No chat has the id ${chatId}.`);
+    const said = words(reader);
+    if (!said) {
+      const limit = BROADCAST_TEXT_LIMIT;
+      throw new Problem(409, 'text_too_long', `With the client's name the text has more than ${limit} characters.`, {
+        limit,
+      });
+    }
     // Before the commit: what is on its way is kept until it is sent.
     await this.files.noteUse({ broadcastId: broadcast.id }, broadcast.files);
     const answer = await this.requests.send({
@@ -149,7 +154,7 @@ export class Broadcasts {
       source: 'broadcast',
       key: `test/${broadcast.id}/${randomUUID()}`,
       chatId,
-      words: words(chat.language),
+      words: said,
     });
     if (!('request' in answer)) throw new Problem(404, 'not_found', `No chat has the id ${chatId}.`);
     return answer.request.messageId!;
@@ -158,9 +163,9 @@ export class Broadcasts {
   async start(broadcast: BroadcastRow): Promise<ReportedBroadcast> {
     const portal = await this.portal(broadcast.portalId);
     await this.words(portal, broadcast);
-    if (portal.state === 'uninstalled') throw new Problem(409, 'portal_removed', 'The portal was removed.');
     const size = await this.broadcasts.start(broadcast.id);
     if (size === null) throw inState(broadcast.state, 'start');
+    if (size === 'portal_removed') throw portalRemoved();
     if (size === 'nobody') {
       throw new Problem(409, 'broadcast_for_nobody', 'Nobody is in this audience: nothing was started.');
     }
@@ -176,7 +181,9 @@ export class Broadcasts {
   }
 
   async resume({ id, state }: BroadcastRow): Promise<ReportedBroadcast> {
-    if (!(await this.broadcasts.setState(id, ['paused'], 'running'))) throw inState(state, 'resume');
+    const resumed = await this.broadcasts.resume(id);
+    if (resumed === 'portal_removed') throw portalRemoved();
+    if (resumed === null) throw inState(state, 'resume');
     this.fanOut.wake();
     return this.shown(id);
   }
@@ -219,6 +226,8 @@ function originOf({ clientEndpoint }: PortalRecord): string {
 
 const started = () =>
   new Problem(409, 'broadcast_started', 'A broadcast that was started keeps its text, its file and its audience.');
+
+const portalRemoved = () => new Problem(409, 'portal_removed', 'The application was removed from this portal.');
 
 function inState(state: BroadcastState, act: string): Problem {
   return new Problem(409, 'broadcast_state', `This broadcast cannot ${act} now: it is ${state}.`, { state });

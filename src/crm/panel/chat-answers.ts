@@ -1,17 +1,13 @@
 import { readOperatorWords } from '../../connector/events/operator-words.parser.js';
-import { toBBCode } from '../../connector/markup/bbcode.writer.js';
-import { fillPlaceholders, type NamedClient } from '../../storage/intake/client-placeholders.js';
+import type { NamedClient } from '../../storage/intake/client-placeholders.js';
 import type { SendRequest } from '../../storage/intake/own-messages.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
+import { filledBBCode, filledWords } from '../requests/filled-words.js';
 import { attachmentsOf } from '../files/kept-file.js';
 
 /** The BBCode of an answer for this client. A name that looks like BBCode stays a name. */
-export function answerText({ text }: Pick<ReadyAnswerRow, 'text'>, { firstName, title }: NamedClient): string {
-  const asWritten = (name: string) => toBBCode({ text: name, marks: [] });
-  return fillPlaceholders(text, {
-    firstName: firstName === null ? null : asWritten(firstName),
-    title: asWritten(title),
-  });
+export function answerText({ text }: Pick<ReadyAnswerRow, 'text'>, client: NamedClient): string {
+  return filledBBCode(text, client);
 }
 
 /** What is sent; null: there is nothing. */
@@ -19,7 +15,7 @@ export function answerWords(
   answer: Pick<ReadyAnswerRow, 'text' | 'files'>,
   client: NamedClient,
 ): SendRequest['words'] | null {
-  const { words, keyboard } = readOperatorWords(answerText(answer, client));
+  const { words, keyboard } = filledWords(readOperatorWords(answer.text), client);
   const attachments = attachmentsOf(answer.files);
   if (words.text.trim() === '' && !keyboard && attachments.length === 0) return null;
   return { ...words, attachments, ...(keyboard && { keyboard }) };

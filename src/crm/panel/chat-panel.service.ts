@@ -3,6 +3,7 @@ import { Problem } from '../../common/problem.js';
 import { PanelChatsRepository, type PanelChatRow } from '../../storage/crm/panel-chats.repository.js';
 import type { ReadyAnswerRow } from '../../storage/crm/ready-answers.repository.js';
 import { inTurns, previewOf } from '../answers/answer-preview.js';
+import { ANSWER_TEXT_LIMIT } from '../answers/answers.dto.js';
 import { AnswersService } from '../answers/answers.service.js';
 import { fileItem } from '../files/kept-file.js';
 import { KeptFiles } from '../files/kept-files.service.js';
@@ -105,6 +106,17 @@ export class ChatPanel implements FrameKind, OnModuleInit {
     if (!answer || answer.changedAt.getTime() !== Date.parse(changedAt)) throw answerChanged();
     const words = answerWords(answer, chat);
     if (!words) throw new Problem(409, 'answer_empty', 'The answer has neither text nor files.');
+    if (words.text.length > ANSWER_TEXT_LIMIT) {
+      const limit = ANSWER_TEXT_LIMIT;
+      throw new Problem(
+        409,
+        'answer_too_long',
+        `With the client's name the answer has more than ${limit} characters.`,
+        {
+          limit,
+        },
+      );
+    }
     // Before the commit: what is on its way is kept until it is sent.
     if (!(await this.files.noteUse({ answerId: answer.id }, answer.files))) throw answerChanged();
     const sent = await this.requests.send({

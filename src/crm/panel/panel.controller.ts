@@ -31,7 +31,7 @@ export class PanelController {
   @ApiOperation({
     summary: 'Send a ready answer to the client, in the name of whoever looks',
     description:
-      'The dialog shows what was sent, marked as such. 409 `answer_changed`: it is not what they see any more; `answer_empty`: there is nothing to send.',
+      'The dialog shows what was sent, marked as such. 409 `answer_changed`: it is not what they see any more; `answer_empty`: there is nothing to send; `answer_too_long`: with the client’s name it is.',
   })
   send(
     @LookedAtBy(CHAT_PANEL) viewer: Viewer,

@@ -6,6 +6,7 @@ import { LOWER_PENDING } from '../work/dropped-work.js';
 import { botEndpoint, NOWHERE, portalEndpoint } from '../work/endpoint-id.js';
 import { lockChatsOfBot } from '../work/lock-order.js';
 import { rememberLeftDialogs } from '../work/left-dialogs.js';
+import { chatsUnderWay, withdrawBroadcasts } from '../work/withdrawn-broadcasts.js';
 import { leaveReports, reportRemoval } from '../work/dialog-reports.js';
 import type { Bot, BotApiKind, BotMode, BotState } from '../prisma/client.js';
 
@@ -233,6 +234,11 @@ async function assignLine(
       WHERE c.id = lanes.chat_id AND c.bot_id = $1 AND lanes.channel <> 'outbound'`,
     [botId, line ? portalEndpoint(line.portalId) : NOWHERE],
   );
+  if (portalId !== line?.portalId) {
+    // What one portal advertises, a bot of another one, or of none, does not send.
+    const chatIds = await chatsUnderWay(connection, { botId });
+    await withdrawBroadcasts(connection, { chatIds, broadcastId: null }, 'gone');
+  }
   await leaveReports(connection, botId, line);
   if (line) await leaveOtherPortals(connection, botId, line.portalId);
 }

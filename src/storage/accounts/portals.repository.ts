@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { resumeAnswers } from '../work/answer-pauses.js';
 import { insertAuditEntry } from '../postgres/audit-entries.js';
+import { haltBroadcasts } from '../work/halted-broadcasts.js';
 import type { OwnBucket } from '../work/rest-limits.repository.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 
@@ -142,7 +143,7 @@ export class PortalsRepository {
   }
 
   setState(id: bigint, state: PortalState, reason: string | null): Promise<void> {
-    return setPortalState(this.db, id, state, reason);
+    return this.db.transaction((connection) => setPortalState(connection, id, state, reason));
   }
 
   /**
@@ -230,6 +231,7 @@ export class PortalsRepository {
   }
 }
 
+/** A removal pauses the broadcasts of the portal. To be called in a transaction. */
 async function setPortalState(
   connection: Queryable,
   id: bigint,
@@ -240,4 +242,5 @@ async function setPortalState(
     `UPDATE portals SET state = $2::"PortalState", state_reason = $3, updated_at = now() WHERE id = $1`,
     [id, state, reason],
   );
+  if (state === 'uninstalled') await haltBroadcasts(connection, { portalId: id }, 'portal_removed');
 }

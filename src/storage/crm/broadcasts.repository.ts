@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseService } from '../postgres/database.service.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { jsonb } from '../postgres/json.js';
 import type { BroadcastState, RecipientState } from '../prisma/client.js';
 import type { PauseReason } from '../work/halted-broadcasts.js';
-import { CAN_HAVE_IT, OF_AUDIENCE, type Audience } from './broadcast-audience.js';
+import { PEOPLE, type Audience } from './broadcast-audience.js';
 import { noteEffects } from './broadcast-effects.js';
 import { filesOf, readFiles, takeFilesOff, type KeptFileRow, type RowWithFiles } from './kept-files.js';
 
@@ -149,11 +149,8 @@ export class BroadcastsRepository {
               count(*) FILTER (WHERE NOT n.can AND n.state = 'active')::int AS unsubscribed,
               count(*) FILTER (WHERE n.state <> 'active')::int AS blocked,
               (array_agg(n.title ORDER BY n.last_inbound_at DESC) FILTER (WHERE n.can AND n.place <= $3)) AS sample
-         FROM (SELECT b.id AS bot_id, c.state, c.title, c.last_inbound_at, k.can,
-                      row_number() OVER (PARTITION BY k.can ORDER BY c.last_inbound_at DESC) AS place
-                 FROM chat_links c JOIN bots b ON b.id = c.bot_id
-                CROSS JOIN LATERAL (SELECT ${CAN_HAVE_IT} AS can) k
-                WHERE ${OF_AUDIENCE}) n
+         FROM (SELECT p.*, row_number() OVER (PARTITION BY p.can ORDER BY p.last_inbound_at DESC) AS place
+                 FROM (${PEOPLE}) p) n
         GROUP BY n.bot_id ORDER BY n.bot_id`,
       [portalId, jsonb(audience), sampleSize],
     );
@@ -166,9 +163,13 @@ export class BroadcastsRepository {
     };
   }
 
-  /** It is a draft no longer, and its audience is fixed. `nobody`: it stays a draft; null: it was none. */
-  start(id: bigint): Promise<number | 'nobody' | null> {
+  /**
+   * It is a draft no longer, and its audience is fixed. `nobody`, `portal_removed`: it stays a draft; null: it was none.
+   * Returns how many are to have it.
+   */
+  start(id: bigint): Promise<number | 'nobody' | 'portal_removed' | null> {
     return this.db.transaction(async (connection) => {
+      if (!(await lockConnectedPortal(connection, id))) return 'portal_removed';
       const { rows } = await connection.query<{ portal_id: bigint; audience: Audience }>(
         `SELECT portal_id, audience FROM broadcasts WHERE id = $1 AND state = 'draft' FOR NO KEY UPDATE`,
         [id],
@@ -177,8 +178,7 @@ export class BroadcastsRepository {
       if (!draft) return null;
       const { rowCount } = await connection.query(
         `INSERT INTO broadcast_recipients (broadcast_id, chat_id, bot_id)
-         SELECT $3, c.id, b.id FROM chat_links c JOIN bots b ON b.id = c.bot_id
-          WHERE ${OF_AUDIENCE} AND ${CAN_HAVE_IT} ORDER BY c.id`,
+         SELECT $3, p.chat_id, p.bot_id FROM (${PEOPLE}) p WHERE p.can ORDER BY p.chat_id`,
         [draft.portal_id, jsonb(draft.audience), id],
       );
       if (!rowCount) return 'nobody';
@@ -187,15 +187,17 @@ export class BroadcastsRepository {
     });
   }
 
+  /** `portal_removed`: it stays paused; null: it was not. */
+  resume(id: bigint): Promise<'resumed' | 'portal_removed' | null> {
+    return this.db.transaction(async (connection) => {
+      if (!(await lockConnectedPortal(connection, id))) return 'portal_removed';
+      return (await setState(connection, id, ['paused'], 'running')) ? 'resumed' : null;
+    });
+  }
+
   /** Whoever begins a portion just now is waited for; false: it was in none of these states. */
-  async setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
-    const { rowCount } = await this.db.query(
-      `UPDATE broadcasts SET state = $3::"BroadcastState", pause_reason = NULL,
-              finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
-        WHERE id = $1 AND state::text = ANY($2::text[])`,
-      [id, from, to],
-    );
-    return rowCount === 1;
+  setState(id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
+    return setState(this.db, id, from, to);
   }
 
   /** What became of each, by broadcast; those that are drafts are missing. */
@@ -223,6 +225,25 @@ export class BroadcastsRepository {
   }
 }
 
+/** False: its portal was removed, or there is no such broadcast. Until the commit it stays as it is. */
+async function lockConnectedPortal(connection: Queryable, id: bigint): Promise<boolean> {
+  const { rowCount } = await connection.query(
+    `SELECT FROM portals WHERE id = (SELECT portal_id FROM broadcasts WHERE id = $1) AND state <> 'uninstalled' FOR SHARE`,
+    [id],
+  );
+  return rowCount === 1;
+}
+
+async function setState(db: Queryable, id: bigint, from: BroadcastState[], to: BroadcastState): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `UPDATE broadcasts SET state = $3::"BroadcastState", pause_reason = NULL,
+            finished_at = CASE WHEN $3 IN ('stopped', 'done') THEN now() END
+      WHERE id = $1 AND state::text = ANY($2::text[])`,
+    [id, from, to],
+  );
+  return rowCount === 1;
+}
+
 function read(row: Row): BroadcastRow {
   return { ...row, files: readFiles(row) };
 }
@@ -238,6 +259,7 @@ export const NOBODY: BroadcastCounts = {
   unsubscribed: 0,
   gone: 0,
   stopped: 0,
+  too_long: 0,
   pressed: 0,
   answered: 0,
   left: 0,

@@ -12,8 +12,12 @@ export interface NextRecipient {
  */
 const ofBot = (id: string) => `r.bot_id BETWEEN ${id} AND ${id} ORDER BY r.bot_id, r.id`;
 
+/** SQL: advertising may be sent by the bot `o`: it is in service, and somebody hears what clients answer. */
+const IN_SERVICE = `(o.state IN ('active', 'conflict') AND NOT EXISTS (
+  SELECT FROM lines l WHERE l.portal_id = o.portal_id AND l.line_id = o.line_id AND l.state <> 'active'))`;
+
 /**
- * Those who come next, of each bot that can send so many that it has `depth` under way, whatever they are of. Those of
+ * Those who come next, of each bot that is in service and can send so many that it has `depth` under way, whatever they are of. Those of
  * bots that have left the portal come when nobody else does.
  */
 export async function nextRecipients(
@@ -29,7 +33,7 @@ export async function nextRecipients(
       CROSS JOIN LATERAL (
         SELECT r.id, r.chat_id FROM broadcast_recipients r
          WHERE r.broadcast_id = $1 AND r.state = 'waiting' AND ${ofBot('o.id')} LIMIT greatest(0, $3 - u.under_way)) n
-      WHERE o.portal_id = $2 AND o.state IN ('active', 'conflict')`,
+      WHERE o.portal_id = $2 AND ${IN_SERVICE}`,
     [id, portalId, depth],
     { prepared: true },
   );
@@ -52,4 +56,20 @@ export async function nextRecipients(
     [id, portalId, depth],
   );
   return left;
+}
+
+/** Clients wait, or are under way, and all of them for bots of the portal that are out of service. */
+export async function isStranded(db: Queryable, { id, portalId }: { id: bigint; portalId: bigint }): Promise<boolean> {
+  const { rows } = await db.query<{ stranded: boolean }>(
+    `SELECT coalesce(bool_and(NOT w.in_service), false) AS stranded
+       FROM (SELECT ${IN_SERVICE} AS in_service FROM bots o
+              WHERE o.portal_id = $2 AND (
+                EXISTS (SELECT FROM broadcast_recipients r
+                         WHERE r.broadcast_id = $1 AND r.state = 'waiting' AND r.bot_id BETWEEN o.id AND o.id)
+                OR EXISTS (SELECT FROM broadcast_recipients r
+                            WHERE r.broadcast_id = $1 AND r.state = 'sending' AND r.bot_id BETWEEN o.id AND o.id))) w`,
+    [id, portalId],
+    { prepared: true },
+  );
+  return rows[0]!.stranded;
 }

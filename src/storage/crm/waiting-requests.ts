@@ -45,8 +45,8 @@ export async function beginWaiting(
 
 /**
  * Those for which the client has said something since they were asked are to be reported: what it was. In a group
- * anybody's words count: the group is the client. A press of Start
- * is no answer, nor a vote, nor what was said before and came late, nor what was said after the time. Returns how many go on waiting.
+ * anybody's words count: the group is the client. No answer are a press of Start, a vote, a button of a broadcast, what
+ * was said before and came late, and what was said after the time. Returns how many go on waiting.
  */
 export async function noteAnswers(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ open: number }>(
@@ -61,6 +61,10 @@ export async function noteAnswers(db: Queryable): Promise<number> {
             WHERE m.chat_id = r.chat_id AND m.id > coalesce((r.payload ->> 'after')::bigint, 0)
               AND m.direction = 'inbound' AND m.created_at >= coalesce((r.payload ->> 'since')::timestamptz, r.created_at)
               AND NOT m.system_line AND m.state <> 'ignored' AND m.kind NOT IN ('start', 'vote')
+              -- Whoever wants what is advertised has not answered.
+              AND NOT EXISTS (SELECT FROM buttons b JOIN messages o ON o.id = b.message_id
+                               WHERE b.chat_id = m.chat_id AND b.pressed_by = m.raw #>> '{callback_query,id}'
+                                 AND o.kind = 'broadcast')
               -- What the client says to another portal, to which the bot went meanwhile, is no business of this one.
               AND m.portal_id = r.portal_id
               AND coalesce(m.said_at, m.created_at)

@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { BroadcastContent } from '../crm/broadcasts.repository.js';
 import { filesOf, readFiles, type RowWithFiles } from '../crm/kept-files.js';
-import { nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
+import { isStranded, nextRecipients, type NextRecipient } from '../crm/next-recipients.js';
 import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import type { BroadcastState } from '../prisma/client.js';
-import { IS_UNSENT, IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
+import { IS_UNSUBSCRIBED, letWordsPass } from '../work/advertising.js';
 import { haltBroadcasts } from '../work/halted-broadcasts.js';
-import { LOWER_PENDING } from '../work/dropped-work.js';
-import { lockBots, lockChats, lockLanes } from '../work/lock-order.js';
+import { lockBots, lockChats } from '../work/lock-order.js';
+import { chatsUnderWay, withdrawBroadcasts } from '../work/withdrawn-broadcasts.js';
+import type { NamedClient } from './client-placeholders.js';
 import { intakeOf, NOTHING, type Intake } from './intake.js';
 import type { StoredWords } from './intake.rows.js';
 import { sayTo } from './own-messages.js';
@@ -23,8 +24,12 @@ export interface ActiveBroadcast extends BroadcastContent {
   isOver: boolean;
 }
 
-/** What one client is to be told; `language` as their app names it. */
-export type WordsFor = (language: string | null) => Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'>;
+/** A client as a broadcast speaks to them; `language` as their app names it. */
+export type BroadcastReader = NamedClient & { language: string | null };
+/** What one client is to be told; null: with their name it is longer than it may be. */
+export type WordsFor = (
+  reader: BroadcastReader,
+) => Pick<StoredWords, 'text' | 'marks' | 'attachments' | 'keyboard'> | null;
 
 /** Codes of Telegram's table by which the client, or their account, is gone for the bot. */
 const BLOCKED = `'bot_blocked', 'user_deactivated', 'conversation_not_started'`;
@@ -63,9 +68,24 @@ export class BroadcastPortionsRepository {
     return rows.map((row) => ({ ...row, files: readFiles(row) }));
   }
 
+  /** The client of a chat of the portal; null: it has no such chat. */
+  async reader(portalId: bigint, chatId: bigint): Promise<BroadcastReader | null> {
+    const { rows } = await this.db.query<BroadcastReader>(
+      `SELECT language, first_name AS "firstName", title FROM chat_links WHERE id = $1 AND portal_id = $2`,
+      [chatId, portalId],
+    );
+    return rows[0] ?? null;
+  }
+
   /** See {@link nextRecipients}. */
   next(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>, depth: number): Promise<NextRecipient[]> {
     return nextRecipients(this.db, broadcast, depth);
+  }
+
+  /** Where nobody can be told anything, because their bots are out of service, it is paused, so that people decide. */
+  async haltStranded(broadcast: Pick<ActiveBroadcast, 'id' | 'portalId'>): Promise<void> {
+    if (!(await isStranded(this.db, broadcast))) return;
+    await this.db.transaction((connection) => haltBroadcasts(connection, { id: broadcast.id }, 'bots_off'));
   }
 
   /**
@@ -89,13 +109,18 @@ export class BroadcastPortionsRepository {
       );
       if (!runs) return NOTHING;
       const theirs = await this.standing(connection, id, portalId, next);
-      const ready = theirs.filter(({ why }) => why === null);
+      const ready = theirs.flatMap((recipient) => {
+        const said = recipient.why === null ? words(recipient) : null;
+        if (said) return { ...recipient, said };
+        recipient.why ??= 'too_long';
+        return [];
+      });
       const deliveries = await sayTo(
         connection,
-        ready.map(({ language, ...chat }) => ({
+        ready.map(({ said, ...chat }) => ({
           portalId,
           source: 'broadcast' as const,
-          words: words(language),
+          words: said,
           bulk: true,
           chat: { id: chat.chat_id!, bot_id: chat.bot_id, external_id: chat.external_id, portal_id: chat.portal_id },
         })),
@@ -128,10 +153,13 @@ export class BroadcastPortionsRepository {
       external_id: string;
       portal_id: bigint | null;
       language: string | null;
+      firstName: string | null;
+      title: string;
       /** State in which it ends without a message; null: it is to have one. */
       why: string | null;
     }>(
       `SELECT r.id, c.id AS chat_id, c.bot_id, c.external_id, c.portal_id, c.language,
+              c.first_name AS "firstName", coalesce(c.title, '') AS title,
               CASE WHEN c.id IS NULL OR c.portal_id IS DISTINCT FROM $2 OR c.banned_at IS NOT NULL THEN 'gone'
                    WHEN ${IS_UNSUBSCRIBED} THEN 'unsubscribed' WHEN c.state <> 'active' THEN 'blocked' END AS why
          FROM broadcast_recipients r LEFT JOIN chat_links c ON c.id = r.chat_id
@@ -145,33 +173,10 @@ export class BroadcastPortionsRepository {
   /** What of the broadcast waits in lanes and was not sent is taken back: those clients wait again. Returns how many. */
   withdraw(id: bigint): Promise<number> {
     return this.db.transaction(async (connection) => {
-      const { rows } = await connection.query<{ chat_id: bigint }>(
-        `SELECT chat_id FROM broadcast_recipients WHERE broadcast_id = $1 AND state = 'sending' AND chat_id IS NOT NULL`,
-        [id],
-      );
-      const chatIds = rows.map(({ chat_id }) => chat_id);
+      const chatIds = await chatsUnderWay(connection, { broadcastId: id });
       if (chatIds.length === 0) return 0;
       await lockTheirs(connection, chatIds);
-      await lockLanes(connection, chatIds);
-      const { rows: gone } = await connection.query<{ message_id: bigint }>(
-        `WITH gone AS (
-           DELETE FROM deliveries d USING broadcast_recipients r, lanes l
-            WHERE r.broadcast_id = $1 AND r.state = 'sending' AND r.chat_id = ANY($2::bigint[])
-              AND l.chat_id = r.chat_id AND l.channel = 'outbound' AND d.lane_id = l.id AND d.message_id = r.message_id
-              AND ${IS_UNSENT}
-            RETURNING d.lane_id, d.message_id
-         ), ${LOWER_PENDING}
-         SELECT message_id FROM gone`,
-        [id, chatIds],
-      );
-      const messageIds = gone.map(({ message_id }) => message_id);
-      await connection.query(
-        `UPDATE broadcast_recipients SET state = 'waiting', message_id = NULL WHERE message_id = ANY($1::bigint[])`,
-        [messageIds],
-      );
-      // Nobody said it.
-      await connection.query(`DELETE FROM messages WHERE id = ANY($1::bigint[])`, [messageIds]);
-      return messageIds.length;
+      return withdrawBroadcasts(connection, { chatIds, broadcastId: id }, 'waiting');
     });
   }
 

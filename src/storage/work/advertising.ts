@@ -21,8 +21,10 @@ export async function noteAdvertised(connection: Queryable, chatIds: bigint[]): 
   ]);
 }
 
-/** SQL: the message `m` is advertising that the program sends on its own account: nobody is its author. */
-export const IS_ADVERTISING = `(m.direction = 'outbound' AND m.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql('m.kind')})`;
+/** SQL: the message `name` is advertising that the program sends on its own account: nobody is its author. */
+export const isAdvertising = (name: string) =>
+  `(${name}.direction = 'outbound' AND ${name}.author_id IS NOT DISTINCT FROM '0' AND ${isOwnWordsSql(`${name}.kind`)})`;
+export const IS_ADVERTISING = isAdvertising('m');
 
 /** SQL: the message `m` from the portal, in the chat `c`, may be a newsletter: nobody wrote it, and it names no session. */
 export const MAY_BE_NEWSLETTER = `(m.direction = 'outbound' AND m.author_id = '0' AND m.bitrix_message_id IS NOT NULL

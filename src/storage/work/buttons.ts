@@ -1,6 +1,7 @@
 import { jsonb } from '../postgres/json.js';
 import type { Queryable } from '../postgres/database.service.js';
 import type { ButtonKind } from '../prisma/client.js';
+import { isAdvertising } from './advertising.js';
 import { endpointOf } from './endpoint-id.js';
 import type { Keyboard } from './keyboard.js';
 import type { NewDelivery } from './outbox.js';
@@ -115,7 +116,8 @@ export async function closeKeyboards(
 
 /**
  * Older keyboards of the chats in which these messages have reached the client with buttons of their own: there is one
- * question at a time. To be called with the lanes locked.
+ * question at a time. Advertising asks nobody anything that others wait for: it replaces only advertising. To be called
+ * with the lanes locked.
  */
 export async function replaceKeyboards(
   connection: Queryable,
@@ -126,7 +128,8 @@ export async function replaceKeyboards(
     `SELECT DISTINCT b.message_id
        FROM jsonb_to_recordset($1::jsonb) AS r(chat_id bigint, message_id bigint)
        JOIN buttons b ON b.chat_id = r.chat_id AND b.message_id < r.message_id
-      WHERE b.closed_at IS NULL AND b.kind <> 'phone'
+       JOIN messages m ON m.id = r.message_id JOIN messages o ON o.id = b.message_id
+      WHERE b.closed_at IS NULL AND b.kind <> 'phone' AND (NOT ${isAdvertising('m')} OR ${isAdvertising('o')})
       ORDER BY b.message_id`,
     [jsonb(reached.map(({ messageId, chatId }) => ({ message_id: messageId, chat_id: chatId })))],
   );

@@ -5,6 +5,10 @@ import type { Queryable } from '../postgres/database.service.js';
 export const PAUSE_REASONS = [
   /** Its file could not be had, or Telegram does not take it: nobody gets the words without it. */
   'file_unavailable',
+  /** The application was removed from the portal: what was news then may be none when it comes back. */
+  'portal_removed',
+  /** All who wait, wait for bots that are switched off, refused by Telegram, or whose open line is switched off. */
+  'bots_off',
 ] as const;
 export type PauseReason = (typeof PAUSE_REASONS)[number];
 

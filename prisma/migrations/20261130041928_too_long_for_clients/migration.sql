@@ -1,0 +1,2 @@
+-- AlterEnum
+ALTER TYPE "RecipientState" ADD VALUE 'too_long';
