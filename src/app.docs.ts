@@ -1,6 +1,5 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import type { FastifyInstance } from 'fastify';
 import { ProblemBody } from './common/problem.dto.js';
 
 /** Swagger UI loads what it needs from us and nothing from elsewhere. */
@@ -9,7 +8,7 @@ const POLICY =
 
 /** Swagger UI at /docs, the OpenAPI 3 document at /docs-json. */
 export function serveDocs(app: NestFastifyApplication): void {
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const server = app.getHttpAdapter().getInstance();
   server.addHook('onRequest', (request, reply, done) => {
     if (/^\/docs(?:$|[/?])/.test(request.url)) void reply.header('content-security-policy', POLICY);
     done();

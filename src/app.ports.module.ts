@@ -3,8 +3,10 @@ import { ConnectorModule } from './connector/connector.module.js';
 import { LineOperatorsService } from './connector/dialogs/line-operators.service.js';
 import { OperatorFilesClient } from './connector/dialogs/operator-files.client.js';
 import { BotManager } from './relay/bot-manager.js';
+import { ClientReactions } from './relay/client-reactions.js';
 import { LineBots } from './relay/line-bots.js';
 import { OperatorDirectory, OperatorDownloads } from './relay/operator-directory.js';
+import { ClientReactionsService } from './telegram/bots/client-reactions.service.js';
 import { LineBotsService } from './telegram/bots/line-bots.service.js';
 import { ManagerBotService } from './telegram/manager/manager-bot.service.js';
 import { TelegramModule } from './telegram/telegram.module.js';
@@ -15,10 +17,11 @@ import { TelegramModule } from './telegram/telegram.module.js';
   imports: [TelegramModule, ConnectorModule],
   providers: [
     { provide: BotManager, useExisting: ManagerBotService },
+    { provide: ClientReactions, useExisting: ClientReactionsService },
     { provide: LineBots, useExisting: LineBotsService },
     { provide: OperatorDirectory, useExisting: LineOperatorsService },
     { provide: OperatorDownloads, useExisting: OperatorFilesClient },
   ],
-  exports: [BotManager, LineBots, OperatorDirectory, OperatorDownloads],
+  exports: [BotManager, ClientReactions, LineBots, OperatorDirectory, OperatorDownloads],
 })
 export class PortsModule {}

@@ -55,7 +55,7 @@ export function createAdapter({ trustedProxies }: Pick<Environment, 'trustedProx
 
 /** Everything that applies to every request: parsers, headers, validation, errors, log, metrics, pages' files, /docs. */
 export function configureApp(app: NestFastifyApplication): NestFastifyApplication {
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const server = app.getHttpAdapter().getInstance();
   parseBodies(server);
   letRefusedBodiesEnd(server);
   protectAnswers(server);

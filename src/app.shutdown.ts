@@ -15,7 +15,7 @@ const IDLE_LOOK_MS = 50;
  */
 export async function shutDown(app: NestFastifyApplication, delayMs: number): Promise<void> {
   app.get(ShutdownState).begin();
-  const requests = pause(delayMs).then(() => endRequests(app.getHttpServer() as Server));
+  const requests = pause(delayMs).then(() => endRequests(app.getHttpServer()));
   await Promise.all([requests, app.get(EndpointSupervisor).drain()]);
   await app.close();
 }

@@ -34,7 +34,7 @@ export function readCommand(key: string, batch: unknown, halt: boolean): Command
 /** What the command `key` cost; undefined where the portal does not say. */
 export function commandTime(key: string, batch: unknown): RestTime | undefined {
   const time = member(batch, 'result_time', key);
-  return isObject(time) ? (time as RestTime) : undefined;
+  return isObject(time) ? time : undefined;
 }
 
 export function batchHalted(): UpstreamError {

@@ -66,7 +66,7 @@ export class BitrixConnections {
   /** Connects to each of these servers by each route; {@link routeStates} tells. */
   async measure(origins: readonly string[]): Promise<void> {
     const { secureContext } = this.authorities.ofAll;
-    await Promise.all(origins.map((origin) => this.routesOf(origin)?.measure(origin, { secureContext })));
+    await Promise.all(origins.map(async (origin) => this.routesOf(origin)?.measure(origin, { secureContext })));
   }
 
   private async authoritiesOf(clientId: string | null): Promise<Authorities> {

@@ -18,7 +18,7 @@ const BITRIX_PREFIX = /^b24:/;
 /** Begins the address of an operator's file that is known by its id only. */
 export const DISK_FILE = 'disk:';
 /** Begins the address of a file that is kept here; messages of older versions have those of ready answers under it. */
-const KEPT_FILE = 'answer:';
+export const KEPT_FILE = 'answer:';
 
 /** What a chat.id names: a Telegram chat, and at most one of a topic in it or an account of Telegram Business. */
 export interface ChatIdParts {
@@ -116,7 +116,7 @@ export function parseDiskAddress(address: string): string | null {
   return address.startsWith(DISK_FILE) ? address.slice(DISK_FILE.length) : null;
 }
 
-/** The address of a file that is kept here, of a ready answer or a broadcast: `answer:<id>`. Only this program knows where it is. */
+/** The address of a file that is kept here, of a ready answer, a broadcast or a message: `answer:<id>`. Only this program knows where it is. */
 export function makeKeptFileAddress(id: bigint): string {
   return `${KEPT_FILE}${id}`;
 }

@@ -4,6 +4,7 @@ import { Logger } from '@nestjs/common';
 import type { buildConnector } from 'undici';
 import { certificateFault } from './certificate-faults.js';
 import { type Dial, dialBy, type Target } from './dial.js';
+import { asText } from './json-fields.js';
 
 /** The route without a proxy, as one element of TG_PROXY_URL or B24_PROXY_URL. */
 export const DIRECT = 'direct';
@@ -162,5 +163,5 @@ function routeOf(candidate: string): Route {
 /** A code, or a few words; the libraries' errors carry the proxy's password along, so nothing else of them is kept. */
 function reasonOf(error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
-  return typeof code === 'string' ? code : String(message ?? 'failed').slice(0, 100);
+  return typeof code === 'string' ? code : (asText(message) || 'failed').slice(0, 100);
 }

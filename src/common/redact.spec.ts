@@ -8,6 +8,14 @@ it.each([
   ],
   ['https://api.telegram.org/file/bot1:x/photo.jpg', 'https://api.telegram.org/file/bot[bot token]/photo.jpg'],
   ['the token 123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc is wrong', 'the token [bot token] is wrong'],
+  [
+    'getManagedBotToken: {"ok":true,"result":"5550001:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc"}',
+    'getManagedBotToken: {"ok":true,"result":"[bot token]"}',
+  ],
+  [
+    'https://relay.example/bot5550001%3AAAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc/getMe',
+    'https://relay.example/bot[bot token]/getMe',
+  ],
   [`Bearer tol_${'aB_-5'.repeat(8)}xyz was sent`, 'Bearer [access key] was sent'],
   ['/oauth/token/?client_secret=s3cret&code=abc', '/oauth/token/?client_secret=[secret]&code=[secret]'],
   ['connect ECONNREFUSED 127.0.0.1:5432 at 10:30', 'connect ECONNREFUSED 127.0.0.1:5432 at 10:30'],

@@ -1,5 +1,5 @@
 /** Bot tokens as they stand in URLs, `/bot123456:AA…/`, whatever their length, and in texts, `123456:AA…`. */
-const BOT_TOKEN = /(?<=\/bot)\d+:[^/\s"]+|(?<!\d)\d{3,}:[A-Za-z0-9_-]{8,}/g;
+const BOT_TOKEN = /(?<=\/bot)\d+(?::|%3A)[^/\s"]+|(?<!\d)\d{3,}:[A-Za-z0-9_-]{8,}/gi;
 /** Keys of the admin API, see admin/access-key.ts. */
 const ACCESS_KEY = /\btol_[A-Za-z0-9_-]{20,}/g;
 const CREDENTIAL_PARAMETER =

@@ -10,6 +10,7 @@ import {
   type Span,
   type SpanOptions,
 } from '@opentelemetry/api';
+import { asText } from './json-fields.js';
 import { UpstreamError, type UpstreamErrorKind } from './upstream-error.js';
 
 /**
@@ -94,7 +95,7 @@ export function inSpan<Value>(
 /** Marks the span as failed. */
 export function endBadly(span: Span, error: unknown): void {
   const { code, name } = error as { code?: unknown; name?: unknown };
-  span.setAttribute('error.type', typeof code === 'string' ? code : String(name ?? 'Error'));
+  span.setAttribute('error.type', asText(code) || asText(name) || 'Error');
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
 

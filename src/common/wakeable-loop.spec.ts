@@ -10,7 +10,10 @@ beforeEach(() => {
   [looks, errors] = [0, []];
   look = () => Promise.resolve();
   loop = new WakeableLoop({
-    look: () => (looks++, look()),
+    look: () => {
+      looks++;
+      return look();
+    },
     onError: (error) => errors.push(error),
     everyMs: 200,
     gatherMs: 50,

@@ -57,5 +57,8 @@ export class WakeableLoop {
 
 /** Waits for work that is under way when the process ends, but no longer than `limitMs`. */
 export async function drain(underWay: Iterable<Promise<unknown> | undefined>, limitMs: number): Promise<void> {
-  await Promise.race([Promise.allSettled(underWay), pause(limitMs, undefined, { ref: false })]);
+  await Promise.race([
+    Promise.allSettled([...underWay].filter((work) => work !== undefined)),
+    pause(limitMs, undefined, { ref: false }),
+  ]);
 }

@@ -105,6 +105,25 @@ describe('the environment', () => {
     expect(readEnvironment({ TG_USE_POLLING: written }).TG_USE_POLLING).toBe(meant);
   });
 
+  it.each([
+    ['half a token', '5550001:AAEhBOweik'],
+    ['no number', 'AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc'],
+    ['a number that no bot has', `${'9'.repeat(19)}:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc`],
+    ['a letter that no token has', '5550001:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-b c'],
+  ])('refuses %s for the manager bot', (_, token) => {
+    const problems = problemsOf({ TG_MANAGER_BOT_TOKEN: token });
+    expect(problems).toEqual([expect.stringContaining('TG_MANAGER_BOT_TOKEN must be a whole token')]);
+    expect(problems.join()).not.toContain(token);
+  });
+
+  it('takes no bot for the manager that serves a line', () => {
+    const TG_MANAGER_BOT_TOKEN = '5550001:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
+    expect(problemsOf({ TG_MANAGER_BOT_TOKEN })).toEqual([]);
+    expect(problemsOf({ TG_MANAGER_BOT_TOKEN, TG_BOT_TOKEN: '5550001:AAanother' })).toEqual([
+      expect.stringContaining('must be of another bot than TG_BOT_TOKEN'),
+    ]);
+  });
+
   it('takes several encryption keys, newest first', () => {
     expect(problemsOf({ ENCRYPTION_KEY: `${KEY}, ${KEY}` })).toEqual([]);
   });

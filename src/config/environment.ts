@@ -193,7 +193,9 @@ export class Environment {
 
   @text()
   @IsOptional()
-  @Matches(/^\d+:[A-Za-z0-9_-]+$/, { message: 'must look like 123456:AA…, as @BotFather gave it' })
+  @Matches(/^\d{3,18}:[A-Za-z0-9_-]{30,}$/, {
+    message: 'must be a whole token, 123456:AA… with 35 characters after the colon, as @BotFather gave it',
+  })
   TG_MANAGER_BOT_TOKEN?: string;
 
   @flag()
@@ -281,7 +283,8 @@ export class Environment {
   /** Telegram's id of the bot of TG_MANAGER_BOT_TOKEN; undefined: there is none. */
   get managerBotId(): bigint | undefined {
     const { TG_MANAGER_BOT_TOKEN: token } = this;
-    return token === undefined ? undefined : BigInt(token.split(':', 1)[0]!);
+    const [id] = /^\d+(?=:)/.exec(token ?? '') ?? [];
+    return id === undefined ? undefined : BigInt(id);
   }
 
   /** Roots of the Bot API in order of preference; each leads to the same server. */

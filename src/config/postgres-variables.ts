@@ -4,7 +4,10 @@
  * Values are taken as they are, so a password may hold any character. undefined without PGHOST.
  */
 export function postgresUrlFrom(variables: Record<string, unknown>): string | undefined {
-  const part = (name: string): string => encodeURIComponent(String(variables[name] ?? ''));
+  const part = (name: string): string => {
+    const value = variables[name];
+    return typeof value === 'string' ? encodeURIComponent(value) : '';
+  };
   const host = part('PGHOST');
   if (host === '') return undefined;
   const [user, password, port, database] = ['PGUSER', 'PGPASSWORD', 'PGPORT', 'PGDATABASE'].map(part);

@@ -39,6 +39,7 @@ import { OauthController } from './oauth.controller.js';
 import { PortalLifecycleService } from './install/portal-lifecycle.service.js';
 import { PortalLinesService } from './install/portal-lines.service.js';
 import { MessengerEvents } from './events/messenger-events.service.js';
+import { OperatorReactions } from './events/operator-reactions.service.js';
 import { MissedMessagesService } from './events/missed-messages.service.js';
 import { PortalDriver } from './portal.driver.js';
 import { PortalSender } from './dialogs/portal.sender.js';
@@ -81,6 +82,7 @@ import { SettingsService } from './settings/settings.service.js';
     LineSettingsService,
     MadeBots,
     MessengerEvents,
+    OperatorReactions,
     MissedMessagesService,
     OauthCallbackService,
     OperatorFilesClient,

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Head, Headers, HttpCode, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
+import { scalar } from '../bitrix/php-values.reader.js';
 import { FramesService } from './install/frames.service.js';
 import { AuthorisationService } from './install/authorisation.service.js';
 import { OauthCallbackService } from './install/oauth-callback.service.js';
@@ -31,9 +32,7 @@ export class OauthController {
     @Query('application') application: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<{ auth_url: string } | undefined> {
-    const url = await this.authorisation.start(
-      application === undefined || application === '' ? undefined : String(application),
-    );
+    const url = await this.authorisation.start(scalar(application) || undefined);
     reply.header('cache-control', 'no-store');
     if (redirect !== '1') return { auth_url: url };
     reply.status(302).header('location', url);

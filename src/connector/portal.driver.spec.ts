@@ -23,8 +23,14 @@ function driver(): PortalDriver {
       return Promise.resolve(Array.isArray(lanes) ? results : results[0]);
     };
   const limiter = {
-    tryReserve: (_id: bigint, max: number) => (asked++, Promise.resolve(Math.min(max, free))),
-    release: (_id: bigint, permits: number) => ((released += permits), Promise.resolve()),
+    tryReserve: (_id: bigint, max: number) => {
+      asked++;
+      return Promise.resolve(Math.min(max, free));
+    },
+    release: (_id: bigint, permits: number) => {
+      released += permits;
+      return Promise.resolve();
+    },
   };
   return new PortalDriver(
     ...([

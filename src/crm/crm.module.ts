@@ -14,6 +14,8 @@ import { DialogEntitiesService } from './entities/dialog-entities.service.js';
 import { KeptFiles } from './files/kept-files.service.js';
 import { PortalFeatures } from './features/portal-features.service.js';
 import { SettingsFeaturesController } from './features/settings-features.controller.js';
+import { FileUploads } from './files/file-uploads.js';
+import { MessageFiles } from './files/message-files.service.js';
 import { FrameGuard } from './frames/frame.guard.js';
 import { FrameSessions } from './frames/frame-sessions.js';
 import { PlacementBindings } from './frames/placement-bindings.js';
@@ -29,6 +31,7 @@ import { ChatPanel } from './panel/chat-panel.service.js';
 import { PanelPlaces } from './panel/panel-places.js';
 import { PanelController } from './panel/panel.controller.js';
 import { Addressees } from './requests/addressees.service.js';
+import { PersonMessages } from './requests/person-messages.service.js';
 import { PortalPosts } from './requests/portal-posts.js';
 import { SendRequests } from './requests/send-requests.service.js';
 import { RobotsController } from './robots/robots.controller.js';
@@ -67,12 +70,15 @@ import { TriggerWork } from './triggers/trigger.work.js';
     ChatPanel,
     CrmItems,
     DialogEntitiesService,
+    FileUploads,
     FrameGuard,
     KeptFiles,
     FrameSessions,
     LinksService,
+    MessageFiles,
     MessageService,
     PanelPlaces,
+    PersonMessages,
     PlacementBindings,
     PortalFeatures,
     PortalFrames,
@@ -85,6 +91,16 @@ import { TriggerWork } from './triggers/trigger.work.js';
     ViewerNames,
     ViewerRights,
   ],
-  exports: [AnswersService, Broadcasts, CrmItems, DialogEntitiesService, LinksService, PortalFeatures, SendRequests],
+  exports: [
+    AnswersService,
+    Broadcasts,
+    CrmItems,
+    DialogEntitiesService,
+    LinksService,
+    MessageFiles,
+    PersonMessages,
+    PortalFeatures,
+    SendRequests,
+  ],
 })
 export class CrmModule {}

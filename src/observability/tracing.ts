@@ -35,7 +35,7 @@ export async function startTracing(variables: NodeJS.ProcessEnv): Promise<StopTr
     spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())],
   });
   provider.register();
-  complainOnce(String(wanted));
+  complainOnce(wanted);
   return () => within(LAST_SPANS_MS, provider.shutdown());
 }
 

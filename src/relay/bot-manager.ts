@@ -9,6 +9,8 @@ export interface Manager {
 
 /** What became of a bot that somebody made: `error` null: it is connected. */
 export interface BotOutcome {
+  /** The request for which the bot was made: its outcome is told once. */
+  requestId: bigint;
   /** Telegram's id of whoever made it. */
   personId: bigint;
   language: Language;
@@ -33,8 +35,8 @@ export abstract class BotManager {
   abstract token(botTelegramId: bigint): Promise<string>;
   /** A new token, with which whoever has the old one is shut out. Throws UpstreamError. */
   abstract newToken(botTelegramId: bigint): Promise<string>;
-  /** Whether somebody made the bot through a manager; not whether it still manages it. */
-  abstract isManaged(botTelegramId: bigint): Promise<boolean>;
-  /** Tells whoever made the bot. Throws UpstreamError. */
+  /** Whether whoever owns the bot made it for a line of the portal; not whether the manager still manages it. */
+  abstract isManagedFor(botTelegramId: bigint, portalId: bigint): Promise<boolean>;
+  /** Whoever made the bot is told once this resolves, also after a restart. */
   abstract tell(outcome: BotOutcome): Promise<void>;
 }

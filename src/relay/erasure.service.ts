@@ -34,7 +34,7 @@ export class ErasureService implements OnApplicationBootstrap, BeforeApplication
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    for (const { id, target } of await this.erasures.pending()) this.run(id, target);
+    for (const { id, target } of await this.erasures.pending()) void this.run(id, target);
   }
 
   async beforeApplicationShutdown(): Promise<void> {

@@ -17,6 +17,10 @@ export class LaneSettlements {
   private readonly commits = new GroupCommit<EndpointSettlements>(async (settlements) => {
     const endpoints = await this.lanes.settle(settlements, this.instance);
     if (endpoints.length > 0) this.events.emit('work', endpoints);
+    this.events.emit(
+      'recorded',
+      settlements.map(({ lease }) => lease.endpoint),
+    );
     if (settlements.some(({ lanes: settled }) => settled.some(bringsReports))) this.events.emit('reports');
   }, LANES_PER_COMMIT);
 

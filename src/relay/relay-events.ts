@@ -7,8 +7,10 @@ interface Events {
   accepted: [{ direction: Direction; count: number; duplicates: number }];
   /** Polled updates could not be committed: Telegram keeps them. */
   refused: [];
-  /** A send was settled. */
+  /** A send came to its end; that is not committed yet, see `recorded`. */
   settled: [{ network: 'telegram' | 'bitrix24'; kind: string; outcome: string; ms: number }];
+  /** Outcomes of sends of these endpoints were committed (a hint, as for `work`). */
+  recorded: [string[]];
   /** Answers reached clients, and portals have to be told (a hint, as for `work`). */
   reports: [];
   /** A bot that somebody made waits to be connected, or to have its token asked for (a hint, as for `work`). */

@@ -5,6 +5,7 @@ import { openDatabase } from './postgres/database-start.js';
 import { EncryptionService, parseEncryptionKeys } from './secrets/encryption.service.js';
 import { adminKey, encryptionKey } from './secrets/key-file.js';
 import { WaitingWorkRepository } from './history/waiting-work.repository.js';
+import { MessageFilesRepository } from './crm/message-files.repository.js';
 import { AccessKeysRepository } from './accounts/access-keys.repository.js';
 import { BroadcastsRepository } from './crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from './intake/broadcast-portions.repository.js';
@@ -32,6 +33,7 @@ import { LanesRepository } from './work/lanes.repository.js';
 import { LinksRepository } from './crm/links.repository.js';
 import { LinesRepository } from './accounts/lines.repository.js';
 import { ManagerBotsRepository } from './accounts/manager-bots.repository.js';
+import { ManagerRepliesRepository } from './accounts/manager-replies.repository.js';
 import { CardChatsRepository } from './crm/card-chats.repository.js';
 import { MessageCountsRepository } from './history/message-counts.repository.js';
 import { MessagePages } from './history/message-pages.js';
@@ -68,6 +70,7 @@ export class AdminKey {
 const REPOSITORIES: Provider[] = [
   WaitingWorkRepository,
   AccessKeysRepository,
+  MessageFilesRepository,
   ApplicationsRepository,
   ArrivalsRepository,
   AttachmentsRepository,
@@ -95,6 +98,7 @@ const REPOSITORIES: Provider[] = [
   LinesRepository,
   LinksRepository,
   ManagerBotsRepository,
+  ManagerRepliesRepository,
   MessageCountsRepository,
   MessagePages,
   MessageRetentionRepository,

@@ -15,9 +15,11 @@ import { FileSpool } from './files/file-spool.js';
 import { FilesController } from './files/files.controller.js';
 import { FilesService } from './files/files.service.js';
 import { LineBotsService } from './bots/line-bots.service.js';
+import { ClientReactionsService } from './bots/client-reactions.service.js';
 import { ManagedTokens } from './manager/managed-tokens.js';
 import { ManagerBotService } from './manager/manager-bot.service.js';
 import { ManagerDesk } from './manager/manager-desk.js';
+import { ManagerReplies } from './manager/manager-replies.js';
 import { ManagerReceiver } from './manager/manager.receiver.js';
 import { MediaSender } from './outbound/media.sender.js';
 import { OperatorFiles } from './outbound/operator-files.js';
@@ -42,8 +44,10 @@ import { WebhookController } from './inbound/webhook.controller.js';
     FileSpool,
     LineBotsService,
     ManagedTokens,
+    ClientReactionsService,
     ManagerBotService,
     ManagerDesk,
+    ManagerReplies,
     ManagerReceiver,
     MediaSender,
     OperatorFiles,
@@ -53,7 +57,7 @@ import { WebhookController } from './inbound/webhook.controller.js';
     TelegramClient,
     UpdatesService,
   ],
-  exports: [BotHealth, BotsService, LineBotsService, ManagerBotService, TelegramClient],
+  exports: [BotHealth, BotsService, ClientReactionsService, LineBotsService, ManagerBotService, TelegramClient],
 })
 export class TelegramModule implements OnModuleInit {
   constructor(

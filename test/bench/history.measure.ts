@@ -67,7 +67,7 @@ async function search(stage: Stage): Promise<Map<string, number[]>> {
   for (let round = 0; round < ROUNDS; round++) {
     for (const [kind, searches] of Object.entries(MIX)) {
       for (const words of searches) {
-        samples.get(kind)!.push(await timed(() => get(stage, `messages?${new URLSearchParams(words)}`)));
+        samples.get(kind)!.push(await timed(() => get(stage, `messages?${String(new URLSearchParams(words))}`)));
       }
     }
   }

@@ -118,6 +118,40 @@ it('shows the conversation, marks what is new, writes in the employee’s name a
   await page.context().close();
 });
 
+it('sends files with the words, and uploads none of them twice', async () => {
+  const talk = await Conversation.begin(bridge, 909);
+  const { page, frame, complaints } = await openTab(entityOf(bridge, talk));
+  await frame.getByText('hello').waitFor();
+  const uploads: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'PUT') uploads.push(request.url());
+  });
+  let lost = true;
+  await page.route('**/b24/card/api/chats/*/messages', async (route) => {
+    if (route.request().method() !== 'POST' || !lost) return route.continue();
+    lost = false;
+    return route.abort();
+  });
+  const file = (name: string) => ({ name, mimeType: 'application/pdf', buffer: Buffer.from(`%PDF ${name}`) });
+  await frame.getByLabel('Attach files').setInputFiles([file('price.pdf'), file('plan.pdf'), file('wrong.pdf')]);
+  await frame.getByRole('button', { name: 'Remove: wrong.pdf' }).click();
+  await frame.getByLabel('Message to the client').fill('As promised');
+  await screenshot(page, 'card-files');
+  expect([...(await accessibilityFaults(frame)), ...(await overflowing(frame))]).toEqual([]);
+  await frame.getByRole('button', { name: 'Send' }).click();
+  await frame.getByText('Not sent. Your text is still here').waitFor();
+  await frame.getByRole('button', { name: 'Send' }).click();
+  await eventually(
+    () => bridge.telegram.ledger().filter(({ chatId, file: sent }) => chatId === 909 && sent).length,
+    (count) => count === 2,
+  );
+  expect(uploads).toHaveLength(2);
+  await frame.getByRole('log', { name: 'Messages' }).getByText('price.pdf').waitFor();
+  expect(await frame.getByRole('button', { name: /^Remove/ }).count()).toBe(0);
+  expect(complaints.filter((one) => !one.includes('ERR_FAILED'))).toEqual([]);
+  await page.context().close();
+});
+
 it('keeps what could not be sent, and sends it once when it is tried again', async () => {
   const talk = await Conversation.begin(bridge, 902);
   const { page, frame } = await openTab(entityOf(bridge, talk));

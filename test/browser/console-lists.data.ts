@@ -20,7 +20,7 @@ export async function storeChat(bridge: Bridge, telegramId: number, title: strin
      SELECT id, portal_id, 'tg:' || $1::bigint, 'tg:' || $1::bigint, $1::bigint, $2, $2, 'en' FROM bots ORDER BY id LIMIT 1 RETURNING id`,
     [telegramId, title],
   );
-  return String(chat!.id);
+  return chat!.id;
 }
 
 export interface Stored {
@@ -47,5 +47,5 @@ export async function storeMessages(
        FROM chat_links, generate_series($2::int, $3::int) n WHERE id = $1 ORDER BY n RETURNING id`,
     [chat, from, to, direction, state, hours],
   );
-  return rows.map(({ id }) => String(id));
+  return rows.map(({ id }) => id);
 }

@@ -94,8 +94,6 @@ describe('the console', { timeout: 300_000 }, () => {
     const found = page.getByRole('link', { name: 'Да, от 1 500 ₽ доставка бесплатная' });
     await found.waitFor();
     expect(await found.locator('mark').allTextContents()).toEqual(['доставка', 'бесплатная']);
-    // A list that is read anew under the pointer loses the click.
-    await page.waitForLoadState('networkidle').catch(() => undefined);
     await found.click();
     await page.waitForURL(/#\/chats\//);
     const bubble = page.getByRole('article').filter({ hasText: 'Да, от 1 500 ₽ доставка бесплатная' });
@@ -108,6 +106,22 @@ describe('the console', { timeout: 300_000 }, () => {
     await story.getByText('ONIMCONNECTORMESSAGEADD').first().waitFor();
     await page.keyboard.press('Escape');
     await story.waitFor({ state: 'detached' });
+    await close(opened);
+  });
+
+  it('opens what was clicked while the words were still being put into the address', async () => {
+    const opened = await open('/messages');
+    const { page } = opened;
+    const found = page.getByRole('link', { name: 'Да, от 1 500 ₽ доставка бесплатная' });
+    await found.waitFor();
+    // The pages of a conversation take longer than the address does.
+    await page.route(/\/assets\/.*\.js/, async (route) => {
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await route.continue();
+    });
+    await page.getByRole('searchbox').fill('доставка');
+    await found.click();
+    await page.waitForURL(/#\/chats\//);
     await close(opened);
   });
 
@@ -182,7 +196,22 @@ describe('the console', { timeout: 300_000 }, () => {
       const buttons = await guest.page.getByRole('main').getByRole('button').allTextContents();
       expect(buttons.filter((name) => /add|regist|remove|edit|off|options/i.test(name))).toEqual([]);
     }
+    const features = guest.page.getByRole('region', { name: 'In the CRM' });
+    await features.getByText('Panels in chats').waitFor();
+    for (const one of await features.getByRole('switch').all()) expect(await one.isDisabled()).toBe(true);
     await close(guest);
+  });
+
+  it('switches what a portal has beside the connector, and says what the portal lacks for it', async () => {
+    const opened = await open('/connections/portals/1');
+    const features = opened.page.getByRole('region', { name: 'In the CRM' });
+    await features.getByRole('switch', { name: 'Robots' }).click();
+    await features.getByText('Robots: the application lacks the permission “bizproc”', { exact: false }).waitFor();
+    await features.getByRole('switch', { name: 'Robots' }).click();
+    await opened.page.getByText('Robots: switched off.').first().waitFor();
+    await features.getByRole('switch', { name: 'Robots', checked: false }).waitFor();
+    await screenshot(opened.page, 'console-features');
+    await close(opened);
   });
 
   it('exports what a filter names', async () => {
@@ -278,6 +307,8 @@ const places = (): Record<string, string> => ({
   conversation: `/chats/${anna}`,
   messages: '/messages?q=доставка',
   links: '/links',
+  answers: '/answers',
+  broadcasts: '/broadcasts',
   attention: '/attention',
   doctor: '/doctor',
   audit: '/audit',

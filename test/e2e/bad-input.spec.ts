@@ -48,7 +48,7 @@ const push = (body: unknown, headers = {}) => bridge.program.post('/tg/webhook',
 function event(change: (tree: Tree) => void = () => undefined): string {
   const tree = parse(signed, { depth: 20 }) as Tree;
   lastUpdate += 1;
-  at(tree, 'data', 'MESSAGES', '0', 'im')!['message_id'] = String(lastUpdate);
+  at(tree, 'data', 'MESSAGES', '0', 'im')['message_id'] = String(lastUpdate);
   change(tree);
   return httpBuildQuery(tree);
 }

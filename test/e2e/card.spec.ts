@@ -96,10 +96,28 @@ describe('the tab', () => {
     const item = bridge.portal.crm.records.add(183, { fields: { CONTACT_ID: contact.id } });
     expect((await switchOn('card_processes')).json.state).toBe('ready');
     const { state } = bootstrapOf(await openTab(item));
-    expect(state).toMatchObject({ entity: { type: 'dynamic_183' }, chats: [{ id: talk.chatId }], lines: [] });
+    expect(state).toMatchObject({ entity: { type: 'dynamic_183' }, chats: [{ id: talk.chatId }] });
+    expect(state.lines).toEqual([{ lineId: LINE, bot: '@shop_bot' }]);
     // The contact is hidden from whoever looks, and so is what they said.
     contact.hiddenFrom.add(OUTSIDER);
     expect(bootstrapOf(await openTab(item, { user: OUTSIDER })).state.chats).toEqual([]);
+  });
+
+  it('stays in the other smart processes where the portal refuses one of them, and says which', async () => {
+    for (const typeId of [190, 191, 192]) bridge.portal.crm.records.add(typeId, { fields: { TITLE: 'x' } });
+    const is191 = (params: Record<string, unknown>) => params['PLACEMENT'] === 'CRM_DYNAMIC_191_DETAIL_TAB';
+    const refused = (error: string) => bridge.bitrix24.faults.next('placement.bind', { status: 400, error }, 1, is191);
+    refused('ERROR_PLACEMENT_MAX_COUNT');
+    const { json } = await switchOn('card_processes');
+    const bound = () =>
+      bridge.portal.placements.rows.map(({ placement }) => /DYNAMIC_(19\d)/.exec(placement)?.[1]).filter(Boolean);
+    expect(bound()).toEqual(['190', '192']);
+    expect(json).toMatchObject({ state: 'ready', says: expect.stringContaining('CRM_DYNAMIC_191_DETAIL_TAB') });
+    // A process that was deleted between the two calls is none that lacks a tab.
+    refused('ERROR_PLACEMENT_NOT_FOUND');
+    expect((await switchOn('card_processes')).json.says).toBe('Tabs in smart processes: ready.');
+    expect((await switchOn('card_processes')).json.says).toBe('Tabs in smart processes: ready.');
+    expect(bound().toSorted()).toEqual(['190', '191', '192']);
   });
 
   it('may be framed by its portal alone, and sets no cookie', async () => {
@@ -180,6 +198,22 @@ describe('whoever looks', () => {
     expect((await ask(one, 'POST', `chats/${talk.chatId}/seen`, { messageId: '1' })).status).toBe(204);
     expect(await chat(one)).toMatchObject({ unread: 0, firstUnreadId: null });
     expect(await chat(two)).toMatchObject({ unread: 1 });
+  });
+
+  it('does not see what a banned client writes, as operators do not see it in the dialog', async () => {
+    const talk = await Conversation.begin(bridge, 817);
+    const session = await sessionOf(entityOf(bridge, talk));
+    await bridge.program.admin('POST', `/chats/${talk.chatId}/ban`);
+    talk.client.sends('spam');
+    await talk.becomes('spam', 'ignored');
+    const read = async () => (await ask(session, 'GET', `chats/${talk.chatId}/messages`)).json;
+    expect((await read()).items.map(({ text }: { text: string }) => text)).toEqual(['hello']);
+    expect((await ask(session, 'GET', 'state')).json.chats[0]).toMatchObject({ unread: 1, banned: true });
+    await bridge.program.admin('POST', `/chats/${talk.chatId}/unban`);
+    talk.client.sends('sorry');
+    await talk.becomes('sorry', 'delivered');
+    expect((await read()).items.map(({ text }: { text: string }) => text)).toEqual(['sorry', 'hello']);
+    expect((await ask(session, 'GET', 'state')).json.chats[0]).toMatchObject({ unread: 2, banned: false });
   });
 
   it('writes in their own name, once for each key, and the dialog shows whose words it were', async () => {
@@ -301,6 +335,34 @@ describe('an entity without a conversation', () => {
       40_000,
     );
     expect(chats[0].title).toBe('Client 820');
+  });
+
+  it('of a smart process invites its client: the conversation stands in its card from then on', async () => {
+    const item = bridge.portal.crm.records.add(183, { fields: { TITLE: 'Boiler' } });
+    const session = await sessionOf(item);
+    const { json: link } = await ask(session, 'POST', 'invitations', {});
+    expect(link).toMatchObject({ name: 'Boiler', entity: { type: 'dynamic_183', id: String(item.id) } });
+    const talk = Conversation.of(bridge, 821);
+    talk.client.sends(`/start ${link.code}`);
+    talk.client.sends('It leaks');
+    const chats = await eventually(
+      async () => {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return (await ask(session, 'GET', 'state')).json.chats;
+      },
+      (found) => found.length > 0,
+      40_000,
+    );
+    expect(chats).toMatchObject([{ title: 'Client 821' }]);
+    expect((await write(session, chats[0].id, 'We are coming')).status).toBe(200);
+    await talk.becomes('We are coming', 'delivered');
+    const other = await sessionOf(bridge.portal.crm.records.add(183));
+    expect((await ask(other, 'GET', 'state')).json.chats).toEqual([]);
+    const where = { placement: 'CRM_DYNAMIC_183_DETAIL_TAB', entity: item.id, user: OPERATOR };
+    const forged = bridge.portal.frames.placement(bridge.app, where);
+    forged.form['AUTH_ID'] = bridge.portal.issueTokens(bridge.app, OUTSIDER).accessToken;
+    item.hiddenFrom.add(OUTSIDER);
+    expect((await bridge.portal.frames.open(forged)).html).toContain('no_access');
   });
 
   it('that is not saved, gone, or of a type that nobody knows, says so', async () => {

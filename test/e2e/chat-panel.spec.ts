@@ -210,11 +210,11 @@ describe('a ready answer', () => {
     const key = crypto.randomUUID();
     const both = await Promise.all([press(panel, shown, key), press(panel, shown, key)]);
     expect(both.map(({ status }) => status)).toEqual([200, 200]);
-    expect(both[0]!.json.messageId).toBe(both[1]!.json.messageId);
+    expect(both[0].json.messageId).toBe(both[1].json.messageId);
     expect(both.map(({ json }) => json.isRepeated).toSorted()).toEqual([false, true]);
     const item = await talk.becomes('Dear Client 720, here it is.', 'delivered');
     expect(item).toMatchObject({
-      id: both[0]!.json.messageId,
+      id: both[0].json.messageId,
       authorId: String(OPERATOR),
       authorName: 'Samantha Johnson',
     });

@@ -23,7 +23,7 @@ describe.each([{ mode: 'polling' }, { mode: 'webhook' }])('a conversation by $mo
     const dialog = bridge.portal.dialog('tg:777');
     const [message] = await dialog.receives(1, 10_000);
     expect(message).toMatchObject({ author: 'client', text: 'Здравствуйте! 👋' });
-    expect(message!.externalIds).toEqual([`tg:777:${update.message!.message_id}`]);
+    expect(message!.externalIds).toEqual([`tg:777:${update.message.message_id}`]);
     const item = await eventually(
       async () => (await bridge.messages('&direction=inbound'))[0],
       (found) => found?.state === 'delivered',
@@ -33,7 +33,7 @@ describe.each([{ mode: 'polling' }, { mode: 'webhook' }])('a conversation by $mo
       text: 'Здравствуйте! 👋',
       externalChatId: 'tg:777',
       telegramChatId: '777',
-      telegramMessageIds: [String(update.message!.message_id)],
+      telegramMessageIds: [String(update.message.message_id)],
       attempts: 1,
       error: null,
     });

@@ -316,6 +316,26 @@ describe('whatever goes wrong', () => {
     await admin.receives(3, 30_000);
   });
 
+  it('whoever made a bot is answered once Telegram takes it, also after a kill', async () => {
+    const admin = somebody();
+    admin.sends('hello');
+    await answers(admin, 1);
+    bridge.telegram.faults.next('sendMessage', { status: 502 }, 1_000);
+    const dialog = dialogOf({ url: 'https://t.me/newbot/maker_bot/unanswered_bot?name=Unanswered' });
+    const made = bridge.telegram.managedBots.create(admin.profile, dialog);
+    await eventually(
+      async () => (await query(`SELECT FROM managed_bots WHERE telegram_id = $1`, [made.id])).rows.length,
+      (count) => count === 1,
+    );
+    await sleep(10_000);
+    await bridge.restart({}, 'kill');
+    bridge.telegram.faults.clear();
+    const said = (await admin.receives(2, 60_000)).at(-1)!;
+    expect(said.text).toContain('@unanswered_bot has been made, but no open line');
+    await sleep(3_000);
+    expect(admin.inbox).toHaveLength(2);
+  });
+
   it('an update that comes twice makes nothing twice', async () => {
     const page = await openPage();
     const { made, admin } = await makeBot(page);
@@ -409,6 +429,43 @@ describe('the token of a made bot', () => {
     expect((await page.ask('POST', 'bot/new-token')).json.code).toBe('not_managed');
   });
 
+  it('is not fetched for a portal for which its owner did not make the bot, nor renewed there', async () => {
+    const page = await openPage();
+    const { made } = await makeBot(page);
+    expect((await page.ask('POST', 'disconnect')).status).toBe(200);
+    // Somebody who has got its token serves a line of another portal by it.
+    const theirs = await openPage('42', ...(await strangersLine('42')));
+    const pasted = await theirs.ask('POST', 'bot', { token: made.profile.token });
+    expect(pasted.status, JSON.stringify(pasted.json)).toBe(200);
+    expect(await botOf(theirs)).toMatchObject({ username: made.profile.username, managed: false });
+    const token = made.profile.token;
+    expect((await theirs.ask('POST', 'bot/new-token')).json.code).toBe('not_managed');
+    expect(made.profile.token).toBe(token);
+    bridge.telegram.managedBots.ownerRevokes(made);
+    await staysUnauthorised(made);
+  });
+
+  it('is the new owner’s alone once the bot was given away', async () => {
+    const page = await openPage();
+    const { made } = await makeBot(page);
+    const buyer = somebody();
+    bridge.telegram.managedBots.changesOwner(made, buyer.profile);
+    bridge.telegram.managedBots.ownerRevokes(made);
+    await staysUnauthorised(made);
+    expect(await botOf(page)).toMatchObject({ managed: false });
+    // With a link of the portal they let it have the bot, too.
+    expect((await page.ask('POST', 'disconnect')).status).toBe(200);
+    buyer.starts(await press(page));
+    const offer = await answers(buyer, 1);
+    buyer.pressesText(offer, `Take @${made.profile.username}`);
+    await becomes(page, 'connected');
+    expect(await botOf(page)).toMatchObject({ username: made.profile.username, managed: true });
+    await eventually(
+      () => sleep(250).then(() => botOf(page)),
+      ({ state }) => state === 'active',
+    );
+  });
+
   it('is in no log and no answer; nor is a code', async () => {
     const log = bridge.program.tail(100_000);
     for (const secret of [MANAGER_TOKEN, ...bridge.telegram.calls.flatMap(({ answer }) => tokensIn(answer))]) {
@@ -416,6 +473,14 @@ describe('the token of a made bot', () => {
     }
   });
 });
+
+/** Its new token reaches nobody, although the manager has heard of it. */
+async function staysUnauthorised({ id }: SimulatedBot): Promise<void> {
+  const stateOf = async () => (await query(`SELECT state FROM bots WHERE telegram_id = $1`, [id])).rows[0].state;
+  await eventually(stateOf, (state) => state === 'unauthorised', 90_000);
+  await sleep(12_000);
+  expect(await stateOf()).toBe('unauthorised');
+}
 
 const tokensIn = (answer: unknown) => JSON.stringify(answer ?? '').match(/\d{6,}:[\w-]{35}/g) ?? [];
 

@@ -22,6 +22,22 @@ const reported = (sms: Sms, timeoutMs = 20_000) =>
     timeoutMs,
   );
 
+async function shares(talk: Conversation, phone: string): Promise<void> {
+  talk.client.sendsMessage({ contact: { phone_number: phone, first_name: 'I', user_id: talk.client.id } });
+  await eventually(
+    async () => (await bridge.program.admin('GET', `/chats/${talk.chatId}`)).json.phone,
+    (known) => known !== null,
+  );
+}
+
+/** A deal in whose card the conversation stands. */
+function dealOf({ client }: Conversation): number {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  const { id } = bridge.portal.chat(`tg:${client.id}`).sessions.at(-1)!;
+  bridge.portal.crm.dialogs.bind(bridge.portal.crm.dialogs.activityOf(id)!, { typeId: 2, id: deal.id });
+  return deal.id;
+}
+
 it('is one sender a bot, which the card sends by to whoever the card is of', async () => {
   expect(senders()).toEqual([expect.objectContaining({ name: 'Telegram @shop_bot' })]);
   const talk = await Conversation.begin(bridge, 701);
@@ -34,14 +50,31 @@ it('is one sender a bot, which the card sends by to whoever the card is of', asy
 
 it('knows clients by the number that they have shared, without any proof beside the address', async () => {
   const talk = await Conversation.begin(bridge, 702);
-  talk.client.sendsMessage({ contact: { phone_number: '+79990000702', first_name: 'Client 702', user_id: 702 } });
-  await eventually(
-    async () => (await bridge.program.admin('GET', `/chats/${talk.chatId}`)).json.phone,
-    (phone) => phone !== null,
-  );
+  await shares(talk, '+79990000702');
   const sms = send({ phone: '8 (999) 000-07-02', text: 'by number', author: 0 });
   expect(await reported(sms)).toEqual(['delivered']);
   expect(talk.reached).toEqual(['by number']);
+});
+
+it('reaches whoever has the number, and nobody else of the deal', async () => {
+  const [ann, bob] = [await Conversation.begin(bridge, 711), await Conversation.begin(bridge, 712)];
+  await shares(ann, '79990000711');
+  await shares(bob, '79990000712');
+  const deal = dealOf(ann);
+  const contact = bridge.portal.crm.records.add('CONTACT');
+  const bindings: [number, number][] = [
+    [2, deal],
+    [3, contact.id],
+  ];
+  expect(await reported(send({ phone: '+79990000712', text: 'for Bob', bindings }))).toEqual(['delivered']);
+  expect(await reported(send({ phone: '+79990000713', text: 'for Carl', bindings }))).toEqual(['undelivered']);
+  expect(await reported(send({ phone: '8 (999) 000-07-11', text: 'for Ann', bindings }))).toEqual(['delivered']);
+  const others = await Conversation.begin(bridge, 714);
+  const unknown: [number, number][] = [[2, dealOf(others)], bindings[1]!];
+  expect(await reported(send({ phone: '+79990000713', text: 'for the deal', bindings: unknown }))).toEqual([
+    'delivered',
+  ]);
+  expect([ann, bob, others].map(({ reached }) => reached)).toEqual([['for Ann'], ['for Bob'], ['for the deal']]);
 });
 
 it('says at once that others cannot be reached, so that another way can follow', async () => {
@@ -64,11 +97,7 @@ it('sends once, whatever comes again, and waits for a row that is made after its
 
 it('lets conversations go before mailings of CRM marketing', async () => {
   const talk = await Conversation.begin(bridge, 705);
-  talk.client.sendsMessage({ contact: { phone_number: '+79990000705', first_name: 'Client 705', user_id: 705 } });
-  await eventually(
-    async () => (await bridge.program.admin('GET', `/chats/${talk.chatId}`)).json.phone,
-    (phone) => phone !== null,
-  );
+  await shares(talk, '+79990000705');
   expect(await reported(send({ phone: '+79990000705', text: 'sale', module: 'sender' }))).toEqual(['delivered']);
   const [item] = await bridge.messages('&direction=outbound&q=sale');
   expect(item).toMatchObject({ kind: 'sms', authorId: '0' });
@@ -111,4 +140,12 @@ it('an installation from before lacks the scopes, says so, and goes on', async (
   } finally {
     await old.stop();
   }
+});
+
+it('goes with its bot', async () => {
+  await choose(bridge, 'sms');
+  expect(senders()).toHaveLength(1);
+  const { json } = await bridge.program.admin('GET', '/bots');
+  expect((await bridge.program.admin('DELETE', `/bots/${json.items[0].id}`)).status).toBe(204);
+  await eventually(senders, ({ length }) => length === 0);
 });

@@ -62,7 +62,12 @@ it('finds the client of a deal by its contact, and by the phone that the client 
   const stranger = bridge.portal.crm.records.add('DEAL');
   const byPhone = { properties: { text: 'by phone', phone: '8 (999) 000-06-03' } };
   expect(await returned(runRobot(bridge, SEND, stranger, byPhone))).toMatchObject({ status: 'delivered' });
-  expect(talk.reached).toEqual(['by contact', 'by phone']);
+  // A field of several values, as the CRM writes it.
+  const byList = { properties: { text: 'by list', phone: '+78880000603, +7 (999) 000-06-03 ext. 5' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, byList))).toMatchObject({ status: 'delivered' });
+  const abroad = { properties: { text: 'to nobody', phone: '+19990000603' } };
+  expect(await returned(runRobot(bridge, SEND, stranger, abroad))).toMatchObject({ status: 'no_chat' });
+  expect(talk.reached).toEqual(['by contact', 'by phone', 'by list']);
 });
 
 it('answers in words where there is nobody, nothing to send, or no document', async () => {
@@ -114,6 +119,23 @@ it('waits for the client’s answer, and no longer than it was told', async () =
   expect(await returned(bad)).toMatchObject({ status: 'failed', error: expect.stringContaining('whole number') });
 });
 
+it('leaves what the client says after the time of the process to the next robot', async () => {
+  const talk = await Conversation.begin(bridge, 611);
+  const lead = entityOf(bridge, talk);
+  const short = runRobot(bridge, WAIT, lead, { timeoutSeconds: 2 });
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  bridge.portal.robots.checkTimeout(short);
+  expect(short.returned).toEqual({ IsTimeout: 1 });
+  talk.client.sends('still there?');
+  await talk.becomes('still there?', 'delivered');
+  expect(
+    await eventually(
+      () => short.sends,
+      (sends) => sends.length > 0,
+    ),
+  ).toMatchObject([{ status: 'timeout' }]);
+});
+
 it('shows buttons, and takes a press for the answer', async () => {
   const talk = await Conversation.begin(bridge, 610);
   const lead = entityOf(bridge, talk);
@@ -147,6 +169,33 @@ it('keeps its buttons when a broadcast brings others, whose press is no answer t
   expect(run.returned).toBeNull();
   talk.client.pressesText(question!, 'Yes');
   expect(await returned(run)).toMatchObject({ status: 'answered', text: 'Yes' });
+});
+
+it('asks for the number of the client', async () => {
+  const talk = await Conversation.begin(bridge, 612);
+  const lead = entityOf(bridge, talk);
+  const both = runRobot(bridge, SEND, lead, { properties: { text: 'x', buttons: 'Yes', ask_phone: 'Y' } });
+  expect(await returned(both)).toMatchObject({ status: 'failed', error: expect.stringContaining('use two robots') });
+  const run = runRobot(bridge, SEND, lead, { properties: { text: 'Your number?', ask_phone: 'Y' } });
+  expect(await returned(run)).toMatchObject({ status: 'delivered' });
+  expect(talk.client.chat.replyKeyboard?.keyboard).toEqual([[{ text: expect.any(String), request_contact: true }]]);
+  const answer = runRobot(bridge, WAIT, lead);
+  await bridge.portal.events.idle();
+  talk.client.sharesPhone('79990000612');
+  expect(await returned(answer)).toMatchObject({ status: 'answered', text: expect.stringContaining('79990000612') });
+  await eventually(
+    () => talk.reached,
+    (texts) => texts.at(-1)!.startsWith('Thank you'),
+  );
+  expect(talk.client.chat.replyKeyboard ?? null).toBeNull();
+});
+
+it('says in words why no invitation is made', async () => {
+  const deal = bridge.portal.crm.records.add('DEAL');
+  expect(await returned(runRobot(bridge, INVITE, deal, { properties: { line: '99' } }))).toMatchObject({
+    status: 'failed',
+    error: 'No bot serves this open line: connect one on its settings page.',
+  });
 });
 
 it('makes a link by which the client of the deal comes', async () => {
@@ -198,6 +247,8 @@ it('takes no post of another portal, of nobody, or of another kind', async () =>
   const post = { code: SEND, event_token: 'a|b|c.d', document_id: ['crm', 'x', 'DEAL_1'] };
   const auth = { member_id: 'another', application_token: bridge.app.applicationToken };
   const wrong = { member_id: bridge.portal.memberId, application_token: 'x' };
+  // Where nobody wrote it, nobody proves it.
+  const nobody = { member_id: '', application_token: '', access_token: '' };
   const answers = [
     await bridge.program.post(`${path}x`, post),
     await bridge.program.post('/b24/robots/1.abc', post),
@@ -205,8 +256,9 @@ it('takes no post of another portal, of nobody, or of another kind', async () =>
     await bridge.program.post(path, { ...post, auth: wrong }),
     await bridge.program.post(path, { event: 'ONAPPINSTALL' }),
     await bridge.program.post(path, {}),
+    await bridge.program.post(path, { ...post, auth: nobody }),
   ];
-  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 400, 400]);
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 400, 400, 200]);
 });
 
 it('are there again after a new version of the application, and go when they are switched off', async () => {
@@ -223,6 +275,16 @@ it('are there again after a new version of the application, and go when they are
   expect(json).toMatchObject({ wanted: false, state: 'off', says: null });
   expect(codes()).toEqual([]);
   await choose(bridge, 'robots', true);
+  expect(codes()).toEqual([INVITE, SEND, WAIT]);
+  // Likewise between the look and the changes, where an installation before had left them.
+  const left = [...bridge.portal.robots.all];
+  await choose(bridge, 'robots', false);
+  for (const [key, robot] of left) bridge.portal.robots.all.set(key, robot);
+  bridge.bitrix24.faults.next('bizproc.robot.list', { delayMs: 1_000 });
+  const again = choose(bridge, 'robots', true);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  bridge.portal.robots.wipe(bridge.app);
+  expect((await again).json).toMatchObject({ wanted: true, state: 'ready' });
   expect(codes()).toEqual([INVITE, SEND, WAIT]);
 });
 

@@ -5,18 +5,25 @@ import { Bridge, BOT_TOKEN, eventually, HANDLER_SECRET } from '../support/bridge
 const ADMIN_KEY = 'admin-key-4f9a1c77e0';
 const WEBHOOK_SECRET = 'webhook-secret-71d0c3';
 const SECOND_BOT = '987654321:AAHsecondbotsecondbotsecondbotsecond';
+const MANAGER_TOKEN = '5550001:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc';
 /** In every text that a person writes here. */
 const WORDS = 'zebra-9157';
 
 let bridge: Bridge;
 let tables: string;
 let accessKey: string;
+let madeToken: string;
 const bodies: string[] = [];
 
 beforeAll(async () => {
   bridge = await Bridge.start({
     installed: false,
-    environment: { ADMIN_API_KEY: ADMIN_KEY, TG_WEBHOOK_SECRET: WEBHOOK_SECRET, TG_USE_POLLING: '0' },
+    environment: {
+      ADMIN_API_KEY: ADMIN_KEY,
+      TG_WEBHOOK_SECRET: WEBHOOK_SECRET,
+      TG_USE_POLLING: '0',
+      TG_MANAGER_BOT_TOKEN: MANAGER_TOKEN,
+    },
   });
   await converse();
   tables = await everyValue();
@@ -71,6 +78,18 @@ async function converse(): Promise<void> {
     (states) => states.includes('failed') && states.includes('uncertain'),
   );
 
+  const manager = telegram.addBot({ token: MANAGER_TOKEN, username: 'maker_bot', managesBots: true });
+  await eventually(
+    async () => (await program.admin('GET', '/bot-requests/manager')).json,
+    ({ ready }) => ready === true,
+    30_000,
+  );
+  await program.admin('POST', '/bots', { token: MANAGER_TOKEN });
+  const maker = { id: 9_001, first_name: 'Maker' };
+  manager.client(maker).sends('hello');
+  const dialog = telegram.managedBots.open('https://t.me/newbot/maker_bot/shop_of_maker_bot?name=Shop');
+  madeToken = telegram.managedBots.create({ ...manager.client(maker).profile }, dialog).profile.token;
+  await manager.client(maker).receives(2, 20_000);
   telegram.addBot({ token: SECOND_BOT });
   const second = await program.admin('POST', '/bots', { token: SECOND_BOT, mode: 'webhook' });
   expect(second.status, second.text).toBe(201);
@@ -84,6 +103,12 @@ async function converse(): Promise<void> {
   await program.admin('GET', '/doctor');
   await program.admin('POST', '/messages/retry', { state: 'failed' });
   telegram.revoke(bot);
+  telegram.revoke(manager);
+  await eventually(
+    async () => (await program.admin('GET', '/bot-requests/manager')).json,
+    ({ trouble }) => trouble === '401' || trouble === '404',
+    60_000,
+  );
   operator.sends('tg:777', `nobody reads ${WORDS}`);
   await eventually(
     async () => (await program.admin('GET', '/overview')).status,
@@ -126,6 +151,8 @@ function secrets(): Map<string, string> {
     ['bot token', BOT_TOKEN],
     ['second half of the bot token', BOT_TOKEN.split(':')[1]!],
     ['token of the second bot', SECOND_BOT.split(':')[1]!],
+    ['token of the manager bot', MANAGER_TOKEN.split(':')[1]!],
+    ['token of a bot that somebody made', madeToken.split(':')[1]!],
     ['token that Telegram refused', 'AAunknownunknownunknownunknownunknown'],
     ['client secret', app.clientSecret],
     ['application token', app.applicationToken],

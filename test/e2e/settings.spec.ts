@@ -278,5 +278,10 @@ it('lets nobody try tokens for long, and opens nothing once the application is g
   expect(answers.filter((status) => status === 422).length).toBeLessThanOrEqual(10);
   stranger.uninstall(strangersApp, { clean: false });
   await stranger.events.idle();
-  expect(refusal(await ask(session, 'GET', 'state'))).toEqual([403, 'portal_gone']);
+  const refused = [403, 'portal_gone'];
+  expect(refusal(await ask(session, 'GET', 'state'))).toEqual(refused);
+  expect(refusal(await ask(session, 'GET', 'links'))).toEqual(refused);
+  expect(refusal(await ask(session, 'POST', 'links', { name: 'Poster' }))).toEqual(refused);
+  expect(refusal(await ask(session, 'PATCH', 'features/robots', { wanted: true }))).toEqual(refused);
+  expect(await rowsOf(`SELECT FROM links WHERE name = 'Poster'`)).toEqual([]);
 });

@@ -98,7 +98,7 @@ describe('a link of an advertisement', () => {
     const exported = ndjson
       .trim()
       .split('\n')
-      .map((line: string) => JSON.parse(line)) as Json[];
+      .map((line: string) => JSON.parse(line));
     expect(exported.map(({ source }) => source)).toEqual(['ads_july', null]);
     const { text: csv } = await admin('GET', `/export/messages?format=csv&chat=${pressed.chatId}`);
     const [head, first] = csv.split('\r\n').map((line: string) => line.split(','));

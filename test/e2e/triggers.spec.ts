@@ -141,6 +141,18 @@ it('move the deal where there is one, and the client where the lead was converte
   );
 });
 
+it('asks for nothing else of the portal where it refuses to execute one', async () => {
+  await choose(bridge, 'robots');
+  const asked = (method: string) => bridge.portal.calls.filter((call) => call.method === method).length;
+  const before = [asked('bizproc.robot.list'), asked('crm.automation.trigger.list')];
+  const refusal = { status: 403, error: 'ACCESS_DENIED', description: 'Access denied!' };
+  bridge.bitrix24.faults.next('crm.automation.trigger.execute', refusal, 2);
+  const talk = await Conversation.begin(bridge, 912);
+  await ran(talk, 2, 40_000);
+  expect(asked('bizproc.robot.list')).toBe(before[0]);
+  expect(asked('crm.automation.trigger.list') - before[1]!).toBeLessThanOrEqual(1);
+});
+
 it('says what the portal lacks, takes bad input for none, and goes when it is switched off', async () => {
   const put = (body: object, feature = 'triggers') => choose(bridge, feature, true, body);
   const answers = [

@@ -90,6 +90,6 @@ it('a proxy that refuses the password: the doctor says so, and since when the bo
   await bridge.restart({ TG_PROXY_URL: wrong });
   expect((await eventually(ill, (check) => check !== undefined, 30_000))!.params).toEqual(params);
   await bridge.restart();
-  await conversation.client.sends('back again');
+  conversation.client.sends('back again');
   await conversation.becomes('back again', 'delivered', 30_000);
 });

@@ -109,6 +109,43 @@ it('a correction and a deletion of which no event came reach the client', async 
   );
 }, 120_000);
 
+it('what operators think of a message is shown to the client, the newest that Telegram has', async () => {
+  const chat = await Conversation.begin(bridge, ++lastId);
+  const { client, dialog } = chat;
+  const members = bridge.portal.chat(`tg:${client.id}`).members.add(1);
+  const [anna, boris] = [27, 28].map((id) => bridge.portal.operator({ id, name: `Operator ${id}` }));
+  members.add(27).add(28);
+  const said = client.sends('Thank you!').message;
+  await chat.becomes('Thank you!', 'delivered');
+  const message = dialog.messages.find(({ text }) => text === 'Thank you!')!;
+  const answer = chat.answers('You are welcome');
+  await chat.becomes('You are welcome', 'delivered');
+  await dialog.delivered(answer);
+  const shown = (id: number) => client.chat.reactions.get(id)?.map((one) => (one as { emoji: string }).emoji);
+  const becomes = (id: number, emoji: string[]) =>
+    eventually(
+      () => shown(id),
+      (now) => JSON.stringify(now) === JSON.stringify(emoji),
+      TWO_READINGS_MS,
+    );
+  anna!.reacts(message, 'redHeart');
+  anna!.reacts(answer, 'facepalm');
+  await becomes(said.message_id, ['❤']);
+  boris!.reacts(message, 'fire');
+  await becomes(said.message_id, ['🔥']);
+  boris!.unreacts(message, 'fire');
+  await becomes(said.message_id, ['❤']);
+  anna!.unreacts(message, 'redHeart');
+  await becomes(said.message_id, []);
+  expect(client.inbox.map(({ text }) => text)).toEqual(['You are welcome']);
+  const own = client.inbox.at(-1)!.message_id;
+  expect(shown(own)).toBeUndefined();
+  bridge.portal.messengerEvents.tellsReactionAction = true;
+  bridge.portal.messengerEvents.showsReactions = false;
+  boris!.reacts(answer, 'like');
+  await becomes(own, ['👍']);
+}, 240_000);
+
 it('where another application reads the same queue, it is left to that one', async () => {
   const chat = await Conversation.begin(bridge, ++lastId);
   bridge.portal.chat(`tg:${chat.client.id}`).members.add(1);

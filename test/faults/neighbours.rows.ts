@@ -244,7 +244,7 @@ function botsMoved(context: RowContext): Promise<RowResult> {
       const taken = new Set(nomads.map(({ line }) => line));
       const free = ['0:1', '0:2', '1:1', '1:2'].filter((line) => !taken.has(line));
       const line = free[Math.floor(Math.random() * free.length)]!;
-      const [portal = 0, lineId] = [Number(line[0]), line.slice(2)];
+      const [portal, lineId] = [Number(line[0]), line.slice(2)];
       const move = { portalId: ids[portal], lineId };
       const begun = performance.now();
       const { status, text } = await stage.program.admin('PATCH', `/bots/${nomad.company.botId}`, move);

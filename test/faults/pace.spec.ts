@@ -41,7 +41,7 @@ it('keeps bursts within Telegram’s limits: in order, and without a single 429'
       date: bridge.bot.unixTime,
       text: 'hello',
     },
-  } as never);
+  });
   await bridge.portal.dialog(`tg:${GROUP}`).receives(1, 20_000);
 
   const operator = bridge.portal.operator({ id: 27, name: 'Samantha Johnson' });

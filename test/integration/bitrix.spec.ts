@@ -136,7 +136,7 @@ class PortalServer {
     const seen: Seen = {
       path: request.url!,
       authorization: request.headers.authorization,
-      body: json ? (JSON.parse(text) as Record<string, unknown>) : (qs.parse(text) as Record<string, unknown>),
+      body: json ? (JSON.parse(text) as Record<string, unknown>) : qs.parse(text),
     };
     this.seen.push(seen);
     const answer = await (seen.path.startsWith('/oauth/') ? this.oauth : this.rest)(seen, response, request);

@@ -26,11 +26,11 @@ async function start(lineId: string, username: string): Promise<bigint> {
     createdBy: 'test',
   };
   const { id } = await requests.create({ ...wish, code });
-  await requests.start(code, { managerId: MANAGER, id: PERSON, language: 'en' });
+  await requests.start(storage.db, code, { managerId: MANAGER, id: PERSON, language: 'en' });
   return id;
 }
 const make = (telegramId: bigint, username: string) =>
-  requests.made({ managerId: MANAGER, telegramId, ownerId: PERSON, username, name: 'Shop' });
+  requests.made(storage.db, { managerId: MANAGER, telegramId, ownerId: PERSON, username, name: 'Shop' });
 
 it('of several requests the one is meant whose suggested user name the bot has', async () => {
   await start('7', 'shop_001_bot');
@@ -43,4 +43,14 @@ it('where two suggested the same user name, whoever made the bot is asked', asyn
   const ids = [await start('7', 'shop_001_bot'), await start('8', 'shop_001_bot')];
   const made = await make(501n, 'shop_001_bot');
   expect(made).toMatchObject({ outcome: 'unclear', requests: ids.toReversed().map((id) => ({ id })) });
+});
+
+it('a bot that was chosen is chosen, however often Telegram repeats the press', async () => {
+  const [first, second] = [await start('7', 'shop_001_bot'), await start('8', 'shop_001_bot')];
+  await make(501n, 'another_bot');
+  const choose = (request: bigint) => requests.choose(storage.db, { managerId: MANAGER, id: PERSON }, request, 501n);
+  expect([await choose(first), await choose(first)]).toEqual([true, true]);
+  expect(await choose(second)).toBe(false);
+  await requests.finish(first, null);
+  expect(await choose(first)).toBe(true);
 });

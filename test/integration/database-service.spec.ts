@@ -155,7 +155,10 @@ describe('a statement with a name', () => {
     let runs = 0;
     await one();
     await service.query('DEALLOCATE ALL');
-    const work = (connection: Queryable) => (runs++, one(connection));
+    const work = (connection: Queryable) => {
+      runs++;
+      return one(connection);
+    };
     expect(await service.transaction(work)).toBe(1);
     expect(runs).toBe(2);
     expect(await names()).toEqual([]);

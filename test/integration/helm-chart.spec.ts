@@ -54,6 +54,14 @@ describe('the Helm chart', () => {
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
+  it('names every secret that the program takes, among the values and for a Secret of one’s own', () => {
+    const secrets = textOf('.env.example').match(/^#? ?(?:TG|B24|ADMIN|ENCRYPTION)_\w*(?:TOKEN|SECRET|KEY)(?==)/gm)!;
+    const names = secrets.map((line) => line.replace(/^# ?/, ''));
+    expect(names).toContain('TG_MANAGER_BOT_TOKEN');
+    expect(names.filter((name) => !read('values.yaml').includes(`#   ${name}: `))).toEqual([]);
+    expect(names.filter((name) => !read('README.md').includes(name))).toEqual([]);
+  });
+
   it('runs an image that starts the program as npm does, within the memory that it grants', () => {
     const { start } = (JSON.parse(textOf('package.json')) as { scripts: { start: string } }).scripts;
     const dockerfile = textOf('Dockerfile');

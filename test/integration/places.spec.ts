@@ -1,4 +1,3 @@
-import type { Update } from '@grammyjs/types';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IntakeRepository } from '../../src/storage/intake/intake.repository.js';
 import { parseUpdate } from '../../src/telegram/inbound/update.parser.js';
@@ -26,7 +25,7 @@ const message = (chat: object, more: object) => ({
 /** The updates as one batch of a poll. */
 async function receive(...updates: object[]) {
   await intake.acceptClientUpdates(
-    updates.map((update) => parseUpdate({ update_id: ++updateId, ...update } as Update, BOT, 'en')),
+    updates.map((update) => parseUpdate({ update_id: ++updateId, ...update }, BOT, 'en')),
   );
 }
 const chats = async () =>

@@ -23,10 +23,10 @@ afterEach(() => storage.close());
 function counting(db: DatabaseService): DatabaseService {
   const transaction: DatabaseService['transaction'] = (work, options) =>
     db.transaction((connection) => {
-      const query: Queryable['query'] = (text, values, more) => (
-        statements.push(text),
-        connection.query(text, values, more)
-      );
+      const query: Queryable['query'] = (text, values, more) => {
+        statements.push(text);
+        return connection.query(text, values, more);
+      };
       return work({ query });
     }, options);
   return { transaction } as DatabaseService;

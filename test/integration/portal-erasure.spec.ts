@@ -4,7 +4,7 @@ import { IntakeRepository } from '../../src/storage/intake/intake.repository.js'
 import type { ClientUpdateRow } from '../../src/storage/intake/intake.rows.js';
 import { ERASING, PortalErasureRepository } from '../../src/storage/erasure/portal-erasure.repository.js';
 import { UploadsRepository } from '../../src/storage/work/uploads.repository.js';
-import { BOT, createTestStorage, operatorMessage, PORTAL, update } from '../support/storage.js';
+import { BOT, createTestStorage, operatorMessage, PORTAL, somebodyWaits, update } from '../support/storage.js';
 
 /** Everything of a portal that people said, sent and are. */
 const TABLES = [
@@ -111,6 +111,31 @@ it('leaves nothing of what its employees have read in chats that another portal 
   const erasure = new PortalErasureRepository(storage.db);
   while (!(await erasure.eraseSome(PORTAL)));
   expect([await count('chat_links'), await count('chat_reads')]).toEqual([1, 0]);
+});
+
+it('waits for the chats of an intake, which may go on to lanes and to what hangs on the portal', async () => {
+  await talk(BOT, PORTAL);
+  await storage.db.query(`UPDATE portals SET state = 'uninstalled', state_reason = $1 WHERE id = 1`, [ERASING]);
+  const erasures = new PortalErasureRepository(storage.db);
+  const eraseAll = async () => {
+    while (!(await erasures.eraseSome(PORTAL)));
+  };
+  const { erasure } = await storage.db.transaction(async (connection) => {
+    const { rows } = await connection.query<{ id: bigint }>(
+      `SELECT id FROM chat_links WHERE portal_id = 1 ORDER BY bot_id, external_id FOR NO KEY UPDATE`,
+    );
+    const begun = eraseAll();
+    await somebodyWaits(storage.db);
+    await connection.query(`SET LOCAL lock_timeout = 500`);
+    await connection.query(`SELECT FROM lanes WHERE chat_id = $1 FOR UPDATE`, [rows[0]!.id]);
+    await connection.query(
+      `INSERT INTO trigger_events (portal_id, chat_id, event, subject, times, due_at) VALUES (1, $1, 'blocked', '', 1, now())`,
+      [rows[0]!.id],
+    );
+    return { erasure: begun };
+  });
+  await erasure;
+  expect(await counts()).toMatchObject({ messages: 0, chat_links: 0, trigger_events: 0 });
 });
 
 it('leaves nothing of one portal and everything of the others', async () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BroadcastsRepository } from '../../src/storage/crm/broadcasts.repository.js';
 import { KeptFilesRepository } from '../../src/storage/crm/kept-files.repository.js';
 import { ReadyAnswersRepository, type ReadyAnswerRow } from '../../src/storage/crm/ready-answers.repository.js';
-import { createTestStorage, PORTAL } from '../support/storage.js';
+import { createTestStorage, PORTAL, somebodyWaits } from '../support/storage.js';
 
 let storage: Awaited<ReturnType<typeof createTestStorage>>;
 let answers: ReadyAnswersRepository;
@@ -21,8 +21,11 @@ async function make(title: string, limit = 100): Promise<bigint | null> {
   const answer = { lineId: null, title, shortcut: null, text: '', language: null, createdBy: 'test' };
   return answers.create({ portalId: PORTAL, ...answer }, limit);
 }
+async function* arriving(content: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += 70_000) yield content.subarray(at, at + 70_000);
+}
 const keep = (answerId: bigint, name: string, content: Buffer) =>
-  files.keep({ portalId: PORTAL, owner: { answerId }, name, mime: null, content }, LIMITS);
+  files.keep({ portalId: PORTAL, owner: { answerId }, name, mime: null, content: arriving(content) }, LIMITS);
 const use = ({ id, files: theirs }: ReadyAnswerRow) => files.noteUse({ answerId: id }, theirs);
 const titles = async () => (await answers.list({ portalId: PORTAL }, 100)).map(({ title }) => title);
 const stored = async () =>
@@ -73,20 +76,39 @@ it.each([
   expect(await titles()).toEqual(order.split(' '));
 });
 
+it('an answer and its files are locked in one order: answer, then files', async () => {
+  const id = (await make('a'))!;
+  await keep(id, 'x', Buffer.from('x'));
+  await keep(id, 'y', Buffer.from('y'));
+  const removed = await storage.db.transaction(async (connection) => {
+    await connection.query(`SELECT FROM ready_answers WHERE id = $1 FOR UPDATE`, [id]);
+    const removal = answers.remove(id);
+    await somebodyWaits(storage.db);
+    // Whoever holds the answer may go on to its files.
+    await connection.query(`SELECT FROM answer_files WHERE answer_id = $1 FOR UPDATE NOWAIT`, [id]);
+    return { removal };
+  });
+  await removed.removal;
+  expect([await titles(), await stored()]).toEqual([[], []]);
+});
+
 describe('a file', () => {
   it('is read in parts, as it was kept, by its own portal only', async () => {
     const id = (await make('a'))!;
     const content = Buffer.from(Array.from({ length: 600_001 }, (_, at) => (at * 7) % 256));
     await files.keep(
-      { portalId: PORTAL, owner: { answerId: id }, name: 'x', mime: null, content },
+      { portalId: PORTAL, owner: { answerId: id }, name: 'x', mime: null, content: arriving(content) },
       { ...LIMITS, bytesOfPortal: 1e9 },
     );
     const [file] = (await answers.find(id))!.files;
     expect((await read(file!.id))!.equals(content)).toBe(true);
     expect(await files.open(2n, file!.id)).toBeNull();
-    expect(await files.keep({ portalId: 2n, owner: { answerId: id }, name: 'y', mime: null, content }, LIMITS)).toBe(
-      'gone',
-    );
+    expect(
+      await files.keep(
+        { portalId: 2n, owner: { answerId: id }, name: 'y', mime: null, content: arriving(content) },
+        LIMITS,
+      ),
+    ).toBe('gone');
   });
 
   it('that a message on its way may need outlives its answer for a week, and counts until then', async () => {
@@ -136,7 +158,7 @@ describe('a file', () => {
     const id = await broadcasts.create({ portalId: PORTAL, audience: {}, createdBy: 'test', ...written });
     const owner = { broadcastId: id };
     const put = (name: string, portalId = PORTAL) =>
-      files.keep({ portalId, owner, name, mime: null, content: Buffer.from(name) }, LIMITS);
+      files.keep({ portalId, owner, name, mime: null, content: arriving(Buffer.from(name)) }, LIMITS);
     expect(await put('theirs', 2n)).toBe('gone');
     expect([await put('a'), await put('b')]).toEqual(['kept', 'kept']);
     await files.purge();

@@ -3,6 +3,7 @@ import { UpstreamError } from '../../src/common/upstream-error.js';
 import type { RequestSource, RequestStep } from '../../src/crm/requests/request-sources.js';
 import { SendRequests } from '../../src/crm/requests/send-requests.service.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
+import { LaneSettlements } from '../../src/relay/lane-settlements.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { BotsRepository } from '../../src/storage/accounts/bots.repository.js';
 import { PortalsRepository } from '../../src/storage/accounts/portals.repository.js';
@@ -159,6 +160,30 @@ describe('what became of it', () => {
     expect((await requests())[1]).toMatchObject({ outcome: { status: 'failed' }, payload: {}, report: null });
   });
 
+  it('is reported at once, also where its commit takes a moment', async () => {
+    const { source, told } = robot();
+    const events = new RelayEvents();
+    const service = start(source, events);
+    await service.send(request('a'));
+    // The first look, and what follows from it, is over.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [lane] = await lanes.claim(bot, 10, 1);
+    events.emit('settled', { network: 'telegram', kind: 'message', outcome: 'delivered', ms: 1 });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const deliveries = lane!.deliveries.map(({ seq }) => ({ seq, outcome: 'delivered' as const }));
+    const held = { lease: bot, held: true, signal: new AbortController().signal };
+    const begun = performance.now();
+    expect(await new LaneSettlements(lanes, events, 'me').record(held, { lane: lane!, dueInMs: 0, deliveries })).toBe(
+      true,
+    );
+    await eventually(
+      () => told,
+      ({ length }) => length === 1,
+    );
+    // Not with the look that comes every five seconds anyway.
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  });
+
   it('is reported by the next process where one was killed, and where the portal did not answer', async () => {
     await intake.acceptSendRequests([request('a')]);
     await telegram({ outcome: 'uncertain', code: 'TIMEOUT' });
@@ -295,6 +320,31 @@ describe('what was only received', () => {
       15_000,
     );
     expect(told).toEqual([{ status: 'timeout' }]);
+  });
+
+  it('hears what was said in time while no program ran, and nothing that was said later', async () => {
+    const first = wait(1_500);
+    const service = start(first.source);
+    await service.receive(received('a'));
+    await waiting();
+    const inTime = new Date();
+    await service.beforeApplicationShutdown();
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const second = wait();
+    start(second.source);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect([...first.told, ...second.told]).toEqual([]);
+    const said = (n: number, text: string, saidAt: Date) => {
+      const one = update(n, ANN, text);
+      return { ...one, said: { ...one.said!, saidAt } };
+    };
+    await intake.acceptClientUpdates([said(2, 'too late', new Date())]);
+    await intake.acceptClientUpdates([said(3, 'yes', inTime)]);
+    await eventually(
+      () => second.told,
+      ({ length }) => length > 0,
+    );
+    expect(second.told).toMatchObject([{ status: 'answered', text: 'yes' }]);
   });
 
   it('does not take the vote of a rating for the answer', async () => {
@@ -475,6 +525,20 @@ describe('what was only received', () => {
       byDeal: { payload: { document: { type: 'deal', id: '7' }, text: 'secret' } },
       byBinding: { payload: { entities: [{ type: 'deal', id: '7' }], text: 'secret' } },
       byProcess: { payload: { text: 'secret' }, process: 'p' },
+      // Of itself a wait does not say whose answer it waits for.
+      byNumberOfProcess: { payload: { properties: { phone: '+79990000010' } }, process: 'q' },
+      waitOfProcess: {
+        payload: { document: { type: 'lead', id: '9' }, properties: { minutes: 'secret' } },
+        process: 'q',
+      },
+      byNumberOfDocument: {
+        payload: { document: { type: 'lead', id: '10' }, properties: { phone: '+79990000010' } },
+        process: 'r',
+      },
+      waitOfDocument: {
+        payload: { document: { type: 'lead', id: '10' }, properties: { minutes: 'secret' } },
+        process: 's',
+      },
       others: { payload: { document: { type: 'deal', id: '8' }, text: 'of somebody else' } },
     };
     for (const [key, more] of Object.entries(payloads)) await repository.receive({ ...received(key), ...more });
@@ -482,7 +546,7 @@ describe('what was only received', () => {
     await new ClientErasureRepository(storage.db).eraseChat(erasure!['id'], chatId, 100, { force: true });
     const left = (await requests()).slice(1);
     expect(left.map(({ state, outcome }) => [state, outcome?.status])).toEqual([
-      ...Array.from({ length: 5 }, () => ['reporting', 'gone']),
+      ...Array.from({ length: 9 }, () => ['reporting', 'gone']),
       ['received', undefined],
     ]);
     expect(JSON.stringify(left)).not.toContain('secret');
@@ -522,6 +586,20 @@ describe('what was only received', () => {
     );
     expect(carriedOut).toBe(1);
   }, 80_000);
+
+  it('that was postponed is left alone by a renewal that was under way, and by whoever claimed it before', async () => {
+    const repository = new SendRequestsRepository(storage.db);
+    await repository.receive(received('a'));
+    const [first] = await repository.claim(['robot'], 1, []);
+    await storage.db.query('UPDATE send_requests SET due_at = now()');
+    const [second] = await repository.claim(['robot'], 1, []);
+    await repository.postpone(second!, { code: 'x', detail: 'x', delayMs: 3_600_000 });
+    await repository.renew([second!]);
+    await repository.postpone(first!, { code: 'y', detail: 'y', delayMs: 1_000 });
+    expect(await rows(`SELECT due_at > now() + interval '50 minutes' AS late, error_code FROM send_requests`)).toEqual([
+      { late: true, error_code: 'x' },
+    ]);
+  });
 
   it('waits while its portal is not there', async () => {
     const { source, told } = robot(() => ({ outcome: { status: 'no_chat' } }));

@@ -26,7 +26,10 @@ afterEach(() => storage.close());
 function counting(db: DatabaseService): DatabaseService {
   const noted =
     (connection: Queryable): Queryable['query'] =>
-    (text, values, options) => (statements.push(text), connection.query(text, values, options));
+    (text, values, options) => {
+      statements.push(text);
+      return connection.query(text, values, options);
+    };
   const transaction: DatabaseService['transaction'] = (work, options) =>
     db.transaction((connection) => work({ query: noted(connection) }), options);
   return { transaction, query: noted(db) } as DatabaseService;

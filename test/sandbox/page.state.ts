@@ -1,4 +1,5 @@
 import type { MessageEntity } from '@grammyjs/types';
+import { asText } from '../../src/common/json-fields.js';
 import type { NewFile } from '../support/bitrix24-simulator/portal-files.js';
 import { contents } from '../support/telegram-simulator/client.contents.js';
 import { withoutReply } from '../support/telegram-simulator/reply.parameters.js';
@@ -32,17 +33,17 @@ export class PageState {
 
   private readonly actions: Record<string, (body: Body) => unknown> = {
     newClient: ({ language }) => ({ id: this.addClient(language === 'ru' ? 'ru' : 'en') }),
-    clientSends: (body) => void this.clientSends(body),
-    clientEdits: (body) => void this.clientEdits(body),
-    clientReacts: (body) => void this.clientReacts(body),
+    clientSends: (body) => this.clientSends(body),
+    clientEdits: (body) => this.clientEdits(body),
+    clientReacts: (body) => this.clientReacts(body),
     clientPresses: (body) => this.clientPresses(body),
     clientSharesPhone: (body) => this.clientSharesPhone(body),
     clientOpensLink: (body) => this.clientOpensLink(body),
     clientBlocks: (body) => void this.client(body).blocks(),
     clientUnblocks: (body) => void this.client(body).unblocks(),
-    operatorSends: (body) => void this.operatorSends(body),
+    operatorSends: (body) => this.operatorSends(body),
     operatorRecords: (body) => void this.operator.recordsVoice(this.dialog(body), this.shelf.get('voice.mp3').content),
-    operatorEdits: (body) => void this.operatorEdits(body),
+    operatorEdits: (body) => this.operatorEdits(body),
     robotRuns: (body) => void this.deals.runRobot(this.client(body)),
     operatorDeletes: ({ id }) => this.operator.deletes(Number(id)),
     breakDown: ({ network }) =>
@@ -180,7 +181,7 @@ export class PageState {
   private operatorSends(body: Body): void {
     const dialog = this.dialog(body);
     const files: NewFile[] = this.files(body).map(({ name, mime, content }) => ({ name, mime, content }));
-    const text = files.length === 0 ? words(body['text']) : String(body['text'] ?? '');
+    const text = files.length === 0 ? words(body['text']) : asText(body['text']);
     if (body['whisper'] === true && files.length > 0) throw new Error('only words can be hidden from the client');
     if (body['whisper'] === true) this.operator.whispers(dialog, text);
     else if (body['quote'] !== undefined) this.operator.quotes(Number(body['quote']), { text, files });

@@ -88,6 +88,7 @@ export const ADMIN_ROUTES: Record<string, AdminRoute> = {
   'GET /admin/chats': { asks: 'read_only' },
   'GET /admin/chats/{id}': { asks: 'read_only' },
   'GET /admin/chats/{id}/messages': { asks: 'read_only' },
+  'PUT /admin/chats/{id}/files/{name}': { asks: 'operator' },
   'POST /admin/chats/{id}/messages': { asks: 'operator', body: { text: 'Hello' } },
   'PATCH /admin/chats/{id}': { asks: 'operator', body: { tags: ['vip'] } },
   'POST /admin/chats/{id}/unsubscribe': { asks: 'operator' },

@@ -955,7 +955,7 @@ describe('a page inside the portal', () => {
     const listeners = new Map<object, (event: unknown) => void>();
     const listenTo = (owner: object) => (_type: string, listener: (event: unknown) => void) =>
       void listeners.set(owner, listener);
-    const deliver = (to: object, event: Params): void => void queueMicrotask(() => listeners.get(to)?.(event));
+    const deliver = (to: object, event: Params): void => queueMicrotask(() => listeners.get(to)?.(event));
     const visited = { href: '' };
     const hostWindow: Record<string, unknown> = {};
     const child: Record<string, unknown> = { name: /<iframe id="app" name="([^"]+)"/.exec(body)?.[1] };
@@ -1116,7 +1116,7 @@ describe('the official SDK (@bitrix24/b24jssdk)', () => {
         clientEndpoint: portal.clientEndpoint.replace(/\/$/, ''),
         serverEndpoint: portal.serverEndpoint,
         status: 'L',
-      } as ConstructorParameters<typeof B24OAuth>[0],
+      },
       { clientId: 'local.abc', clientSecret: 'secret' },
     );
     sdk.offClientSideWarning();

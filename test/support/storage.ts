@@ -67,3 +67,13 @@ export function operatorMessage(id: number, client: number, text: string): Opera
     unsigned: false,
   };
 }
+
+/** Resolves when a statement of this database waits for a lock. */
+export async function somebodyWaits(db: DatabaseService): Promise<void> {
+  for (let waiting = 0; waiting === 0;) {
+    const { rows } = await db.query<{ waiting: number }>(
+      `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    waiting = rows[0]!.waiting;
+  }
+}

@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch';
 import type { PageWish } from '../shared/conversation/pages';
+import { asBody, keptName } from '../shared/files/upload';
 import { answer, serviceRoot, type Outcome } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 
@@ -30,8 +31,15 @@ export class CardApi {
   state = (signal?: AbortSignal) => answer(this.client.GET('/b24/card/api/state', { signal: signal ?? null }));
   messages = (id: string, query: PageWish, signal: AbortSignal) =>
     answer(this.client.GET('/b24/card/api/chats/{id}/messages', { params: { path: { id }, query }, signal }));
-  write = (id: string, text: string, key: string) =>
-    answer(this.client.POST('/b24/card/api/chats/{id}/messages', { params: { path: { id } }, body: { text, key } }));
+  write = (id: string, body: Schemas['CardWords']) =>
+    answer(this.client.POST('/b24/card/api/chats/{id}/messages', { params: { path: { id } }, body }));
+  keepFile = (id: string, file: File) =>
+    answer(
+      this.client.PUT('/b24/card/api/chats/{id}/files/{name}', {
+        params: { path: { id, name: keptName(file.name) } },
+        ...asBody(file),
+      }),
+    );
   seen = (id: string, messageId: string) =>
     answer(this.client.POST('/b24/card/api/chats/{id}/seen', { params: { path: { id } }, body: { messageId } }));
   invite = (lineId: string) => answer(this.client.POST('/b24/card/api/invitations', { body: { lineId } }));

@@ -1,6 +1,8 @@
 import { inject, markRaw, onScopeDispose, provide, reactive, type InjectionKey } from 'vue';
 import { QueryClient } from '@tanstack/vue-query';
+import type { Draft } from '../shared/conversation/draft';
 import type { SaidMessage } from '../shared/conversation/words';
+import { Uploads } from '../shared/files/uploads';
 import { formatsIn } from '../shared/format';
 import type { Language } from '../shared/i18n';
 import { ApiError } from '../shared/page-api';
@@ -24,6 +26,7 @@ export class Card {
   /** Why nothing works any more until the page is opened again. */
   over = '';
   chosenId: string | null;
+  private readonly uploads = markRaw(new Uploads());
 
   constructor({ session, state }: Bootstrap, language: Language) {
     this.api = markRaw(new CardApi(session));
@@ -54,14 +57,16 @@ export class Card {
   }
 
   /** Writes to the client; answers why it was not sent, null where it was. */
-  async write(chatId: string, text: string, key: string): Promise<string | null> {
+  async write(chatId: string, { text, files, key }: Draft): Promise<string | null> {
     try {
-      await this.api.write(chatId, text, key);
+      const ids = await this.uploads.ids(files, (file) => this.api.keepFile(chatId, file));
+      await this.api.write(chatId, { text, key, files: ids });
       await this.client.refetchQueries({ queryKey: ['conversation', chatId] });
       return null;
     } catch (error) {
       if (this.ends(error)) return this.over;
-      return error instanceof ApiError && error.code === 'too_many_requests' ? this.t.tooMany : this.t.notSent;
+      this.uploads.forget(error, files);
+      return error instanceof ApiError ? (this.t.refused(error) ?? this.t.notSent) : this.t.notSent;
     }
   }
 

@@ -1,4 +1,7 @@
 import { plural, type Language } from '../shared/i18n';
+import type { ApiError } from '../shared/page-api';
+
+type Refusal = Pick<ApiError, 'code' | 'extra'>;
 
 /** Everything the page says. */
 const en = {
@@ -23,11 +26,21 @@ const en = {
   sendHint: 'Enter sends, Shift+Enter begins a new line.',
   tooLong: (limit: number) => `A message has at most ${limit} characters.`,
   notSent: 'Not sent. Your text is still here: try again.',
-  tooMany: 'Too many requests. Please wait a moment and try again.',
+  tooManyFiles: (limit: number) => `A message has at most ${limit} files.`,
+  attach: 'Attach files',
+  removeFile: 'Remove',
+  /** Undefined: nothing that anybody could change. */
+  refused: ({ code, extra: { limitMb } }: Refusal): string | undefined =>
+    ({
+      too_many_requests: 'Too many requests. Please wait a moment and try again.',
+      too_many_uploads: 'Other files are being uploaded just now. Try again in a moment.',
+      file_too_large: `Not sent: a file can have ${String(limitMb)} MB at most.`,
+      file_empty: 'Not sent: one of the files is empty.',
+      files_waiting: 'Not sent: too many files of this account wait to be sent. Try again later.',
+      attachment_gone: 'Not sent: the files were not kept. Try again.',
+    })[code],
   noChatTitle: 'No conversation in Telegram yet',
   noChatAbout: 'Send the client this link, or let them scan the code. Whoever comes by it is linked to this card.',
-  noChatElsewhere:
-    'Conversations of the contact or company appear here. Invite the client from the card of the contact.',
   noBot: 'No bot serves an open line of this portal: an administrator can connect one in Contact Center.',
   invite: 'Make an invitation link',
   inviteBy: 'Bot that the link leads to',
@@ -88,10 +101,20 @@ const ru: Texts = {
   sendHint: 'Enter — отправить, Shift+Enter — новая строка.',
   tooLong: (limit) => `В сообщении не больше ${limit} знаков.`,
   notSent: 'Не отправлено. Текст сохранён: попробуйте ещё раз.',
-  tooMany: 'Слишком много запросов. Подождите немного и попробуйте ещё раз.',
+  tooManyFiles: (limit) => `В сообщении не больше ${limit} файлов.`,
+  attach: 'Прикрепить файлы',
+  removeFile: 'Убрать',
+  refused: ({ code, extra: { limitMb } }) =>
+    ({
+      too_many_requests: 'Слишком много запросов. Подождите немного и попробуйте ещё раз.',
+      too_many_uploads: 'Сейчас загружаются другие файлы. Попробуйте ещё раз через минуту.',
+      file_too_large: `Не отправлено: файл может быть не больше ${String(limitMb)} МБ.`,
+      file_empty: 'Не отправлено: один из файлов пустой.',
+      files_waiting: 'Не отправлено: на портале слишком много файлов ждут отправки. Попробуйте позже.',
+      attachment_gone: 'Не отправлено: файлы не сохранились. Попробуйте ещё раз.',
+    })[code],
   noChatTitle: 'Переписки в Telegram пока нет',
   noChatAbout: 'Отправьте клиенту ссылку или покажите ему код. Кто придёт по ней, будет привязан к этой карточке.',
-  noChatElsewhere: 'Здесь видна переписка контакта или компании. Пригласить клиента можно из карточки контакта.',
   noBot: 'Ни один бот не обслуживает открытые линии портала: администратор может подключить его в Контакт-центре.',
   invite: 'Создать ссылку-приглашение',
   inviteBy: 'Бот, к которому ведёт ссылка',

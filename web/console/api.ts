@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { asBody, keptName } from '../shared/files/upload.js';
 import type { components, paths } from '../types/api.js';
 
 /**
@@ -50,6 +51,8 @@ export type Receipt = Schemas['Receipt'];
 export type UndeliveredFilter = Omit<Schemas['UndeliveredBody'], 'dryRun'>;
 export type ChatFilter = Omit<QueryOf<'/admin/chats'>, 'limit' | 'cursor'>;
 export type MessageFilter = Omit<QueryOf<'/admin/export/messages'>, 'format'>;
+export type FeatureItem = Schemas['FeatureItem'];
+export type FeatureBody = Schemas['FeatureBody'];
 export type RequestItem = Schemas['RequestItem'];
 export type RequestFilter = Omit<QueryOf<'/admin/portals/{id}/requests'>, 'limit' | 'cursor'>;
 export type AuditFilter = Omit<QueryOf<'/admin/audit'>, 'limit' | 'cursor'>;
@@ -104,11 +107,8 @@ export function createApi(key: string, refused: () => void = () => undefined) {
   };
   const of = (id: string) => ({ params: { path: { id } } });
   const upload = (id: string, file: File) => ({
-    params: { path: { id, name: file.name } },
-    headers: { 'content-type': 'application/octet-stream' },
-    // The document describes it as what it is in JSON.
-    body: file as never,
-    bodySerializer: (body: unknown) => body as Blob,
+    params: { path: { id, name: keptName(file.name) } },
+    ...asBody(file),
   });
 
   return {
@@ -142,6 +142,17 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.PATCH('/admin/bots/{id}', { ...of(id), body })),
     removeBot: (id: string) => answer(client.DELETE('/admin/bots/{id}', of(id))),
 
+    /** What the service words itself is in the language of the page, whatever that of the browser. */
+    features: (id: string, language: string) =>
+      answer(client.GET('/admin/portals/{id}/features', { ...of(id), headers: { 'accept-language': language } })),
+    chooseFeature: (id: string, feature: FeatureItem['feature'], body: FeatureBody, language: string) =>
+      answer(
+        client.PATCH('/admin/portals/{id}/features/{feature}', {
+          params: { path: { id, feature } },
+          headers: { 'accept-language': language },
+          body,
+        }),
+      ),
     requests: (id: string, filter: RequestFilter, cursor?: string) =>
       answer(
         client.GET('/admin/portals/{id}/requests', {
@@ -159,8 +170,9 @@ export function createApi(key: string, refused: () => void = () => undefined) {
       answer(client.GET('/admin/chats', { params: { query: { ...filter, limit: 50, cursor } }, signal })),
     chat: (id: string) => answer(client.GET('/admin/chats/{id}', of(id))),
     ban: (id: string) => answer(client.POST('/admin/chats/{id}/ban', of(id))),
-    write: (id: string, text: string, key: string) =>
-      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body: { text, key } })),
+    write: (id: string, body: Schemas['WriteBody']) =>
+      answer(client.POST('/admin/chats/{id}/messages', { ...of(id), body })),
+    keepMessageFile: (id: string, file: File) => answer(client.PUT('/admin/chats/{id}/files/{name}', upload(id, file))),
     unban: (id: string) => answer(client.POST('/admin/chats/{id}/unban', of(id))),
     tag: (id: string, tags: string[]) => answer(client.PATCH('/admin/chats/{id}', { ...of(id), body: { tags } })),
     subscribe: (id: string) => answer(client.POST('/admin/chats/{id}/subscribe', of(id))),

@@ -68,6 +68,10 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   upload_cut: () => 'The file did not arrive whole. Try again.',
   upload_too_slow: () => 'The file arrived too slowly. Try again with a better connection.',
 
+  // Messages that are written here
+  files_waiting: () => 'Too many files of this portal wait to be sent. Try again later.',
+  attachment_gone: () => 'The files were not kept. Send the message again.',
+
   // Bots
   bad_api_kind: () => 'A local Bot API server has an address of its own: enter it, or choose Telegram.',
   bad_token: () => 'This is not a bot token. It looks like 123456789:AAE… and comes from @BotFather.',

@@ -64,6 +64,9 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   upload_cut: () => 'Файл пришёл не целиком. Повторите.',
   upload_too_slow: () => 'Файл передавался слишком медленно. Повторите при лучшем соединении.',
 
+  files_waiting: () => 'На портале слишком много файлов ждут отправки. Попробуйте позже.',
+  attachment_gone: () => 'Файлы не сохранились. Отправьте сообщение ещё раз.',
+
   bad_api_kind: () => 'У собственного сервера Bot API есть свой адрес: укажите его или выберите Telegram.',
   bad_token: () => 'Это не токен бота. Он выглядит как 123456789:AAE…, его даёт @BotFather.',
   token_refused: ({ said }) => `Telegram не принимает этот токен: получите действующий у @BotFather. ${quoted(said)}`,

@@ -390,6 +390,9 @@ export const en = {
     sendHint:
       'Enter sends, Shift+Enter begins a new line. Operators read it in the dialog as written by an administrator.',
     tooLong: (limit: number) => `A message has at most ${limit} characters.`,
+    tooManyFiles: (limit: number) => `A message has at most ${limit} files.`,
+    attach: 'Attach files',
+    removeFile: 'Remove',
     gone: 'This message is not here any more: it was erased. These were said around it.',
     empty: 'No messages yet',
     emptyAdvice: 'Messages appear here as soon as the client or an operator writes.',
@@ -471,8 +474,8 @@ export const en = {
     /** Where a message came from, and what it waits for. */
     causes: {
       welcome: () => 'the welcome text of the line',
-      by_clock: ({ network }) => `by the clock of ${network}`,
-      arrived: ({ network }) => `from ${network}`,
+      by_clock: ({ network }) => `by the clock of ${String(network)}`,
+      arrived: ({ network }) => `from ${String(network)}`,
       no_line: () => 'until its bot serves an open line',
       waits_for_client: () => 'for the client’s next message: no session of the dialog is open',
       behind: ({ ahead }) => `behind ${n(Number(ahead), '# earlier delivery|# earlier deliveries')} of this chat`,
@@ -685,7 +688,8 @@ export const en = {
     expired: 'Expired',
     idle: 'Its bot serves no line',
     invites: (type: string, id: string) => `invitation: ${type} ${id}`,
-    entities: { lead: 'lead', deal: 'deal', contact: 'contact', company: 'company' },
+    entities: { lead: 'lead', deal: 'deal', contact: 'contact', company: 'company' } as Record<string, string>,
+    otherEntity: 'item',
     show: 'Show',
     remove: 'Delete',
     removed: 'Link deleted',

@@ -23,6 +23,7 @@ const en = {
   entity_deal: 'deal',
   entity_contact: 'contact',
   entity_company: 'company',
+  entity_other: 'item',
   others: 'Other chats of this client',
   otherBlocked: 'blocked',
 
@@ -82,6 +83,7 @@ const ru: Record<Text, string> = {
   entity_deal: 'сделка',
   entity_contact: 'контакт',
   entity_company: 'компания',
+  entity_other: 'элемент',
   others: 'Другие чаты этого клиента',
   otherBlocked: 'заблокирован',
 

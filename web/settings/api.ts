@@ -1,4 +1,5 @@
 import createClient from 'openapi-fetch';
+import { asBody, keptName } from '../shared/files/upload';
 import { answer, serviceRoot, type Outcome } from '../shared/page-api';
 import type { components, paths } from '../types/api.js';
 
@@ -17,6 +18,7 @@ export type AnswerPreview = Schemas['AnswerPreview'];
 export type BotRequestItem = Schemas['BotRequestItem'];
 export type NewBotLink = Schemas['NewBotLink'];
 export type FeatureItem = Schemas['FeatureItem'];
+export type FeatureBody = Schemas['FeatureBody'];
 
 /** What the page knows from the start. */
 export interface Bootstrap {
@@ -62,11 +64,8 @@ export class SettingsApi {
   keepAnswerFile = (id: string, file: File) =>
     answer(
       this.client.PUT('/b24/settings/api/answers/{id}/files/{name}', {
-        params: { path: { id, name: file.name } },
-        headers: { 'content-type': 'application/octet-stream' },
-        // The document describes it as what it is in JSON.
-        body: file as never,
-        bodySerializer: (body: unknown) => body as Blob,
+        params: { path: { id, name: keptName(file.name) } },
+        ...asBody(file),
       }),
     );
   removeAnswerFile = (id: string, name: string) =>

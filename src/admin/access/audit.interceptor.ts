@@ -11,6 +11,7 @@ import {
 import type { FastifyRequest } from 'fastify';
 import { catchError, mergeMap, type Observable } from 'rxjs';
 import { doneBefore } from '../../common/half-done.js';
+import { asText } from '../../common/json-fields.js';
 import { withoutSecrets } from '../../common/redact.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
 import type { AuditOutcome, NewAuditEntry } from '../../storage/postgres/audit-entries.js';
@@ -155,7 +156,7 @@ function bodyOf({ body }: FastifyRequest): Fields {
 
 function codeOf(error: unknown): string {
   const { code, name } = fieldsOf(error);
-  return typeof code === 'string' ? code : String(name ?? 'error');
+  return asText(code) || asText(name) || 'error';
 }
 
 function entryOf(
@@ -196,7 +197,7 @@ function thingOf(action: string): string {
 }
 
 function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
+  return typeof value === 'object' && value !== null ? value : {};
 }
 
 function idOf(value: unknown): bigint | null {

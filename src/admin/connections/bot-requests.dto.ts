@@ -27,4 +27,7 @@ export class ManagerBotItem {
 
   /** What Telegram said about it. */
   detail: string | null;
+
+  /** When Telegram last answered its poll; null: never. */
+  heardAt: Date | null;
 }

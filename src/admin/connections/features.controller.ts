@@ -1,5 +1,6 @@
-import { Body, Get, Param, Patch } from '@nestjs/common';
+import { Body, Get, Headers, Param, Patch } from '@nestjs/common';
 import { ApiOperation, ApiParam } from '@nestjs/swagger';
+import { languageOf } from '../../common/language.js';
 import { FeatureBody, featureItem, FeatureItem, FeatureList, settingsOf } from '../../crm/features/features.dto.js';
 import { PortalFeatures } from '../../crm/features/portal-features.service.js';
 import { knownFeature } from '../../crm/features/settings-features.controller.js';
@@ -20,10 +21,15 @@ export class FeaturesController {
 
   @Get()
   @ApiOperation({ summary: 'What the portal may have beside the connector, and what it lacks for it' })
-  async list(@Param('id', IdPipe) id: bigint, @CalledBy() caller: Caller): Promise<FeatureList> {
+  async list(
+    @Param('id', IdPipe) id: bigint,
+    @Headers('accept-language') reader: string | undefined,
+    @CalledBy() caller: Caller,
+  ): Promise<FeatureList> {
+    const language = languageOf(reader);
     await this.assertThere(id, caller);
     const shown = await this.features.show(id);
-    return { items: shown.map((feature) => featureItem(this.features, feature, 'en')) };
+    return { items: shown.map((feature) => featureItem(this.features, feature, language)) };
   }
 
   @Patch(':feature')
@@ -35,12 +41,17 @@ export class FeaturesController {
     @Param('id', IdPipe) id: bigint,
     @Param('feature') name: string,
     @Body() body: FeatureBody,
+    @Headers('accept-language') reader: string | undefined,
     @CalledBy() caller: Caller,
   ): Promise<FeatureItem> {
     const feature = knownFeature(name);
     await this.assertThere(id, caller);
     const settings = settingsOf(feature, body);
-    return featureItem(this.features, await this.features.choose(id, feature, body.wanted, settings), 'en');
+    return featureItem(
+      this.features,
+      await this.features.choose(id, feature, body.wanted, settings),
+      languageOf(reader),
+    );
   }
 
   private async assertThere(id: bigint, caller: Caller): Promise<void> {

@@ -16,6 +16,7 @@ import { EndpointsRepository } from '../../storage/work/endpoints.repository.js'
 import { RestLimitsRepository, type Trouble, WHOLE_PORTAL } from '../../storage/work/rest-limits.repository.js';
 import { TelegramClient } from '../../telegram/api/telegram.client.js';
 import { BotHealth } from '../../telegram/bots/bot-health.js';
+import { ManagerBotService } from '../../telegram/manager/manager-bot.service.js';
 import { Cached } from '../cached.js';
 import { databaseCheck, intakeCheck, transactionCheck } from './database.checks.js';
 import { describeError } from './describe-error.js';
@@ -32,6 +33,7 @@ import { diagnosis, type Examination, type Traffic } from './examination.js';
 import { finding } from './finding.js';
 import { clockCheck, diskCheck, disksOf } from './machine.checks.js';
 import { applicationOf, PortalExaminer } from './portal-examiner.js';
+import { managerChecks } from './manager.checks.js';
 import { methodTroubleChecks } from './portal-trouble.checks.js';
 import { featureChecks } from './feature.checks.js';
 import { routeChecks } from './proxy-routes.checks.js';
@@ -65,6 +67,7 @@ export class DoctorService {
     private readonly limits: RestLimitsRepository,
     private readonly intake: IntakeService,
     private readonly features: PortalFeaturesRepository,
+    private readonly manager: ManagerBotService,
   ) {}
 
   /** At most 10 s old. With a portal: the program, that portal and its bots, as if there were no others. */
@@ -81,6 +84,7 @@ export class DoctorService {
       const stored = applications.filter(({ id }) => id !== null).length;
       program.push(...environmentChecks(this.environment, stored));
       program.push(migrationsCheck(await this.schema.pendingMigrations()));
+      program.push(...managerChecks(await this.manager.state(), Date.now()));
       const traffic = await this.examineTraffic(applications);
       // After Telegram was asked: the ways to it and its clock are as they are now.
       program.push(...(await this.checkMachine(traffic.portals)));

@@ -72,6 +72,15 @@ export interface Findings {
   'bot.token_refused': Bot & { said: string };
   'bot.unreachable': Bot & { said: string };
 
+  'manager.ready': Bot & { heard: string };
+  'manager.idle': Bot & Heard;
+  'manager.token_refused': Bot & Heard & { said: string };
+  'manager.cannot_manage': Bot;
+  'manager.serves_line': Bot;
+  'manager.hook_elsewhere': Bot & Heard;
+  'manager.conflict': Bot & Heard;
+  'manager.unreachable': Bot & Heard & { said: string };
+
   'portal.active': Portal;
   'portal.reauthorise': Portal & Install & Reason;
   'portal.uninstalled': Portal & Reason & { bots: string };
@@ -132,7 +141,7 @@ export interface Findings {
 
 export type FindingCode = keyof Findings;
 
-type None = Record<never, never>;
+type None = Record<string, never>;
 type Share = { active: number; all: number };
 type Clocks = { database: number | null; telegram: number | null };
 type Connects = { name: string; ms: number }[];
@@ -142,6 +151,8 @@ type Routes = Routed & { failed: number; all: number; said: string; connects: Co
 /** Of those that did not fail: how fast they answer, where that is known. */
 type Roots = { roots: { name: string; failure: string | null; ms: number | null; inUse: boolean }[] };
 type Bot = { bot: string };
+/** When Telegram last answered; null: never. */
+type Heard = { heard: string | null };
 type Portal = { portal: string };
 type Feature = Portal & { feature: 'robots' | 'sms' | 'triggers' | 'card' | 'card_processes' | 'chat_panel' };
 /** The path of the service where it is installed again; null: in the Market of the portal. */

@@ -44,7 +44,7 @@ describe('the disk', () => {
   });
 
   it('is looked at also before the folder is made', async () => {
-    const found = await disksOf({ DATA_DIR: `${tmpdir()}/not-there-yet`, DATABASE_URL: undefined } as never);
+    const found = await disksOf({ DATA_DIR: `${tmpdir()}/not-there-yet`, DATABASE_URL: undefined });
     expect(found).toHaveLength(2);
     for (const { freeBytes, totalBytes } of found) expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
   });

@@ -8,9 +8,13 @@ const THE_REST = 'What needs it waits; the rest goes on.';
 const CONNECTOR = 'Conversations do not depend on it.';
 const NEW_TOKEN = 'get a new one from @BotFather and enter it with “New token” in “Portals and bots”';
 const NEW_TOKEN_CALL = 'PATCH /admin/bots/:id with token; the default bot takes it from TG_BOT_TOKEN at its next start';
+const MADE_BOTS =
+  'Until then the settings page asks for a token, and tokens of bots that were made are not renewed; their messages go on.';
 const REGISTER = 'Press “Register again” on the page of the portal';
 
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, since ${time(moment)}` : '');
+const heard = ({ heard: moment }: { heard: string | null }, { time }: Format) =>
+  moment ? `; Telegram last answered it ${time(moment)}` : '';
 const where = (install: string | null) => install ?? 'in the Market of the portal';
 const because = (reason: string | null) => (reason ? `: ${reason}` : '');
 const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
@@ -259,6 +263,42 @@ export const en: Words = {
   'bot.unreachable': {
     what: ({ bot, said }) => `${bot}: Telegram cannot be reached: ${said}`,
     advice: 'Check that this machine reaches TG_API_ROOT (TG_PROXY_URL, if needed). Messages wait.',
+  },
+
+  'manager.ready': {
+    what: ({ bot, heard }, { time }) => `${bot} makes bots for open lines; Telegram last answered it ${time(heard)}`,
+  },
+  'manager.idle': {
+    what: (params, format) => `No replica reads the updates of the manager bot ${params.bot}${heard(params, format)}`,
+    advice: `${TAKES_OVER} Until then no bot can be made; bots that serve lines do not depend on it.`,
+  },
+  'manager.token_refused': {
+    what: (params, format) =>
+      `The manager bot ${params.bot}: Telegram refuses the token (${params.said})${heard(params, format)}`,
+    advice: `Get the current token from @BotFather, put it into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
+  },
+  'manager.cannot_manage': {
+    what: ({ bot }) => `${bot}, the bot of TG_MANAGER_BOT_TOKEN, may not manage other bots`,
+    advice: `Open the Mini App of @BotFather, choose the bot and switch on Bot Management Mode. It is noticed within seconds. ${MADE_BOTS}`,
+  },
+  'manager.serves_line': {
+    what: ({ bot }) => `${bot}, the bot of TG_MANAGER_BOT_TOKEN, is one of those that serve open lines`,
+    advice: `Make another bot for the purpose at @BotFather, put its token into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
+  },
+  'manager.hook_elsewhere': {
+    what: (params, format) =>
+      `Another program has set a webhook for the manager bot ${params.bot}${heard(params, format)}`,
+    advice: `Stop that program; or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. The webhook is removed by itself. ${MADE_BOTS}`,
+  },
+  'manager.conflict': {
+    what: (params, format) =>
+      `Another program reads the updates of the manager bot ${params.bot}${heard(params, format)}`,
+    advice: `Stop that program; or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
+  },
+  'manager.unreachable': {
+    what: (params, format) =>
+      `The manager bot ${params.bot}: Telegram cannot be reached (${params.said})${heard(params, format)}`,
+    advice: `Check that this machine reaches TG_API_ROOT (TG_PROXY_URL, if needed). ${MADE_BOTS}`,
   },
 
   'portal.active': { what: ({ portal }) => `${portal} is active` },

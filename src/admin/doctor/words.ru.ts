@@ -9,6 +9,8 @@ const BY_ITSELF = 'Сообщения ждут и уйдут сами не по�
 const THE_REST = 'Ждёт только то, для чего он нужен; остальное работает.';
 const CONNECTOR = 'На переписку это не влияет.';
 const NEW_TOKEN = 'получите новый у @BotFather и введите его через «Новый токен» в разделе «Порталы и боты»';
+const MADE_BOTS =
+  'До этого страница настроек просит токен, а токены созданных ботов сами не обновляются; сообщения идут как обычно.';
 const NO_TIMELY_ANSWER =
   'Если портал работает и адрес верный, подождите: сообщения тоже ждут. Иначе установите приложение заново.';
 
@@ -19,6 +21,8 @@ const why = ({ cause, said }: Findings['bot.ill'], { reason }: Format) => {
   const words = cause === null ? '' : reason(cause);
   return words ? `${words.replace(/\.$/, '')} (${said})` : said;
 };
+const heard = ({ heard: moment }: { heard: string | null }, { time }: Format) =>
+  moment ? `; последний ответ Telegram: ${time(moment)}` : '';
 const where = (install: string | null) => install ?? 'в Маркете портала';
 const ahead = (whose: string, seconds: number) =>
   seconds === 0 ? whose : `${whose} ${seconds > 0 ? 'спешит' : 'отстаёт'} на ${Math.abs(seconds)} с`;
@@ -250,6 +254,44 @@ export const ru: Words = {
   'bot.unreachable': {
     what: ({ bot, said }) => `${bot}: Telegram недоступен: ${said}`,
     advice: 'Проверьте, что с этой машины доступен TG_API_ROOT (если нужен прокси — TG_PROXY_URL). Сообщения ждут.',
+  },
+
+  'manager.ready': {
+    what: ({ bot, heard }, { time }) =>
+      `${bot} создаёт ботов для открытых линий; последний ответ Telegram: ${time(heard)}`,
+  },
+  'manager.idle': {
+    what: (params, format) =>
+      `Ни одна реплика не читает обновления управляющего бота ${params.bot}${heard(params, format)}`,
+    advice: `${TAKES_OVER} До этого новых ботов создать нельзя; на ботов, которые обслуживают линии, это не влияет.`,
+  },
+  'manager.token_refused': {
+    what: (params, format) =>
+      `Управляющий бот ${params.bot}: Telegram не принимает токен (${params.said})${heard(params, format)}`,
+    advice: `Возьмите действующий токен у @BotFather, задайте его в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
+  },
+  'manager.cannot_manage': {
+    what: ({ bot }) => `${bot} (бот из TG_MANAGER_BOT_TOKEN) не может управлять другими ботами`,
+    advice: `Откройте мини-приложение @BotFather, выберите бота и включите Bot Management Mode. Сервис заметит это через несколько секунд. ${MADE_BOTS}`,
+  },
+  'manager.serves_line': {
+    what: ({ bot }) => `${bot} (бот из TG_MANAGER_BOT_TOKEN) обслуживает открытую линию`,
+    advice: `Создайте у @BotFather отдельного бота, задайте его токен в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
+  },
+  'manager.hook_elsewhere': {
+    what: (params, format) =>
+      `Другая программа установила вебхук для управляющего бота ${params.bot}${heard(params, format)}`,
+    advice: `Остановите её; или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. Вебхук снимется сам. ${MADE_BOTS}`,
+  },
+  'manager.conflict': {
+    what: (params, format) =>
+      `Обновления управляющего бота ${params.bot} читает другая программа${heard(params, format)}`,
+    advice: `Остановите её; или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
+  },
+  'manager.unreachable': {
+    what: (params, format) =>
+      `Управляющий бот ${params.bot}: Telegram недоступен (${params.said})${heard(params, format)}`,
+    advice: `Проверьте, что с этой машины доступен TG_API_ROOT (если нужен прокси — TG_PROXY_URL). ${MADE_BOTS}`,
   },
 
   'portal.active': { what: ({ portal }) => `${portal} подключён` },

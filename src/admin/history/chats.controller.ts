@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { Body, Get, Headers, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
-import { ApiHeader, ApiOperation } from '@nestjs/swagger';
+import { Body, Get, Headers, HttpCode, Param, Patch, Post, Put, Query, Req } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiBody, ApiConsumes, ApiHeader, ApiOperation } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { TAKES_FILE } from '../../common/file-bodies.js';
 import { Problem } from '../../common/problem.js';
-import { SendRequests } from '../../crm/requests/send-requests.service.js';
-import { saysOther } from '../../storage/crm/send-requests.js';
+import { MessageFile } from '../../crm/files/message-files.dto.js';
+import { MessageFiles } from '../../crm/files/message-files.service.js';
+import { PersonMessages } from '../../crm/requests/person-messages.service.js';
 import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import type { ChatRow } from '../../storage/history/shown-chat.js';
 import { IntakeRepository } from '../../storage/intake/intake.repository.js';
@@ -12,7 +16,7 @@ import { AdminController } from '../access/admin.decorator.js';
 import { ChatsQuery } from './chats-query.dto.js';
 import { ChatMessagesQuery } from './message-filters.dto.js';
 import { Audited } from '../access/audit.interceptor.js';
-import { CalledBy, portalFor, Requires, canAccess, type Caller } from '../access/caller.js';
+import { CalledBy, portalFor, Requires, canAccess, signatureOf, type Caller } from '../access/caller.js';
 import { decodeCursor, decodePlace, encodePlace, pageOf } from '../../common/cursor.js';
 import { IdPipe, notFound } from '../id.pipe.js';
 import { ChatChangeBody, ChatItem, ChatPage, WriteBody, WrittenMessage } from './chats.dto.js';
@@ -31,7 +35,8 @@ export class ChatsController {
     private readonly chats: ChatsRepository,
     private readonly messages: MessagesService,
     private readonly links: ViewingLinks,
-    private readonly requests: SendRequests,
+    private readonly people: PersonMessages,
+    private readonly files: MessageFiles,
     private readonly intake: IntakeRepository,
   ) {}
 
@@ -137,34 +142,46 @@ export class ChatsController {
   @ApiOperation({
     summary: 'Write to the client, whoever wrote last',
     description:
-      'Anybody who ever wrote to the bot can be written to. The dialog shows what was written, marked as such. 409 `no_portal`: the bot serves no portal; 409 `key_reused`: the key belongs to another message.',
+      'Anybody who ever wrote to the bot can be written to. The dialog shows what was written, marked as such. 409 `no_portal`: the bot serves no portal; 409 `key_reused`: the key belongs to another message; `attachment_gone`: upload the files again.',
   })
   @ApiHeader({ name: 'Idempotency-Key', required: false, description: 'In place of `key`.' })
   async write(
     @Param('id', IdPipe) id: bigint,
-    @Body() { text, key: named }: WriteBody,
+    @Body() { text, files = [], key: named }: WriteBody,
     @Headers('idempotency-key') header: string | undefined,
     @CalledBy() caller: Caller,
   ): Promise<WrittenMessage> {
     const { portalId } = await this.find(id, caller);
-    if (portalId === null) throw new Problem(409, 'no_portal', `The bot of chat ${id} serves no portal.`);
+    if (portalId === null) throw noPortal(id);
     const key = named ?? (header || randomUUID());
     // Two that begin alike would be one if they were cut.
     if (key.length > LONGEST_KEY) {
       throw new Problem(400, 'invalid_request', `Idempotency-Key must not be longer than ${LONGEST_KEY} characters.`);
     }
-    const answer = await this.requests.send({
-      portalId,
-      source: 'api',
-      key,
-      chatId: id,
-      words: { text, marks: [] },
-    });
-    if (!('request' in answer)) throw notFound('No chat', id);
-    const { messageId } = answer.request;
-    if (saysOther(answer.request, { chatId: id, text }))
-      throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
-    return { messageId: messageId?.toString() ?? null, isRepeated: answer.status === 'known' };
+    const by = signatureOf(caller);
+    const written = await this.people.write({ portalId, source: 'api', key, chatId: id, text, files, by });
+    if (!written) throw notFound('No chat', id);
+    return written;
+  }
+
+  @Put(':id/files/:name')
+  @RouteConfig(TAKES_FILE)
+  @Requires('operator')
+  @ApiConsumes('application/octet-stream')
+  @ApiBody({ schema: { type: 'string', format: 'binary' } })
+  @ApiOperation({
+    summary: 'Keep the body as a file of a message that is about to be written to the client with this key',
+    description: 'Up to 50 MB; it waits for its message for a day.',
+  })
+  async keepFile(
+    @Param('id', IdPipe) id: bigint,
+    @Param('name') name: string,
+    @Req() { body }: FastifyRequest,
+    @CalledBy() caller: Caller,
+  ): Promise<MessageFile> {
+    const { portalId } = await this.find(id, caller);
+    if (portalId === null) throw noPortal(id);
+    return this.files.keep({ portalId, chatId: id, by: signatureOf(caller) }, name, body);
   }
 
   private async setBanned(id: bigint, banned: boolean, caller: Caller): Promise<ChatItem> {
@@ -198,3 +215,5 @@ export class ChatsController {
     };
   }
 }
+
+const noPortal = (id: bigint) => new Problem(409, 'no_portal', `The bot of chat ${id} serves no portal.`);

@@ -1,21 +1,25 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayMaxSize, IsArray, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { HasWordsUnlessFiles, IsMessageFiles } from '../../crm/files/message-files.dto.js';
 import type { ChatState } from '../../storage/prisma/client.js';
 import { ApiId, PageOf } from '../page.dto.js';
 
 /** Longer texts are several messages in Telegram, and 20 of those are no message any more. */
 const TEXT_LIMIT = 20_000;
-const TEXT = `text must be a text of 1 to ${TEXT_LIMIT} characters that is more than white space`;
+const TEXT = `text must be a text of 1 to ${TEXT_LIMIT} characters that is more than white space; beside files it may be empty`;
 const KEY = 'key must be 1 to 200 characters without U+0000';
 
 /** What is to be written to the client. */
 export class WriteBody {
-  /** Plain text. */
-  @ApiProperty({ type: String, minLength: 1, maxLength: TEXT_LIMIT, example: 'Your order has arrived.' })
+  /** Plain text; beside files it may be empty. */
+  @ApiProperty({ type: String, maxLength: TEXT_LIMIT, example: 'Your order has arrived.' })
   @IsString({ message: TEXT })
   @MaxLength(TEXT_LIMIT, { message: TEXT })
-  @Matches(/\S/, { message: TEXT })
+  @HasWordsUnlessFiles(TEXT)
   text: string;
+
+  @IsMessageFiles()
+  files?: string[];
 
   /** What is written twice with one key is sent once; the header Idempotency-Key says the same. */
   @ApiPropertyOptional({ type: String, minLength: 1, maxLength: 200, example: 'order-17-arrived' })

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { elementsOf, fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
+import { elementsOf, fieldsOf, idOf, scalar } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { DELETE_MESSAGES } from '../../common/connector-methods.js';
 import { makeUnusedMessageId } from '../../common/external-ids.js';
@@ -92,7 +92,7 @@ export class DialogReader {
   ): Promise<Found> {
     const sessions = [...new Set([current.sessionId, chat.bitrixSessionId])].filter((id) => id !== null);
     // A session may be read by whoever installed the application; the chat, by those who may enter it.
-    const reads: [string, Record<string, unknown>, string][] = sessions.map((id) => [
+    const reads: [string, { SESSION_ID?: number } & Record<string, unknown>, string][] = sessions.map((id) => [
       'imopenlines.session.history.get',
       { SESSION_ID: Number(id) },
       'message',
@@ -143,7 +143,7 @@ export class DialogReader {
   ): Promise<Dialog | typeof HIDDEN | null> {
     const dialog = await this.ask(portalId, 'imopenlines.dialog.get', params, permit);
     if (dialog === null || dialog === HIDDEN) return dialog;
-    const fields = String(dialog.entity_data_1 ?? '').split('|');
+    const fields = (scalar(dialog.entity_data_1) ?? '').split('|');
     return {
       chatId: idOf(dialog.id) ?? null,
       sessionId: idOf(fields[SESSION_FIELD]) ?? null,
@@ -203,9 +203,9 @@ function isIt(message: DialogMessage, { externalId, text, authorId }: Sought): b
   const mid = params?.CONNECTOR_MID ?? params?.connectorMid;
   if (mid !== undefined && mid !== null) return [mid].flat().map(String).includes(externalId);
   // Some answers leave the parameters out: then the same words by the same author are the best there is.
-  const author = String(message.senderid ?? message.author_id ?? '');
+  const author = scalar(message.senderid ?? message.author_id) ?? '';
   if (authorId === null || author !== authorId) return false;
-  const words = String(message.text ?? message.message ?? '');
+  const words = scalar(message.text ?? message.message) ?? '';
   // A line of the messenger begins with the application's name.
   return words === text || (authorId === '0' && words.endsWith(`[/b]\n${text}`));
 }

@@ -96,7 +96,7 @@ export class ServiceLinesSender {
     const chat = looked === null ? {} : { dialogOpen: standing.open === true, ...sessionOf(looked) };
     if (inside.length === 0) return { deliveries: done, chat };
     const [first, ...later] = upToFirstFile(inside);
-    const sent = await this.sender.sendTogether(portal, { ...lane, deliveries: first! }, caller, permit());
+    const sent = await this.sender.sendTogether(portal, { ...lane, deliveries: first }, caller, permit());
     return { deliveries: [...done, ...sent.deliveries, ...later.flat().map(untried)], chat: { ...chat, ...sent.chat } };
   }
 }

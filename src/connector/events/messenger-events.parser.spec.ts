@@ -35,6 +35,36 @@ it.each([
   expect(happeningOf(type, data)).toBeNull();
 });
 
+describe('a reaction of an operator', () => {
+  const reactionTo = (message: object, more: object = {}, user: unknown = operator) => {
+    const data = { reaction: 'like', action: 'add', message: { id: 5012, ...message }, chat, user, ...more };
+    const events = [{ eventId: 2001, type: 'ONIMV2REACTIONCHANGE', data }];
+    return parseMessengerEvents({ events, nextOffset: 2002 })?.events[0]?.reaction;
+  };
+  const known = { bitrixChatId: '12', bitrixMessageId: '5012', externalIds: ['tg:5:1'], name: 'like', action: 'add' };
+
+  it('is told with the message that it is to', () => {
+    expect(reactionTo({ params: { CONNECTOR_MID: ['tg:5:1'] } })).toEqual(known);
+    expect(reactionTo({ params: { connectorMid: 'tg:5:1' } })).toEqual(known);
+    expect(reactionTo({ params: { CONNECTOR_MID: { 0: 'tg:5:1' } } }, { action: 'delete' })).toMatchObject({
+      ...known,
+      action: 'delete',
+    });
+    expect(reactionTo({ params: [] }, { action: '', reaction: null })).toMatchObject({
+      externalIds: [],
+      name: '',
+      action: null,
+    });
+  });
+
+  it('is none of clients, of nobody, or in another chat', () => {
+    expect(reactionTo({}, {}, client)).toBeNull();
+    expect(reactionTo({}, {}, [])).toBeNull();
+    expect(reactionTo({}, { chat: { ...chat, entityType: 'CRM' } })).toBeNull();
+    expect(reactionTo({ id: undefined })).toBeNull();
+  });
+});
+
 it('an empty queue is answered with the offset that was asked for', () => {
   expect(parseMessengerEvents({ events: [], nextOffset: 0, hasMore: false })).toEqual({ events: [], nextOffset: 0 });
 });

@@ -7,6 +7,20 @@ export interface MessengerEvent {
   id: number;
   /** null: nothing that an operator did in an open-line chat. */
   happening: Happening | null;
+  /** null: it tells of none by an operator in an open-line chat. */
+  reaction: OperatorReaction | null;
+}
+
+/** That an operator's reactions to a message are others now. */
+export interface OperatorReaction {
+  bitrixChatId: string;
+  bitrixMessageId: string;
+  /** By which our connector knows the message. */
+  externalIds: string[];
+  /** Name of the reaction in the messenger. */
+  name: string;
+  /** null: it does not say. */
+  action: 'add' | 'delete' | null;
 }
 
 export interface MessengerEventPage {
@@ -17,6 +31,7 @@ export interface MessengerEventPage {
 }
 
 const NEW_MESSAGE = 'ONIMV2MESSAGEADD';
+const REACTION = 'ONIMV2REACTIONCHANGE';
 const CHANGES = new Set(['ONIMV2MESSAGEUPDATE', 'ONIMV2MESSAGEDELETE']);
 
 /**
@@ -32,12 +47,31 @@ export function parseMessengerEvents(answer: unknown): MessengerEventPage | unde
 }
 
 function parseEvent({ eventId, type, data }: Record<string, unknown>): MessengerEvent {
-  const { chat, message, user } = fieldsOf(data) ?? {};
+  const { chat, message, user, ...more } = fieldsOf(data) ?? {};
   const { id: bitrixChatId, entityType } = fieldsOf(chat) ?? {};
   const event = { id: Number(eventId), chatId: scalar(bitrixChatId), messageId: scalar(fieldsOf(message)?.id) };
+  const nothing = { id: event.id, happening: null, reaction: null };
   // A client's message has as its author the user that our connector made.
-  const isOurs = entityType === 'LINES' && event.chatId !== undefined && fieldsOf(user)?.connector !== true;
-  const isNew = type === NEW_MESSAGE && event.messageId !== undefined;
-  if (!isOurs || !(isNew || CHANGES.has(String(type)))) return { id: event.id, happening: null };
-  return { id: event.id, happening: { bitrixChatId: event.chatId!, newMessageId: isNew ? event.messageId! : null } };
+  if (entityType !== 'LINES' || event.chatId === undefined || fieldsOf(user)?.connector === true) return nothing;
+  const { chatId, messageId } = event;
+  if (type === REACTION) {
+    if (messageId === undefined || fieldsOf(user)?.id === undefined) return nothing;
+    return { ...nothing, reaction: { bitrixChatId: chatId, bitrixMessageId: messageId, ...reactionOf(message, more) } };
+  }
+  const isNew = type === NEW_MESSAGE && messageId !== undefined;
+  if (!(isNew || CHANGES.has(String(type)))) return nothing;
+  return { ...nothing, happening: { bitrixChatId: chatId, newMessageId: isNew ? messageId : null } };
+}
+
+function reactionOf(
+  message: unknown,
+  { reaction, action }: Record<string, unknown>,
+): Pick<OperatorReaction, 'externalIds' | 'name' | 'action'> {
+  const { CONNECTOR_MID, connectorMid } = fieldsOf(fieldsOf(message)?.params) ?? {};
+  const ids = CONNECTOR_MID ?? connectorMid;
+  return {
+    externalIds: (typeof ids === 'object' ? elementsOf(ids) : [ids]).flatMap((id) => scalar(id) ?? []),
+    name: scalar(reaction) ?? '',
+    action: action === 'add' || action === 'delete' ? action : null,
+  };
 }

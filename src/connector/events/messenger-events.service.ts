@@ -7,6 +7,7 @@ import { ChatsRepository } from '../../storage/history/chats.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { parseMessengerEvents, type MessengerEvent } from './messenger-events.parser.js';
 import { MissedMessagesService } from './missed-messages.service.js';
+import { type AskPortal, OperatorReactions } from './operator-reactions.service.js';
 
 /** Events at once; im.v2.Event.get gives 100 unless told, 1,000 at most. */
 const PAGE = 100;
@@ -27,20 +28,22 @@ export interface QueueReading {
   seen: Set<number>;
   readAt: number;
   tries: number;
+  /** Until then the portal is not asked for reactions to a message. */
+  reactionsHiddenUntil: number;
 }
 
 /** Another process may have read the queue meanwhile. */
 export function newReading(): QueueReading {
-  return { offUntil: 0, subscribedAt: 0, offset: 0, seen: new Set(), readAt: 0, tries: 0 };
+  return { offUntil: 0, subscribedAt: 0, offset: 0, seen: new Set(), readAt: 0, tries: 0, reactionsHiddenUntil: 0 };
 }
 
 /**
  * The second source beside the events that the portal posts: a queue of what happens in the chats of the person whose
- * token we use (`im.v2.Event.subscribe`, `im.v2.Event.get`; scope `im`). It only tells where to look for missed
- * messages, also in dialogs that are long at rest; what is found there goes its usual way, so nothing is delivered
- * twice.
+ * token we use (`im.v2.Event.subscribe`, `im.v2.Event.get`; scope `im`). Of messages it only tells where to look for missed
+ * ones, also in dialogs that are long at rest; what is found there goes its usual way, so nothing is delivered
+ * twice. Of operators' reactions it is the only source.
  *
- * An event counts when it is read the second time: by then the posted one has come, or will not. Until then it stays
+ * An event of a message counts when it is read the second time: by then the posted one has come, or will not. Until then it stays
  * with the portal, also over a restart. The queue belongs to the person, and what is given back is gone for all who
  * read it: where events do not stay, another application reads them, and we leave them to it.
  */
@@ -53,6 +56,7 @@ export class MessengerEvents {
     private readonly limiter: RateLimiter,
     private readonly chats: ChatsRepository,
     private readonly missed: MissedMessagesService,
+    private readonly reactions: OperatorReactions,
   ) {}
 
   /**
@@ -108,13 +112,34 @@ export class MessengerEvents {
       this.turnOff(portal, reading, 'another application reads them');
       return;
     }
-    const due = events.filter(({ id }) => reading.seen.has(id));
-    if (!(await this.lookWhereTold(portal, due, signal)) && ++reading.tries < MOST_TRIES) return;
-    const rest = events.filter(({ id }) => !reading.seen.has(id));
+    const [due, rest] = [true, false].map((isSeen) => events.filter(({ id }) => reading.seen.has(id) === isSeen)) as [
+      MessengerEvent[],
+      MessengerEvent[],
+    ];
+    // No event that is posted tells of reactions: they need not wait for one.
+    const areShown = await this.showReactions(portal, reading, rest);
+    if (!((await this.lookWhereTold(portal, due, signal)) && areShown) && ++reading.tries < MOST_TRIES) return;
     reading.offset = rest[0]?.id ?? nextOffset;
     reading.seen = new Set(rest.map(({ id }) => id));
     reading.readAt = Date.now();
     reading.tries = 0;
+  }
+
+  /** False: some could not be shown now. */
+  private showReactions(portal: PortalRecord, reading: QueueReading, events: MessengerEvent[]): Promise<boolean> {
+    const told = events.flatMap(({ reaction }) => reaction ?? []);
+    const ask: AskPortal = async (method, params) => {
+      if (Date.now() < reading.reactionsHiddenUntil || !(await this.limiter.takeSpare(portal.id))) return undefined;
+      try {
+        return (await this.rest.call(portal.id, method, params, { permit: true })).result;
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        reading.reactionsHiddenUntil = Date.now() + DAY_MS;
+        this.logger.log({ portalId: String(portal.id), code: error.code }, 'The portal does not show who reacted');
+        return undefined;
+      }
+    };
+    return this.reactions.show(portal, told, ask);
   }
 
   /** False: a part of it could not be read now. */

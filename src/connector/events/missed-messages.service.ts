@@ -114,7 +114,7 @@ export class MissedMessagesService {
         const id = Number(answer?.sessionId);
         // Numbers of another portal, before the bot moved, may be those of somebody else's dialog here.
         if (!answer || !(id > 0) || scalar(answer.chatId) !== look.dialog.bitrixChatId) return;
-        look.sessions.push({ id, history: answer as DialogHistory });
+        look.sessions.push({ id, history: answer });
       });
     }
   }

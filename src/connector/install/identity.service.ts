@@ -119,7 +119,7 @@ export class IdentityService {
     const portal = await this.portals.findByMemberId(memberId);
     if (!portal) return;
     const wait = await this.limiter.reserve(portal.id);
-    if (wait <= TURN_MS) return void (await pause(wait));
+    if (wait <= TURN_MS) return await pause(wait);
     await this.limiter.release(portal.id, 1);
     throw new Problem(503, 'oauth_unavailable', 'Every request that the portal allows is under way; try again later.', {
       retryAfter: wait / 1_000,

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { BitrixConnections } from '../../bitrix/bitrix-connections.js';
 import { bitrixProblem } from '../../bitrix/bitrix-problems.js';
-import { fieldsOf, isYes } from '../../bitrix/php-values.reader.js';
+import { fieldsOf, isYes, scalar } from '../../bitrix/php-values.reader.js';
 import { parseObject } from '../../common/json-fields.js';
 import { classifyFault, classifyPage, classifyTransport, faultOf } from '../../bitrix/rest-errors.js';
 import { TransportError } from '../../common/http-exchange.js';
@@ -43,7 +43,7 @@ export class ProfileClient {
     const fault = faultOf(body);
     if (fault) throw classifyFault(fault, { status: answer.status });
     const profile = fieldsOf(body['result']) ?? {};
-    const userId = String(profile['ID'] ?? '');
+    const userId = scalar(profile['ID']) ?? '';
     if (!/^\d+$/.test(userId)) {
       throw bitrixProblem('NO_PROFILE', 'The portal did not say who the user is');
     }

@@ -28,6 +28,11 @@ describe('buttons at the end of a text', () => {
       [[{ action: 'open', text: 'Site', url: 'https://a.example/?p[]=1' }]],
     ],
     ['A\n[URL=a.example]Site[/URL]', 'A', [[{ action: 'open', text: 'Site', url: 'http://a.example' }]]],
+    [
+      'A\n[SEND=1]One[/SEND]\n[URL]https://a.example[/URL]',
+      'A',
+      [[send('One', '1')], [{ action: 'open', text: 'https://a.example', url: 'https://a.example' }]],
+    ],
     ['[code]x[/code]\n[SEND=1]One[/SEND]', '[code]x[/code]', [[send('One', '1')]]],
   ])('%j', (bbcode, text, rows) => {
     expect(takeButtons(bbcode)).toEqual({ text, keyboard: { type: 'buttons', rows } });

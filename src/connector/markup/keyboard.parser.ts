@@ -24,8 +24,8 @@ const COPIED_LIMIT = 256;
 
 /**
  * Lines at the end of a text that hold nothing but buttons: `[SEND=value]Text[/SEND]`, `[PUT=…]`, `[CALL=…]` and
- * `[URL=…]` with a label; each line is a row. Where all of a text would be links and numbers it stays a text: whoever
- * writes nothing else asks for no answer.
+ * `[URL=…]` with a label; each line is a row. Where all of a text would be links and numbers, or a link has no label, it
+ * stays a text unless there is a `[SEND]`: whoever writes nothing else asks for no answer.
  */
 export function takeButtons(bbcode: string): TextWithButtons {
   const lines = linesOf(bbcode);
@@ -41,7 +41,7 @@ export function takeButtons(bbcode: string): TextWithButtons {
   const text = bbcode.slice(0, end);
   if (rows.length === 0 || isInCode(text)) return { text: bbcode, keyboard: null };
   const asks = rows.flat().some(({ action }) => action === 'send');
-  if (!asks && !hasOwnWords(text)) return { text: bbcode, keyboard: null };
+  if (!asks && (!hasOwnWords(text) || rows.flat().some(isAddress))) return { text: bbcode, keyboard: null };
   return { text: withoutLastBreaks(text), keyboard: { type: 'buttons', rows } };
 }
 
@@ -59,7 +59,12 @@ function readRow(line: string): Button[] | null {
   let at = 0;
   let button: { name: string; value: string; start: number } | null = null;
   for (let token = lexer.next(0); token; token = lexer.next(token.end)) {
-    if (button === null) {
+    if (button === null && token.kind === 'address') {
+      const made = BETWEEN.test(line.slice(at, token.start)) && makeButton('url', token.address, token.address);
+      if (!made) return null;
+      row.push(made);
+      at = token.end;
+    } else if (button === null) {
       if (token.kind !== 'opening' || !BUTTON_TAGS.has(token.name) || !BETWEEN.test(line.slice(at, token.start)))
         return null;
       button = { name: token.name, value: token.value, start: token.end };
@@ -93,6 +98,11 @@ function makeButton(name: string, written: string, label: string): Button | null
     default:
       return copying(text, value || text);
   }
+}
+
+/** Nothing but an address stands on it: a link to be read, unless it stands among questions. */
+function isAddress(button: Button): boolean {
+  return button.action === 'open' && linkTarget(button.text) === button.url;
 }
 
 /** No address that Telegram takes calls a number, and no button writes into the client's input field: both are copied. */

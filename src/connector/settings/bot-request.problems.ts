@@ -15,3 +15,7 @@ export function managerProblem(error: unknown): unknown {
 
 export const noManager = () =>
   new Problem(409, 'no_manager', 'No bots can be made now: see GET /admin/bot-requests/manager, or give a token.');
+
+/** It was pasted here, or its owner made it for another portal: they alone take a new token, at @BotFather. */
+export const notMadeHere = () =>
+  new Problem(409, 'not_managed', 'Nobody made this bot for this portal: enter a token from @BotFather.');

@@ -16,7 +16,7 @@ import type { BotMode } from '../../storage/prisma/client.js';
 import { readBoundHandlers, reconcileHandlers } from '../install/event-handlers.js';
 import { LINE_METHOD } from '../dialogs/line-config.parser.js';
 import { BotConnections } from './bot-connections.service.js';
-import { managerProblem, noManager } from './bot-request.problems.js';
+import { managerProblem, noManager, notMadeHere } from './bot-request.problems.js';
 import { lineChange, type LineChangeBody } from './line-change.dto.js';
 import { LineOperatorsService } from '../dialogs/line-operators.service.js';
 import { PortalLifecycleService } from '../install/portal-lifecycle.service.js';
@@ -60,7 +60,7 @@ export class LineSettingsService {
       this.bots.bot(session),
       this.manager.ready(),
     ]);
-    const managed = bot !== null && manager !== null && (await this.manager.isManaged(bot.telegramId));
+    const managed = bot !== null && manager !== null && (await this.manager.isManagedFor(bot.telegramId, portal.id));
     return {
       lineId: session.lineId,
       portal: portal.domain,
@@ -117,12 +117,16 @@ export class LineSettingsService {
     return this.state(session);
   }
 
-  /** Takes a new token for a bot that somebody made here. Throws a Problem: 409 `no_bot` or `not_managed`, 503. */
+  /**
+   * Takes a new token for a bot that its owner made for this portal; any administrator of it may. Throws a Problem: 409
+   * `no_bot`, `no_manager` or `not_managed`, 503.
+   */
   async renewToken(session: SettingsSession): Promise<LineSettings> {
     await this.portal(session);
     const bot = await this.bots.bot(session);
     if (!bot) throw new Problem(409, 'no_bot', 'No bot serves this line.');
     if (!(await this.manager.ready())) throw noManager();
+    if (!(await this.manager.isManagedFor(bot.telegramId, session.portalId))) throw notMadeHere();
     refuseOver(this.tokensTried.take(String(session.portalId)));
     const token = await this.manager.newToken(bot.telegramId).catch((error: unknown) => {
       throw managerProblem(error);

@@ -3,7 +3,6 @@ import { Interval } from '@nestjs/schedule';
 import { Problem } from '../../common/problem.js';
 import { languageOf } from '../../common/language.js';
 import { isStorageUnavailable } from '../../common/storage-unavailable.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import { drain, WakeableLoop } from '../../common/wakeable-loop.js';
 import { Environment } from '../../config/environment.js';
 import { BotManager } from '../../relay/bot-manager.js';
@@ -21,8 +20,6 @@ const HOUR_MS = 3_600_000;
 /** Between two tries, as often as there were tries. */
 const AGAIN_MS = 2_000;
 const LONGEST_AGAIN_MS = 60_000;
-/** Tries to tell of the outcome; the page shows it in any case. */
-const TELL_TRIES = 5;
 
 /**
  * Connects bots that people made through the manager bot, each to the line of its request, as a pasted token would, and
@@ -120,18 +117,11 @@ export class MadeBots implements OnApplicationBootstrap, BeforeApplicationShutdo
   }
 
   private async tell(request: PlacedRequest): Promise<void> {
-    const { id, personId, state, error, lineName, lineId, portal, botUsername, attempts } = request;
-    try {
-      const line = { lineName, lineId, portal };
+    const { id, personId, state, error, lineName, lineId, portal, botUsername } = request;
+    if (personId !== null) {
       const bot = botUsername === null ? null : `@${botUsername}`;
       const outcome = { language: languageOf(request.language), bot, error: state === 'failed' ? error : null };
-      if (personId !== null) await this.manager.tell({ personId, ...outcome, ...line });
-    } catch (cause) {
-      if (!(cause instanceof UpstreamError)) throw cause;
-      this.logger.warn({ requestId: String(id), code: cause.code }, 'Whoever made a bot could not be told of it');
-      if (cause.kind !== 'refused' && attempts < TELL_TRIES) {
-        return this.requests.postpone(request, cause.retryAfterMs ?? againMs(request));
-      }
+      await this.manager.tell({ requestId: id, personId, ...outcome, lineName, lineId, portal });
     }
     await this.requests.told(id);
   }

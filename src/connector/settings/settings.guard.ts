@@ -5,6 +5,7 @@ import { Problem } from '../../common/problem.js';
 import { TokenBuckets } from '../../common/token-bucket.js';
 import { refuseOver } from '../../common/too-many-requests.js';
 import { WrongKeys } from '../../common/wrong-keys.js';
+import { PortalsRepository } from '../../storage/accounts/portals.repository.js';
 import type { LineActor } from './settings-audit.js';
 import { SettingsSessions, type SettingsSession } from './settings-sessions.js';
 
@@ -14,17 +15,20 @@ const OF_PERSON = { perSecond: 4, burst: 40 };
 type WithSession = FastifyRequest & { settings?: SettingsSession };
 
 /**
- * Lets in whoever shows the session of a settings page as `Authorization: Bearer …`; others get 401. Too many requests
- * of one person, and too many {@link WrongKeys}, get 429 with Retry-After.
+ * Lets in whoever shows the session of a settings page as `Authorization: Bearer …`; others get 401, and 403 when the
+ * application was removed from their portal. Too many requests of one person, and too many {@link WrongKeys}, get 429 with Retry-After.
  */
 @Injectable()
 export class SettingsGuard implements CanActivate {
   private readonly people = new TokenBuckets(OF_PERSON.perSecond, OF_PERSON.burst);
   private readonly wrongKeys = new WrongKeys();
 
-  constructor(private readonly sessions: SettingsSessions) {}
+  constructor(
+    private readonly sessions: SettingsSessions,
+    private readonly portals: PortalsRepository,
+  ) {}
 
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<WithSession>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     void reply.header('cache-control', 'no-store');
@@ -37,6 +41,10 @@ export class SettingsGuard implements CanActivate {
       throw new Problem(401, 'session_invalid', 'This belongs to no open settings page: open it in Contact Center.');
     }
     refuseOver(this.people.take(personOf(session)));
+    const portal = await this.portals.findById(session.portalId);
+    if (!portal || portal.state === 'uninstalled') {
+      throw new Problem(403, 'portal_gone', 'The application was removed from this portal.');
+    }
     request.settings = session;
     return true;
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Problem } from '../../common/problem.js';
-import type { StoredFile } from '../../storage/crm/kept-files.repository.js';
+import type { StoredFile } from '../../storage/crm/file-contents.js';
 import {
   ReadyAnswersRepository,
   type ReadyAnswerFilter,

@@ -23,8 +23,7 @@ export type WrittenBroadcast = Omit<BroadcastContent, 'files'> & { files: readon
 export function broadcastMessage(written: BroadcastContent, portalOrigin: string): WordsFor | null {
   const message = messageOf(written, portalOrigin);
   if (!message) return null;
-  const { file } = message;
-  const linked = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
+  const linked = message.files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
   const attachments = [...linked, ...attachmentsOf(written.files)];
   return (reader) => {
     const { words, keyboard } = filledWords(message, reader);
@@ -41,14 +40,14 @@ export function partsOf(written: WrittenBroadcast, portalOrigin: string): number
   const message = messageOf(written, portalOrigin);
   if (!message) return 0;
   const { words } = message;
-  const hasFile = message.file !== null || written.files.length > 0;
-  if (hasFile && lengthOf(words) <= CAPTION_LIMIT) return 1;
-  return (hasFile ? 1 : 0) + Math.ceil(lengthOf(words) / TEXT_LIMIT);
+  const files = message.files.length + written.files.length;
+  if (files > 0 && lengthOf(words) <= CAPTION_LIMIT) return files;
+  return files + Math.max(1, Math.ceil(lengthOf(words) / TEXT_LIMIT));
 }
 
 /** A file that was uploaded says something without words. */
 function messageOf({ text, buttons, file, files }: WrittenBroadcast, portalOrigin: string): WrittenMessage | null {
-  const nothing = files.length > 0 ? { words: plain(''), file: null, keyboard: null } : null;
+  const nothing = files.length > 0 ? { words: plain(''), files: [], keyboard: null } : null;
   return writtenMessage({ text, buttons, file }, portalOrigin) ?? nothing;
 }
 

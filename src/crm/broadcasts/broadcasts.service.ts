@@ -13,7 +13,7 @@ import {
 } from '../../storage/crm/broadcasts.repository.js';
 import { BroadcastPortionsRepository } from '../../storage/intake/broadcast-portions.repository.js';
 import type { BroadcastState } from '../../storage/prisma/client.js';
-import type { StoredFile } from '../../storage/crm/kept-files.repository.js';
+import type { StoredFile } from '../../storage/crm/file-contents.js';
 import { KeptFiles } from '../files/kept-files.service.js';
 import { SendRequests } from '../requests/send-requests.service.js';
 import { BroadcastFanOut } from './broadcast-fan-out.service.js';

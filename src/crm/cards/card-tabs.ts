@@ -35,7 +35,9 @@ export class CardTabs implements OnModuleInit {
       scopes: ['placement', 'crm'],
       wish: () => Promise.resolve([placements.address(CARD), TITLES]),
       register: async (portal, changed) => placements.reconcile(portal, await wishes(portal), isOurs, changed),
-      withdraw: (portal) => placements.reconcile(portal, [], isOurs, false),
+      withdraw: async (portal) => {
+        await placements.reconcile(portal, [], isOurs, false);
+      },
     };
   }
 }

@@ -1,7 +1,24 @@
-import { Body, Controller, Get, Header, Headers, HttpCode, Param, Post, Query, UseGuards } from '@nestjs/common';
-import { ApiBearerAuth, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  Body,
+  Controller,
+  Get,
+  Header,
+  Headers,
+  HttpCode,
+  Param,
+  Post,
+  Put,
+  Query,
+  Req,
+  UseGuards,
+} from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiBearerAuth, ApiBody, ApiConsumes, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { TAKES_FILE } from '../../common/file-bodies.js';
 import { Problem } from '../../common/problem.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
+import { MessageFile } from '../files/message-files.dto.js';
 import type { Viewer } from '../frames/frame-sessions.js';
 import { FrameGuard, LookedAtBy, personOf } from '../frames/frame.guard.js';
 import { LinkItem } from '../links/links.dto.js';
@@ -48,7 +65,8 @@ export class CardController {
   @HttpCode(200)
   @ApiOperation({
     summary: 'Write to the client in the name of whoever looks, whoever wrote last',
-    description: 'The dialog shows what was written, marked as such. 409 `key_reused`: the key is of another message.',
+    description:
+      'The dialog shows what was written, marked as such. 409 `key_reused`: the key is of another message; `attachment_gone`: attach the files again.',
   })
   async write(
     @LookedAtBy(CARD) viewer: Viewer,
@@ -56,6 +74,23 @@ export class CardController {
     @Body() words: CardWords,
   ): Promise<CardWritten> {
     return this.cards.write(viewer, idIn(id), words);
+  }
+
+  @Put('chats/:id/files/:name')
+  @RouteConfig(TAKES_FILE)
+  @ApiConsumes('application/octet-stream')
+  @ApiBody({ schema: { type: 'string', format: 'binary' } })
+  @ApiOperation({
+    summary: 'Keep the body as a file of a message that is about to be written',
+    description: 'Up to 50 MB; it waits for its message for a day.',
+  })
+  keepFile(
+    @LookedAtBy(CARD) viewer: Viewer,
+    @Param('id') id: string,
+    @Param('name') name: string,
+    @Req() { body }: FastifyRequest,
+  ): Promise<MessageFile> {
+    return this.cards.keepFile(viewer, idIn(id), name, body);
   }
 
   @Post('chats/:id/seen')

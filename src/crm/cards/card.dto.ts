@@ -3,12 +3,13 @@ import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
 import { SaidMessage } from '../../relay/said-message.dto.js';
 import type { ChatState } from '../../storage/prisma/client.js';
+import { HasWordsUnlessFiles, IsMessageFiles } from '../files/message-files.dto.js';
 import { LinkItem } from '../links/links.dto.js';
 
 const ID = /^[1-9]\d{0,17}$/;
 /** Longer ones are several messages in Telegram; an employee sees what they write. */
 export const CARD_TEXT_LIMIT = 4_096;
-const TEXT = `text must be a text of 1 to ${CARD_TEXT_LIMIT} characters that is more than white space`;
+const TEXT = `text must be a text of 1 to ${CARD_TEXT_LIMIT} characters that is more than white space; beside files it may be empty`;
 const PAGE_LIMIT = 100;
 
 /** Whose card it is. */
@@ -39,7 +40,6 @@ export class CardChat {
 
   /** What the client writes is kept, and not shown to operators. */
   banned: boolean;
-  lastAt: Date | null;
 
   /** What the client has said that this employee has not seen here; 100 stands for more, too. */
   @ApiProperty({ type: 'integer', minimum: 0 })
@@ -62,7 +62,7 @@ export class CardState {
   @ApiProperty({ type: [CardChat], description: 'Newest session first.' })
   chats: CardChat[];
 
-  @ApiProperty({ type: [CardLine], description: 'Empty: nobody can be invited for this.' })
+  @ApiProperty({ type: [CardLine], description: 'Empty: no bot serves a line.' })
   lines: CardLine[];
 
   @ApiProperty({ type: [LinkItem], description: 'Invitations that can still be used, newest first.' })
@@ -112,12 +112,16 @@ export class CardMessagesQuery {
 
 /** What is to be written to the client. */
 export class CardWords {
-  /** Plain text. */
-  @ApiProperty({ type: String, minLength: 1, maxLength: CARD_TEXT_LIMIT })
+  /** Plain text; beside files it may be empty. */
+  @ApiProperty({ type: String, maxLength: CARD_TEXT_LIMIT })
   @IsString({ message: TEXT })
   @MaxLength(CARD_TEXT_LIMIT, { message: TEXT })
-  @Matches(/^(?=[^]*\S)[^\0]*$/, { message: TEXT })
+  @Matches(/^[^\0]*$/, { message: TEXT })
+  @HasWordsUnlessFiles(TEXT)
   text: string;
+
+  @IsMessageFiles()
+  files?: string[];
 
   /** Made by the page for each message: what is sent twice with one key is written once. */
   @ApiProperty({ type: String, example: '4f7c1c62-0f5e-4a43-9a0a-3f1f6f0c8a11' })

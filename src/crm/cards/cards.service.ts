@@ -7,11 +7,13 @@ import { saidMessage } from '../../relay/said-message.view.js';
 import { ViewingLinks } from '../../relay/viewing-links.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import { CardChatsRepository, type CardChatRow } from '../../storage/crm/card-chats.repository.js';
-import { saysOther } from '../../storage/crm/send-requests.js';
+import type { FileSender } from '../../storage/crm/message-files.repository.js';
 import { MessagePages } from '../../storage/history/message-pages.js';
 import type { MessageRow } from '../../storage/history/shown-message.js';
-import { isOpenLineType, type CrmEntity } from '../entities/crm-entity.js';
+import type { CrmEntity } from '../entities/crm-entity.js';
 import { titleOf } from '../entities/crm-items.client.js';
+import type { MessageFile } from '../files/message-files.dto.js';
+import { MessageFiles } from '../files/message-files.service.js';
 import type { FrameKind } from '../frames/frame-kind.js';
 import type { FrameSubject } from '../frames/frame-place.parser.js';
 import type { Viewer } from '../frames/frame-sessions.js';
@@ -21,7 +23,7 @@ import { ViewerNames } from '../frames/viewer-names.service.js';
 import { ViewerRights, type SeenEntity } from '../frames/viewer-rights.service.js';
 import { linkItem, LinksService } from '../links/links.service.js';
 import type { LinkItem } from '../links/links.dto.js';
-import { SendRequests } from '../requests/send-requests.service.js';
+import { PersonMessages } from '../requests/person-messages.service.js';
 import type {
   CardChat,
   CardLine,
@@ -55,8 +57,9 @@ export class Cards implements FrameKind, OnModuleInit {
     private readonly files: ViewingLinks,
     private readonly problems: DeliveryProblems,
     private readonly viewers: ViewerNames,
-    private readonly requests: SendRequests,
+    private readonly people: PersonMessages,
     private readonly links: LinksService,
+    private readonly attached: MessageFiles,
   ) {}
 
   onModuleInit(): void {
@@ -84,7 +87,7 @@ export class Cards implements FrameKind, OnModuleInit {
         viewer.userId,
         chats.map(({ chatId }) => chatId),
       ),
-      this.lines(viewer, entity),
+      this.lines(viewer),
       this.invitations(viewer, entity),
     ]);
     return { entity: { ...entity, title: titleOf(item) }, chats: rows.map(cardChat), lines, invitations };
@@ -99,7 +102,10 @@ export class Cards implements FrameKind, OnModuleInit {
   ): Promise<CardMessages> {
     await this.chatOf(viewer, chatId);
     const language = languageOf(reader);
-    const { rows, ...cursors } = await this.pages.page({ chatId, portalId: viewer.portalId }, query);
+    const { rows, ...cursors } = await this.pages.page(
+      { chatId, portalId: viewer.portalId, asOperatorsSee: true },
+      query,
+    );
     const known = await this.names.known(rows);
     return { items: known.map((row) => this.message(row, language)), ...cursors };
   }
@@ -109,30 +115,32 @@ export class Cards implements FrameKind, OnModuleInit {
     await this.chats.read(viewer.portalId, viewer.userId, chatId, messageId);
   }
 
+  /** Keeps what comes as a file of what they are about to write. */
+  async keepFile(viewer: Viewer, chatId: bigint, name: string, body: unknown): Promise<MessageFile> {
+    await this.chatOf(viewer, chatId, { fresh: true });
+    return this.attached.keep(senderOf(viewer, chatId), name, body);
+  }
+
   /** In the name of whoever looks, as their line names them; once for each key. */
-  async write(viewer: Viewer, chatId: bigint, { text, key }: CardWords): Promise<CardWritten> {
+  async write(viewer: Viewer, chatId: bigint, { text, key, files = [] }: CardWords): Promise<CardWritten> {
     const chat = await this.chatOf(viewer, chatId, { fresh: true });
-    const { portalId, userId } = viewer;
-    const answer = await this.requests.send({
-      portalId,
+    const { userId } = viewer;
+    const written = await this.people.write({
+      ...senderOf(viewer, chatId),
       source: 'card',
       key: `${userId}:${key}`,
-      chatId,
-      words: { text, marks: [] },
+      text,
+      files,
       author: { id: userId, name: await this.viewers.onLine(viewer, chat.lineId) },
     });
-    if (!('request' in answer)) throw noChat();
-    const { request } = answer;
-    if (saysOther(request, { chatId, text }))
-      throw new Problem(409, 'key_reused', 'This key belongs to a message that says something else.');
-    return { messageId: request.messageId?.toString() ?? null };
+    if (!written) throw noChat();
+    return { messageId: written.messageId };
   }
 
   /** One that can still be used is given again: it is not new. */
   async invite(viewer: Viewer, lineId: string | undefined): Promise<{ link: LinkItem; isNew: boolean }> {
     const entity = entityOf(viewer);
     await this.rights.entity(viewer, entity, { fresh: true });
-    if (!isOpenLineType(entity.type)) throw noInvitation();
     const [known] = (await this.invitations(viewer, entity)).filter(
       (link) => lineId === undefined || link.lineId === lineId,
     );
@@ -156,8 +164,7 @@ export class Cards implements FrameKind, OnModuleInit {
     return rows.map(linkItem).filter(({ state, url, lineId }) => state === 'active' && url !== null && lineId !== null);
   }
 
-  private async lines({ portalId }: Viewer, { type }: CrmEntity): Promise<CardLine[]> {
-    if (!isOpenLineType(type)) return [];
+  private async lines({ portalId }: Viewer): Promise<CardLine[]> {
     const bots = await this.bots.listByPortal(portalId);
     return bots.flatMap(({ lineId, username }) => (lineId && username ? { lineId, bot: `@${username}` } : []));
   }
@@ -178,13 +185,16 @@ export class Cards implements FrameKind, OnModuleInit {
   }
 }
 
+function senderOf(viewer: Viewer, chatId: bigint): FileSender {
+  return { portalId: viewer.portalId, chatId, by: personOf(viewer) };
+}
+
 function entityOf({ subject }: Viewer): CrmEntity {
   if ('entity' in subject) return subject.entity;
   throw noChat();
 }
 
 function cardChat({ botUsername, botName, bannedAt, ...row }: CardChatRow): CardChat {
-  const times = [row.lastInboundAt, row.lastOutboundAt].filter((time) => time !== null);
   return {
     id: row.id.toString(),
     title: row.title,
@@ -193,7 +203,6 @@ function cardChat({ botUsername, botName, bannedAt, ...row }: CardChatRow): Card
     lineId: row.lineId,
     state: row.state,
     banned: bannedAt !== null,
-    lastAt: times.length === 0 ? null : new Date(Math.max(...times.map((time) => time.getTime()))),
     unread: row.unread,
     firstUnreadId: row.firstUnreadId?.toString() ?? null,
   };

@@ -4,7 +4,8 @@ import type { PortalRecord } from '../../storage/accounts/portals.repository.js'
 const OF_OPEN_LINES = { lead: 1, deal: 2, contact: 3, company: 4 } as const;
 
 export type OpenLineEntityType = keyof typeof OF_OPEN_LINES;
-export const OPEN_LINE_ENTITY_TYPES = Object.keys(OF_OPEN_LINES) as OpenLineEntityType[];
+/** How types are written. */
+export const ENTITY_TYPE = new RegExp(`^(?:${Object.keys(OF_OPEN_LINES).join('|')}|dynamic_\\d{1,9})$`);
 
 /** `dynamic_183`: an item of the smart process 183. */
 export type EntityType = OpenLineEntityType | `dynamic_${number}`;

@@ -41,7 +41,7 @@ export class CrmItems {
   /** The activity is found in the card of the entity from then on. Doing it again is harmless. */
   async bindActivity(portalId: bigint, activityId: string, { type, id }: CrmEntity): Promise<void> {
     const params = { activityId: Number(activityId), entityTypeId: typeIdOf(type), entityId: Number(id) };
-    await unless('ACTIVITY_IS_ALREADY_BOUND', this.call(portalId, 'crm.activity.binding.add', params));
+    await unless(/^ACTIVITY_IS_ALREADY_BOUND$/i, this.call(portalId, 'crm.activity.binding.add', params));
   }
 
   private async call(portalId: bigint, method: string, params: RestParams): Promise<unknown> {
@@ -51,14 +51,18 @@ export class CrmItems {
 
 /** Null: it is not there, or its type is not. Throws UpstreamError. */
 export async function findItem(call: CrmCall, { type, id }: CrmEntity): Promise<CrmItem | null> {
-  const result = await unless('NOT_FOUND', call('crm.item.get', { entityTypeId: typeIdOf(type), id: Number(id) }));
+  // apidocs.bitrix24.com, crm.item.get: NOT_FOUND is said of both; other methods, and boxes, say the other of the type.
+  const result = await unless(
+    /^(?:NOT_FOUND|ENTITY_TYPE_NOT_SUPPORTED)$/i,
+    call('crm.item.get', { entityTypeId: typeIdOf(type), id: Number(id) }),
+  );
   return fieldsOf(fieldsOf(result)?.item) ?? null;
 }
 
-/** Null for a refusal with this code. */
-function unless(code: string, call: Promise<unknown>): Promise<unknown> {
+/** Null for a refusal with such a code. */
+function unless(code: RegExp, call: Promise<unknown>): Promise<unknown> {
   return call.catch((error: unknown) => {
-    if (error instanceof UpstreamError && error.code.toUpperCase() === code) return null;
+    if (error instanceof UpstreamError && code.test(error.code)) return null;
     throw error;
   });
 }

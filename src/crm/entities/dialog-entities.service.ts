@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { fieldsOf, idOf } from '../../bitrix/php-values.reader.js';
+import { fieldsOf, idOf, scalar } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { EntityChatsRepository, type EntityChat } from '../../storage/crm/entity-chats.repository.js';
 import { isOpenLineType, type CrmEntity, type OpenLineEntityType } from './crm-entity.js';
 import { CrmItems, type CrmCall } from './crm-items.client.js';
-import { dialogsOf, relatedEntities } from './entity-dialogs.js';
+import { chatsOf, relatedEntities } from './entity-dialogs.js';
 
 /** What the CRM has of a dialog. */
 export interface DialogEntities {
@@ -103,7 +103,7 @@ export class DialogEntitiesService {
   private async ownChats(portal: PortalRecord, entity: CrmEntity): Promise<EntityChat[]> {
     const call: CrmCall = async (method, params) =>
       (await this.rest.call<unknown>(portal.id, method, params, { yields: true })).result;
-    return this.chats.inDialogs(portal.id, await dialogsOf(call, portal.connectorId, entity));
+    return chatsOf(call, portal, entity, this.chats);
   }
 
   private keep<Value>(key: string, fresh: boolean, ask: () => Promise<Value>): Promise<Value> {
@@ -122,7 +122,7 @@ export class DialogEntitiesService {
 
 /** `entity_data_2` is pairs of a type and an id, 0 for none, in any order; empty where the CRM never had a part in it. */
 export function readDialog(dialog: Record<string, unknown>): DialogEntities {
-  const pairs = String(dialog.entity_data_2 ?? '').split('|');
+  const pairs = (scalar(dialog.entity_data_2) ?? '').split('|');
   const ids: DialogEntities['ids'] = {};
   for (let at = 0; at + 1 < pairs.length; at += 2) {
     const type = pairs[at]!.toLowerCase();
@@ -130,7 +130,7 @@ export function readDialog(dialog: Record<string, unknown>): DialogEntities {
     if (isOpenLineType(type) && id !== undefined && id !== '0') ids[type] = id;
   }
   const type = PRIMARY.find((candidate) => ids[candidate] !== undefined);
-  const session = idOf(String(dialog.entity_data_1 ?? '').split('|')[SESSION_FIELD]);
+  const session = idOf((scalar(dialog.entity_data_1) ?? '').split('|')[SESSION_FIELD]);
   return {
     ids,
     primary: type === undefined ? null : { type, id: ids[type]! },

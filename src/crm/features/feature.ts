@@ -9,8 +9,11 @@ export interface Feature {
   readonly scopes: readonly string[];
   /** What it would register, to be compared with what was registered last. */
   wish(portal: PortalRecord): Promise<unknown>;
-  /** Registers what is missing and, with `changed`, the rest anew. Throws UpstreamError. */
-  register(portal: PortalRecord, changed: boolean): Promise<void>;
+  /**
+   * Registers what is missing and, with `changed`, the rest anew. Resolves with what the portal refuses of it while the
+   * rest is there, in its words; it is asked for again soon. Throws UpstreamError where nothing is there.
+   */
+  register(portal: PortalRecord, changed: boolean): Promise<string | void>;
   /** Takes all of it away. Throws UpstreamError. */
   withdraw(portal: PortalRecord): Promise<void>;
 }
@@ -29,5 +32,19 @@ export async function unlessGone(
     await deletion;
   } catch (error) {
     if (!(error instanceof UpstreamError) || !isGone(error)) throw error;
+  }
+}
+
+/** After a refusal with this code something else is done: another process, or somebody on the portal, was faster. */
+export async function insteadOf(
+  code: string,
+  call: Promise<unknown>,
+  otherwise: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.code !== code) throw error;
+    await otherwise();
   }
 }

@@ -1,7 +1,7 @@
 import type { Language } from '../../common/language.js';
 import type { FeatureName, FeatureState } from '../../storage/crm/portal-features.repository.js';
 
-/** `detail`: the scopes that are missing, or what the portal said. */
+/** `detail`: the scopes that are missing, or what the portal said; of what is ready, what of it the portal refuses. */
 type Sentence = (feature: { name: string; detail: string }) => string;
 
 /** What a feature is called. */
@@ -14,11 +14,39 @@ export const FEATURE_NAMES: Readonly<Record<FeatureName, Readonly<Record<Languag
   chat_panel: { en: 'Panels in chats', ru: 'Панели в чатах' },
 };
 
+/** What it is for, in one sentence. */
+export const FEATURE_PURPOSES: Readonly<Record<FeatureName, Readonly<Record<Language, string>>>> = {
+  robots: {
+    en: 'Robots and activities of processes that write to the client of a deal and wait for the answer.',
+    ru: 'Роботы и действия процессов, которые пишут клиенту сделки и ждут ответа.',
+  },
+  sms: {
+    en: '“Send SMS” of the CRM reaches clients in Telegram.',
+    ru: '«Отправить SMS» в CRM доходит до клиентов в Telegram.',
+  },
+  triggers: {
+    en: 'What a client does in Telegram moves the deal on: writes, presses a button, comes by a link.',
+    ru: 'Действия клиента в Telegram двигают сделку: написал, нажал кнопку, пришёл по ссылке.',
+  },
+  card: {
+    en: 'A tab “Telegram” in the cards of leads, deals, contacts and companies: read the conversation, write, invite.',
+    ru: 'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
+  },
+  card_processes: {
+    en: 'The same tab in the cards of smart processes: conversations of their contacts, and of those whom they invite.',
+    ru: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами и с приглашёнными клиентами.',
+  },
+  chat_panel: {
+    en: 'Beside each Telegram dialog: who the client is, where they came from, and ready answers.',
+    ru: 'Рядом с каждым диалогом Telegram: кто клиент, откуда пришёл, и готовые ответы.',
+  },
+};
+
 /** What a portal has, or what it lacks and who can change it, in one sentence. */
 export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Language, Sentence>>>> = {
   ready: {
-    en: ({ name }) => `${name}: ready.`,
-    ru: ({ name }) => `${name}: работают.`,
+    en: ({ name, detail }) => (detail ? `${name}: ready; but Bitrix24 refused ${detail}.` : `${name}: ready.`),
+    ru: ({ name, detail }) => (detail ? `${name}: работают; но Битрикс24 отказал: ${detail}.` : `${name}: работают.`),
   },
   off: {
     en: ({ name }) => `${name}: switched off.`,

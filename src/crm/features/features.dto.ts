@@ -8,7 +8,7 @@ import {
   type FeatureSettings,
   type FeatureState,
 } from '../../storage/crm/portal-features.repository.js';
-import { FEATURE_NAMES } from './feature.words.js';
+import { FEATURE_NAMES, FEATURE_PURPOSES } from './feature.words.js';
 import type { PortalFeatures, ShownFeature } from './portal-features.service.js';
 
 const STATES = ['ready', 'off', 'no_scope', 'no_plan', 'no_rights', 'no_address', 'failed'] as const;
@@ -40,6 +40,9 @@ export class FeatureItem {
 
   /** What it is called. */
   name: string;
+
+  /** What it is for. */
+  purpose: string;
   wanted: boolean;
 
   /** Null: nobody has chosen it yet, or nobody has looked. */
@@ -69,6 +72,7 @@ export function featureItem(features: PortalFeatures, shown: ShownFeature, langu
   return {
     feature,
     name: FEATURE_NAMES[feature][language],
+    purpose: FEATURE_PURPOSES[feature][language],
     wanted,
     state,
     says,

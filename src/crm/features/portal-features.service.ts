@@ -22,6 +22,8 @@ import { hasScope, type Feature } from './feature.js';
 
 const LOOK_MS = 30_000;
 const CLAIMED_AT_ONCE = 10;
+/** What fails again and again asks the portal no more often than this; seconds. */
+const LOOKED_SECONDS = 60;
 /** Bitrix24 tells nobody when it has forgotten a robot. */
 const DAY_MS = 24 * 3_600_000;
 /** What keeps a feature away may have been changed in the portal. */
@@ -55,7 +57,8 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     relay: RelayEvents,
   ) {
     relay.on('changed', (endpoint) => {
-      void this.lookAgain(isPortal(endpoint) ? { portalId: idOf(endpoint) } : { botId: idOf(endpoint) });
+      const of = isPortal(endpoint) ? { portalId: idOf(endpoint) } : { botId: idOf(endpoint) };
+      void this.lookAfter(() => this.records.lookAgain(of));
     });
   }
 
@@ -112,14 +115,14 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     return this.looking;
   }
 
-  /** Something of the portal's is not there: it is looked at what. */
-  lookSoon(portalId: bigint): void {
-    void this.lookAgain({ portalId });
+  /** Something of the feature is not there, or refused: it is looked at what, unless that was done a moment ago. */
+  lookSoon(portalId: bigint, feature: FeatureName): void {
+    void this.lookAfter(() => this.records.lookAgainAt(portalId, feature, LOOKED_SECONDS));
   }
 
-  private async lookAgain(of: { portalId: bigint } | { botId: bigint }): Promise<void> {
+  private async lookAfter(makeDue: () => Promise<void>): Promise<void> {
     try {
-      await this.records.lookAgain(of);
+      await makeDue();
       await this.look();
     } catch (error) {
       this.logger.debug({ err: error }, 'The features of a portal could not be looked at; later again');
@@ -144,14 +147,15 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     const portal = await this.portals.findById(record.portalId);
     if (!feature || portal?.state !== 'active') return;
     const stamp = record.wanted ? digestOf(await feature.wish(portal)) : null;
-    const { state, error } = await this.bring(portal, feature, record, stamp);
+    const { state, error, refused } = await this.bring(portal, feature, record, stamp);
     const dueInMs =
       state === 'failed'
         ? retryDelay(record.attempts, 0, Math.random()) * 10
-        : state === 'ready' || state === 'off'
+        : (state === 'ready' && !refused) || state === 'off'
           ? DAY_MS
           : HOUR_MS;
-    const detail = state === 'no_scope' ? missingScopes(portal, feature) : error && `${error.code}: ${error.detail}`;
+    const said = error ? `${error.code}: ${error.detail}` : (refused ?? null);
+    const detail = state === 'no_scope' ? missingScopes(portal, feature) : said;
     await this.records.settle(record, { state, detail, stamp: state === 'ready' ? stamp : null, dueInMs });
     if (error)
       this.logger.warn(
@@ -165,15 +169,18 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     feature: Feature,
     { wanted, stamp: known }: FeatureRecord,
     stamp: string | null,
-  ): Promise<{ state: FeatureState; error: UpstreamError | null }> {
+  ): Promise<{ state: FeatureState; error: UpstreamError | null; refused?: string | undefined }> {
     if (wanted && !this.environment.publicUrl) return { state: 'no_address', error: null };
     if (!feature.scopes.every((scope) => hasScope(portal, scope))) {
       return { state: wanted ? 'no_scope' : 'off', error: null };
     }
     try {
-      if (wanted) await feature.register(portal, known !== stamp);
-      else await feature.withdraw(portal);
-      return { state: wanted ? 'ready' : 'off', error: null };
+      if (wanted) {
+        const refused = await feature.register(portal, known !== stamp);
+        return { state: 'ready', error: null, refused: refused || undefined };
+      }
+      await feature.withdraw(portal);
+      return { state: 'off', error: null };
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       // What cannot be called has nothing registered.

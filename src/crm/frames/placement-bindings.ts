@@ -6,6 +6,9 @@ import { Environment } from '../../config/environment.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import { PLACEMENTS_PATH } from './portal-frames.service.js';
 
+/** Said of a place that went after the portal had listed it, such as that of a smart process. */
+const GONE = 'ERROR_PLACEMENT_NOT_FOUND';
+
 /** A frame of ours in one place of the portal. */
 export interface PlacementWish {
   /** Such as `CRM_DEAL_DETAIL_TAB`. */
@@ -37,14 +40,15 @@ export class PlacementBindings {
 
   /**
    * Binds what is missing and unbinds what is not wished, among the places that `isOurs` names; with `changed` all of it
-   * anew, as a title cannot be changed otherwise.
+   * anew, as a title cannot be changed otherwise. Resolves with the places that the portal refuses, and why, where it
+   * takes others; throws where it refuses all.
    */
   async reconcile(
     portal: PortalRecord,
     wishes: PlacementWish[],
     isOurs: (placement: string) => boolean,
     changed: boolean,
-  ): Promise<void> {
+  ): Promise<string> {
     const wished = wishes.map((wish) => ({ ...wish, handler: this.address(wish.kind) }));
     const kept = (row: Bound): boolean =>
       !changed && wished.some(({ placement, handler }) => placement === row.placement && handler === row.handler);
@@ -53,10 +57,17 @@ export class PlacementBindings {
       if (!kept(row))
         await this.rest.call(portal.id, 'placement.unbind', { PLACEMENT: row.placement, HANDLER: row.handler });
     }
+    const refusals: { placement: string; refusal: UpstreamError }[] = [];
     for (const wish of wished) {
-      const isThere = bound.some((row) => kept(row) && row.placement === wish.placement);
-      if (!isThere) await this.bind(portal, wish);
+      if (bound.some((row) => kept(row) && row.placement === wish.placement)) continue;
+      const refusal = await this.bind(portal, wish);
+      if (refusal) refusals.push({ placement: wish.placement, refusal });
     }
+    if (refusals.length > 0 && refusals.length === wished.length) throw refusals[0]!.refusal;
+    return refusals
+      .filter(({ refusal }) => refusal.code !== GONE)
+      .map(({ placement, refusal }) => `${placement} (${refusal.code}: ${refusal.detail})`)
+      .join(', ');
   }
 
   /** Where the portal posts the form that opens the frame. */
@@ -64,19 +75,21 @@ export class PlacementBindings {
     return `${this.environment.publicUrl ?? ''}${PLACEMENTS_PATH}/${kind}`;
   }
 
-  /** Another process may have been faster: bound is bound. */
+  /** Another process may have been faster: bound is bound. Null: it is; else why the portal refuses this place. */
   private async bind(
     portal: PortalRecord,
     { placement, handler, titles, options }: PlacementWish & Bound,
-  ): Promise<void> {
+  ): Promise<UpstreamError | null> {
     const words = Object.fromEntries(Object.entries(titles).map(([language, TITLE]) => [language, { TITLE }]));
     const params = { PLACEMENT: placement, HANDLER: handler, TITLE: titles.en, LANG_ALL: words };
     try {
       await this.rest.call(portal.id, 'placement.bind', { ...params, ...(options && { OPTIONS: options }) });
     } catch (error) {
       // rest/lib/placement.php, checkUniq: no code of its own.
-      if (!(error instanceof UpstreamError && /already binded/i.test(error.detail))) throw error;
+      if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+      return /already binded/i.test(error.detail) ? null : error;
     }
+    return null;
   }
 
   /** Those whose address is one of ours, wherever we were known before. */

@@ -6,7 +6,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { EntityChatsRepository, type EntityChat } from '../../storage/crm/entity-chats.repository.js';
 import type { CrmEntity } from '../entities/crm-entity.js';
 import { findItem, type CrmCall, type CrmItem } from '../entities/crm-items.client.js';
-import { dialogsOf, relatedEntities } from '../entities/entity-dialogs.js';
+import { chatsOf, relatedEntities } from '../entities/entity-dialogs.js';
 import type { Viewer } from './frame-sessions.js';
 import { sessionOver } from './frame.guard.js';
 
@@ -70,11 +70,10 @@ export class ViewerRights {
     const item = await answerFor(findItem(call, entity));
     if (item === null) throw noAccess();
     for (const one of [entity, ...relatedEntities(entity, item)]) {
-      const dialogs = await answerFor(dialogsOf(call, viewer.portal.connectorId, one)).catch((error: unknown) => {
+      const chats = await answerFor(chatsOf(call, viewer.portal, one, this.chats)).catch((error: unknown) => {
         if (error instanceof Problem && error.code === 'no_access' && one !== entity) return [];
         throw error;
       });
-      const chats = await this.chats.inDialogs(viewer.portalId, dialogs);
       if (chats.length > 0) return { item, chats };
     }
     return { item, chats: [] };

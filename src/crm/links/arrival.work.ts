@@ -112,7 +112,7 @@ export class ArrivalWork {
       await this.items.update(portal.id, entity, fields);
     }
     const ours = new Set([...before, ...empty]);
-    return Object.fromEntries(wanted.filter((part) => ours.has(part))) as Utm;
+    return Object.fromEntries(wanted.filter((part) => ours.has(part)));
   }
 }
 

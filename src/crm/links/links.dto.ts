@@ -2,7 +2,6 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
 import {
   IsBoolean,
-  IsIn,
   IsISO8601,
   IsObject,
   IsOptional,
@@ -13,7 +12,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { WELCOME_LIMIT } from '../../connector/settings/line-change.dto.js';
-import { OPEN_LINE_ENTITY_TYPES, type OpenLineEntityType } from '../entities/crm-entity.js';
+import { ENTITY_TYPE, type EntityType } from '../entities/crm-entity.js';
 
 const NAME_LIMIT = 100;
 /** Columns of the CRM hold so many characters. */
@@ -61,9 +60,10 @@ export class UtmBody {
 
 /** Something in the CRM. */
 export class EntityBody {
-  @ApiProperty({ enum: OPEN_LINE_ENTITY_TYPES })
-  @IsIn(OPEN_LINE_ENTITY_TYPES, { message: `entity.type must be one of ${OPEN_LINE_ENTITY_TYPES.join(', ')}` })
-  type: OpenLineEntityType;
+  /** `dynamic_183`: an item of the smart process 183. */
+  @ApiProperty({ type: String, pattern: ENTITY_TYPE.source, example: 'deal' })
+  @Matches(ENTITY_TYPE, { message: 'entity.type must be lead, deal, contact, company, or dynamic_183' })
+  type: EntityType;
 
   @ApiProperty({ type: String, pattern: '^\\d+$', example: '1209' })
   @numberIsText()

@@ -60,7 +60,10 @@ export class ChatPanel implements FrameKind, OnModuleInit {
   async state(viewer: Viewer): Promise<PanelState> {
     const chat = await this.chatOf(viewer);
     if (!chat) return { chat: null, answers: [] };
-    const [sources, answers] = [await this.chats.arrivals(chat.id, SOURCES_SHOWN), await this.answersFor(viewer, chat)];
+    const [sources, answers] = [
+      await this.chats.arrivals(viewer.portalId, chat.id, SOURCES_SHOWN),
+      await this.answersFor(viewer, chat),
+    ];
     return {
       chat: { ...panelChat(chat), sources: sources.map(({ pressedAt, ...source }) => ({ ...source, at: pressedAt })) },
       answers: await inTurns(byLanguage(answers, chat.language), (answer) => panelAnswer(answer, chat)),
@@ -79,6 +82,8 @@ export class ChatPanel implements FrameKind, OnModuleInit {
       OTHERS_SHOWN,
     )) {
       if (!(await this.maySee(viewer, bitrixChatId))) continue;
+      // On the cloud and in boxes, old and new: `Bitrix\Im\Dialog::getLink` makes the same (im/lib/dialog.php); the messenger
+      // goes on to open lines where it finds that the chat is one of theirs, and only new ones know IM_LINES.
       const url = `${origin}/online/?IM_DIALOG=chat${bitrixChatId}`;
       seen.push({ bot: nameOf(bot), lineId, state, lastAt, url });
     }

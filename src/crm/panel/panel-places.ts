@@ -31,7 +31,7 @@ export class PanelPlaces implements Feature, OnModuleInit {
     return Promise.resolve([this.placements.address(CHAT_PANEL), TITLES, OPTIONS]);
   }
 
-  async register(portal: PortalRecord, changed: boolean): Promise<void> {
+  async register(portal: PortalRecord, changed: boolean): Promise<string> {
     const offered = (await this.placements.offered(portal)).filter(isOurs);
     if (offered.length === 0) {
       throw bitrixError('refused', 'ERROR_PLACEMENT_NOT_FOUND', 'it shows no applications in chats', 'message');
@@ -42,7 +42,7 @@ export class PanelPlaces implements Feature, OnModuleInit {
       titles: TITLES,
       options: OPTIONS,
     }));
-    await this.placements.reconcile(portal, wishes, isOurs, changed);
+    return this.placements.reconcile(portal, wishes, isOurs, changed);
   }
 
   async withdraw(portal: PortalRecord): Promise<void> {

@@ -40,16 +40,18 @@ export class PortalPosts {
     const signed = portal && this.keys.some((key) => same(signature!, sign(key, path, portal.memberId)));
     if (!signed) throw new Problem(403, 'wrong_secret', 'This is no address of a connected portal.');
     if (portal.state === 'uninstalled') throw new Problem(403, 'portal_removed', 'The portal was removed.');
-    const auth = fieldsOf(fieldsOf(body)?.['auth']);
-    if (auth && Object.keys(auth).length > 0) this.checkAuth(portal, auth);
+    this.checkAuth(portal, fieldsOf(fieldsOf(body)?.['auth']) ?? {});
     return portal;
   }
 
+  /** What is not said, or empty, says nothing against it: the address is proof enough, and nobody posts it again. */
   private checkAuth(portal: PortalRecord, auth: Record<string, unknown>): void {
     const [memberId, token] = [scalar(auth['member_id']), scalar(auth['application_token'])];
-    if (memberId !== portal.memberId) throw new Problem(403, 'unknown_portal', 'The post is of another portal.');
+    if (memberId && memberId !== portal.memberId) {
+      throw new Problem(403, 'unknown_portal', 'The post is of another portal.');
+    }
     const known = portal.applicationTokenHash;
-    if (known && !timingSafeEqual(this.encryption.hash(token ?? ''), known)) {
+    if (token && known && !timingSafeEqual(this.encryption.hash(token), known)) {
       throw new Problem(403, 'wrong_application_token', 'The application_token is not the one of this installation.');
     }
   }

@@ -10,12 +10,13 @@ import { retryDelay } from '../../relay/retry-schedule.js';
 import { PortalsRepository, type PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { KnownRequest, RequestKey, SendSource } from '../../storage/crm/send-requests.js';
 import {
-  RENEW_MS,
   SendRequestsRepository,
   type ClaimedRequest,
   type ReceivedRequest,
 } from '../../storage/crm/send-requests.repository.js';
 import type { SendAnswer, SendRequest } from '../../storage/intake/own-messages.js';
+import { isBot } from '../../storage/work/endpoint-id.js';
+import { ClaimRenewals } from './claim-renewals.js';
 import type { RequestSource } from './request-sources.js';
 
 /** How often all are looked at; whoever knows of a change wakes the look, if it is in this process. */
@@ -32,6 +33,8 @@ const DRAIN_MS = 2_000;
 const LIFETIME_MS = 3 * 24 * 3_600_000;
 const TOO_LATE = { status: 'failed', code: 'too_late' };
 const BANNED = { status: 'failed', code: 'banned' };
+/** So long after a start bots may still bring what clients said while no program ran. */
+const CATCHING_UP_MS = 60_000;
 /** Nobody asks again with the same key after so long. */
 const KEEP_DAYS = 90;
 const PURGED_AT_ONCE = 10_000;
@@ -59,9 +62,8 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     everyMs: LOOK_MS,
     gatherMs: GATHER_MS,
   });
-  /** Steps that are being worked on here: their claims are renewed. */
-  private readonly claimed = new Set<ClaimedRequest>();
-  private renewing: NodeJS.Timeout | undefined;
+  private readonly claims: ClaimRenewals;
+  private startedAt = 0;
   /** Messages are on their way of which somebody wants to know the end. */
   private awaiting = false;
   /** Clients are to answer. */
@@ -73,8 +75,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly intake: IntakeService,
     relay: RelayEvents,
   ) {
-    relay.on('settled', ({ network }) => {
-      if (network === 'telegram' && this.awaiting) this.loop.wake();
+    this.claims = new ClaimRenewals(requests);
+    relay.on('recorded', (endpoints) => {
+      if (this.awaiting && endpoints.some(isBot)) this.loop.wake();
     });
     relay.on('accepted', ({ direction }) => {
       if (direction === 'inbound' && this.listening) this.loop.wake();
@@ -99,8 +102,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** The same for several, in one commit. */
   async sendAll(requests: SendRequest[]): Promise<SendAnswer[]> {
-    this.awaiting ||= requests.some(({ report }) => report !== undefined);
-    return this.intake.acceptSendRequests(requests);
+    const answers = await this.intake.acceptSendRequests(requests);
+    if (requests.some(({ report }) => report !== undefined)) this.loop.wake();
+    return answers;
   }
 
   /**
@@ -114,15 +118,16 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
+    this.startedAt = Date.now();
     this.loop.start();
-    this.renewing = setInterval(() => void this.renewClaims(), RENEW_MS).unref();
+    this.claims.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.loop.stop();
     // A call may take longer than a process that leaves has; its claim runs out, and another one makes it.
     await drain([...this.underWay.doing.values(), ...this.underWay.telling.values()], DRAIN_MS);
-    clearInterval(this.renewing);
+    this.claims.stop();
   }
 
   @Interval(HOUR_MS)
@@ -136,14 +141,9 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     }
   }
 
-  private async renewClaims(): Promise<void> {
-    if (this.claimed.size === 0) return;
-    await this.requests.renew([...this.claimed]).catch((error: unknown) => {
-      this.logger.debug({ err: error }, 'Claims of requests could not be renewed');
-    });
-  }
-
   private async look(): Promise<void> {
+    // What comes while the tables are read is for the next look.
+    [this.awaiting, this.listening] = [true, true];
     this.awaiting = (await this.requests.noteEnds()) > 0;
     this.listening = (await this.requests.noteAnswers()) > 0;
     // What is to be done does not wait for what is to be told: a portal may take long over a report.
@@ -154,12 +154,12 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
   private async begin(underWay: Map<bigint, Promise<void>>, steps: readonly ClaimedRequest['state'][]): Promise<void> {
     if (underWay.size >= PORTALS_AT_ONCE || this.sources.size === 0) return;
     const claimed = await this.requests.claim([...this.sources.keys()], CLAIMED_AT_ONCE, [...underWay.keys()], steps);
-    for (const request of claimed) this.claimed.add(request);
+    this.claims.keep(claimed);
     for (const portalId of new Set(claimed.map((request) => request.portalId))) {
       const own = claimed.filter((request) => request.portalId === portalId);
       const done = this.workOn(portalId, own).finally(() => {
         underWay.delete(portalId);
-        for (const request of own) this.claimed.delete(request);
+        this.claims.drop(...own);
         // What was done here may be the beginning of the next step, and there may be more than was claimed.
         this.loop.wake();
       });
@@ -176,7 +176,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       for (const request of claimed) {
         if (this.loop.signal.aborted || performance.now() - begun > BEGIN_WITHIN_MS) return;
         await this.step(portal, request);
-        this.claimed.delete(request);
+        this.claims.drop(request);
       }
     } catch (error) {
       this.logger.warn({ portalId: String(portalId), err: error }, 'Requests could not be worked on; later again');
@@ -189,7 +189,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (request.state === 'reporting') {
         await source.report(portal, request, request.outcome!);
         await this.requests.finish(request, null);
-      } else if (request.state === 'waiting') await this.requests.end(request, { status: 'timeout' });
+      } else if (request.state === 'waiting') await this.endWaiting(request);
       else await this.carryOut(portal, source, request);
     } catch (error) {
       // First: connections to the portal break under the same codes as those to the database.
@@ -197,6 +197,18 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
       if (isStorageUnavailable(error)) throw error;
       await this.failed(request, this.ownFault(error, request));
     }
+  }
+
+  private postpone(request: ClaimedRequest, why: { code: string; detail: string; delayMs: number }): Promise<void> {
+    this.claims.drop(request);
+    return this.requests.postpone(request, why);
+  }
+
+  /** The client may have answered in time, while nobody was there to hear it. */
+  private async endWaiting(request: ClaimedRequest): Promise<void> {
+    const delayMs = request.stepAt.getTime() < this.startedAt ? this.startedAt + CATCHING_UP_MS - Date.now() : 0;
+    if (delayMs <= 0) return this.requests.end(request, { status: 'timeout' });
+    await this.postpone(request, { code: 'catching_up', detail: 'Bots may still bring an answer.', delayMs });
   }
 
   /** A fault of the program: this request is tried again, and the others go on. */
@@ -228,7 +240,7 @@ export class SendRequests implements OnApplicationBootstrap, BeforeApplicationSh
     const ageMs = Date.now() - request.stepAt.getTime();
     if (kind !== 'refused' && ageMs < LIFETIME_MS) {
       const delayMs = retryAfterMs ?? retryDelay(request.attempt, ageMs, Math.random());
-      return this.requests.postpone(request, { code, detail, delayMs });
+      return this.postpone(request, { code, detail, delayMs });
     }
     const { id, portalId, source, state } = request;
     this.logger.warn({ request: String(id), portalId: String(portalId), source, state, code }, 'A request failed');

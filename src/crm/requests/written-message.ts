@@ -2,65 +2,59 @@ import { readOperatorWords } from '../../connector/events/operator-words.parser.
 import { UNNAMED_FILE } from '../../relay/operator-directory.js';
 import { isBlank, join, plain, trim, type RichText } from '../../relay/rich-text.js';
 import type { Button, ButtonKeyboard } from '../../storage/work/keyboard.js';
+import { withoutHtml } from './html-words.js';
 
 /** What is to be said to clients, as a person has written it for a robot or a broadcast. */
 export interface WrittenMessage {
   words: RichText;
-  /** A file of the portal; null: none. */
-  file: { name: string; url: string } | null;
+  /** Files of the portal. */
+  files: { name: string; url: string }[];
   /** What the client can press; null: nothing. */
   keyboard: ButtonKeyboard | null;
 }
 
-const BUTTONS_AT_MOST = 30;
-/** A field of the CRM that holds HTML puts it into the text of a robot. */
-const HTML = /<\/?(?:a|b|br|div|em|font|h[1-6]|i|li|ol|p|s|span|strong|table|tbody|td|th|tr|u|ul)(?:\s[^<>]*)?\/?>/i;
-const LINE_ENDS = /<br\s*\/?>|<\/(?:div|h[1-6]|li|p|tr)>/gi;
-const ENTITIES: Readonly<Record<string, string>> = { nbsp: ' ', amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" };
+/** Links stand one a line, or behind one another. */
+const BETWEEN_LINKS = /[\s,;]+(?=https?:\/\/)/i;
 
 /**
- * The message of these fields. `portalOrigin`: a link there is a file, any other one stays a link. Null: there is
+ * The message of these fields. `portalOrigin`: links there are files, any other one stays a link. Null: there is
  * nothing to send.
  */
 export function writtenMessage(
   { text = '', buttons = '', file = '' }: Record<string, string>,
   portalOrigin: string,
 ): WrittenMessage | null {
-  const link = URL.canParse(file.trim()) ? new URL(file.trim()) : null;
-  const own = link?.origin === portalOrigin ? link : null;
+  const links = file.trim().split(BETWEEN_LINKS);
+  const addresses = links.map((link) => (URL.canParse(link) ? new URL(link) : null));
+  const files = addresses.flatMap((address) =>
+    address?.origin === portalOrigin ? { name: nameOf(address), url: address.href } : [],
+  );
+  const others = links.filter((_, at) => addresses[at]?.origin !== portalOrigin);
   const said = readOperatorWords(withoutHtml(text));
   const rows = [...(said.keyboard?.rows ?? []), ...readButtons(buttons).map((button) => [button])];
-  const parts = [trim(said.words), link && !own ? plain(link.href) : plain(own ? '' : file.trim())].filter(
-    (part) => !isBlank(part.text),
-  );
-  if (parts.length === 0 && rows.length === 0 && !own) return null;
+  const parts = [trim(said.words), plain(others.join('\n').trim())].filter((part) => !isBlank(part.text));
+  if (parts.length === 0 && rows.length === 0 && files.length === 0) return null;
   const keyboard: ButtonKeyboard | null = rows.length === 0 ? null : { type: 'buttons', rows };
-  return { words: join(parts, '\n\n'), file: own && { name: nameOf(own), url: own.href }, keyboard };
+  return { words: join(parts, '\n\n'), files, keyboard };
 }
 
-/** One a line, `text` or `text | address`. */
+/** One a line, `text` or `text | address`; or in the tags by which operators write them. */
 export function readButtons(value: string): Button[] {
-  return value
+  return withoutHtml(value)
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '')
-    .slice(0, BUTTONS_AT_MOST)
-    .map((line) => {
-      const [, text, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
-      return text && url ? { action: 'open', text, url } : { action: 'send', text: line, value: line };
-    });
+    .flatMap(readButton);
 }
 
-/** Only where there are tags: a text of a person may hold "<" and "&amp;". */
-export function withoutHtml(text: string): string {
-  if (!HTML.test(text)) return text;
-  return text
-    .replace(/\r?\n/g, ' ')
-    .replace(LINE_ENDS, '\n')
-    .replace(new RegExp(HTML.source, 'gi'), '')
-    .replace(/&(nbsp|amp|lt|gt|quot|#39);/g, (_, name: string) => ENTITIES[name]!)
-    .replace(/[ \t]+\n/g, '\n')
-    .trim();
+function readButton(line: string): Button[] {
+  // Under words, as links are buttons only there.
+  const { keyboard } = readOperatorWords(`.\n${line}`);
+  if (keyboard) return keyboard.rows.flat();
+  const [, label = line, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
+  const text = readOperatorWords(label).words.text.trim();
+  if (isBlank(text)) return [];
+  return [url ? { action: 'open', text, url } : { action: 'send', text, value: text }];
 }
 
 /** Links to the portal's files may name a page of it, or a code, in place of the file. */

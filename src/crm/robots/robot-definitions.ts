@@ -67,10 +67,19 @@ export const ROBOTS: readonly RobotDefinition[] = [
       file: {
         Name: { en: 'Link to a file', ru: 'Ссылка на файл' },
         Description: {
-          en: 'A file of this portal goes as a file, any other link as a link.',
-          ru: 'Файл этого портала уйдёт файлом, любая другая ссылка — ссылкой.',
+          en: 'A file of this portal goes as a file, any other link as a link. Several: with commas between them.',
+          ru: 'Файл этого портала уйдёт файлом, любая другая ссылка — ссылкой. Несколько — через запятую.',
         },
         Type: 'string',
+      },
+      ask_phone: {
+        Name: { en: 'Ask for the phone number', ru: 'Спросить номер телефона' },
+        Description: {
+          en: 'A button by which the client shares their own number; only where there are no other buttons.',
+          ru: 'Кнопка, которой клиент отправляет свой номер; только если нет других кнопок.',
+        },
+        Type: 'bool',
+        Default: 'N',
       },
       phone: PHONE,
       advertising: {

@@ -17,13 +17,29 @@ const REASONS: Readonly<Record<string, Words>> = {
     ru: 'Робот работает только с документами CRM.',
   },
   no_text: { en: 'The robot has no text and no file to send.', ru: 'У робота нет ни текста, ни файла для отправки.' },
+  phone_and_buttons: {
+    en: 'A message cannot ask for the phone number and have other buttons: use two robots.',
+    ru: 'Сообщение не может и спрашивать номер телефона, и иметь другие кнопки: используйте два робота.',
+  },
   bad_minutes: {
     en: 'The time to wait must be a whole number of minutes from 1 to 525600.',
     ru: 'Время ожидания должно быть целым числом минут от 1 до 525600.',
   },
-  no_invitation: {
-    en: 'People are invited by leads, deals, contacts and companies only.',
-    ru: 'Приглашать можно только из лидов, сделок, контактов и компаний.',
+  line_needed: {
+    en: 'Several open lines have bots: set the number of the line in the robot.',
+    ru: 'Боты есть у нескольких открытых линий: укажите в роботе номер линии.',
+  },
+  no_bot: {
+    en: 'No bot serves this open line: connect one on its settings page.',
+    ru: 'К открытой линии не подключён бот: подключите его на странице настроек линии.',
+  },
+  bot_unnamed: {
+    en: 'The name of the bot is not known yet: Telegram has not been reached so far.',
+    ru: 'Имя бота пока неизвестно: с Telegram ещё не было связи.',
+  },
+  no_crm_scope: {
+    en: 'The application lacks the permission “crm”: add it in the card of the application, then install it again.',
+    ru: 'У приложения нет права «crm»: добавьте его в карточке приложения и установите приложение заново.',
   },
   unknown_robot: {
     en: 'This robot is not known any more: delete it from the process.',

@@ -1,21 +1,20 @@
 import { createHash } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { bitrixError } from '../../bitrix/bitrix-problems.js';
-import { elementsOf } from '../../bitrix/php-values.reader.js';
+import { elementsOf, isYes } from '../../bitrix/php-values.reader.js';
 import { RestClient } from '../../bitrix/rest.client.js';
 import { languageOf } from '../../common/language.js';
 import { Problem } from '../../common/problem.js';
-import { UpstreamError } from '../../common/upstream-error.js';
 import { DeliveryProblems } from '../../relay/delivery-problems.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedRequest, RequestOutcome } from '../../storage/crm/send-requests.repository.js';
-import { unlessGone, type Feature } from '../features/feature.js';
+import type { Keyboard } from '../../storage/work/keyboard.js';
+import { insteadOf, unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
 import type { RequestSource, RequestStep } from '../requests/request-sources.js';
 import { SendRequests } from '../requests/send-requests.service.js';
-import { isOpenLineType } from '../entities/crm-entity.js';
 import { linkItem, LinksService } from '../links/links.service.js';
 import { ANSWER_MINUTES, INVITATION, robotFields, ROBOTS, SEND_MESSAGE, WAIT_ANSWER } from './robot-definitions.js';
 import { writtenMessage } from '../requests/written-message.js';
@@ -85,11 +84,14 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
   private async sendMessage(portal: PortalRecord, asked: Asked): Promise<RequestStep> {
     const message = writtenMessage(asked.properties, new URL(portal.clientEndpoint).origin);
     if (!message) return failed('no_text');
+    const asksPhone = isYes(asked.properties['ask_phone']);
+    if (asksPhone && message.keyboard) return failed('phone_and_buttons');
     const found = await this.chatOf(portal, asked);
     if (typeof found !== 'bigint') return found;
-    const { words, file, keyboard } = message;
-    const attachments = file ? [{ kind: 'document', name: file.name, label: file.name, url: file.url }] : [];
-    const bulk = asked.properties['advertising'] === 'Y';
+    const { words, files } = message;
+    const keyboard: Keyboard | null = asksPhone ? { type: 'phone' } : message.keyboard;
+    const attachments = files.map(({ name, url }) => ({ kind: 'document', name, label: name, url }));
+    const bulk = isYes(asked.properties['advertising']);
     return { send: { chatId: found, words: { ...words, attachments, ...(keyboard ? { keyboard } : {}) }, bulk } };
   }
 
@@ -97,23 +99,21 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     const minutes = Number(asked.properties['minutes'] || ANSWER_MINUTES);
     if (!Number.isInteger(minutes) || minutes < 1 || minutes > YEAR_MINUTES) return failed('bad_minutes');
     const found = await this.chatOf(portal, asked);
-    return typeof found === 'bigint'
-      ? { wait: { chatId: found, until: new Date(since.getTime() + minutes * MINUTE_MS) } }
-      : found;
+    if (typeof found !== 'bigint') return found;
+    // The process goes on after its own time, whoever answers then: that answer is for the next robot.
+    const waitMs = Math.min(minutes * MINUTE_MS, asked.timeoutSeconds * 1_000 || Infinity);
+    return { wait: { chatId: found, until: new Date(since.getTime() + waitMs) } };
   }
 
   /** A link that is made twice, because nobody knew of the first one, is one too many and harms nobody. */
   private async makeInvitation(portal: PortalRecord, { document, properties }: Asked): Promise<RequestStep> {
-    const type = document?.type;
-    if (!document || !type || !isOpenLineType(type)) return failed('no_invitation');
+    if (!document) return failed('no_document');
     const lineId = properties['line']?.trim() || undefined;
     try {
-      const link = await this.links.make(
-        { portalId: portal.id, lineId },
-        { entity: { type, id: document.id } },
-        'robot',
-      );
-      return { outcome: { status: 'made', link: linkItem(link).url ?? '', at: new Date().toISOString() } };
+      const link = await this.links.make({ portalId: portal.id, lineId }, { entity: document }, 'robot');
+      const { url } = linkItem(link);
+      if (url === null) return failed('bot_unnamed');
+      return { outcome: { status: 'made', link: url, at: new Date().toISOString() } };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const { code, message } = error;
@@ -175,18 +175,20 @@ export class Robots implements RequestSource, Feature, OnModuleInit {
     return elementsOf((await this.rest.call<unknown>(portal.id, 'bizproc.robot.list')).result);
   }
 
+  /** Somebody may have taken it away since it was listed. */
   private async update(portal: PortalRecord, code: string, fields: Record<string, unknown>): Promise<void> {
-    await this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields });
+    const update = this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields });
+    await insteadOf('ERROR_ACTIVITY_NOT_FOUND', update, () =>
+      this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields }),
+    );
   }
 
   /** Another process may have been faster. */
   private async add(portal: PortalRecord, code: string, fields: Record<string, unknown>): Promise<void> {
-    try {
-      await this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields });
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || error.code !== 'ERROR_ACTIVITY_ALREADY_INSTALLED') throw error;
-      await this.update(portal, code, fields);
-    }
+    const addition = this.rest.call(portal.id, 'bizproc.robot.add', { CODE: code, ...fields });
+    await insteadOf('ERROR_ACTIVITY_ALREADY_INSTALLED', addition, () =>
+      this.rest.call(portal.id, 'bizproc.robot.update', { CODE: code, FIELDS: fields }),
+    );
   }
 }
 

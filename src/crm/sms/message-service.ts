@@ -7,7 +7,7 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { BotsRepository } from '../../storage/accounts/bots.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { ClaimedRequest, RequestOutcome } from '../../storage/crm/send-requests.repository.js';
-import { unlessGone, type Feature } from '../features/feature.js';
+import { insteadOf, unlessGone, type Feature } from '../features/feature.js';
 import { PortalFeatures } from '../features/portal-features.service.js';
 import { Addressees } from '../requests/addressees.service.js';
 import { PortalPosts } from '../requests/portal-posts.js';
@@ -79,9 +79,9 @@ export class MessageService implements RequestSource, Feature, OnModuleInit {
     if (!botId || text.trim() === '' || !(await this.features.isWanted(portal.id, this.name))) {
       return { outcome: { status: 'failed' } };
     }
-    const found = await this.addressees.find(portal, entities, phone, BigInt(botId));
-    if ('missing' in found) return { outcome: { status: 'no_chat' } };
-    return { send: { chatId: found.chatId, words: { text, marks: [] }, bulk: isMailing } };
+    const chatId = await this.addressees.findByNumber(portal, phone, entities, BigInt(botId));
+    if (chatId === null) return { outcome: { status: 'no_chat' } };
+    return { send: { chatId, words: { text, marks: [] }, bulk: isMailing } };
   }
 
   async report(portal: PortalRecord, { report, attempt }: ClaimedRequest, outcome: RequestOutcome): Promise<void> {
@@ -137,17 +137,18 @@ export class MessageService implements RequestSource, Feature, OnModuleInit {
 
   /** Another process may have been faster. */
   private async add(portal: PortalRecord, sender: Sender): Promise<void> {
-    try {
-      const { code: CODE, name: NAME, handler: HANDLER } = sender;
-      await this.rest.call(portal.id, 'messageservice.sender.add', { CODE, TYPE: 'SMS', NAME, HANDLER });
-    } catch (error) {
-      if (!(error instanceof UpstreamError) || error.code !== 'ERROR_SENDER_ALREADY_INSTALLED') throw error;
-      await this.update(portal, sender);
-    }
+    const addition = this.rest.call(portal.id, 'messageservice.sender.add', { ...fieldsOf(sender), TYPE: 'SMS' });
+    await insteadOf('ERROR_SENDER_ALREADY_INSTALLED', addition, () =>
+      this.rest.call(portal.id, 'messageservice.sender.update', fieldsOf(sender)),
+    );
   }
 
-  private async update(portal: PortalRecord, { code: CODE, name: NAME, handler: HANDLER }: Sender): Promise<void> {
-    await this.rest.call(portal.id, 'messageservice.sender.update', { CODE, NAME, HANDLER });
+  /** Somebody may have taken it away since it was listed. */
+  private async update(portal: PortalRecord, sender: Sender): Promise<void> {
+    const update = this.rest.call(portal.id, 'messageservice.sender.update', fieldsOf(sender));
+    await insteadOf('ERROR_SENDER_NOT_FOUND', update, () =>
+      this.rest.call(portal.id, 'messageservice.sender.add', { ...fieldsOf(sender), TYPE: 'SMS' }),
+    );
   }
 
   private async delete(portal: PortalRecord, codes: string[]): Promise<void> {
@@ -157,6 +158,8 @@ export class MessageService implements RequestSource, Feature, OnModuleInit {
     }
   }
 }
+
+const fieldsOf = ({ code, name, handler }: Sender) => ({ CODE: code, NAME: name, HANDLER: handler });
 
 /** Nobody to write to is `undelivered`, so that another way can follow; what nobody knows stays sent. */
 function statusOf({ status }: RequestOutcome): string {

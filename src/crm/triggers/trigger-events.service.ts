@@ -101,7 +101,7 @@ export class TriggerEvents implements OnApplicationBootstrap, BeforeApplicationS
   private async settle(event: ClaimedTriggerEvent, times: number, tried: TriedTrigger): Promise<void> {
     await this.events.settle(event, times, tried);
     const { outcome, detail } = tried;
-    if (tried.isMissing) this.features.lookSoon(event.portalId);
+    if (tried.isMissing) this.features.lookSoon(event.portalId, this.triggers.name);
     if (TROUBLES.has(outcome))
       this.logger.warn({ ...named(event), outcome, detail }, 'A trigger was perhaps not executed');
   }

@@ -94,78 +94,93 @@ export class BotRequestsRepository {
   }
 
   /** Somebody pressed Start at the manager with this code. Pressed again, the link works for another hour. */
-  start(code: string, person: { managerId: bigint; id: bigint; language: string }): Promise<StartOutcome> {
-    return this.db.transaction(async (connection) => {
-      const { rows } = await connection.query<BotRequest & { expired: boolean }>(
-        `SELECT ${BOT_REQUEST}, expires_at <= now() AS expired FROM bot_requests
-          WHERE code_hash = $1 AND manager_id = $2 FOR NO KEY UPDATE`,
-        [hashOf(code), person.managerId],
-      );
-      const [found] = rows;
-      if (!found) return { outcome: 'gone' };
-      if (found.personId !== null && found.personId !== person.id) return { outcome: 'anothers' };
-      if (found.state !== 'waiting' && found.state !== 'started') return { outcome: 'over' };
-      if (found.expired) return { outcome: 'gone' };
-      const { rows: started } = await connection.query<PlacedRequest>(
-        `WITH rows AS (
-           UPDATE bot_requests SET state = 'started', person_id = $2, language = $3,
-                  expires_at = now() + make_interval(mins => $4)
-            WHERE id = $1 RETURNING ${BOT_REQUEST}) ${PLACED}`,
-        [found.id, person.id, person.language, MINUTES_TO_MAKE],
-      );
-      const { rows: spares } = await connection.query<SpareBot>(
-        `SELECT m.telegram_id AS "telegramId", m.username FROM managed_bots m
-          WHERE m.owner_id = $1 AND m.manager_id = $2 AND ${IS_SPARE} ORDER BY m.created_at DESC LIMIT $3`,
-        [person.id, person.managerId, SPARES_SHOWN],
-      );
-      return { outcome: 'started', request: started[0]!, spares };
-    });
+  async start(
+    connection: Queryable,
+    code: string,
+    person: { managerId: bigint; id: bigint; language: string },
+  ): Promise<StartOutcome> {
+    const { rows } = await connection.query<BotRequest & { expired: boolean }>(
+      `SELECT ${BOT_REQUEST}, expires_at <= now() AS expired FROM bot_requests
+        WHERE code_hash = $1 AND manager_id = $2 FOR NO KEY UPDATE`,
+      [hashOf(code), person.managerId],
+    );
+    const [found] = rows;
+    if (!found) return { outcome: 'gone' };
+    if (found.personId !== null && found.personId !== person.id) return { outcome: 'anothers' };
+    if (found.state !== 'waiting' && found.state !== 'started') return { outcome: 'over' };
+    if (found.expired) return { outcome: 'gone' };
+    const { rows: started } = await connection.query<PlacedRequest>(
+      `WITH rows AS (
+         UPDATE bot_requests SET state = 'started', person_id = $2, language = $3,
+                expires_at = now() + make_interval(mins => $4)
+          WHERE id = $1 RETURNING ${BOT_REQUEST}) ${PLACED}`,
+      [found.id, person.id, person.language, MINUTES_TO_MAKE],
+    );
+    const { rows: spares } = await connection.query<SpareBot>(
+      `SELECT m.telegram_id AS "telegramId", m.username FROM managed_bots m
+        WHERE m.owner_id = $1 AND m.manager_id = $2 AND ${IS_SPARE} ORDER BY m.created_at DESC LIMIT $3`,
+      [person.id, person.managerId, SPARES_SHOWN],
+    );
+    return { outcome: 'started', request: started[0]!, spares };
   }
 
   /**
    * The manager hears of a bot: that it was made, or that its token or owner changed, which looks alike. So only the first
-   * time it is taken for a new one. A bot that is in service has its token asked for anew.
+   * time it is taken for a new one. A bot that is in service has its token asked for anew, unless it was given away: its
+   * new owner has not said that anybody may have it.
    */
-  made(bot: MadeBot): Promise<MadeOutcome> {
-    return this.db.transaction(async (connection) => {
-      const { rows: before } = await connection.query(
-        `SELECT FROM managed_bots WHERE telegram_id = $1 UNION ALL SELECT FROM bots WHERE telegram_id = $1`,
-        [bot.telegramId],
-      );
-      const { rows: kept } = await connection.query<{ isNew: boolean }>(
-        `INSERT INTO managed_bots (telegram_id, manager_id, owner_id, username, name, token_due_at)
-         VALUES ($1, $2, $3, $4, $5, (SELECT now() FROM bots WHERE telegram_id = $1))
-         ON CONFLICT (telegram_id) DO UPDATE SET manager_id = $2, owner_id = $3, username = $4, name = $5,
-                token_due_at = coalesce(EXCLUDED.token_due_at, managed_bots.token_due_at)
-         RETURNING xmax = 0 AS "isNew"`,
-        [bot.telegramId, bot.managerId, bot.ownerId, bot.username, bot.name],
-      );
-      if (before.length > 0 || !kept[0]!.isNew) return { outcome: 'known' };
-      const requests = await this.startedBy(connection, bot);
-      const named = requests.filter(({ username }) => username.toLowerCase() === bot.username?.toLowerCase());
-      // Two may suggest the same: then nothing tells them apart.
-      const [meant, ...others] = requests.length === 1 ? requests : named;
-      if (!meant || others.length > 0)
-        return requests.length === 0 ? { outcome: 'spare' } : { outcome: 'unclear', requests };
-      await this.take(connection, meant.id, bot.telegramId);
-      return { outcome: 'taken' };
-    });
+  async made(connection: Queryable, bot: MadeBot): Promise<MadeOutcome> {
+    const { rows: before } = await connection.query(
+      `SELECT FROM managed_bots WHERE telegram_id = $1 UNION ALL SELECT FROM bots WHERE telegram_id = $1`,
+      [bot.telegramId],
+    );
+    const { rows: kept } = await connection.query<{ isNew: boolean }>(
+      `INSERT INTO managed_bots (telegram_id, manager_id, owner_id, username, name, token_due_at)
+       VALUES ($1, $2, $3, $4, $5, (SELECT now() FROM bots WHERE telegram_id = $1))
+       ON CONFLICT (telegram_id) DO UPDATE SET manager_id = $2, owner_id = $3, username = $4, name = $5,
+              portal_id = CASE WHEN managed_bots.owner_id = $3 THEN managed_bots.portal_id END,
+              token_due_at = coalesce(EXCLUDED.token_due_at, managed_bots.token_due_at)
+       RETURNING xmax = 0 AS "isNew"`,
+      [bot.telegramId, bot.managerId, bot.ownerId, bot.username, bot.name],
+    );
+    if (before.length > 0 || !kept[0]!.isNew) return { outcome: 'known' };
+    const requests = await this.startedBy(connection, bot);
+    const named = requests.filter(({ username }) => username.toLowerCase() === bot.username?.toLowerCase());
+    // Two may suggest the same: then nothing tells them apart.
+    const [meant, ...others] = requests.length === 1 ? requests : named;
+    if (!meant || others.length > 0)
+      return requests.length === 0 ? { outcome: 'spare' } : { outcome: 'unclear', requests };
+    await this.take(connection, meant.id, bot.telegramId);
+    return { outcome: 'taken' };
   }
 
-  /** Its owner says for which of their requests a bot is. False: it is for none (any more), or it is not theirs. */
-  choose(person: { managerId: bigint; id: bigint }, requestId: bigint, botTelegramId: bigint): Promise<boolean> {
-    return this.db.transaction(async (connection) => {
-      const { rows } = await connection.query(
-        `SELECT FROM managed_bots m
-          WHERE m.telegram_id = $1 AND m.owner_id = $2 AND m.manager_id = $3 AND ${IS_SPARE} FOR NO KEY UPDATE`,
-        [botTelegramId, person.id, person.managerId],
-      );
-      if (rows.length === 0) return false;
-      const open = await this.startedBy(connection, { ownerId: person.id, managerId: person.managerId });
-      if (!open.some(({ id }) => id === requestId)) return false;
-      await this.take(connection, requestId, botTelegramId);
-      return true;
-    });
+  /**
+   * Its owner says for which of their requests a bot is; said twice, it is so already. False: it is for none (any more),
+   * or it is not theirs.
+   */
+  async choose(
+    connection: Queryable,
+    person: { managerId: bigint; id: bigint },
+    requestId: bigint,
+    botTelegramId: bigint,
+  ): Promise<boolean> {
+    const { rows } = await connection.query<{ isSpare: boolean }>(
+      `SELECT ${IS_SPARE} AS "isSpare" FROM managed_bots m
+        WHERE m.telegram_id = $1 AND m.owner_id = $2 AND m.manager_id = $3 FOR NO KEY UPDATE`,
+      [botTelegramId, person.id, person.managerId],
+    );
+    if (rows.length === 0) return false;
+    const { rows: chosen } = await connection.query(
+      `SELECT FROM bot_requests
+        WHERE id = $1 AND person_id = $2 AND bot_telegram_id = $3 AND state IN ('made', 'connected')`,
+      [requestId, person.id, botTelegramId],
+    );
+    if (chosen.length > 0) return true;
+    if (!rows[0]!.isSpare) return false;
+    const open = await this.startedBy(connection, { ownerId: person.id, managerId: person.managerId });
+    if (!open.some(({ id }) => id === requestId)) return false;
+    await this.take(connection, requestId, botTelegramId);
+    return true;
   }
 
   /** Those whose bot is to be connected, or whose outcome is to be told; each is this caller's for two minutes. */
@@ -238,6 +253,10 @@ export class BotRequestsRepository {
               expires_at = now() + make_interval(mins => $3)
         WHERE id = $1`,
       [id, botTelegramId, MINUTES_TO_CONNECT],
+    );
+    await connection.query(
+      `UPDATE managed_bots SET portal_id = (SELECT portal_id FROM bot_requests WHERE id = $1) WHERE telegram_id = $2`,
+      [id, botTelegramId],
     );
   }
 }

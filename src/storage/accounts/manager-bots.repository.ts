@@ -10,6 +10,11 @@ const TOKEN_AGAIN_MINUTES = 5;
 /** Seconds that whoever claimed has for all of it. */
 const CLAIM_SECONDS = 120;
 
+/** A bot whose token is this caller's to ask for. */
+export interface ClaimedToken extends Bot {
+  claimedUntil: Date;
+}
+
 /** The tables `manager_bots`, and `managed_bots` as far as their tokens go. */
 @Injectable()
 export class ManagerBotsRepository {
@@ -42,10 +47,18 @@ export class ManagerBotsRepository {
     ]);
   }
 
-  /** What its reader found; what is left out stays. */
-  async note(
+  /** Telegram answered a poll: bots can be made. */
+  async heard(telegramId: bigint, username: string): Promise<void> {
+    await this.db.query(
+      `UPDATE manager_bots SET username = $2, trouble = NULL, detail = NULL, heard_at = now() WHERE telegram_id = $1`,
+      [telegramId, username],
+    );
+  }
+
+  /** Why no bots can be made, by a code and in Telegram's words. What is left out stays. */
+  async troubled(
     telegramId: bigint,
-    { username, trouble, detail }: { username?: string; trouble: string | null; detail: string | null },
+    { username, trouble, detail }: { username?: string; trouble: string; detail: string },
   ): Promise<void> {
     await this.db.query(
       `UPDATE manager_bots SET username = coalesce($2, username), trouble = $3, detail = $4
@@ -54,16 +67,24 @@ export class ManagerBotsRepository {
     );
   }
 
-  async isManaged(botTelegramId: bigint): Promise<boolean> {
-    const { rows } = await this.db.query(`SELECT FROM managed_bots WHERE telegram_id = $1`, [botTelegramId]);
+  /** Whether whoever owns the bot made or took it, through this manager, for a line of the portal. */
+  async isManagedFor(managerId: bigint, botTelegramId: bigint, portalId: bigint): Promise<boolean> {
+    const { rows } = await this.db.query(
+      `SELECT FROM managed_bots WHERE telegram_id = $1 AND manager_id = $2 AND portal_id = $3`,
+      [botTelegramId, managerId, portalId],
+    );
     return rows.length > 0;
   }
 
-  /** Bots in service whose token is to be asked for anew: Telegram refuses it, or the manager heard of a change. */
-  async claimTokens(managerId: bigint, limit: number): Promise<Bot[]> {
-    const { rows } = await this.db.query<Bot>(
+  /**
+   * Bots whose token is to be asked for anew, as Telegram refuses it or the manager heard of a change; only of those that
+   * serve the portal for which their owner made them: others have to be told the token.
+   */
+  async claimTokens(managerId: bigint, limit: number): Promise<ClaimedToken[]> {
+    const { rows } = await this.db.query<ClaimedToken>(
       `WITH due AS (
-         SELECT m.telegram_id FROM managed_bots m JOIN bots b ON b.telegram_id = m.telegram_id
+         SELECT m.telegram_id FROM managed_bots m
+           JOIN bots b ON b.telegram_id = m.telegram_id AND b.portal_id = m.portal_id
           WHERE m.manager_id = $1 AND (
                 m.token_due_at <= now()
                 OR b.state = 'unauthorised' AND m.token_due_at IS NULL
@@ -71,17 +92,21 @@ export class ManagerBotsRepository {
           ORDER BY m.telegram_id LIMIT $2 FOR NO KEY UPDATE OF m SKIP LOCKED
        ), claimed AS (
          UPDATE managed_bots SET token_due_at = now() + make_interval(secs => $3), token_asked_at = now()
-          WHERE telegram_id IN (SELECT telegram_id FROM due) RETURNING telegram_id
+          WHERE telegram_id IN (SELECT telegram_id FROM due) RETURNING telegram_id, token_due_at
        )
-       SELECT ${BOT} FROM bots WHERE telegram_id IN (SELECT telegram_id FROM claimed)`,
+       SELECT b.*, c.token_due_at AS "claimedUntil" FROM claimed c
+         JOIN (SELECT ${BOT} FROM bots) b ON b."telegramId" = c.telegram_id`,
       [managerId, limit, CLAIM_SECONDS, TOKEN_AGAIN_MINUTES],
       { prepared: true },
     );
     return rows;
   }
 
-  /** The token was asked for, whatever came of it. */
-  async tokenAsked(botTelegramId: bigint): Promise<void> {
-    await this.db.query(`UPDATE managed_bots SET token_due_at = NULL WHERE telegram_id = $1`, [botTelegramId]);
+  /** The token was asked for, whatever came of it. A change that the manager heard of meanwhile has it asked for again. */
+  async tokenAsked({ telegramId, claimedUntil }: ClaimedToken): Promise<void> {
+    await this.db.query(`UPDATE managed_bots SET token_due_at = NULL WHERE telegram_id = $1 AND token_due_at = $2`, [
+      telegramId,
+      claimedUntil,
+    ]);
   }
 }

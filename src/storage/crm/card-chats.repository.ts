@@ -15,9 +15,6 @@ export interface CardChatRow {
   type: string;
   state: ChatState;
   bannedAt: Date | null;
-  dialogOpen: boolean | null;
-  lastInboundAt: Date | null;
-  lastOutboundAt: Date | null;
   /** What the client has said that this employee has not seen here; no further than {@link COUNTED}. */
   unread: number;
   /** The first of that; null: there is none. */
@@ -40,8 +37,7 @@ export class CardChatsRepository {
     if (chatIds.length === 0) return [];
     const { rows } = await this.db.query<CardChatRow>(
       `SELECT c.id, c.title, c.username, b.username AS "botUsername", b.name AS "botName", b.line_id AS "lineId", c.type,
-              c.state, c.banned_at AS "bannedAt", c.dialog_open AS "dialogOpen", c.last_inbound_at AS "lastInboundAt",
-              c.last_outbound_at AS "lastOutboundAt", u.unread, u.first_id AS "firstUnreadId"
+              c.state, c.banned_at AS "bannedAt", u.unread, u.first_id AS "firstUnreadId"
          FROM unnest($3::bigint[]) WITH ORDINALITY AS w(id, ord)
          JOIN chat_links c ON c.id = w.id AND c.portal_id = $1
          JOIN bots b ON b.id = c.bot_id

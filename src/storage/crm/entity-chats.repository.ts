@@ -9,9 +9,11 @@ export interface EntityChat {
   externalId: string;
   title: string;
   state: ChatState;
+  /** That the client has shared; null: none. */
+  phone: string | null;
 }
 
-/** Chats by the dialogs that mirror them. */
+/** Chats by the dialogs that mirror them, or by the invitation that brought their clients. */
 @Injectable()
 export class EntityChatsRepository {
   constructor(private readonly db: DatabaseService) {}
@@ -31,10 +33,23 @@ export class EntityChatsRepository {
              UNION ALL SELECT chat_id FROM left_dialogs WHERE portal_id = $1 AND bitrix_chat_id = r.dialog) k
           GROUP BY k.id
        )
-       SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+       SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state, c.phone
          FROM named n JOIN chat_links c ON c.id = n.id AND c.portal_id = $1
         ORDER BY n.ord, c.id`,
       [portalId, bitrixChatIds],
+    );
+    return rows;
+  }
+
+  /** Those whose clients came by an invitation of the entity and were bound to it, newest first. */
+  async invited(portalId: bigint, { type, id }: { type: string; id: string }): Promise<EntityChat[]> {
+    const { rows } = await this.db.query<EntityChat>(
+      `SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+         FROM (SELECT chat_id, max(id) AS newest FROM arrivals
+                WHERE portal_id = $1 AND found_type = $2 AND found_id = $3 GROUP BY chat_id) a
+         JOIN chat_links c ON c.id = a.chat_id AND c.portal_id = $1
+        ORDER BY a.newest DESC`,
+      [portalId, type, id],
     );
     return rows;
   }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DatabaseService } from '../postgres/database.service.js';
+import { readContent, storeContent, type ArrivingContent, type StoredFile } from './file-contents.js';
 import { FILE_IS_NEEDED, lockPortal, placeOf, takeFilesOff, type FileOwner, type KeptFileRow } from './kept-files.js';
 
 /** A file that is to be kept. */
@@ -8,7 +9,7 @@ export interface NewFile {
   owner: FileOwner;
   name: string;
   mime: string | null;
-  content: Buffer;
+  content: ArrivingContent;
 }
 
 /** What a portal may keep. */
@@ -16,17 +17,6 @@ export interface FileLimits {
   filesOfAnswer: number;
   bytesOfPortal: number;
 }
-
-/** A file as it is sent. */
-export interface StoredFile {
-  name: string;
-  mime: string | null;
-  size: number;
-  /** From its first to its last byte; throws where it cannot be read to its end. */
-  content: AsyncGenerator<Buffer>;
-}
-
-const PART_BYTES = 256 * 1024;
 
 /** What an owner says to a new file. Parameters: its id; of `lock` also the portal. */
 const OWNERS = {
@@ -47,12 +37,33 @@ export class KeptFilesRepository {
   constructor(private readonly db: DatabaseService) {}
 
   /**
-   * Keeps the file in place of the one of the same name; of a broadcast, in place of the one it had. `gone`: there is no
+   * Keeps the file, when all of it has come, in place of the one of the same name; of a broadcast, in place of the one it had. `gone`: there is no
    * such answer, or no such draft, of this portal; `too_many`, `full`: the answer has as many files, the portal as many
    * bytes, as it may.
    */
   async keep(
     { portalId, owner, name, mime, content }: NewFile,
+    limits: FileLimits,
+  ): Promise<'kept' | 'gone' | 'too_many' | 'full'> {
+    const { rows } = await this.db.query<{ id: bigint }>(
+      `INSERT INTO answer_files (portal_id, name, mime, size)
+       SELECT id, $2, $3, 0 FROM portals WHERE id = $1 AND state <> 'uninstalled' RETURNING id`,
+      [portalId, name, mime],
+    );
+    if (!rows[0]) return 'gone';
+    const [{ id }] = rows as [{ id: bigint }];
+    let kept: 'kept' | 'gone' | 'too_many' | 'full' | undefined;
+    try {
+      const size = await storeContent(this.db, id, content);
+      kept = size === null ? 'gone' : await this.attach({ fileId: id, size, portalId, owner, name }, limits);
+      return kept;
+    } finally {
+      if (kept !== 'kept') await this.db.query(`DELETE FROM answer_files WHERE id = $1`, [id]);
+    }
+  }
+
+  private attach(
+    { fileId, size, portalId, owner, name }: { fileId: bigint; size: number } & Omit<NewFile, 'mime' | 'content'>,
     limits: FileLimits,
   ): Promise<'kept' | 'gone' | 'too_many' | 'full'> {
     const { column, id } = placeOf(owner);
@@ -66,17 +77,19 @@ export class KeptFilesRepository {
                 coalesce(sum(f.size) FILTER (WHERE NOT r.replaced), 0)::float8 AS bytes
            FROM answer_files f CROSS JOIN LATERAL (
              SELECT coalesce(f.${column} = $2 AND ($3::text IS NULL OR f.name = $3), false) AS replaced) r
-          WHERE f.portal_id = $1`,
+          WHERE f.portal_id = $1 AND f.chat_id IS NULL`,
         [portalId, id, replaced],
       );
       const { files, bytes } = rows[0]!;
       if (files >= limits.filesOfAnswer) return 'too_many';
-      if (bytes + content.length > limits.bytesOfPortal) return 'full';
+      if (bytes + size > limits.bytesOfPortal) return 'full';
       await takeFilesOff(connection, owner, replaced);
-      await connection.query(
-        `INSERT INTO answer_files (portal_id, ${column}, name, mime, size, content) VALUES ($1, $2, $3, $4, $5, $6)`,
-        [portalId, id, name, mime, content.length, content],
-      );
+      const { rowCount } = await connection.query(`UPDATE answer_files SET ${column} = $2, size = $3 WHERE id = $1`, [
+        fileId,
+        id,
+        size,
+      ]);
+      if (rowCount === 0) return 'gone';
       await connection.query(OWNERS[column].touch, [id]);
       return 'kept';
     });
@@ -102,7 +115,10 @@ export class KeptFilesRepository {
     if (files.length === 0) return true;
     const { column, id } = placeOf(owner);
     const { rowCount } = await this.db.query(
-      `UPDATE answer_files SET used_at = now() WHERE ${column} = $1 AND id = ANY($2::bigint[])`,
+      `WITH theirs AS MATERIALIZED (
+         SELECT id FROM answer_files WHERE ${column} = $1 AND id = ANY($2::bigint[]) ORDER BY id FOR NO KEY UPDATE
+       )
+       UPDATE answer_files f SET used_at = now() FROM theirs WHERE f.id = theirs.id`,
       [id, files.map((file) => file.id)],
     );
     return rowCount === files.length;
@@ -111,27 +127,18 @@ export class KeptFilesRepository {
   /** Null: the portal has no such file. */
   async open(portalId: bigint, id: bigint): Promise<StoredFile | null> {
     const { rows } = await this.db.query<Omit<StoredFile, 'content'>>(
-      `SELECT name, mime, size FROM answer_files WHERE id = $1 AND portal_id = $2`,
+      `SELECT name, mime, size FROM answer_files WHERE id = $1 AND portal_id = $2 AND size > 0`,
       [id, portalId],
     );
-    return rows[0] ? { ...rows[0], content: this.read(id, rows[0].size) } : null;
+    return rows[0] ? { ...rows[0], content: readContent(this.db, id, rows[0].size) } : null;
   }
 
-  /** Forgets files that were taken away and that no message needs any more. */
+  /** Forgets files that were taken away and that no message needs any more, and what never arrived whole. */
   async purge(): Promise<void> {
     await this.db.query(
-      `DELETE FROM answer_files WHERE answer_id IS NULL AND broadcast_id IS NULL AND NOT ${FILE_IS_NEEDED}`,
+      `DELETE FROM answer_files
+        WHERE answer_id IS NULL AND broadcast_id IS NULL AND chat_id IS NULL AND NOT ${FILE_IS_NEEDED}
+          AND (size > 0 OR created_at < now() - interval '1 hour')`,
     );
-  }
-
-  private async *read(id: bigint, size: number): AsyncGenerator<Buffer> {
-    for (let at = 0; at < size; at += PART_BYTES) {
-      const { rows } = await this.db.query<{ part: Buffer }>(
-        `SELECT substring(content FROM $2::int FOR $3::int) AS part FROM answer_files WHERE id = $1`,
-        [id, at + 1, PART_BYTES],
-      );
-      if (!rows[0]) throw new Error('The file was deleted while it was read');
-      yield rows[0].part;
-    }
   }
 }

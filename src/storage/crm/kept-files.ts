@@ -41,6 +41,8 @@ export async function lockPortal(connection: Queryable, portalId: bigint): Promi
 export async function takeFilesOff(connection: Queryable, owner: FileOwner, name: string | null): Promise<number> {
   const { column, id } = placeOf(owner);
   const theirs = `${column} = $1 AND ($2::text IS NULL OR name = $2)`;
+  // By their ids, as whoever notes their use locks them.
+  await connection.query(`SELECT FROM answer_files WHERE ${theirs} ORDER BY id FOR UPDATE`, [id, name]);
   const { rowCount: kept } = await connection.query(
     `UPDATE answer_files SET ${column} = NULL WHERE ${theirs} AND ${FILE_IS_NEEDED}`,
     [id, name],

@@ -66,15 +66,15 @@ export class PanelChatsRepository {
     return rows[0] ?? null;
   }
 
-  /** Newest first. */
-  async arrivals(chatId: bigint, limit: number): Promise<PanelArrivalRow[]> {
+  /** Newest first. What its bot brought to another portal, before it moved, is that portal's. */
+  async arrivals(portalId: bigint, chatId: bigint, limit: number): Promise<PanelArrivalRow[]> {
     const { rows } = await this.db.query<PanelArrivalRow>(
       `SELECT l.name, a.payload, a.utm, a.pressed_at AS "pressedAt",
               CASE WHEN a.entity_type IS NOT NULL AND a.obstacle IS NULL
                    THEN jsonb_build_object('type', a.entity_type, 'id', a.entity_id) END AS entity
          FROM arrivals a LEFT JOIN links l ON l.id = a.link_id
-        WHERE a.chat_id = $1 ORDER BY a.pressed_at DESC, a.id DESC LIMIT $2`,
-      [chatId, limit],
+        WHERE a.chat_id = $1 AND a.portal_id = $3 ORDER BY a.pressed_at DESC, a.id DESC LIMIT $2`,
+      [chatId, limit, portalId],
     );
     return rows;
   }

@@ -85,6 +85,16 @@ export class PortalFeaturesRepository {
     );
   }
 
+  /** Something of this feature is not there, or refused; unless somebody has looked within so many seconds. */
+  async lookAgainAt(portalId: bigint, feature: FeatureName, unlessWithin: number): Promise<void> {
+    await this.db.query(
+      `UPDATE portal_features SET due_at = now()
+        WHERE portal_id = $1 AND feature = $2 AND wanted AND due_at > now()
+          AND checked_at < now() - make_interval(secs => $3)`,
+      [portalId, feature, unlessWithin],
+    );
+  }
+
   /** Claims what is due, of portals that can be called; `only`: this one, whenever it is due. */
   async claim(limit: number, only?: { portalId: bigint; feature: FeatureName }): Promise<FeatureRecord[]> {
     const { rows } = await this.db.query<FeatureRecord>(
@@ -124,9 +134,11 @@ export class PortalFeaturesRepository {
       [portalId, feature, state, detail, stamp, dueInMs, wanted],
     );
     if (rowCount) return;
-    await this.db.query(`UPDATE portal_features SET due_at = now() WHERE portal_id = $1 AND feature = $2`, [
-      portalId,
-      feature,
-    ]);
+    // What is not wanted is looked at unless it is known to be off, which nobody knows now.
+    await this.db.query(
+      `UPDATE portal_features SET due_at = now(), state = CASE WHEN wanted THEN state END
+        WHERE portal_id = $1 AND feature = $2`,
+      [portalId, feature],
+    );
   }
 }

@@ -113,6 +113,8 @@ export class ReadyAnswersRepository {
   /** With its files, but for those that messages on their way may name. */
   async remove(id: bigint): Promise<void> {
     await this.db.transaction(async (connection) => {
+      // The answer before its files: in this order everywhere.
+      await connection.query(`SELECT FROM ready_answers WHERE id = $1 FOR UPDATE`, [id]);
       await takeFilesOff(connection, { answerId: id }, null);
       await connection.query(`DELETE FROM ready_answers WHERE id = $1`, [id]);
     });

@@ -125,10 +125,10 @@ export class SendRequestsRepository {
     return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** Whoever claimed these is still at work on them. */
+  /** Whoever claimed these is still at work on them. What was postponed meanwhile stays so. */
   async renew(claimed: ClaimedRequest[]): Promise<void> {
     await this.db.query(
-      `UPDATE send_requests r SET due_at = now() + make_interval(secs => $4)
+      `UPDATE send_requests r SET due_at = greatest(r.due_at, now() + make_interval(secs => $4))
          FROM unnest($1::bigint[], $2::text[], $3::int[]) AS c(id, state, attempt)
         WHERE r.id = c.id AND r.state::text = c.state AND r.attempts = c.attempt`,
       [
@@ -173,15 +173,15 @@ export class SendRequestsRepository {
     );
   }
 
-  /** The step is tried again. */
+  /** The step is tried again. Nothing happens when somebody else has claimed it meanwhile. */
   async postpone(
-    { id, state }: ClaimedRequest,
+    { id, state, attempt }: ClaimedRequest,
     { code, detail, delayMs }: { code: string; detail: string; delayMs: number },
   ): Promise<void> {
     await this.db.query(
       `UPDATE send_requests SET due_at = now() + $3 * interval '1 millisecond', error_code = $4, error_detail = $5
-        WHERE id = $1 AND state = $2::"SendRequestState"`,
-      [id, state, delayMs, code, detail],
+        WHERE id = $1 AND state = $2::"SendRequestState" AND attempts = $6`,
+      [id, state, delayMs, code, detail, attempt],
     );
   }
 

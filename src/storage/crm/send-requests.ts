@@ -79,12 +79,20 @@ export interface KnownRequest {
   chatId: bigint | null;
   messageId: bigint | null;
   text: string | null;
+  /** Where its files are, in their order. */
+  files: string[];
 }
 
 /** Whether a request with this key says something else than is asked for now; of one that was erased nobody knows. */
-export function saysOther(known: KnownRequest, asked: { chatId: bigint; text: string }): boolean {
-  const isOfOther = known.chatId !== null && known.chatId !== asked.chatId;
-  return isOfOther || (known.text !== null && storableText(known.text) !== storableText(asked.text));
+export function saysOther(
+  known: KnownRequest,
+  asked: { chatId: bigint; text: string; files?: readonly string[] },
+): boolean {
+  if (known.chatId !== null && known.chatId !== asked.chatId) return true;
+  if (known.text === null) return false;
+  const { files = [] } = asked;
+  const isOfOthers = known.files.length !== files.length || known.files.some((file, at) => file !== files[at]);
+  return isOfOthers || storableText(known.text) !== storableText(asked.text);
 }
 
 export async function findRequest(
@@ -92,7 +100,8 @@ export async function findRequest(
   { portalId, source, key }: RequestKey,
 ): Promise<KnownRequest | null> {
   const { rows } = await connection.query<KnownRequest>(
-    `SELECT r.id, r.chat_id AS "chatId", r.message_id AS "messageId", m.text
+    `SELECT r.id, r.chat_id AS "chatId", r.message_id AS "messageId", m.text,
+            ARRAY(SELECT a.url FROM attachments a WHERE a.message_id = m.id ORDER BY a.ordinal) AS files
        FROM send_requests r LEFT JOIN messages m ON m.id = r.message_id
       WHERE r.portal_id = $1 AND r.source = $2 AND r.key = $3`,
     [portalId, source, key],

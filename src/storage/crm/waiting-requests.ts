@@ -17,7 +17,7 @@ export async function beginWaiting(
             step_at = now(),
             error_code = NULL, error_detail = NULL,
             payload = (
-              SELECT jsonb_strip_nulls(jsonb_build_object('since', asked.at, 'after', greatest(heard.id,
+              SELECT jsonb_strip_nulls(jsonb_build_object('until', $4::timestamptz, 'since', asked.at, 'after', greatest(heard.id,
                        -- Where to begin to look: a chat may be long.
                        CASE WHEN asked.at IS NOT NULL THEN asked.message_id ELSE (
                          SELECT m.id FROM messages m WHERE m.chat_id = $3 AND m.created_at < r.created_at
@@ -46,7 +46,8 @@ export async function beginWaiting(
 /**
  * Those for which the client has said something since they were asked are to be reported: what it was. In a group
  * anybody's words count: the group is the client. A press of Start
- * is no answer, nor a vote, nor a button of a broadcast, nor what was said before and came late. Returns how many go on waiting.
+ * is no answer, nor a vote, nor a button of a broadcast, nor what was said before and came late, nor what was said after
+ * the time. Returns how many go on waiting.
  */
 export async function noteAnswers(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ open: number }>(
@@ -69,6 +70,8 @@ export async function noteAnswers(db: Queryable): Promise<number> {
               AND m.portal_id = r.portal_id
               AND coalesce(m.said_at, m.created_at)
                   > coalesce((r.payload ->> 'since')::timestamptz, r.created_at) - interval '${CLOCKS_APART}'
+              -- Nobody listens to what is said later: another robot may. A press has no date of its own.
+              AND coalesce(m.said_at <= (r.payload ->> 'until')::timestamptz, true)
             ORDER BY m.id LIMIT 1) a ON true
         WHERE r.state = 'waiting' AND (a.id IS NOT NULL OR r.chat_id IS NULL)
           FOR UPDATE OF r SKIP LOCKED

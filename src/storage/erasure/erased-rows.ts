@@ -64,25 +64,34 @@ export async function eraseMessages(
 }
 
 /**
- * What robots and the message service were to tell the client of this chat, and nobody could begin with while their
+ * What robots and the message service were to do with the client of this chat, and nobody could begin with while their
  * portal was away, is forgotten: as far as it is known to be theirs by its number, by what the CRM is known to have of
- * them, or by a process that has written to them. To be called before those are forgotten.
+ * them, or by a process that has written to them; and what the same processes, or others about the same documents, are to
+ * do: a wait seldom says more of its client. To be called before those are forgotten.
  */
 export async function forgetRequests(connection: Queryable, chatId: bigint): Promise<void> {
   const digits = (phone: string) => `right(regexp_replace(${phone}, '\\D', '', 'g'), 10)`;
   await connection.query(
-    `UPDATE send_requests r
+    `WITH waiting AS MATERIALIZED (
+       SELECT r.id, r.process, r.payload FROM send_requests r JOIN chat_links c ON c.portal_id = r.portal_id
+        WHERE c.id = $1 AND r.state = 'received'
+     ), theirs AS MATERIALIZED (
+       SELECT r.id, r.process, r.payload -> 'document' AS document FROM waiting r JOIN chat_links c ON c.id = $1
+        WHERE ${digits("coalesce(r.payload ->> 'phone', r.payload #>> '{properties,phone}', '')")} = ${digits('c.phone')}
+           OR r.process IN (SELECT process FROM send_requests WHERE chat_id = c.id)
+           OR EXISTS (
+             SELECT FROM arrivals a CROSS JOIN LATERAL (VALUES (a.found_type, a.found_id), (a.entity_type, a.entity_id)) AS e(type, id)
+              WHERE a.chat_id = c.id AND e.id IS NOT NULL AND a.obstacle IS NULL
+                AND jsonb_build_object('type', e.type, 'id', e.id) IN (
+                  SELECT r.payload -> 'document' UNION ALL
+                  SELECT jsonb_array_elements(coalesce(r.payload -> 'entities', '[]'))))
+     )
+     UPDATE send_requests r
         SET state = 'reporting', outcome = '{"status": "gone"}', payload = '{}', attempts = 0, due_at = now(), step_at = now()
-       FROM chat_links c
-      WHERE c.id = $1 AND r.portal_id = c.portal_id AND r.state = 'received'
-        AND (${digits("coalesce(r.payload ->> 'phone', r.payload #>> '{properties,phone}', '')")} = ${digits('c.phone')}
-             OR r.process IN (SELECT process FROM send_requests WHERE chat_id = c.id)
-             OR EXISTS (
-               SELECT FROM arrivals a CROSS JOIN LATERAL (VALUES (a.found_type, a.found_id), (a.entity_type, a.entity_id)) AS e(type, id)
-                WHERE a.chat_id = c.id AND e.id IS NOT NULL AND a.obstacle IS NULL
-                  AND jsonb_build_object('type', e.type, 'id', e.id) IN (
-                    SELECT r.payload -> 'document' UNION ALL
-                    SELECT jsonb_array_elements(coalesce(r.payload -> 'entities', '[]')))))`,
+       FROM waiting w
+      WHERE r.id = w.id AND r.state = 'received'
+        AND (w.id IN (SELECT id FROM theirs) OR w.process IN (SELECT process FROM theirs)
+             OR w.payload -> 'document' IN (SELECT document FROM theirs))`,
     [chatId],
   );
 }

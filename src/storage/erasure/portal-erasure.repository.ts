@@ -23,14 +23,18 @@ export class PortalErasureRepository {
    * nothing is left to be erased, or the portal is no longer marked {@link ERASING}: an installation came, and what it
    * brought is wanted. May be interrupted and called again at any time.
    */
-  eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
+  async eraseSome(portalId: bigint, batch = 5_000): Promise<boolean> {
+    // What hangs on the portal and is about to be committed is there when this is answered, to be erased with the rest.
+    await this.db.query(`SELECT FROM portals WHERE id = $1 FOR UPDATE`, [portalId]);
     return this.db.transaction(async (connection) => {
-      // The lock keeps an installation from storing its tokens while they are being erased.
+      // Keeps an installation from storing its tokens while they are being erased, but waits for no intake: one that has
+      // locked its chats may have to lock the portal, for an event of its triggers.
       const { rowCount: marked } = await connection.query(
-        `SELECT FROM portals WHERE id = $1 AND state = 'uninstalled' AND state_reason = $2 FOR UPDATE`,
+        `SELECT FROM portals WHERE id = $1 AND state = 'uninstalled' AND state_reason = $2 FOR NO KEY UPDATE`,
         [portalId, ERASING],
       );
       if (!marked) return true;
+      await lockChatsWithLanes(connection, portalId);
       await eraseOutbox(connection, portalId);
       const { rowCount } = await connection.query(
         `DELETE FROM messages WHERE id IN (
@@ -71,6 +75,15 @@ export class PortalErasureRepository {
       return true;
     });
   }
+}
+
+/** As an intake locks them, see lock-order.ts; few after the first pass. */
+async function lockChatsWithLanes(connection: Queryable, portalId: bigint): Promise<void> {
+  await connection.query(
+    `SELECT FROM chat_links c WHERE portal_id = $1 AND EXISTS (SELECT FROM lanes l WHERE l.chat_id = c.id)
+      ORDER BY bot_id, external_id FOR UPDATE`,
+    [portalId],
+  );
 }
 
 async function eraseOutbox(connection: Queryable, portalId: bigint): Promise<void> {

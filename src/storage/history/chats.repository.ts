@@ -53,6 +53,15 @@ const DIALOGS = `
      WHERE l.portal_id = $1) known
    ORDER BY bitrix_chat_id, is_left, id`;
 
+/** Where in Telegram a dialog of a portal is. */
+export interface DialogChat {
+  botId: bigint;
+  externalId: string;
+  telegramChatId: bigint;
+  /** The bot speaks in the name of a Business account. */
+  isBusiness: boolean;
+}
+
 /** The table `chat_links`, as the rooms of the two networks read it; the relay's statements write it. */
 @Injectable()
 export class ChatsRepository {
@@ -85,6 +94,17 @@ export class ChatsRepository {
         jsonb(happened.map(({ bitrixChatId, newMessageId }) => ({ chat_id: bitrixChatId, message_id: newMessageId }))),
       ],
     );
+  }
+
+  /** The chat that the portal mirrors in this dialog now; null: none of ours. */
+  async inDialog(portalId: bigint, bitrixChatId: string): Promise<DialogChat | null> {
+    const { rows } = await this.db.query<DialogChat>(
+      `SELECT bot_id AS "botId", external_id AS "externalId", telegram_chat_id AS "telegramChatId",
+              business_connection IS NOT NULL AS "isBusiness"
+         FROM chat_links WHERE portal_id = $1 AND bitrix_chat_id = $2 ORDER BY id LIMIT 1`,
+      [portalId, bitrixChatId],
+    );
+    return rows[0] ?? null;
   }
 
   private async dialogs(which: string, parameters: unknown[]): Promise<ActiveDialog[]> {

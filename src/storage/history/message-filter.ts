@@ -19,6 +19,8 @@ export interface MessageFilter {
   chatId?: bigint;
   portalId?: bigint;
   botId?: bigint;
+  /** What clients wrote and operators were not shown, such as words of a banned one, is left out. */
+  asOperatorsSee?: boolean;
   /** Bounds of `createdAt`, both included. */
   from?: Date;
   to?: Date;
@@ -101,7 +103,8 @@ export function placeConditions(filter: MessageFilter, values: unknown[]): Condi
   return conditions;
 }
 
-function addKind(conditions: Conditions, { states, direction, portalId, botId }: MessageFilter): void {
+function addKind(conditions: Conditions, { states, direction, portalId, botId, asOperatorsSee }: MessageFilter): void {
+  if (asOperatorsSee) conditions.also(`NOT (m.direction = 'inbound' AND m.state = 'ignored')`);
   if (states) {
     const stored = storedStates(states);
     if (stored.length === 1) conditions.add(stored[0], (place) => `m.state = ${place}::"MessageState"`);

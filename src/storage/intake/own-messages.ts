@@ -69,7 +69,13 @@ export async function acceptSendRequests(
   const made = new Map(
     fresh.map(({ request, id }, index): [SendRequest, KnownRequest] => [
       request,
-      { id, chatId: request.chatId, messageId: deliveries[index]!.messageId, text: request.words.text },
+      {
+        id,
+        chatId: request.chatId,
+        messageId: deliveries[index]!.messageId,
+        text: request.words.text,
+        files: (request.words.attachments ?? []).map(({ url }) => url ?? ''),
+      },
     ]),
   );
   const answers: SendAnswer[] = [];

@@ -19,6 +19,7 @@ export function select(fields: Fields): string {
 export const BOT = select(Prisma.BotScalarFieldEnum);
 export const BOT_REQUEST = select(Prisma.BotRequestScalarFieldEnum);
 export const MANAGER_BOT = select(Prisma.ManagerBotScalarFieldEnum);
+export const MANAGER_REPLY = select(Prisma.ManagerReplyScalarFieldEnum);
 export const LINE = select(Prisma.LineScalarFieldEnum);
 export const AUDIT_ENTRY = select(Prisma.AuditEntryScalarFieldEnum);
 

@@ -76,7 +76,7 @@ const ADVICE: { code?: RegExp; words?: RegExp; advice: string }[] = [
 /** The reason and, where one is known, what to do about it. */
 export function explain(error: ConnectError): string {
   const reason = reasonOf(error).replace(/\.$/, '');
-  const code = error.code ?? (error.errors?.[0] as ConnectError | undefined)?.code ?? '';
+  const code = error.code ?? (error.errors?.[0] as { code?: string } | undefined)?.code ?? '';
   const known = ADVICE.find((each) => each.code?.test(code) || each.words?.test(reason));
   return known ? `${reason}. ${known.advice}` : `${reason}.`;
 }

@@ -1,4 +1,5 @@
 import { LEASE_LOST, TIMEOUT, TransportError } from '../../common/http-exchange.js';
+import { asText } from '../../common/json-fields.js';
 import { NO_WAY } from '../../common/proxy-routes.js';
 import { redact } from '../../common/redact.js';
 import { UpstreamError } from '../../common/upstream-error.js';
@@ -75,7 +76,7 @@ export function classifyFailure(error: unknown): UpstreamError {
   const cause = innermost(error);
   if (cause instanceof GatewayAnswer) return classifyPage(cause);
   if (cause instanceof TransportError) return classifyTransport(cause);
-  const code = String((cause as { code?: unknown }).code ?? '');
+  const code = asText((cause as { code?: unknown }).code);
   const detail = cause instanceof Error ? cause.message : String(cause);
   if (NEVER_LEFT.has(code)) return telegramError(code, NOT_SENT, detail);
   const timedOut = /timed out|aborted/i.test(detail);

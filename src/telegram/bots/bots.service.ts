@@ -141,15 +141,16 @@ export class BotsService {
         await this.bots.update(id, { ...own, nextOffset: null });
         part('server');
       }
-      if (moves) {
-        await this.assign(id, line);
-        part('line');
-        this.tellPortal(bot);
-      }
+      // Before the line: the bot begins to be polled there at once.
       if (identity) {
         await this.bots.update(id, identity);
         if (bot.state === 'unauthorised') await this.bots.setState(id, 'active', null);
         part('token');
+      }
+      if (moves) {
+        await this.assign(id, line);
+        part('line');
+        this.tellPortal(bot);
       }
       if (mode !== bot.mode) {
         await this.bots.update(id, { mode });
@@ -288,7 +289,10 @@ export class BotsService {
 
   /** Tells the dialogs of its line what was still waiting for the bot. */
   private tellPortal({ portalId }: Pick<Bot, 'portalId'>): void {
-    if (portalId !== null) this.events.emit('work', [portalEndpoint(portalId)]);
+    if (portalId === null) return;
+    this.events.emit('work', [portalEndpoint(portalId)]);
+    // What it has of its bots, such as senders of its message service, is others now.
+    this.events.emit('changed', portalEndpoint(portalId));
   }
 
   private async assign(id: bigint, line: { portalId: bigint; lineId: string } | null): Promise<void> {

@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { OperatorDownloads } from '../../relay/operator-directory.js';
 import { FileSpool, type SpooledFile } from './file-spool.js';
 
 let opened: string[];
@@ -12,10 +11,15 @@ beforeEach(() => {
     open: (portalId: bigint, url: string) => {
       opened.push(`${portalId} ${url}`);
       if (url === '/gone') return Promise.reject(new Error('gone'));
-      return Promise.resolve({ stream: Readable.from([Buffer.from(`content of ${url}`)]), mime: null, size: null });
+      return Promise.resolve({
+        stream: Readable.from([Buffer.from(`content of ${url}`)]),
+        name: null,
+        mime: null,
+        size: null,
+      });
     },
   };
-  spool = new FileSpool(downloads as unknown as OperatorDownloads);
+  spool = new FileSpool(downloads);
 });
 afterEach(() => vi.useRealTimers());
 
@@ -29,10 +33,10 @@ async function read(file: SpooledFile): Promise<string> {
 describe('the file of a mailing', () => {
   it('is fetched once for all who get it, also at once, and stays readable for each until it is given back', async () => {
     const files = await Promise.all([fetch('/a'), fetch('/a'), fetch('/a')]);
-    await files[0]!.close();
-    await files[1]!.close();
-    expect(await read(files[2]!)).toBe('content of /a');
-    await files[2]!.close();
+    await files[0].close();
+    await files[1].close();
+    expect(await read(files[2])).toBe('content of /a');
+    await files[2].close();
     expect(await read(await fetch('/a'))).toBe('content of /a');
     expect(opened).toEqual(['1 /a']);
     expect(spool.holds(1n, '/a')).toBe(true);

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseUpdate } from './update.parser.js';
 
-const parse = (update: Record<string, unknown>) => parseUpdate({ update_id: 7, ...update } as Update, 3n, 'en');
+const parse = (update: Record<string, unknown>) => parseUpdate({ update_id: 7, ...update }, 3n, 'en');
 const ivan = { id: 777, is_bot: false, first_name: 'Ivan', last_name: 'Petrov', username: 'ivan', language_code: 'ru' };
 const privateChat = { id: 777, type: 'private', first_name: 'Ivan', last_name: 'Petrov', username: 'ivan' };
 const message = (more: Record<string, unknown> = {}) => ({

@@ -5,9 +5,8 @@ import { UpstreamError } from '../../common/upstream-error.js';
 import { WakeableLoop } from '../../common/wakeable-loop.js';
 import { RelayEvents } from '../../relay/relay-events.js';
 import { AuditRepository } from '../../storage/accounts/audit.repository.js';
-import { ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
+import { type ClaimedToken, ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
 import { PROGRAM } from '../../storage/postgres/audit-entries.js';
-import type { Bot } from '../../storage/prisma/client.js';
 import { BotSecrets } from '../bots/bot-secrets.js';
 import { BotsService } from '../bots/bots.service.js';
 import { ManagerBotService } from './manager-bot.service.js';
@@ -60,7 +59,7 @@ export class ManagedTokens implements OnApplicationBootstrap, BeforeApplicationS
   }
 
   /** One bot's trouble is not another's. A try that comes to no end is made again once its claim is over. */
-  private async refresh(bot: Bot): Promise<void> {
+  private async refresh(bot: ClaimedToken): Promise<void> {
     const about = { botId: String(bot.id) };
     try {
       const token = await this.manager.token(bot.telegramId);
@@ -75,11 +74,11 @@ export class ManagedTokens implements OnApplicationBootstrap, BeforeApplicationS
         });
         this.logger.log(about, 'A managed bot has a new token');
       }
-      await this.managers.tokenAsked(bot.telegramId);
+      await this.managers.tokenAsked(bot);
     } catch (error) {
       if (error instanceof UpstreamError && error.kind === 'refused') {
         this.logger.warn({ ...about, code: error.code }, 'The manager bot is not given the token of a bot');
-        return this.managers.tokenAsked(bot.telegramId);
+        return this.managers.tokenAsked(bot);
       }
       if (!(error instanceof UpstreamError || error instanceof Problem)) throw error;
       this.logger.warn({ ...about, err: error }, 'The token of a managed bot could not be renewed; trying again');

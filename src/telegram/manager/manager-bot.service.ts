@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Environment } from '../../config/environment.js';
 import { BotManager, type BotOutcome, type Manager } from '../../relay/bot-manager.js';
+import { RelayEvents } from '../../relay/relay-events.js';
 import { ManagerBotsRepository } from '../../storage/accounts/manager-bots.repository.js';
+import { ManagerRepliesRepository } from '../../storage/accounts/manager-replies.repository.js';
 import { TelegramClient, type BotApi } from '../api/telegram.client.js';
+import { NOT_READ } from './manager-trouble.js';
 import { place, say, why } from './manager.words.js';
 
 /** `trouble`: code of why no bots can be made through it; `not_read`: it was not looked at yet. */
@@ -12,6 +15,8 @@ export interface ManagerState {
   username: string | null;
   trouble: string | null;
   detail: string | null;
+  /** When Telegram last answered its poll; null: never. */
+  heardAt: Date | null;
 }
 
 /** The bot of TG_MANAGER_BOT_TOKEN: what others ask of it. */
@@ -21,6 +26,8 @@ export class ManagerBotService implements BotManager {
 
   constructor(
     private readonly managers: ManagerBotsRepository,
+    private readonly replies: ManagerRepliesRepository,
+    private readonly events: RelayEvents,
     private readonly environment: Environment,
     telegram: TelegramClient,
   ) {
@@ -43,10 +50,10 @@ export class ManagerBotService implements BotManager {
   async state(): Promise<ManagerState> {
     const { managerBotId } = this.environment;
     if (managerBotId === undefined)
-      return { configured: false, ready: false, username: null, trouble: null, detail: null };
+      return { configured: false, ready: false, username: null, trouble: null, detail: null, heardAt: null };
     const kept = await this.managers.find(managerBotId);
-    const { username = null, trouble = 'not_read', detail = null } = kept ?? {};
-    return { configured: true, ready: trouble === null && username !== null, username, trouble, detail };
+    const { username = null, trouble = NOT_READ, detail = null, heardAt = null } = kept ?? {};
+    return { configured: true, ready: trouble === null && username !== null, username, trouble, detail, heardAt };
   }
 
   token(botTelegramId: bigint): Promise<string> {
@@ -57,17 +64,21 @@ export class ManagerBotService implements BotManager {
     return this.api.calls.replaceManagedBotToken({ user_id: Number(botTelegramId) });
   }
 
-  isManaged(botTelegramId: bigint): Promise<boolean> {
-    return this.managers.isManaged(botTelegramId);
+  async isManagedFor(botTelegramId: bigint, portalId: bigint): Promise<boolean> {
+    const { managerBotId } = this.environment;
+    return managerBotId !== undefined && this.managers.isManagedFor(managerBotId, botTelegramId, portalId);
   }
 
-  async tell({ personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
+  async tell({ requestId, personId, language, bot, error, ...line }: BotOutcome): Promise<void> {
     const values = { bot: bot ?? say(language, 'thisBot'), place: place(language, line) };
     const text =
       error === null
         ? say(language, 'connected', values)
         : say(language, 'failed', { ...values, why: why(language, error) });
-    await this.api.calls.sendMessage({ chat_id: Number(personId), text });
+    const managerId = this.environment.managerBotId;
+    if (managerId === undefined) return;
+    await this.replies.keep({ managerId, cause: `request:${requestId}`, personId, message: { text } });
+    this.events.emit('managedBots');
   }
 
   private get api(): BotApi {

@@ -7,70 +7,99 @@ import {
   type SpareBot,
   type StartOutcome,
 } from '../../storage/accounts/bot-requests.repository.js';
-import type { BotCalls } from '../api/bot-api.js';
+import { ManagerRepliesRepository } from '../../storage/accounts/manager-replies.repository.js';
+import { DatabaseService, type Queryable } from '../../storage/postgres/database.service.js';
 import { choiceData, type ManagerEvent, type NamedBot, type Person } from './manager-update.parser.js';
 import { place, say } from './manager.words.js';
 
-/** Calls that answer a person. */
-export type Replies = ((calls: BotCalls) => Promise<unknown>)[];
-
 type Keyboard = ({ text: string; url: string } | { text: string; callback_data: string })[][];
+/** Parameters of sendMessage. */
+interface Words {
+  text: string;
+  reply_markup?: { inline_keyboard: Keyboard };
+}
+
+/** One update of the manager bot. */
+export interface Heard {
+  updateId: number;
+  event: ManagerEvent;
+  /** User name of the bot that heard it. */
+  manager: string;
+}
 
 /**
  * Decides what becomes of what the manager bot hears: whose request a press of Start is, and for which request a new bot
- * was made. All of it is kept when {@link handle} resolves; hearing the same once more does no harm.
+ * was made. That and what is to be said about it are committed together; hearing the same once more does no harm.
  */
 @Injectable()
 export class ManagerDesk {
   constructor(
     private readonly requests: BotRequestsRepository,
+    private readonly replies: ManagerRepliesRepository,
+    private readonly db: DatabaseService,
     private readonly events: RelayEvents,
     private readonly environment: Environment,
   ) {}
 
-  /** @param manager user name of the bot that heard it */
-  async handle(event: ManagerEvent, manager: string): Promise<Replies> {
+  /** What the button shows that was pressed; null: none was. */
+  async handle({ updateId, event, manager }: Heard): Promise<string | null> {
     const { person } = event;
-    switch (event.kind) {
-      case 'start':
-        return event.code === null
-          ? [message(person, say(person.language, 'hello'))]
-          : this.start(person, event.code, manager);
-      case 'made':
-        return this.made(person, event.bot);
-      case 'press':
-        return [answer(event.queryId, await this.choose(event))];
-      case 'words':
-        return [message(person, say(person.language, 'hello'))];
-    }
+    const cause = `update:${updateId}`;
+    const toast = await this.db.transaction(async (connection) => {
+      const say = (message: Words | null, options: { unlessWaiting?: boolean } = {}) =>
+        message === null
+          ? Promise.resolve()
+          : this.replies.keep(
+              { managerId: this.managerId, cause, personId: person.id, message },
+              { connection, ...options },
+            );
+      switch (event.kind) {
+        case 'words':
+          await say(hello(person), { unlessWaiting: true });
+          return null;
+        case 'start':
+          await say(event.code === null ? hello(person) : await this.start(connection, person, event.code, manager));
+          return null;
+        case 'made':
+          await say(await this.made(connection, person, event.bot));
+          return null;
+        case 'press':
+          return this.choose(connection, event);
+      }
+    });
+    // Somebody may wait for any of it: a token, a bot that is to be connected, an answer.
+    this.events.emit('managedBots');
+    return toast;
   }
 
-  private async start(person: Person, code: string, manager: string): Promise<Replies> {
-    const started = await this.requests.start(code, { ...person, managerId: this.managerId });
-    return [startReply(person, started, manager)];
+  private async start(connection: Queryable, person: Person, code: string, manager: string): Promise<Words> {
+    const started = await this.requests.start(connection, code, { ...person, managerId: this.managerId });
+    return startReply(person, started, manager);
   }
 
-  private async made(person: Person, bot: NamedBot): Promise<Replies> {
-    const result = await this.requests.made({ ...bot, ownerId: person.id, managerId: this.managerId });
+  private async made(connection: Queryable, person: Person, bot: NamedBot): Promise<Words | null> {
+    const made = { ...bot, ownerId: person.id, managerId: this.managerId };
+    const result = await this.requests.made(connection, made);
     const { language } = person;
     const name = nameOf(bot, person);
-    if (result.outcome === 'taken' || result.outcome === 'known') this.events.emit('managedBots');
-    if (result.outcome === 'spare') return [message(person, say(language, 'spare', { bot: name }))];
-    if (result.outcome !== 'unclear') return [];
+    if (result.outcome === 'spare') return { text: say(language, 'spare', { bot: name }) };
+    if (result.outcome !== 'unclear') return null;
     const keyboard = result.requests.map((request) => [
       { text: place(language, request), callback_data: choiceData(request.id, bot.telegramId) },
     ]);
-    return [message(person, say(language, 'whichLine', { bot: name }), keyboard)];
+    return withKeyboard(say(language, 'whichLine', { bot: name }), keyboard);
   }
 
-  private async choose({ person, choice }: Extract<ManagerEvent, { kind: 'press' }>): Promise<string> {
+  private async choose(
+    connection: Queryable,
+    { person, choice }: Extract<ManagerEvent, { kind: 'press' }>,
+  ): Promise<string> {
     const { requestId, botTelegramId } = choice ?? {};
-    const chosen =
+    const isChosen =
       requestId !== undefined &&
       botTelegramId !== undefined &&
-      (await this.requests.choose({ id: person.id, managerId: this.managerId }, requestId, botTelegramId));
-    if (chosen) this.events.emit('managedBots');
-    return say(person.language, chosen ? 'connecting' : 'tooLate');
+      (await this.requests.choose(connection, { id: person.id, managerId: this.managerId }, requestId, botTelegramId));
+    return say(person.language, isChosen ? 'connecting' : 'tooLate');
   }
 
   private get managerId(): bigint {
@@ -78,9 +107,9 @@ export class ManagerDesk {
   }
 }
 
-function startReply(person: Person, started: StartOutcome, manager: string): Replies[number] {
+function startReply(person: Person, started: StartOutcome, manager: string): Words {
   const { language } = person;
-  if (started.outcome !== 'started') return message(person, say(language, started.outcome));
+  if (started.outcome !== 'started') return { text: say(language, started.outcome) };
   const { request, spares } = started;
   const words = say(language, 'makeIt', { place: place(language, request) });
   const keyboard: Keyboard = [
@@ -93,7 +122,7 @@ function startReply(person: Person, started: StartOutcome, manager: string): Rep
     ]),
   ];
   const text = spares.length === 0 ? words : `${words}\n\n${say(language, 'orTake')}`;
-  return message(person, text, keyboard);
+  return withKeyboard(text, keyboard);
 }
 
 /** Opens the dialog that makes a bot, filled in (tdlib/td, td/telegram/LinkManager.cpp, parse_t_me_link_query). */
@@ -104,11 +133,6 @@ function newBotLink(manager: string, { name, username }: PlacedRequest): string 
 const nameOf = ({ username }: Pick<SpareBot, 'username'>, { language }: Person) =>
   username === null ? say(language, 'thisBot') : `@${username}`;
 
-function message({ id }: Person, text: string, keyboard?: Keyboard): Replies[number] {
-  const markup = keyboard && { reply_markup: { inline_keyboard: keyboard } };
-  return (calls) => calls.sendMessage({ chat_id: Number(id), text, ...markup });
-}
+const hello = ({ language }: Person): Words => ({ text: say(language, 'hello') });
 
-function answer(queryId: string, text: string): Replies[number] {
-  return (calls) => calls.answerCallbackQuery({ callback_query_id: queryId, text });
-}
+const withKeyboard = (text: string, inline_keyboard: Keyboard): Words => ({ text, reply_markup: { inline_keyboard } });

@@ -4,7 +4,7 @@ import { choiceData, readManagerUpdate } from './manager-update.parser.js';
 const from = { id: 7, is_bot: false, first_name: 'Anna', language_code: 'ru' };
 const person = { id: 7n, language: 'ru' };
 const chat = { id: 7, type: 'private', first_name: 'Anna' };
-const read = (update: object) => readManagerUpdate({ update_id: 1, ...update } as never);
+const read = (update: object) => readManagerUpdate({ update_id: 1, ...update });
 const message = (fields: object) => read({ message: { message_id: 1, date: 1, chat, from, ...fields } });
 
 describe('what a manager bot hears', () => {

@@ -30,7 +30,10 @@ describe('an upload that takes long', () => {
 
   it('neither waits for an announcement that hangs, nor leaves it behind', async () => {
     let signal: AbortSignal | undefined;
-    const show = (given: AbortSignal) => ((signal = given), new Promise<never>(() => undefined));
+    const show = (given: AbortSignal) => {
+      signal = given;
+      return new Promise<never>(() => undefined);
+    };
     await announced(show, () => rest(60), TIMES);
     expect(signal?.aborted).toBe(true);
   });

@@ -1,4 +1,4 @@
-import type { Params } from './php-encoding.js';
+import { text, type Params } from './php-encoding.js';
 
 /** Blocks that hold items, one or several; kept as a list. */
 const OF_ITEMS = ['USER', 'LINK', 'RICH_LINK', 'IMAGE', 'FILE', 'GRID'] as const;
@@ -46,12 +46,12 @@ function storedBlock(block: Params): Params[] {
 
 function storedItem(type: string, item: Params): Params[] {
   const name = typeof item['NAME'] === 'string' ? { NAME: item['NAME'].replace(/\s*\n\s*/g, ' ').trim() } : {};
-  const addressed = /^(?:\/|https?:\/\/)/.test(String(item['LINK'] ?? ''));
+  const addressed = /^(?:\/|https?:\/\/)/.test(text(item['LINK']));
   if (!addressed && ADDRESSED.includes(type)) return [];
   const { LINK: link, ...rest } = item;
   if (type !== 'GRID') return [{ ...rest, ...name, ...(addressed ? { LINK: link } : {}) }];
-  const asked = String(item['DISPLAY'] ?? '');
+  const asked = text(item['DISPLAY']);
   const display = DISPLAY_OF[asked] ?? (DISPLAYS.includes(asked) ? asked : 'BLOCK');
-  const value = String(item['VALUE'] ?? '').trim();
+  const value = text(item['VALUE']).trim();
   return [{ ...rest, NAME: '', ...name, VALUE: value, DISPLAY: display, ...(addressed ? { LINK: link } : {}) }];
 }

@@ -27,6 +27,15 @@ export class MessengerEvents {
   /** The build has these methods (since 2026). */
   enabled = false;
   readonly subscribers = new Set<number>();
+  /**
+   * Whether an event of a reaction says "add" or "delete". The documentation says that it does; the sources of May 2026
+   * leave `action` empty for people (im/lib/V2/Message/Reaction/ReactionService.php, logUserReactionEvent: no REACTION_TYPE).
+   */
+  tellsReactionAction = false;
+  /** The application may read who reacted (im.v2.Chat.Message.Reaction.tail). Not documented for applications. */
+  showsReactions = true;
+  /** Newest last. */
+  private reactions: { id: number; messageId: number; userId: number; reaction: string; at: number }[] = [];
   rows: EventRow[] = [];
   private lastId = 2_000;
 
@@ -41,6 +50,27 @@ export class MessengerEvents {
       if (message.deleted) this.write('ONIMV2MESSAGEDELETE', chat, userId, { messageId: message.id });
       else this.write('ONIMV2MESSAGEUPDATE', chat, userId, { message: this.messageOf(message) });
     });
+  }
+
+  /** An employee reacts to a message, or takes that back; each may give several (ReactionService::addReaction). */
+  react(message: LineMessage, userId: number, reaction: string, action: 'add' | 'delete'): void {
+    const messageId = message.id;
+    const isIt = (one: { messageId: number; userId: number; reaction: string }) =>
+      one.messageId === messageId && one.userId === userId && one.reaction === reaction;
+    const known = this.reactions.some(isIt);
+    if (known === (action === 'add')) throw new Error(action === 'add' ? 'REACTION_ALREADY_SET' : 'REACTION_NOT_FOUND');
+    if (action === 'delete') this.reactions = this.reactions.filter((one) => !isIt(one));
+    else this.reactions.push({ id: (this.lastId += 1), messageId, userId, reaction, at: this.portal.clock.now() });
+    const told = { reaction, action: this.tellsReactionAction ? action : '', message: this.messageOf(message) };
+    this.write('ONIMV2REACTIONCHANGE', this.portal.lines.chatOf(message), userId, told);
+  }
+
+  /** Controller/Chat/Message/Reaction.php, tailAction: newest first. */
+  tail(messageId: number, limit: number): Params {
+    const found = this.reactions.filter((one) => one.messageId === messageId).toReversed();
+    const shown = found.slice(0, limit).map(({ at, ...one }) => ({ ...one, dateCreate: portalDate(at) }));
+    const users = [...new Set(shown.map(({ userId }) => userId))].map((id) => this.userOf(id));
+    return { reactions: shown, users, hasNextPage: found.length >= limit };
   }
 
   /** Gives back what is before the offset, for all who read this queue; 0 gives back nothing and shows it all again. */
@@ -68,7 +98,7 @@ export class MessengerEvents {
     }
   }
 
-  private messageOf({ id, chatId, authorId, at, text: words, author }: LineMessage): Params {
+  private messageOf({ id, chatId, authorId, at, text: words, author, externalIds }: LineMessage): Params {
     return {
       id,
       chatId,
@@ -78,7 +108,8 @@ export class MessengerEvents {
       isSystem: author === 'system',
       uuid: '',
       forward: null,
-      params: {},
+      // Without parameters it is an empty list, as PHP writes it (im/lib/V2/Message/Params.php, toRestFormat).
+      params: externalIds.length > 0 ? { CONNECTOR_MID: externalIds } : [],
       viewedByOthers: false,
     };
   }
@@ -109,6 +140,7 @@ function chatOf({ id, title, userCode }: Chat): Params {
 export const MESSENGER_EVENT_METHODS: RestMethods = {
   'im.v2.event.subscribe': { scopes: ['im'], run: subscribe },
   'im.v2.event.get': { scopes: ['im'], run: get },
+  'im.v2.chat.message.reaction.tail': { scopes: ['im'], run: tail },
 };
 
 function subscribe(_params: Params, { portal, user }: RestContext): true {
@@ -121,6 +153,13 @@ function get(params: Params, { portal, user }: RestContext): Params {
   assertPresent(portal);
   const limit = Math.min(MAX_LIMIT, Math.max(1, Number(text(params['LIMIT'])) || DEFAULT_LIMIT));
   return portal.messengerEvents.fetch(user.id, Math.max(0, Number(text(params['OFFSET'])) || 0), limit);
+}
+
+function tail(params: Params, { portal }: RestContext): Params {
+  assertPresent(portal);
+  if (!portal.messengerEvents.showsReactions) throw new RestError(404, 'ERROR_METHOD_NOT_FOUND', 'Method not found!');
+  const limit = Math.min(MAX_LIMIT, Math.max(1, Number(text(params['LIMIT'])) || 50));
+  return portal.messengerEvents.tail(Number(text(params['MESSAGEID'])), limit);
 }
 
 function assertPresent({ messengerEvents }: Portal): void {

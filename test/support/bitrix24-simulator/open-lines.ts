@@ -258,7 +258,10 @@ export class OpenLines {
   openSession(chat: Chat, by: SessionCause, cause: Cause, ref = ''): Session {
     const current = chat.sessions.at(-1);
     if (current !== undefined && !current.closed) return current;
-    const session = { ...newSession((this.lastId.session += 1), by), ...this.tracker.sessionBegins(ref) };
+    const session = {
+      ...newSession((this.lastId.session += 1), by, lastIdIn(chat)),
+      ...this.tracker.sessionBegins(ref),
+    };
     chat.sessions.push(session);
     this.sessionChats.set(session.id, chat);
     this.tellCrm(chat, session);
@@ -340,7 +343,7 @@ export class OpenLines {
   closeSession(chat: Chat): void {
     const session = chat.sessions.at(-1);
     if (session === undefined || session.closed) return;
-    ended(session);
+    ended(session, lastIdIn(chat));
     this.portal.crm.dialogs.sessionEnds(session);
     this.events.dialogFinished(chat, session);
   }
@@ -389,7 +392,7 @@ export class OpenLines {
     const message: LineMessage = {
       id: (this.lastId.message += 1),
       chatId: chat.id,
-      // A session holds what was said until it was closed (START_ID to END_ID).
+      // In which session it was said; which ones show it is another matter, see `holds`.
       sessionId: openOf(chat)?.id ?? 0,
       files: [],
       externalIds: [],
@@ -538,6 +541,9 @@ function cutText(value: string): string {
   const characters = [...value];
   return characters.length > TEXT_LIMIT ? `${characters.slice(0, TEXT_LIMIT).join('')} (...)` : value;
 }
+
+/** LAST_MESSAGE_ID */
+const lastIdIn = ({ messages }: Chat): number => messages.at(-1)?.id ?? 0;
 
 function openOf({ sessions }: Chat): Session | undefined {
   const last = sessions.at(-1);

@@ -5,6 +5,7 @@ import { isArray, isEmpty, phpArray, portalDate, text, upperKeys, type Params } 
 import type { MessageFile } from './portal-files.js';
 import type { Line } from './portal-model.js';
 import { RestError } from './rest-error.js';
+import { holds } from './sessions.js';
 import type { RestContext, RestMethod, RestMethods } from './rest-method.js';
 
 const DEFAULT_MESSAGES = 20;
@@ -200,7 +201,8 @@ function getHistory(params: Params, { portal, user }: RestContext): Params {
     throw new RestError(400, 'ACCESS_DENIED', 'You do not have permission to view this conversation');
   }
   const sessionId = bySession ? Number(text(params['SESSION_ID'])) : (chat.sessions.at(-1)?.id ?? 0);
-  const messages = chat.messages.filter((message) => message.sessionId === sessionId);
+  const session = chat.sessions.find(({ id }) => id === sessionId);
+  const messages = chat.messages.filter(({ id }) => session !== undefined && holds(session, id));
   return {
     chatId: chat.id,
     canJoin: 'Y',

@@ -75,6 +75,16 @@ export class Operator {
     this.portal.lines.deleteMessage(this.portal.message(message), this.id);
   }
 
+  /** Puts a reaction on a message, by its name in the messenger: `like`, `redHeart`. */
+  reacts(message: LineMessage | number, reaction: string): void {
+    this.portal.messengerEvents.react(this.portal.message(message), this.id, reaction, 'add');
+  }
+
+  /** Takes it back. */
+  unreacts(message: LineMessage | number, reaction: string): void {
+    this.portal.messengerEvents.react(this.portal.message(message), this.id, reaction, 'delete');
+  }
+
   /** Silent mode: the client must not see it, so the connector is not told. */
   whispers(dialog: string | number, text: string): LineMessage {
     const chat = this.portal.chat(dialog);

@@ -1,5 +1,5 @@
 import { CRM_TYPES, type CrmRecords } from './crm-records.js';
-import type { Params } from './php-encoding.js';
+import { text, type Params } from './php-encoding.js';
 
 /** A place of the portal where applications may show a frame. */
 export interface PlacementKind {
@@ -61,8 +61,7 @@ export function messengerRefusal(name: string, options: Params): Params | null {
   const { iconName, context, role, extranet, color, width, height } = options;
   if (iconName !== undefined) {
     if (iconName === '') return refused('EMPTY_ERROR_ICON_NAME', 'The icon name is empty');
-    if (!/^fa-?[a-z-]{0,48}$/.test(String(iconName)))
-      return refused('INVALID_ERROR_ICON_NAME', 'The icon name is wrong');
+    if (!/^fa-?[a-z-]{0,48}$/.test(text(iconName))) return refused('INVALID_ERROR_ICON_NAME', 'The icon name is wrong');
   }
   if (isGiven(extranet) && !['Y', 'N'].includes(String(extranet)))
     return refused('INVALID_ERROR_EXTRANET', 'The value of extranet is wrong');

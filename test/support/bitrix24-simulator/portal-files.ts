@@ -129,7 +129,7 @@ export class PortalFiles {
   downloadUrl(file: MessageFile): string {
     const token = `disk|${randomBytes(16).toString('hex')}`;
     this.downloads.set(token, { file, until: this.now() + DOWNLOAD_MS });
-    return `${this.origin()}${DOWNLOAD_PATH}?${new URLSearchParams({ token })}`;
+    return `${this.origin()}${DOWNLOAD_PATH}?${String(new URLSearchParams({ token }))}`;
   }
 
   /** Answers `/~code`, `/pub/im.file.php`, the messenger's own links and those of REST; null for any other path. */

@@ -432,7 +432,7 @@ export class Portal {
 
   message(message: LineMessage | number): LineMessage {
     const found = typeof message === 'number' ? this.lines.messages.get(message) : message;
-    if (found === undefined) throw new Error(`There is no message ${String(message)}.`);
+    if (found === undefined) throw new Error(`There is no such message.`);
     return found;
   }
 

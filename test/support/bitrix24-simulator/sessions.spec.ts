@@ -67,3 +67,28 @@ it('takes lines of the system past every session, from members and from those wh
   portal.chat('tg:777').members.add(1);
   expect((await note()).status).toBe(200);
 });
+
+it('shows in the history of a session what lies between its first and its last message, by id', async () => {
+  await send(element('1', 'hi'));
+  portal.operator(OPERATOR).sends('tg:777', 'hello');
+  const first = session();
+  expect(first.endId).toBe(0);
+  dialog().closeSession();
+  expect([first.startId, first.endId]).toEqual([0, dialog().messages.at(-1)!.id]);
+  await note();
+  const between = dialog().messages.at(-1)!.id;
+  await send(element('2', 'again'));
+  const second = session();
+  expect(second.startId).toBe(between + 1);
+  const shown = async (which: object) =>
+    Object.values<{ text: string }>((await call('imopenlines.session.history.get', which)).body.result.message).map(
+      ({ text }) => text,
+    );
+  expect(await shown({ SESSION_ID: first.id })).toEqual(['hi', 'hello']);
+  expect(await shown({ CHAT_ID: dialog().chat!.id })).toEqual(['again']);
+  // Opened again, a session has no end: what was said meanwhile outside of every session is shown in it.
+  dialog().closeSession();
+  await note();
+  second.endId = 0;
+  expect(await shown({ SESSION_ID: second.id })).toHaveLength(2);
+});

@@ -31,6 +31,10 @@ export interface SessionTouch {
 
 export interface Session {
   id: number;
+  /** START_ID: its history begins with this message of the chat (session.php, createSession: LAST_MESSAGE_ID + 1). */
+  startId: number;
+  /** END_ID: its last message; 0: it has no end, also when it was opened again (session.php, finish, loadSession). */
+  endId: number;
   status: number;
   closed: boolean;
   /** It ends by itself soon, unless the client says something. */
@@ -51,10 +55,13 @@ export interface Session {
   woken: SessionTouch[];
 }
 
-export function newSession(id: number, openedBy: SessionCause): Session {
+/** @param lastMessageId of the chat; 0: nobody has said anything in it */
+export function newSession(id: number, openedBy: SessionCause, lastMessageId: number): Session {
   const status = openedBy === 'operator' ? SESSION_STATUS.taken : SESSION_STATUS.new;
   return {
     id,
+    startId: lastMessageId === 0 ? 0 : lastMessageId + 1,
+    endId: 0,
     status,
     closed: false,
     waitAction: false,
@@ -93,13 +100,20 @@ export function beginsToClose(session: Session): void {
 /** A rating for a session that is closed opens it again (session.php, 818: the newest one with WAIT_VOTE). */
 export function reopened(session: Session): void {
   session.closed = false;
+  session.endId = 0;
   session.reopened += 1;
   beginsToClose(session);
 }
 
 /** A rating that was asked for is waited for all the same (session.php: WAIT_VOTE stays). */
-export function ended(session: Session): void {
+export function ended(session: Session, lastMessageId: number): void {
   session.closed = true;
+  session.endId = lastMessageId;
   session.waitAction = false;
   session.status = SESSION_STATUS.closed;
+}
+
+/** Whether the history of the session shows the message of its chat (im_chat.php, GetLastMessageLimit). */
+export function holds({ startId, endId }: Session, messageId: number): boolean {
+  return messageId >= startId && (endId === 0 || messageId <= endId);
 }

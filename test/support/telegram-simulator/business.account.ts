@@ -145,7 +145,7 @@ export class BusinessAccount {
     const { id, first_name, username } = this.bot.user;
     return {
       from: this.owner.user,
-      sender_business_bot: { id, is_bot: true, first_name, username } as User,
+      sender_business_bot: { id, is_bot: true, first_name, username },
       business_connection_id: this.id,
     };
   }

@@ -5,7 +5,7 @@ import type { CallParams } from './call.params.js';
 import type { SimulatedBot } from './simulated.bot.js';
 
 /** The emoji a bot can react with (core.telegram.org/bots/api#reactiontypeemoji). */
-const REACTION_EMOJI: ReadonlySet<string> = new Set(
+export const REACTION_EMOJI: ReadonlySet<string> = new Set(
   (
     '👍 👎 ❤ 🔥 🥰 👏 😁 🤔 🤯 😱 🤬 😢 🎉 🤩 🤮 💩 🙏 👌 🕊 🤡 🥱 🥴 😍 🐳 ❤‍🔥 🌚 🌭 💯 🤣 ⚡ 🍌 🏆 💔 🤨 😐 🍓 🍾 💋 🖕 😈 😴 😭 🤓 👻 ' +
     '👨‍💻 👀 🎃 🙈 😇 😨 🤝 ✍ 🤗 🫡 🎅 🎄 ☃ 💅 🤪 🗿 🆒 💘 🙉 🦄 😘 💊 🙊 😎 👾 🤷‍♂ 🤷 🤷‍♀ 😡'

@@ -42,11 +42,11 @@ export const contents = {
       allows_multiple_answers: false,
       allows_revoting: true,
       members_only: false,
-    } as NonNullable<Message['poll']>,
+    },
   }),
 
   dice: (emoji: NonNullable<Message['dice']>['emoji'] = '🎲', value = 4): MessageContent => ({
-    dice: { emoji, value } as NonNullable<Message['dice']>,
+    dice: { emoji, value },
   }),
 
   game: (bot: SimulatedBot): MessageContent => ({
@@ -74,7 +74,7 @@ export const contents = {
   tasksMarked: (
     checklist_message: Message,
     marked: { marked_as_done_task_ids?: number[]; marked_as_not_done_task_ids?: number[] },
-  ): MessageContent => ({ checklist_tasks_done: { checklist_message: checklist_message as never, ...marked } }),
+  ): MessageContent => ({ checklist_tasks_done: { checklist_message: checklist_message, ...marked } }),
 
   gift: (bot: SimulatedBot, text?: string): MessageContent => ({
     gift: {

@@ -157,6 +157,6 @@ const describeChats = (bot: SimulatedBot) =>
   }));
 
 function describeError(error: unknown): { status: number; body: { error: string } } {
-  const text = error instanceof BotApiError ? error.description : String((error as Error).message);
+  const text = error instanceof BotApiError ? error.description : (error as Error).message;
   return { status: error instanceof ControlNotFound ? 404 : 400, body: { error: text } };
 }

@@ -109,7 +109,7 @@ function withoutContent(message: Message): Partial<Message> {
     'show_caption_above_media',
     'has_media_spoiler',
   ]);
-  return Object.fromEntries(Object.entries(message).filter(([field]) => !gone.has(field))) as Partial<Message>;
+  return Object.fromEntries(Object.entries(message).filter(([field]) => !gone.has(field)));
 }
 
 /** What people see of a message: a file that is the same is no other, whatever its id. */

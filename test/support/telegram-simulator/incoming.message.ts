@@ -25,7 +25,7 @@ export function newMessage(
     date: bot.unixTime,
     ...fields,
     ...formatted(fields),
-  } as Message;
+  };
   chat.keep(message);
   return message;
 }

@@ -93,7 +93,7 @@ function limited<Button extends InlineKeyboardButton | KeyboardButton>(rows: But
 function readKeyboardButton(button: unknown): KeyboardButton {
   if (typeof button === 'string') return { text: button };
   if (!isObject(button)) throw fault('keyboard button', 'KeyboardButton must be a String or an Object');
-  return { ...button, ...lookOf(button, 'keyboard button') } as KeyboardButton;
+  return { ...button, ...lookOf(button, 'keyboard button') };
 }
 
 function readInlineButton(button: unknown): InlineKeyboardButton {

@@ -81,7 +81,7 @@ describe('sendMessage', () => {
   it('writes into a group it was told of, until it is thrown out', async () => {
     const chat = { id: -1001, type: 'supergroup', title: 'Team' } as const;
     const date = Math.floor(Date.now() / 1000);
-    bot.pushUpdate({ message: { message_id: 41, chat, from: ivan.user, date, text: 'hi all' } as never });
+    bot.pushUpdate({ message: { message_id: 41, chat, from: ivan.user, date, text: 'hi all' } });
     expect((await send({ chat_id: -1001 })).result.message_id).toBe(42);
     const member = (status: 'member' | 'kicked') => ({ status, user: bot.user, until_date: 0 }) as never;
     bot.pushUpdate({

@@ -88,7 +88,7 @@ export class UpdateQueue {
     if (id < this.tail && this.queued.size > 0) {
       throw new RangeError(`update_id ${id} is below ${this.tail} while ${this.queued.size} updates wait`);
     }
-    const entry = { update: { ...content, update_id: id } as Update, expiresAt };
+    const entry = { update: { ...content, update_id: id }, expiresAt };
     this.queued.set(id, entry);
     this.tail = id + 1;
     this.firstExpiry = Math.min(this.firstExpiry, expiresAt);

@@ -3,19 +3,21 @@ import { newKey } from '../new-key.js';
 /** What is being written, and the key under which it is sent. */
 export interface Draft {
   text: string;
+  files: readonly File[];
   key: string;
 }
 
 /** Nothing written yet. */
 export function newDraft(): Draft {
-  return { text: '', key: newKey() };
+  return { text: '', files: [], key: newKey() };
 }
 
 /**
- * Other words are another message, with a key of its own; the same words keep theirs, so that trying again after an
- * answer that never came sends nothing twice.
+ * Other words or files are another message, with a key of its own; the same ones keep theirs, so that trying again after
+ * an answer that never came sends nothing twice.
  */
-export function redraft(draft: Draft, text: string, tried: boolean): Draft {
-  if (text === draft.text) return draft;
-  return { text, key: tried ? newKey() : draft.key };
+export function redraft(draft: Draft, change: Partial<Pick<Draft, 'text' | 'files'>>, tried: boolean): Draft {
+  const next = { ...draft, ...change };
+  if (next.text === draft.text && next.files === draft.files) return draft;
+  return { ...next, key: tried ? newKey() : draft.key };
 }
