@@ -150,7 +150,7 @@ it('shows buttons, and takes a press for the answer', async () => {
 });
 
 it('keeps its buttons when a broadcast brings others, whose press is no answer to it', async () => {
-  const talk = await Conversation.begin(bridge, 611);
+  const talk = await Conversation.begin(bridge, 619);
   const lead = entityOf(bridge, talk);
   await returned(runRobot(bridge, SEND, lead, { properties: { text: 'Well?', buttons: 'Yes\nNo' } }));
   const run = runRobot(bridge, WAIT, lead);
