@@ -19,6 +19,16 @@ beforeAll(async () => {
   ]);
   for (let id = 1; id <= CLIENTS; id++) bridge.bot.client({ id, first_name: `Client ${id}` }).sends('hello');
   for (let id = 1; id <= CLIENTS; id++) await bridge.portal.dialog(`tg:${id}`).receives(1, 30_000);
+  // Its file is gone: it pauses, and says why.
+  const file = bridge.portal.files.add({ name: 'catalogue.pdf', mime: 'application/pdf', content: 'x' });
+  bridge.portal.files.remove(file);
+  const body = { name: 'Catalogue', text: 'Our new catalogue', file: file.downloadLink };
+  const { json } = await bridge.program.admin('POST', '/broadcasts', body);
+  await bridge.program.admin('POST', `/broadcasts/${json.id}/start`);
+  await eventually(
+    async () => (await bridge.program.admin('GET', `/broadcasts/${json.id}`)).json.pauseReason,
+    (reason) => reason === 'file_unavailable',
+  );
 }, 120_000);
 
 afterAll(async () => {
@@ -77,6 +87,12 @@ it.each(LOOKS)(
     await dialog.getByLabel(say.name, { exact: false }).first().fill('Sale');
     await dialog.getByLabel(say.text, { exact: true }).fill(`[b]Sale[/b] for you\nOnly until Sunday.`);
     await dialog.getByText(say.clients).waitFor();
+    await dialog.locator('input[type=file]').setInputFiles({
+      name: 'Prices for May.pdf',
+      mimeType: 'application/pdf',
+      buffer: Buffer.from('x'.repeat(70_000)),
+    });
+    await dialog.getByText('Prices for May.pdf').waitFor();
     await shot('form');
     await button(page, say.save).click();
     await dialog.waitFor({ state: 'detached' });
@@ -109,6 +125,8 @@ it.each(LOOKS)(
     expect(complaints).toEqual([]);
     // For the next look there is nothing again.
     const { json } = await bridge.program.admin('GET', '/broadcasts');
-    for (const { id } of json.items) await bridge.program.admin('DELETE', `/broadcasts/${id}`);
+    for (const { id, name } of json.items) {
+      if (name === 'Sale') await bridge.program.admin('DELETE', `/broadcasts/${id}`);
+    }
   },
 );

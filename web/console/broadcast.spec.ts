@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BroadcastItem } from './api.js';
-import { bodyOf, draftOf, EMPTY_DRAFT, progressOf } from './broadcast.js';
+import { bodyOf, draftOf, EMPTY_DRAFT, progressOf, wordsOf } from './broadcast.js';
 
 const NOW = Date.parse('2026-11-30T12:00:00Z');
 
@@ -35,6 +35,12 @@ describe('a broadcast in the form', () => {
     });
     expect(draftOf({ ...body, portalId: '1' } as unknown as BroadcastItem, NOW)).toEqual(draft);
   });
+});
+
+it('is listed by its words', () => {
+  expect(wordsOf('[b]Sale[/b] for {name},\n[URL=https://a.example]here[/URL] [1] [SEND=x]Yes[/SEND]')).toBe(
+    'Sale for {name}, here [1] Yes',
+  );
 });
 
 it('counts each client once', () => {

@@ -74,6 +74,14 @@ export function bodyOf(draft: BroadcastDraft, now: number): BroadcastBody & { au
   };
 }
 
+/** The words of a text in one line, without its tags. */
+export function wordsOf(text: string): string {
+  return text
+    .replace(/\[\/?[a-z]+(?:=[^\]]*)?\]/gi, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
 /** Texts that are separated by commas, each once. */
 export function listOf(text: string): string[] {
   return [...new Set(text.split(',').map((part) => part.trim()))].filter((part) => part !== '');
