@@ -14,6 +14,7 @@ import { EndpointSupervisor } from '../../src/relay/endpoint-supervisor.js';
 import { FileLinks } from '../../src/relay/file-links.js';
 import { IntakeService } from '../../src/relay/intake.service.js';
 import { BotManager } from '../../src/relay/bot-manager.js';
+import { ClientReactions } from '../../src/relay/client-reactions.js';
 import { LineBots } from '../../src/relay/line-bots.js';
 import { RelayEvents } from '../../src/relay/relay-events.js';
 import { RelayModule } from '../../src/relay/relay.module.js';
@@ -62,8 +63,9 @@ const NO_MANAGER: Pick<BotManager, 'ready'> = { ready: () => Promise.resolve(nul
   providers: [
     { provide: LineBots, useFactory: lineBots, inject: [BotsRepository] },
     { provide: BotManager, useValue: NO_MANAGER },
+    { provide: ClientReactions, useValue: { show: () => Promise.resolve() } satisfies ClientReactions },
   ],
-  exports: [BotManager, LineBots],
+  exports: [BotManager, ClientReactions, LineBots],
 })
 class LineBotsModule {}
 

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -15,14 +16,23 @@ const [, ...COMMAND] = (
 
 export const DEFAULT_ADMIN_KEY = 'test-admin-key';
 
-/** A port on loopback that was free a moment ago. */
+/** Where no system takes the near ends of connections from: one that is free now stays so. */
+const PORTS = { from: 12_000, to: 32_000 };
+
+/** A port on loopback that is free. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(PORTS.from, PORTS.to);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** An answer of the program, read whole. */

@@ -562,6 +562,7 @@ export const en = {
       'chat.ban': 'Client banned',
       'chat.unban': 'Ban lifted',
       'chat.write': 'Message written to a client',
+      'chat.file': 'File uploaded for a message to a client',
       'chat.erase': 'Client erased',
       'portal.register': 'Connector registered again',
       'portal.activate': 'Line connected',

@@ -13,6 +13,7 @@ const lacking = (more: Partial<FeatureRecord>): FeatureRecord => ({
   settings: {},
   attempts: 0,
   checkedAt: null,
+  claimedUntil: null,
   ...more,
 });
 

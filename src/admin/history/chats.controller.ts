@@ -167,6 +167,7 @@ export class ChatsController {
   @Put(':id/files/:name')
   @RouteConfig(TAKES_FILE)
   @Requires('operator')
+  @Audited('chat.file')
   @ApiConsumes('application/octet-stream')
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiOperation({

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
 import { isMethodWithheld } from '../../bitrix/bitrix-problems.js';
@@ -21,6 +22,9 @@ import { FEATURE_NAMES, FEATURE_STATES } from './feature.words.js';
 import { hasScope, type Feature } from './feature.js';
 
 const LOOK_MS = 30_000;
+/** How long a choice waits for another look at the same, which may be that of a process that was killed; milliseconds. */
+const PATIENCE_MS = 20_000;
+const CLAIMED_MS = 200;
 const CLAIMED_AT_ONCE = 10;
 /** What fails again and again asks the portal no more often than this; seconds. */
 const LOOKED_SECONDS = 60;
@@ -79,10 +83,14 @@ export class PortalFeatures implements BeforeApplicationShutdown {
     settings?: FeatureSettings,
   ): Promise<ShownFeature> {
     await this.records.choose(portalId, name, wanted, settings);
-    // What is being registered now by the choice before would come after what is taken away.
-    await this.looking;
-    for (const record of await this.records.claim(1, { portalId, feature: name })) await this.check(record);
-    return (await this.show(portalId)).find(({ feature }) => feature === name)!;
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      for (const record of await this.records.claim(1, { portalId, feature: name })) await this.check(record);
+      const shown = (await this.show(portalId)).find(({ feature }) => feature === name)!;
+      // Somebody looks at it as it was chosen before, or is already as it is wanted now.
+      if (!shown.record?.claimedUntil || Date.now() > deadline) return shown;
+      await pause(CLAIMED_MS);
+    }
   }
 
   /** All that there are, chosen or not. */

@@ -31,10 +31,12 @@ export interface FeatureRecord {
   settings: FeatureSettings;
   attempts: number;
   checkedAt: Date | null;
+  /** null: nobody is looking at it. */
+  claimedUntil: Date | null;
 }
 
 const COLUMNS = `f.portal_id AS "portalId", f.feature, f.wanted, f.state, f.detail, f.stamp, f.settings, f.attempts,
-  f.checked_at AS "checkedAt"`;
+  f.checked_at AS "checkedAt", f.claimed_until AS "claimedUntil"`;
 
 /** Seconds that whoever claimed has; then it is anybody's again. */
 const CLAIM_SECONDS = 180;
@@ -95,16 +97,19 @@ export class PortalFeaturesRepository {
     );
   }
 
-  /** Claims what is due, of portals that can be called; `only`: this one, whenever it is due. */
+  /** Claims what is due and nobody looks at, of portals that can be called; `only`: of this one. */
   async claim(limit: number, only?: { portalId: bigint; feature: FeatureName }): Promise<FeatureRecord[]> {
     const { rows } = await this.db.query<FeatureRecord>(
       `WITH due AS (
          SELECT f.portal_id, f.feature FROM portal_features f JOIN portals p ON p.id = f.portal_id AND p.state = 'active'
-          WHERE CASE WHEN $3::bigint IS NULL THEN f.due_at <= now() AND (f.wanted OR f.state IS DISTINCT FROM 'off')
+          WHERE f.due_at <= now() AND coalesce(f.claimed_until <= now(), true)
+            AND CASE WHEN $3::bigint IS NULL THEN f.wanted OR f.state IS DISTINCT FROM 'off'
                      ELSE f.portal_id = $3 AND f.feature = $4 END
           ORDER BY f.due_at LIMIT $1 FOR UPDATE OF f SKIP LOCKED
        )
-       UPDATE portal_features f SET due_at = now() + make_interval(secs => $2), attempts = f.attempts + 1
+       UPDATE portal_features f
+          SET due_at = now() + make_interval(secs => $2), claimed_until = now() + make_interval(secs => $2),
+              attempts = f.attempts + 1
          FROM due WHERE f.portal_id = due.portal_id AND f.feature = due.feature
        RETURNING ${COLUMNS}`,
       [limit, CLAIM_SECONDS, only?.portalId ?? null, only?.feature ?? null],
@@ -113,11 +118,11 @@ export class PortalFeaturesRepository {
   }
 
   /**
-   * What came of it, and when to look again. Where somebody has chosen otherwise meanwhile it says nothing, and is due at
-   * once.
+   * What came of it, and when to look again, unless somebody wants that sooner. Where somebody has chosen otherwise
+   * meanwhile, or another process had to look after it, it says nothing, and is due at once.
    */
   async settle(
-    { portalId, feature, wanted }: FeatureRecord,
+    { portalId, feature, wanted, claimedUntil }: FeatureRecord,
     {
       state,
       detail,
@@ -129,16 +134,18 @@ export class PortalFeaturesRepository {
       `UPDATE portal_features
           SET state = $3, detail = $4, stamp = $5, checked_at = now(),
               attempts = CASE WHEN $3 = 'failed' THEN attempts ELSE 0 END,
-              due_at = now() + $6 * interval '1 millisecond'
-        WHERE portal_id = $1 AND feature = $2 AND wanted = $7`,
-      [portalId, feature, state, detail, stamp, dueInMs, wanted],
+              due_at = CASE WHEN due_at = claimed_until THEN now() + $6 * interval '1 millisecond' ELSE due_at END,
+              claimed_until = NULL
+        WHERE portal_id = $1 AND feature = $2 AND wanted = $7 AND claimed_until = $8`,
+      [portalId, feature, state, detail, stamp, dueInMs, wanted, claimedUntil],
     );
     if (rowCount) return;
     // What is not wanted is looked at unless it is known to be off, which nobody knows now.
     await this.db.query(
-      `UPDATE portal_features SET due_at = now(), state = CASE WHEN wanted THEN state END
+      `UPDATE portal_features
+          SET due_at = now(), state = CASE WHEN wanted THEN state END, claimed_until = nullif(claimed_until, $3)
         WHERE portal_id = $1 AND feature = $2`,
-      [portalId, feature],
+      [portalId, feature, claimedUntil],
     );
   }
 }
