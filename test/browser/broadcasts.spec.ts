@@ -55,7 +55,7 @@ const NAMES = {
     name: 'Название',
     text: 'Текст',
     save: 'Сохранить',
-    test: 'Отправить пробу: Sale',
+    test: 'Пробное сообщение: Sale',
     send: 'Отправить: Client 12',
     start: 'Запустить',
     report: 'Отчёт: Sale',

@@ -21,6 +21,8 @@ export interface Party {
   toClient: string[];
   /** How many more of the operator's messages were delivered and taken back. */
   takenBack: number;
+  /** Ends with the last line about what they got: lines stand in the order of the messages. */
+  told: Promise<void>;
 }
 
 /** What clients and the operator say to each other, and whether all of it arrived: once, in order, byte for byte. */
@@ -39,7 +41,7 @@ export class Exchange {
 
   party(name: string, id: number): Party {
     const client = this.sandbox.bot.client({ id, first_name: name, language_code: 'en' });
-    const party = { client, name, toOperator: [], toClient: [], takenBack: 0 };
+    const party: Party = { client, name, toOperator: [], toClient: [], takenBack: 0, told: Promise.resolve() };
     this.parties.push(party);
     return party;
   }
@@ -163,14 +165,21 @@ export class Exchange {
     else this.fault(`${party.name} still sees «${shorten(message.text)}».`);
   }
 
-  async arrivesAtClient(party: Party, words: string[], began: number, message?: LineMessage): Promise<void> {
+  arrivesAtClient(party: Party, words: string[], began: number, message?: LineMessage): Promise<void> {
+    party.told = this.tellsArrival(party, words, began, message);
+    return party.told;
+  }
+
+  private async tellsArrival(party: Party, words: string[], began: number, message?: LineMessage): Promise<void> {
+    const { told: earlier } = party;
     const count = party.toClient.length;
     const inbox = await party.client.receives(count, this.patienceMs).catch(() => null);
     if (!inbox) return this.fault(`${party.name} did not get «${shorten(words.join(' '))}»`);
     const reported = message === undefined || (await this.until(() => !message.sending));
-    const tick = message && reported ? '✓ delivered ' : '✓ ';
+    const result = `${message && reported ? '✓ delivered ' : '✓ '}${since(began)}`;
+    await earlier;
     for (const one of inbox.slice(count - words.length, count)) {
-      this.transcript.line('Telegram', party.name, 'arrives', this.seenByClient(one), `${tick}${since(began)}`);
+      this.transcript.line('Telegram', party.name, 'arrives', this.seenByClient(one), result);
     }
   }
 

@@ -33,11 +33,11 @@ const en = {
   refused: ({ code, extra: { limitMb } }: Refusal): string | undefined =>
     ({
       too_many_requests: 'Too many requests. Please wait a moment and try again.',
-      too_many_uploads: 'Other files are being uploaded just now. Try again in a moment.',
+      too_many_uploads: 'Not sent: other files are being uploaded. Try again in a moment.',
       file_too_large: `Not sent: a file can have ${String(limitMb)} MB at most.`,
       file_empty: 'Not sent: one of the files is empty.',
-      files_waiting: 'Not sent: too many files of this account wait to be sent. Try again later.',
-      attachment_gone: 'Not sent: the files were not kept. Try again.',
+      files_waiting: 'Not sent: too many files are still waiting to be sent. Try again later.',
+      attachment_gone: 'Not sent: the files are no longer stored. Send again to upload them anew.',
     })[code],
   noChatTitle: 'No conversation in Telegram yet',
   noChatAbout: 'Send the client this link, or let them scan the code. Whoever comes by it is linked to this card.',
@@ -107,11 +107,11 @@ const ru: Texts = {
   refused: ({ code, extra: { limitMb } }) =>
     ({
       too_many_requests: 'Слишком много запросов. Подождите немного и попробуйте ещё раз.',
-      too_many_uploads: 'Сейчас загружаются другие файлы. Попробуйте ещё раз через минуту.',
+      too_many_uploads: 'Не отправлено: сейчас загружаются другие файлы. Попробуйте ещё раз через минуту.',
       file_too_large: `Не отправлено: файл может быть не больше ${String(limitMb)} МБ.`,
       file_empty: 'Не отправлено: один из файлов пустой.',
-      files_waiting: 'Не отправлено: на портале слишком много файлов ждут отправки. Попробуйте позже.',
-      attachment_gone: 'Не отправлено: файлы не сохранились. Попробуйте ещё раз.',
+      files_waiting: 'Не отправлено: слишком много файлов ещё ждут отправки. Попробуйте позже.',
+      attachment_gone: 'Не отправлено: файлы больше не хранятся. Отправьте ещё раз, и они загрузятся заново.',
     })[code],
   noChatTitle: 'Переписки в Telegram пока нет',
   noChatAbout: 'Отправьте клиенту ссылку или покажите ему код. Кто придёт по ней, будет привязан к этой карточке.',

@@ -72,10 +72,11 @@ export const broadcasts = {
   progress: (done: string, all: string) => `${done} of ${all}`,
   pausedBecause: {
     file_unavailable:
-      'Its file could not be sent, so nobody gets the text without it. Resume when a test arrives, or stop it and make a new one.',
-    portal_removed: 'The application was removed from the portal. Resume if it is still to be sent.',
+      'Its file could not be sent, and nobody gets the text without it. Send a test: if it arrives, resume; otherwise stop the broadcast and make a new one.',
+    portal_removed:
+      'The application was removed from the portal. Once it is installed again, the broadcast can be resumed, if it is still wanted.',
     bots_off:
-      'Those who wait cannot be reached: their bot is switched off or needs a new token, or its open line is off. Resume when it works again.',
+      'The clients who still wait cannot be written to: their bot is switched off or needs a new token, or its open line is off. Resume when it works again.',
   },
   states: { draft: 'Draft', running: 'Running', paused: 'Paused', stopped: 'Stopped', done: 'Finished' },
   counts: {
@@ -87,7 +88,7 @@ export const broadcasts = {
     unsubscribed: 'Unsubscribed before their turn',
     failed: 'Failed',
     uncertain: 'Uncertain',
-    too_long: 'Too long with their name',
+    too_long: 'Text too long with the client’s name',
     gone: 'Erased, banned, or their bot left',
     sending: 'Being sent',
     waiting: 'Waiting',

@@ -69,8 +69,8 @@ export const refusals: Record<string, (params: RefusalParams) => string> = {
   upload_too_slow: () => 'The file arrived too slowly. Try again with a better connection.',
 
   // Messages that are written here
-  files_waiting: () => 'Too many files of this portal wait to be sent. Try again later.',
-  attachment_gone: () => 'The files were not kept. Send the message again.',
+  files_waiting: () => 'Too many files of this portal are still waiting to be sent. Try again later.',
+  attachment_gone: () => 'The files are no longer stored. Send the message again to upload them anew.',
 
   // Bots
   bad_api_kind: () => 'A local Bot API server has an address of its own: enter it, or choose Telegram.',

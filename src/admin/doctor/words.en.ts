@@ -9,7 +9,7 @@ const CONNECTOR = 'Conversations do not depend on it.';
 const NEW_TOKEN = 'get a new one from @BotFather and enter it with “New token” in “Portals and bots”';
 const NEW_TOKEN_CALL = 'PATCH /admin/bots/:id with token; the default bot takes it from TG_BOT_TOKEN at its next start';
 const MADE_BOTS =
-  'Until then the settings page asks for a token, and tokens of bots that were made are not renewed; their messages go on.';
+  'Until then the settings page asks for a token, and bots made before get no new tokens by themselves; their messages go on.';
 const REGISTER = 'Press “Register again” on the page of the portal';
 
 const since = (moment: string | null, time: (moment: string) => string) => (moment ? `, since ${time(moment)}` : '');
@@ -274,7 +274,7 @@ export const en: Words = {
   },
   'manager.token_refused': {
     what: (params, format) =>
-      `The manager bot ${params.bot}: Telegram refuses the token (${params.said})${heard(params, format)}`,
+      `Telegram refuses the token of the manager bot ${params.bot} (${params.said})${heard(params, format)}`,
     advice: `Get the current token from @BotFather, put it into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
   },
   'manager.cannot_manage': {
@@ -282,22 +282,22 @@ export const en: Words = {
     advice: `Open the Mini App of @BotFather, choose the bot and switch on Bot Management Mode. It is noticed within seconds. ${MADE_BOTS}`,
   },
   'manager.serves_line': {
-    what: ({ bot }) => `${bot}, the bot of TG_MANAGER_BOT_TOKEN, is one of those that serve open lines`,
+    what: ({ bot }) => `${bot}, the bot of TG_MANAGER_BOT_TOKEN, already serves an open line`,
     advice: `Make another bot for the purpose at @BotFather, put its token into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
   },
   'manager.hook_elsewhere': {
     what: (params, format) =>
       `Another program has set a webhook for the manager bot ${params.bot}${heard(params, format)}`,
-    advice: `Stop that program; or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. The webhook is removed by itself. ${MADE_BOTS}`,
+    advice: `Stop that program. Or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. The webhook is removed by itself. ${MADE_BOTS}`,
   },
   'manager.conflict': {
     what: (params, format) =>
       `Another program reads the updates of the manager bot ${params.bot}${heard(params, format)}`,
-    advice: `Stop that program; or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
+    advice: `Stop that program. Or revoke the token at @BotFather, put the new one into TG_MANAGER_BOT_TOKEN and restart. ${MADE_BOTS}`,
   },
   'manager.unreachable': {
     what: (params, format) =>
-      `The manager bot ${params.bot}: Telegram cannot be reached (${params.said})${heard(params, format)}`,
+      `The manager bot ${params.bot} cannot reach Telegram (${params.said})${heard(params, format)}`,
     advice: `Check that this machine reaches TG_API_ROOT (TG_PROXY_URL, if needed). ${MADE_BOTS}`,
   },
 
@@ -483,8 +483,8 @@ export const en: Words = {
   },
   'feature.no_scope': {
     what: ({ portal, feature, scope }) =>
-      `${portal}: ${FEATURES[feature]} need the permission “${scope}”, which the application lacks`,
-    advice: `Add it in the card of the application and install the application again, or switch this off. ${CONNECTOR}`,
+      `${portal}: ${FEATURES[feature]} need the ${permissions(scope)} “${scope}”, which the application lacks`,
+    advice: `Add what is missing in the card of the application and install the application again, or switch this off. ${CONNECTOR}`,
   },
   'feature.no_plan': {
     what: ({ portal, feature }) => `${portal}: the plan does not include what ${FEATURES[feature]} need`,
@@ -500,6 +500,8 @@ export const en: Words = {
     advice: `It is tried again by itself. ${CONNECTOR}`,
   },
 };
+
+const permissions = (scope: string) => (scope.includes(',') ? 'permissions' : 'permission');
 
 const FEATURES = {
   robots: 'robots',

@@ -10,7 +10,7 @@ const THE_REST = 'Ждёт только то, для чего он нужен; �
 const CONNECTOR = 'На переписку это не влияет.';
 const NEW_TOKEN = 'получите новый у @BotFather и введите его через «Новый токен» в разделе «Порталы и боты»';
 const MADE_BOTS =
-  'До этого страница настроек просит токен, а токены созданных ботов сами не обновляются; сообщения идут как обычно.';
+  'Пока это не исправлено, страница настроек просит токен, а токены созданных ранее ботов не обновляются сами; сообщения идут как обычно.';
 const NO_TIMELY_ANSWER =
   'Если портал работает и адрес верный, подождите: сообщения тоже ждут. Иначе установите приложение заново.';
 
@@ -171,7 +171,7 @@ export const ru: Words = {
   'bot.active': { what: ({ bot }) => `${bot} работает` },
   'bot.conflict': {
     what: ({ bot }) => `Обновления ${bot} читает другая программа`,
-    advice: `Остановите её; или отзовите токен у @BotFather, ${NEW_TOKEN}.`,
+    advice: `Остановите её или отзовите токен у @BotFather, ${NEW_TOKEN}.`,
   },
   'bot.unauthorised': {
     what: ({ bot }) => `Токен ${bot} отклонён`,
@@ -263,11 +263,11 @@ export const ru: Words = {
   'manager.idle': {
     what: (params, format) =>
       `Ни одна реплика не читает обновления управляющего бота ${params.bot}${heard(params, format)}`,
-    advice: `${TAKES_OVER} До этого новых ботов создать нельзя; на ботов, которые обслуживают линии, это не влияет.`,
+    advice: `${TAKES_OVER} Пока обновления никто не читает, новых ботов создать нельзя; на ботов, которые обслуживают линии, это не влияет.`,
   },
   'manager.token_refused': {
     what: (params, format) =>
-      `Управляющий бот ${params.bot}: Telegram не принимает токен (${params.said})${heard(params, format)}`,
+      `Telegram не принимает токен управляющего бота ${params.bot} (${params.said})${heard(params, format)}`,
     advice: `Возьмите действующий токен у @BotFather, задайте его в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
   },
   'manager.cannot_manage': {
@@ -275,22 +275,22 @@ export const ru: Words = {
     advice: `Откройте мини-приложение @BotFather, выберите бота и включите Bot Management Mode. Сервис заметит это через несколько секунд. ${MADE_BOTS}`,
   },
   'manager.serves_line': {
-    what: ({ bot }) => `${bot} (бот из TG_MANAGER_BOT_TOKEN) обслуживает открытую линию`,
+    what: ({ bot }) => `${bot} (бот из TG_MANAGER_BOT_TOKEN) уже обслуживает открытую линию`,
     advice: `Создайте у @BotFather отдельного бота, задайте его токен в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
   },
   'manager.hook_elsewhere': {
     what: (params, format) =>
       `Другая программа установила вебхук для управляющего бота ${params.bot}${heard(params, format)}`,
-    advice: `Остановите её; или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. Вебхук снимется сам. ${MADE_BOTS}`,
+    advice: `Остановите её или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. Вебхук снимется сам. ${MADE_BOTS}`,
   },
   'manager.conflict': {
     what: (params, format) =>
       `Обновления управляющего бота ${params.bot} читает другая программа${heard(params, format)}`,
-    advice: `Остановите её; или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
+    advice: `Остановите её или отзовите токен у @BotFather, задайте новый в TG_MANAGER_BOT_TOKEN и перезапустите сервис. ${MADE_BOTS}`,
   },
   'manager.unreachable': {
     what: (params, format) =>
-      `Управляющий бот ${params.bot}: Telegram недоступен (${params.said})${heard(params, format)}`,
+      `Управляющий бот ${params.bot} не может связаться с Telegram (${params.said})${heard(params, format)}`,
     advice: `Проверьте, что с этой машины доступен TG_API_ROOT (если нужен прокси — TG_PROXY_URL). ${MADE_BOTS}`,
   },
 
@@ -467,8 +467,8 @@ export const ru: Words = {
   },
   'feature.no_scope': {
     what: ({ portal, feature, scope }) =>
-      `${portal}: ${FEATURES[feature]} не работают: у приложения нет права «${scope}»`,
-    advice: `Добавьте право в карточке приложения и установите приложение заново или выключите эту возможность. ${CONNECTOR}`,
+      `${portal}: ${FEATURES[feature]} не работают: у приложения нет ${permissions(scope)} «${scope}»`,
+    advice: `Добавьте недостающее в карточке приложения и установите приложение заново или выключите эту возможность. ${CONNECTOR}`,
   },
   'feature.no_plan': {
     what: ({ portal, feature }) => `${portal}: ${FEATURES[feature]} не работают на тарифе этого портала`,
@@ -484,6 +484,8 @@ export const ru: Words = {
     advice: `Попытка повторится сама. ${CONNECTOR}`,
   },
 };
+
+const permissions = (scope: string) => (scope.includes(',') ? 'прав' : 'права');
 
 const FEATURES = {
   robots: 'роботы',

@@ -33,20 +33,20 @@ export const FEATURE_PURPOSES: Readonly<Record<FeatureName, Readonly<Record<Lang
     ru: 'Вкладка «Telegram» в карточках лидов, сделок, контактов и компаний: читать переписку, отвечать, приглашать.',
   },
   card_processes: {
-    en: 'The same tab in the cards of smart processes: conversations of their contacts, and of those whom they invite.',
-    ru: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами и с приглашёнными клиентами.',
+    en: 'The same tab in the cards of smart processes: conversations with their contacts and with clients invited from the card.',
+    ru: 'Та же вкладка в карточках смарт-процессов: переписка с их контактами и с клиентами, приглашёнными из карточки.',
   },
   chat_panel: {
     en: 'Beside each Telegram dialog: who the client is, where they came from, and ready answers.',
-    ru: 'Рядом с каждым диалогом Telegram: кто клиент, откуда пришёл, и готовые ответы.',
+    ru: 'Рядом с каждым диалогом Telegram: кто клиент, откуда он пришёл, и готовые ответы.',
   },
 };
 
 /** What a portal has, or what it lacks and who can change it, in one sentence. */
 export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Language, Sentence>>>> = {
   ready: {
-    en: ({ name, detail }) => (detail ? `${name}: ready; but Bitrix24 refused ${detail}.` : `${name}: ready.`),
-    ru: ({ name, detail }) => (detail ? `${name}: работают; но Битрикс24 отказал: ${detail}.` : `${name}: работают.`),
+    en: ({ name, detail }) => (detail ? `${name}: ready, but Bitrix24 refused ${detail}.` : `${name}: ready.`),
+    ru: ({ name, detail }) => (detail ? `${name}: работают, но Битрикс24 отказал: ${detail}.` : `${name}: работают.`),
   },
   off: {
     en: ({ name }) => `${name}: switched off.`,
@@ -54,9 +54,13 @@ export const FEATURE_STATES: Readonly<Record<FeatureState, Readonly<Record<Langu
   },
   no_scope: {
     en: ({ name, detail }) =>
-      `${name}: the application lacks the permission “${detail}”; add it in the card of the application, then install it again.`,
+      detail.includes(',')
+        ? `${name}: the application lacks the permissions “${detail}”; add them in the card of the application, then install it again.`
+        : `${name}: the application lacks the permission “${detail}”; add it in the card of the application, then install it again.`,
     ru: ({ name, detail }) =>
-      `${name}: у приложения нет права «${detail}»; добавьте его в карточке приложения и установите приложение заново.`,
+      detail.includes(',')
+        ? `${name}: у приложения нет прав «${detail}»; добавьте их в карточке приложения и установите приложение заново.`
+        : `${name}: у приложения нет права «${detail}»; добавьте его в карточке приложения и установите приложение заново.`,
   },
   no_plan: {
     en: ({ name }) => `${name}: the plan of this Bitrix24 account does not include automation.`,

@@ -38,7 +38,8 @@ const inEvery = (say: (language: Language) => string): Said => ({ en: say('en'),
 function called({ type, id }: CrmEntity, title: string, language: Language, form: 'is' | 'to'): string {
   const name = (NAMES[type as OpenLineEntityType] ?? OTHER)[language][form];
   const number = language === 'ru' ? `№ ${id}` : id;
-  return title === '' ? `${name} ${number}` : `${name} “${title}” (${number})`;
+  if (title === '') return `${name} ${number}`;
+  return `${name} ${language === 'ru' ? `«${title}»` : `“${title}”`} (${number})`;
 }
 
 /** What operators read of an arrival, a line for each thing that was done, or could not be. */

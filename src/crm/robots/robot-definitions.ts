@@ -67,13 +67,13 @@ export const ROBOTS: readonly RobotDefinition[] = [
       file: {
         Name: { en: 'Link to a file', ru: 'Ссылка на файл' },
         Description: {
-          en: 'A file of this portal goes as a file, any other link as a link. Several: with commas between them.',
+          en: 'A file of this portal goes as a file, any other link as a link. Separate several with commas.',
           ru: 'Файл этого портала уйдёт файлом, любая другая ссылка — ссылкой. Несколько — через запятую.',
         },
         Type: 'string',
       },
       ask_phone: {
-        Name: { en: 'Ask for the phone number', ru: 'Спросить номер телефона' },
+        Name: { en: 'Ask for the phone number', ru: 'Запросить номер телефона' },
         Description: {
           en: 'A button by which the client shares their own number; only where there are no other buttons.',
           ru: 'Кнопка, которой клиент отправляет свой номер; только если нет других кнопок.',
@@ -85,8 +85,8 @@ export const ROBOTS: readonly RobotDefinition[] = [
       advertising: {
         Name: { en: 'Advertising', ru: 'Реклама' },
         Description: {
-          en: 'Lets conversations go first.',
-          ru: 'Сначала уйдут сообщения живой переписки.',
+          en: 'Conversations go first, and clients who have unsubscribed do not get it.',
+          ru: 'Сначала уйдут сообщения живой переписки; отписавшиеся клиенты рекламу не получат.',
         },
         Type: 'bool',
         Default: 'N',
@@ -132,8 +132,8 @@ export const ROBOTS: readonly RobotDefinition[] = [
     code: INVITATION,
     name: { en: 'Make a Telegram invitation link', ru: 'Создать приглашение в Telegram' },
     description: {
-      en: 'Returns a link to the bot: whoever comes by it is bound to the document.',
-      ru: 'Возвращает ссылку на бота: кто по ней придёт, будет связан с документом.',
+      en: 'Returns a link to the bot: whoever comes by it is linked to the document.',
+      ru: 'Возвращает ссылку на бота: кто по ней придёт, будет привязан к документу.',
     },
     subscription: 'Y',
     properties: {

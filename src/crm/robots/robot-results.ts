@@ -18,8 +18,8 @@ const REASONS: Readonly<Record<string, Words>> = {
   },
   no_text: { en: 'The robot has no text and no file to send.', ru: 'У робота нет ни текста, ни файла для отправки.' },
   phone_and_buttons: {
-    en: 'A message cannot ask for the phone number and have other buttons: use two robots.',
-    ru: 'Сообщение не может и спрашивать номер телефона, и иметь другие кнопки: используйте два робота.',
+    en: 'A message cannot both ask for the phone number and have other buttons: use two robots.',
+    ru: 'В одном сообщении нельзя и запросить номер телефона, и показать другие кнопки: используйте двух роботов.',
   },
   bad_minutes: {
     en: 'The time to wait must be a whole number of minutes from 1 to 525600.',
