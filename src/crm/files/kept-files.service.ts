@@ -36,7 +36,7 @@ export class KeptFiles {
    */
   async keep({ portalId, owner }: OwnerOfFiles, name: string, content: unknown): Promise<boolean> {
     await this.assertConnected(portalId);
-    const kept = await this.uploads.receive(name, content, FILE_BYTES, (file) =>
+    const kept = await this.uploads.receive(name, content, { portalId, maxBytes: FILE_BYTES }, (file) =>
       this.files.keep({ ...file, portalId, owner }, LIMITS),
     );
     if (kept === 'too_many') {
