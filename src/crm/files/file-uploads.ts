@@ -13,6 +13,9 @@ const PACE = { bytes: 30_000, withinMs: 30_000 };
 const PATIENCE = { startMs: 60_000, bytesPerSecond: 100_000 };
 /** As the portal and Telegram show it. */
 const NAME = /^[^\p{Cc}/\\]{1,100}$/u;
+
+/** Whether a file may have this name. */
+export const isFileName = (name: string) => NAME.test(name);
 const MB = 1024 * 1024;
 
 /** Where a file comes from, and how large it may be. */
@@ -45,7 +48,7 @@ export class FileUploads {
     { portalId, maxBytes }: UploadPlace,
     keep: (file: FileUpload) => Promise<Kept>,
   ): Promise<Kept> {
-    if (!NAME.test(name)) {
+    if (!isFileName(name)) {
       throw new Problem(
         400,
         'bad_file_name',
