@@ -177,6 +177,7 @@ describe('a file that is uploaded for a broadcast', () => {
     expect(await admin('DELETE', `/broadcasts/${made.id}/files/c.pdf`)).toMatchObject({ file: '', files: [] });
     await admin('DELETE', `/broadcasts/${made.id}/files/c.pdf`, undefined, 404);
     await admin('GET', `/broadcasts/${made.id}/files/c.pdf`, undefined, 404);
+    await admin('DELETE', `/broadcasts/${made.id}/files/%00`, undefined, 404);
   });
 
   it('has the limits of all files that are uploaded, and is of its portal alone', async () => {

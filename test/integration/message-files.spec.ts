@@ -95,6 +95,15 @@ it('what is cut, too much, or of no chat of the portal leaves nothing', async ()
   expect(all.filter((one) => one === 'full')).toHaveLength(1);
 });
 
+it('files that were sent are in the way of no others', async () => {
+  await write(await kept('sent'), 'delivered');
+  await write(await kept('waits'), 'queued');
+  await storage.db.query(`UPDATE answer_files SET used_at = now() - interval '6 minutes'`);
+  expect(await keep('x', arriving('x'.repeat(6)), 10)).toBe('full');
+  expect(await names()).toEqual(['waits']);
+  expect(await keep('x', arriving('x'.repeat(5)), 10)).toMatchObject({ name: 'x' });
+});
+
 it('an erased client leaves none of their files, also while one arrives', async () => {
   await kept('a');
   const erasures = new ClientErasureRepository(storage.db);

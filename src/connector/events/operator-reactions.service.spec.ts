@@ -17,9 +17,10 @@ let chat: object | null;
 /** What the portal says of the message; undefined: it does not. */
 let names: string[] | undefined;
 let failure: UpstreamError | null;
+let tries: number;
 
 beforeEach(() => {
-  [shown, names, failure] = [[], undefined, null];
+  [shown, names, failure, tries] = [[], undefined, null, 0];
   chat = { botId: 7n, externalId: 'tg:777', telegramChatId: 777n, isBusiness: false };
 });
 
@@ -27,6 +28,7 @@ const show = (...reactions: Partial<OperatorReaction>[]) => {
   const chats = { inDialog: () => Promise.resolve(chat) };
   const client = {
     show: ({ telegramMessageId }: { telegramMessageId: bigint }, emoji: string | null) => {
+      tries++;
       if (failure) return Promise.reject(failure);
       shown.push([String(telegramMessageId), emoji]);
       return Promise.resolve();
@@ -100,4 +102,17 @@ it('one that Telegram refuses is dropped, one that did not get there is tried ag
   expect(await show({})).toBe(true);
   failure = new UpstreamError({ ...fields, kind: 'unknown' });
   expect(await show({})).toBe(false);
+});
+
+it('a bot that is not answered is asked for one only: its others would wait as long again, each', async () => {
+  failure = new UpstreamError({
+    network: 'telegram',
+    code: 'ETIMEDOUT',
+    detail: '',
+    scope: 'endpoint',
+    kind: 'unknown',
+  });
+  const storm = Array.from({ length: 100 }, (_, at) => ({ bitrixMessageId: `${at}`, externalIds: [`tg:777:${at}`] }));
+  expect(await show(...storm)).toBe(false);
+  expect(tries).toBe(1);
 });

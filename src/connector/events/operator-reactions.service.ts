@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { elementsOf, fieldsOf, scalar } from '../../bitrix/php-values.reader.js';
 import { UpstreamError } from '../../common/upstream-error.js';
 import { ClientReactions } from '../../relay/client-reactions.js';
-import { ChatsRepository } from '../../storage/history/chats.repository.js';
+import { ChatsRepository, type DialogChat } from '../../storage/history/chats.repository.js';
 import type { PortalRecord } from '../../storage/accounts/portals.repository.js';
 import type { OperatorReaction } from './messenger-events.parser.js';
 import { reactionEmoji } from './reaction-emoji.js';
@@ -32,27 +32,28 @@ export class OperatorReactions {
   /** False: some could not be shown now. */
   async show(portal: PortalRecord, told: OperatorReaction[], ask: AskPortal): Promise<boolean> {
     const newest = new Map(told.map((reaction) => [`${reaction.bitrixChatId}/${reaction.bitrixMessageId}`, reaction]));
-    let isDone = true;
+    /** They are spared for now: the others, and messages, do not wait for one answer after another that does not come. */
+    const botsInTrouble = new Set<bigint>();
     for (const reaction of newest.values()) {
+      const chat = await this.chats.inDialog(portal.id, reaction.bitrixChatId);
+      if (!chat || botsInTrouble.has(chat.botId)) continue;
       try {
-        const obstacle = await this.showOne(portal, reaction, ask);
+        const obstacle = await this.showOne(chat, reaction, ask);
         if (obstacle) this.drop(portal, reaction, obstacle);
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
         if (error.kind === 'refused') this.drop(portal, reaction, error.code);
         else {
-          isDone = false;
+          botsInTrouble.add(chat.botId);
           const { code } = error;
           this.logger.log({ portalId: String(portal.id), code }, 'A reaction of an operator cannot be shown now');
         }
       }
     }
-    return isDone;
+    return botsInTrouble.size === 0;
   }
 
-  private async showOne(portal: PortalRecord, told: OperatorReaction, ask: AskPortal): Promise<Obstacle | null> {
-    const chat = await this.chats.inDialog(portal.id, told.bitrixChatId);
-    if (!chat) return null;
+  private async showOne(chat: DialogChat, told: OperatorReaction, ask: AskPortal): Promise<Obstacle | null> {
     // setMessageReaction takes no business_connection_id (core.telegram.org/bots/api#setmessagereaction).
     if (chat.isBusiness) return 'business_account';
     const telegramMessageId = firstOf(told.externalIds, chat.externalId);

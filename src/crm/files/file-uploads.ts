@@ -3,15 +3,26 @@ import { Injectable } from '@nestjs/common';
 import { limitStream, StreamLimitError } from '../../common/limited-stream.js';
 import { mediaTypeOf } from '../../common/media-types.js';
 import { Problem } from '../../common/problem.js';
-import { Semaphore } from '../../common/semaphore.js';
+import { Semaphore, type Release } from '../../common/semaphore.js';
 
 /** Each keeps a part of a file in memory, and a connection of the database now and then. */
-const UPLOADS_AT_ONCE = 8;
+const UPLOADS_AT_ONCE = 32;
+/** Slow ones of one portal leave room for those of others. */
+const OF_ONE_PORTAL = 8;
 const PACE = { bytes: 30_000, withinMs: 30_000 };
 const PATIENCE = { startMs: 60_000, bytesPerSecond: 100_000 };
 /** As the portal and Telegram show it. */
 const NAME = /^[^\p{Cc}/\\]{1,100}$/u;
+
+/** Whether a file may have this name. */
+export const isFileName = (name: string) => NAME.test(name);
 const MB = 1024 * 1024;
+
+/** Where a file comes from, and how large it may be. */
+export interface UploadPlace {
+  portalId: bigint;
+  maxBytes: number;
+}
 
 /** A file while it arrives. */
 export interface FileUpload {
@@ -24,18 +35,20 @@ export interface FileUpload {
 @Injectable()
 export class FileUploads {
   private readonly uploads = new Semaphore(UPLOADS_AT_ONCE);
+  /** By portal, as long as it has any. */
+  private readonly ofPortals = new Map<bigint, Semaphore>();
 
   /**
-   * Has `keep` read the file, a few at a time. `body`: as it arrives. Throws {@link Problem} for a bad name, a file that is
+   * Has `keep` read the file, a few of each portal at a time. `body`: as it arrives. Throws {@link Problem} for a bad name, a file that is
    * empty, too large, too slow or cut; `keep` has then seen the beginning of it.
    */
   async receive<Kept>(
     name: string,
     body: unknown,
-    maxBytes: number,
+    { portalId, maxBytes }: UploadPlace,
     keep: (file: FileUpload) => Promise<Kept>,
   ): Promise<Kept> {
-    if (!NAME.test(name)) {
+    if (!isFileName(name)) {
       throw new Problem(
         400,
         'bad_file_name',
@@ -43,7 +56,7 @@ export class FileUploads {
       );
     }
     if (!isReadable(body)) throw emptyFile();
-    const release = this.uploads.tryAcquire();
+    const release = this.begin(portalId);
     if (!release) {
       throw new Problem(503, 'too_many_uploads', 'Other files are being uploaded. Try again in a moment.', {
         retryAfter: 5,
@@ -54,6 +67,23 @@ export class FileUploads {
     } finally {
       release();
     }
+  }
+
+  /** Answers how it ends; null: too many are under way. */
+  private begin(portalId: bigint): Release | null {
+    const own = this.ofPortals.get(portalId) ?? new Semaphore(OF_ONE_PORTAL);
+    const releaseOwn = own.tryAcquire();
+    const release = releaseOwn && this.uploads.tryAcquire();
+    if (!release) {
+      releaseOwn?.();
+      return null;
+    }
+    this.ofPortals.set(portalId, own);
+    return () => {
+      release();
+      releaseOwn();
+      if (own.isIdle) this.ofPortals.delete(portalId);
+    };
   }
 }
 

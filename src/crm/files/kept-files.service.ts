@@ -5,7 +5,7 @@ import { PortalsRepository } from '../../storage/accounts/portals.repository.js'
 import type { StoredFile } from '../../storage/crm/file-contents.js';
 import { KeptFilesRepository } from '../../storage/crm/kept-files.repository.js';
 import type { FileOwner, KeptFileRow } from '../../storage/crm/kept-files.js';
-import { FileUploads } from './file-uploads.js';
+import { FileUploads, isFileName } from './file-uploads.js';
 
 const MB = 1024 * 1024;
 /** Of one portal, so that none can fill the database for the others. A broadcast has one file. */
@@ -36,7 +36,7 @@ export class KeptFiles {
    */
   async keep({ portalId, owner }: OwnerOfFiles, name: string, content: unknown): Promise<boolean> {
     await this.assertConnected(portalId);
-    const kept = await this.uploads.receive(name, content, FILE_BYTES, (file) =>
+    const kept = await this.uploads.receive(name, content, { portalId, maxBytes: FILE_BYTES }, (file) =>
       this.files.keep({ ...file, portalId, owner }, LIMITS),
     );
     if (kept === 'too_many') {
@@ -52,7 +52,7 @@ export class KeptFiles {
 
   /** False: the owner lets none be taken off any more. */
   async remove({ portalId, owner }: OwnerOfFiles, name: string): Promise<boolean> {
-    const removed = await this.files.remove(portalId, owner, name);
+    const removed = isFileName(name) ? await this.files.remove(portalId, owner, name) : 'no_file';
     if (removed === 'no_file') throw noFile();
     return removed === 'removed';
   }

@@ -26,7 +26,7 @@ export class MessageFiles {
 
   /** Keeps what comes, to be named by a message within a day. `body`: as it arrives. */
   async keep(sender: FileSender, name: string, body: unknown): Promise<MessageFile> {
-    const kept = await this.uploads.receive(name, body, FILE_BYTES, (file) =>
+    const kept = await this.uploads.receive(name, body, { portalId: sender.portalId, maxBytes: FILE_BYTES }, (file) =>
       this.files.keep(sender, file, BYTES_OF_PORTAL),
     );
     if (kept === 'gone') throw new Problem(404, 'no_chat', 'The conversation is not there any more.');

@@ -16,3 +16,16 @@ it.each([
   ['<a class=b href=https://a.example/x><img src="y"></a>', 'https://a.example/x'],
   ['<a href="#top">up</a> <a href="javascript:void(0)">on</a> <a name="x">in</a>', 'up on in'],
 ])('%j is read as %j', (html, text) => expect(withoutHtml(html)).toBe(text));
+
+it.each(['<!--', '<style>', '<style', '<a href=x>', '<a href=x', ' href=x', '<a ', ' ', '\t', '\r', '&a', '<br'])(
+  'takes a moment for however many %j',
+  (piece) => {
+    const begun = performance.now();
+    withoutHtml(`<b>a<a ${piece.repeat(100_000)}b`);
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  },
+);
+
+it('leaves out what nobody sees, and nothing where it does not end', () => {
+  expect(withoutHtml('<head><style>a<!-- b</style>c<!-- <title> --><b>d</b><title>e')).toBe('<head>cd<title>e');
+});

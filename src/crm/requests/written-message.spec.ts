@@ -74,3 +74,10 @@ it('reads a button a line, with an address behind a bar', () => {
     rows: [[{ action: 'send', text: 'Yes', value: 'Yes' }], [{ action: 'send', text: 'No', value: 'No' }]],
   });
 });
+
+it.each([' ', '\t', ' ,', ';', '\u00a0', '|'])('fields are read in a moment, however many %j they hold', (piece) => {
+  const begun = performance.now();
+  const long = `a${piece.repeat(50_000)}b`;
+  writtenMessage({ text: long, buttons: long, file: long }, PORTAL);
+  expect(performance.now() - begun).toBeLessThan(3_000);
+});

@@ -14,7 +14,7 @@ export interface WrittenMessage {
 }
 
 /** Links stand one a line, or behind one another. */
-const BETWEEN_LINKS = /[\s,;]+(?=https?:\/\/)/i;
+const BETWEEN_LINKS = /(?<![\s,;])[\s,;]+(?=https?:\/\/)/i;
 
 /**
  * The message of these fields. `portalOrigin`: links there are files, any other one stays a link. Null: there is
@@ -51,7 +51,7 @@ function readButton(line: string): Button[] {
   // Under words, as links are buttons only there.
   const { keyboard } = readOperatorWords(`.\n${line}`);
   if (keyboard) return keyboard.rows.flat();
-  const [, label = line, url] = /^(.*?)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
+  const [, label = line, url] = /^(.*?)(?<!\s)\s*\|\s*(https?:\/\/\S+)$/i.exec(line) ?? [];
   const text = readOperatorWords(label).words.text.trim();
   if (isBlank(text)) return [];
   return [url ? { action: 'open', text, url } : { action: 'send', text, value: text }];

@@ -44,7 +44,7 @@ export class EntityChatsRepository {
   /** Those whose clients came by an invitation of the entity and were bound to it, newest first. */
   async invited(portalId: bigint, { type, id }: { type: string; id: string }): Promise<EntityChat[]> {
     const { rows } = await this.db.query<EntityChat>(
-      `SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state
+      `SELECT c.id AS "chatId", c.bot_id AS "botId", c.external_id AS "externalId", c.title, c.state, c.phone
          FROM (SELECT chat_id, max(id) AS newest FROM arrivals
                 WHERE portal_id = $1 AND found_type = $2 AND found_id = $3 GROUP BY chat_id) a
          JOIN chat_links c ON c.id = a.chat_id AND c.portal_id = $1

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { KEPT_FILE } from '../../common/external-ids.js';
-import { DatabaseService } from '../postgres/database.service.js';
+import { DatabaseService, type Queryable } from '../postgres/database.service.js';
 import { storeContent, type ArrivingContent } from './file-contents.js';
 import { FILE_IS_NEEDED, lockPortal, type KeptFileRow } from './kept-files.js';
 
@@ -16,6 +16,9 @@ export interface FileSender {
 const IS_AWAITED = `EXISTS (
   SELECT FROM messages m JOIN attachments a ON a.message_id = m.id AND a.url = '${KEPT_FILE}' || f.id
    WHERE m.chat_id = f.chat_id AND m.state IN ('queued', 'failed', 'uncertain'))`;
+
+/** SQL: the message with this row `f` was sent, or erased. Before that time it may still be about to be committed. */
+const WAS_SENT = `(f.used_at < now() - interval '5 minutes' AND NOT ${IS_AWAITED})`;
 
 /** Files of `answer_files` that are for one message. They go with their chat. */
 @Injectable()
@@ -63,11 +66,10 @@ export class MessageFilesRepository {
   ): Promise<'kept' | 'gone' | 'full'> {
     return this.db.transaction(async (connection) => {
       await lockPortal(connection, portalId);
-      const { rows } = await connection.query<{ bytes: number }>(
-        `SELECT coalesce(sum(size), 0)::float8 AS bytes FROM answer_files WHERE portal_id = $1 AND chat_id IS NOT NULL`,
-        [portalId],
-      );
-      if (rows[0]!.bytes + size > bytesOfPortal) return 'full';
+      if ((await bytesOf(connection, portalId)) + size > bytesOfPortal) {
+        await forgetSent(connection, portalId);
+        if ((await bytesOf(connection, portalId)) + size > bytesOfPortal) return 'full';
+      }
       const { rowCount } = await connection.query(`UPDATE answer_files SET size = $2 WHERE id = $1`, [id, size]);
       return rowCount === 0 ? 'gone' : 'kept';
     });
@@ -96,8 +98,27 @@ export class MessageFilesRepository {
         WHERE chat_id IS NOT NULL AND (
           used_at IS NULL AND created_at < now() - interval '1 day'
           OR used_at IS NOT NULL AND NOT ${FILE_IS_NEEDED}
-          -- Until then its message may still be about to be committed.
-          OR used_at < now() - interval '1 hour' AND NOT ${IS_AWAITED})`,
+          OR ${WAS_SENT})`,
     );
   }
+}
+
+async function bytesOf(connection: Queryable, portalId: bigint): Promise<number> {
+  const { rows } = await connection.query<{ bytes: number }>(
+    `SELECT coalesce(sum(size), 0)::float8 AS bytes FROM answer_files WHERE portal_id = $1 AND chat_id IS NOT NULL`,
+    [portalId],
+  );
+  return rows[0]!.bytes;
+}
+
+/** What was sent makes room for what waits, also between two purges. */
+async function forgetSent(connection: Queryable, portalId: bigint): Promise<void> {
+  await connection.query(
+    `WITH sent AS MATERIALIZED (
+       SELECT f.id FROM answer_files f WHERE f.portal_id = $1 AND f.chat_id IS NOT NULL AND ${WAS_SENT}
+        ORDER BY f.id FOR UPDATE SKIP LOCKED
+     )
+     DELETE FROM answer_files WHERE id IN (SELECT id FROM sent)`,
+    [portalId],
+  );
 }
