@@ -88,7 +88,8 @@ export class PortalFeatures implements BeforeApplicationShutdown {
       for (const record of await this.records.claim(1, { portalId, feature: name })) await this.check(record);
       const shown = (await this.show(portalId)).find(({ feature }) => feature === name)!;
       // Somebody looks at it as it was chosen before, or is already as it is wanted now.
-      if (!shown.record?.claimedUntil || Date.now() > deadline) return shown;
+      const isLookedAt = Number(shown.record?.claimedUntil ?? 0) > Date.now();
+      if (!isLookedAt || Date.now() > deadline) return shown;
       await pause(CLAIMED_MS);
     }
   }

@@ -38,12 +38,16 @@ export function writtenMessage(
   return { words: join(parts, '\n\n'), files, keyboard };
 }
 
+/** Several times what fits under a message: whoever posts a million lines gets no second of the program. */
+const LINES_AT_MOST = 500;
+
 /** One a line, `text` or `text | address`; or in the tags by which operators write them. */
 export function readButtons(value: string): Button[] {
   return withoutHtml(value)
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '')
+    .slice(0, LINES_AT_MOST)
     .flatMap(readButton);
 }
 
