@@ -152,6 +152,27 @@ describe('a file', () => {
     expect(await use((await answers.find(id))!)).toBe(true);
   });
 
+  it('of a broadcast that is over goes a day later, and makes room', async () => {
+    const broadcasts = new BroadcastsRepository(storage.db);
+    const written = { name: 'x', text: '', buttons: '', file: '', hasUnsubscribe: true };
+    const make = async () => {
+      const id = (await broadcasts.create({ portalId: PORTAL, audience: {}, createdBy: 'test', ...written }))!;
+      const file = { portalId: PORTAL, owner: { broadcastId: id }, mime: null };
+      expect(await files.keep({ ...file, name: `${id}`, content: arriving(Buffer.alloc(300)) }, LIMITS)).toBe('kept');
+      return id;
+    };
+    const [over, running, latest] = [await make(), await make(), await make()];
+    await storage.db.query(
+      `UPDATE broadcasts SET state = CASE WHEN id = $1 THEN 'running' ELSE 'done' END::"BroadcastState",
+                             finished_at = now() - CASE WHEN id = $2 THEN interval '23 hours' ELSE interval '25 hours' END`,
+      [running, latest],
+    );
+    await files.purge();
+    expect(await stored()).toEqual([`${running}`, `${latest}`]);
+    expect((await broadcasts.find(over))!.files).toEqual([]);
+    await make();
+  });
+
   it('of a broadcast is the only one it has, goes with it, and stays a week for what is on its way', async () => {
     const broadcasts = new BroadcastsRepository(storage.db);
     const written = { name: 'Sale', text: 'Sale', buttons: '', file: 'https://a/b.pdf', hasUnsubscribe: true };

@@ -133,8 +133,17 @@ export class KeptFilesRepository {
     return rows[0] ? { ...rows[0], content: readContent(this.db, id, rows[0].size) } : null;
   }
 
-  /** Forgets files that were taken away and that no message needs any more, and what never arrived whole. */
+  /**
+   * Forgets files that were taken away and that no message needs any more, what never arrived whole, and, after a
+   * day, the file of a broadcast that is over: it would count for ever.
+   */
   async purge(): Promise<void> {
+    await this.db.query(
+      `DELETE FROM answer_files f USING broadcasts b
+        WHERE b.id = f.broadcast_id AND b.state IN ('done', 'stopped')
+          AND b.finished_at < now() - interval '1 day' AND NOT EXISTS (
+            SELECT FROM broadcast_recipients r WHERE r.broadcast_id = b.id AND r.state = 'sending')`,
+    );
     await this.db.query(
       `DELETE FROM answer_files
         WHERE answer_id IS NULL AND broadcast_id IS NULL AND chat_id IS NULL AND NOT ${FILE_IS_NEEDED}
