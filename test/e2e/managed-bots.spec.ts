@@ -75,8 +75,11 @@ async function answers(admin: SimulatedClient, count: number): Promise<Message> 
 
 /** Opens the dialog that the button "Make the bot" leads to, and confirms. */
 function create(admin: SimulatedClient, said: Message, chosen: { username?: string; name?: string } = {}) {
-  const button = said.reply_markup!.inline_keyboard[0]![0]!;
-  return bridge.telegram.managedBots.create(admin.profile, dialogOf(button), chosen);
+  const opened = dialogOf(said.reply_markup!.inline_keyboard[0]![0]!);
+  const taken = bridge.telegram.managedBots.isOccupied(opened.username);
+  // Then a person writes another one.
+  const username = taken ? { username: `made_${++made}_bot` } : {};
+  return bridge.telegram.managedBots.create(admin.profile, opened, { ...username, ...chosen });
 }
 const dialogOf = (button: object) => bridge.telegram.managedBots.open((button as { url: string }).url);
 

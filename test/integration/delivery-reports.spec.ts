@@ -124,7 +124,7 @@ describe('the report that an answer was delivered', () => {
       chats: 1,
       deliveries: 1,
     });
-    await rows(`UPDATE dialog_reports SET due_at = now()`);
+    await rows(`UPDATE dialog_reports SET due_at = now() - make_interval(secs => 0.001)`);
     await reports.settle(outcomes(await due(), { outcome: 'delivered' }), 'me');
     expect(await attempts()).toEqual([
       { kind: 'status', number: 1, outcome: 'retry', code: '500' },

@@ -112,7 +112,7 @@ describe('claims of one process', () => {
         said: { kind: 'photo', text: '', marks: [], raw: {}, attachments: [{ kind: 'photo', name, label: '' }] },
       });
     await intake.acceptClientUpdates([part(1, 'one'), update(2, 10, 'and words')]);
-    await storage.db.query(`UPDATE lanes SET due_at = now()`);
+    await storage.db.query(`UPDATE lanes SET due_at = now() - make_interval(secs => 0.001)`);
     // The claim has its snapshot and waits for the advisory lock before it looks at the lanes.
     const stalled = Object.create(storage.db) as typeof storage.db;
     stalled.query = (text, values) =>

@@ -192,7 +192,7 @@ describe('what became of it', () => {
     const repository = new SendRequestsRepository(storage.db);
     await repository.noteEnds();
     expect(await repository.claim(['robot'], 10, [])).toHaveLength(1);
-    await storage.db.query(`UPDATE send_requests SET due_at = now()`);
+    await storage.db.query(`UPDATE send_requests SET due_at = now() - make_interval(secs => 0.001)`);
     troubles.push(trouble('unknown', 'TIMEOUT'), trouble('not_sent', 'QUERY_LIMIT_EXCEEDED'));
     start(source);
     await eventually(
@@ -405,7 +405,9 @@ describe('what was only received', () => {
       ({ length }) => length === 1,
       5_000,
     );
-    await storage.db.query(`UPDATE send_requests SET step_at = now() - interval '4 days', due_at = now()`);
+    await storage.db.query(
+      `UPDATE send_requests SET step_at = now() - interval '4 days', due_at = now() - make_interval(secs => 0.001)`,
+    );
     await eventually(
       () => told,
       ({ length }) => length === 2,
@@ -591,7 +593,7 @@ describe('what was only received', () => {
     const repository = new SendRequestsRepository(storage.db);
     await repository.receive(received('a'));
     const [first] = await repository.claim(['robot'], 1, []);
-    await storage.db.query('UPDATE send_requests SET due_at = now()');
+    await storage.db.query('UPDATE send_requests SET due_at = now() - make_interval(secs => 0.001)');
     const [second] = await repository.claim(['robot'], 1, []);
     await repository.postpone(second!, { code: 'x', detail: 'x', delayMs: 3_600_000 });
     await repository.renew([second!]);

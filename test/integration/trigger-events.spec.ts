@@ -51,7 +51,8 @@ async function wantTriggers(): Promise<void> {
     await features.settle(record, { state: 'ready', detail: null, stamp: null, dueInMs: 1e6 });
   }
 }
-const due = () => storage.db.query(`UPDATE trigger_events SET due_at = now() WHERE due_at IS NOT NULL`);
+const due = () =>
+  storage.db.query(`UPDATE trigger_events SET due_at = now() - make_interval(secs => 0.001) WHERE due_at IS NOT NULL`);
 const claimed = async () => {
   await due();
   return events.claim(10, []);
@@ -127,7 +128,10 @@ it('what was claimed and not begun is claimed before what happened later', async
   await storage.db.query(`UPDATE trigger_events SET happened_at = happened_at - interval '2 minutes'`);
   const older = await claimed();
   await intake.acceptClientUpdates([update(++updateId, 11, 'two')]);
-  await storage.db.query(`UPDATE trigger_events SET due_at = now() WHERE chat_id <> $1`, [older[0]!.chatId]);
+  await storage.db.query(
+    `UPDATE trigger_events SET due_at = now() - make_interval(secs => 0.001) WHERE chat_id <> $1`,
+    [older[0]!.chatId],
+  );
   await events.begin(older[0]!);
   await events.settle(older[0]!, 1, { againInMs: null, outcome: 'executed' });
   await events.release(older);

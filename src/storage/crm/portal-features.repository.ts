@@ -41,6 +41,9 @@ const COLUMNS = `f.portal_id AS "portalId", f.feature, f.wanted, f.state, f.deta
 /** Seconds that whoever claimed has; then it is anybody's again. */
 const CLAIM_SECONDS = 180;
 
+/** SQL: at once. The column has milliseconds: half of all moments would be rounded into the future. */
+const AT_ONCE = `date_trunc('milliseconds', now())`;
+
 /** The table `portal_features`. */
 @Injectable()
 export class PortalFeaturesRepository {
@@ -49,9 +52,10 @@ export class PortalFeaturesRepository {
   /** Somebody chose it, or refused it. It is due at once. `settings`: absent, they stay as they are. */
   async choose(portalId: bigint, feature: FeatureName, wanted: boolean, settings?: FeatureSettings): Promise<void> {
     await this.db.query(
-      `INSERT INTO portal_features AS f (portal_id, feature, wanted, settings) VALUES ($1, $2, $3, coalesce($4::jsonb, '{}'))
+      `INSERT INTO portal_features AS f (portal_id, feature, wanted, settings, due_at)
+       VALUES ($1, $2, $3, coalesce($4::jsonb, '{}'), ${AT_ONCE})
        ON CONFLICT (portal_id, feature) DO UPDATE
-          SET wanted = excluded.wanted, settings = coalesce($4::jsonb, f.settings), attempts = 0, due_at = now()`,
+          SET wanted = excluded.wanted, settings = coalesce($4::jsonb, f.settings), attempts = 0, due_at = ${AT_ONCE}`,
       [portalId, feature, wanted, settings === undefined ? null : jsonb(settings)],
     );
   }
@@ -80,7 +84,7 @@ export class PortalFeaturesRepository {
   async lookAgain(of: { portalId: bigint } | { botId: bigint }): Promise<void> {
     const [portalId, botId] = 'portalId' in of ? [of.portalId, null] : [null, of.botId];
     await this.db.query(
-      `UPDATE portal_features SET due_at = now(), attempts = 0
+      `UPDATE portal_features SET due_at = ${AT_ONCE}, attempts = 0
         WHERE portal_id = coalesce($1::bigint, (SELECT portal_id FROM bots WHERE id = $2::bigint))
           AND (wanted OR state <> 'off')`,
       [portalId, botId],
@@ -90,7 +94,7 @@ export class PortalFeaturesRepository {
   /** Something of this feature is not there, or refused; unless somebody has looked within so many seconds. */
   async lookAgainAt(portalId: bigint, feature: FeatureName, unlessWithin: number): Promise<void> {
     await this.db.query(
-      `UPDATE portal_features SET due_at = now()
+      `UPDATE portal_features SET due_at = ${AT_ONCE}
         WHERE portal_id = $1 AND feature = $2 AND wanted AND due_at > now()
           AND checked_at < now() - make_interval(secs => $3)`,
       [portalId, feature, unlessWithin],
@@ -143,7 +147,7 @@ export class PortalFeaturesRepository {
     // What is not wanted is looked at unless it is known to be off, which nobody knows now.
     await this.db.query(
       `UPDATE portal_features
-          SET due_at = now(), state = CASE WHEN wanted THEN state END, claimed_until = nullif(claimed_until, $3)
+          SET due_at = ${AT_ONCE}, state = CASE WHEN wanted THEN state END, claimed_until = nullif(claimed_until, $3)
         WHERE portal_id = $1 AND feature = $2`,
       [portalId, feature, claimedUntil],
     );

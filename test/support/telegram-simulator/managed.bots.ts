@@ -124,6 +124,11 @@ export class ManagedBots {
     return managed;
   }
 
+  /** As the dialog checks while it is typed (core.telegram.org/method/bots.checkUsername). */
+  isOccupied(username: string): boolean {
+    return this.find(username) !== undefined;
+  }
+
   private find(username: string): SimulatedBot | undefined {
     return this.bots.all().find(({ profile }) => profile.username.toLowerCase() === username.toLowerCase());
   }
